@@ -49,7 +49,7 @@ pub(crate) fn compile_into(folder: &Path) -> Result<Binaries, Error> {
     let packages = workspace.count_packages(&mut progress)?;
     workspace.build(packages, &mut progress)?;
     workspace.publish(folder)?;
-    progress.finish(&format!(
+    progress.say(&format!(
         "built kube-apiserver {KUBERNETES_VERSION} and etcd into {}",
         folder.display()
     ));
@@ -120,7 +120,7 @@ impl Workspace {
         Ok(Self { root })
     }
 
-    /// Downloads the modules and tells how many packages there are to compile at most.
+    /// Downloads the modules and tells how many packages there are to compile, at most: Go's own cache may have some.
     fn count_packages(&self, progress: &mut Progress) -> Result<usize, Error> {
         let list = self.root.join("packages");
         let action = || format!("write {}", list.display());
@@ -134,7 +134,7 @@ impl Workspace {
                 downloaded += 1;
             }
             progress.show(&format!(
-                "downloading Kubernetes' modules: {downloaded} so far"
+                "downloading Kubernetes {KUBERNETES_VERSION} (once): module {downloaded}"
             ));
         })?;
         Ok(fs::read_to_string(&list)
@@ -163,7 +163,7 @@ impl Workspace {
                 compiled += 1;
             }
             progress.show(&format!(
-                "compiling kube-apiserver {KUBERNETES_VERSION} and etcd, once for this machine: package {compiled} of {packages} at most"
+                "building Kubernetes {KUBERNETES_VERSION} (once): package {compiled} of {packages}"
             ));
         })
     }
@@ -234,5 +234,79 @@ impl Workspace {
             status,
             log_tail: last_lines(&output),
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_build_is_an_error_with_the_compilers_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace::create(folder.path().join("build")).unwrap();
+        let mut command = leashed("sh");
+        command
+            .args(["-c", "echo package/a >&2; echo no network >&2; exit 2"])
+            .stderr(Stdio::piped());
+        let mut seen = Vec::new();
+        let error = workspace
+            .run(command, "go build", &mut Progress::start(), |line, _| {
+                seen.push(line.to_owned())
+            })
+            .unwrap_err();
+        seen.retain(|line| !line.is_empty());
+        assert_eq!(seen, ["package/a", "no network"]);
+        assert!(
+            matches!(&error, Error::Build { status, .. } if status.code() == Some(2)),
+            "{error}"
+        );
+        assert!(
+            error.to_string().ends_with("package/a\nno network"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn binaries_appear_whole_in_place_of_what_a_killed_build_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("v1");
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join(ETCD), "half").unwrap();
+        fs::create_dir(with_suffix(&place, ".building")).unwrap();
+        fs::write(with_suffix(&place, ".building").join("left"), "").unwrap();
+
+        let workspace = Workspace::create(with_suffix(&place, ".building")).unwrap();
+        assert!(!workspace.root.join("left").exists());
+        fs::write(workspace.root.join("bin/kube-apiserver"), "one").unwrap();
+        fs::write(workspace.root.join("bin").join(ETCD_AS_BUILT), "two").unwrap();
+        workspace.publish(&place).unwrap();
+
+        let binaries = Binaries::in_folder(&place).unwrap();
+        assert_eq!(fs::read_to_string(binaries.etcd).unwrap(), "two");
+        assert!(!with_suffix(&place, ".building").exists());
+    }
+
+    #[test]
+    fn the_second_builder_waits_until_the_first_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v1.lock");
+        let first = lock(&path, &mut Progress::start()).unwrap();
+        let (sender, order) = mpsc::channel();
+        thread::scope(|scope| {
+            let (second, path) = (sender, &path);
+            scope.spawn(move || {
+                let _lock = lock(path, &mut Progress::start()).unwrap();
+                second.send("second holds the lock").unwrap();
+            });
+            // Long enough for a lock that does not lock to show, and no test fails where the machine is slower.
+            assert_eq!(
+                order.recv_timeout(Duration::from_millis(100)),
+                Err(RecvTimeoutError::Timeout)
+            );
+            drop(first);
+            assert_eq!(order.recv().unwrap(), "second holds the lock");
+        });
     }
 }

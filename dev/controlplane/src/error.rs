@@ -1,9 +1,9 @@
 //! What can keep a control plane from running, and what to do about it.
 
-use std::{path::PathBuf, process::ExitStatus, time::Duration};
+use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
 /// Why a control plane could not be started, or started again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// There are no binaries, and none can be built: the caller shows the choices, which the message names.
     #[error(
@@ -78,6 +78,15 @@ pub enum Error {
     },
 }
 
+/// The message, with its cause. Most callers are tests, which unwrap: the person who reads their panic needs the choices
+/// and the log's lines, not a struct with escaped line ends.
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self}")?;
+        std::error::Error::source(self).map_or(Ok(()), |cause| write!(formatter, ": {cause}"))
+    }
+}
+
 /// Names what was tried when the operating system refuses.
 pub(crate) trait Trying<T> {
     /// Turns an I/O error into "cannot `action`".
@@ -90,5 +99,33 @@ impl<T> Trying<T> for std::io::Result<T> {
             action: action(),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unwrapped_error_shows_the_choices_and_the_cause() {
+        let error = Error::NoBinaries {
+            reason: "there is no `go` in PATH".to_owned(),
+        };
+        let shown = format!("{error:?}");
+        for choice in [
+            "KUBEBUILDER_ASSETS",
+            "install Go",
+            "--kubeconfig",
+            "KUBECONFIG",
+        ] {
+            assert!(shown.contains(choice), "{shown}");
+        }
+
+        let refused = std::io::Error::other("disk full");
+        let error = Error::System {
+            action: "write a key".to_owned(),
+            source: refused,
+        };
+        assert_eq!(format!("{error:?}"), "cannot write a key: disk full");
     }
 }

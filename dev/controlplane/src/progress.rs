@@ -8,12 +8,16 @@ use std::{
 /// How often a line is written where lines stay, as in the log of a CI job.
 const BETWEEN_LINES: Duration = Duration::from_secs(20);
 
+/// Carriage return, and the sequence that empties a terminal's line.
+const CLEAR: &str = "\r\x1b[2K";
+
 /// Writes to standard error itself and not with a macro, so that a test binary's output capture does not hide
 /// why nothing seems to happen for minutes.
 pub(crate) struct Progress {
     started: Instant,
-    last_line: Option<Instant>,
-    in_place: bool,
+    terminal: bool,
+    /// When a line was last shown; on a terminal that line is still there, to be written over.
+    shown: Option<Instant>,
 }
 
 impl Progress {
@@ -21,35 +25,38 @@ impl Progress {
     pub(crate) fn start() -> Self {
         Self {
             started: Instant::now(),
-            last_line: None,
-            in_place: std::io::stderr().is_terminal(),
+            terminal: std::io::stderr().is_terminal(),
+            shown: None,
         }
     }
 
-    /// Shows how far it is, unless that was shown a moment ago.
+    /// Shows how far it is, unless that was shown a moment ago. Short, to fit a line of 80 characters.
     pub(crate) fn show(&mut self, message: &str) {
-        if self.in_place {
-            self.write(&format!("\r\x1b[2K{}", self.line(message)));
+        let line = self.line(message);
+        if self.terminal {
+            write(&format!("{CLEAR}{line}"));
         } else if self
-            .last_line
+            .shown
             .is_none_or(|then| then.elapsed() >= BETWEEN_LINES)
         {
-            self.last_line = Some(Instant::now());
-            self.write(&format!("{}\n", self.line(message)));
+            write(&format!("{line}\n"));
+        } else {
+            return;
         }
+        self.shown = Some(Instant::now());
     }
 
-    /// Says something that has to be seen.
+    /// Says something that has to be seen and stays.
     pub(crate) fn say(&mut self, message: &str) {
-        self.write(&format!("{}\n", self.line(message)));
+        let line = self.line(message);
+        self.clear();
+        write(&format!("{line}\n"));
     }
 
-    /// Says the last word, over the line that changes.
-    pub(crate) fn finish(mut self, message: &str) {
-        if self.in_place {
-            self.write("\r\x1b[2K");
+    fn clear(&mut self) {
+        if self.shown.take().is_some() && self.terminal {
+            write(CLEAR);
         }
-        self.say(message);
     }
 
     fn line(&self, message: &str) -> String {
@@ -60,12 +67,18 @@ impl Progress {
             seconds % 60
         )
     }
+}
 
-    fn write(&mut self, text: &str) {
-        let mut stderr = std::io::stderr().lock();
-        // Nobody to tell where standard error is closed.
-        let _ = stderr
-            .write_all(text.as_bytes())
-            .and_then(|()| stderr.flush());
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
+}
+
+fn write(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    // Nobody to tell where standard error is closed.
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }

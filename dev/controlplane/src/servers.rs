@@ -59,7 +59,6 @@ impl Server {
             flag("secure-port", port.to_string()),
             flag("tls-cert-file", folder.file(SERVER_CERTIFICATE)),
             flag("tls-private-key-file", folder.file(SERVER_KEY)),
-            flag("cert-dir", folder.file("certificates")),
             flag("token-auth-file", folder.file(TOKENS)),
             flag("authorization-mode", "RBAC"),
             flag("service-account-issuer", "https://kubernetes.default.svc"),
