@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::scenario::{Capacity, EnvironmentScript};
+use super::script::{Capacity, EnvironmentScript};
 
 /// The share of an environment's capacity from which a validation warns.
 const NEARLY_FULL: f64 = 0.8;

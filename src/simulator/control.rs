@@ -17,7 +17,8 @@ use super::identifier::EnvironmentId;
 use super::journal::RequestFilter;
 use super::moment::Seconds;
 use super::reply::{Refusal, json_response};
-use super::scenario::{EnvironmentScript, Scenario};
+use super::scenario::Scenario;
+use super::script::EnvironmentScript;
 use super::world::World;
 
 /// How long a request waits for others where it does not say.

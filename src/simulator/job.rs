@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::environment::Deployed;
 use super::identifier::JobId;
 use super::moment::{after, since};
-use super::scenario::JobOutcome;
+use super::script::JobOutcome;
 
 /// A deployment job.
 #[derive(Clone, Debug, Serialize)]

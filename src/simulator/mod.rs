@@ -48,6 +48,7 @@ mod checks;
 mod control;
 mod environment;
 mod fault;
+mod fault_book;
 mod idempotency;
 mod identifier;
 mod job;
@@ -57,6 +58,7 @@ mod rate;
 mod reply;
 mod route;
 mod scenario;
+mod script;
 mod server;
 mod shape;
 mod stream;
@@ -76,10 +78,10 @@ pub use journal::{AuditRecord, RequestFilter, RequestRecord, Violation, WebhookD
 pub use moment::Seconds;
 pub use rate::ClientTraffic;
 pub use reply::{Delivery, Reply};
-pub use scenario::{
-    Capacity, Client, ClientSecret, EnvironmentScript, HealthAnswer, HealthScript, Idempotency,
-    InitialDeployment, Isolation, JobOutcome, RateLimit, Scenario, ScenarioError, Scope,
-    SnapshotPattern,
+pub use scenario::{Client, ClientSecret, Idempotency, RateLimit, Scenario, ScenarioError, Scope};
+pub use script::{
+    Capacity, EnvironmentScript, HealthAnswer, HealthScript, InitialDeployment, Isolation,
+    JobOutcome, SnapshotPattern,
 };
 pub use server::{Server, ServerError, WorldHandle};
 pub use tls::{Tls, TlsError};

@@ -11,7 +11,8 @@ use crate::simulator::journal::{
     AuditRecord, RequestFilter, RequestRecord, Violation, WebhookDelivery,
 };
 use crate::simulator::rate::ClientTraffic;
-use crate::simulator::scenario::{EnvironmentScript, Scenario};
+use crate::simulator::scenario::Scenario;
+use crate::simulator::script::EnvironmentScript;
 
 impl World {
     /// The scenario it started from.
