@@ -175,7 +175,7 @@ impl EnvironmentScript {
     /// Reads one environment's script from YAML or JSON.
     ///
     /// # Errors
-    /// As [`Scenario::parse`].
+    /// As [`Scenario::parse`](super::Scenario::parse).
     pub fn parse(text: &str, id: &EnvironmentId) -> Result<Self, ScenarioError> {
         let script: Self = serde_saphyr::from_str(text)
             .map_err(|error| ScenarioError::Syntax(error.to_string()))?;

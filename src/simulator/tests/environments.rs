@@ -177,6 +177,15 @@ fn the_platform_rolls_back_by_itself_when_scripted() {
 }
 
 #[test]
+fn a_platform_rollback_leaves_what_a_later_job_deployed() {
+    let mut stage = Stage::new("platformRollbackAfterSeconds: 30");
+    let older = stage.submit(0, "1.9", None);
+    stage.submit(10, "2.0", None);
+    assert_eq!(stage.status(35, &older), "rolled_back");
+    assert_eq!(stage.bot_version().as_deref(), Some("2.0"));
+}
+
+#[test]
 fn health_depends_on_what_is_deployed() {
     let mut stage = Stage::new("badSnapshots: [{botVersion: '2.5'}]");
     stage.submit(0, "2.4", None);
