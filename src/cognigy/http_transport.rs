@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Proxy, Request, redirect, retry};
+use reqwest::{Certificate, Method, Proxy, Request, redirect, retry};
 use url::Url;
 
 use super::egress::{EgressPolicy, EgressRefusal, Route};
@@ -17,8 +17,8 @@ use super::transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 /// How long a connection may take: shorter than any call's deadline, so that "nothing was sent" is known for certain.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
-/// What a transport is made of.
-#[derive(Debug, Clone, Default)]
+/// What a transport is made of. Not `Debug`: a proxy's URL may hold a password.
+#[derive(Clone, Default)]
 pub struct HttpOptions {
     /// Where requests may go.
     pub policy: EgressPolicy,
@@ -70,7 +70,12 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
-        let request = Request::try_from(request).map_err(|_| TransportError::NotConnected("not a URL".to_owned()))?;
+        let mut request =
+            Request::try_from(request).map_err(|_| TransportError::NotConnected("not a URL".to_owned()))?;
+        if request.method() == Method::GET {
+            // An empty body is a body: some servers refuse its `Content-Length` on a GET.
+            *request.body_mut() = None;
+        }
         let client = match self.policy.route(request.url())? {
             Route::Public => Some(&self.public),
             Route::Network => self.network.as_ref(),

@@ -22,6 +22,7 @@ pub use window::WINDOW;
 use window::{Next, Window};
 
 use super::credentials::ClientFingerprint;
+use super::retry::MAX_RETRY_AFTER;
 
 /// Requests per minute that one client typically has (contract, last section).
 pub const TYPICAL_LIMIT: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
@@ -95,10 +96,10 @@ impl Budget {
         tokio::time::timeout(PATIENCE, turn).await.unwrap_or(Err(BudgetError::Busy))
     }
 
-    /// Lets nothing go for a while, because the API said so.
+    /// Lets nothing go for a while (at most an hour), because the API said so.
     pub fn pause(&self, length: Duration) {
         let now = Instant::now();
-        self.state().window.pause(now, now + length);
+        self.state().window.pause(now, now + length.min(MAX_RETRY_AFTER));
         self.changed.notify_one();
     }
 

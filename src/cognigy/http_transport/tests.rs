@@ -110,6 +110,49 @@ async fn a_connection_that_is_cut_may_have_had_its_effect() {
     assert!(!error.to_string().contains("s3cret"), "{error}");
 }
 
+/// Takes one connection, and tells the first bytes that came.
+async fn first_bytes(listener: tokio::net::TcpListener) -> String {
+    let (connection, _) = listener.accept().await.unwrap();
+    let mut bytes = [0; 4096];
+    loop {
+        connection.readable().await.unwrap();
+        match connection.try_read(&mut bytes) {
+            Ok(length) => return String::from_utf8_lossy(&bytes[..length]).into_owned(),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_operators_own_is_used_for_https_and_may_be_anywhere() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+    let options = HttpOptions { https_proxy: Some(proxy), ..HttpOptions::default() };
+    let transport = HttpTransport::new(&options).unwrap();
+    let sending = transport.send(request("https://api.invalid/path".to_owned()));
+    let (result, asked) = tokio::join!(sending, first_bytes(listener));
+    assert!(asked.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{asked}");
+    assert!(
+        matches!(result, Err(TransportError::NotConnected(_))),
+        "a proxy that hangs up has passed nothing on: {result:?}"
+    );
+    let literal = transport.send(request("https://10.0.0.1/".to_owned())).await;
+    assert!(matches!(literal, Err(TransportError::EgressRefused(_))));
+}
+
+#[tokio::test]
+async fn a_get_has_no_body_and_no_headers_of_ours_but_the_agent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, asked) = tokio::join!(get_from(&["127.0.0.1"], format!("http://{address}/x")), first_bytes(listener));
+    let agent = concat!("cognigy-operator/", env!("CARGO_PKG_VERSION"));
+    let mut lines: Vec<&str> = asked.trim_end().split("\r\n").collect();
+    lines[1..].sort_unstable();
+    let (host, agent) = (format!("host: {address}"), format!("user-agent: {agent}"));
+    assert_eq!(lines, ["GET /x HTTP/1.1", "accept: */*", &host, &agent]);
+}
+
 #[test]
 fn certificates_that_are_none_are_refused_when_the_transport_is_made() {
     rustls::crypto::ring::default_provider().install_default().ok();
