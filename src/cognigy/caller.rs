@@ -43,9 +43,10 @@ pub(crate) struct Failure {
     pub(crate) error: CallError,
     /// The status of the last answer, where there was one and it was the API's own.
     pub(crate) status: Option<StatusCode>,
-    /// Whether the last request may have had its effect. One that was answered 401 had none.
+    /// Whether the last request reached the API, or may have: it counts as one under its key, whatever the answer.
+    /// One that was answered 401 and sent once more with a new token does not count.
     pub(crate) sent: bool,
-    /// Whether a request of this call before the last may have had its effect.
+    /// Whether an earlier try of this call counts so.
     pub(crate) sent_earlier: bool,
 }
 
@@ -124,7 +125,7 @@ impl Caller {
         answer.accepted(&Secrets::new([self.client_secret.expose_secret(), token.expose()])).map_err(|error| Failure {
             error,
             status: Some(status),
-            sent: status != StatusCode::UNAUTHORIZED,
+            sent: true,
             sent_earlier: false,
         })
     }
