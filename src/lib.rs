@@ -1,2 +1,9 @@
-//! x
+//! cognigy-operator: rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when
+//! health says so.
+//!
+//! Data flows one way: observe (I/O), decide (pure), act (I/O), record (I/O). [`api`] is the custom resource, [`rollout`]
+//! the pure core. `docs/architecture.md` is the map.
+
+pub mod api;
 pub mod cognigy;
+pub mod rollout;

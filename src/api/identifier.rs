@@ -1,0 +1,55 @@
+//! Identifiers that must never be mixed up.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! text_newtype {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is; whoever reads it from outside checks it first.
+            #[must_use]
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_newtype!(
+    /// A Cognigy.AI environment, as it stands in paths and bodies (contract, sections 1, 3 and 5).
+    EnvironmentId
+);
+text_newtype!(
+    /// A rollout's job at Cognigy.AI (contract, section 3).
+    JobId
+);
+text_newtype!(
+    /// The `Idempotency-Key` of a call whose effect must happen once (contract, sections 3, 6 and 7).
+    IdempotencyKey
+);
+text_newtype!(
+    /// The Cognigy.AI that a set of credentials points to: scheme, host, port and path prefix, never a secret.
+    ApiOrigin
+);
+text_newtype!(
+    /// SHA-256, in hexadecimal, over the exact bytes of a request's body.
+    RequestHash
+);

@@ -1,0 +1,136 @@
+//! What the environment's health means (contract, section 5): during the monitoring, and after a rollback.
+
+use super::job::note_no_good_answer;
+use super::rollback;
+use crate::api::condition::ConditionType;
+use crate::api::reason::Reason;
+use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
+use crate::rollout::answer::HealthAnswer;
+use crate::rollout::attempt;
+use crate::rollout::conditions::{Tell, tell};
+use crate::rollout::decide::is_past_deadline;
+use crate::rollout::facts::{Facts, between};
+use crate::rollout::memory::Memory;
+use crate::rollout::notice::Effects;
+
+/// What health said to the question that was asked at `facts.asked`.
+pub fn health(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    answer: HealthAnswer,
+) -> Effects {
+    memory.attempt.polled_at = Some(facts.asked.uptime);
+    memory.clear_failures();
+    let step = status.attempt.as_ref().map(|attempt| attempt.step);
+    match (step, answer) {
+        (Some(Step::Monitoring), HealthAnswer::Good) => good(status, facts, memory),
+        (Some(Step::Monitoring), HealthAnswer::Bad(what)) => bad(status, facts, memory, &what),
+        (Some(Step::Monitoring), HealthAnswer::Unreadable(why)) => {
+            memory.attempt.undisturbed = false;
+            note_no_good_answer(facts, memory);
+            tell(status, facts, unreadable(&why));
+            Effects::none()
+        }
+        (Some(Step::VerifyingRollback), answer) => after_rollback(status, facts, answer),
+        _ => Effects::none(),
+    }
+}
+
+fn unreadable(why: &str) -> Tell {
+    Tell::unknown(ConditionType::Healthy, Reason::HealthUnreadable, format!("health could not be read: {why}"))
+}
+
+fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let Some(attempt) = &mut status.attempt else { return Effects::none() };
+    if !counts(attempt, facts, memory) {
+        return Effects::none();
+    }
+    let wanted = facts.spec.monitoring.success_threshold;
+    attempt.good_streak = attempt.good_streak.saturating_add(1);
+    attempt.bad_streak = 0;
+    count(attempt, facts, memory);
+    // After the deadline one good answer is enough: it is what the deadline waits for.
+    if attempt.good_streak < wanted && !is_past_deadline(facts, memory) {
+        let message = format!("healthy, {} of {wanted} times in a row", attempt.good_streak);
+        tell(status, facts, Tell::unknown(ConditionType::Healthy, Reason::HealthGood, message));
+        return Effects::none();
+    }
+    if memory.attempt.undisturbed {
+        return succeed(status, facts);
+    }
+    memory.attempt.must_look_at_job = true;
+    Effects::none()
+}
+
+/// The environment runs the configuration, and is well.
+pub(super) fn succeed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+    tell(status, facts, Tell::yes(ConditionType::Healthy, Reason::HealthGood, "the environment is healthy"));
+    let number = status.attempt.as_ref().map_or(0, |attempt| attempt.number);
+    attempt::conclude(
+        status,
+        facts,
+        Outcome::Succeeded,
+        Reason::Succeeded,
+        format!("attempt {number} succeeded: the environment runs the configuration, and is healthy"),
+    )
+}
+
+fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, what: &str) -> Effects {
+    memory.attempt.undisturbed = false;
+    note_no_good_answer(facts, memory);
+    let Some(attempt) = &mut status.attempt else { return Effects::none() };
+    if !counts(attempt, facts, memory) {
+        return Effects::none();
+    }
+    let allowed = facts.spec.rollback_policy.health_threshold;
+    attempt.bad_streak = attempt.bad_streak.saturating_add(1);
+    attempt.good_streak = 0;
+    count(attempt, facts, memory);
+    let streak = attempt.bad_streak;
+    let message = format!("health is bad, {streak} of {allowed} times in a row: {what}");
+    tell(status, facts, Tell::no(ConditionType::Healthy, Reason::HealthBad, message.clone()));
+    if streak >= allowed {
+        let reason = RollbackReason::HealthCheckFailure;
+        return rollback::condemn(status, facts, memory, Reason::HealthCheckFailed, reason, message);
+    }
+    Effects::warning(Reason::HealthBad, message)
+}
+
+/// An answer counts if 0.9 of an interval has passed since the last one that did: an edit of the interval or a restart
+/// must not speed a verdict up. A wall clock that went back since then counts at once.
+fn counts(attempt: &Attempt, facts: &Facts<'_>, memory: &Memory) -> bool {
+    let spacing = facts.interval().mul_f64(0.9);
+    match (memory.attempt.counted_at, attempt.last_counted_at) {
+        (Some(at), _) => facts.asked.uptime.saturating_sub(at) >= spacing,
+        (None, Some(at)) => at > facts.asked.wall || between(at, facts.asked.wall) >= spacing,
+        (None, None) => true,
+    }
+}
+
+fn count(attempt: &mut Attempt, facts: &Facts<'_>, memory: &mut Memory) {
+    attempt.last_counted_at = Some(facts.asked.wall);
+    memory.attempt.counted_at = Some(facts.asked.uptime);
+}
+
+fn after_rollback(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, answer: HealthAnswer) -> Effects {
+    match answer {
+        HealthAnswer::Good => {
+            let message = "the environment is healthy after the rollback";
+            tell(status, facts, Tell::yes(ConditionType::Healthy, Reason::HealthGood, message));
+            if let Some(attempt) = &mut status.attempt {
+                attempt.step = Step::Settled;
+            }
+            Effects::normal(Reason::HealthGood, message)
+        }
+        HealthAnswer::Bad(what) => {
+            let message = format!("health is bad after the rollback: {what}");
+            tell(status, facts, Tell::no(ConditionType::Healthy, Reason::HealthBad, message));
+            Effects::none()
+        }
+        HealthAnswer::Unreadable(why) => {
+            tell(status, facts, unreadable(&why));
+            Effects::none()
+        }
+    }
+}

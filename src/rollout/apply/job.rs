@@ -1,0 +1,97 @@
+//! What the job's word means (contract, section 4).
+
+use super::rollback;
+use crate::api::condition::ConditionType;
+use crate::api::reason::Reason;
+use crate::api::status::{CognigyDeploymentStatus, Outcome, RollbackReason, Step};
+use crate::rollout::answer::JobAnswer;
+use crate::rollout::attempt;
+use crate::rollout::conditions::{Tell, tell};
+use crate::rollout::decide::is_past_deadline;
+use crate::rollout::facts::Facts;
+use crate::rollout::memory::Memory;
+use crate::rollout::notice::Effects;
+
+/// What the job said to the question that was asked at `facts.asked`.
+pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, answer: JobAnswer) -> Effects {
+    memory.attempt.polled_at = Some(facts.asked.uptime);
+    memory.clear_failures();
+    if answer != JobAnswer::NotFound {
+        memory.attempt.job_missing_at = None;
+    }
+    match answer {
+        JobAnswer::Completed => completed(status, facts, memory),
+        JobAnswer::EndedBadly(word) => {
+            let message = format!("the job ended badly: Cognigy.AI calls it {word}");
+            rollback::condemn(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
+        }
+        JobAnswer::RolledBack => rolled_back_by_platform(status, facts),
+        JobAnswer::NotFound => not_found(status, facts, memory),
+        JobAnswer::Running | JobAnswer::Unreadable(_) => {
+            note_no_good_answer(facts, memory);
+            Effects::none()
+        }
+    }
+}
+
+/// The deadline is a verdict only once a question that was asked after it got no good answer.
+pub(super) fn note_no_good_answer(facts: &Facts<'_>, memory: &mut Memory) {
+    memory.attempt.no_good_answer_at_age = Some(memory.submit_age(facts.asked));
+}
+
+fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let message = "the job has completed";
+    tell(status, facts, Tell::yes(ConditionType::RolledOut, Reason::JobCompleted, message));
+    if let Some(attempt) = &mut status.attempt {
+        attempt.step = Step::Monitoring;
+        attempt.job_completed_at = Some(facts.now.wall);
+    }
+    // Health is asked at once.
+    memory.attempt.polled_at = None;
+    memory.attempt.undisturbed = true;
+    Effects::normal(Reason::JobCompleted, message)
+}
+
+/// Once may be a hiccup of a replica; twice, an interval apart, the job is gone.
+fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let Some(since) = memory.attempt.job_missing_at else {
+        memory.attempt.job_missing_at = Some(facts.asked.uptime);
+        note_no_good_answer(facts, memory);
+        return Effects::none();
+    };
+    if facts.asked.uptime.saturating_sub(since) < facts.interval() {
+        return Effects::none();
+    }
+    let message = "Cognigy.AI no longer knows the job (404 twice, an interval apart)";
+    rollback::condemn(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
+}
+
+/// The platform was told to roll back by itself, and did: there is nothing to ask for.
+fn rolled_back_by_platform(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+    let message = "Cognigy.AI rolled the job back by itself";
+    if status.conditions.iter().all(|condition| condition.reason != Reason::JobCompleted) {
+        tell(status, facts, Tell::no(ConditionType::RolledOut, Reason::RolledBackByPlatform, message));
+    }
+    tell(status, facts, Tell::yes(ConditionType::RolledBack, Reason::RolledBackByPlatform, message));
+    attempt::conclude(status, facts, Outcome::RolledBack, Reason::RolledBackByPlatform, message)
+}
+
+/// The last look at the job before success, where health was bad or unreadable in between: healthy may mean that the
+/// platform has brought the old snapshot back.
+pub fn last_look(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    answer: &JobAnswer,
+) -> Effects {
+    memory.attempt.must_look_at_job = false;
+    memory.clear_failures();
+    match answer {
+        JobAnswer::RolledBack => rolled_back_by_platform(status, facts),
+        JobAnswer::Completed => super::health::succeed(status, facts),
+        // Health was good after the deadline, and that is what the deadline waits for.
+        _ if is_past_deadline(facts, memory) => super::health::succeed(status, facts),
+        // Health and job are asked again an interval later.
+        _ => Effects::none(),
+    }
+}

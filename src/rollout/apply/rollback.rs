@@ -1,0 +1,220 @@
+//! Bad verdicts and what follows from them: the same shape as a submit, an intent, a keyed call, a record
+//! (contract, section 6).
+
+use super::obstacle;
+use crate::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use crate::api::reason::Reason;
+use crate::api::status::{CognigyDeploymentStatus, Outcome, Rollback, RollbackReason, Step};
+use crate::rollout::answer::RollbackAnswer;
+use crate::rollout::attempt;
+use crate::rollout::conditions::{self, Tell, tell};
+use crate::rollout::facts::{Facts, after};
+use crate::rollout::key;
+use crate::rollout::memory::Memory;
+use crate::rollout::notice::{Effects, Notice};
+use std::time::Duration;
+
+/// A rollback that cannot be asked for is a person's business after this long.
+pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(120);
+
+/// A bad verdict: rolls back where the policy says so, else leaves it to a person.
+pub fn condemn(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    reason: Reason,
+    rollback_reason: RollbackReason,
+    message: impl Into<String>,
+) -> Effects {
+    let message = message.into();
+    if matches!(reason, Reason::JobFailed | Reason::JobGone) {
+        tell(status, facts, Tell::no(ConditionType::RolledOut, reason, message.clone()));
+    }
+    if !facts.spec.rollback_policy.auto_trigger {
+        let note = format!(
+            "{message}; autoTrigger is off: set the annotation deploy.cognigy.ai/rollback to roll back, or deploy a new \
+             configuration"
+        );
+        return attempt::conclude(status, facts, Outcome::Failed, reason, note);
+    }
+    Effects::warning(reason, message).and(begin(status, facts, memory, rollback_reason))
+}
+
+/// There was no verdict in time.
+pub fn judge_late(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let message = format!("there was no good answer within {} seconds", facts.timeout().as_secs());
+    condemn(status, facts, memory, Reason::DeadlineExceeded, RollbackReason::Timeout, message)
+}
+
+/// Writes down the intent to roll back; it is asked for once that is recorded.
+pub fn begin(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    reason: RollbackReason,
+) -> Effects {
+    memory.clear_failures();
+    remember(status, facts, reason);
+    if let Some(attempt) = &mut status.attempt {
+        attempt.step = Step::RollingBack;
+    }
+    let message = format!("rolling back, because: {}", reason.as_str());
+    tell(status, facts, Tell::unknown(ConditionType::RolledBack, Reason::RollingBack, message.clone()));
+    Effects::normal(Reason::RollingBack, message)
+}
+
+/// The rollback was asked for before the job is known: it begins once it is.
+pub fn remember_for_later(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    remember(status, facts, RollbackReason::Manual);
+}
+
+fn remember(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: RollbackReason) {
+    let Some(attempt) = &mut status.attempt else { return };
+    attempt.rollback = Some(Rollback {
+        key: key::rollback(facts.uid, attempt.number, facts.now.wall),
+        reason,
+        requested_at: facts.now.wall,
+        accepted_at: None,
+        refused_at: None,
+        verify_until: None,
+    });
+}
+
+/// What came of one rollback call.
+pub fn rollback(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    answer: RollbackAnswer,
+) -> Effects {
+    match answer {
+        RollbackAnswer::Accepted => accepted(status, facts, memory),
+        RollbackAnswer::Refused(words) => refused(status, facts, memory, &words),
+        RollbackAnswer::NotYet(met) => {
+            let message = format!("the rollback could not be asked for yet, and is asked again: {}", met.message);
+            let unreachable = memory.rollback_age(facts.now) >= UNREACHABLE_AFTER;
+            let effects = obstacle(status, facts, memory, met);
+            if !unreachable || memory.attempt.unreachable_told {
+                return effects;
+            }
+            memory.attempt.unreachable_told = true;
+            Effects::warning(Reason::RollbackUnreachable, message)
+        }
+    }
+}
+
+fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let message = "Cognigy.AI has accepted the rollback";
+    tell(status, facts, Tell::yes(ConditionType::RolledBack, Reason::RolledBack, message));
+    if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
+        rollback.accepted_at = Some(facts.now.wall);
+    }
+    let why = why(status);
+    finish(status, facts, memory, Outcome::RolledBack, why, message.to_owned())
+}
+
+fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, words: &str) -> Effects {
+    let message = format!(
+        "Cognigy.AI refused the rollback: {words}; roll back at Cognigy.AI, or set the annotation \
+         deploy.cognigy.ai/rollback to another value to ask again"
+    );
+    tell(status, facts, Tell::no(ConditionType::RolledBack, Reason::RollbackRefused, message.clone()));
+    if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
+        rollback.refused_at = Some(facts.now.wall);
+    }
+    finish(status, facts, memory, Outcome::RollbackFailed, Reason::RollbackRefused, message)
+}
+
+/// Records the outcome, where there was none yet, and turns to the environment's health.
+fn finish(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    outcome: Outcome,
+    reason: Reason,
+    message: String,
+) -> Effects {
+    memory.clear_failures();
+    memory.attempt.polled_at = None;
+    let earlier = status.attempt.as_ref().and_then(|attempt| attempt.outcome());
+    let effects = match earlier {
+        None => attempt::conclude(status, facts, outcome, reason, message),
+        Some(earlier) => {
+            let notices = later_notice(status, facts, earlier);
+            let event = if outcome == Outcome::RolledBack {
+                Effects::normal(Reason::RolledBack, message)
+            } else {
+                Effects::warning(reason, message)
+            };
+            event.and(Effects { announcements: Vec::new(), notices })
+        }
+    };
+    if let Some(attempt) = &mut status.attempt {
+        attempt.step = Step::VerifyingRollback;
+        if let Some(rollback) = &mut attempt.rollback {
+            rollback.verify_until = Some(after(facts.now.wall, facts.timeout()));
+        }
+    }
+    let asked = "health after the rollback was not read yet";
+    tell(status, facts, Tell::unknown(ConditionType::Healthy, Reason::VerifyingRollback, asked));
+    effects
+}
+
+/// A success that was announced and is undone is worth one more word to the webhook.
+fn later_notice(status: &CognigyDeploymentStatus, facts: &Facts<'_>, earlier: Outcome) -> Vec<Notice> {
+    let rollback =
+        status.attempt.as_ref().and_then(|attempt| attempt.rollback.as_ref().map(|rollback| (attempt, rollback)));
+    let Some((attempt, rollback)) = rollback.filter(|_| earlier == Outcome::Succeeded && facts.has_webhook()) else {
+        return Vec::new();
+    };
+    let duration = match (attempt.submitted_at, &attempt.verdict) {
+        (Some(submitted_at), Some(verdict)) => crate::rollout::facts::between(submitted_at, verdict.at),
+        _ => Duration::ZERO,
+    };
+    vec![Notice::Webhook {
+        id: key::later_rollback_message(&rollback.key),
+        job_id: attempt.job_id.clone(),
+        success: false,
+        duration_seconds: duration.as_secs_f64(),
+        validation_success_rate: attempt::validation_success_rate(status),
+        at: facts.now.wall,
+    }]
+}
+
+/// Why what is now rolled back had to be.
+fn why(status: &CognigyDeploymentStatus) -> Reason {
+    let rollback = status.attempt.as_ref().and_then(|attempt| attempt.rollback.as_ref());
+    match rollback.map(|rollback| rollback.reason) {
+        Some(RollbackReason::HealthCheckFailure) => Reason::HealthCheckFailed,
+        Some(RollbackReason::DeploymentFailed) => status
+            .conditions
+            .find(ConditionType::RolledOut)
+            .filter(|condition| condition.status == ConditionStatus::False)
+            .map_or(Reason::JobFailed, |condition| condition.reason),
+        Some(RollbackReason::Timeout) => Reason::DeadlineExceeded,
+        Some(RollbackReason::ResourceDeleted) => Reason::ResourceDeleted,
+        Some(RollbackReason::Manual) | None => Reason::RollbackRequested,
+    }
+}
+
+/// The rollback's aftermath was watched for long enough, or the resource goes.
+pub fn settle(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+    if let Some(attempt) = &mut status.attempt {
+        attempt.step = Step::Settled;
+    }
+    if status.conditions.is_true(ConditionType::Healthy) || facts.deleted_at.is_some() {
+        return Effects::none();
+    }
+    let message = format!(
+        "the environment did not become healthy within {} seconds after the rollback; its last word: {}",
+        facts.timeout().as_secs(),
+        conditions::message_of(status, ConditionType::Healthy),
+    );
+    let last = status.conditions.find(ConditionType::Healthy).map(|condition| condition.status);
+    let told = match last {
+        Some(ConditionStatus::False) => Tell::no,
+        _ => Tell::unknown,
+    };
+    tell(status, facts, told(ConditionType::Healthy, Reason::RolledBackUnhealthy, message.clone()));
+    Effects::warning(Reason::RolledBackUnhealthy, message)
+}

@@ -1,0 +1,96 @@
+//! The submit: an intent that is written first, a keyed call, a guarded record (contract, section 3).
+
+use super::obstacle;
+use crate::api::condition::ConditionType;
+use crate::api::identifier::{ApiOrigin, RequestHash};
+use crate::api::reason::Reason;
+use crate::api::status::{CognigyDeploymentStatus, Outcome, Step};
+use crate::rollout::answer::{Obstacle, SubmitAnswer};
+use crate::rollout::attempt;
+use crate::rollout::conditions::{Tell, tell};
+use crate::rollout::facts::{Facts, Sighting, after};
+use crate::rollout::key;
+use crate::rollout::memory::Memory;
+use crate::rollout::notice::Effects;
+
+/// The point of no return: from this record on the rollout may be out, and only this key may be sent.
+pub fn intend(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    api_origin: ApiOrigin,
+    request_hash: RequestHash,
+) -> Effects {
+    let Some(attempt) = &mut status.attempt else { return Effects::none() };
+    let key = key::submit(facts.uid, attempt.number, &attempt.digest);
+    attempt.step = Step::Submitting;
+    attempt.api_origin = Some(api_origin);
+    attempt.request_hash = Some(request_hash);
+    attempt.idempotency_key = Some(key.clone());
+    attempt.submitted_at = Some(facts.now.wall);
+    attempt.deadline_at = Some(after(facts.now.wall, facts.timeout()));
+    memory.attempt.unsent = Some(key);
+    memory.attempt.submit = Some(Sighting::of(facts.now.wall, facts.now));
+    Effects::none()
+}
+
+/// What came of one submit call.
+pub fn submit(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    answer: SubmitAnswer,
+) -> Effects {
+    match answer {
+        SubmitAnswer::Accepted(job_id) => {
+            memory.clear_failures();
+            memory.attempt.submit_unknown = None;
+            let message = format!("Cognigy.AI has taken the rollout as {job_id}; its job is running");
+            tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message.clone()));
+            if let Some(attempt) = &mut status.attempt {
+                attempt.job_id = Some(job_id);
+                // A rollback that was asked for before the job was known begins now.
+                attempt.step = if attempt.rollback.is_some() { Step::RollingBack } else { Step::RollingOut };
+            }
+            Effects::normal(Reason::SubmitAccepted, message)
+        }
+        SubmitAnswer::Rejected { message } => {
+            memory.clear_failures();
+            let message = format!("Cognigy.AI refused the submit, nothing is out: {message}");
+            tell(status, facts, Tell::no(ConditionType::RolledOut, Reason::SubmitRejected, message.clone()));
+            attempt::conclude(status, facts, Outcome::Failed, Reason::SubmitRejected, message)
+        }
+        SubmitAnswer::NotSent(met) => obstacle(status, facts, memory, met),
+        SubmitAnswer::NotYet(met) => {
+            memory.attempt.unsent = None;
+            obstacle(status, facts, memory, met)
+        }
+        SubmitAnswer::Unknown { message } => {
+            memory.attempt.unsent = None;
+            unknown(status, facts, memory, message)
+        }
+    }
+}
+
+/// The body can no longer be built to the recorded hash, so that it cannot be sent.
+pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    memory.attempt.body_lost = true;
+    unknown(
+        status,
+        facts,
+        memory,
+        "the spec or its webhook has changed since the intent was written, so that the submit cannot be repeated to the \
+         byte"
+            .to_owned(),
+    )
+}
+
+/// Shown at once; the keyed tries go on, slowly, for as long as the API remembers the key.
+fn unknown(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, message: String) -> Effects {
+    let first = memory.attempt.submit_unknown.is_none();
+    let message = format!("whether the rollout was submitted cannot be told: {message}");
+    memory.attempt.submit_unknown = Some(message.clone());
+    memory.meet(Obstacle::transient(Reason::SubmitOutcomeUnknown, message.clone(), None), facts.generation, facts.now);
+    tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, message.clone()));
+    if first { Effects::warning(Reason::SubmitOutcomeUnknown, message) } else { Effects::none() }
+}

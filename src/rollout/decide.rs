@@ -1,0 +1,252 @@
+//! What to do next.
+//!
+//! One decision at a time, from what is recorded, what this process remembers and the facts of the moment. The design's
+//! table of the rollout reads as the functions below, from the top down.
+
+use super::answer::Retry;
+use super::facts::{Facts, SubmitIdempotency};
+use super::memory::{LOOK_AGAIN, Memory};
+use super::requests::{self, Request};
+use crate::api::reason::Reason;
+use crate::api::spec::DeletionPolicy;
+use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
+use std::time::Duration;
+
+/// The keyed retries of a submit stop this long before the API forgets the key.
+const KEY_MARGIN: Duration = Duration::from_secs(600);
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Note the request annotations that were there before the operator was: they are not acted on.
+    NoteRequests,
+    /// Do what a person asks for by annotation.
+    Obey(Request),
+    /// Begin an attempt at the target; one that has not been submitted makes way.
+    Start,
+    /// What the attempt is checked against has changed before its submit: check again.
+    CheckAgain,
+    /// Ask for the validation.
+    Validate,
+    /// Ask for the synthetic trace.
+    Trace,
+    /// Both have passed: write down the intent to submit.
+    Intend,
+    /// Send the submit under its key.
+    Submit,
+    /// The outcome of the submit will never be known: stop asking.
+    GiveUpSubmit,
+    /// Ask how the job is.
+    AskJob,
+    /// Ask for the environment's health.
+    AskHealth,
+    /// Health is good, but was not all the time: ask the job whether the platform has rolled back by itself.
+    LookAtJob,
+    /// There was no verdict in time.
+    JudgeLate,
+    /// Decide on a rollback of what is deployed.
+    BeginRollback(RollbackReason),
+    /// Ask for the rollback that was decided on.
+    Rollback,
+    /// The rollback's aftermath was watched long enough, or need not be.
+    Settle,
+    /// Let the attempt go, because the resource goes.
+    Abandon(Reason),
+    /// Take the finalizer off.
+    Release,
+    /// Nothing to do for so long, or until something changes.
+    Wait(Option<Duration>),
+}
+
+impl Decision {
+    /// Whether the status must be recorded before this is done: an attempt is begun, and an effect asked for, only from
+    /// what every successor of this process can read.
+    #[must_use]
+    pub fn needs_record(&self) -> bool {
+        matches!(self, Self::Validate | Self::Submit | Self::Rollback | Self::Release)
+    }
+}
+
+/// What to do next.
+#[must_use]
+pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> Decision {
+    let Some(handled) = &status.handled_requests else { return Decision::NoteRequests };
+    if let Some(request) = requests::open(facts, status.attempt.as_ref(), handled, memory) {
+        return Decision::Obey(request);
+    }
+    match (&status.attempt, facts.deleted_at) {
+        (attempt, Some(_)) => leave(facts, status, attempt.as_ref(), memory),
+        (None, None) => begin(facts),
+        (Some(attempt), None) => proceed(facts, attempt, memory),
+    }
+}
+
+fn begin(facts: &Facts<'_>) -> Decision {
+    match &facts.target {
+        Ok(_) if facts.spec.suspend => Decision::Wait(None),
+        Ok(_) => Decision::Start,
+        Err(_) => Decision::Wait(Some(LOOK_AGAIN)),
+    }
+}
+
+fn proceed(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    match attempt.step {
+        Step::Pending | Step::Validating | Step::Tracing => before_the_intent(facts, attempt, memory),
+        Step::VerifyingRollback => verifying(facts, attempt, memory),
+        Step::Settled => settled(facts, attempt, memory),
+        Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack => in_flight(facts, attempt, memory),
+    }
+}
+
+fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
+    if target.digest != attempt.digest {
+        return Decision::Start;
+    }
+    if target.checks_digest != attempt.checks_digest {
+        return Decision::CheckAgain;
+    }
+    if facts.spec.suspend {
+        return Decision::Wait(None);
+    }
+    if let Some(wait) = paused(facts, memory).or_else(|| blocked(facts, memory)) {
+        return wait;
+    }
+    match attempt.step {
+        Step::Tracing if memory.attempt.trace_passed => Decision::Intend,
+        Step::Tracing => Decision::Trace,
+        _ => Decision::Validate,
+    }
+}
+
+fn in_flight(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    match attempt.step {
+        Step::RollingBack => paused(facts, memory).unwrap_or(Decision::Rollback),
+        Step::Submitting => submitting(facts, attempt, memory),
+        _ => watching(facts, attempt, memory),
+    }
+}
+
+fn submitting(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    if submit_is_over(facts, attempt, memory) {
+        return Decision::GiveUpSubmit;
+    }
+    paused(facts, memory).unwrap_or(Decision::Submit)
+}
+
+/// Whether no further POST of this submit may be sent.
+fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool {
+    let age = memory.submit_age(facts.now);
+    let is_ambiguous = memory.attempt.submit_unknown.is_some() || memory.attempt.unsent != attempt.idempotency_key;
+    match facts.settings.submit_idempotency {
+        SubmitIdempotency::Unsupported if is_ambiguous => true,
+        _ if memory.attempt.body_lost => age >= facts.timeout(),
+        _ => age + KEY_MARGIN >= facts.settings.submit_key_ttl,
+    }
+}
+
+fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    // Silence is no verdict: an operator that was down, or a clock that jumped, must first ask.
+    if memory.attempt.no_good_answer_at_age.is_some_and(|age| age >= facts.timeout()) {
+        return Decision::JudgeLate;
+    }
+    if let Some(wait) = paused(facts, memory) {
+        return wait;
+    }
+    if memory.attempt.must_look_at_job {
+        return Decision::LookAtJob;
+    }
+    let due_in = poll_due_in(facts, attempt, memory);
+    match (due_in.is_zero(), attempt.step) {
+        (false, _) => Decision::Wait(Some(due_in)),
+        (true, Step::Monitoring) => Decision::AskHealth,
+        (true, _) => Decision::AskJob,
+    }
+}
+
+/// Whether there should have been a verdict by now.
+#[must_use]
+pub fn is_past_deadline(facts: &Facts<'_>, memory: &Memory) -> bool {
+    memory.submit_age(facts.now) >= facts.timeout()
+}
+
+/// The time until the next look: one interval after the last, and the first one an interval after the submit.
+fn poll_due_in(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
+    match (memory.attempt.polled_at, attempt.step) {
+        (Some(polled_at), _) => (polled_at + facts.interval()).saturating_sub(facts.now.uptime),
+        (None, Step::RollingOut) => facts.interval().saturating_sub(memory.submit_age(facts.now)),
+        (None, _) => Duration::ZERO,
+    }
+}
+
+fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
+        return Decision::Start;
+    }
+    if memory.verification_age(facts.now) >= facts.timeout() {
+        return Decision::Settle;
+    }
+    if let Some(wait) = paused(facts, memory) {
+        return wait;
+    }
+    let due_in = poll_due_in(facts, attempt, memory);
+    if due_in.is_zero() { Decision::AskHealth } else { Decision::Wait(Some(due_in)) }
+}
+
+fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
+    let checks_changed = !attempt.has_intent()
+        && attempt.outcome() == Some(Outcome::Failed)
+        && target.checks_digest != attempt.checks_digest;
+    if (target.digest == attempt.digest && !checks_changed) || facts.spec.suspend {
+        return Decision::Wait(None);
+    }
+    match time_until_free(facts, attempt, memory) {
+        Duration::ZERO => Decision::Start,
+        left => Decision::Wait(Some(left)),
+    }
+}
+
+/// A rollout that may be out without anybody knowing its job keeps the environment until its deadline has passed.
+#[must_use]
+pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
+    match attempt.outcome() {
+        Some(Outcome::Unknown) => facts.timeout().saturating_sub(memory.submit_age(facts.now)),
+        _ => Duration::ZERO,
+    }
+}
+
+/// A deleted resource: what is in flight is brought to its end, as far as the grace allows.
+fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&Attempt>, memory: &Memory) -> Decision {
+    let must_go = memory.credentials_gone || memory.deletion_age(facts.now) >= facts.settings.deletion_grace;
+    let Some(attempt) = attempt else { return Decision::Release };
+    match attempt.step {
+        Step::Pending | Step::Validating | Step::Tracing => Decision::Abandon(Reason::ResourceDeleted),
+        _ if attempt.is_in_flight() && must_go => Decision::Abandon(Reason::DeletionGraceExpired),
+        _ if attempt.is_in_flight() => in_flight(facts, attempt, memory),
+        _ if must_go => Decision::Release,
+        Step::VerifyingRollback => Decision::Settle,
+        _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
+        _ if status.outbox.is_empty() => Decision::Release,
+        _ => Decision::Wait(None),
+    }
+}
+
+fn must_be_undone(facts: &Facts<'_>, attempt: &Attempt) -> bool {
+    facts.spec.deletion_policy == DeletionPolicy::Rollback
+        && attempt.outcome() == Some(Outcome::Succeeded)
+        && attempt.rollback.is_none()
+}
+
+/// The rest of the pause after a failure.
+fn paused(facts: &Facts<'_>, memory: &Memory) -> Option<Decision> {
+    let left = memory.pause_until?.saturating_sub(facts.now.uptime);
+    (!left.is_zero()).then_some(Decision::Wait(Some(left)))
+}
+
+/// The wait for somebody to mend what keeps an attempt from its submit. What is in flight does not wait like that: it
+/// tries again with each pause.
+fn blocked(facts: &Facts<'_>, memory: &Memory) -> Option<Decision> {
+    let obstacle = memory.obstacle(facts.generation)?;
+    (!matches!(obstacle.retry, Retry::Later { .. })).then_some(Decision::Wait(Some(LOOK_AGAIN)))
+}

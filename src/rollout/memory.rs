@@ -1,0 +1,181 @@
+//! What this process remembers of a resource, and may forget at any time: nothing here decides an outcome that a restart
+//! would decide otherwise for the worse.
+
+use super::answer::{Obstacle, Retry};
+use super::facts::{Now, Sighting};
+use crate::api::IdempotencyKey;
+use crate::api::status::Attempt;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How often something that somebody must mend is looked at again.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long the pause after a failed try is at first; it doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The longest pause between two tries of a rollback: a bad bot is out there.
+const LONGEST_ROLLBACK_PAUSE: Duration = Duration::from_secs(30);
+
+/// What this process remembers of a resource.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// What stands in the way, and since which generation.
+    pub blocked: Option<Blocked>,
+    /// How often in a row the present call has failed.
+    pub failures: u32,
+    /// Before this time of the process the failed call is not tried again.
+    pub pause_until: Option<Duration>,
+    /// When this process first saw that the resource was deleted.
+    pub deletion: Option<Sighting>,
+    /// The credentials were missing when they were last looked for.
+    pub credentials_gone: bool,
+    /// What it remembers of the current attempt.
+    pub attempt: AttemptMemory,
+    /// Spreads the tries of a fleet: between 0 and 1, drawn anew for each pause.
+    pub jitter: f64,
+}
+
+/// An obstacle, and the generation in which it was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// What stands in the way.
+    pub obstacle: Obstacle,
+    /// The spec's generation at that time; an edit is worth another try.
+    pub generation: i64,
+}
+
+/// What this process remembers of the current attempt.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptMemory {
+    /// The attempt's number; another number starts with an empty memory.
+    number: i64,
+    /// The synthetic trace has passed in this process, so the intent comes next.
+    pub trace_passed: bool,
+    /// The key of an intent that this process wrote and has not sent yet: only this one POST can be rejected.
+    pub unsent: Option<IdempotencyKey>,
+    /// The submit's outcome cannot be told from its answer, and why.
+    pub submit_unknown: Option<String>,
+    /// The submit's body can no longer be built to the recorded hash.
+    pub body_lost: bool,
+    /// When this process first saw the intent.
+    pub submit: Option<Sighting>,
+    /// The rollback that the next two speak of.
+    rollback_key: Option<IdempotencyKey>,
+    /// When the rollback was decided on.
+    rollback: Option<Sighting>,
+    /// When the verification after the rollback began.
+    verification: Option<Sighting>,
+    /// When the job or health was last asked, in the time of the process.
+    pub polled_at: Option<Duration>,
+    /// When a health answer last counted, in the time of the process.
+    pub counted_at: Option<Duration>,
+    /// When the job was first not found.
+    pub job_missing_at: Option<Duration>,
+    /// How old the submit was when the last question was asked that got no good answer, in this process.
+    pub no_good_answer_at_age: Option<Duration>,
+    /// Health is good, but the platform may have rolled back in between: one look at the job before success.
+    pub must_look_at_job: bool,
+    /// This process saw the job complete and no bad or unreadable health since.
+    pub undisturbed: bool,
+    /// Whether the Warning of a rollback that cannot be asked for was given.
+    pub unreachable_told: bool,
+}
+
+impl Memory {
+    /// Turns to what is in front of us: the attempt of the status (what was remembered of another one is forgotten) and
+    /// the deletion, if there is one.
+    pub fn turn_to(&mut self, attempt: Option<&Attempt>, deleted_at: Option<Timestamp>, now: Now) {
+        if let (Some(deleted_at), None) = (deleted_at, self.deletion) {
+            self.deletion = Some(Sighting::of(deleted_at, now));
+        }
+        let number = attempt.map_or(0, |attempt| attempt.number);
+        if self.attempt.number != number {
+            self.attempt = AttemptMemory { number, ..AttemptMemory::default() };
+            self.clear_failures();
+        }
+        let Some(attempt) = attempt else { return };
+        if let (Some(submitted_at), None) = (attempt.submitted_at, self.attempt.submit) {
+            self.attempt.submit = Some(Sighting::of(submitted_at, now));
+        }
+        let Some(rollback) = &attempt.rollback else { return };
+        if self.attempt.rollback_key.as_ref() != Some(&rollback.key) {
+            self.attempt.rollback_key = Some(rollback.key.clone());
+            self.attempt.rollback = Some(Sighting::of(rollback.requested_at, now));
+            self.attempt.verification = None;
+            self.attempt.unreachable_told = false;
+        }
+        if let (Some(ended_at), None) = (rollback.accepted_at.or(rollback.refused_at), self.attempt.verification) {
+            self.attempt.verification = Some(Sighting::of(ended_at, now));
+        }
+    }
+
+    /// What stands in the way, unless the spec was edited since.
+    #[must_use]
+    pub fn obstacle(&self, generation: i64) -> Option<&Obstacle> {
+        self.blocked.as_ref().filter(|blocked| blocked.generation == generation).map(|blocked| &blocked.obstacle)
+    }
+
+    /// Remembers an obstacle, and sets the pause before the next try: a growing one where time may remove it.
+    pub fn meet(&mut self, obstacle: Obstacle, generation: i64, now: Now) {
+        self.meet_within(obstacle, generation, now, LONGEST_PAUSE);
+    }
+
+    /// Remembers what keeps a rollback from being taken; the pauses stay short.
+    pub fn meet_rollback(&mut self, obstacle: Obstacle, generation: i64, now: Now) {
+        self.meet_within(obstacle, generation, now, LONGEST_ROLLBACK_PAUSE);
+    }
+
+    fn meet_within(&mut self, obstacle: Obstacle, generation: i64, now: Now, longest: Duration) {
+        let pause = match obstacle.retry {
+            Retry::Later { at_least } => self.pause(longest).max(at_least.unwrap_or_default()),
+            _ => LOOK_AGAIN,
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.pause_until = Some(now.uptime + pause);
+        self.blocked = Some(Blocked { obstacle, generation });
+    }
+
+    /// Forgets the obstacle: the call went through, or is worth another try.
+    pub fn clear_failures(&mut self) {
+        self.blocked = None;
+        self.failures = 0;
+        self.pause_until = None;
+    }
+
+    /// Whether the pause after a failed try still lasts.
+    #[must_use]
+    pub fn is_pausing(&self, now: Now) -> bool {
+        self.pause_until.is_some_and(|until| until > now.uptime)
+    }
+
+    /// Between half and the whole of the doubled pause.
+    fn pause(&self, longest: Duration) -> Duration {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(longest);
+        doubled.mul_f64(0.5 + 0.5 * self.jitter.clamp(0.0, 1.0))
+    }
+
+    /// The time since the intent was written.
+    #[must_use]
+    pub fn submit_age(&self, now: Now) -> Duration {
+        self.attempt.submit.map_or(Duration::ZERO, |sighting| sighting.age(now))
+    }
+
+    /// The time since the rollback was accepted or refused.
+    #[must_use]
+    pub fn verification_age(&self, now: Now) -> Duration {
+        self.attempt.verification.map_or(Duration::ZERO, |sighting| sighting.age(now))
+    }
+
+    /// The time since the rollback was decided on.
+    #[must_use]
+    pub fn rollback_age(&self, now: Now) -> Duration {
+        self.attempt.rollback.map_or(Duration::ZERO, |sighting| sighting.age(now))
+    }
+
+    /// The time since the resource was deleted.
+    #[must_use]
+    pub fn deletion_age(&self, now: Now) -> Duration {
+        self.deletion.map_or(Duration::ZERO, |sighting| sighting.age(now))
+    }
+}
