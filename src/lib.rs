@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod cognigy;
+pub mod command;
 pub mod controller;
 pub mod delivery;
 pub mod rollout;

@@ -98,7 +98,10 @@ impl Round<'_> {
             return Ok(());
         }
         let object = Arc::clone(&self.object);
-        let Some(environment) = self.environment(&object) else { return Ok(()) };
+        let Some(environment) = self.environment(&object) else {
+            self.hinder(unsafe_environment(&object));
+            return Ok(());
+        };
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
         match session.client.validate(&request, &self.resource).await {
@@ -113,7 +116,10 @@ impl Round<'_> {
     async fn trace(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
         let object = Arc::clone(&self.object);
-        let Some(environment) = self.environment(&object) else { return Ok(()) };
+        let Some(environment) = self.environment(&object) else {
+            self.hinder(unsafe_environment(&object));
+            return Ok(());
+        };
         let request = wire::trace_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
         match session.client.trace(&request, &self.resource).await {
@@ -162,7 +168,9 @@ impl Round<'_> {
 
     async fn submit(&mut self) -> Result<(), Error> {
         let Some(session) = self.session().await? else { return Ok(()) };
-        let Some(key) = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone()) else {
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key))) else {
+            self.hinder(unreadable("attempt.idempotencyKey"));
             return Ok(());
         };
         let Some(body) = self.recorded_body(&key).await? else {
@@ -177,7 +185,6 @@ impl Round<'_> {
             SubmitIdempotency::Supported => Idempotency::Supported,
             SubmitIdempotency::Unsupported => Idempotency::Unsupported,
         };
-        let wire_key = cognigy::IdempotencyKey::from(&key);
         let asked = self.context.now();
         let answer = session.client.submit(body, &wire_key, first, idempotency, &self.resource).await;
         if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
@@ -232,7 +239,10 @@ impl Round<'_> {
     async fn ask_health(&mut self) -> Result<(), Error> {
         let Some(session) = self.session().await? else { return Ok(()) };
         let object = Arc::clone(&self.object);
-        let Some(environment) = self.environment(&object) else { return Ok(()) };
+        let Some(environment) = self.environment(&object) else {
+            self.hinder(unsafe_environment(&object));
+            return Ok(());
+        };
         let max_error_rate = object.spec.monitoring.max_error_rate;
         let asked = self.context.now();
         let reading = session.client.health(&environment, max_error_rate, &self.resource).await;
@@ -244,10 +254,13 @@ impl Round<'_> {
 
     async fn roll_back(&mut self) -> Result<(), Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(()) };
-        let Some(rollback) = self.status.attempt.as_ref().and_then(|attempt| attempt.rollback.clone()) else {
+        let rollback = self.status.attempt.as_ref().and_then(|attempt| attempt.rollback.clone());
+        let Some((rollback, key)) =
+            rollback.and_then(|rollback| rollback.key.as_str().parse().ok().map(|key| (rollback, key)))
+        else {
+            self.hinder(unreadable("attempt.rollback"));
             return Ok(());
         };
-        let key = cognigy::IdempotencyKey::from(&rollback.key);
         let reason = wire::rollback_reason(rollback.reason);
         let asked = self.context.now();
         let answer = match session.client.rollback(&job_id, &key, reason, &self.resource).await {
@@ -316,7 +329,11 @@ impl Round<'_> {
     async fn session_and_job(&mut self) -> Result<Option<(Session, cognigy::JobId)>, Error> {
         let Some(session) = self.session().await? else { return Ok(None) };
         let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
-        Ok(job_id.and_then(|job_id| job_id.as_str().parse().ok()).map(|job_id| (session, job_id)))
+        let job_id = job_id.and_then(|job_id| job_id.as_str().parse().ok());
+        if job_id.is_none() {
+            self.hinder(unreadable("attempt.jobId"));
+        }
+        Ok(job_id.map(|job_id| (session, job_id)))
     }
 
     /// The client for the present step; where there is none, the obstacle is noted.
@@ -357,6 +374,12 @@ fn endpoint_changed(before: &str, now: &str) -> Obstacle {
         "a job is out at {before}, but the credentials now point to {now}: point them back until its outcome is known"
     );
     Obstacle::lasting(Reason::EndpointChanged, message, Retry::CredentialsChange)
+}
+
+/// The status lacks what its step needs: only an edit by hand does that.
+fn unreadable(what: &str) -> Obstacle {
+    let message = format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
+    Obstacle::lasting(Reason::StatusUnreadable, message, Retry::InputChange)
 }
 
 fn unsafe_environment(object: &CognigyDeployment) -> Obstacle {

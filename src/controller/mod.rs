@@ -1,11 +1,12 @@
 //! Kubernetes: watches, the reconcile as a list of named steps, status writes, events, the finalizer, and who owns an
 //! environment.
 
-pub mod act;
+mod act;
 pub mod announce;
 pub mod clock;
 pub mod context;
 pub mod credentials;
+mod deliver;
 pub mod error;
 pub mod ownership;
 pub mod reconcile;

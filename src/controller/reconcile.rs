@@ -92,7 +92,7 @@ impl<'c> Round<'c> {
         self.record().await?;
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
-        self.remembered.failures = 0;
+        self.context.memories.succeeded(&self.uid);
         Ok(self.come_back(rest, retry_delivery))
     }
 

@@ -64,8 +64,10 @@ async fn write_finalizers(
 ) -> Result<Arc<CognigyDeployment>, Error> {
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
     let api = resources(context, object);
-    let patched = api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch));
-    let written = call("write the finalizer", patched).await;
+    let written = call("write the finalizer", async {
+        api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await
+    })
+    .await;
     context.metrics.wrote("finalizer", written.as_ref().err());
     written.map(Arc::new)
 }

@@ -27,8 +27,6 @@ pub struct Remembered {
     pub looked_again_at: Option<Duration>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
-    /// Reconciles that failed in a row.
-    pub failures: u32,
 }
 
 /// The pause after a delivery that failed.
@@ -62,27 +60,43 @@ fn version(object: &CognigyDeployment) -> u64 {
 #[derive(Default)]
 pub struct Memories {
     by_uid: Mutex<HashMap<String, Remembered>>,
+    /// Reconciles that failed in a row; kept apart, so that one that panics and forgets all else is still slowed down.
+    failures: Mutex<HashMap<String, u32>>,
 }
 
 impl Memories {
     /// Takes out what is remembered of a resource. A reconcile that does not put it back has forgotten it, like a restart.
     #[must_use]
     pub fn take(&self, uid: &str) -> Remembered {
-        self.lock().remove(uid).unwrap_or_default()
+        lock(&self.by_uid).remove(uid).unwrap_or_default()
     }
 
     /// Puts it back.
     pub fn put(&self, uid: &str, remembered: Remembered) {
-        self.lock().insert(uid.to_owned(), remembered);
+        lock(&self.by_uid).insert(uid.to_owned(), remembered);
+    }
+
+    /// A reconcile failed; the answer is how many did in a row before it.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut failures = lock(&self.failures);
+        let count = failures.entry(uid.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        *count - 1
+    }
+
+    /// A reconcile came to its end.
+    pub fn succeeded(&self, uid: &str) {
+        lock(&self.failures).remove(uid);
     }
 
     /// Forgets the resources that are no longer there.
     pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        self.lock().retain(|uid, _| is_there(uid));
+        lock(&self.by_uid).retain(|uid, _| is_there(uid));
+        lock(&self.failures).retain(|uid, _| is_there(uid));
     }
+}
 
-    /// A panic elsewhere leaves the map whole: each change is one call.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
-        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A panic elsewhere leaves the maps whole: each change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! Between the resource's types, the core's answers and the client's types: translation only, no decision.
 
-use crate::api::identifier::{IdempotencyKey, JobId};
+use crate::api::identifier::JobId;
 use crate::api::reason::Reason;
 use crate::api::status::RollbackReason;
 use crate::api::{CognigyDeploymentSpec, Snapshot};
@@ -191,11 +191,5 @@ pub fn rollback_reason(reason: RollbackReason) -> cognigy::RollbackReason {
         RollbackReason::Timeout => cognigy::RollbackReason::Timeout,
         RollbackReason::Manual => cognigy::RollbackReason::Manual,
         RollbackReason::ResourceDeleted => cognigy::RollbackReason::ResourceDeleted,
-    }
-}
-
-impl From<&IdempotencyKey> for cognigy::IdempotencyKey {
-    fn from(key: &IdempotencyKey) -> Self {
-        Self::new(key.as_str())
     }
 }

@@ -13,11 +13,19 @@ pub struct Refused {
     pub message: String,
     /// How long it asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// The kind of failure, where the receiver was asked.
+    pub class: Option<cognigy::ErrorClass>,
+}
+
+impl Refused {
+    fn unreadable(id: &IdempotencyKey) -> Self {
+        Self { message: format!("{id} cannot be the id of a message: the status was edited by hand"), retry_after: None, class: None }
+    }
 }
 
 impl From<cognigy::CallError> for Refused {
     fn from(error: cognigy::CallError) -> Self {
-        Self { message: error.message().to_owned(), retry_after: error.retry_after() }
+        Self { message: error.message().to_owned(), retry_after: error.retry_after(), class: Some(error.class()) }
     }
 }
 
@@ -46,7 +54,7 @@ impl Courier {
         mut taken: impl FnMut(&IdempotencyKey),
     ) -> Result<(), Refused> {
         for entry in entries {
-            let id = cognigy::IdempotencyKey::from(&entry.id);
+            let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
             client.audit(Bytes::from(entry.body.clone()), &id, resource).await?;
             taken(&entry.id);
         }
@@ -64,7 +72,7 @@ impl Courier {
         mut taken: impl FnMut(&IdempotencyKey),
     ) -> Result<(), Refused> {
         for entry in entries {
-            let id = cognigy::IdempotencyKey::from(&entry.id);
+            let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
             self.webhooks.deliver(url, Bytes::from(entry.body.clone()), &id).await?;
             taken(&entry.id);
         }

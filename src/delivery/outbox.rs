@@ -1,5 +1,6 @@
 //! What goes into the outbox, and what leaves it without having been taken.
 
+use crate::api::JobId;
 use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
 use crate::cognigy::{self, AuditRecord, ComplianceFlags, WebhookEvent};
 use crate::rollout::Notice;
@@ -34,10 +35,10 @@ pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec
 fn entry(notice: &Notice) -> OutboxEntry {
     match notice {
         Notice::Audit { id, job_id, success, duration_seconds, compliance, at } => {
-            let job_id = job_id.as_ref().map(|job_id| job_id.as_str());
+            let job_id = on_the_wire(job_id.as_ref());
             let record = AuditRecord {
                 timestamp: *at,
-                job_id,
+                job_id: job_id.as_ref(),
                 deployment_success: *success,
                 duration_seconds: *duration_seconds,
                 audit_category: cognigy::AuditCategory::EnvironmentDeployment,
@@ -50,9 +51,10 @@ fn entry(notice: &Notice) -> OutboxEntry {
             OutboxEntry { id: id.clone(), kind: DeliveryKind::Audit, body, created_at: *at }
         }
         Notice::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at } => {
+            let job_id = on_the_wire(job_id.as_ref());
             let event = WebhookEvent {
                 event: cognigy::WebhookEventKind::DeploymentComplete,
-                job_id: job_id.as_ref().map(|job_id| job_id.as_str()),
+                job_id: job_id.as_ref(),
                 success: *success,
                 metrics: cognigy::WebhookMetrics {
                     duration_seconds: *duration_seconds,
@@ -63,6 +65,11 @@ fn entry(notice: &Notice) -> OutboxEntry {
             OutboxEntry { id: id.clone(), kind: DeliveryKind::Webhook, body, created_at: *at }
         }
     }
+}
+
+/// What does not look like a job's id, because the status was edited by hand, is not claimed to be one.
+fn on_the_wire(job_id: Option<&JobId>) -> Option<cognigy::JobId> {
+    job_id.and_then(|job_id| job_id.as_str().parse().ok())
 }
 
 fn text(bytes: &Bytes) -> String {
