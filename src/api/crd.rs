@@ -4,6 +4,11 @@ use super::spec::CognigyDeployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt;
 
+/// The definition cannot be written as YAML: a defect of this build, which no input can cause.
+#[derive(Debug, thiserror::Error)]
+#[error("the CRD cannot be written as YAML: {0}")]
+pub struct NotYaml(#[from] serde_saphyr::SerializeError);
+
 /// The generated definition. A status that nobody has written yet begins with `observedGeneration: -1`; without that,
 /// kstatus would take a resource that the operator has not seen for one that is ready.
 #[must_use]
@@ -21,4 +26,12 @@ pub fn definition() -> CustomResourceDefinition {
         }
     }
     definition
+}
+
+/// The definition as YAML, for `kubectl apply --server-side -f -`; `crds/` holds the same text.
+///
+/// # Errors
+/// When the definition cannot be written as YAML.
+pub fn yaml() -> Result<String, NotYaml> {
+    Ok(serde_saphyr::to_string(&definition())?)
 }

@@ -13,6 +13,9 @@ pub mod snapshot;
 pub mod spec;
 pub mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use condition::ConditionType;
 pub use digest::Digest;
 pub use identifier::{EnvironmentId, IdempotencyKey, JobId};
