@@ -3,7 +3,9 @@
 pub use super::settings::RunArguments;
 
 use super::logging;
-use crate::cognigy::{Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport, WebhookSender};
+use crate::cognigy::{
+    Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport, WebhookSender,
+};
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
 use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
@@ -25,10 +27,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// How long a stop waits for reconciles in the middle of a call; whatever they leave is picked up by the next process.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many resources can be woken at once; one that is missed looks again within a minute.
+const WOKEN_AT_ONCE: usize = 1024;
 
 /// Why the operator did not start, or ended. The message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +139,7 @@ fn context(arguments: RunArguments, kubernetes: kube::Client, metrics: Arc<Metri
         metrics,
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
         stores: OnceLock::new(),
+        woken: broadcast::channel(WOKEN_AT_ONCE).0,
         claims_rebuilt: tokio::sync::OnceCell::new(),
         kubernetes,
     })
@@ -150,7 +156,8 @@ fn transports(options: HttpOptions, public: Arc<dyn Transport>) -> TransportFact
     Arc::new(move |credentials: &Credentials| {
         let Some(ca_pem) = &credentials.ca_pem else { return Ok(Arc::clone(&public)) };
         let own = HttpOptions { ca_pem: Some(ca_pem.clone()), ..options.clone() };
-        let transport = HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
+        let transport =
+            HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
         Ok(Arc::new(transport) as Arc<dyn Transport>)
     })
 }

@@ -112,6 +112,8 @@ fn key_ttl(text: &str) -> Result<Duration, String> {
     let ttl = duration(text)?;
     match ttl >= LEAST {
         true => Ok(ttl),
-        false => Err("write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires".to_owned()),
+        false => {
+            Err("write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires".to_owned())
+        }
     }
 }

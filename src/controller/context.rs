@@ -14,9 +14,10 @@ use crate::rollout::{Now, Settings};
 use crate::server::metrics::Metrics;
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::broadcast;
 
 /// What every reconcile of a process has at hand.
 pub struct Context {
@@ -46,6 +47,8 @@ pub struct Context {
     pub jitter: Mutex<fastrand::Rng>,
     /// The resources as watched, one store for each namespace that is watched.
     pub stores: OnceLock<Vec<Store<CognigyDeployment>>>,
+    /// Resources that are worth a reconcile, because another one has let go of what they wait for.
+    pub woken: broadcast::Sender<ObjectRef<CognigyDeployment>>,
     /// Whether the claims were rebuilt from the first complete list.
     pub claims_rebuilt: tokio::sync::OnceCell<()>,
 }
@@ -87,6 +90,14 @@ impl Context {
         Ok(())
     }
 
+    /// Has these resources reconciled.
+    pub fn wake(&self, claimants: Vec<Claimant>) {
+        for claimant in claimants {
+            // Where nobody listens, nothing is watched, and so nothing waits.
+            let _ = self.woken.send(ObjectRef::new(&claimant.name).within(&claimant.namespace));
+        }
+    }
+
     /// Forgets what is remembered of resources that are no longer there.
     pub fn forget_the_gone(&self) {
         let Some(stores) = self.stores.get() else { return };
@@ -105,7 +116,7 @@ fn recorded_claim(object: &CognigyDeployment, attempt: &Attempt) -> Option<(Plac
 /// A resource as a claimant of its environment.
 #[must_use]
 pub fn claimant(object: &CognigyDeployment, in_flight: bool) -> Option<Claimant> {
-    let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Some(Claimant { uid: object.uid()?, name, created_at, in_flight })
+    Some(Claimant { uid: object.uid()?, namespace, name, created_at, in_flight })
 }

@@ -7,7 +7,7 @@ use super::record;
 use super::remembered::Remembered;
 use super::sessions::Source;
 use super::snapshot::{Desired, READ_AGAIN};
-use crate::api::status::{CognigyDeploymentStatus, Step};
+use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, Reason};
 use crate::cognigy::ResourceKey;
 use crate::delivery::outbox;
@@ -90,6 +90,7 @@ impl<'c> Round<'c> {
             Flow::Gone => return Ok(Action::await_change()),
         };
         self.record().await?;
+        self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
         self.context.memories.succeeded(&self.uid);
@@ -106,7 +107,7 @@ impl<'c> Round<'c> {
     }
 
     pub(super) fn forget(&mut self) {
-        self.context.claims.release(&self.uid);
+        self.context.wake(self.context.claims.release(&self.uid));
         self.remembered = Remembered::default();
     }
 
@@ -126,11 +127,14 @@ impl<'c> Round<'c> {
         let due = self.remembered.looked_again_at.is_none_or(|at| now.uptime.saturating_sub(at) >= LOOK_AGAIN);
         let mended = match obstacle.retry {
             Retry::Later { .. } | Retry::SnapshotChange => false,
-            Retry::OwnerGone => true,
+            Retry::OwnerGone => self.environment_is_free().await?,
             _ if !due => false,
             Retry::CredentialsChange | Retry::InputChange => {
                 self.remembered.looked_again_at = Some(now.uptime);
-                obstacle.reason == Reason::WebhookUrlNotFound || self.credentials_have_changed().await?
+                match obstacle.reason {
+                    Reason::WebhookUrlNotFound => self.webhook_url().await?.is_ok(),
+                    _ => self.credentials_have_changed().await?,
+                }
             }
         };
         if mended {
@@ -138,6 +142,11 @@ impl<'c> Round<'c> {
             self.remembered.looked_again_at = None;
         }
         Ok(())
+    }
+
+    async fn environment_is_free(&self) -> Result<bool, Error> {
+        let session = self.context.sessions.known_or_fresh(&self.source).await?;
+        Ok(session.is_ok_and(|session| self.claim(&session, false).is_ok()))
     }
 
     async fn credentials_have_changed(&mut self) -> Result<bool, Error> {

@@ -5,8 +5,8 @@ use super::error::Error;
 use super::reconcile::reconcile;
 use crate::api::{CognigyDeployment, WATCH_LABEL};
 use crate::server::probes::Readiness;
-use futures::future::join_all;
-use futures::{FutureExt, StreamExt};
+use futures::future::{self, join_all};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config};
@@ -17,7 +17,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// The pause after a reconcile that failed; it doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -44,9 +44,11 @@ pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
     // Set once: `run` is called once for a context.
     let _ = context.stores.set(stores.clone());
-    let controllers = scopes.into_iter().zip(stores).zip(writers).map(|((namespace, store), writer)| {
-        control(Arc::clone(&context), namespace, store, writer, stop.clone())
-    });
+    let controllers = scopes
+        .into_iter()
+        .zip(stores)
+        .zip(writers)
+        .map(|((namespace, store), writer)| control(Arc::clone(&context), namespace, store, writer, stop.clone()));
     let declare = async {
         match context.ready().await {
             Ok(()) => readiness.declare(),
@@ -81,6 +83,7 @@ async fn control(
             for_maps.snapshots.forget(&namespace, &name);
             users_of(&known, &namespace, &name)
         })
+        .reconcile_on(woken(context.woken.subscribe(), namespace))
         .graceful_shutdown_on(async move {
             // The sender lives as long as the process; where it is gone, stopping is right as well.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -88,6 +91,23 @@ async fn control(
         .run(guarded, after_failure, context)
         .for_each(|_| async {})
         .await;
+}
+
+/// The resources to reconcile because another one has let go of what they wait for.
+fn woken(
+    receiver: broadcast::Receiver<ObjectRef<CognigyDeployment>>,
+    namespace: Option<String>,
+) -> impl Stream<Item = ObjectRef<CognigyDeployment>> {
+    let each = stream::unfold(receiver, |mut receiver| async move {
+        loop {
+            match receiver.recv().await {
+                Ok(woken) => return Some((woken, receiver)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    });
+    each.filter(move |woken| future::ready(namespace.is_none() || woken.namespace == namespace))
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>

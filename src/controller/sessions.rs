@@ -144,9 +144,8 @@ impl Sessions {
         if let Some(session) = lock(&self.by_fingerprint).get(&fingerprint) {
             return Ok(session.clone());
         }
-        let transport = (self.transports)(credentials).map_err(|problem| {
-            Obstacle::lasting(Reason::CredentialsInvalid, problem, Retry::CredentialsChange)
-        })?;
+        let transport = (self.transports)(credentials)
+            .map_err(|problem| Obstacle::lasting(Reason::CredentialsInvalid, problem, Retry::CredentialsChange))?;
         let budget = self.budgets.shared(credentials.client_fingerprint());
         if let Some(limit) = credentials.requests_per_minute {
             budget.set_limit(limit);

@@ -144,8 +144,7 @@ fn hash(text: &str) -> String {
 }
 
 fn desired(spec: &CognigyDeploymentSpec, snapshot: Snapshot) -> Desired {
-    let target =
-        Target { digest: Digest::of_deployment(spec, &snapshot), checks_digest: Digest::of_checks(spec) };
+    let target = Target { digest: Digest::of_deployment(spec, &snapshot), checks_digest: Digest::of_checks(spec) };
     Desired { target, snapshot: Arc::new(snapshot) }
 }
 

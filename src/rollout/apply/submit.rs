@@ -41,6 +41,9 @@ pub fn submit(
     memory: &mut Memory,
     answer: SubmitAnswer,
 ) -> Effects {
+    if matches!(answer, SubmitAnswer::Accepted(_) | SubmitAnswer::Rejected { .. }) {
+        memory.attempt.submit_answer = Some(answer.clone());
+    }
     match answer {
         SubmitAnswer::Accepted(job_id) => {
             memory.clear_failures();
