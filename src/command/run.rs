@@ -9,6 +9,7 @@ use crate::cognigy::{
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
 use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
+use crate::controller::leadership::{Elector, Leadership};
 use crate::controller::ownership::Claims;
 use crate::controller::remembered::Memories;
 use crate::controller::run::Scope;
@@ -32,6 +33,8 @@ use tokio::sync::{broadcast, watch};
 /// How long a stop waits for reconciles in the middle of a call; whatever they leave is picked up by the next process.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// The name of the Lease.
+const LEASE: &str = "cognigy-operator";
 /// How many resources can be woken at once; one that is missed looks again within a minute.
 const WOKEN_AT_ONCE: usize = 1024;
 
@@ -58,6 +61,9 @@ pub enum RunError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] HttpTransportError),
+    /// Another process may lead now; this one must not act any more. Start it again.
+    #[error("the lease was lost, so that another process may lead: start again")]
+    LeaseLost,
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
@@ -69,30 +75,91 @@ pub enum RunError {
 /// Runs the operator until it is told to stop.
 ///
 /// # Errors
-/// [`RunError`], where it cannot start or lost its server for metrics.
+/// [`RunError`], where it cannot start, lost its lease, or lost its server for metrics.
 pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     logging::start(arguments.log_format);
     let kubernetes = connect(arguments.kubeconfig.as_deref()).await?;
     let address = arguments.metrics_addr;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::default();
     let scope = match arguments.namespaces.as_slice() {
         [] => Scope::Cluster,
         namespaces => Scope::Namespaces(namespaces.to_vec()),
     };
-    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics))?);
+    let elector = elector(&arguments, &kubernetes);
+    let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
+    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), leadership)?);
     let stopped = stop_signal()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
-    metrics.leads(true);
-    let operator = controller::run(context, scope, readiness.clone(), stopped.clone());
+    let served = probes::serve(listener, Arc::clone(&metrics), readiness.clone());
+    let operator = async {
+        match &elector {
+            None => {
+                act(context, scope, &metrics, readiness, stopped).await;
+                Ok(())
+            }
+            Some(elector) => act_while_leading(elector, context, scope, &metrics, readiness, stopped).await,
+        }
+    };
     tokio::select! {
-        () = operator => {}
-        () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
-        served = probes::serve(listener, metrics, readiness) => return served.map_err(RunError::Server),
+        ended = operator => ended?,
+        served = served => return served.map_err(RunError::Server),
     }
     tracing::info!("cognigy-operator has stopped");
     Ok(())
+}
+
+fn elector(arguments: &RunArguments, kubernetes: &kube::Client) -> Option<Elector> {
+    if !arguments.leader_elect {
+        return None;
+    }
+    let namespace = arguments.leader_election_namespace.as_deref().unwrap_or_else(|| kubernetes.default_namespace());
+    // A pod's name alone would let a restarted container take its own predecessor for itself.
+    let pod = std::env::var("POD_NAME").unwrap_or_else(|_| format!("process-{}", std::process::id()));
+    let identity = format!("{pod}_{:016x}", fastrand::u64(..));
+    Some(Elector::new(kubernetes.clone(), namespace, LEASE, identity))
+}
+
+/// Waits for the lease, acts while it holds, and lets it go at the end.
+async fn act_while_leading(
+    elector: &Elector,
+    context: Arc<Context>,
+    scope: Scope,
+    metrics: &Metrics,
+    readiness: Readiness,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    // A replica that waits for its turn is as ready as it can be.
+    readiness.declare();
+    tracing::info!("waiting for the lease");
+    if !elector.acquire(&mut stopped).await {
+        return Ok(());
+    }
+    tracing::info!("this process leads");
+    tokio::select! {
+        () = act(context, scope, metrics, readiness, stopped) => {}
+        () = elector.keep() => return Err(RunError::LeaseLost),
+    }
+    elector.release().await;
+    Ok(())
+}
+
+/// Acts until told to stop; a stop waits a few seconds for reconciles in the middle of a call.
+async fn act(
+    context: Arc<Context>,
+    scope: Scope,
+    metrics: &Metrics,
+    readiness: Readiness,
+    stopped: watch::Receiver<bool>,
+) {
+    metrics.leads(true);
+    tokio::select! {
+        () = controller::run(context, scope, readiness, stopped.clone()) => {}
+        () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
+    }
+    metrics.leads(false);
 }
 
 async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, RunError> {
@@ -106,7 +173,12 @@ async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, RunError> {
     kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
 }
 
-fn context(arguments: RunArguments, kubernetes: kube::Client, metrics: Arc<Metrics>) -> Result<Context, RunError> {
+fn context(
+    arguments: RunArguments,
+    kubernetes: kube::Client,
+    metrics: Arc<Metrics>,
+    leadership: Leadership,
+) -> Result<Context, RunError> {
     let policy = EgressPolicy::new(arguments.egress_allow);
     let options = Options { observer: Some(metrics.clone()), ..Options::new(policy.clone()) };
     let http = HttpOptions { policy, ca_pem: None, https_proxy: arguments.https_proxy };
@@ -137,6 +209,7 @@ fn context(arguments: RunArguments, kubernetes: kube::Client, metrics: Arc<Metri
         courier: Courier::new(WebhookSender::new(public, options)),
         default_webhook: arguments.webhook_url,
         metrics,
+        leadership,
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
         stores: OnceLock::new(),
         woken: broadcast::channel(WOKEN_AT_ONCE).0,

@@ -3,6 +3,7 @@
 use super::announce::Announcer;
 use super::clock::Clock;
 use super::error::Error;
+use super::leadership::Leadership;
 use super::ownership::{Claimant, Claims, Place};
 use super::remembered::Memories;
 use super::sessions::Sessions;
@@ -47,6 +48,8 @@ pub struct Context {
     pub jitter: Mutex<fastrand::Rng>,
     /// The resources as watched, one store for each namespace that is watched.
     pub stores: OnceLock<Vec<Store<CognigyDeployment>>>,
+    /// Whether this process may act.
+    pub leadership: Leadership,
     /// Resources that are worth a reconcile, because another one has let go of what they wait for.
     pub woken: broadcast::Sender<ObjectRef<CognigyDeployment>>,
     /// Whether the claims were rebuilt from the first complete list.
@@ -58,6 +61,14 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Stops here unless this process leads.
+    ///
+    /// # Errors
+    /// [`Error::NotLeading`].
+    pub fn must_lead(&self) -> Result<(), Error> {
+        if self.leadership.may_act() { Ok(()) } else { Err(Error::NotLeading) }
     }
 
     /// A number between 0 and 1.

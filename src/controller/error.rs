@@ -35,6 +35,9 @@ pub enum Error {
     /// A bug: the reconcile panicked. The others go on; this one is tried again with a growing delay.
     #[error("the reconcile panicked: {0}")]
     Panicked(String),
+    /// Another process leads, or this one can no longer be sure that it does.
+    #[error("this process does not hold the lease")]
+    NotLeading,
     /// The operator is not ready yet: its first list of resources is not complete.
     #[error("the first list of resources is not complete")]
     NotReady,
@@ -51,6 +54,7 @@ impl Error {
             Self::NoAnswer { .. } => "no_answer",
             Self::Malformed(_) => "malformed",
             Self::Panicked(_) => "panicked",
+            Self::NotLeading => "not_leading",
             Self::NotReady => "not_ready",
         }
     }

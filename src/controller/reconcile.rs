@@ -165,6 +165,8 @@ impl<'c> Round<'c> {
                 self.record().await?;
             }
             tracing::debug!(?decision, "decided");
+            // A process that was paused for longer than its lease finds out here, before it acts.
+            self.context.must_lead()?;
             match self.carry_out(decision).await? {
                 Flow::Again => {}
                 flow => return Ok(flow),
@@ -180,6 +182,7 @@ impl<'c> Round<'c> {
         let facts = self.facts(&object, self.context.now());
         standing::refresh(&mut self.status, &facts, &self.remembered.memory);
         if self.object.status.as_ref() != Some(&self.status) {
+            self.context.must_lead()?;
             self.object = record::status(self.context, &self.object, &self.status).await?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
