@@ -293,8 +293,8 @@ impl Round<'_> {
         for entry in std::mem::take(&mut self.status.outbox) {
             self.give_up(&entry, "the resource goes");
         }
-        self.announce().await;
         record::take_finalizer(self.context, &self.object).await?;
+        self.has_gone();
         self.forget();
         Ok(Flow::Gone)
     }

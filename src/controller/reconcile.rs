@@ -31,6 +31,7 @@ pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -
     context.ready().await?;
     let mut round = Round::begin(watched, &context).await?;
     let result = round.run().await;
+    context.announcer.announce(&round.object, std::mem::take(&mut round.recorded)).await;
     round.end();
     result
 }
@@ -45,7 +46,10 @@ pub(super) struct Round<'c> {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
     pub(super) desired: Result<Desired, Obstacle>,
-    announcements: Vec<Announcement>,
+    /// Events of changes that are not recorded yet: what is not recorded has not happened.
+    pending: Vec<Announcement>,
+    /// Events of changes that are; published at the end, since no effect is to wait for them.
+    recorded: Vec<Announcement>,
 }
 
 impl<'c> Round<'c> {
@@ -72,7 +76,8 @@ impl<'c> Round<'c> {
             uid,
             remembered,
             desired,
-            announcements: Vec::new(),
+            pending: Vec::new(),
+            recorded: Vec::new(),
         })
     }
 
@@ -176,7 +181,7 @@ impl<'c> Round<'c> {
         Ok(Flow::Rest(Some(LOOK_AGAIN)))
     }
 
-    /// Writes the status where it has changed, and then tells of the changes.
+    /// Writes the status where it has changed.
     pub(super) async fn record(&mut self) -> Result<(), Error> {
         let object = Arc::clone(&self.object);
         let facts = self.facts(&object, self.context.now());
@@ -186,19 +191,18 @@ impl<'c> Round<'c> {
             self.object = record::status(self.context, &self.object, &self.status).await?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
-        self.announce().await;
+        self.recorded.append(&mut self.pending);
         Ok(())
     }
 
-    pub(super) async fn announce(&mut self) {
-        for announcement in std::mem::take(&mut self.announcements) {
-            self.context.announcer.announce(&self.object, announcement).await;
-        }
+    /// The resource is gone, and nothing of it can be recorded any more.
+    pub(super) fn has_gone(&mut self) {
+        self.recorded.append(&mut self.pending);
     }
 
     /// Takes up what a change brings with it.
     pub(super) fn take_up(&mut self, effects: Effects) {
-        self.announcements.extend(effects.announcements);
+        self.pending.extend(effects.announcements);
         for notice in &effects.notices {
             if let Some(dropped) = outbox::put(&mut self.status, notice) {
                 self.give_up(&dropped, "the outbox is full");
