@@ -49,7 +49,8 @@ fn describe(page: &mut String, path: &str, schema: &Value) {
     writeln!(page, "\n| field | type | default | meaning |\n|---|---|---|---|").unwrap();
     let fields: Vec<(&String, &Value)> = schema["properties"].as_object().unwrap().iter().collect();
     for (name, field) in &fields {
-        let required = schema["required"].as_array().is_some_and(|required| required.contains(&Value::from(name.as_str())));
+        let required =
+            schema["required"].as_array().is_some_and(|required| required.contains(&Value::from(name.as_str())));
         let default = if required { "required".to_owned() } else { default(field) };
         writeln!(page, "| `{name}` | {} | {default} | {} |", kind(field), meaning(field)).unwrap();
     }
