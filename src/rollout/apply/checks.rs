@@ -21,6 +21,8 @@ pub fn validation(
     answer: ValidationAnswer,
 ) -> Effects {
     memory.clear_failures();
+    // A trace that passed before the checks changed says nothing about these.
+    memory.attempt.trace_passed = false;
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {
             let message = passed_message(&warnings, capacity_utilization);
