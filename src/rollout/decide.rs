@@ -218,17 +218,21 @@ pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) ->
 
 /// A deleted resource: what is in flight is brought to its end, as far as the grace allows.
 fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&Attempt>, memory: &Memory) -> Decision {
-    let must_go = memory.credentials_gone || memory.deletion_age(facts.now) >= facts.settings.deletion_grace;
+    let left = facts.settings.deletion_grace.saturating_sub(memory.deletion_age(facts.now));
+    let must_go = memory.credentials_gone || left.is_zero();
     let Some(attempt) = attempt else { return Decision::Release };
     match attempt.step {
         Step::Pending | Step::Validating | Step::Tracing => Decision::Abandon(Reason::ResourceDeleted),
         _ if attempt.is_in_flight() && must_go => Decision::Abandon(Reason::DeletionGraceExpired),
-        _ if attempt.is_in_flight() => in_flight(facts, attempt, memory),
+        _ if attempt.is_in_flight() => match in_flight(facts, attempt, memory) {
+            Decision::Wait(wait) => Decision::Wait(Some(wait.unwrap_or(left).min(left))),
+            other => other,
+        },
         _ if must_go => Decision::Release,
         Step::VerifyingRollback => Decision::Settle,
         _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
         _ if status.outbox.is_empty() => Decision::Release,
-        _ => Decision::Wait(None),
+        _ => Decision::Wait(Some(left)),
     }
 }
 
