@@ -41,6 +41,8 @@ pub fn submit(
     memory: &mut Memory,
     answer: SubmitAnswer,
 ) -> Effects {
+    // The body was there to be sent, so it is no longer lost.
+    memory.attempt.body_lost = false;
     let provably_unsent = facts.settings.submit_idempotency == SubmitIdempotency::Unsupported;
     match answer {
         SubmitAnswer::Accepted(job_id) => {
