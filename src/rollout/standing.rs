@@ -217,10 +217,16 @@ fn tell_deliveries(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
         .is_some_and(|condition| condition.status == ConditionStatus::False);
     let has_ended = status.attempt.as_ref().is_some_and(|attempt| attempt.verdict.is_some());
     match status.outbox.len() {
-        0 if has_ended && !given_up => {
+        // Whatever is taken later, this one was not.
+        _ if given_up => {}
+        0 if has_ended => {
             tell(status, facts, Tell::yes(ConditionType::Delivered, Reason::Delivered, "every message was taken"));
         }
-        0 => {}
+        0 if status.attempt.is_none() => {}
+        0 => {
+            let message = "not known yet in this attempt";
+            tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::AttemptStarted, message));
+        }
         waiting => {
             let message = format!("{waiting} message(s) wait for the audit log or the webhook to take them");
             tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::DeliveryPending, message));
