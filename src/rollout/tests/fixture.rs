@@ -8,7 +8,7 @@ use crate::api::condition::{Condition, ConditionSet, ConditionType};
 use crate::api::identifier::{ApiOrigin, RequestHash};
 use crate::api::reason::Reason;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
-use crate::api::{CognigyDeploymentSpec, Digest, JobId, Snapshot};
+use crate::api::{CognigyDeploymentSpec, Digest, JobId};
 use crate::rollout::answer::{
     HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer,
 };
@@ -32,6 +32,8 @@ pub(super) const DAY: u64 = 24 * 3600;
 #[derive(Clone)]
 pub(super) struct Given {
     pub(super) spec: CognigyDeploymentSpec,
+    /// What the spec asks for, as of its last edit.
+    target: Target,
     pub(super) settings: Settings,
     pub(super) requests: Requests,
     pub(super) generation: i64,
@@ -56,16 +58,7 @@ impl Given {
     }
 
     pub(super) fn target(&self) -> Result<Target, Obstacle> {
-        match &self.snapshot_obstacle {
-            Some(obstacle) => Err(obstacle.clone()),
-            None => Ok(Target {
-                digest: Digest::of_deployment(
-                    &self.spec,
-                    self.spec.configuration_snapshot.as_ref().unwrap_or(&Snapshot::default()),
-                ),
-                checks_digest: Digest::of_checks(&self.spec),
-            }),
-        }
+        self.snapshot_obstacle.clone().map_or_else(|| Ok(self.target.clone()), Err)
     }
 
     fn pass(&mut self, passed: Duration) {
@@ -109,10 +102,12 @@ pub(super) struct Rollout {
 
 impl Rollout {
     pub(super) fn new() -> Self {
+        let spec = sample_spec();
         let now = Now { wall: "2026-01-01T12:00:00Z".parse().unwrap(), uptime: Duration::from_secs(1000) };
         Self {
             given: Given {
-                spec: sample_spec(),
+                target: target_of(&spec),
+                spec,
                 settings: Settings::default(),
                 requests: Requests::default(),
                 generation: 1,
@@ -148,6 +143,7 @@ impl Rollout {
     pub(super) fn of(change: impl FnOnce(&mut CognigyDeploymentSpec)) -> Self {
         let mut rollout = Self::new();
         change(&mut rollout.given.spec);
+        rollout.given.target = target_of(&rollout.given.spec);
         rollout
     }
 
@@ -196,6 +192,7 @@ impl Rollout {
     /// An edit of the spec.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut CognigyDeploymentSpec)) -> &mut Self {
         change(&mut self.given.spec);
+        self.given.target = target_of(&self.given.spec);
         self.given.generation += 1;
         self
     }
@@ -459,7 +456,12 @@ fn is_question(decision: &Decision) -> bool {
     matches!(decision, Validate | Trace | Submit | AskJob | AskHealth | LookAtJob | Rollback)
 }
 
-pub(super) fn sample_spec() -> CognigyDeploymentSpec {
+fn target_of(spec: &CognigyDeploymentSpec) -> Target {
+    let snapshot = spec.configuration_snapshot.clone().unwrap_or_default();
+    Target { digest: Digest::of_deployment(spec, &snapshot), checks_digest: Digest::of_checks(spec) }
+}
+
+fn sample_spec() -> CognigyDeploymentSpec {
     serde_json::from_value(serde_json::json!({
         "environmentId": "env_prod_us_01",
         "configurationSnapshot": {"botVersion": "2.4.1", "nlpEngine": "v3.2"},

@@ -163,6 +163,19 @@ fn a_body_that_is_found_again_is_sent_for_as_long_as_the_key_lives() {
 }
 
 #[test]
+fn a_retry_after_an_unknown_outcome_waits_for_the_deadline_and_then_starts() {
+    let mut rollout = Rollout::new();
+    rollout.given.settings = unsupported();
+    rollout.submit_says(&[unknown(), accepted()]).run();
+    rollout.ask_for_retry("1").run_for(TIMEOUT - 1);
+    assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Unknown));
+    rollout.run_for(3600);
+    assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
+    let waited = rollout.attempt().started_at.duration_since(rollout.status.history[0].started_at);
+    assert_eq!(waited.as_secs().unsigned_abs(), TIMEOUT, "somebody wakes at the deadline");
+}
+
+#[test]
 fn a_new_configuration_after_an_unknown_outcome_waits_for_the_deadline() {
     let mut rollout = Rollout::new();
     rollout.given.settings = unsupported();
