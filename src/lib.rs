@@ -5,4 +5,10 @@
 //! the pure core. `docs/architecture.md` is the map.
 
 pub mod api;
+pub mod cognigy;
+pub mod command;
+pub mod controller;
+pub mod delivery;
 pub mod rollout;
+pub mod server;
+pub mod simulator;

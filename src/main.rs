@@ -1,2 +1,52 @@
-//! x
-fn main() {}
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use cognigy_operator::command::{crd, run};
+use cognigy_operator::simulator;
+use std::process::ExitCode;
+
+/// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when health says so.
+///
+/// One CognigyDeployment says what an environment should run. The operator validates it, runs the synthetic trace, submits
+/// the rollout, watches the job and the environment's health, writes what it knows into status, rolls back on failure, and
+/// tells the audit log and the CI/CD webhook.
+#[derive(Parser)]
+#[command(name = "cognigy-operator", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the operator against a cluster.
+    Run(Box<run::RunArguments>),
+    /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
+    Crd,
+    /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.
+    Simulator(simulator::command::SimulatorArguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One TLS provider for everything; a second call, which cannot be here, would change nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result: Result<(), Box<dyn std::error::Error>> = match arguments.command {
+        Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
+        Command::Crd => crd::print().map_err(Into::into),
+        Command::Simulator(arguments) => simulate(arguments).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn simulate(arguments: simulator::command::SimulatorArguments) -> Result<(), Box<dyn std::error::Error>> {
+    cognigy_operator::command::logging::start(cognigy_operator::command::logging::LogFormat::Text);
+    Ok(simulator::command::run(arguments).await?)
+}

@@ -1,3 +1,16 @@
+// The programs of the control plane that the demo and the tests start: upstream's kube-apiserver and etcd, pinned with
+// all they are made of by this file and go.sum. There is no Go code of ours; src/compile.rs builds the two tools.
+//
+// To move to another Kubernetes release, v1.X.Y:
+//   1. Replace k8s.io/kubernetes' version in "require" with v1.X.Y, and every version in "replace" with
+//      v0.X.Y: upstream's module points its staging modules at folders that only its own repository has.
+//      A staging module that the release adds (a line with "=> ./staging" in its go.mod) gets a line there too.
+//   2. Replace the version of go.etcd.io/etcd/server/v3 with the one that release is made with (its own go.mod names
+//      it), and the "go" line with the one in its go.mod.
+//   3. Run "go mod tidy" here. It rewrites the "// indirect" versions and go.sum.
+//   4. Replace the version in src/binaries.rs (KUBERNETES_VERSION and LINKER_FLAGS; a test compares them with this
+//      file), and run "cargo test -p control-plane". The first run builds, which takes minutes; the cache has a folder
+//      for each version, so nothing old is in the way.
 module github.com/cognigy-operator/cognigy-operator/dev/controlplane
 
 go 1.26.0

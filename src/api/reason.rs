@@ -49,6 +49,8 @@ reasons! {
     CredentialsNotFound,
     /// The Secret lacks a key, or holds a URL or a number that cannot be read.
     CredentialsInvalid,
+    /// The Secret or the key that holds the webhook's URL is missing.
+    WebhookUrlNotFound,
     /// Cognigy.AI refuses the credentials, their scopes, or this environment for them.
     Unauthorized,
     /// Cognigy.AI refuses the request as wrong.

@@ -90,6 +90,8 @@ pub enum SubmitAnswer {
         /// The API's own words.
         message: String,
     },
+    /// Nothing has left for the API, or it was turned away at the door: the next POST is still the first.
+    NotSent(Obstacle),
     /// No answer, or not yet one: the same key is sent again.
     NotYet(Obstacle),
     /// Whether it was accepted cannot be told from this.

@@ -32,7 +32,7 @@ pub enum Decision {
     Trace,
     /// Both have passed: write down the intent to submit.
     Intend,
-    /// Send the submit under its key.
+    /// Send the submit under its key, unless this process has heard its answer already.
     Submit,
     /// The outcome of the submit will never be known: stop asking.
     GiveUpSubmit,
@@ -75,7 +75,7 @@ pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memo
         return Decision::Obey(request);
     }
     match (&status.attempt, facts.deleted_at) {
-        (attempt, Some(_)) => leave(facts, status, attempt.as_ref(), memory),
+        (attempt, Some(_)) => within_grace(leave(facts, status, attempt.as_ref(), memory), facts, memory),
         (None, None) => begin(facts),
         (Some(attempt), None) => proceed(facts, attempt, memory),
     }
@@ -128,6 +128,9 @@ fn in_flight(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
 }
 
 fn submitting(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    if memory.attempt.submit_answer.is_some() {
+        return Decision::Submit;
+    }
     if submit_is_over(facts, attempt, memory) {
         return Decision::GiveUpSubmit;
     }
@@ -216,23 +219,28 @@ pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) ->
     }
 }
 
+/// However long the next step could wait, the end of the grace must not be slept through.
+fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decision {
+    let left = facts.settings.deletion_grace.saturating_sub(memory.deletion_age(facts.now));
+    match decision {
+        Decision::Wait(wait) => Decision::Wait(Some(wait.map_or(left, |wait| wait.min(left)))),
+        decision => decision,
+    }
+}
+
 /// A deleted resource: what is in flight is brought to its end, as far as the grace allows.
 fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&Attempt>, memory: &Memory) -> Decision {
-    let left = facts.settings.deletion_grace.saturating_sub(memory.deletion_age(facts.now));
-    let must_go = memory.credentials_gone || left.is_zero();
+    let must_go = memory.credentials_gone || memory.deletion_age(facts.now) >= facts.settings.deletion_grace;
     let Some(attempt) = attempt else { return Decision::Release };
     match attempt.step {
         Step::Pending | Step::Validating | Step::Tracing => Decision::Abandon(Reason::ResourceDeleted),
         _ if attempt.is_in_flight() && must_go => Decision::Abandon(Reason::DeletionGraceExpired),
-        _ if attempt.is_in_flight() => match in_flight(facts, attempt, memory) {
-            Decision::Wait(wait) => Decision::Wait(Some(wait.unwrap_or(left).min(left))),
-            other => other,
-        },
+        _ if attempt.is_in_flight() => in_flight(facts, attempt, memory),
         _ if must_go => Decision::Release,
         Step::VerifyingRollback => Decision::Settle,
         _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
         _ if status.outbox.is_empty() => Decision::Release,
-        _ => Decision::Wait(Some(left)),
+        _ => Decision::Wait(None),
     }
 }
 

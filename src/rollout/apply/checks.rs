@@ -22,7 +22,7 @@ pub fn validation(
     answer: ValidationAnswer,
 ) -> Effects {
     memory.clear_failures();
-    // A trace that passed before the checks changed says nothing about these.
+    // A trace that passed before the checks changed, or whose record failed, proves nothing about these.
     memory.attempt.trace_passed = false;
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {

@@ -8,7 +8,7 @@ use crate::api::status::{CognigyDeploymentStatus, Outcome, Step};
 use crate::rollout::answer::{Obstacle, SubmitAnswer};
 use crate::rollout::attempt;
 use crate::rollout::conditions::{Tell, tell};
-use crate::rollout::facts::{Facts, Sighting, SubmitIdempotency, after};
+use crate::rollout::facts::{Facts, Sighting, after};
 use crate::rollout::key;
 use crate::rollout::memory::Memory;
 use crate::rollout::notice::Effects;
@@ -43,7 +43,9 @@ pub fn submit(
 ) -> Effects {
     // The body was there to be sent, so it is no longer lost.
     memory.attempt.body_lost = false;
-    let provably_unsent = facts.settings.submit_idempotency == SubmitIdempotency::Unsupported;
+    if matches!(answer, SubmitAnswer::Accepted(_) | SubmitAnswer::Rejected { .. }) {
+        memory.attempt.submit_answer = Some(answer.clone());
+    }
     match answer {
         SubmitAnswer::Accepted(job_id) => {
             memory.clear_failures();
@@ -63,10 +65,9 @@ pub fn submit(
             tell(status, facts, Tell::no(ConditionType::RolledOut, Reason::SubmitRejected, message.clone()));
             attempt::conclude(status, facts, Outcome::Failed, Reason::SubmitRejected, message)
         }
+        SubmitAnswer::NotSent(met) => obstacle(status, facts, memory, met),
         SubmitAnswer::NotYet(met) => {
-            if !provably_unsent {
-                memory.attempt.unsent = None;
-            }
+            memory.attempt.unsent = None;
             obstacle(status, facts, memory, met)
         }
         SubmitAnswer::Unknown { message } => {

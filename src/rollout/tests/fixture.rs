@@ -242,6 +242,12 @@ impl Rollout {
         self.restart_after(0)
     }
 
+    /// The last record was refused, because somebody else has written: what it held is lost, but not the memory.
+    pub(super) fn record_fails(&mut self) -> &mut Self {
+        (self.status, self.notices) = self.recorded.clone();
+        self
+    }
+
     /// Only the wall clock jumps.
     pub(super) fn wall_clock_jumps(&mut self, seconds: i64) -> &mut Self {
         self.given.now.wall += SignedDuration::from_secs(seconds);
@@ -319,8 +325,14 @@ impl Rollout {
                 let (origin, hash) = (ApiOrigin::new("https://api.cognigy.ai"), RequestHash::new("a-hash"));
                 submit::intend(status, &facts, memory, origin, hash)
             }
-            Decision::Submit if world.body_is_lost => submit::body_lost(status, &facts, memory),
-            Decision::Submit => submit::submit(status, &facts, memory, next(&mut world.submit)),
+            Decision::Submit if world.body_is_lost && memory.attempt.submit_answer.is_none() => {
+                submit::body_lost(status, &facts, memory)
+            }
+            Decision::Submit => {
+                let heard = memory.attempt.submit_answer.take();
+                let answer = heard.unwrap_or_else(|| next(&mut world.submit));
+                submit::submit(status, &facts, memory, answer)
+            }
             Decision::GiveUpSubmit => attempt::give_up_submit(status, &facts),
             Decision::AskJob => job::job(status, &facts, memory, next(&mut world.job)),
             Decision::LookAtJob => job::last_look(status, &facts, memory, &next(&mut world.job)),

@@ -36,6 +36,7 @@ enum Turn {
     WallClockJumps(i32),
     Live(u16),
     StepsThenCrash(u8),
+    StepsThenRecordFails(u8),
 }
 
 fn validation() -> impl Strategy<Value = Result<ValidationAnswer, Obstacle>> {
@@ -103,6 +104,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         1 => (-100_000..100_000_i32).prop_map(Turn::WallClockJumps),
         10 => (0..120_u16).prop_map(Turn::Live),
         4 => (1..12_u8).prop_map(Turn::StepsThenCrash),
+        4 => (1..12_u8).prop_map(Turn::StepsThenRecordFails),
     ]
 }
 
@@ -113,7 +115,6 @@ fn play(rollout: &mut Rollout, turn: Turn) {
         Turn::TracePasses(passes) => {
             rollout.world.trace = vec![Ok(trace_answer(if passes { "passed" } else { "failed" }, &[]))];
         }
-        // Only the first POST under a key can be rejected; the controller never says so of a later one.
         Turn::Submit(answer) => rollout.world.submit = vec![answer],
         Turn::Job(answer) => rollout.world.job = vec![answer],
         Turn::Health(answer) => rollout.world.health = vec![answer],
@@ -144,6 +145,12 @@ fn play(rollout: &mut Rollout, turn: Turn) {
                 rollout.step();
             }
             rollout.crash();
+        }
+        Turn::StepsThenRecordFails(steps) => {
+            for _ in 0..steps {
+                rollout.step();
+            }
+            rollout.record_fails();
         }
     }
 }
@@ -194,7 +201,7 @@ proptest! {
             play(&mut rollout, turn);
         }
         rollout.delete();
-        for turn in more.into_iter().filter(|turn| !matches!(turn, Turn::WallClockJumps(_) | Turn::StepsThenCrash(_))) {
+        for turn in more.into_iter().filter(|turn| !matches!(turn, Turn::WallClockJumps(_) | Turn::StepsThenCrash(_) | Turn::StepsThenRecordFails(_))) {
             if !rollout.is_released {
                 play(&mut rollout, turn);
             }

@@ -73,11 +73,9 @@ fn a_rollback_while_one_is_under_way_adds_none() {
 
 #[test]
 fn a_rollback_of_what_is_rolled_back_is_not_possible() {
-    for step in [Step::VerifyingRollback] {
-        let mut rollout = Rollout::at(step);
-        rollout.ask_for_rollback("1").run_for(3600);
-        assert_eq!((rollout.count(&Decision::Rollback), rollout.announced(Reason::RollbackNotPossible)), (1, 1));
-    }
+    let mut rollout = Rollout::at(Step::VerifyingRollback);
+    rollout.ask_for_rollback("1").run_for(3600);
+    assert_eq!((rollout.count(&Decision::Rollback), rollout.announced(Reason::RollbackNotPossible)), (1, 1));
     let mut nothing = Rollout::of(|spec| spec.suspend = true);
     nothing.run().ask_for_rollback("1").run();
     assert_eq!(nothing.announced(Reason::RollbackNotPossible), 1);

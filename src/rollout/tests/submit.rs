@@ -47,6 +47,29 @@ fn a_lost_answer_submits_again_under_the_same_key() {
 }
 
 #[test]
+fn an_answer_whose_record_failed_is_recorded_without_another_post() {
+    for answer in [accepted(), SubmitAnswer::Rejected { message: "400".to_owned() }] {
+        let mut rollout = Rollout::at(Step::Submitting);
+        rollout.submit_says(&[answer, unknown()]).step();
+        let heard = rollout.attempt().clone();
+        rollout.record_fails();
+        assert_eq!((rollout.step_now(), rollout.decision()), (Step::Submitting, Decision::Submit));
+        rollout.step();
+        assert_eq!((rollout.attempt().step, &rollout.attempt().job_id), (heard.step, &heard.job_id));
+        assert_eq!(rollout.world.submit.len(), 1, "the world was asked once");
+    }
+}
+
+#[test]
+fn a_submit_that_did_not_leave_can_still_be_rejected() {
+    let mut rollout = Rollout::new();
+    rollout.submit_says(&[SubmitAnswer::NotSent(unavailable()), accepted()]).run();
+    assert_eq!(rollout.memory.attempt.unsent, rollout.attempt().idempotency_key);
+    rollout.run_for(60);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
 fn an_unanswered_submit_is_sent_again_and_can_no_longer_be_rejected() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[not_yet(), not_yet(), accepted()]).run();
@@ -134,7 +157,7 @@ fn where_keys_are_ignored_nothing_ambiguous_is_sent_again() {
 
     let mut unsent = Rollout::new();
     unsent.given.settings = unsupported();
-    unsent.submit_says(&[not_yet(), accepted()]).run_for(60);
+    unsent.submit_says(&[SubmitAnswer::NotSent(unavailable()), accepted()]).run_for(60);
     assert_eq!((unsent.count(&Decision::Submit), unsent.outcome().unwrap().0), (2, Outcome::Succeeded));
 }
 

@@ -1,0 +1,248 @@
+//! What an answer means: pure functions from a body to plain data.
+//!
+//! Nothing here fails on a field that the contract does not name. What it names must have its type, or the whole answer
+//! is a [`NotTheContract`]: transient before the submit, unreadable after it.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::endpoint::JobId;
+use super::words;
+
+/// The most warnings that are kept, and the most bytes of each.
+const MAX_WARNINGS: (usize, usize) = (10, 256);
+
+/// The most reasons (validation errors, conflicts) that are kept, and the most bytes of each.
+const MAX_REASONS: (usize, usize) = (20, 512);
+
+/// The most bytes of a single word, such as a status.
+const MAX_WORD_BYTES: usize = 64;
+
+/// The body is not what the contract says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not what the contract says: {0}")]
+pub struct NotTheContract(String);
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotTheContract> {
+    // A list would fill a struct field by field, in order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(NotTheContract("not a JSON object".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| NotTheContract(shape_only(&error)))
+}
+
+/// Where the error is and of which kind, but not what the answer holds.
+fn shape_only(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "a field is missing or has another type",
+        serde_json::error::Category::Syntax => "not JSON",
+        serde_json::error::Category::Eof => "JSON that ends too early",
+        serde_json::error::Category::Io => "unreadable",
+    };
+    format!("{kind}, at line {} column {}", error.line(), error.column())
+}
+
+/// What validation found (section 1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validation {
+    /// Whether the snapshot may be submitted; false where the answer does not say.
+    pub valid: bool,
+    /// At most 10 warnings of 256 bytes.
+    pub warnings: Vec<String>,
+    /// Why it is not valid: at most 20 reasons of 512 bytes, each one line.
+    pub errors: Vec<String>,
+    /// The share of the capacity that would be used, where the answer says so.
+    pub capacity_utilization: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ValidationBody {
+    valid: Option<bool>,
+    #[serde(default)]
+    warnings: Value,
+    #[serde(default)]
+    validation_errors: Value,
+    #[serde(default)]
+    capacity_utilization: Value,
+}
+
+pub(crate) fn read_validation(body: &[u8]) -> Result<Validation, NotTheContract> {
+    let body: ValidationBody = parse(body)?;
+    Ok(Validation {
+        valid: body.valid.unwrap_or(false),
+        warnings: lines(&body.warnings, MAX_WARNINGS),
+        errors: lines(&body.validation_errors, MAX_REASONS),
+        capacity_utilization: body.capacity_utilization.as_f64(),
+    })
+}
+
+/// What the synthetic trace found (section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace's identifier, where the answer holds one.
+    pub trace_id: Option<String>,
+    /// `passed`, or anything else.
+    pub status: String,
+    /// At most 20 conflicts of 512 bytes, each one line.
+    pub conflicts: Vec<String>,
+}
+
+impl Trace {
+    /// Whether the deployment may start: any conflict, or any status but `passed`, stops it.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.status == "passed" && self.conflicts.is_empty()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TraceBody {
+    #[serde(default)]
+    trace_id: Value,
+    status: String,
+    #[serde(default)]
+    dependency_conflicts: Value,
+}
+
+pub(crate) fn read_trace(body: &[u8]) -> Result<Trace, NotTheContract> {
+    let body: TraceBody = parse(body)?;
+    Ok(Trace {
+        trace_id: body.trace_id.as_str().map(word).filter(|id| !id.is_empty()),
+        status: word(&body.status),
+        conflicts: lines(&body.dependency_conflicts, MAX_REASONS),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubmitBody {
+    job_id: String,
+}
+
+pub(crate) fn read_job_id(body: &[u8]) -> Result<JobId, NotTheContract> {
+    let body: SubmitBody = parse(body)?;
+    body.job_id.parse().map_err(|error| NotTheContract(format!("the jobId {error}")))
+}
+
+/// How a job stands (section 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobStatus {
+    /// `completed`.
+    Completed,
+    /// `failed`, `error`, `cancelled` or `canceled`: the job ended badly.
+    EndedBadly(String),
+    /// `rolled_back`: the platform rolled back by itself.
+    RolledBack,
+    /// Any other word, at most 64 bytes of it.
+    Running(String),
+}
+
+#[derive(Deserialize)]
+struct StatusBody {
+    status: String,
+}
+
+/// What the answer to a job's poll means (contract, section 4).
+///
+/// # Errors
+/// [`NotTheContract`] where it has no `status` that is text.
+pub fn read_job_status(body: &[u8]) -> Result<JobStatus, NotTheContract> {
+    let body: StatusBody = parse(body)?;
+    Ok(match body.status.as_str() {
+        "completed" => JobStatus::Completed,
+        "failed" | "error" | "cancelled" | "canceled" => JobStatus::EndedBadly(body.status),
+        "rolled_back" => JobStatus::RolledBack,
+        _ => JobStatus::Running(word(&body.status)),
+    })
+}
+
+/// How an environment is (section 5).
+#[derive(Debug, Clone, PartialEq)]
+pub enum HealthReading {
+    /// `healthy`, with an error rate under the most that is allowed.
+    Good {
+        /// The error rate.
+        error_rate: f64,
+    },
+    /// Any other status, or an error rate at or over the most that is allowed.
+    Bad {
+        /// The status, at most 64 bytes of it.
+        status: String,
+        /// The error rate, where the answer holds one.
+        error_rate: Option<f64>,
+    },
+    /// Neither good nor bad: asked again.
+    Unreadable {
+        /// Why, for people.
+        message: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RateBody {
+    error_rate: f64,
+}
+
+/// What the answer to a health poll means (contract, section 5). A status that is not `healthy` is bad whatever else the
+/// answer holds, also where the rest of it cannot be read.
+#[must_use]
+pub fn read_health(body: &[u8], max_error_rate: f64) -> HealthReading {
+    let status = match parse::<StatusBody>(body) {
+        Ok(body) => word(&body.status),
+        Err(error) => return HealthReading::Unreadable { message: error.to_string() },
+    };
+    let error_rate = parse::<RateBody>(body).ok().map(|body| body.error_rate).filter(|rate| rate.is_finite());
+    match error_rate {
+        error_rate if status != "healthy" => HealthReading::Bad { status, error_rate },
+        Some(error_rate) if error_rate >= max_error_rate => HealthReading::Bad { status, error_rate: Some(error_rate) },
+        Some(error_rate) if error_rate >= 0.0 => HealthReading::Good { error_rate },
+        Some(_) => HealthReading::Unreadable { message: "healthy, but with an error rate below zero".to_owned() },
+        None => HealthReading::Unreadable { message: "healthy, but without a numeric errorRate".to_owned() },
+    }
+}
+
+/// A token, and how long it lives (section 0).
+pub(crate) struct GrantedToken {
+    pub(crate) access_token: String,
+    /// Seconds.
+    pub(crate) expires_in: f64,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: String,
+    expires_in: f64,
+}
+
+pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
+    let TokenBody { access_token, expires_in } = parse(body)?;
+    let is_header_safe = !access_token.is_empty() && access_token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_header_safe || !expires_in.is_finite() || expires_in < 0.0 {
+        return Err(NotTheContract("the token or its lifetime cannot be used".to_owned()));
+    }
+    Ok(GrantedToken { access_token, expires_in })
+}
+
+/// A list of strings or objects as bounded lines; a single one counts as a list of one, nothing as none.
+fn lines(value: &Value, (count, bytes): (usize, usize)) -> Vec<String> {
+    let entries = match value {
+        Value::Null => return Vec::new(),
+        Value::Array(entries) => entries.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let shown = |entry: &Value| {
+        let line = words::of_value(entry);
+        if line.is_empty() { entry.to_string() } else { line }
+    };
+    entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
+}
+
+fn word(text: &str) -> String {
+    words::cut(&words::tidy(text), MAX_WORD_BYTES).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

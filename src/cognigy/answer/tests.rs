@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn bad(status: &str, error_rate: Option<f64>) -> HealthReading {
+    HealthReading::Bad { status: status.to_owned(), error_rate }
+}
+
+#[test]
+fn health_is_good_only_if_healthy_and_under_the_rate() {
+    let good = |error_rate| HealthReading::Good { error_rate };
+    for (body, reading) in [
+        (r#"{"status": "healthy", "errorRate": 0.01}"#, good(0.01)),
+        (r#"{"status": "healthy", "errorRate": 0}"#, good(0.0)),
+        (r#"{"status": "healthy", "errorRate": 0.049999, "extra": [1e999]}"#, good(0.049_999)),
+        (r#"{"status": "healthy", "errorRate": 0.05}"#, bad("healthy", Some(0.05))),
+        (r#"{"status": "healthy", "errorRate": 1}"#, bad("healthy", Some(1.0))),
+        (r#"{"status": "degraded", "errorRate": 0.01}"#, bad("degraded", Some(0.01))),
+        (r#"{"status": "degraded"}"#, bad("degraded", None)),
+        (r#"{"status": "", "errorRate": 0.01}"#, bad("", Some(0.01))),
+        (r#"{"status": "Healthy", "errorRate": 0.01}"#, bad("Healthy", Some(0.01))),
+        (r#"{"status": "unhealthy", "errorRate": "high"}"#, bad("unhealthy", None)),
+        (r#"{"status": "unhealthy", "errorRate": 1e999}"#, bad("unhealthy", None)),
+    ] {
+        assert_eq!(read_health(body.as_bytes(), 0.05), reading, "{body}");
+    }
+}
+
+#[test]
+fn health_that_cannot_be_read_is_neither_good_nor_bad() {
+    for body in [
+        r#"{"status": "healthy"}"#,
+        r#"{"status": "healthy", "errorRate": null}"#,
+        r#"{"status": "healthy", "errorRate": "0.01"}"#,
+        r#"{"status": "healthy", "errorRate": NaN}"#,
+        r#"{"status": "healthy", "errorRate": -1}"#,
+        r#"{"status": "healthy", "errorRate": 0.01, "errorRate": 0.9}"#,
+        r#"{"status": null, "errorRate": 0.9}"#,
+        r#"{"status": {"code": "bad"}}"#,
+        r#"{"errorRate": 0.9}"#,
+        r#"{"status": "unhealthy", "#,
+        r#""unhealthy""#,
+        r#"["unhealthy"]"#,
+        "<html>502</html>",
+        "",
+    ] {
+        assert!(matches!(read_health(body.as_bytes(), 0.05), HealthReading::Unreadable { .. }), "{body}");
+    }
+}
+
+#[test]
+fn only_documented_words_end_a_job() {
+    let ended = |word: &str| JobStatus::EndedBadly(word.to_owned());
+    let running = |word: &str| JobStatus::Running(word.to_owned());
+    for (word, status) in [
+        ("completed", JobStatus::Completed),
+        ("failed", ended("failed")),
+        ("error", ended("error")),
+        ("cancelled", ended("cancelled")),
+        ("canceled", ended("canceled")),
+        ("rolled_back", JobStatus::RolledBack),
+        ("queued", running("queued")),
+        ("COMPLETED", running("COMPLETED")),
+        ("", running("")),
+    ] {
+        assert_eq!(read_job_status(json!({"status": word}).to_string().as_bytes()).unwrap(), status);
+    }
+    for body in ["{}", r#"{"status": 3}"#, r#"["completed"]"#, "completed", ""] {
+        assert!(read_job_status(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn validation_is_valid_only_if_it_says_so() {
+    let report = read_validation(br#"{"valid": true, "warnings": ["a"], "capacityUtilization": 0.42}"#).unwrap();
+    assert_eq!((report.valid, report.capacity_utilization), (true, Some(0.42)));
+    assert_eq!(report.warnings, ["a"]);
+    assert!(!read_validation(b"{}").unwrap().valid);
+    assert!(!read_validation(br#"{"valid": null}"#).unwrap().valid);
+    for body in [r#"{"valid": "true"}"#, r#"{"valid": 1}"#, "true", ""] {
+        assert!(read_validation(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn broken_constraints_are_readable_whether_strings_or_objects() {
+    let body = json!({"valid": false, "validationErrors": [
+        "memory over the limit",
+        {"constraint": "max_concurrent_sessions", "message": "500 is over 200"},
+        {"code": "E7", "detail": {"message": "tenant isolation"}},
+        {}, 7,
+    ]});
+    assert_eq!(
+        read_validation(body.to_string().as_bytes()).unwrap().errors,
+        ["memory over the limit", "max_concurrent_sessions: 500 is over 200", "E7: tenant isolation", "{}", "7"]
+    );
+}
+
+#[test]
+fn warnings_are_few_and_short() {
+    let body = json!({"valid": true, "warnings": vec!["ö".repeat(400); 30]});
+    let warnings = read_validation(body.to_string().as_bytes()).unwrap().warnings;
+    assert_eq!(warnings.len(), 10);
+    assert!(warnings.iter().all(|warning| warning.len() <= 256));
+}
+
+#[test]
+fn a_trace_passes_only_without_a_conflict() {
+    let passed = |body: Value| read_trace(body.to_string().as_bytes()).unwrap().passed();
+    assert!(passed(json!({"traceId": "tr_99x2", "status": "passed", "dependencyConflicts": [], "executionPath": [1]})));
+    assert!(passed(json!({"status": "passed"})));
+    for conflicts in [json!(["nlp"]), json!([{}]), json!([null]), json!("nlp"), json!({"package": "nlp"})] {
+        assert!(!passed(json!({"status": "passed", "dependencyConflicts": conflicts})), "{conflicts}");
+    }
+    assert!(!passed(json!({"status": "Passed", "dependencyConflicts": []})));
+    assert!(read_trace(br#"{"dependencyConflicts": []}"#).is_err());
+}
+
+#[test]
+fn a_job_id_that_cannot_enter_a_path_is_not_the_contract() {
+    assert_eq!(read_job_id(br#"{"jobId": "job_8f3a2c"}"#).unwrap().as_str(), "job_8f3a2c");
+    for body in [r#"{"jobId": "../admin"}"#, r#"{"jobId": ".."}"#, r#"{"jobId": ""}"#, r#"{"jobId": 7}"#, "{}", ""] {
+        assert!(read_job_id(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn what_is_said_about_a_broken_answer_holds_nothing_of_it() {
+    let Err(error) = read_token(br#"{"access_token": "s3cret", "expires_in": "s3cret"}"#) else { panic!("must fail") };
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+fn json_like() -> impl Strategy<Value = Vec<u8>> {
+    let names = prop_oneof![Just("status"), Just("errorRate"), Just("valid"), Just("jobId"), Just("validationErrors")];
+    let values = prop_oneof![
+        Just("\"healthy\"".to_owned()),
+        Just("[[[{\"message\":[]}]]]".to_owned()),
+        any::<f64>().prop_map(|number| format!("{number:e}")),
+        ".{0,8}".prop_map(|text| Value::from(text).to_string()),
+        ".{0,8}",
+    ];
+    proptest::collection::vec((names, values), 0..4).prop_map(|fields| {
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", fields.join(",")).into_bytes()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_answer_whatsoever_panics_a_reader(
+        body in prop_oneof![proptest::collection::vec(any::<u8>(), 0..200), json_like()],
+        max in any::<f64>(),
+    ) {
+        let _ = (read_job_status(&body), read_validation(&body), read_trace(&body), read_job_id(&body), read_token(&body).is_ok());
+        match read_health(&body, max) {
+            HealthReading::Good { error_rate } => prop_assert!(error_rate >= 0.0 && (error_rate < max || max.is_nan())),
+            HealthReading::Bad { status, error_rate } => {
+                prop_assert!(status != "healthy" || error_rate.is_some_and(|rate| rate >= max));
+            }
+            HealthReading::Unreadable { message } => prop_assert!(!message.is_empty()),
+        }
+    }
+}

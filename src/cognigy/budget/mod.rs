@@ -1,0 +1,206 @@
+//! The request budget: never more requests in any sliding minute than the API allows one client, the most important
+//! first, by turns between resources.
+//!
+//! The decisions are plain data (`Window`: when; `FairQueue`: who); here they meet tasks and time. No task of its own
+//! drives a budget: one of those who wait holds the baton and sleeps for all, and hands it on when it leaves.
+
+mod queue;
+mod window;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use queue::{FairQueue, Full, Place};
+pub use queue::{Priority, ResourceKey};
+pub use window::WINDOW;
+use window::{Next, Window};
+
+use super::credentials::ClientFingerprint;
+use super::retry::MAX_RETRY_AFTER;
+
+/// Requests per minute that one client typically has (contract, last section).
+pub const TYPICAL_LIMIT: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+/// The longest that a request waits for its turn; then its caller is told to come back. Longer than a window, so that
+/// one full window makes nobody come back.
+pub const PATIENCE: Duration = Duration::from_secs(75);
+
+/// Why a request may not go, now or soon. Nothing was sent; the caller comes back later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BudgetError {
+    /// Too many requests of this priority wait already.
+    #[error("too many requests wait for the request budget")]
+    Full,
+    /// The API asked for a pause that is longer than a request waits.
+    #[error("the API asked for a pause of {} s more", .left.as_secs())]
+    Paused {
+        /// What is left of the pause.
+        left: Duration,
+    },
+    /// The turn did not come in time.
+    #[error("the request budget had no room within {} s", PATIENCE.as_secs())]
+    Busy,
+}
+
+/// The budget of one client of the API, shared by everything that uses it.
+#[derive(Debug)]
+pub struct Budget {
+    state: Mutex<State>,
+    /// Told when the one who sleeps for all must look again.
+    changed: Notify,
+    baton: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    window: Window,
+    queue: FairQueue<oneshot::Sender<Permit>>,
+}
+
+impl Budget {
+    /// A budget of `limit` requests per minute, whose first minute is spread evenly.
+    #[must_use]
+    pub fn new(limit: NonZeroU32) -> Arc<Self> {
+        let state = State { window: Window::new(limit, Instant::now()), queue: FairQueue::default() };
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), baton: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Waits until a request may be made; it counts until a minute after its permit was dropped.
+    /// Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    /// [`BudgetError`] where the turn does not come within [`PATIENCE`], or will not for certain.
+    pub async fn admit(self: &Arc<Self>, priority: Priority, resource: &ResourceKey) -> Result<Permit, BudgetError> {
+        let left = self.state().window.paused_until().saturating_duration_since(Instant::now());
+        if left > PATIENCE {
+            return Err(BudgetError::Paused { left });
+        }
+        let (sender, receiver) = oneshot::channel();
+        let place = self.state().queue.join(priority, resource, sender).map_err(|Full| BudgetError::Full)?;
+        let _leaves = Leave { budget: self, place };
+        self.grant();
+        self.changed.notify_one();
+        let turn = async {
+            tokio::select! {
+                biased;
+                permit = receiver => permit.map_err(|_| BudgetError::Busy),
+                never = self.grant_for_all() => match never {},
+            }
+        };
+        tokio::time::timeout(PATIENCE, turn).await.unwrap_or(Err(BudgetError::Busy))
+    }
+
+    /// Lets nothing go for a while (at most an hour), because the API said so.
+    pub fn pause(&self, length: Duration) {
+        let now = Instant::now();
+        self.state().window.pause(now, now + length.min(MAX_RETRY_AFTER));
+        self.changed.notify_one();
+    }
+
+    /// Changes how many requests a minute are allowed.
+    pub fn set_limit(&self, limit: NonZeroU32) {
+        self.state().window.set_limit(limit);
+        self.changed.notify_one();
+    }
+
+    /// How many requests wait for their turn.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    fn is_idle(&self) -> bool {
+        let mut state = self.state();
+        state.queue.is_empty() && state.window.is_idle(Instant::now())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds the baton once it is free, and grants whenever there is something to grant.
+    async fn grant_for_all(self: &Arc<Self>) -> Infallible {
+        let _baton = self.baton.lock().await;
+        loop {
+            match self.grant() {
+                Some(Next::WaitUntil(at)) => tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = self.changed.notified() => {}
+                },
+                _ => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// Grants all that may go now; then tells when the first of those left may. `None` where nobody is left.
+    fn grant(self: &Arc<Self>) -> Option<Next> {
+        let now = Instant::now();
+        loop {
+            let mut state = self.state();
+            let urgent = state.queue.first()? == Priority::Rollback;
+            match state.window.next(now, urgent) {
+                Next::Admit => {
+                    let waiter = state.queue.take()?;
+                    state.window.admit(now);
+                    drop(state);
+                    // A waiter that has just gone gives the permit back, and that takes the lock again.
+                    drop(waiter.send(Permit { budget: self.clone() }));
+                }
+                wait => return Some(wait),
+            }
+        }
+    }
+}
+
+/// The right to make one request.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped counts as a finished request"]
+pub struct Permit {
+    budget: Arc<Budget>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.budget.state().window.finish(Instant::now());
+        self.budget.changed.notify_one();
+    }
+}
+
+/// Takes an entry out of the queue when its future ends, however it ends.
+struct Leave<'a> {
+    budget: &'a Budget,
+    place: Place,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.budget.state().queue.leave(self.place);
+        self.budget.changed.notify_one();
+    }
+}
+
+/// The budgets of a process, one for each client of an API.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    shared: Mutex<HashMap<ClientFingerprint, Arc<Budget>>>,
+}
+
+impl Budgets {
+    /// The budget that everything with this fingerprint shares. It starts with the typical limit; a client that has been
+    /// given a token sets its own.
+    pub fn shared(&self, client: ClientFingerprint) -> Arc<Budget> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared
+            .retain(|fingerprint, budget| *fingerprint == client || Arc::strong_count(budget) > 1 || !budget.is_idle());
+        shared.entry(client).or_insert_with(|| Budget::new(TYPICAL_LIMIT)).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! One call of the API: a turn in the budget, a token, the request, and again where that may help.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::budget::{Budget, BudgetError, Permit, ResourceKey, TYPICAL_LIMIT};
+use super::call::Call;
+use super::credentials::Credentials;
+use super::endpoint::{BaseUrl, IdempotencyKey};
+use super::error::{CallError, ErrorClass};
+use super::exchange::{Answer, Exchange};
+use super::retry;
+use super::token::{Obtained, Token, TokenSource};
+use super::words::Secrets;
+
+/// The header that makes a repeat harmless (contract, section 3).
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// One request of the API, but for its token.
+pub(crate) struct ApiRequest<'a> {
+    pub(crate) call: Call,
+    /// What follows `/api/v2`.
+    pub(crate) path: String,
+    /// A GET, where there is none; else a POST.
+    pub(crate) body: Option<Bytes>,
+    pub(crate) key: Option<&'a IdempotencyKey>,
+}
+
+/// Whether a request may be repeated that may have had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Freely,
+    OnlyIfUnsent,
+}
+
+/// A call that failed, and what is known about its effect.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: CallError,
+    /// The status of the last answer, where there was one and it was the API's own.
+    pub(crate) status: Option<StatusCode>,
+    /// Whether the last request reached the API, or may have: it counts as one under its key, whatever the answer.
+    /// One that was answered 401 and sent once more with a new token does not count.
+    pub(crate) sent: bool,
+    /// Whether an earlier try of this call counts so.
+    pub(crate) sent_earlier: bool,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self { error, status: None, sent: false, sent_earlier: false }
+    }
+}
+
+impl From<BudgetError> for Failure {
+    fn from(refusal: BudgetError) -> Self {
+        let retry_after = match refusal {
+            BudgetError::Paused { left } => Some(left),
+            BudgetError::Full | BudgetError::Busy => None,
+        };
+        CallError::transient(refusal.to_string()).with_retry_after(retry_after).into()
+    }
+}
+
+/// What the calls of one set of credentials share.
+pub(crate) struct Caller {
+    exchange: Exchange,
+    base_url: BaseUrl,
+    tokens: TokenSource,
+    client_secret: SecretString,
+    limit: std::num::NonZeroU32,
+    budget: Arc<Budget>,
+    jitter: Mutex<fastrand::Rng>,
+}
+
+impl Caller {
+    pub(crate) fn new(credentials: &Credentials, exchange: Exchange, budget: Arc<Budget>, jitter_seed: u64) -> Self {
+        Self {
+            tokens: TokenSource::new(credentials, exchange.clone()),
+            exchange,
+            base_url: credentials.base_url.clone(),
+            client_secret: credentials.client_secret.clone(),
+            limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
+            budget,
+            jitter: Mutex::new(fastrand::Rng::with_seed(jitter_seed)),
+        }
+    }
+
+    /// Makes the call, with as many tries as it has, and gives the answer if it is a good one (2xx).
+    pub(crate) async fn call(
+        &self,
+        request: &ApiRequest<'_>,
+        resource: &ResourceKey,
+        repeat: Repeat,
+    ) -> Result<Answer, Failure> {
+        let mut sent_earlier = false;
+        let mut failed = 0;
+        loop {
+            let failure = match self.attempt(request, resource).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => Failure { sent_earlier, ..failure },
+            };
+            failed += 1;
+            let may_help = failure.error.class() == ErrorClass::Transient && failed < request.call.tries();
+            let may_repeat = repeat == Repeat::Freely || !failure.sent;
+            let wait = retry::wait(failed, self.jitter(), failure.error.retry_after());
+            let Some(wait) = wait.filter(|_| may_help && may_repeat) else { return Err(failure) };
+            sent_earlier |= failure.sent;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One try. A 401 throws the token away and sends once more with a new one; a second 401 is the answer.
+    async fn attempt(&self, request: &ApiRequest<'_>, resource: &ResourceKey) -> Result<Answer, Failure> {
+        let (mut answer, mut token) = self.send(request, resource).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.invalidate(&token);
+            (answer, token) = self.send(request, resource).await?;
+        }
+        let status = answer.status;
+        answer.accepted(&Secrets::new([self.client_secret.expose_secret(), token.expose()])).map_err(|error| Failure {
+            error,
+            status: Some(status),
+            sent: true,
+            sent_earlier: false,
+        })
+    }
+
+    async fn send(&self, request: &ApiRequest<'_>, resource: &ResourceKey) -> Result<(Answer, Token), Failure> {
+        let Obtained { token, unused } = self.tokens.obtain(self.admit(request, resource).await?).await?;
+        let permit = match unused {
+            Some(permit) => permit,
+            None => {
+                // Only a client that was given a token has a say in how much the API allows it.
+                self.budget.set_limit(self.limit);
+                self.admit(request, resource).await?
+            }
+        };
+        let sent = self.exchange.send(request.call, self.http_request(request, &token)?).await;
+        if let Some(pause) = sent.as_ref().ok().and_then(Answer::pause) {
+            self.budget.pause(pause);
+        }
+        drop(permit);
+        match sent {
+            Ok(answer) => Ok((answer, token)),
+            Err(unanswered) => Err(Failure { sent: unanswered.sent, ..unanswered.error.into() }),
+        }
+    }
+
+    async fn admit(&self, request: &ApiRequest<'_>, resource: &ResourceKey) -> Result<Permit, BudgetError> {
+        self.budget.admit(request.call.priority(), resource).await
+    }
+
+    fn http_request(&self, request: &ApiRequest<'_>, token: &Token) -> Result<Request<Bytes>, CallError> {
+        let mut builder = Request::builder()
+            .method(if request.body.is_some() { Method::POST } else { Method::GET })
+            .uri(self.base_url.call_url(&request.path))
+            .header(ACCEPT, "application/json");
+        if let Some(authorization) = token.header() {
+            builder = builder.header(AUTHORIZATION, authorization);
+        }
+        if request.body.is_some() {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = request.key {
+            builder = builder.header(IDEMPOTENCY_KEY, key.as_str());
+        }
+        builder
+            .body(request.body.clone().unwrap_or_default())
+            .map_err(|_| CallError::protocol("the base URL cannot be requested"))
+    }
+
+    fn jitter(&self) -> f64 {
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+}

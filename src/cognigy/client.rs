@@ -1,0 +1,253 @@
+//! The calls of the contract: plain data in, plain data out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::answer::{self, HealthReading, JobStatus, NotTheContract, Trace, Validation};
+use super::budget::{Budget, ResourceKey};
+use super::call::{Call, CallObserver};
+use super::caller::{ApiRequest, Caller, Failure, Repeat};
+use super::credentials::Credentials;
+use super::egress::EgressPolicy;
+use super::endpoint::{ApiOrigin, EnvironmentId, IdempotencyKey, JobId};
+use super::error::{CallError, ErrorClass};
+use super::exchange::{Exchange, WallClock};
+use super::request::{RollbackReason, RollbackRequest, TraceRequest, ValidateRequest, encode};
+use super::submit::{self, FirstPost, Idempotency, SubmitAnswer};
+use super::transport::Transport;
+
+/// What all requests of a process have in common.
+#[derive(Clone)]
+pub struct Options {
+    /// Where requests may go.
+    pub policy: EgressPolicy,
+    /// Who hears of each request, if anybody.
+    pub observer: Option<Arc<dyn CallObserver>>,
+    /// The time of day.
+    pub wall_clock: WallClock,
+}
+
+impl Options {
+    /// The system's clock, and nobody who listens.
+    #[must_use]
+    pub fn new(policy: EgressPolicy) -> Self {
+        Self { policy, observer: None, wall_clock: Arc::new(Timestamp::now) }
+    }
+
+    pub(crate) fn exchange(self, transport: Arc<dyn Transport>) -> Exchange {
+        Exchange { transport, policy: self.policy, observer: self.observer, wall_clock: self.wall_clock }
+    }
+}
+
+/// A client of the API for one set of credentials. Clones share the token, the budget and the connections.
+#[derive(Clone)]
+pub struct Client {
+    caller: Arc<Caller>,
+    origin: ApiOrigin,
+}
+
+/// Why a job's status is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// 404: there is no such job. Twice, an interval apart, it is gone for good.
+    #[error("there is no such job: {message}")]
+    NotFound {
+        /// The API's own words.
+        message: String,
+    },
+    /// Any other failure: ask again.
+    #[error(transparent)]
+    Unreadable(#[from] CallError),
+}
+
+/// What came of asking for a rollback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RollbackAnswer {
+    /// 200, 202 or 204.
+    Accepted,
+    /// 409: ask the job; `rolled_back` is accepted, anything else is tried again.
+    Conflict {
+        /// The API's own words.
+        message: String,
+    },
+    /// 401 with a fresh token, 403, or the token endpoint refused: again when the Secret changes, and every minute.
+    Unauthorized {
+        /// The API's own words.
+        message: String,
+    },
+    /// Any other 4xx: refused for good under this key.
+    Refused {
+        /// 400 to 499.
+        status: u16,
+        /// The API's own words.
+        message: String,
+    },
+    /// Nothing that means anything: again, with the same key, for as long as it takes.
+    Transient(CallError),
+}
+
+impl Client {
+    /// A client over a transport, within a budget that everything with the same
+    /// [`client_fingerprint`](Credentials::client_fingerprint) should share. The seed makes waits repeatable.
+    #[must_use]
+    pub fn new(
+        credentials: &Credentials,
+        transport: Arc<dyn Transport>,
+        options: Options,
+        budget: Arc<Budget>,
+        jitter_seed: u64,
+    ) -> Self {
+        let caller = Caller::new(credentials, options.exchange(transport), budget, jitter_seed);
+        Self { caller: Arc::new(caller), origin: credentials.base_url.origin() }
+    }
+
+    /// Which API this is a client of.
+    #[must_use]
+    pub fn origin(&self) -> &ApiOrigin {
+        &self.origin
+    }
+
+    /// Asks whether a snapshot may run in an environment (contract, section 1).
+    ///
+    /// # Errors
+    /// [`CallError`], by the contract's table; `Protocol` is transient here.
+    pub async fn validate(
+        &self,
+        request: &ValidateRequest<'_>,
+        resource: &ResourceKey,
+    ) -> Result<Validation, CallError> {
+        let path = format!("/environments/{}/validate", request.environment_id);
+        self.check(Call::Validate, path, request, answer::read_validation, resource).await
+    }
+
+    /// Asks whether a snapshot's dependencies fit together (contract, section 2).
+    ///
+    /// # Errors
+    /// [`CallError`], by the contract's table; `Protocol` is transient here.
+    pub async fn trace(&self, request: &TraceRequest<'_>, resource: &ResourceKey) -> Result<Trace, CallError> {
+        let path = "/validations/synthetic-trace".to_owned();
+        self.check(Call::Trace, path, request, answer::read_trace, resource).await
+    }
+
+    /// Starts a rollout, or asks again what came of it (contract, section 3).
+    ///
+    /// Where the API knows no keys, at most one POST is sent that may have an effect, and none at all unless it is the first.
+    pub async fn submit(
+        &self,
+        body: Bytes,
+        key: &IdempotencyKey,
+        first: FirstPost,
+        idempotency: Idempotency,
+        resource: &ResourceKey,
+    ) -> SubmitAnswer {
+        let repeat = match (idempotency, first) {
+            (Idempotency::Supported, _) => Repeat::Freely,
+            (Idempotency::Unsupported, FirstPost::Yes) => Repeat::OnlyIfUnsent,
+            (Idempotency::Unsupported, FirstPost::No) => {
+                let message =
+                    "a submit may have had its effect, and this API does not know idempotency keys".to_owned();
+                return SubmitAnswer::OutcomeUnknown { message };
+            }
+        };
+        let request =
+            ApiRequest { call: Call::Submit, path: "/deployments".to_owned(), body: Some(body), key: Some(key) };
+        submit::judge(self.caller.call(&request, resource, repeat).await, first, idempotency)
+    }
+
+    /// Asks how a job stands (contract, section 4): one try.
+    ///
+    /// # Errors
+    /// [`JobError`]; everything but a job that is not there is unreadable.
+    pub async fn job(&self, job_id: &JobId, resource: &ResourceKey) -> Result<JobStatus, JobError> {
+        let body =
+            self.get(Call::Job, format!("/jobs/{job_id}"), resource).await.map_err(|error| match error.class() {
+                ErrorClass::Rejected { status: 404 } => JobError::NotFound { message: error.message().to_owned() },
+                _ => JobError::Unreadable(error),
+            })?;
+        answer::read_job_status(&body).map_err(|error| protocol(&error).into())
+    }
+
+    /// Asks how an environment is (contract, section 5): one try. `max_error_rate` is above 0 to 1.
+    pub async fn health(
+        &self,
+        environment: &EnvironmentId,
+        max_error_rate: f64,
+        resource: &ResourceKey,
+    ) -> HealthReading {
+        match self.get(Call::Health, format!("/environments/{environment}/health"), resource).await {
+            Ok(body) => answer::read_health(&body, max_error_rate),
+            Err(error) => HealthReading::Unreadable { message: error.message().to_owned() },
+        }
+    }
+
+    /// Undoes a rollout (contract, section 6).
+    pub async fn rollback(
+        &self,
+        job_id: &JobId,
+        key: &IdempotencyKey,
+        reason: RollbackReason,
+        resource: &ResourceKey,
+    ) -> RollbackAnswer {
+        let request = ApiRequest {
+            call: Call::Rollback,
+            path: format!("/deployments/{job_id}/rollback"),
+            body: Some(encode(&RollbackRequest { reason })),
+            key: Some(key),
+        };
+        let error = match self.caller.call(&request, resource, Repeat::Freely).await {
+            Ok(answer) if matches!(answer.status.as_u16(), 200 | 202 | 204) => return RollbackAnswer::Accepted,
+            Ok(answer) => CallError::protocol(format!("{} is no answer to a rollback", answer.status)),
+            Err(Failure { error, .. }) => error,
+        };
+        let message = error.message().to_owned();
+        match error.class() {
+            ErrorClass::Rejected { status: 409 } => RollbackAnswer::Conflict { message },
+            ErrorClass::Rejected { status } => RollbackAnswer::Refused { status, message },
+            ErrorClass::Unauthorized => RollbackAnswer::Unauthorized { message },
+            ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused => {
+                RollbackAnswer::Transient(error)
+            }
+        }
+    }
+
+    /// Hands in an audit record (contract, section 7), whatever the answer's body.
+    ///
+    /// # Errors
+    /// [`CallError`]; the record is kept and handed in again with the same event id.
+    pub async fn audit(
+        &self,
+        record: Bytes,
+        event_id: &IdempotencyKey,
+        resource: &ResourceKey,
+    ) -> Result<(), CallError> {
+        let request =
+            ApiRequest { call: Call::Audit, path: "/audit/logs".to_owned(), body: Some(record), key: Some(event_id) };
+        let taken = self.caller.call(&request, resource, Repeat::Freely).await;
+        taken.map(drop).map_err(|failure| failure.error)
+    }
+
+    async fn check<T>(
+        &self,
+        call: Call,
+        path: String,
+        body: &impl Serialize,
+        read: fn(&[u8]) -> Result<T, NotTheContract>,
+        resource: &ResourceKey,
+    ) -> Result<T, CallError> {
+        let request = ApiRequest { call, path, body: Some(encode(body)), key: None };
+        let answer = self.caller.call(&request, resource, Repeat::Freely).await.map_err(|failure| failure.error)?;
+        read(&answer.into_body()?).map_err(|error| protocol(&error))
+    }
+
+    async fn get(&self, call: Call, path: String, resource: &ResourceKey) -> Result<Bytes, CallError> {
+        let request = ApiRequest { call, path, body: None, key: None };
+        self.caller.call(&request, resource, Repeat::Freely).await.map_err(|failure| failure.error)?.into_body()
+    }
+}
+
+fn protocol(error: &NotTheContract) -> CallError {
+    CallError::protocol(error.to_string())
+}

@@ -1,0 +1,325 @@
+//! Where requests may go: `https` to public addresses, and what the operator's own flags allow besides.
+//!
+//! A resource's author chooses URLs, and must not turn the operator into a probe of the cluster's network. A URL is
+//! judged twice: by its text here, and by the addresses its name resolves to, in the transport.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::address;
+
+/// Why a request may not go where its URL points. Only the operator's `--egress-allow` flag, or another URL, changes that.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EgressRefusal {
+    /// Neither `https`, nor `http` that a rule allows.
+    #[error("{host} may only be reached by https (the operator's egress rules do not allow plain http to it)")]
+    Scheme {
+        /// The host, without path and query.
+        host: String,
+    },
+    /// The URL carries a user name or a password, or has no host.
+    #[error("the URL must name a host, and no user name or password")]
+    Shape,
+    /// The address, or every address of the name, is not public and no rule allows it.
+    #[error("{host} is at no public address (the operator's egress rules do not allow any other)")]
+    Address {
+        /// The host, without path and query.
+        host: String,
+    },
+}
+
+/// How the addresses of an accepted URL are to be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Public addresses, and those of an allowed network.
+    Public,
+    /// Only addresses of an allowed network: plain http to a name that no rule lists.
+    Network,
+    /// Any address: a rule lists this host and port.
+    Listed,
+}
+
+/// One exception that the operator's flags make: `HOST`, `HOST:PORT`, an address, or a network in CIDR form.
+/// It allows plain http and addresses that are not public, for that host (and port) or inside that network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EgressRule {
+    /// A name or an address, on every port or on one.
+    Host {
+        /// In the spelling of the URL standard.
+        host: Host,
+        /// Every port, where none is named.
+        port: Option<u16>,
+    },
+    /// Every address of a network, on every port.
+    Network(IpNet),
+}
+
+/// Why a rule cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{text}' is no egress rule: write HOST, HOST:PORT or a network such as 10.0.0.0/8 (no scheme, path or wildcard)"
+)]
+pub struct EgressRuleError {
+    text: String,
+}
+
+impl FromStr for EgressRule {
+    type Err = EgressRuleError;
+
+    fn from_str(text: &str) -> Result<Self, EgressRuleError> {
+        parse_rule(text.trim()).ok_or_else(|| EgressRuleError { text: text.to_owned() })
+    }
+}
+
+fn parse_rule(text: &str) -> Option<EgressRule> {
+    if text.contains('/') {
+        return text.parse::<IpNet>().ok().map(|network| EgressRule::Network(network.trunc()));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(EgressRule::Host { host: host_of(address), port: None });
+    }
+    let (name, port) = match text.rsplit_once(':') {
+        Some(_) if text.ends_with(']') => (text, None),
+        Some((name, port)) => (name, Some(port.parse::<u16>().ok().filter(|&port| port != 0)?)),
+        None => (text, None),
+    };
+    let host = Host::parse(name.trim_end_matches('.')).ok()?;
+    let plausible = match &host {
+        Host::Domain(name) => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    };
+    plausible.then_some(EgressRule::Host { host, port })
+}
+
+impl fmt::Display for EgressRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port: None } => write!(formatter, "{host}"),
+            Self::Host { host, port: Some(port) } => write!(formatter, "{host}:{port}"),
+            Self::Network(network) => write!(formatter, "{network}"),
+        }
+    }
+}
+
+/// What may be reached: `https` at public addresses, and whatever a rule allows. The default has no rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EgressPolicy {
+    rules: Vec<EgressRule>,
+}
+
+impl EgressPolicy {
+    /// The default, with exceptions.
+    #[must_use]
+    pub fn new(rules: Vec<EgressRule>) -> Self {
+        Self { rules }
+    }
+
+    /// Judges a URL's text: scheme, user info, and the address, where it is written as one.
+    ///
+    /// # Errors
+    /// [`EgressRefusal`], which names the host and nothing else of the URL.
+    pub fn check(&self, url: &Url) -> Result<(), EgressRefusal> {
+        self.route(url).map(|_| ())
+    }
+
+    /// As [`check`](Self::check), and tells how the addresses of a name are to be judged.
+    pub(crate) fn route(&self, url: &Url) -> Result<Route, EgressRefusal> {
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(EgressRefusal::Scheme { host: shown_host(url) }),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EgressRefusal::Shape);
+        }
+        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+            return Err(EgressRefusal::Shape);
+        };
+        if self.lists(&host, port) {
+            return Ok(Route::Listed);
+        }
+        let route = if secure { Route::Public } else { Route::Network };
+        match literal(&host) {
+            Some(address) if self.admits(route, address) => Ok(route),
+            Some(_) if secure => Err(EgressRefusal::Address { host: shown_host(url) }),
+            None if secure || self.has_networks() => Ok(route),
+            Some(_) | None => Err(EgressRefusal::Scheme { host: shown_host(url) }),
+        }
+    }
+
+    /// Whether a request on this route may be sent to this address.
+    pub(crate) fn admits(&self, route: Route, address: IpAddr) -> bool {
+        let in_network = || {
+            let address = address::plain(address);
+            self.rules.iter().any(|rule| matches!(rule, EgressRule::Network(network) if network.contains(&address)))
+        };
+        match route {
+            Route::Listed => true,
+            Route::Network => in_network(),
+            Route::Public => address::is_public(address) || in_network(),
+        }
+    }
+
+    /// Whether any rule names a network.
+    pub(crate) fn has_networks(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule, EgressRule::Network(_)))
+    }
+
+    /// Whether any rule names a host.
+    pub(crate) fn has_hosts(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule, EgressRule::Host { .. }))
+    }
+
+    fn lists(&self, wanted: &Host<&str>, wanted_port: u16) -> bool {
+        self.rules.iter().any(|rule| match rule {
+            EgressRule::Host { host, port } => {
+                port.is_none_or(|port| port == wanted_port)
+                    && match (host, wanted) {
+                        (Host::Domain(host), Host::Domain(wanted)) => host == wanted.trim_end_matches('.'),
+                        (Host::Domain(_), _) | (_, Host::Domain(_)) => false,
+                        (Host::Ipv4(host), wanted) => literal(wanted) == Some(IpAddr::V4(*host)),
+                        (Host::Ipv6(host), wanted) => literal(wanted) == Some(IpAddr::V6(*host)),
+                    }
+            }
+            EgressRule::Network(_) => false,
+        })
+    }
+}
+
+fn host_of(address: IpAddr) -> Host {
+    match address {
+        IpAddr::V4(v4) => Host::Ipv4(v4),
+        IpAddr::V6(v6) => Host::Ipv6(v6),
+    }
+}
+
+fn literal(host: &Host<&str>) -> Option<IpAddr> {
+    match host {
+        Host::Domain(_) => None,
+        Host::Ipv4(v4) => Some(IpAddr::V4(*v4)),
+        Host::Ipv6(v6) => Some(IpAddr::V6(*v6)),
+    }
+}
+
+fn shown_host(url: &Url) -> String {
+    url.host_str().unwrap_or("the URL").to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn policy(rules: &[&str]) -> EgressPolicy {
+        EgressPolicy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect())
+    }
+
+    fn verdict(policy: &EgressPolicy, url: &str) -> Result<Route, EgressRefusal> {
+        policy.route(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn by_default_only_https_to_public_addresses_passes() {
+        let policy = EgressPolicy::default();
+        assert_eq!(verdict(&policy, "https://api.cognigy.ai/api/v2"), Ok(Route::Public));
+        assert_eq!(verdict(&policy, "https://8.8.8.8/"), Ok(Route::Public));
+        assert!(matches!(verdict(&policy, "http://api.cognigy.ai/"), Err(EgressRefusal::Scheme { .. })));
+        assert!(matches!(verdict(&policy, "http://8.8.8.8/"), Err(EgressRefusal::Scheme { .. })));
+        assert!(matches!(verdict(&policy, "gopher://api.cognigy.ai/"), Err(EgressRefusal::Scheme { .. })));
+        assert_eq!(verdict(&policy, "https://me:pw@api.cognigy.ai/"), Err(EgressRefusal::Shape));
+    }
+
+    #[test]
+    fn every_way_to_write_a_closed_address_is_refused() {
+        for url in [
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f000001/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://0x7f.0.0x1/",
+            "https://127。0。0。1/",
+            "https://①②⑦.0.0.1/",
+            "https://169.254.169.254./latest/meta-data",
+            "https://[::1]/",
+            "https://[::ffff:7f00:1]/",
+            "https://[64:ff9b::a9fe:a9fe]/",
+            "https://[fd00:ec2::254]/",
+        ] {
+            assert!(matches!(verdict(&EgressPolicy::default(), url), Err(EgressRefusal::Address { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_host_rule_allows_http_on_its_port_and_no_other() {
+        let policy = policy(&["Simulator.test.:8080", "127.0.0.1:9000", "[::1]:9001"]);
+        assert_eq!(verdict(&policy, "http://simulator.test:8080/x"), Ok(Route::Listed));
+        assert_eq!(verdict(&policy, "http://simulator.test.:8080/x"), Ok(Route::Listed));
+        assert_eq!(verdict(&policy, "http://0x7f000001:9000/"), Ok(Route::Listed));
+        assert_eq!(verdict(&policy, "http://[::1]:9001/"), Ok(Route::Listed));
+        for url in
+            ["http://simulator.test/", "http://127.0.0.1:9001/", "http://sub.simulator.test:8080/", "http://[::1]/"]
+        {
+            assert!(verdict(&policy, url).is_err(), "{url}");
+        }
+        assert_eq!(
+            verdict(&policy, "https://simulator.test:8443/"),
+            Ok(Route::Public),
+            "https stays judged by address"
+        );
+    }
+
+    #[test]
+    fn a_rule_without_a_port_allows_every_port() {
+        let policy = policy(&["simulator.test"]);
+        assert_eq!(verdict(&policy, "http://simulator.test:1/"), Ok(Route::Listed));
+        assert_eq!(verdict(&policy, "https://simulator.test/"), Ok(Route::Listed));
+    }
+
+    #[test]
+    fn a_network_rule_allows_its_addresses_however_they_are_reached() {
+        let policy = policy(&["10.1.2.3/8"]);
+        assert_eq!(verdict(&policy, "http://10.9.9.9/"), Ok(Route::Network));
+        assert_eq!(verdict(&policy, "https://[::ffff:10.9.9.9]/"), Ok(Route::Public));
+        assert_eq!(
+            verdict(&policy, "http://named.test/"),
+            Ok(Route::Network),
+            "its addresses are judged when it is resolved"
+        );
+        assert!(verdict(&policy, "http://11.0.0.1/").is_err());
+        assert!(policy.admits(Route::Network, "10.0.0.1".parse().unwrap()));
+        assert!(!policy.admits(Route::Network, "8.8.8.8".parse().unwrap()), "plain http only inside the network");
+        assert!(policy.admits(Route::Public, "8.8.8.8".parse().unwrap()));
+        assert!(!policy.admits(Route::Public, "192.168.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_meant_is_refused_with_what_to_write() {
+        for text in
+            ["", "http://host", "host/path", "*", "*.svc", "host:0", "host:99999", "host:", "10.0.0.0/33", "a b", ":80"]
+        {
+            let error = text.parse::<EgressRule>().unwrap_err().to_string();
+            assert!(error.contains("HOST:PORT"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_rule_reads_back_as_it_is_shown() {
+        for text in ["host", "host:80", "10.0.0.0/8", "127.0.0.1", "127.0.0.1:80", "[::1]:80", "fd00::/8"] {
+            let rule: EgressRule = text.parse().unwrap();
+            assert_eq!(rule.to_string(), text);
+            assert_eq!(rule.to_string().parse::<EgressRule>().unwrap(), rule);
+        }
+        assert_eq!("::1".parse::<EgressRule>().unwrap().to_string(), "[::1]");
+    }
+
+    #[test]
+    fn a_refusal_names_the_host_and_nothing_else_of_the_url() {
+        let refusal = verdict(&EgressPolicy::default(), "http://hooks.test/T0/B0/token?key=1").unwrap_err().to_string();
+        assert!(refusal.contains("hooks.test") && !refusal.contains("token") && !refusal.contains("key"), "{refusal}");
+    }
+}

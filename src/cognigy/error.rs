@@ -1,0 +1,96 @@
+//! What a failed call means for the caller.
+
+use std::time::Duration;
+
+use super::egress::EgressRefusal;
+use super::words;
+
+/// What the caller can do about a failed call (contract, "Errors").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Network error, time-out, 429, 5xx, or no room in the request budget: try again later. Never a verdict.
+    Transient,
+    /// The credentials or their scopes were refused (401 with a fresh token, 403, or the token endpoint said no).
+    Unauthorized,
+    /// The request is wrong, or what it names is not there: any other 4xx. The same request will be answered the same way.
+    Rejected {
+        /// The HTTP status, 400 to 499.
+        status: u16,
+    },
+    /// The answer is not what the contract says: transient before the submit, unreadable after it.
+    Protocol,
+    /// The operator's own egress rules forbid the URL; nothing was sent.
+    EgressRefused,
+}
+
+impl ErrorClass {
+    /// The class as the value of a metric's label: one of five words.
+    #[must_use]
+    pub fn metric_label(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Unauthorized => "unauthorized",
+            Self::Rejected { .. } => "rejected",
+            Self::Protocol => "protocol",
+            Self::EgressRefused => "egress_refused",
+        }
+    }
+}
+
+/// A failed call: its class, and the API's own words (at most 1 KiB, no control characters, no secrets).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    class: ErrorClass,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl CallError {
+    pub(crate) fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self { class, message: words::tidy(&message.into()), retry_after: None }
+    }
+
+    pub(crate) fn transient(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Transient, message)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Protocol, message)
+    }
+
+    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
+        self
+    }
+
+    /// What the caller can do.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// What happened, for people: the API's own words where it had any.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How long to wait before the next try, where the API (or the request budget) said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The class as the value of a metric's label.
+    #[must_use]
+    pub fn metric_label(&self) -> &'static str {
+        self.class.metric_label()
+    }
+}
+
+impl From<EgressRefusal> for CallError {
+    fn from(refusal: EgressRefusal) -> Self {
+        Self::new(ErrorClass::EgressRefused, refusal.to_string())
+    }
+}

@@ -1,0 +1,138 @@
+//! One request, one answer: the egress rules before it, a deadline over it, its class after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::Timestamp;
+use tokio::time::Instant;
+use url::Url;
+
+use super::call::{Call, CallObserver};
+use super::egress::EgressPolicy;
+use super::error::{CallError, ErrorClass};
+use super::retry;
+use super::transport::{Transport, TransportError};
+use super::words::{self, Secrets};
+
+/// Wall-clock time, for the rare `Retry-After` date in an answer without a date of its own.
+pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What requests go through.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) policy: EgressPolicy,
+    pub(crate) observer: Option<Arc<dyn CallObserver>>,
+    pub(crate) wall_clock: WallClock,
+}
+
+/// An answer with any status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    /// `None` where it is longer than we read.
+    body: Option<Bytes>,
+}
+
+/// There is no answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) error: CallError,
+    /// Whether the request may have had its effect all the same.
+    pub(crate) sent: bool,
+}
+
+impl Exchange {
+    /// Sends one request under the call's deadline.
+    pub(crate) async fn send(&self, call: Call, request: http::Request<Bytes>) -> Result<Answer, Unanswered> {
+        let started = Instant::now();
+        let result = self.send_unobserved(call, request).await;
+        if let Some(observer) = &self.observer {
+            let class = match &result {
+                Ok(answer) => class_of(answer.status).map_or("success", ErrorClass::metric_label),
+                Err(unanswered) => unanswered.error.metric_label(),
+            };
+            observer.observed(call, class, started.elapsed());
+        }
+        result
+    }
+
+    async fn send_unobserved(&self, call: Call, request: http::Request<Bytes>) -> Result<Answer, Unanswered> {
+        let url =
+            Url::parse(&request.uri().to_string()).map_err(|_| Unanswered::unsent(CallError::protocol("not a URL")))?;
+        self.policy.check(&url).map_err(|refusal| Unanswered::unsent(refusal.into()))?;
+        match tokio::time::timeout(call.deadline(), self.transport.send(request)).await {
+            Ok(Ok(response)) => Ok(self.answer(response)),
+            Ok(Err(TransportError::TooLarge { status })) => Ok(Answer { status, retry_after: None, body: None }),
+            Ok(Err(TransportError::EgressRefused(refusal))) => Err(Unanswered::unsent(refusal.into())),
+            Ok(Err(error @ TransportError::NotConnected(_))) => {
+                Err(Unanswered::unsent(CallError::transient(error.to_string())))
+            }
+            Ok(Err(error @ TransportError::Interrupted(_))) => {
+                Err(Unanswered { error: CallError::transient(error.to_string()), sent: true })
+            }
+            Err(_) => {
+                let message = format!("no answer within {} s", call.deadline().as_secs());
+                Err(Unanswered { error: CallError::transient(message), sent: true })
+            }
+        }
+    }
+
+    fn answer(&self, response: http::Response<Bytes>) -> Answer {
+        let (parts, body) = response.into_parts();
+        let retry_after = retry::retry_after(&parts.headers, || (self.wall_clock)());
+        Answer { status: parts.status, retry_after, body: Some(body) }
+    }
+}
+
+impl Unanswered {
+    fn unsent(error: CallError) -> Self {
+        Self { error, sent: false }
+    }
+}
+
+impl Answer {
+    /// The answer itself, if it is a good one; else the error, in the API's own words without the secrets.
+    pub(crate) fn accepted(self, secrets: &Secrets) -> Result<Self, CallError> {
+        let Some(class) = class_of(self.status) else { return Ok(self) };
+        let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();
+        let message = described(self.status, &secrets.blank(&words));
+        Err(CallError::new(class, message).with_retry_after(self.retry_after))
+    }
+
+    /// The whole body.
+    pub(crate) fn into_body(self) -> Result<Bytes, CallError> {
+        let too_large = TransportError::TooLarge { status: self.status };
+        self.body.ok_or_else(|| CallError::protocol(too_large.to_string()))
+    }
+
+    /// How long everything that shares the budget should rest after this answer, where it should.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        const UNSAID: Duration = Duration::from_secs(5);
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(self.retry_after.unwrap_or(UNSAID)),
+            StatusCode::SERVICE_UNAVAILABLE => self.retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// `422 Unprocessable Entity: what the API said`.
+pub(crate) fn described(status: StatusCode, words: &str) -> String {
+    let words = words::tidy(words);
+    if words.is_empty() { status.to_string() } else { format!("{status}: {words}") }
+}
+
+/// What a status means (contract, "Errors"); `None` is success.
+pub(crate) fn class_of(status: StatusCode) -> Option<ErrorClass> {
+    match status.as_u16() {
+        200..=299 => None,
+        429 | 500..=599 => Some(ErrorClass::Transient),
+        401 | 403 => Some(ErrorClass::Unauthorized),
+        status @ 400..=499 => Some(ErrorClass::Rejected { status }),
+        _ => Some(ErrorClass::Protocol),
+    }
+}

@@ -1,0 +1,193 @@
+//! The transport of production: HTTP over TLS, to where the egress rules allow and nowhere else.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Method, Proxy, Request, redirect, retry};
+use url::Url;
+
+use super::egress::{EgressPolicy, EgressRefusal, Route};
+use super::transport::{MAX_ANSWER_BYTES, Transport, TransportError};
+
+/// How long a connection may take: shorter than any call's deadline, so that "nothing was sent" is known for certain.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// What a transport is made of. Not `Debug`: a proxy's URL may hold a password.
+#[derive(Clone, Default)]
+pub struct HttpOptions {
+    /// Where requests may go.
+    pub policy: EgressPolicy,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca_pem: Option<String>,
+    /// A proxy for `https`, from the operator's own flags. It resolves names itself: schemes and literal addresses are
+    /// judged here all the same, but what a name resolves to is then the proxy's to judge.
+    pub https_proxy: Option<Url>,
+}
+
+/// Why a transport cannot be made. The caller shows it to whoever wrote the certificates or the proxy.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpTransportError {
+    /// `ca.crt` is not PEM, or holds no certificate.
+    #[error("the CA certificates cannot be read: they must be one or more PEM blocks 'CERTIFICATE'")]
+    Certificates,
+    /// The proxy's URL cannot be used.
+    #[error("the proxy's URL cannot be used")]
+    Proxy,
+    /// TLS cannot be set up, for want of the system's certificates for example.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// Sends requests with reqwest: no redirects, no ambient proxy, no repeats, answers up to 1 MiB.
+///
+/// There is one client for each way in which addresses are judged, because a resolver sees a name but not the URL.
+pub struct HttpTransport {
+    policy: EgressPolicy,
+    public: reqwest::Client,
+    network: Option<reqwest::Client>,
+    listed: Option<reqwest::Client>,
+}
+
+impl HttpTransport {
+    /// A transport with its own connections. A TLS provider must have been installed in the process before.
+    ///
+    /// # Errors
+    /// [`HttpTransportError`] where the options cannot be used.
+    pub fn new(options: &HttpOptions) -> Result<Self, HttpTransportError> {
+        let policy = &options.policy;
+        let client = |route| client(options, route);
+        Ok(Self {
+            public: client(Route::Public)?,
+            network: policy.has_networks().then(|| client(Route::Network)).transpose()?,
+            listed: policy.has_hosts().then(|| client(Route::Listed)).transpose()?,
+            policy: policy.clone(),
+        })
+    }
+
+    async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+        let mut request =
+            Request::try_from(request).map_err(|_| TransportError::NotConnected("not a URL".to_owned()))?;
+        if request.method() == Method::GET {
+            // An empty body is a body: some servers refuse its `Content-Length` on a GET.
+            *request.body_mut() = None;
+        }
+        let client = match self.policy.route(request.url())? {
+            Route::Public => Some(&self.public),
+            Route::Network => self.network.as_ref(),
+            Route::Listed => self.listed.as_ref(),
+        };
+        let response = client.unwrap_or(&self.public).execute(request).await.map_err(failed)?;
+        read(response).await
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+fn client(options: &HttpOptions, route: Route) -> Result<reqwest::Client, HttpTransportError> {
+    let proxy_host = options.https_proxy.as_ref().and_then(Url::host_str).map(str::to_owned);
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("cognigy-operator/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(retry::never())
+        .no_proxy()
+        .connect_timeout(CONNECT_WITHIN)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_max_idle_per_host(4)
+        .tcp_keepalive(Duration::from_secs(30))
+        .dns_resolver(CheckedResolver { policy: options.policy.clone(), route, proxy_host });
+    if let Some(pem) = &options.ca_pem {
+        let certificates =
+            Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| HttpTransportError::Certificates)?;
+        if certificates.is_empty() {
+            return Err(HttpTransportError::Certificates);
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(url) = &options.https_proxy {
+        builder = builder.proxy(Proxy::https(url.clone()).map_err(|_| HttpTransportError::Proxy)?);
+    }
+    builder.build().map_err(|error| HttpTransportError::Tls(root_cause(&error)))
+}
+
+/// Reads the body up to the bound, and no further.
+async fn read(mut response: reqwest::Response) -> Result<http::Response<Bytes>, TransportError> {
+    let too_large = TransportError::TooLarge { status: response.status() };
+    if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
+        return Err(too_large);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(too_large);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut answer = http::Response::new(body.freeze());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(answer)
+}
+
+/// Reads an error by what it proves about the request. Its URL is left out.
+fn failed(error: reqwest::Error) -> TransportError {
+    if let Some(refusal) = causes(&error).find_map(|cause| cause.downcast_ref::<EgressRefusal>()) {
+        return TransportError::EgressRefused(refusal.clone());
+    }
+    let message = root_cause(&error);
+    if error.is_connect() || error.is_builder() {
+        TransportError::NotConnected(message)
+    } else {
+        TransportError::Interrupted(message)
+    }
+}
+
+/// The innermost cause: it says what happened, and holds no URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| "the request failed".to_owned(), ToString::to_string)
+}
+
+fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+/// Resolves names with the system's resolver, and leaves only addresses that the route allows: what is connected to is
+/// what was judged.
+struct CheckedResolver {
+    policy: EgressPolicy,
+    route: Route,
+    /// The operator's own proxy may be anywhere. A URL that names its host gains nothing: it goes through the proxy.
+    proxy_host: Option<String>,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let route = if self.proxy_host.as_deref() == Some(name.as_str()) { Route::Listed } else { self.route };
+        let policy = self.policy.clone();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            if found.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+            }
+            let allowed: Vec<SocketAddr> =
+                found.into_iter().filter(|address| policy.admits(route, address.ip())).collect();
+            if allowed.is_empty() {
+                return Err(EgressRefusal::Address { host }.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Redirect;
+use axum::routing::get;
+use futures::stream;
+use http::Request;
+
+use super::*;
+
+/// A real server on a free port of this machine, for as long as the test runs.
+async fn serve(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+fn transport(rules: &[&str]) -> HttpTransport {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let policy = EgressPolicy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+    HttpTransport::new(&HttpOptions { policy, ..HttpOptions::default() }).unwrap()
+}
+
+fn request(url: String) -> Request<Bytes> {
+    Request::get(url).body(Bytes::new()).unwrap()
+}
+
+async fn get_from(rules: &[&str], url: String) -> Result<http::Response<Bytes>, TransportError> {
+    transport(rules).send(request(url)).await
+}
+
+#[tokio::test]
+async fn an_answer_is_read_whole() {
+    let address = serve(Router::new().route("/x", get(async || "hello"))).await;
+    let answer = get_from(&["127.0.0.1"], format!("http://{address}/x")).await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.body().as_ref()), (200, b"hello".as_slice()));
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_like_any_other() {
+    let router =
+        Router::new().route("/from", get(async || Redirect::temporary("/to"))).route("/to", get(async || "followed"));
+    let address = serve(router).await;
+    let answer = get_from(&["127.0.0.1"], format!("http://{address}/from")).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 307);
+}
+
+#[tokio::test]
+async fn reading_stops_at_the_bound_announced_or_not() {
+    let endless = || Body::from_stream(stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 65536])));
+    let router = Router::new()
+        .route("/exact", get(async || vec![b'x'; MAX_ANSWER_BYTES]))
+        .route("/announced", get(async || vec![b'x'; MAX_ANSWER_BYTES + 1]))
+        .route("/endless", get(async move || endless()));
+    let address = serve(router).await;
+    let too_large = TransportError::TooLarge { status: http::StatusCode::OK };
+    assert!(get_from(&["127.0.0.1"], format!("http://{address}/exact")).await.is_ok());
+    for path in ["announced", "endless"] {
+        let result = get_from(&["127.0.0.1"], format!("http://{address}/{path}")).await;
+        assert_eq!(result.unwrap_err(), too_large, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_resolves_to_a_closed_address_is_refused_before_anything_is_sent() {
+    let address = serve(Router::new().route("/", get(async || "reached"))).await;
+    let url = format!("https://localhost:{}/", address.port());
+    let refused = TransportError::EgressRefused(EgressRefusal::Address { host: "localhost".to_owned() });
+    assert_eq!(get_from(&[], url.clone()).await.unwrap_err(), refused);
+    assert_eq!(get_from(&["other.test", "10.0.0.0/8"], url).await.unwrap_err(), refused);
+    let plain = format!("http://localhost:{}/", address.port());
+    assert_eq!(get_from(&["10.0.0.0/8"], plain.clone()).await.unwrap_err(), refused, "http only inside the network");
+    assert!(get_from(&["127.0.0.0/8"], plain.clone()).await.is_ok(), "by network");
+    assert!(get_from(&["localhost"], plain.clone()).await.is_ok(), "by name");
+    assert!(matches!(get_from(&["localhost:1"], plain).await, Err(TransportError::EgressRefused(_))), "another port");
+}
+
+#[tokio::test]
+async fn a_literal_address_that_no_rule_allows_is_refused() {
+    for url in ["https://127.0.0.1:1/", "https://[::1]:1/", "https://0x7f.1/", "http://8.8.8.8/"] {
+        assert!(matches!(get_from(&[], url.to_owned()).await, Err(TransportError::EgressRefused(_))), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_known_to_have_sent_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = get_from(&["127.0.0.1"], format!("http://{address}/s3cret?k=s3cret")).await.unwrap_err();
+    assert!(matches!(error, TransportError::NotConnected(_)), "{error:?}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_may_have_had_its_effect() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            connection.readable().await.unwrap();
+            connection.try_read(&mut [0; 4096]).unwrap();
+        }
+    });
+    let error = get_from(&["127.0.0.1"], format!("http://{address}/s3cret")).await.unwrap_err();
+    assert!(matches!(error, TransportError::Interrupted(_)), "{error:?}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+/// Takes one connection, and tells the first bytes that came.
+async fn first_bytes(listener: tokio::net::TcpListener) -> String {
+    let (connection, _) = listener.accept().await.unwrap();
+    let mut bytes = [0; 4096];
+    loop {
+        connection.readable().await.unwrap();
+        match connection.try_read(&mut bytes) {
+            Ok(length) => return String::from_utf8_lossy(&bytes[..length]).into_owned(),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_operators_own_is_used_for_https_and_may_be_anywhere() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+    let options = HttpOptions { https_proxy: Some(proxy), ..HttpOptions::default() };
+    let transport = HttpTransport::new(&options).unwrap();
+    let sending = transport.send(request("https://api.invalid/path".to_owned()));
+    let (result, asked) = tokio::join!(sending, first_bytes(listener));
+    assert!(asked.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{asked}");
+    assert!(
+        matches!(result, Err(TransportError::NotConnected(_))),
+        "a proxy that hangs up has passed nothing on: {result:?}"
+    );
+    let literal = transport.send(request("https://10.0.0.1/".to_owned())).await;
+    assert!(matches!(literal, Err(TransportError::EgressRefused(_))));
+}
+
+#[tokio::test]
+async fn a_get_has_no_body_and_no_headers_of_ours_but_the_agent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, asked) = tokio::join!(get_from(&["127.0.0.1"], format!("http://{address}/x")), first_bytes(listener));
+    let agent = concat!("cognigy-operator/", env!("CARGO_PKG_VERSION"));
+    let mut lines: Vec<&str> = asked.trim_end().split("\r\n").collect();
+    lines[1..].sort_unstable();
+    let (host, agent) = (format!("host: {address}"), format!("user-agent: {agent}"));
+    assert_eq!(lines, ["GET /x HTTP/1.1", "accept: */*", &host, &agent]);
+}
+
+#[test]
+fn certificates_that_are_none_are_refused_when_the_transport_is_made() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    for pem in ["", "not pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        let options = HttpOptions { ca_pem: Some(pem.to_owned()), ..HttpOptions::default() };
+        assert!(HttpTransport::new(&options).is_err(), "{pem:?}");
+    }
+}
+
+/// The environment of a process cannot be changed safely from a test, so the test runs itself again in another.
+#[test]
+fn a_proxy_in_the_environment_is_ignored() {
+    const INNER: &str = "cognigy::http_transport::tests::the_environments_proxy_is_never_asked";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([INNER, "--exact", "--ignored"])
+        .env("http_proxy", "http://127.0.0.1:1")
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("ALL_PROXY", "http://127.0.0.1:1")
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && shown.contains("1 passed"), "{shown}");
+}
+
+#[tokio::test]
+#[ignore = "run by a_proxy_in_the_environment_is_ignored, with a proxy in its environment"]
+async fn the_environments_proxy_is_never_asked() {
+    assert!(std::env::var("http_proxy").is_ok());
+    let address = serve(Router::new().route("/", get(async || "direct"))).await;
+    let answer = get_from(&["127.0.0.1"], format!("http://{address}/")).await.unwrap();
+    assert_eq!(answer.body().as_ref(), b"direct");
+}

@@ -1,0 +1,191 @@
+//! Tries, classes and words.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::scripted::*;
+use crate::cognigy::*;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_is_tried_three_times_with_growing_waits() {
+    for reply in
+        [Reply::Interrupted, Reply::NotConnected, status(500, ""), status(502, ""), status(503, ""), status(504, "")]
+    {
+        let api = api([reply.clone(), reply.clone(), reply]);
+        assert_eq!(api.audit().await.unwrap_err().class(), ErrorClass::Transient);
+        let sent = api.sent();
+        assert_eq!(sent.len(), 3);
+        let (first, second) = (sent[1].at - sent[0].at, sent[2].at - sent[1].at);
+        assert!((seconds(2)..=seconds(4)).contains(&first) && (seconds(4)..=seconds(8)).contains(&second));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_try_may_succeed() {
+    let api = api([Reply::Interrupted, status(200, "")]);
+    assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
+    assert_eq!(api.sent()[0].headers, api.sent()[1].headers, "the same key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_is_tried_once() {
+    let api = api([status(503, "maintenance"), Reply::Interrupted]);
+    assert!(matches!(api.job().await, Err(JobError::Unreadable(error)) if error.message().ends_with("maintenance")));
+    let reading = api.client.health(&"env".parse().unwrap(), 0.05, &me()).await;
+    assert!(matches!(reading, HealthReading::Unreadable { .. }));
+    assert_eq!(api.sent().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_come_is_given_up_after_thirty_seconds() {
+    let api = api([Reply::Never]);
+    let started = Instant::now();
+    assert!(matches!(api.job().await, Err(JobError::Unreadable(error)) if error.class() == ErrorClass::Transient));
+    assert_eq!(started.elapsed(), seconds(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_retry_after_is_waited_for_and_a_long_one_is_handed_on() {
+    let api = api([Reply::RetryAfter(503, "9"), status(200, ""), Reply::RetryAfter(429, "42")]);
+    api.audit().await.unwrap();
+    let sent = api.sent();
+    assert!(sent[1].at - sent[0].at >= seconds(9));
+    let started = Instant::now();
+    assert_eq!(api.audit().await.unwrap_err().retry_after(), Some(seconds(42)));
+    assert_eq!(started.elapsed(), Duration::ZERO, "nobody waits inside the call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_slows_everything_that_shares_the_budget() {
+    let api = api([Reply::RetryAfter(429, "20"), ok(r#"{"status": "completed"}"#)]);
+    api.audit().await.unwrap_err();
+    let started = Instant::now();
+    api.job().await.unwrap();
+    assert_eq!(started.elapsed(), seconds(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_longer_than_a_request_waits_is_told_at_once() {
+    let api = api([Reply::RetryAfter(429, "600")]);
+    api.audit().await.unwrap_err();
+    let error = api.audit().await.unwrap_err();
+    assert_eq!((error.class(), error.retry_after()), (ErrorClass::Transient, Some(seconds(600))));
+    assert_eq!(api.sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_requests_and_broken_answers_are_not_tried_again() {
+    let validate = async |reply: Reply| {
+        let api = api([reply]);
+        let (environment_id, snapshot) = ("env".parse().unwrap(), serde_json::json!({}));
+        let request = ValidateRequest {
+            environment_id: &environment_id,
+            configuration_snapshot: snapshot.as_object().unwrap(),
+            capacity_constraints: CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 1 },
+            isolation_rules: IsolationRules {
+                tenant_boundary: "strict",
+                network_segment: None,
+                resource_quota_check: true,
+            },
+        };
+        api.client.validate(&request, &me()).await.map_err(|error| error.class())
+    };
+    for rejected in [400, 404, 409, 410, 422] {
+        assert_eq!(validate(status(rejected, "")).await, Err(ErrorClass::Rejected { status: rejected }));
+    }
+    assert_eq!(validate(status(403, "")).await, Err(ErrorClass::Unauthorized));
+    for broken in [ok("<html>"), ok("[]"), status(302, ""), Reply::TooLarge(200)] {
+        assert_eq!(validate(broken).await, Err(ErrorClass::Protocol));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_apis_own_words_come_through_without_secrets() {
+    let echo = r#"{"message": "no\u0007: hunter2&hunter2 hunter2%26hunter2 Bearer tok."}"#;
+    let api = api([status(400, echo)]);
+    let error = api.audit().await.unwrap_err();
+    assert_eq!(error.message(), "400 Bad Request: no : [redacted] [redacted] Bearer [redacted].");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollbacks_answers_are_told_apart() {
+    let answer = async |reply: Reply| api([reply.clone(), reply.clone(), reply]).rollback().await;
+    for accepted in [200, 202, 204] {
+        assert_eq!(answer(status(accepted, "whatever")).await, RollbackAnswer::Accepted);
+    }
+    assert_eq!(answer(Reply::TooLarge(200)).await, RollbackAnswer::Accepted);
+    assert!(matches!(answer(status(409, "")).await, RollbackAnswer::Conflict { .. }));
+    assert!(matches!(answer(status(401, "")).await, RollbackAnswer::Unauthorized { .. }));
+    assert!(matches!(answer(status(403, "")).await, RollbackAnswer::Unauthorized { .. }));
+    assert!(matches!(answer(status(404, "")).await, RollbackAnswer::Refused { status: 404, .. }));
+    for nothing in [status(206, ""), status(302, ""), status(503, ""), Reply::Interrupted, Reply::Never] {
+        assert!(matches!(answer(nothing).await, RollbackAnswer::Transient(_)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_not_there_is_its_own_answer() {
+    let api = api([status(404, r#"{"error": "unknown job"}"#)]);
+    let message = "404 Not Found: unknown job".to_owned();
+    assert_eq!(api.job().await, Err(JobError::NotFound { message }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_where_the_egress_rules_forbid_it() {
+    let scripted = api([]);
+    let inside = Credentials { token_url: "http://10.0.0.1/token".parse().unwrap(), ..credentials() };
+    let options = Options::new(EgressPolicy::default());
+    let client = Client::new(&inside, scripted.transport.clone(), options, scripted.budget.clone(), 7);
+    let error = client.audit(Bytes::new(), &key(), &me()).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::EgressRefused);
+    assert!(scripted.all_sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhooks_failure_names_its_host_and_nothing_more() {
+    let api = api([status(404, "Cannot POST /hooks/T0ken?key=K3y"), Reply::Never, Reply::TooLarge(200)]);
+    let sender = WebhookSender::new(api.transport.clone() as Arc<dyn Transport>, Options::new(EgressPolicy::default()));
+    let url: WebhookUrl = "https://ci.example.com/hooks/T0ken?key=K3y".parse().unwrap();
+    let rejected = sender.deliver(&url, Bytes::new(), &key()).await.unwrap_err();
+    assert_eq!(rejected.to_string(), "webhook at ci.example.com: 404 Not Found");
+    assert_eq!(rejected.class(), ErrorClass::Rejected { status: 404 });
+    let started = Instant::now();
+    assert_eq!(sender.deliver(&url, Bytes::new(), &key()).await.unwrap_err().class(), ErrorClass::Transient);
+    assert_eq!(started.elapsed(), seconds(10));
+    sender.deliver(&url, Bytes::new(), &key()).await.unwrap();
+    assert_eq!(format!("{url:?}"), "WebhookUrl(ci.example.com, ..)");
+}
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<(Call, &'static str, Duration)>>);
+
+impl CallObserver for Heard {
+    fn observed(&self, call: Call, class: &'static str, elapsed: Duration) {
+        self.0.lock().unwrap().push((call, class, elapsed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_request_is_observed_with_its_class() {
+    let scripted = api([status(422, ""), Reply::Slowly(seconds(3), 200, r#"{"status": "queued"}"#.to_owned())]);
+    let heard = Arc::new(Heard::default());
+    let options = Options { observer: Some(heard.clone()), ..Options::new(EgressPolicy::default()) };
+    let client = Client::new(&credentials(), scripted.transport.clone(), options, scripted.budget.clone(), 7);
+    client.audit(Bytes::new(), &key(), &me()).await.unwrap_err();
+    client.job(&"j".parse().unwrap(), &me()).await.unwrap();
+    assert_eq!(
+        *heard.0.lock().unwrap(),
+        [
+            (Call::Token, "success", Duration::ZERO),
+            (Call::Audit, "rejected", Duration::ZERO),
+            (Call::Job, "success", seconds(3)),
+        ]
+    );
+}

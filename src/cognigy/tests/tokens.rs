@@ -1,0 +1,133 @@
+//! One token for all, asked for by one.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::scripted::*;
+use crate::cognigy::*;
+
+const COMPLETED: &str = r#"{"status": "completed"}"#;
+
+fn completed(count: usize) -> Vec<Reply> {
+    vec![ok(COMPLETED); count]
+}
+
+fn bearer(sent: &Sent) -> &str {
+    sent.headers.iter().find(|(name, _)| name == "authorization").map_or("", |(_, value)| value)
+}
+
+fn slow_token(text: &str) -> Reply {
+    Reply::Slowly(Duration::from_secs(4), 200, format!(r#"{{"access_token": "{text}", "expires_in": 3600}}"#))
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_callers_wait_one_asks() {
+    let api = api_with_tokens([slow_token("a")], completed(20));
+    for result in join_all((0..20).map(|_| api.job())).await {
+        result.unwrap();
+    }
+    assert_eq!((api.token_requests(), api.sent().len()), (1, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_while_asking_leaves_nobody_stuck() {
+    let api = api_with_tokens([Reply::Never, token("b", 3600)], completed(2));
+    let gone = tokio::time::timeout(Duration::from_secs(1), api.job());
+    let (gone, stayed) = tokio::join!(gone, api.job());
+    assert!(gone.is_err());
+    assert_eq!(stayed, Ok(JobStatus::Completed));
+    assert_eq!(bearer(&api.sent()[0]), "Bearer b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_waited_share_a_failure() {
+    let refusal = Reply::Slowly(Duration::from_secs(1), 401, r#"{"error_description": "unknown client"}"#.to_owned());
+    let api = api_with_tokens([refusal], []);
+    for result in join_all((0..5).map(|_| api.audit())).await {
+        let error = result.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unauthorized);
+        assert_eq!(error.message(), "token request: 401 Unauthorized: unknown client");
+    }
+    assert_eq!(api.token_requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_five_minutes_before_it_expires() {
+    let api = api_with_tokens([token("a", 3600), token("b", 3600)], completed(3));
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3299)).await;
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    api.job().await.unwrap();
+    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
+    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_still_lives_serves_on_while_it_cannot_be_renewed() {
+    let api = api_with_tokens([token("a", 3600), status(503, ""), token("b", 3600)], completed(3));
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3301)).await;
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    api.job().await.unwrap();
+    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
+    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_is_tried_once_with_a_new_token() {
+    let api = api_with_tokens([token("a", 3600), token("b", 3600)], [status(401, ""), ok(COMPLETED)]);
+    api.job().await.unwrap();
+    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
+    assert_eq!(used, ["Bearer a", "Bearer b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_401_is_the_answer() {
+    let api = api([status(401, ""), status(401, "expired")]);
+    let error = api.audit().await.unwrap_err();
+    assert_eq!((error.class(), error.message()), (ErrorClass::Unauthorized, "401 Unauthorized: expired"));
+    assert_eq!(api.token_requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_401s_to_one_token_throw_away_one_token() {
+    let late = Reply::Slowly(Duration::from_secs(3), 401, String::new());
+    let api = api_with_tokens(
+        [token("a", 3600), token("b", 3600)],
+        [ok(COMPLETED), late, status(401, ""), ok(COMPLETED), ok(COMPLETED)],
+    );
+    api.job().await.unwrap();
+    let (first, second) = tokio::join!(api.job(), api.job());
+    assert_eq!((first, second), (Ok(JobStatus::Completed), Ok(JobStatus::Completed)));
+    assert_eq!(api.token_requests(), 2, "the late 401 was the old token's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_is_a_matter_of_credentials_and_garbage_of_protocol() {
+    let class = async |reply: Reply| api_with_tokens([reply], []).audit().await.unwrap_err().class();
+    for refused in [400, 401, 403, 404] {
+        assert_eq!(class(status(refused, "")).await, ErrorClass::Unauthorized);
+    }
+    for garbage in [ok("{}"), ok("<html>"), ok(r#"{"access_token": "a b", "expires_in": 3600}"#), status(302, "")] {
+        assert_eq!(class(garbage).await, ErrorClass::Protocol);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_endpoint_that_fails_for_a_moment_is_asked_again() {
+    let api = api_with_tokens([status(503, ""), Reply::Interrupted], [status(200, "")]);
+    api.audit().await.unwrap();
+    assert_eq!(api.token_requests(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_does_not_come_is_given_up_after_fifteen_seconds() {
+    let api = api_with_tokens([Reply::Never], []);
+    let started = Instant::now();
+    api.job().await.unwrap_err();
+    assert_eq!(started.elapsed(), Duration::from_secs(15));
+}

@@ -1,0 +1,24 @@
+//! `cognigy-operator crd`.
+
+use std::io::{self, Write};
+
+/// Why the CRD could not be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum CrdError {
+    /// The definition cannot be written as YAML: a bug.
+    #[error("the definition cannot be written as YAML: {0}")]
+    Yaml(String),
+    /// Nobody reads what is printed.
+    #[error("the definition cannot be printed: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Prints the CustomResourceDefinition.
+///
+/// # Errors
+/// [`CrdError`], where nothing can be printed.
+pub fn print() -> Result<(), CrdError> {
+    let text = crate::api::crd::yaml().map_err(|error| CrdError::Yaml(error.to_string()))?;
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}

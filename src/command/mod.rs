@@ -1,0 +1,6 @@
+//! The subcommands of `cognigy-operator`, but the simulator's.
+
+pub mod crd;
+pub mod logging;
+pub mod run;
+pub mod settings;

@@ -1,0 +1,127 @@
+//! The flags of `cognigy-operator run`, each with its environment variable.
+
+use super::logging::LogFormat;
+use crate::cognigy::{BaseUrl, EgressRule, TokenUrl, WebhookUrl};
+use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// The flags of `cognigy-operator run`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Credentials of the operator's own, for resources without spec.credentialsRef in the namespaces that
+--default-credentials-namespace names:
+  COGNIGY_CLIENT_ID      the OAuth2 client's id
+  COGNIGY_CLIENT_SECRET  its secret; read from the environment only, so that no process list shows it
+
+RUST_LOG sets how much is logged (default: info), for example RUST_LOG=cognigy_operator=debug.")]
+pub struct RunArguments {
+    /// Kubeconfig of the cluster; left out, the one of the pod's service account or ~/.kube/config.
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Namespace to watch; repeatable. Left out, all of them.
+    #[arg(long = "namespace", env = "COGNIGY_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+
+    /// Address that serves /metrics, /healthz and /readyz.
+    #[arg(long, env = "COGNIGY_METRICS_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub metrics_addr: SocketAddr,
+
+    /// Host, host and port, or network that may be reached although it is not https or not public; repeatable. The only
+    /// way to plain http or a private address.
+    #[arg(long, env = "COGNIGY_EGRESS_ALLOW", value_name = "HOST[:PORT]|CIDR", value_delimiter = ',')]
+    pub egress_allow: Vec<EgressRule>,
+
+    /// Proxy for https requests to Cognigy.AI and webhooks. The usual proxy variables are not read.
+    #[arg(long, env = "COGNIGY_HTTPS_PROXY", value_name = "URL", hide_env_values = true)]
+    pub https_proxy: Option<Url>,
+
+    /// Namespace whose resources may use the operator's own credentials; repeatable, * for all. Left out, none.
+    #[arg(
+        long = "default-credentials-namespace",
+        env = "COGNIGY_DEFAULT_CREDENTIALS_NAMESPACES",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub default_credentials_namespaces: Vec<String>,
+
+    /// Cognigy.AI's base URL, where a Secret names none.
+    #[arg(long, env = "COGNIGY_BASE_URL", value_name = "URL", default_value = "https://api.cognigy.ai")]
+    pub base_url: BaseUrl,
+
+    /// Cognigy.AI's token endpoint, where a Secret names none.
+    #[arg(long, env = "COGNIGY_TOKEN_URL", value_name = "URL", default_value = "https://auth.cognigy.ai/oauth/token")]
+    pub token_url: TokenUrl,
+
+    /// Requests a minute that Cognigy.AI allows one client, where a Secret names no number.
+    #[arg(long, env = "COGNIGY_REQUESTS_PER_MINUTE", value_name = "NUMBER", default_value = "100")]
+    pub requests_per_minute: NonZeroU32,
+
+    /// Webhook that is told of every outcome, where a resource names none.
+    #[arg(long, env = "CI_CD_WEBHOOK_URL", value_name = "URL", hide_env_values = true)]
+    pub webhook_url: Option<WebhookUrl>,
+
+    /// How long a deleted resource may stay for its rollout to be settled.
+    #[arg(long, env = "COGNIGY_DELETION_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub deletion_grace: Duration,
+
+    /// How long Cognigy.AI remembers the idempotency key of a submit; at least 20 minutes.
+    #[arg(long, env = "COGNIGY_SUBMIT_KEY_TTL", value_name = "DURATION", default_value = "24h", value_parser = key_ttl)]
+    pub submit_key_ttl: Duration,
+
+    /// Whether Cognigy.AI recognises a repeated submit by its idempotency key. Where it does not, a submit without a clear
+    /// answer is never repeated.
+    #[arg(long, env = "COGNIGY_SUBMIT_IDEMPOTENCY", value_enum, default_value_t = SubmitIdempotency::Supported)]
+    pub submit_idempotency: SubmitIdempotency,
+
+    /// Act only while holding a Lease, so that several replicas can run: needed with more than one.
+    #[arg(long, env = "COGNIGY_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// Namespace of the Lease; left out, the operator's own.
+    #[arg(long, env = "COGNIGY_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE")]
+    pub leader_election_namespace: Option<String>,
+
+    /// How the log is written.
+    #[arg(long, env = "COGNIGY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// Whether the API recognises a repeated submit by its idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SubmitIdempotency {
+    /// It does.
+    Supported,
+    /// It does not.
+    Unsupported,
+}
+
+impl From<SubmitIdempotency> for crate::rollout::facts::SubmitIdempotency {
+    fn from(idempotency: SubmitIdempotency) -> Self {
+        match idempotency {
+            SubmitIdempotency::Supported => Self::Supported,
+            SubmitIdempotency::Unsupported => Self::Unsupported,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
+    parsed.ok_or_else(|| "write a duration such as 90s, 15m or 24h".to_owned())
+}
+
+fn key_ttl(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_secs(20 * 60);
+    let ttl = duration(text)?;
+    match ttl >= LEAST {
+        true => Ok(ttl),
+        false => {
+            Err("write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires".to_owned())
+        }
+    }
+}

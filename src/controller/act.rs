@@ -1,0 +1,392 @@
+//! Carries a decision out, and hands the answer to the function that knows what it means.
+
+use super::context::claimant;
+use super::error::Error;
+use super::ownership::Place;
+use super::reconcile::Round;
+use super::sessions::Session;
+use super::{record, wire};
+use crate::api::identifier::RequestHash;
+use crate::api::reason::Reason;
+use crate::api::status::Attempt;
+use crate::api::status::CognigyDeploymentStatus;
+use crate::api::{CognigyDeployment, Snapshot};
+use crate::cognigy::{self, CallError, ErrorClass, FirstPost, Idempotency, RollbackAnswer as Rolled, request_hash};
+use crate::rollout::answer::{Retry, RollbackAnswer};
+use crate::rollout::facts::SubmitIdempotency;
+use crate::rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a reconcile goes on.
+pub(super) enum Flow {
+    /// Decide again.
+    Again,
+    /// Nothing to do for so long, or until something changes.
+    Rest(Option<Duration>),
+    /// The resource has been let go.
+    Gone,
+}
+
+impl Round<'_> {
+    /// Carries a decision out.
+    pub(super) async fn carry_out(&mut self, decision: Decision) -> Result<Flow, Error> {
+        match decision {
+            Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
+            Decision::Release => return self.release().await,
+            Decision::Validate => self.validate().await?,
+            Decision::Trace => self.trace().await?,
+            Decision::Intend => self.intend().await?,
+            Decision::Submit => self.submit().await?,
+            Decision::AskJob => self.ask_job(false).await?,
+            Decision::LookAtJob => self.ask_job(true).await?,
+            Decision::AskHealth => self.ask_health().await?,
+            Decision::Rollback => self.roll_back().await?,
+            Decision::NoteRequests => self.change(|status, facts, _| requests::note(status, facts)),
+            Decision::Obey(request) => {
+                self.change(|status, facts, memory| requests::obey(status, facts, memory, request));
+            }
+            Decision::Start => self.change(|status, facts, _| attempt::start(status, facts)),
+            Decision::CheckAgain => self.change(|status, facts, memory| {
+                memory.clear_failures();
+                attempt::check_again(status, facts)
+            }),
+            Decision::GiveUpSubmit => self.change(|status, facts, _| attempt::give_up_submit(status, facts)),
+            Decision::JudgeLate => self.change(apply::rollback::judge_late),
+            Decision::BeginRollback(reason) => {
+                self.change(|status, facts, memory| apply::rollback::begin(status, facts, memory, reason));
+            }
+            Decision::Settle => self.change(|status, facts, _| apply::rollback::settle(status, facts)),
+            Decision::Abandon(reason) => self.change(|status, facts, _| attempt::abandon(status, facts, reason)),
+        }
+        Ok(Flow::Again)
+    }
+
+    /// A change of the status that nobody needs to be asked for.
+    fn change(&mut self, change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects) {
+        self.answered(self.context.now(), change);
+    }
+
+    /// A change of the status that follows from the answer to a question.
+    fn answered(
+        &mut self,
+        asked: Now,
+        change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
+    ) {
+        let object = Arc::clone(&self.object);
+        let facts = self.facts(&object, asked);
+        let had_verdict = self.status.attempt.as_ref().is_some_and(|attempt| attempt.verdict.is_some());
+        let effects = change(&mut self.status, &facts, &mut self.remembered.memory);
+        if let (false, Some(outcome)) = (had_verdict, self.status.attempt.as_ref().and_then(Attempt::outcome)) {
+            self.context.metrics.concluded(outcome);
+        }
+        self.take_up(effects);
+    }
+
+    fn hinder(&mut self, obstacle: Obstacle) {
+        self.change(|status, facts, memory| apply::obstacle(status, facts, memory, obstacle));
+    }
+
+    async fn validate(&mut self) -> Result<(), Error> {
+        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
+        if let Err(obstacle) = self.claim(&session, false) {
+            self.hinder(obstacle);
+            return Ok(());
+        }
+        let object = Arc::clone(&self.object);
+        let Some(environment) = self.environment(&object) else {
+            self.hinder(unsafe_environment(&object));
+            return Ok(());
+        };
+        let request = wire::validate_request(&object.spec, &environment, &snapshot);
+        let asked = self.context.now();
+        match session.client.validate(&request, &self.resource).await {
+            Ok(validation) => self.answered(asked, |status, facts, memory| {
+                apply::checks::validation(status, facts, memory, wire::validation(validation))
+            }),
+            Err(error) => self.hinder_check(&session, &error).await?,
+        }
+        Ok(())
+    }
+
+    async fn trace(&mut self) -> Result<(), Error> {
+        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
+        let object = Arc::clone(&self.object);
+        let Some(environment) = self.environment(&object) else {
+            self.hinder(unsafe_environment(&object));
+            return Ok(());
+        };
+        let request = wire::trace_request(&object.spec, &environment, &snapshot);
+        let asked = self.context.now();
+        match session.client.trace(&request, &self.resource).await {
+            Ok(trace) => self.answered(asked, |status, facts, memory| {
+                apply::checks::trace(status, facts, memory, wire::trace(trace))
+            }),
+            Err(error) => self.hinder_check(&session, &error).await?,
+        }
+        Ok(())
+    }
+
+    /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
+    async fn hinder_check(&mut self, session: &Session, error: &CallError) -> Result<(), Error> {
+        if error.class() == ErrorClass::Unauthorized {
+            let fresh = self.context.sessions.fresh(&self.source).await?;
+            if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
+                return Ok(());
+            }
+        }
+        self.remembered.refused = Some(session.fingerprint);
+        self.remembered.looked_again_at = Some(self.context.now().uptime);
+        self.hinder(wire::obstacle(error));
+        Ok(())
+    }
+
+    /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
+    async fn intend(&mut self) -> Result<(), Error> {
+        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
+        if let Err(obstacle) = self.claim(&session, true) {
+            self.hinder(obstacle);
+            return Ok(());
+        }
+        let body = match self.submit_body(&snapshot).await? {
+            Ok(body) => body,
+            Err(obstacle) => {
+                self.hinder(obstacle);
+                return Ok(());
+            }
+        };
+        let hash = RequestHash::new(request_hash(&body));
+        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, session.origin, hash));
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        self.remembered.submit_body = key.map(|key| (key, body));
+        Ok(())
+    }
+
+    async fn submit(&mut self) -> Result<(), Error> {
+        if let Some(answer) = self.remembered.memory.attempt.submit_answer.clone() {
+            self.change(|status, facts, memory| apply::submit::submit(status, facts, memory, answer));
+            return Ok(());
+        }
+        let Some(session) = self.session().await? else { return Ok(()) };
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
+        else {
+            self.hinder(unreadable("attempt.idempotencyKey"));
+            return Ok(());
+        };
+        let Some(body) = self.recorded_body(&key).await? else {
+            self.change(apply::submit::body_lost);
+            return Ok(());
+        };
+        let first = match self.remembered.memory.attempt.unsent.as_ref() == Some(&key) {
+            true => FirstPost::Yes,
+            false => FirstPost::No,
+        };
+        let idempotency = match self.context.settings.submit_idempotency {
+            SubmitIdempotency::Supported => Idempotency::Supported,
+            SubmitIdempotency::Unsupported => Idempotency::Unsupported,
+        };
+        let asked = self.context.now();
+        let answer = session.client.submit(body, &wire_key, first, idempotency, &self.resource).await;
+        if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
+            self.context.sessions.forget(&self.source);
+        }
+        self.answered(asked, |status, facts, memory| {
+            apply::submit::submit(status, facts, memory, wire::submit(answer))
+        });
+        if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job_id.is_some() || attempt.verdict.is_some()) {
+            self.remembered.submit_body = None;
+        }
+        Ok(())
+    }
+
+    /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
+    async fn recorded_body(&mut self, key: &crate::api::IdempotencyKey) -> Result<Option<Bytes>, Error> {
+        if let Some((_, body)) = self.remembered.submit_body.as_ref().filter(|(of, _)| of == key) {
+            return Ok(Some(body.clone()));
+        }
+        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
+        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        let Ok(body) = self.submit_body(&desired.snapshot).await? else { return Ok(None) };
+        Ok(Some(body).filter(|body| recorded == Some(RequestHash::new(request_hash(body)))))
+    }
+
+    async fn submit_body(&self, snapshot: &Snapshot) -> Result<Result<Bytes, Obstacle>, Error> {
+        let webhook = match self.webhook_url().await? {
+            Ok(webhook) => webhook,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        let Some(environment) = self.environment(&self.object) else {
+            return Ok(Err(unsafe_environment(&self.object)));
+        };
+        Ok(Ok(wire::submit_request(&self.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
+    }
+
+    async fn ask_job(&mut self, is_last_look: bool) -> Result<(), Error> {
+        let Some((session, job_id)) = self.session_and_job().await? else { return Ok(()) };
+        let asked = self.context.now();
+        let answer = session.client.job(&job_id, &self.resource).await;
+        if let Err(cognigy::JobError::Unreadable(error)) = &answer {
+            self.forget_refused(error.class());
+        }
+        let answer = wire::job(answer);
+        self.answered(asked, |status, facts, memory| match is_last_look {
+            true => apply::job::last_look(status, facts, memory, &answer),
+            false => apply::job::job(status, facts, memory, answer),
+        });
+        Ok(())
+    }
+
+    async fn ask_health(&mut self) -> Result<(), Error> {
+        let Some(session) = self.session().await? else { return Ok(()) };
+        let object = Arc::clone(&self.object);
+        let Some(environment) = self.environment(&object) else {
+            self.hinder(unsafe_environment(&object));
+            return Ok(());
+        };
+        let max_error_rate = object.spec.monitoring.max_error_rate;
+        let asked = self.context.now();
+        let reading = session.client.health(&environment, max_error_rate, &self.resource).await;
+        self.answered(asked, |status, facts, memory| {
+            apply::health::health(status, facts, memory, wire::health(reading))
+        });
+        Ok(())
+    }
+
+    async fn roll_back(&mut self) -> Result<(), Error> {
+        let Some((session, job_id)) = self.session_and_job().await? else { return Ok(()) };
+        let rollback = self.status.attempt.as_ref().and_then(|attempt| attempt.rollback.clone());
+        let Some((rollback, key)) =
+            rollback.and_then(|rollback| rollback.key.as_str().parse().ok().map(|key| (rollback, key)))
+        else {
+            self.hinder(unreadable("attempt.rollback"));
+            return Ok(());
+        };
+        let reason = wire::rollback_reason(rollback.reason);
+        let asked = self.context.now();
+        let answer = match session.client.rollback(&job_id, &key, reason, &self.resource).await {
+            Rolled::Accepted => RollbackAnswer::Accepted,
+            Rolled::Refused { status, message } => RollbackAnswer::Refused(format!("{status}: {message}")),
+            Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
+            Rolled::Unauthorized { message } => {
+                self.forget_refused(ErrorClass::Unauthorized);
+                let message =
+                    format!("Cognigy.AI refuses the credentials for the rollback: {message}; correct the Secret");
+                RollbackAnswer::NotYet(Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
+            }
+            Rolled::Conflict { message } => self.after_conflict(&session, &job_id, message).await,
+        };
+        self.answered(asked, |status, facts, memory| apply::rollback::rollback(status, facts, memory, answer));
+        Ok(())
+    }
+
+    /// 409 may mean that it has happened already: the job knows (contract, section 6).
+    async fn after_conflict(&self, session: &Session, job_id: &cognigy::JobId, message: String) -> RollbackAnswer {
+        match session.client.job(job_id, &self.resource).await {
+            Ok(cognigy::JobStatus::RolledBack) => RollbackAnswer::Accepted,
+            _ => RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None)),
+        }
+    }
+
+    async fn release(&mut self) -> Result<Flow, Error> {
+        for entry in std::mem::take(&mut self.status.outbox) {
+            self.give_up(&entry, "the resource goes");
+        }
+        self.announce().await;
+        record::take_finalizer(self.context, &self.object).await?;
+        self.forget();
+        Ok(Flow::Gone)
+    }
+
+    fn forget_refused(&self, class: ErrorClass) {
+        if class == ErrorClass::Unauthorized {
+            self.context.sessions.forget(&self.source);
+        }
+    }
+
+    /// Claims the environment; what stands in the way is another owner.
+    pub(super) fn claim(&self, session: &Session, in_flight: bool) -> Result<(), Obstacle> {
+        let place = Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
+        let Some(claimant) = claimant(&self.object, in_flight) else { return Ok(()) };
+        self.context.forget_the_gone();
+        self.context.claims.claim(&place, claimant).map_err(|owner| {
+            let message = format!(
+                "the environment {} is deployed by {}: delete one of the two, or give it another environment",
+                place.environment,
+                format_args!("{}/{}", owner.namespace, owner.name)
+            );
+            Obstacle::lasting(Reason::EnvironmentInUse, message, Retry::OwnerGone)
+        })
+    }
+
+    fn environment(&self, object: &CognigyDeployment) -> Option<cognigy::EnvironmentId> {
+        object.spec.environment_id.as_str().parse().ok()
+    }
+
+    async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Arc<Snapshot>)>, Error> {
+        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        Ok(self.session().await?.map(|session| (session, desired.snapshot)))
+    }
+
+    async fn session_and_job(&mut self) -> Result<Option<(Session, cognigy::JobId)>, Error> {
+        let Some(session) = self.session().await? else { return Ok(None) };
+        let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
+        let job_id = job_id.and_then(|job_id| job_id.as_str().parse().ok());
+        if job_id.is_none() {
+            self.hinder(unreadable("attempt.jobId"));
+        }
+        Ok(job_id.map(|job_id| (session, job_id)))
+    }
+
+    /// The client for the present step; where there is none, the obstacle is noted.
+    async fn session(&mut self) -> Result<Option<Session>, Error> {
+        let session = match self.needs_fresh_credentials() {
+            true => self.context.sessions.fresh(&self.source).await?,
+            false => self.context.sessions.known_or_fresh(&self.source).await?,
+        };
+        let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
+        self.remembered.memory.credentials_gone = gone;
+        let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
+        let session = session.and_then(|session| match origin {
+            Some(origin) if origin != session.origin => Err(endpoint_changed(origin.as_str(), session.origin.as_str())),
+            _ => Ok(session),
+        });
+        match session {
+            Ok(session) => Ok(Some(session)),
+            Err(obstacle) => {
+                self.remembered.refused = None;
+                self.remembered.looked_again_at = Some(self.context.now().uptime);
+                self.hinder(obstacle);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Credentials are read once for each attempt.
+    fn needs_fresh_credentials(&mut self) -> bool {
+        let number = self.status.attempt.as_ref().map(|attempt| attempt.number);
+        let is_new = self.remembered.credentials_read_for != number;
+        self.remembered.credentials_read_for = number;
+        is_new
+    }
+}
+
+fn endpoint_changed(before: &str, now: &str) -> Obstacle {
+    let message = format!(
+        "a job is out at {before}, but the credentials now point to {now}: point them back until its outcome is known"
+    );
+    Obstacle::lasting(Reason::EndpointChanged, message, Retry::CredentialsChange)
+}
+
+/// The status lacks what its step needs: only an edit by hand does that.
+fn unreadable(what: &str) -> Obstacle {
+    let message =
+        format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
+    Obstacle::lasting(Reason::StatusUnreadable, message, Retry::InputChange)
+}
+
+fn unsafe_environment(object: &CognigyDeployment) -> Obstacle {
+    let message = format!("{} cannot stand in a path", object.spec.environment_id);
+    Obstacle::lasting(Reason::RequestRejected, message, Retry::InputChange)
+}

@@ -1,0 +1,49 @@
+//! Events: each step that a person would want to see in `kubectl describe`.
+
+use super::error::CALL_DEADLINE;
+use crate::api::CognigyDeployment;
+use crate::rollout::Announcement;
+use kube::Resource;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+/// The longest note of an event, in bytes (Kubernetes API, events.k8s.io/v1).
+const NOTE_LIMIT: usize = 1000;
+
+/// Publishes events.
+#[derive(Clone)]
+pub struct Announcer {
+    recorder: Recorder,
+}
+
+impl Announcer {
+    /// Publishes in the operator's name.
+    #[must_use]
+    pub fn new(kubernetes: kube::Client, instance: Option<String>) -> Self {
+        let reporter = Reporter { controller: "cognigy-operator".to_owned(), instance };
+        Self { recorder: Recorder::new(kubernetes, reporter) }
+    }
+
+    /// Publishes an event. One that cannot be published is in the log, and that is all: it decides nothing.
+    pub async fn announce(&self, object: &CognigyDeployment, announcement: Announcement) {
+        let mut note = announcement.note;
+        crate::api::condition::truncate(&mut note, NOTE_LIMIT);
+        let reason = announcement.reason.as_str();
+        match announcement.warning {
+            true => tracing::warn!(reason, "{note}"),
+            false => tracing::info!(reason, "{note}"),
+        }
+        let event = Event {
+            type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: "Rollout".to_owned(),
+            secondary: None,
+        };
+        let reference = object.object_ref(&());
+        match tokio::time::timeout(CALL_DEADLINE, self.recorder.publish(&event, &reference)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, reason, "the event could not be published"),
+            Err(_) => tracing::debug!(reason, "the event was not taken in time"),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What every reconcile of a process has at hand.
+
+use super::announce::Announcer;
+use super::clock::Clock;
+use super::error::Error;
+use super::leadership::Leadership;
+use super::ownership::{Claimant, Claims, Place};
+use super::remembered::Memories;
+use super::sessions::Sessions;
+use super::snapshot::Snapshots;
+use crate::api::{CognigyDeployment, status::Attempt};
+use crate::cognigy::WebhookUrl;
+use crate::delivery::Courier;
+use crate::rollout::{Now, Settings};
+use crate::server::metrics::Metrics;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::broadcast;
+
+/// What every reconcile of a process has at hand.
+pub struct Context {
+    /// The API server.
+    pub kubernetes: kube::Client,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The operator's settings, as far as decisions depend on them.
+    pub settings: Settings,
+    /// Clients for the credentials in use.
+    pub sessions: Sessions,
+    /// Snapshots in ConfigMaps.
+    pub snapshots: Snapshots,
+    /// Who owns which environment.
+    pub claims: Claims,
+    /// What is remembered of each resource.
+    pub memories: Memories,
+    /// Events.
+    pub announcer: Announcer,
+    /// Deliveries.
+    pub courier: Courier,
+    /// Who is told by webhook where a resource names nobody.
+    pub default_webhook: Option<WebhookUrl>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Spreads the tries of a fleet; seeded, so that a simulation can repeat itself.
+    pub jitter: Mutex<fastrand::Rng>,
+    /// The resources as watched, one store for each namespace that is watched.
+    pub stores: OnceLock<Vec<Store<CognigyDeployment>>>,
+    /// Whether this process may act.
+    pub leadership: Leadership,
+    /// Resources that are worth a reconcile, because another one has let go of what they wait for.
+    pub woken: broadcast::Sender<ObjectRef<CognigyDeployment>>,
+    /// Whether the claims were rebuilt from the first complete list.
+    pub claims_rebuilt: tokio::sync::OnceCell<()>,
+}
+
+impl Context {
+    /// The moment.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Stops here unless this process leads.
+    ///
+    /// # Errors
+    /// [`Error::NotLeading`].
+    pub fn must_lead(&self) -> Result<(), Error> {
+        if self.leadership.may_act() { Ok(()) } else { Err(Error::NotLeading) }
+    }
+
+    /// A number between 0 and 1.
+    #[must_use]
+    pub fn draw(&self) -> f64 {
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
+    /// Waits for the first complete list, and rebuilds the claims from it: an environment whose owner was not seen yet
+    /// must not be taken by another resource.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`], where a watch ended before its first list was complete.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.claims_rebuilt.get_or_try_init(|| self.rebuild_claims()).await.map(|_| ())
+    }
+
+    async fn rebuild_claims(&self) -> Result<(), Error> {
+        let stores = self.stores.get().ok_or(Error::NotReady)?;
+        for store in stores {
+            store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
+        }
+        for object in stores.iter().flat_map(Store::state) {
+            let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
+            if let Some((place, claimant)) = attempt.and_then(|attempt| recorded_claim(&object, attempt)) {
+                // Whether it owns the environment is told when it asks.
+                let _ = self.claims.claim(&place, claimant);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has these resources reconciled.
+    pub fn wake(&self, claimants: Vec<Claimant>) {
+        for claimant in claimants {
+            // Where nobody listens, nothing is watched, and so nothing waits.
+            let _ = self.woken.send(ObjectRef::new(&claimant.name).within(&claimant.namespace));
+        }
+    }
+
+    /// Forgets what is remembered of resources that are no longer there.
+    pub fn forget_the_gone(&self) {
+        let Some(stores) = self.stores.get() else { return };
+        let present: HashSet<String> = stores.iter().flat_map(Store::state).filter_map(|object| object.uid()).collect();
+        self.memories.retain(|uid| present.contains(uid));
+        self.claims.retain(|uid| present.contains(uid));
+    }
+}
+
+fn recorded_claim(object: &CognigyDeployment, attempt: &Attempt) -> Option<(Place, Claimant)> {
+    let origin = attempt.api_origin.clone()?;
+    let place = Place { origin, environment: object.spec.environment_id.clone() };
+    Some((place, claimant(object, attempt.is_in_flight())?))
+}
+
+/// A resource as a claimant of its environment.
+#[must_use]
+pub fn claimant(object: &CognigyDeployment, in_flight: bool) -> Option<Claimant> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+    Some(Claimant { uid: object.uid()?, namespace, name, created_at, in_flight })
+}

@@ -1,0 +1,202 @@
+//! Offers what is in the outbox to its receivers, while nothing else is to be done for the resource.
+
+use super::error::Error;
+use super::reconcile::Round;
+use super::sessions::Session;
+use crate::api::IdempotencyKey;
+use crate::api::condition::ConditionType;
+use crate::api::reason::Reason;
+use crate::api::status::{DeliveryKind, OutboxEntry};
+use crate::cognigy::{ErrorClass, WebhookUrl};
+use crate::delivery::{Refused, outbox};
+use crate::rollout::answer::Retry;
+use crate::rollout::conditions::{Tell, tell};
+use crate::rollout::{Effects, Obstacle};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The pause after a delivery that failed; it doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause between two tries of a delivery.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// What came of offering the messages for one receiver.
+enum Offered {
+    /// There was nothing to offer, or no time to hear the answer.
+    Nothing,
+    /// Every message was taken.
+    Taken,
+    /// One was not; it is offered again later, and so are those behind it.
+    Refused(Refused),
+}
+
+/// The ids of the messages that were taken, from both receivers.
+type Taken = Mutex<Vec<IdempotencyKey>>;
+
+impl Round<'_> {
+    /// Offers the messages whose pause is over, for no longer than the rollout can wait; says when to offer again.
+    pub(super) async fn deliver(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
+        self.give_up_expired();
+        let audits = self.due(DeliveryKind::Audit);
+        let webhooks = self.due(DeliveryKind::Webhook);
+        let session = if audits.is_empty() { None } else { Some(self.session_for_delivery().await?) };
+        let url = if webhooks.is_empty() { None } else { Some(self.webhook_url().await?) };
+        let taken = Taken::default();
+        let (audit, webhook) = tokio::join!(
+            within(rest, self.offer_audits(session, &audits, &taken)),
+            within(rest, self.offer_webhooks(url, &webhooks, &taken)),
+        );
+        let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.status.outbox.retain(|entry| !taken.contains(&entry.id));
+        self.note(DeliveryKind::Audit, audit);
+        self.note(DeliveryKind::Webhook, webhook);
+        Ok(self.next_offer())
+    }
+
+    /// The messages for a receiver, unless it is left alone for now.
+    fn due(&self, kind: DeliveryKind) -> Vec<OutboxEntry> {
+        let now = self.context.now().uptime;
+        match self.remembered.deliveries.get(&kind) {
+            Some(pause) if pause.until > now => Vec::new(),
+            _ => self.status.outbox.iter().filter(|entry| entry.kind == kind).cloned().collect(),
+        }
+    }
+
+    async fn session_for_delivery(&mut self) -> Result<Result<Session, Obstacle>, Error> {
+        let session = self.context.sessions.known_or_fresh(&self.source).await?;
+        let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
+        self.remembered.memory.credentials_gone = gone;
+        Ok(session)
+    }
+
+    async fn offer_audits(
+        &self,
+        session: Option<Result<Session, Obstacle>>,
+        entries: &[OutboxEntry],
+        taken: &Taken,
+    ) -> Offered {
+        let client = match session {
+            None => return Offered::Nothing,
+            Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
+            Some(Ok(session)) => session.client,
+        };
+        let offered = self.context.courier.audit(&client, &self.resource, entries, |id| note_taken(taken, id)).await;
+        if matches!(&offered, Err(refused) if refused.class == Some(ErrorClass::Unauthorized)) {
+            self.context.sessions.forget(&self.source);
+        }
+        offered.map_or_else(Offered::Refused, |()| Offered::Taken)
+    }
+
+    async fn offer_webhooks(
+        &self,
+        url: Option<Result<Option<WebhookUrl>, Obstacle>>,
+        entries: &[OutboxEntry],
+        taken: &Taken,
+    ) -> Offered {
+        let url = match url {
+            None => return Offered::Nothing,
+            Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
+            Some(Ok(None)) => {
+                // The webhook was taken out of the spec: there is nobody left to tell.
+                entries.iter().for_each(|entry| note_taken(taken, &entry.id));
+                return Offered::Taken;
+            }
+            Some(Ok(Some(url))) => url,
+        };
+        let offered = self.context.courier.webhook(&url, entries, |id| note_taken(taken, id)).await;
+        offered.map_or_else(Offered::Refused, |()| Offered::Taken)
+    }
+
+    fn note(&mut self, kind: DeliveryKind, offered: Offered) {
+        match offered {
+            Offered::Nothing => {}
+            Offered::Taken => {
+                self.remembered.deliveries.remove(&kind);
+            }
+            Offered::Refused(refused) => {
+                let now = self.context.now().uptime;
+                let jitter = self.context.draw();
+                let pause = self.remembered.deliveries.entry(kind).or_default();
+                let doubled = FIRST_PAUSE.saturating_mul(1 << pause.failures.min(16)).min(LONGEST_PAUSE);
+                let wait = doubled.mul_f64(0.5 + 0.5 * jitter).max(refused.retry_after.unwrap_or_default());
+                pause.failures = pause.failures.saturating_add(1);
+                pause.until = now + wait;
+                tracing::warn!(?kind, failures = pause.failures, "a message was not taken: {}", refused.message);
+            }
+        }
+    }
+
+    /// The time until the next message may be offered.
+    fn next_offer(&self) -> Option<Duration> {
+        let now = self.context.now().uptime;
+        let until = |entry: &OutboxEntry| {
+            let pause = self.remembered.deliveries.get(&entry.kind);
+            pause.map_or(Duration::ZERO, |pause| pause.until.saturating_sub(now))
+        };
+        self.status.outbox.iter().map(until).min()
+    }
+
+    fn give_up_expired(&mut self) {
+        for entry in outbox::take_expired(&mut self.status, self.context.now().wall) {
+            self.give_up(&entry, "it was not taken within 72 hours");
+        }
+    }
+
+    /// What can be kept no longer is in the log, whole, and in a Warning.
+    pub(super) fn give_up(&mut self, entry: &OutboxEntry, why: &str) {
+        let OutboxEntry { id, kind, body, .. } = entry;
+        match kind {
+            DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
+            DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
+        }
+        let note = format!(
+            "a message for the {kind:?} receiver was given up, because {why}; the operator's log holds it as {id}"
+        );
+        let object = Arc::clone(&self.object);
+        let facts = self.facts(&object, self.context.now());
+        tell(&mut self.status, &facts, Tell::no(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()));
+        self.take_up(Effects::warning(Reason::DeliveryGivenUp, note));
+    }
+
+    /// Who is told: the resource's own webhook, else the operator's. Looked up each time, and never stored.
+    pub(super) async fn webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
+        let Some(webhook) = &self.object.spec.webhook else { return Ok(Ok(self.context.default_webhook.clone())) };
+        if let Some(source) = &webhook.url_from {
+            let reference = &source.secret_key_ref;
+            let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+            let secret = self.context.sessions.secret(namespace, &reference.name).await?;
+            let value = secret.and_then(|secret| secret.data?.remove(&reference.key));
+            let text = value.and_then(|bytes| String::from_utf8(bytes.0).ok());
+            return Ok(parse(
+                text.as_deref().map(str::trim),
+                &format!("the key {} of Secret {}", reference.key, reference.name),
+            ));
+        }
+        Ok(parse(webhook.url.as_deref(), "spec.webhook.url"))
+    }
+}
+
+fn parse(text: Option<&str>, place: &str) -> Result<Option<WebhookUrl>, Obstacle> {
+    let missing = |problem: &str| {
+        let message = format!("the webhook's URL cannot be used: {place} {problem}");
+        Obstacle::lasting(Reason::WebhookUrlNotFound, message, Retry::CredentialsChange)
+    };
+    let text = text.ok_or_else(|| missing("is missing"))?;
+    text.parse().map(Some).map_err(|_| missing("is not an http(s) URL"))
+}
+
+fn not_offered(obstacle: Obstacle) -> Refused {
+    Refused { message: obstacle.message, retry_after: None, class: None }
+}
+
+fn note_taken(taken: &Taken, id: &IdempotencyKey) {
+    taken.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
+}
+
+/// A rollout in flight is not kept waiting by its messages: what was not taken by then is offered again.
+async fn within(rest: Option<Duration>, offer: impl Future<Output = Offered>) -> Offered {
+    match rest {
+        None => offer.await,
+        Some(rest) => tokio::time::timeout(rest.max(Duration::from_secs(1)), offer).await.unwrap_or(Offered::Nothing),
+    }
+}

@@ -1,0 +1,75 @@
+//! Why a reconcile could not be finished. None of these is a verdict about a rollout: the reconcile is simply run again.
+
+use std::time::Duration;
+
+/// The longest that one call to the API server may take.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Why a reconcile could not be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else has written the resource since it was read: read it again and decide anew.
+    #[error("the resource has changed since it was read")]
+    Conflict,
+    /// The resource is gone.
+    #[error("the resource is gone")]
+    Gone,
+    /// The API server could not be reached, or refused; tried again with a growing delay.
+    #[error("the API server failed to {what}: {source}")]
+    ApiServer {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer in time; tried again with a growing delay.
+    #[error("the API server did not {what} within {} seconds", CALL_DEADLINE.as_secs())]
+    NoAnswer {
+        /// What was asked of it.
+        what: &'static str,
+    },
+    /// The resource's object lacks what every stored object has.
+    #[error("the object has no {0}")]
+    Malformed(&'static str),
+    /// A bug: the reconcile panicked. The others go on; this one is tried again with a growing delay.
+    #[error("the reconcile panicked: {0}")]
+    Panicked(String),
+    /// Another process leads, or this one can no longer be sure that it does.
+    #[error("this process does not hold the lease")]
+    NotLeading,
+    /// The operator is not ready yet: its first list of resources is not complete.
+    #[error("the first list of resources is not complete")]
+    NotReady,
+}
+
+impl Error {
+    /// The kind of error, as the value of a metric's label.
+    #[must_use]
+    pub fn metric_label(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::ApiServer { .. } => "api_server",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Malformed(_) => "malformed",
+            Self::Panicked(_) => "panicked",
+            Self::NotLeading => "not_leading",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
+/// Runs one call to the API server under its deadline.
+pub(super) async fn call<T>(
+    what: &'static str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(CALL_DEADLINE, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Error::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Error::Gone),
+        Ok(Err(source)) => Err(Error::ApiServer { what, source: Box::new(source) }),
+        Err(_) => Err(Error::NoAnswer { what }),
+    }
+}

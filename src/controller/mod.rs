@@ -1,0 +1,22 @@
+//! Kubernetes: watches, the reconcile as a list of named steps, status writes, events, the finalizer, and who owns an
+//! environment.
+
+mod act;
+pub mod announce;
+pub mod clock;
+pub mod context;
+pub mod credentials;
+mod deliver;
+pub mod error;
+pub mod leadership;
+pub mod ownership;
+pub mod reconcile;
+pub mod record;
+pub mod remembered;
+pub mod run;
+pub mod sessions;
+pub mod snapshot;
+pub mod wire;
+
+pub use context::Context;
+pub use run::run;

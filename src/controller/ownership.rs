@@ -1,0 +1,152 @@
+//! One environment, one owner.
+//!
+//! Two resources that deploy to the same environment of the same API would undo each other for ever. The first of them
+//! by this order owns it: an attempt in flight, the older creation, the smaller uid. The claims live in memory and are
+//! rebuilt from a complete list before anything is submitted; a resource claims only once its credentials were accepted,
+//! so that nobody can block an environment that is not his.
+
+use crate::api::EnvironmentId;
+use crate::api::identifier::ApiOrigin;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// An environment of an API.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The API.
+    pub origin: ApiOrigin,
+    /// The environment.
+    pub environment: EnvironmentId,
+}
+
+/// A resource that wants an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// The resource's uid.
+    pub uid: String,
+    /// The resource's namespace.
+    pub namespace: String,
+    /// The resource's name.
+    pub name: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Whether it has an attempt in flight.
+    pub in_flight: bool,
+}
+
+impl Claimant {
+    /// The smallest owns the environment.
+    fn rank(&self) -> (bool, Timestamp, &str) {
+        (!self.in_flight, self.created_at, &self.uid)
+    }
+}
+
+/// Who claims what.
+#[derive(Debug, Default)]
+pub struct Claims {
+    places: Mutex<HashMap<Place, BTreeMap<String, Claimant>>>,
+}
+
+impl Claims {
+    /// Claims an environment, or renews the claim.
+    ///
+    /// # Errors
+    /// The claimant that owns it, where that is another one.
+    pub fn claim(&self, place: &Place, claimant: Claimant) -> Result<(), Claimant> {
+        let uid = claimant.uid.clone();
+        let mut places = self.lock();
+        for (other, claimants) in places.iter_mut() {
+            if other != place {
+                claimants.remove(&uid);
+            }
+        }
+        places.retain(|other, claimants| other == place || !claimants.is_empty());
+        let claimants = places.entry(place.clone()).or_default();
+        claimants.insert(uid.clone(), claimant);
+        match claimants.values().min_by(|left, right| left.rank().cmp(&right.rank())) {
+            Some(owner) if owner.uid != uid => Err(owner.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes whether a claimant has an attempt in flight.
+    pub fn renew(&self, uid: &str, in_flight: bool) {
+        for claimants in self.lock().values_mut() {
+            if let Some(claimant) = claimants.get_mut(uid) {
+                claimant.in_flight = in_flight;
+            }
+        }
+    }
+
+    /// Takes back every claim of a resource; the answer is who else wants what it had.
+    pub fn release(&self, uid: &str) -> Vec<Claimant> {
+        let mut places = self.lock();
+        let mut others = Vec::new();
+        for claimants in places.values_mut() {
+            if claimants.remove(uid).is_some() {
+                others.extend(claimants.values().cloned());
+            }
+        }
+        places.retain(|_, claimants| !claimants.is_empty());
+        others
+    }
+
+    /// Takes back the claims of resources that are no longer there.
+    pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        let mut places = self.lock();
+        for claimants in places.values_mut() {
+            claimants.retain(|uid, _| is_there(uid));
+        }
+        places.retain(|_, claimants| !claimants.is_empty());
+    }
+
+    /// A panic elsewhere leaves the claims whole: each change is one call.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, BTreeMap<String, Claimant>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new("env") }
+    }
+
+    fn claimant(uid: &str, created: i64, in_flight: bool) -> Claimant {
+        let created_at = Timestamp::from_second(created).unwrap_or_default();
+        Claimant { uid: uid.to_owned(), namespace: "bots".to_owned(), name: uid.to_owned(), created_at, in_flight }
+    }
+
+    #[test]
+    fn the_older_resource_owns_the_environment() {
+        let claims = Claims::default();
+        assert_eq!(claims.claim(&place(), claimant("young", 2, false)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("old", 1, false)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("young", 2, false)), Err(claimant("old", 1, false)));
+    }
+
+    #[test]
+    fn an_attempt_in_flight_comes_before_age_and_age_before_the_uid() {
+        let claims = Claims::default();
+        assert_eq!(claims.claim(&place(), claimant("young", 2, true)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("old", 1, false)), Err(claimant("young", 2, true)));
+        assert_eq!(claims.release("young"), [claimant("old", 1, false)]);
+        assert_eq!(claims.claim(&place(), claimant("z-of-the-same-age", 1, false)), Err(claimant("old", 1, false)));
+        assert_eq!(claims.claim(&place(), claimant("a-of-the-same-age", 1, false)), Ok(()));
+    }
+
+    #[test]
+    fn the_next_takes_over_when_the_owner_is_gone_or_has_moved_elsewhere() {
+        let claims = Claims::default();
+        let elsewhere = Place { environment: EnvironmentId::new("other"), ..place() };
+        assert_eq!(claims.claim(&place(), claimant("owner", 1, false)), Ok(()));
+        assert!(claims.claim(&place(), claimant("next", 2, false)).is_err());
+        assert_eq!(claims.claim(&elsewhere, claimant("owner", 1, false)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("next", 2, false)), Ok(()));
+        claims.retain(|uid| uid == "third");
+        assert_eq!(claims.claim(&place(), claimant("third", 3, false)), Ok(()));
+    }
+}

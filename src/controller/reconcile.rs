@@ -1,0 +1,241 @@
+//! One reconcile: observe, decide, act, record, until there is nothing to do for now.
+
+use super::act::Flow;
+use super::context::Context;
+use super::error::Error;
+use super::record;
+use super::remembered::Remembered;
+use super::sessions::Source;
+use super::snapshot::{Desired, READ_AGAIN};
+use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
+use crate::api::{CognigyDeployment, Reason};
+use crate::cognigy::ResourceKey;
+use crate::delivery::outbox;
+use crate::rollout::answer::Retry;
+use crate::rollout::facts::Requests;
+use crate::rollout::memory::LOOK_AGAIN;
+use crate::rollout::{Announcement, Effects, Facts, Now, Obstacle, decide, standing};
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// More steps than any reconcile takes; a decision that does not move the status would spin.
+const MOST_STEPS: usize = 32;
+
+/// Brings one resource as far as it goes for now, and says when to come back.
+///
+/// # Errors
+/// [`Error`], where the API server failed or somebody else has written the resource: decided anew, nothing is lost.
+pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+    context.ready().await?;
+    let mut round = Round::begin(watched, &context).await?;
+    let result = round.run().await;
+    round.end();
+    result
+}
+
+/// One reconcile of one resource.
+pub(super) struct Round<'c> {
+    pub(super) context: &'c Context,
+    pub(super) object: Arc<CognigyDeployment>,
+    pub(super) uid: String,
+    pub(super) resource: ResourceKey,
+    pub(super) source: Source,
+    pub(super) status: CognigyDeploymentStatus,
+    pub(super) remembered: Remembered,
+    pub(super) desired: Result<Desired, Obstacle>,
+    announcements: Vec<Announcement>,
+}
+
+impl<'c> Round<'c> {
+    async fn begin(watched: Arc<CognigyDeployment>, context: &'c Context) -> Result<Self, Error> {
+        let uid = watched.uid().ok_or(Error::Malformed("uid"))?;
+        let mut remembered = context.memories.take(&uid);
+        let object = remembered.newest(watched);
+        remembered.memory.jitter = context.draw();
+        let namespace = object.namespace().unwrap_or_default();
+        let desired = context.snapshots.desired(&object, context.now().uptime).await;
+        let desired = match desired {
+            Ok(desired) => desired,
+            Err(error) => {
+                context.memories.put(&uid, remembered);
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            resource: ResourceKey::new(&format!("{namespace}/{}", object.name_any())),
+            source: Source::new(&namespace, object.spec.credentials_ref.as_ref()),
+            status: object.status.clone().unwrap_or_default(),
+            context,
+            object,
+            uid,
+            remembered,
+            desired,
+            announcements: Vec::new(),
+        })
+    }
+
+    /// The steps of a reconcile.
+    async fn run(&mut self) -> Result<Action, Error> {
+        if self.is_leaving() && !record::has_finalizer(&self.object) {
+            self.forget();
+            return Ok(Action::await_change());
+        }
+        self.put_finalizer().await?;
+        self.look_again().await?;
+        let rest = match self.advance().await? {
+            Flow::Rest(rest) => rest,
+            Flow::Again => Some(Duration::ZERO),
+            Flow::Gone => return Ok(Action::await_change()),
+        };
+        self.record().await?;
+        self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
+        let retry_delivery = self.deliver(rest).await?;
+        self.record().await?;
+        self.context.memories.succeeded(&self.uid);
+        Ok(self.come_back(rest, retry_delivery))
+    }
+
+    /// Keeps what is remembered for the next reconcile.
+    fn end(self) {
+        self.context.memories.put(&self.uid, self.remembered);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.context.wake(self.context.claims.release(&self.uid));
+        self.remembered = Remembered::default();
+    }
+
+    async fn put_finalizer(&mut self) -> Result<(), Error> {
+        if record::has_finalizer(&self.object) || self.is_leaving() {
+            return Ok(());
+        }
+        self.object = record::put_finalizer(self.context, &self.object).await?;
+        self.remembered.written = Some(Arc::clone(&self.object));
+        Ok(())
+    }
+
+    /// What somebody must mend is looked at again every minute, without asking Cognigy.AI.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        let now = self.context.now();
+        let Some(obstacle) = self.remembered.memory.obstacle(self.generation()).cloned() else { return Ok(()) };
+        let due = self.remembered.looked_again_at.is_none_or(|at| now.uptime.saturating_sub(at) >= LOOK_AGAIN);
+        let mended = match obstacle.retry {
+            Retry::Later { .. } | Retry::SnapshotChange => false,
+            Retry::OwnerGone => self.environment_is_free().await?,
+            _ if !due => false,
+            Retry::CredentialsChange | Retry::InputChange => {
+                self.remembered.looked_again_at = Some(now.uptime);
+                match obstacle.reason {
+                    Reason::WebhookUrlNotFound => self.webhook_url().await?.is_ok(),
+                    _ => self.credentials_have_changed().await?,
+                }
+            }
+        };
+        if mended {
+            self.remembered.memory.clear_failures();
+            self.remembered.looked_again_at = None;
+        }
+        Ok(())
+    }
+
+    async fn environment_is_free(&self) -> Result<bool, Error> {
+        let session = self.context.sessions.known_or_fresh(&self.source).await?;
+        Ok(session.is_ok_and(|session| self.claim(&session, false).is_ok()))
+    }
+
+    async fn credentials_have_changed(&mut self) -> Result<bool, Error> {
+        let session = self.context.sessions.fresh(&self.source).await?;
+        Ok(session.is_ok_and(|session| Some(session.fingerprint) != self.remembered.refused))
+    }
+
+    /// Decides and acts until there is nothing to do for now. What an effect rests on is recorded before it is asked for.
+    async fn advance(&mut self) -> Result<Flow, Error> {
+        for _ in 0..MOST_STEPS {
+            let object = Arc::clone(&self.object);
+            let facts = self.facts(&object, self.context.now());
+            self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
+            let decision = decide(&facts, &self.status, &self.remembered.memory);
+            if decision.needs_record() {
+                self.record().await?;
+            }
+            tracing::debug!(?decision, "decided");
+            // A process that was paused for longer than its lease finds out here, before it acts.
+            self.context.must_lead()?;
+            match self.carry_out(decision).await? {
+                Flow::Again => {}
+                flow => return Ok(flow),
+            }
+        }
+        tracing::error!("the reconcile took more than {MOST_STEPS} steps and is continued later");
+        Ok(Flow::Rest(Some(LOOK_AGAIN)))
+    }
+
+    /// Writes the status where it has changed, and then tells of the changes.
+    pub(super) async fn record(&mut self) -> Result<(), Error> {
+        let object = Arc::clone(&self.object);
+        let facts = self.facts(&object, self.context.now());
+        standing::refresh(&mut self.status, &facts, &self.remembered.memory);
+        if self.object.status.as_ref() != Some(&self.status) {
+            self.context.must_lead()?;
+            self.object = record::status(self.context, &self.object, &self.status).await?;
+            self.remembered.written = Some(Arc::clone(&self.object));
+        }
+        self.announce().await;
+        Ok(())
+    }
+
+    pub(super) async fn announce(&mut self) {
+        for announcement in std::mem::take(&mut self.announcements) {
+            self.context.announcer.announce(&self.object, announcement).await;
+        }
+    }
+
+    /// Takes up what a change brings with it.
+    pub(super) fn take_up(&mut self, effects: Effects) {
+        self.announcements.extend(effects.announcements);
+        for notice in &effects.notices {
+            if let Some(dropped) = outbox::put(&mut self.status, notice) {
+                self.give_up(&dropped, "the outbox is full");
+            }
+        }
+    }
+
+    pub(super) fn generation(&self) -> i64 {
+        self.object.metadata.generation.unwrap_or_default()
+    }
+
+    /// What a decision looks at, for a question that was asked at that moment.
+    pub(super) fn facts<'o>(&self, object: &'o CognigyDeployment, asked: Now) -> Facts<'o>
+    where
+        'c: 'o,
+    {
+        Facts {
+            uid: object.metadata.uid.as_deref().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            spec: &object.spec,
+            target: self.desired.as_ref().map(|desired| desired.target.clone()).map_err(Clone::clone),
+            requests: Requests::from_annotations(object.annotations()),
+            settings: &self.context.settings,
+            asked,
+            now: self.context.now(),
+        }
+    }
+
+    /// When to come back: for the next step, for the next try of a delivery, for a ConfigMap that nobody watches.
+    fn come_back(&self, rest: Option<Duration>, retry_delivery: Option<Duration>) -> Action {
+        let config_map = self.object.spec.configuration_snapshot_from.as_ref().map(|_| READ_AGAIN);
+        let is_free = self.status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
+        let config_map = config_map.filter(|_| is_free);
+        match [rest, retry_delivery, config_map].into_iter().flatten().min() {
+            Some(wait) => Action::requeue(wait),
+            None => Action::await_change(),
+        }
+    }
+}

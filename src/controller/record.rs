@@ -1,0 +1,73 @@
+//! Writes to the resource: guarded by the version that the decision was made on, and only where something has changed.
+
+use super::context::Context;
+use super::error::{Error, call};
+use crate::api::status::CognigyDeploymentStatus;
+use crate::api::{CognigyDeployment, FINALIZER};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use std::sync::Arc;
+
+fn resources(context: &Context, object: &CognigyDeployment) -> Api<CognigyDeployment> {
+    Api::namespaced(context.kubernetes.clone(), &object.namespace().unwrap_or_default())
+}
+
+/// Writes the status; a conflict means that somebody knows more than we do.
+///
+/// # Errors
+/// [`Error::Conflict`], or that the API server failed.
+pub async fn status(
+    context: &Context,
+    object: &CognigyDeployment,
+    status: &CognigyDeploymentStatus,
+) -> Result<Arc<CognigyDeployment>, Error> {
+    let body = CognigyDeployment { status: Some(status.clone()), ..object.clone() };
+    let api = resources(context, object);
+    let written = call("write the status", api.replace_status(&object.name_any(), &PostParams::default(), &body)).await;
+    context.metrics.wrote("status", written.as_ref().err());
+    written.map(Arc::new)
+}
+
+/// Whether the finalizer is there.
+#[must_use]
+pub fn has_finalizer(object: &CognigyDeployment) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Puts the finalizer on, before anything is asked of Cognigy.AI.
+///
+/// # Errors
+/// [`Error::Conflict`], or that the API server failed.
+pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.push(FINALIZER.to_owned());
+    write_finalizers(context, object, finalizers).await
+}
+
+/// Takes the finalizer off, so that the resource goes.
+///
+/// # Errors
+/// [`Error::Conflict`], or that the API server failed.
+pub async fn take_finalizer(context: &Context, object: &CognigyDeployment) -> Result<(), Error> {
+    let finalizers = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
+    match write_finalizers(context, object, finalizers).await {
+        Ok(_) | Err(Error::Gone) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn write_finalizers(
+    context: &Context,
+    object: &CognigyDeployment,
+    finalizers: Vec<String>,
+) -> Result<Arc<CognigyDeployment>, Error> {
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+    let api = resources(context, object);
+    let written = call("write the finalizer", async {
+        api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await
+    })
+    .await;
+    context.metrics.wrote("finalizer", written.as_ref().err());
+    written.map(Arc::new)
+}

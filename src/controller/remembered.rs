@@ -1,0 +1,102 @@
+//! What this process remembers of each resource between two reconciles. All of it may be lost at any time.
+
+use crate::api::status::DeliveryKind;
+use crate::api::{CognigyDeployment, IdempotencyKey};
+use crate::cognigy::CredentialsFingerprint;
+use crate::rollout::Memory;
+use bytes::Bytes;
+use kube::ResourceExt;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What this process remembers of one resource.
+#[derive(Default)]
+pub struct Remembered {
+    /// What decisions look at.
+    pub memory: Memory,
+    /// The resource as this process last wrote it, until the watch has caught up.
+    pub written: Option<Arc<CognigyDeployment>>,
+    /// The submit's exact bytes, until it is answered.
+    pub submit_body: Option<(IdempotencyKey, Bytes)>,
+    /// The attempt for which the credentials were read.
+    pub credentials_read_for: Option<i64>,
+    /// The credentials that were refused.
+    pub refused: Option<CredentialsFingerprint>,
+    /// When what somebody must mend was last looked at.
+    pub looked_again_at: Option<Duration>,
+    /// The pauses of deliveries that failed.
+    pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
+}
+
+/// The pause after a delivery that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryPause {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Not before this time of the process.
+    pub until: Duration,
+}
+
+impl Remembered {
+    /// The newer of the resource as watched and as written. A watch that lags behind one's own write would show an
+    /// intent as not written, and a job as not known.
+    pub fn newest(&mut self, watched: Arc<CognigyDeployment>) -> Arc<CognigyDeployment> {
+        let Some(written) = self.written.take() else { return watched };
+        if version(&written) > version(&watched) {
+            self.written = Some(Arc::clone(&written));
+            return written;
+        }
+        watched
+    }
+}
+
+/// Resource versions of one resource are ordered as numbers (KEP-5504).
+fn version(object: &CognigyDeployment) -> u64 {
+    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// What this process remembers of all resources, by uid.
+#[derive(Default)]
+pub struct Memories {
+    by_uid: Mutex<HashMap<String, Remembered>>,
+    /// Reconciles that failed in a row; kept apart, so that one that panics and forgets all else is still slowed down.
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+impl Memories {
+    /// Takes out what is remembered of a resource. A reconcile that does not put it back has forgotten it, like a restart.
+    #[must_use]
+    pub fn take(&self, uid: &str) -> Remembered {
+        lock(&self.by_uid).remove(uid).unwrap_or_default()
+    }
+
+    /// Puts it back.
+    pub fn put(&self, uid: &str, remembered: Remembered) {
+        lock(&self.by_uid).insert(uid.to_owned(), remembered);
+    }
+
+    /// A reconcile failed; the answer is how many did in a row before it.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut failures = lock(&self.failures);
+        let count = failures.entry(uid.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        *count - 1
+    }
+
+    /// A reconcile came to its end.
+    pub fn succeeded(&self, uid: &str) {
+        lock(&self.failures).remove(uid);
+    }
+
+    /// Forgets the resources that are no longer there.
+    pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        lock(&self.by_uid).retain(|uid, _| is_there(uid));
+        lock(&self.failures).retain(|uid, _| is_there(uid));
+    }
+}
+
+/// A panic elsewhere leaves the maps whole: each change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,171 @@
+//! Clients for the credentials in use. Whatever uses the same credentials shares one client, its token and its
+//! connections; whatever is counted as one client by the API shares one request budget.
+//!
+//! Secrets are read by name, when an attempt starts, when a token was refused, and now and then while a resource is
+//! stalled on them: the operator needs no right to list or watch them.
+
+use super::credentials::Defaults;
+use super::error::{Error, call};
+use crate::api::identifier::ApiOrigin;
+use crate::api::reason::Reason;
+use crate::api::spec::SecretReference;
+use crate::cognigy::{Budgets, Client, Credentials, CredentialsFingerprint, Transport};
+use crate::rollout::Obstacle;
+use crate::rollout::answer::Retry;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A client, and what it was made from.
+#[derive(Clone)]
+pub struct Session {
+    /// The client.
+    pub client: Client,
+    /// The API that it talks to.
+    pub origin: ApiOrigin,
+    /// Tells whether the credentials have changed.
+    pub fingerprint: CredentialsFingerprint,
+}
+
+/// Makes the transport for a set of credentials; a simulation makes its own.
+pub type TransportFactory = Arc<dyn Fn(&Credentials) -> Result<Arc<dyn Transport>, String> + Send + Sync>;
+
+/// The clients in use.
+pub struct Sessions {
+    kubernetes: kube::Client,
+    defaults: Defaults,
+    transports: TransportFactory,
+    options: crate::cognigy::Options,
+    jitter_seed: u64,
+    budgets: Budgets,
+    by_source: Mutex<HashMap<Source, Session>>,
+    by_fingerprint: Mutex<HashMap<CredentialsFingerprint, Session>>,
+}
+
+/// Where a resource's credentials come from: its namespace, and the Secret in it or the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    namespace: String,
+    secret: Option<SecretReference>,
+}
+
+impl Source {
+    /// The credentials of a resource in that namespace.
+    #[must_use]
+    pub fn new(namespace: &str, secret: Option<&SecretReference>) -> Self {
+        Self { namespace: namespace.to_owned(), secret: secret.cloned() }
+    }
+}
+
+impl Sessions {
+    /// No client yet.
+    #[must_use]
+    pub fn new(
+        kubernetes: kube::Client,
+        defaults: Defaults,
+        transports: TransportFactory,
+        options: crate::cognigy::Options,
+        jitter_seed: u64,
+    ) -> Self {
+        Self {
+            kubernetes,
+            defaults,
+            transports,
+            options,
+            jitter_seed,
+            budgets: Budgets::default(),
+            by_source: Mutex::default(),
+            by_fingerprint: Mutex::default(),
+        }
+    }
+
+    /// The client that was made before, or one from the Secret as it is now.
+    ///
+    /// # Errors
+    /// The inner [`Obstacle`] says what is wrong with the credentials; the outer [`Error`] that the API server failed.
+    pub async fn known_or_fresh(&self, source: &Source) -> Result<Result<Session, Obstacle>, Error> {
+        let known = lock(&self.by_source).get(source).cloned();
+        match known {
+            Some(session) => Ok(Ok(session)),
+            None => self.fresh(source).await,
+        }
+    }
+
+    /// A client from the Secret as it is now.
+    ///
+    /// # Errors
+    /// As for [`known_or_fresh`](Self::known_or_fresh).
+    pub async fn fresh(&self, source: &Source) -> Result<Result<Session, Obstacle>, Error> {
+        let session = match self.read(source).await? {
+            Ok(credentials) => self.session(&credentials),
+            Err(obstacle) => Err(obstacle),
+        };
+        match &session {
+            Ok(session) => lock(&self.by_source).insert(source.clone(), session.clone()),
+            Err(_) => lock(&self.by_source).remove(source),
+        };
+        self.forget_unused();
+        Ok(session)
+    }
+
+    async fn read(&self, source: &Source) -> Result<Result<Credentials, Obstacle>, Error> {
+        let Some(reference) = &source.secret else { return Ok(self.defaults.own(&source.namespace)) };
+        let secret = self.secret(&source.namespace, &reference.name).await?;
+        Ok(match secret {
+            Some(secret) => self.defaults.in_secret(&secret),
+            None => Err(Obstacle::lasting(
+                Reason::CredentialsNotFound,
+                format!(
+                    "there is no Secret {} in namespace {}: create it with the keys clientId and clientSecret",
+                    reference.name, source.namespace
+                ),
+                Retry::CredentialsChange,
+            )),
+        })
+    }
+
+    /// Reads the Secret again before the next use: a token was refused.
+    pub fn forget(&self, source: &Source) {
+        lock(&self.by_source).remove(source);
+    }
+
+    /// A Secret by its name.
+    ///
+    /// # Errors
+    /// [`Error`], where the API server failed; a missing Secret is `None`.
+    pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+        let secrets: Api<Secret> = Api::namespaced(self.kubernetes.clone(), namespace);
+        call("read a Secret", secrets.get_opt(name)).await
+    }
+
+    fn session(&self, credentials: &Credentials) -> Result<Session, Obstacle> {
+        let fingerprint = credentials.fingerprint();
+        if let Some(session) = lock(&self.by_fingerprint).get(&fingerprint) {
+            return Ok(session.clone());
+        }
+        let transport = (self.transports)(credentials)
+            .map_err(|problem| Obstacle::lasting(Reason::CredentialsInvalid, problem, Retry::CredentialsChange))?;
+        let budget = self.budgets.shared(credentials.client_fingerprint());
+        if let Some(limit) = credentials.requests_per_minute {
+            budget.set_limit(limit);
+        }
+        let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
+        let origin = ApiOrigin::new(client.origin().as_str());
+        let session = Session { client, origin, fingerprint };
+        lock(&self.by_fingerprint).insert(fingerprint, session.clone());
+        Ok(session)
+    }
+
+    /// Credentials that no resource uses any more leave memory.
+    fn forget_unused(&self) {
+        let by_source = lock(&self.by_source);
+        lock(&self.by_fingerprint)
+            .retain(|fingerprint, _| by_source.values().any(|session| session.fingerprint == *fingerprint));
+    }
+}
+
+/// A panic elsewhere leaves these maps whole: each change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,188 @@
+//! What the environment should run: the snapshot, written in the resource or kept in a ConfigMap, and its digest.
+
+use super::error::{Error, call};
+use crate::api::reason::Reason;
+use crate::api::spec::ConfigMapKeyReference;
+use crate::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot};
+use crate::rollout::Obstacle;
+use crate::rollout::answer::Retry;
+use crate::rollout::facts::Target;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, ResourceExt};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a ConfigMap that nobody watches is believed.
+pub const READ_AGAIN: Duration = Duration::from_secs(300);
+/// The largest resource, in bytes, that can still be stored together with its status.
+const LARGEST: usize = 1024 * 1024;
+
+/// The snapshots in ConfigMaps, as they were last read.
+pub struct Snapshots {
+    kubernetes: kube::Client,
+    read: Mutex<HashMap<Place, Read>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    namespace: String,
+    reference: Key,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    name: String,
+    key: String,
+}
+
+#[derive(Clone)]
+struct Read {
+    at: Duration,
+    text: Option<Arc<str>>,
+}
+
+/// What the environment should run, and the snapshot that says so.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// The hashes.
+    pub target: Target,
+    /// The snapshot itself.
+    pub snapshot: Arc<Snapshot>,
+}
+
+impl Snapshots {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new(kubernetes: kube::Client) -> Self {
+        Self { kubernetes, read: Mutex::default() }
+    }
+
+    /// What the environment should run.
+    ///
+    /// # Errors
+    /// The inner [`Obstacle`] says why that is not known; the outer [`Error`] that the API server failed.
+    pub async fn desired(
+        &self,
+        object: &CognigyDeployment,
+        uptime: Duration,
+    ) -> Result<Result<Desired, Obstacle>, Error> {
+        let spec = &object.spec;
+        let snapshot = match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
+            (Some(snapshot), _) => fits(object).map(|()| snapshot.clone()),
+            (None, Some(source)) => {
+                let namespace = object.namespace().unwrap_or_default();
+                self.in_config_map(&namespace, &source.config_map_key_ref, uptime).await?
+            }
+            (None, None) => {
+                let message = "there is neither configurationSnapshot nor configurationSnapshotFrom: write one of them";
+                Err(Obstacle::lasting(Reason::SnapshotNotFound, message, Retry::InputChange))
+            }
+        };
+        Ok(snapshot.map(|snapshot| desired(spec, snapshot)))
+    }
+
+    async fn in_config_map(
+        &self,
+        namespace: &str,
+        reference: &ConfigMapKeyReference,
+        uptime: Duration,
+    ) -> Result<Result<Snapshot, Obstacle>, Error> {
+        let place = Place {
+            namespace: namespace.to_owned(),
+            reference: Key { name: reference.name.clone(), key: reference.key.clone() },
+        };
+        let believed = self.lock().get(&place).filter(|read| is_believed(read, reference, uptime)).cloned();
+        let text = match believed {
+            Some(read) => read.text,
+            None => self.read(place, uptime).await?,
+        };
+        Ok(match text {
+            Some(text) => parse(&text, reference),
+            None => Err(Obstacle::lasting(
+                Reason::SnapshotNotFound,
+                format!("there is no ConfigMap {} with the key {}: create it", reference.name, reference.key),
+                Retry::SnapshotChange,
+            )),
+        })
+    }
+
+    async fn read(&self, place: Place, uptime: Duration) -> Result<Option<Arc<str>>, Error> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.kubernetes.clone(), &place.namespace);
+        let map = call("read a ConfigMap", maps.get_opt(&place.reference.name)).await?;
+        let text = map.and_then(|map| map.data?.remove(&place.reference.key)).map(Arc::from);
+        let mut read = self.lock();
+        read.retain(|_, read| uptime.saturating_sub(read.at) < READ_AGAIN);
+        read.insert(place, Read { at: uptime, text: text.clone() });
+        Ok(text)
+    }
+
+    /// A watched ConfigMap has changed: what was read of it is no longer believed.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.lock().retain(|place, _| place.namespace != namespace || place.reference.name != name);
+    }
+
+    /// A panic elsewhere leaves the map whole: each change is one call.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Read>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A text that is missing, or is not the one that is waited for, is looked for each time.
+fn is_believed(read: &Read, reference: &ConfigMapKeyReference, uptime: Duration) -> bool {
+    let is_wanted = match (&read.text, &reference.sha256) {
+        (Some(text), Some(sha256)) => hash(text) == *sha256,
+        (text, None) => text.is_some(),
+        (None, Some(_)) => false,
+    };
+    is_wanted && uptime.saturating_sub(read.at) < READ_AGAIN
+}
+
+fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+fn desired(spec: &CognigyDeploymentSpec, snapshot: Snapshot) -> Desired {
+    let target = Target { digest: Digest::of_deployment(spec, &snapshot), checks_digest: Digest::of_checks(spec) };
+    Desired { target, snapshot: Arc::new(snapshot) }
+}
+
+/// Status writes into a larger object would fail in etcd just when they matter.
+fn fits(object: &CognigyDeployment) -> Result<(), Obstacle> {
+    let size = serde_json::to_vec(&object.spec).map_or(0, |bytes| bytes.len());
+    if size <= LARGEST {
+        return Ok(());
+    }
+    let message = format!(
+        "the spec is {size} bytes long, more than can be stored with its status ({LARGEST}): keep the snapshot in a \
+         ConfigMap and name it in configurationSnapshotFrom"
+    );
+    Err(Obstacle::lasting(Reason::SnapshotTooLarge, message, Retry::InputChange))
+}
+
+fn parse(text: &str, reference: &ConfigMapKeyReference) -> Result<Snapshot, Obstacle> {
+    let place = format!("the key {} of ConfigMap {}", reference.key, reference.name);
+    if let Some(wanted) = reference.sha256.as_ref().filter(|wanted| hash(text) != **wanted) {
+        let message = format!("{place} does not hold the text with sha256 {wanted} yet; waiting for it");
+        return Err(Obstacle::lasting(Reason::AwaitingSnapshot, message, Retry::SnapshotChange));
+    }
+    let invalid = |problem: &str| {
+        let message = format!("{place} cannot be deployed: {problem}");
+        Obstacle::lasting(Reason::SnapshotInvalid, message, Retry::SnapshotChange)
+    };
+    let value: serde_json::Value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        Err(_) => serde_saphyr::from_str(text)
+            .map_err(|error| invalid(&format!("it is neither JSON nor YAML: {}", first_line(&error.to_string()))))?,
+    };
+    match value {
+        serde_json::Value::Object(map) if map.is_empty() => Err(invalid("it is empty")),
+        serde_json::Value::Object(map) => Ok(map.into()),
+        _ => Err(invalid("it is not an object; write keys and values")),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

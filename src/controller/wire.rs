@@ -1,0 +1,195 @@
+//! Between the resource's types, the core's answers and the client's types: translation only, no decision.
+
+use crate::api::identifier::JobId;
+use crate::api::reason::Reason;
+use crate::api::status::RollbackReason;
+use crate::api::{CognigyDeploymentSpec, Snapshot};
+use crate::cognigy::{self, CallError, ErrorClass};
+use crate::rollout::Obstacle;
+use crate::rollout::answer::{HealthAnswer, JobAnswer, Retry, SubmitAnswer, TraceAnswer, ValidationAnswer};
+
+/// The validation's request (contract, section 1).
+pub fn validate_request<'a>(
+    spec: &'a CognigyDeploymentSpec,
+    environment: &'a cognigy::EnvironmentId,
+    snapshot: &'a Snapshot,
+) -> cognigy::ValidateRequest<'a> {
+    cognigy::ValidateRequest {
+        environment_id: environment,
+        configuration_snapshot: snapshot.as_map(),
+        capacity_constraints: capacity(spec),
+        isolation_rules: cognigy::IsolationRules {
+            tenant_boundary: &spec.isolation_rules.tenant_boundary,
+            network_segment: spec.isolation_rules.network_segment.as_deref(),
+            resource_quota_check: spec.isolation_rules.resource_quota_check,
+        },
+    }
+}
+
+/// The synthetic trace's request (contract, section 2).
+pub fn trace_request<'a>(
+    spec: &CognigyDeploymentSpec,
+    environment: &'a cognigy::EnvironmentId,
+    snapshot: &'a Snapshot,
+) -> cognigy::TraceRequest<'a> {
+    cognigy::TraceRequest {
+        environment_id: environment,
+        configuration_snapshot: snapshot.as_map(),
+        trace_options: cognigy::TraceOptions {
+            simulation_depth: natural(spec.trace_options.simulation_depth.into()),
+            include_dependency_graph: spec.trace_options.include_dependency_graph,
+            detect_version_conflicts: spec.trace_options.detect_version_conflicts,
+        },
+    }
+}
+
+/// The submit's request (contract, section 3).
+pub fn submit_request<'a>(
+    spec: &'a CognigyDeploymentSpec,
+    environment: &'a cognigy::EnvironmentId,
+    snapshot: &'a Snapshot,
+    webhook: Option<&'a cognigy::WebhookUrl>,
+) -> cognigy::SubmitRequest<'a> {
+    let policy = &spec.rollback_policy;
+    cognigy::SubmitRequest {
+        environment_id: environment,
+        configuration_snapshot: snapshot.as_map(),
+        dependency_locks: spec
+            .dependency_locks
+            .iter()
+            .map(|lock| cognigy::DependencyLock {
+                package_name: &lock.package_name,
+                version: &lock.version,
+                pinned: lock.pinned,
+            })
+            .collect(),
+        rollback_policy: cognigy::RollbackPolicy {
+            auto_trigger: policy.auto_trigger,
+            health_threshold: natural(policy.health_threshold.into()),
+            timeout_seconds: natural(policy.timeout_seconds.into()),
+            revert_snapshot_id: policy.revert_snapshot_id.as_deref(),
+        },
+        capacity_constraints: capacity(spec),
+        webhook_callback_url: webhook.map(cognigy::WebhookUrl::expose),
+    }
+}
+
+fn capacity(spec: &CognigyDeploymentSpec) -> cognigy::CapacityConstraints {
+    cognigy::CapacityConstraints {
+        max_concurrent_sessions: natural(spec.capacity_constraints.max_concurrent_sessions),
+        memory_limit_mb: natural(spec.capacity_constraints.memory_limit_mb),
+    }
+}
+
+/// The API server lets no negative number in here.
+fn natural<T: TryFrom<i64> + Default>(number: i64) -> T {
+    T::try_from(number).unwrap_or_default()
+}
+
+/// What the validation said.
+pub fn validation(validation: cognigy::Validation) -> ValidationAnswer {
+    match validation.valid {
+        true => ValidationAnswer::Passed {
+            warnings: validation.warnings,
+            capacity_utilization: validation.capacity_utilization,
+        },
+        false => ValidationAnswer::Refused { errors: validation.errors },
+    }
+}
+
+/// What the synthetic trace said.
+pub fn trace(trace: cognigy::Trace) -> TraceAnswer {
+    TraceAnswer { trace_id: trace.trace_id, status: trace.status, conflicts: trace.conflicts }
+}
+
+/// What came of a submit call.
+pub fn submit(answer: cognigy::SubmitAnswer) -> SubmitAnswer {
+    match answer {
+        cognigy::SubmitAnswer::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
+        cognigy::SubmitAnswer::Rejected { status, message } => {
+            SubmitAnswer::Rejected { message: format!("{status}: {message}") }
+        }
+        cognigy::SubmitAnswer::Unauthorized { message, next } => {
+            sent(next, Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
+        }
+        cognigy::SubmitAnswer::StillInProgress { message } => {
+            SubmitAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None))
+        }
+        cognigy::SubmitAnswer::Transient { error, next } => sent(next, obstacle(&error)),
+        cognigy::SubmitAnswer::OutcomeUnknown { message } => SubmitAnswer::Unknown { message },
+    }
+}
+
+fn sent(next: cognigy::FirstPost, obstacle: Obstacle) -> SubmitAnswer {
+    match next {
+        cognigy::FirstPost::Yes => SubmitAnswer::NotSent(obstacle),
+        cognigy::FirstPost::No => SubmitAnswer::NotYet(obstacle),
+    }
+}
+
+/// What the job said.
+pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> JobAnswer {
+    match status {
+        Ok(cognigy::JobStatus::Completed) => JobAnswer::Completed,
+        Ok(cognigy::JobStatus::EndedBadly(word)) => JobAnswer::EndedBadly(word),
+        Ok(cognigy::JobStatus::RolledBack) => JobAnswer::RolledBack,
+        Ok(cognigy::JobStatus::Running(_)) => JobAnswer::Running,
+        Err(cognigy::JobError::NotFound { .. }) => JobAnswer::NotFound,
+        Err(cognigy::JobError::Unreadable(error)) => JobAnswer::Unreadable(error.message().to_owned()),
+    }
+}
+
+/// What the environment's health said.
+pub fn health(reading: cognigy::HealthReading) -> HealthAnswer {
+    match reading {
+        cognigy::HealthReading::Good { .. } => HealthAnswer::Good,
+        cognigy::HealthReading::Bad { status, error_rate } => HealthAnswer::Bad(match error_rate {
+            Some(error_rate) => format!("its status is {status}, its error rate {error_rate}"),
+            None => format!("its status is {status}"),
+        }),
+        cognigy::HealthReading::Unreadable { message } => HealthAnswer::Unreadable(message),
+    }
+}
+
+/// A failed call as an obstacle (contract, "Errors").
+pub fn obstacle(error: &CallError) -> Obstacle {
+    let message = error.message();
+    match error.class() {
+        ErrorClass::Transient => Obstacle::transient(
+            Reason::ApiUnavailable,
+            format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
+            error.retry_after(),
+        ),
+        ErrorClass::Protocol => Obstacle::transient(
+            Reason::UnexpectedAnswer,
+            format!("Cognigy.AI answered what makes no sense, and is asked again: {message}"),
+            error.retry_after(),
+        ),
+        ErrorClass::Unauthorized => Obstacle::lasting(
+            Reason::Unauthorized,
+            format!("Cognigy.AI refuses the credentials or their scopes: {message}; correct the Secret"),
+            Retry::CredentialsChange,
+        ),
+        ErrorClass::Rejected { status } => Obstacle::lasting(
+            Reason::RequestRejected,
+            format!("Cognigy.AI refuses the request ({status}): {message}; correct the spec, or ask for a retry"),
+            Retry::InputChange,
+        ),
+        ErrorClass::EgressRefused => Obstacle::lasting(
+            Reason::EndpointRefused,
+            format!("{message}; allow it with --egress-allow, or correct the Secret"),
+            Retry::InputChange,
+        ),
+    }
+}
+
+/// The rollback's reason, on the wire.
+pub fn rollback_reason(reason: RollbackReason) -> cognigy::RollbackReason {
+    match reason {
+        RollbackReason::HealthCheckFailure => cognigy::RollbackReason::HealthCheckFailure,
+        RollbackReason::DeploymentFailed => cognigy::RollbackReason::DeploymentFailed,
+        RollbackReason::Timeout => cognigy::RollbackReason::Timeout,
+        RollbackReason::Manual => cognigy::RollbackReason::Manual,
+        RollbackReason::ResourceDeleted => cognigy::RollbackReason::ResourceDeleted,
+    }
+}

@@ -1,0 +1,85 @@
+//! Offers messages to their receivers.
+
+use crate::api::IdempotencyKey;
+use crate::api::status::OutboxEntry;
+use crate::cognigy::{self, Client, ResourceKey, WebhookSender, WebhookUrl};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// A message that was not taken; it stays in the outbox, and so do those behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What the receiver said, or why it could not be asked.
+    pub message: String,
+    /// How long it asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The kind of failure, where the receiver was asked.
+    pub class: Option<cognigy::ErrorClass>,
+}
+
+impl Refused {
+    fn unreadable(id: &IdempotencyKey) -> Self {
+        Self {
+            message: format!("{id} cannot be the id of a message: the status was edited by hand"),
+            retry_after: None,
+            class: None,
+        }
+    }
+}
+
+impl From<cognigy::CallError> for Refused {
+    fn from(error: cognigy::CallError) -> Self {
+        Self { message: error.message().to_owned(), retry_after: error.retry_after(), class: Some(error.class()) }
+    }
+}
+
+/// Offers messages to their receivers.
+#[derive(Clone)]
+pub struct Courier {
+    webhooks: WebhookSender,
+}
+
+impl Courier {
+    /// A courier that delivers webhooks with this sender.
+    #[must_use]
+    pub fn new(webhooks: WebhookSender) -> Self {
+        Self { webhooks }
+    }
+
+    /// Offers audit records in order; `taken` hears of each one that was taken.
+    ///
+    /// # Errors
+    /// [`Refused`] at the first that was not taken.
+    pub async fn audit(
+        &self,
+        client: &Client,
+        resource: &ResourceKey,
+        entries: &[OutboxEntry],
+        mut taken: impl FnMut(&IdempotencyKey),
+    ) -> Result<(), Refused> {
+        for entry in entries {
+            let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
+            client.audit(Bytes::from(entry.body.clone()), &id, resource).await?;
+            taken(&entry.id);
+        }
+        Ok(())
+    }
+
+    /// Offers webhook events in order; `taken` hears of each one that was taken.
+    ///
+    /// # Errors
+    /// [`Refused`] at the first that was not taken.
+    pub async fn webhook(
+        &self,
+        url: &WebhookUrl,
+        entries: &[OutboxEntry],
+        mut taken: impl FnMut(&IdempotencyKey),
+    ) -> Result<(), Refused> {
+        for entry in entries {
+            let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
+            self.webhooks.deliver(url, Bytes::from(entry.body.clone()), &id).await?;
+            taken(&entry.id);
+        }
+        Ok(())
+    }
+}

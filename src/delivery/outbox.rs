@@ -1,0 +1,77 @@
+//! What goes into the outbox, and what leaves it without having been taken.
+
+use crate::api::JobId;
+use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
+use crate::cognigy::{self, AuditRecord, ComplianceFlags, WebhookEvent};
+use crate::rollout::Notice;
+use crate::rollout::facts::between;
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How long a message is offered to its receiver.
+pub const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
+/// The most messages that a status holds.
+pub const MOST: usize = 40;
+
+/// Puts a message into the outbox, once for each id. Where it is full, the oldest leaves it and is returned.
+pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice) -> Option<OutboxEntry> {
+    let entry = entry(notice);
+    if status.outbox.iter().any(|present| present.id == entry.id) {
+        return None;
+    }
+    status.outbox.push(entry);
+    (status.outbox.len() > MOST).then(|| status.outbox.remove(0))
+}
+
+/// Takes the messages out that were offered for too long.
+pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec<OutboxEntry> {
+    let (expired, kept) =
+        std::mem::take(&mut status.outbox).into_iter().partition(|entry| between(entry.created_at, now) >= KEPT_FOR);
+    status.outbox = kept;
+    expired
+}
+
+fn entry(notice: &Notice) -> OutboxEntry {
+    match notice {
+        Notice::Audit { id, job_id, success, duration_seconds, compliance, at } => {
+            let job_id = on_the_wire(job_id.as_ref());
+            let record = AuditRecord {
+                timestamp: *at,
+                job_id: job_id.as_ref(),
+                deployment_success: *success,
+                duration_seconds: *duration_seconds,
+                audit_category: cognigy::AuditCategory::EnvironmentDeployment,
+                compliance_flags: ComplianceFlags {
+                    governance_approved: compliance.governance_approved,
+                    data_residency_check: compliance.data_residency_check,
+                },
+            };
+            let body = text(&record.to_bytes());
+            OutboxEntry { id: id.clone(), kind: DeliveryKind::Audit, body, created_at: *at }
+        }
+        Notice::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at } => {
+            let job_id = on_the_wire(job_id.as_ref());
+            let event = WebhookEvent {
+                event: cognigy::WebhookEventKind::DeploymentComplete,
+                job_id: job_id.as_ref(),
+                success: *success,
+                metrics: cognigy::WebhookMetrics {
+                    duration_seconds: *duration_seconds,
+                    validation_success_rate: *validation_success_rate,
+                },
+            };
+            let body = text(&event.to_bytes());
+            OutboxEntry { id: id.clone(), kind: DeliveryKind::Webhook, body, created_at: *at }
+        }
+    }
+}
+
+/// What does not look like a job's id, because the status was edited by hand, is not claimed to be one.
+fn on_the_wire(job_id: Option<&JobId>) -> Option<cognigy::JobId> {
+    job_id.and_then(|job_id| job_id.as_str().parse().ok())
+}
+
+fn text(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,6 @@
+//! What the operator shows of itself over HTTP: health, readiness and metrics.
+
+pub mod metrics;
+pub mod probes;
+
+pub use metrics::Metrics;

@@ -1,0 +1,109 @@
+//! Which fault hits a request: every rule counts the requests it covers.
+
+use super::fault::{Call, Fault, FaultRule, Times};
+use super::identifier::EnvironmentId;
+
+/// The faults that are still to come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FaultBook {
+    rules: Vec<InstalledRule>,
+}
+
+#[derive(Clone, Debug)]
+struct InstalledRule {
+    rule: FaultRule,
+    /// The environment whose script holds the rule.
+    scripted_for: Option<EnvironmentId>,
+    /// Requests that matched so far.
+    matched: u32,
+}
+
+impl FaultBook {
+    /// Adds a rule that belongs to no environment's script.
+    pub(super) fn add(&mut self, rule: FaultRule) {
+        self.rules.push(InstalledRule { rule, scripted_for: None, matched: 0 });
+    }
+
+    /// Replaces the rules that stand in the script of `environment`.
+    pub(super) fn script(&mut self, environment: &EnvironmentId, rules: &[FaultRule]) {
+        self.rules.retain(|installed| installed.scripted_for.as_ref() != Some(environment));
+        self.rules.extend(rules.iter().map(|rule| InstalledRule {
+            rule: FaultRule { environment: Some(environment.clone()), ..rule.clone() },
+            scripted_for: Some(environment.clone()),
+            matched: 0,
+        }));
+    }
+
+    /// Forgets every rule.
+    pub(super) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// Counts a request and says which fault hits it: the first whose turn it is.
+    pub(super) fn next(&mut self, call: Call, environment: Option<&EnvironmentId>) -> Option<Fault> {
+        let mut due = None;
+        for installed in self.rules.iter_mut().filter(|installed| installed.rule.covers(call, environment)) {
+            installed.matched = installed.matched.saturating_add(1);
+            if due.is_none() && installed.rule.hits(installed.matched) {
+                due = Some(installed.rule.fault.clone());
+            }
+        }
+        due
+    }
+}
+
+impl FaultRule {
+    fn covers(&self, call: Call, environment: Option<&EnvironmentId>) -> bool {
+        self.call == call && (self.environment.is_none() || self.environment.as_ref() == environment)
+    }
+
+    fn hits(&self, number: u32) -> bool {
+        let Some(earlier_hits) = number.checked_sub(self.nth.get()) else {
+            return false;
+        };
+        match self.times {
+            Times::Count(count) => earlier_hits < count.get(),
+            Times::Forever => true,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> FaultRule {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_rule_hits_from_its_nth_request_for_as_often_as_it_says() {
+        let cases = [
+            (r#"{"call": "job", "fault": "empty"}"#, [true, false, false, false]),
+            (r#"{"call": "job", "nth": 2, "fault": "empty"}"#, [false, true, false, false]),
+            (r#"{"call": "job", "nth": 2, "times": 2, "fault": "empty"}"#, [false, true, true, false]),
+            (r#"{"call": "job", "nth": 3, "times": "forever", "fault": "empty"}"#, [false, false, true, true]),
+            (r#"{"call": "health", "times": "forever", "fault": "empty"}"#, [false; 4]),
+        ];
+        for (text, expected) in cases {
+            let mut book = FaultBook::default();
+            book.add(rule(text));
+            let hits = [(); 4].map(|()| book.next(Call::Job, None).is_some());
+            assert_eq!(hits, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_environments_new_script_replaces_its_rules_and_no_others() {
+        let [one, two]: [EnvironmentId; 2] = ["one", "two"].map(|id| id.parse().unwrap());
+        let forever = rule(r#"{"call": "health", "times": "forever", "fault": "empty"}"#);
+        let mut book = FaultBook::default();
+        book.script(&one, std::slice::from_ref(&forever));
+        book.script(&two, std::slice::from_ref(&forever));
+        book.script(&one, &[]);
+        assert!(book.next(Call::Health, Some(&one)).is_none());
+        assert!(book.next(Call::Health, Some(&two)).is_some());
+        assert!(book.next(Call::Health, None).is_none());
+    }
+}
