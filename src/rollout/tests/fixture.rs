@@ -76,6 +76,8 @@ pub(super) struct World {
     pub(super) job: Vec<JobAnswer>,
     pub(super) health: Vec<HealthAnswer>,
     pub(super) rollback: Vec<RollbackAnswer>,
+    /// What keeps job and health from being asked at all.
+    pub(super) barrier: Option<Obstacle>,
     /// The submit's body can no longer be built.
     pub(super) body_is_lost: bool,
     /// How long each answer takes.
@@ -125,6 +127,7 @@ impl Rollout {
                 job: vec![JobAnswer::Completed],
                 health: vec![HealthAnswer::Good],
                 rollback: vec![RollbackAnswer::Accepted],
+                barrier: None,
                 body_is_lost: false,
                 latency: Duration::ZERO,
             },
@@ -334,6 +337,10 @@ impl Rollout {
                 submit::submit(status, &facts, memory, answer)
             }
             Decision::GiveUpSubmit => attempt::give_up_submit(status, &facts),
+            Decision::AskJob | Decision::AskHealth | Decision::LookAtJob if world.barrier.is_some() => {
+                let barrier = world.barrier.clone().expect("it is there");
+                apply::obstacle(status, &facts, memory, barrier)
+            }
             Decision::AskJob => job::job(status, &facts, memory, next(&mut world.job)),
             Decision::LookAtJob => job::last_look(status, &facts, memory, &next(&mut world.job)),
             Decision::AskHealth => {

@@ -4,8 +4,8 @@ use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unreadable, un
 use crate::api::condition::ConditionType;
 use crate::api::reason::Reason;
 use crate::api::status::{Outcome, RollbackReason, Step};
-use crate::rollout::Decision;
-use crate::rollout::answer::{HealthAnswer, JobAnswer};
+use crate::rollout::answer::{HealthAnswer, JobAnswer, Retry};
+use crate::rollout::{Decision, Obstacle};
 
 #[test]
 fn the_job_is_first_asked_an_interval_after_the_submit_then_every_interval() {
@@ -125,6 +125,22 @@ fn a_last_look_that_finds_the_job_failed_is_a_bad_verdict() {
     rollout.job_says(&[JobAnswer::Completed, failed_job()]);
     rollout.health_says(&[bad(), HealthAnswer::Good]).run_for(TIMEOUT);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobFailed)));
+}
+
+#[test]
+fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
+    for step in [Step::RollingOut, Step::Monitoring] {
+        let mut rollout = Rollout::at(step);
+        let changed = "the credentials point to another Cognigy.AI";
+        rollout.world.barrier = Some(Obstacle::lasting(Reason::EndpointChanged, changed, Retry::CredentialsChange));
+        rollout.run_for(10 * TIMEOUT);
+        assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/EndpointChanged");
+        assert_eq!(rollout.warned(Reason::EndpointChanged), 1);
+        rollout.world.barrier = None;
+        rollout.run_for(2 * 60);
+        assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded, "a good answer past the deadline");
+    }
 }
 
 #[test]
