@@ -3,6 +3,9 @@
 //! Bounds are CEL rules and not schema bounds, so that every refusal says what to write instead, and so that the
 //! same rules run offline. Lengths are schema bounds: the API server needs them to estimate a rule's cost.
 
+// The lint takes the keys of one print column for repeats of another's.
+#![allow(clippy::duplicated_attributes)]
+
 use super::identifier::EnvironmentId;
 use super::snapshot::Snapshot;
 use super::status::CognigyDeploymentStatus;
