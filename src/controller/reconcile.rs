@@ -188,6 +188,7 @@ impl<'c> Round<'c> {
         standing::refresh(&mut self.status, &facts, &self.remembered.memory);
         if self.object.status.as_ref() != Some(&self.status) {
             self.context.must_lead()?;
+            record::bound(&mut self.status);
             self.object = record::status(self.context, &self.object, &self.status).await?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
