@@ -46,6 +46,8 @@ pub(super) struct Round<'c> {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
     pub(super) desired: Result<Desired, Obstacle>,
+    /// The resource is gone, and what was remembered of it as well.
+    is_forgotten: bool,
     /// Events of changes that are not recorded yet: what is not recorded has not happened.
     pending: Vec<Announcement>,
     /// Events of changes that are; published at the end, since no effect is to wait for them.
@@ -60,22 +62,16 @@ impl<'c> Round<'c> {
         remembered.memory.jitter = context.draw();
         let namespace = object.namespace().unwrap_or_default();
         let desired = context.snapshots.desired(&object, context.now().uptime).await;
-        let desired = match desired {
-            Ok(desired) => desired,
-            Err(error) => {
-                context.memories.put(&uid, remembered);
-                return Err(error);
-            }
-        };
         Ok(Self {
             resource: ResourceKey::new(&format!("{namespace}/{}", object.name_any())),
-            source: Source::new(&namespace, object.spec.credentials_ref.as_ref()),
+            source: Source::of(&object),
             status: object.status.clone().unwrap_or_default(),
             context,
             object,
             uid,
             remembered,
             desired,
+            is_forgotten: false,
             pending: Vec::new(),
             recorded: Vec::new(),
         })
@@ -104,7 +100,9 @@ impl<'c> Round<'c> {
 
     /// Keeps what is remembered for the next reconcile.
     fn end(self) {
-        self.context.memories.put(&self.uid, self.remembered);
+        if !self.is_forgotten {
+            self.context.memories.put(&self.uid, self.remembered);
+        }
     }
 
     fn is_leaving(&self) -> bool {
@@ -113,7 +111,7 @@ impl<'c> Round<'c> {
 
     pub(super) fn forget(&mut self) {
         self.context.wake(self.context.claims.release(&self.uid));
-        self.remembered = Remembered::default();
+        self.is_forgotten = true;
     }
 
     async fn put_finalizer(&mut self) -> Result<(), Error> {
