@@ -25,7 +25,9 @@ pub struct Place {
 pub struct Claimant {
     /// The resource's uid.
     pub uid: String,
-    /// `namespace/name`, for people.
+    /// The resource's namespace.
+    pub namespace: String,
+    /// The resource's name.
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
@@ -68,13 +70,26 @@ impl Claims {
         }
     }
 
-    /// Takes back every claim of a resource.
-    pub fn release(&self, uid: &str) {
+    /// Notes whether a claimant has an attempt in flight.
+    pub fn renew(&self, uid: &str, in_flight: bool) {
+        for claimants in self.lock().values_mut() {
+            if let Some(claimant) = claimants.get_mut(uid) {
+                claimant.in_flight = in_flight;
+            }
+        }
+    }
+
+    /// Takes back every claim of a resource; the answer is who else wants what it had.
+    pub fn release(&self, uid: &str) -> Vec<Claimant> {
         let mut places = self.lock();
+        let mut others = Vec::new();
         for claimants in places.values_mut() {
-            claimants.remove(uid);
+            if claimants.remove(uid).is_some() {
+                others.extend(claimants.values().cloned());
+            }
         }
         places.retain(|_, claimants| !claimants.is_empty());
+        others
     }
 
     /// Takes back the claims of resources that are no longer there.
@@ -102,7 +117,7 @@ mod tests {
 
     fn claimant(uid: &str, created: i64, in_flight: bool) -> Claimant {
         let created_at = Timestamp::from_second(created).unwrap_or_default();
-        Claimant { uid: uid.to_owned(), name: format!("bots/{uid}"), created_at, in_flight }
+        Claimant { uid: uid.to_owned(), namespace: "bots".to_owned(), name: uid.to_owned(), created_at, in_flight }
     }
 
     #[test]
@@ -118,7 +133,7 @@ mod tests {
         let claims = Claims::default();
         assert_eq!(claims.claim(&place(), claimant("young", 2, true)), Ok(()));
         assert_eq!(claims.claim(&place(), claimant("old", 1, false)), Err(claimant("young", 2, true)));
-        claims.release("young");
+        assert_eq!(claims.release("young"), [claimant("old", 1, false)]);
         assert_eq!(claims.claim(&place(), claimant("z-of-the-same-age", 1, false)), Err(claimant("old", 1, false)));
         assert_eq!(claims.claim(&place(), claimant("a-of-the-same-age", 1, false)), Ok(()));
     }
