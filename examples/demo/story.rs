@@ -49,9 +49,7 @@ impl Record {
         }
         let all = self.requests.len();
         let tokens = self.requests.iter().filter(|request| request.call == Some(Call::Token)).count();
-        narrator.print(&format!(
-            "Cognigy.AI received {all} requests in all; tokens that were asked for, for all of them: {tokens}\n\n"
-        ))
+        narrator.print(&format!("Cognigy.AI received {all} requests in all, {tokens} of them for a token\n\n"))
     }
 
     fn story(&self, part: &Part) -> String {
@@ -132,7 +130,7 @@ fn of_status(status: &CognigyDeploymentStatus) -> Vec<Moment> {
     let verdict = verdict.map(|Verdict { outcome, reason, at }| Moment {
         at: *at,
         told_by: "verdict",
-        what: format!("{outcome}, {reason}"),
+        what: format!("{outcome}, because: {reason}"),
     });
     conditions.chain(verdict).collect()
 }
