@@ -7,7 +7,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Client, Config};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::{Mutex, MutexGuard};
 
 const CRD: &str = include_str!("../../../crds/deploy.cognigy.ai_cognigydeployments.yaml");
@@ -54,11 +54,13 @@ impl Cluster {
         }
     }
 
-    /// A client of its own: a client lives and dies with the runtime that made it.
-    pub(crate) async fn client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        Client::try_from(config).unwrap()
+    pub(super) async fn client(&self) -> Client {
+        client_of(&self.kubeconfig()).await
+    }
+
+    /// The bearer token in the kubeconfig.
+    pub(crate) fn admin_token(&self) -> &str {
+        self.control_plane.admin_token()
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -88,4 +90,11 @@ impl Cluster {
         self.namespaces += 1;
         format!("bots-{}", self.namespaces)
     }
+}
+
+/// A client of its own for each test: a client lives and dies with the runtime that made it.
+pub(crate) async fn client_of(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    Client::try_from(config).unwrap()
 }

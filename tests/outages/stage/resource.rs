@@ -23,6 +23,10 @@ pub(crate) struct Resource<'w> {
 }
 
 impl Resource<'_> {
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
     pub(crate) fn api(&self) -> Api<CognigyDeployment> {
         self.world.resources()
     }

@@ -1,12 +1,12 @@
 //! A test's own world: the control plane for itself, a namespace, operators, and a platform.
 
 use super::operator::Log;
-use super::{CognigyDeployment, Cluster, DEADLINE, Operator, Resource, SHORT_TERMS, Value, json};
+use super::{Cluster, CognigyDeployment, DEADLINE, Operator, Resource, Value, json};
 use cognigy_operator::simulator::{FaultRule, RequestFilter, Scenario, Server};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
 use std::path::Path;
@@ -48,13 +48,8 @@ impl World {
         self.operator_with(name, &self.cluster.as_ref().unwrap().kubeconfig(), &[]).await
     }
 
-    /// Starts a replica that takes part in the election, with short terms.
-    pub(crate) async fn replica(&self, name: &str) -> Operator {
-        self.replica_with(name, &SHORT_TERMS).await
-    }
-
     /// Starts a replica that takes part in the election, with these terms.
-    pub(crate) async fn replica_with(&self, name: &str, terms: &[&str]) -> Operator {
+    pub(crate) async fn replica(&self, name: &str, terms: &[&str]) -> Operator {
         let namespace = format!("--leader-election-namespace={}", self.namespace);
         let flags: Vec<&str> = ["--leader-elect", &namespace].iter().chain(terms).copied().collect();
         self.operator_with(name, &self.cluster.as_ref().unwrap().kubeconfig(), &flags).await
@@ -78,6 +73,7 @@ impl World {
         let sample = json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
             "kind": "CognigyDeployment",
+            "metadata": {"name": name},
             "spec": {
                 "environmentId": name,
                 "configurationSnapshot": {"botVersion": bot_version},
@@ -89,6 +85,10 @@ impl World {
         });
         let apply = PatchParams::apply("tests").force();
         self.resources().patch(name, &apply, &Patch::Apply(sample)).await.unwrap();
+        self.resource(name)
+    }
+
+    pub(crate) fn resource(&self, name: &'static str) -> Resource<'_> {
         Resource { world: self, name }
     }
 
@@ -137,7 +137,8 @@ impl World {
             "tokenUrl": self.platform.token_url(),
             "requestsPerMinute": "6000",
         });
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": data});
+        let metadata = json!({"name": "cognigy-api"});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data});
         let apply = PatchParams::apply("tests").force();
         self.own::<Secret>().patch("cognigy-api", &apply, &Patch::Apply(secret)).await.unwrap();
     }
