@@ -82,6 +82,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let kubernetes = connect(arguments.kubeconfig.as_deref()).await?;
     let address = arguments.metrics_addr;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    // Where port 0 was asked for, the log says which one it became.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::default();

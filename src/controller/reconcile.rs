@@ -14,7 +14,7 @@ use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::Requests;
 use crate::rollout::memory::LOOK_AGAIN;
-use crate::rollout::{Announcement, Effects, Facts, Now, Obstacle, decide, standing};
+use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl<'c> Round<'c> {
             let facts = self.facts(&object, self.context.now());
             self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
             let decision = decide(&facts, &self.status, &self.remembered.memory);
-            if decision.needs_record() {
+            if decision.needs_record() && !self.would_only_be_seen_to_go(&decision) {
                 self.record().await?;
             }
             tracing::debug!(?decision, "decided");
@@ -177,6 +177,11 @@ impl<'c> Round<'c> {
         }
         tracing::error!("the reconcile took more than {MOST_STEPS} steps and is continued later");
         Ok(Flow::Rest(Some(LOOK_AGAIN)))
+    }
+
+    /// A deletion moves the generation; a resource that goes with nothing else to say is not written just for that.
+    fn would_only_be_seen_to_go(&self, decision: &Decision) -> bool {
+        *decision == Decision::Release && self.object.status.as_ref() == Some(&self.status)
     }
 
     /// Writes the status where it has changed.
