@@ -267,7 +267,7 @@ impl Round<'_> {
         let asked = self.context.now();
         let answer = match session.client.rollback(&job_id, &key, reason, &self.resource).await {
             Rolled::Accepted => RollbackAnswer::Accepted,
-            Rolled::Refused { status, message } => RollbackAnswer::Refused(format!("{status}: {message}")),
+            Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
             Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
             Rolled::Unauthorized { message } => {
                 self.forget_refused(ErrorClass::Unauthorized);
