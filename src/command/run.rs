@@ -3,10 +3,13 @@
 pub use super::settings::RunArguments;
 
 use super::logging;
-use crate::cognigy::{Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport, WebhookSender};
+use crate::cognigy::{
+    Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport, WebhookSender,
+};
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
 use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
+use crate::controller::leadership::{Elector, Leadership};
 use crate::controller::ownership::Claims;
 use crate::controller::remembered::Memories;
 use crate::controller::run::Scope;
@@ -18,6 +21,7 @@ use crate::rollout::Settings;
 use crate::server::Metrics;
 use crate::server::probes::{self, Readiness};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,10 +29,15 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// How long a stop waits for reconciles in the middle of a call; whatever they leave is picked up by the next process.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// The name of the Lease.
+const LEASE: &str = "cognigy-operator";
+/// How many resources can be woken at once; one that is missed looks again within a minute.
+const WOKEN_AT_ONCE: usize = 1024;
 
 /// Why the operator did not start, or ended. The message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +62,9 @@ pub enum RunError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] HttpTransportError),
+    /// Another process may lead now; this one must not act any more. Start it again.
+    #[error("the lease was lost, so that another process may lead: start again")]
+    LeaseLost,
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
@@ -64,7 +76,7 @@ pub enum RunError {
 /// Runs the operator until it is told to stop.
 ///
 /// # Errors
-/// [`RunError`], where it cannot start or lost its server for metrics.
+/// [`RunError`], where it cannot start, lost its lease, or lost its server for metrics.
 pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     logging::start(arguments.log_format);
     let kubernetes = connect(arguments.kubeconfig.as_deref()).await?;
@@ -74,22 +86,85 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::default();
-    let scope = match arguments.namespaces.as_slice() {
-        [] => Scope::Cluster,
-        namespaces => Scope::Namespaces(namespaces.to_vec()),
-    };
-    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics))?);
+    let scope = scope(&arguments.namespaces);
+    let elector = elector(&arguments, &kubernetes);
+    let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
+    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), leadership)?);
     let stopped = stop_signal()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
-    metrics.leads(true);
-    let operator = controller::run(context, scope, readiness.clone(), stopped.clone());
+    let served = probes::serve(listener, Arc::clone(&metrics), readiness.clone());
+    let operator = async {
+        match &elector {
+            None => {
+                act(context, scope, &metrics, readiness, stopped).await;
+                Ok(())
+            }
+            Some(elector) => act_while_leading(elector, context, scope, &metrics, readiness, stopped).await,
+        }
+    };
     tokio::select! {
-        () = operator => {}
-        () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
-        served = probes::serve(listener, metrics, readiness) => return served.map_err(RunError::Server),
+        ended = operator => ended?,
+        served = served => return served.map_err(RunError::Server),
     }
     tracing::info!("cognigy-operator has stopped");
     Ok(())
+}
+
+/// An empty name is what an empty environment variable leaves: it names nothing.
+fn scope(namespaces: &[String]) -> Scope {
+    let named: BTreeSet<String> = namespaces.iter().filter(|namespace| !namespace.is_empty()).cloned().collect();
+    if named.is_empty() { Scope::Cluster } else { Scope::Namespaces(named) }
+}
+
+fn elector(arguments: &RunArguments, kubernetes: &kube::Client) -> Option<Elector> {
+    if !arguments.leader_elect {
+        return None;
+    }
+    let namespace = arguments.leader_election_namespace.as_deref().unwrap_or_else(|| kubernetes.default_namespace());
+    // A pod's name alone would let a restarted container take its own predecessor for itself.
+    let pod = std::env::var("POD_NAME").unwrap_or_else(|_| format!("process-{}", std::process::id()));
+    let identity = format!("{pod}_{:016x}", fastrand::u64(..));
+    Some(Elector::new(kubernetes.clone(), namespace, LEASE, identity))
+}
+
+/// Waits for the lease, acts while it holds, and lets it go at the end.
+async fn act_while_leading(
+    elector: &Elector,
+    context: Arc<Context>,
+    scope: Scope,
+    metrics: &Metrics,
+    readiness: Readiness,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    // A replica that waits for its turn is as ready as it can be.
+    readiness.declare();
+    tracing::info!("waiting for the lease");
+    if !elector.acquire(&mut stopped).await {
+        return Ok(());
+    }
+    tracing::info!("this process leads");
+    tokio::select! {
+        () = act(context, scope, metrics, readiness, stopped) => {}
+        () = elector.keep() => return Err(RunError::LeaseLost),
+    }
+    elector.release().await;
+    Ok(())
+}
+
+/// Acts until told to stop; a stop waits a few seconds for reconciles in the middle of a call.
+async fn act(
+    context: Arc<Context>,
+    scope: Scope,
+    metrics: &Metrics,
+    readiness: Readiness,
+    stopped: watch::Receiver<bool>,
+) {
+    metrics.leads(true);
+    tokio::select! {
+        () = controller::run(context, scope, readiness, stopped.clone()) => {}
+        () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
+    }
+    metrics.leads(false);
 }
 
 async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, RunError> {
@@ -103,7 +178,12 @@ async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, RunError> {
     kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
 }
 
-fn context(arguments: RunArguments, kubernetes: kube::Client, metrics: Arc<Metrics>) -> Result<Context, RunError> {
+fn context(
+    arguments: RunArguments,
+    kubernetes: kube::Client,
+    metrics: Arc<Metrics>,
+    leadership: Leadership,
+) -> Result<Context, RunError> {
     let policy = EgressPolicy::new(arguments.egress_allow);
     let options = Options { observer: Some(metrics.clone()), ..Options::new(policy.clone()) };
     let http = HttpOptions { policy, ca_pem: None, https_proxy: arguments.https_proxy };
@@ -134,8 +214,10 @@ fn context(arguments: RunArguments, kubernetes: kube::Client, metrics: Arc<Metri
         courier: Courier::new(WebhookSender::new(public, options)),
         default_webhook: arguments.webhook_url,
         metrics,
+        leadership,
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
         stores: OnceLock::new(),
+        woken: broadcast::channel(WOKEN_AT_ONCE).0,
         claims_rebuilt: tokio::sync::OnceCell::new(),
         kubernetes,
     })
@@ -152,7 +234,8 @@ fn transports(options: HttpOptions, public: Arc<dyn Transport>) -> TransportFact
     Arc::new(move |credentials: &Credentials| {
         let Some(ca_pem) = &credentials.ca_pem else { return Ok(Arc::clone(&public)) };
         let own = HttpOptions { ca_pem: Some(ca_pem.clone()), ..options.clone() };
-        let transport = HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
+        let transport =
+            HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
         Ok(Arc::new(transport) as Arc<dyn Transport>)
     })
 }

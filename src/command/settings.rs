@@ -79,6 +79,14 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_SUBMIT_IDEMPOTENCY", value_enum, default_value_t = SubmitIdempotency::Supported)]
     pub submit_idempotency: SubmitIdempotency,
 
+    /// Act only while holding a Lease, so that several replicas can run: needed with more than one.
+    #[arg(long, env = "COGNIGY_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// Namespace of the Lease; left out, the operator's own.
+    #[arg(long, env = "COGNIGY_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE")]
+    pub leader_election_namespace: Option<String>,
+
     /// How the log is written.
     #[arg(long, env = "COGNIGY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -112,6 +120,8 @@ fn key_ttl(text: &str) -> Result<Duration, String> {
     let ttl = duration(text)?;
     match ttl >= LEAST {
         true => Ok(ttl),
-        false => Err("write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires".to_owned()),
+        false => {
+            Err("write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires".to_owned())
+        }
     }
 }

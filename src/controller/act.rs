@@ -2,19 +2,19 @@
 
 use super::context::claimant;
 use super::error::Error;
-use super::ownership::Place;
+use super::ownership::{Claim, Place};
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::{record, wire};
 use crate::api::identifier::RequestHash;
 use crate::api::reason::Reason;
 use crate::api::status::Attempt;
+use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, Snapshot};
 use crate::cognigy::{self, CallError, ErrorClass, FirstPost, Idempotency, RollbackAnswer as Rolled, request_hash};
 use crate::rollout::answer::{Retry, RollbackAnswer};
 use crate::rollout::facts::SubmitIdempotency;
 use crate::rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
-use crate::api::status::CognigyDeploymentStatus;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,10 +64,7 @@ impl Round<'_> {
     }
 
     /// A change of the status that nobody needs to be asked for.
-    fn change(
-        &mut self,
-        change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
-    ) {
+    fn change(&mut self, change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects) {
         self.answered(self.context.now(), change);
     }
 
@@ -93,7 +90,7 @@ impl Round<'_> {
 
     async fn validate(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, false) {
+        if let Err(obstacle) = self.claim(&session, Claim::Asking) {
             self.hinder(obstacle);
             return Ok(());
         }
@@ -105,9 +102,13 @@ impl Round<'_> {
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
         match session.client.validate(&request, &self.resource).await {
-            Ok(validation) => self.answered(asked, |status, facts, memory| {
-                apply::checks::validation(status, facts, memory, wire::validation(validation))
-            }),
+            Ok(validation) => {
+                // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
+                let _ = self.claim(&session, Claim::Accepted);
+                self.answered(asked, |status, facts, memory| {
+                    apply::checks::validation(status, facts, memory, wire::validation(validation))
+                });
+            }
             Err(error) => self.hinder_check(&session, &error).await?,
         }
         Ok(())
@@ -148,7 +149,7 @@ impl Round<'_> {
     /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
     async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, true) {
+        if let Err(obstacle) = self.claim(&session, Claim::InFlight) {
             self.hinder(obstacle);
             return Ok(());
         }
@@ -167,9 +168,14 @@ impl Round<'_> {
     }
 
     async fn submit(&mut self) -> Result<(), Error> {
+        if let Some(answer) = self.remembered.memory.attempt.submit_answer.clone() {
+            self.change(|status, facts, memory| apply::submit::submit(status, facts, memory, answer));
+            return Ok(());
+        }
         let Some(session) = self.session().await? else { return Ok(()) };
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
-        let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key))) else {
+        let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
+        else {
             self.hinder(unreadable("attempt.idempotencyKey"));
             return Ok(());
         };
@@ -269,7 +275,8 @@ impl Round<'_> {
             Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
             Rolled::Unauthorized { message } => {
                 self.forget_refused(ErrorClass::Unauthorized);
-                let message = format!("Cognigy.AI refuses the credentials for the rollback: {message}; correct the Secret");
+                let message =
+                    format!("Cognigy.AI refuses the credentials for the rollback: {message}; correct the Secret");
                 RollbackAnswer::NotYet(Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
             }
             Rolled::Conflict { message } => self.after_conflict(&session, &job_id, message).await,
@@ -290,8 +297,8 @@ impl Round<'_> {
         for entry in std::mem::take(&mut self.status.outbox) {
             self.give_up(&entry, "the resource goes");
         }
-        self.announce().await;
         record::take_finalizer(self.context, &self.object).await?;
+        self.has_gone();
         self.forget();
         Ok(Flow::Gone)
     }
@@ -303,15 +310,19 @@ impl Round<'_> {
     }
 
     /// Claims the environment; what stands in the way is another owner.
-    fn claim(&self, session: &Session, in_flight: bool) -> Result<(), Obstacle> {
-        let place =
-            Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
-        let Some(claimant) = claimant(&self.object, in_flight) else { return Ok(()) };
-        self.context.forget_the_gone();
-        self.context.claims.claim(&place, claimant).map_err(|owner| {
+    pub(super) fn claim(&self, session: &Session, claim: Claim) -> Result<(), Obstacle> {
+        let place = Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
+        let Some(claimant) = claimant(&self.object, claim) else { return Ok(()) };
+        let claimed = self.context.claims.claim(&place, claimant.clone()).or_else(|_| {
+            // The owner may have gone without a word, its finalizer taken off by hand.
+            self.context.forget_the_gone();
+            self.context.claims.claim(&place, claimant)
+        });
+        claimed.map_err(|owner| {
             let message = format!(
                 "the environment {} is deployed by {}: delete one of the two, or give it another environment",
-                place.environment, owner.name
+                place.environment,
+                format_args!("{}/{}", owner.namespace, owner.name)
             );
             Obstacle::lasting(Reason::EnvironmentInUse, message, Retry::OwnerGone)
         })
@@ -378,7 +389,8 @@ fn endpoint_changed(before: &str, now: &str) -> Obstacle {
 
 /// The status lacks what its step needs: only an edit by hand does that.
 fn unreadable(what: &str) -> Obstacle {
-    let message = format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
+    let message =
+        format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
     Obstacle::lasting(Reason::StatusUnreadable, message, Retry::InputChange)
 }
 

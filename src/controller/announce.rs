@@ -23,27 +23,33 @@ impl Announcer {
         Self { recorder: Recorder::new(kubernetes, reporter) }
     }
 
-    /// Publishes an event. One that cannot be published is in the log, and that is all: it decides nothing.
-    pub async fn announce(&self, object: &CognigyDeployment, announcement: Announcement) {
-        let mut note = announcement.note;
-        crate::api::condition::truncate(&mut note, NOTE_LIMIT);
-        let reason = announcement.reason.as_str();
-        match announcement.warning {
-            true => tracing::warn!(reason, "{note}"),
-            false => tracing::info!(reason, "{note}"),
+    /// Publishes events, in order. One that cannot be published is in the log, and that is all: it decides nothing.
+    pub async fn announce(&self, object: &CognigyDeployment, announcements: Vec<Announcement>) {
+        let mut events = Vec::with_capacity(announcements.len());
+        for Announcement { warning, reason, mut note } in announcements {
+            crate::api::condition::truncate(&mut note, NOTE_LIMIT);
+            match warning {
+                true => tracing::warn!(%reason, "{note}"),
+                false => tracing::info!(%reason, "{note}"),
+            }
+            events.push(Event {
+                type_: if warning { EventType::Warning } else { EventType::Normal },
+                reason: reason.to_string(),
+                note: Some(note),
+                action: "Rollout".to_owned(),
+                secondary: None,
+            });
         }
-        let event = Event {
-            type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: "Rollout".to_owned(),
-            secondary: None,
-        };
         let reference = object.object_ref(&());
-        match tokio::time::timeout(CALL_DEADLINE, self.recorder.publish(&event, &reference)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, reason, "the event could not be published"),
-            Err(_) => tracing::debug!(reason, "the event was not taken in time"),
+        let publish = async {
+            for event in &events {
+                if let Err(error) = self.recorder.publish(event, &reference).await {
+                    tracing::debug!(%error, reason = event.reason, "an event could not be published");
+                }
+            }
+        };
+        if tokio::time::timeout(CALL_DEADLINE, publish).await.is_err() {
+            tracing::debug!("events were not taken in time");
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::announce::Announcer;
 use super::clock::Clock;
 use super::error::Error;
-use super::ownership::{Claimant, Claims, Place};
+use super::leadership::Leadership;
+use super::ownership::{Claim, Claimant, Claims, Place};
 use super::remembered::Memories;
-use super::sessions::Sessions;
+use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
 use crate::api::{CognigyDeployment, status::Attempt};
 use crate::cognigy::WebhookUrl;
@@ -14,9 +15,10 @@ use crate::rollout::{Now, Settings};
 use crate::server::metrics::Metrics;
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::broadcast;
 
 /// What every reconcile of a process has at hand.
 pub struct Context {
@@ -46,6 +48,10 @@ pub struct Context {
     pub jitter: Mutex<fastrand::Rng>,
     /// The resources as watched, one store for each namespace that is watched.
     pub stores: OnceLock<Vec<Store<CognigyDeployment>>>,
+    /// Whether this process may act.
+    pub leadership: Leadership,
+    /// Resources that are worth a reconcile, because another one has let go of what they wait for.
+    pub woken: broadcast::Sender<ObjectRef<CognigyDeployment>>,
     /// Whether the claims were rebuilt from the first complete list.
     pub claims_rebuilt: tokio::sync::OnceCell<()>,
 }
@@ -55,6 +61,14 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Stops here unless this process leads.
+    ///
+    /// # Errors
+    /// [`Error::NotLeading`].
+    pub fn must_lead(&self) -> Result<(), Error> {
+        if self.leadership.may_act() { Ok(()) } else { Err(Error::NotLeading) }
     }
 
     /// A number between 0 and 1.
@@ -87,25 +101,37 @@ impl Context {
         Ok(())
     }
 
+    /// Has these resources reconciled.
+    pub fn wake(&self, claimants: Vec<Claimant>) {
+        for claimant in claimants {
+            // Where nobody listens, nothing is watched, and so nothing waits.
+            let _ = self.woken.send(ObjectRef::new(&claimant.name).within(&claimant.namespace));
+        }
+    }
+
     /// Forgets what is remembered of resources that are no longer there.
     pub fn forget_the_gone(&self) {
         let Some(stores) = self.stores.get() else { return };
-        let present: HashSet<String> = stores.iter().flat_map(Store::state).filter_map(|object| object.uid()).collect();
-        self.memories.retain(|uid| present.contains(uid));
-        self.claims.retain(|uid| present.contains(uid));
+        let present: Vec<_> = stores.iter().flat_map(Store::state).collect();
+        let uids: HashSet<&str> = present.iter().filter_map(|object| object.metadata.uid.as_deref()).collect();
+        let sources: HashSet<Source> = present.iter().map(|object| Source::of(object)).collect();
+        self.memories.retain(|uid| uids.contains(uid));
+        self.claims.retain(|uid| uids.contains(uid));
+        self.sessions.retain(|source| sources.contains(source));
     }
 }
 
 fn recorded_claim(object: &CognigyDeployment, attempt: &Attempt) -> Option<(Place, Claimant)> {
     let origin = attempt.api_origin.clone()?;
     let place = Place { origin, environment: object.spec.environment_id.clone() };
-    Some((place, claimant(object, attempt.is_in_flight())?))
+    let claim = if attempt.is_in_flight() { Claim::InFlight } else { Claim::Accepted };
+    Some((place, claimant(object, claim)?))
 }
 
 /// A resource as a claimant of its environment.
 #[must_use]
-pub fn claimant(object: &CognigyDeployment, in_flight: bool) -> Option<Claimant> {
-    let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+pub fn claimant(object: &CognigyDeployment, claim: Claim) -> Option<Claimant> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Some(Claimant { uid: object.uid()?, name, created_at, in_flight })
+    Some(Claimant { uid: object.uid()?, namespace, name, created_at, claim })
 }

@@ -84,7 +84,8 @@ impl Defaults {
         let data = secret.data.as_ref();
         let text = |key: &'static str| text(name, data, key);
         let required = |key: &'static str| {
-            text(key)?.ok_or_else(|| invalid(name, key, "is missing or empty; the keys needed are clientId and clientSecret"))
+            text(key)?
+                .ok_or_else(|| invalid(name, key, "is missing or empty; the keys needed are clientId and clientSecret"))
         };
         Ok(Credentials {
             client_id: required("clientId")?,

@@ -149,7 +149,9 @@ impl Round<'_> {
             DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
             DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
         }
-        let note = format!("a message for the {kind:?} receiver was given up, because {why}; the operator's log holds it as {id}");
+        let note = format!(
+            "a message for the {kind:?} receiver was given up, because {why}; the operator's log holds it as {id}"
+        );
         let object = Arc::clone(&self.object);
         let facts = self.facts(&object, self.context.now());
         tell(&mut self.status, &facts, Tell::no(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()));
@@ -165,7 +167,10 @@ impl Round<'_> {
             let secret = self.context.sessions.secret(namespace, &reference.name).await?;
             let value = secret.and_then(|secret| secret.data?.remove(&reference.key));
             let text = value.and_then(|bytes| String::from_utf8(bytes.0).ok());
-            return Ok(parse(text.as_deref().map(str::trim), &format!("the key {} of Secret {}", reference.key, reference.name)));
+            return Ok(parse(
+                text.as_deref().map(str::trim),
+                &format!("the key {} of Secret {}", reference.key, reference.name),
+            ));
         }
         Ok(parse(webhook.url.as_deref(), "spec.webhook.url"))
     }

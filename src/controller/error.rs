@@ -35,12 +35,21 @@ pub enum Error {
     /// A bug: the reconcile panicked. The others go on; this one is tried again with a growing delay.
     #[error("the reconcile panicked: {0}")]
     Panicked(String),
+    /// Another process leads, or this one can no longer be sure that it does.
+    #[error("this process does not hold the lease")]
+    NotLeading,
     /// The operator is not ready yet: its first list of resources is not complete.
     #[error("the first list of resources is not complete")]
     NotReady,
 }
 
 impl Error {
+    /// Whether the API server forbids what was asked: it will until somebody changes the operator's rights.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::ApiServer { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 403))
+    }
+
     /// The kind of error, as the value of a metric's label.
     #[must_use]
     pub fn metric_label(&self) -> &'static str {
@@ -51,6 +60,7 @@ impl Error {
             Self::NoAnswer { .. } => "no_answer",
             Self::Malformed(_) => "malformed",
             Self::Panicked(_) => "panicked",
+            Self::NotLeading => "not_leading",
             Self::NotReady => "not_ready",
         }
     }

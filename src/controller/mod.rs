@@ -8,6 +8,7 @@ pub mod context;
 pub mod credentials;
 mod deliver;
 pub mod error;
+pub mod leadership;
 pub mod ownership;
 pub mod reconcile;
 pub mod record;

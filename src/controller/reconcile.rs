@@ -3,11 +3,12 @@
 use super::act::Flow;
 use super::context::Context;
 use super::error::Error;
+use super::ownership::Claim;
 use super::record;
 use super::remembered::Remembered;
 use super::sessions::Source;
 use super::snapshot::{Desired, READ_AGAIN};
-use crate::api::status::{CognigyDeploymentStatus, Step};
+use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, Reason};
 use crate::cognigy::ResourceKey;
 use crate::delivery::outbox;
@@ -31,6 +32,7 @@ pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -
     context.ready().await?;
     let mut round = Round::begin(watched, &context).await?;
     let result = round.run().await;
+    context.announcer.announce(&round.object, std::mem::take(&mut round.recorded)).await;
     round.end();
     result
 }
@@ -45,7 +47,12 @@ pub(super) struct Round<'c> {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
     pub(super) desired: Result<Desired, Obstacle>,
-    announcements: Vec<Announcement>,
+    /// The resource is gone, and what was remembered of it as well.
+    is_forgotten: bool,
+    /// Events of changes that are not recorded yet: what is not recorded has not happened.
+    pending: Vec<Announcement>,
+    /// Events of changes that are; published at the end, since no effect is to wait for them.
+    recorded: Vec<Announcement>,
 }
 
 impl<'c> Round<'c> {
@@ -56,23 +63,18 @@ impl<'c> Round<'c> {
         remembered.memory.jitter = context.draw();
         let namespace = object.namespace().unwrap_or_default();
         let desired = context.snapshots.desired(&object, context.now().uptime).await;
-        let desired = match desired {
-            Ok(desired) => desired,
-            Err(error) => {
-                context.memories.put(&uid, remembered);
-                return Err(error);
-            }
-        };
         Ok(Self {
             resource: ResourceKey::new(&format!("{namespace}/{}", object.name_any())),
-            source: Source::new(&namespace, object.spec.credentials_ref.as_ref()),
+            source: Source::of(&object),
             status: object.status.clone().unwrap_or_default(),
             context,
             object,
             uid,
             remembered,
             desired,
-            announcements: Vec::new(),
+            is_forgotten: false,
+            pending: Vec::new(),
+            recorded: Vec::new(),
         })
     }
 
@@ -90,6 +92,7 @@ impl<'c> Round<'c> {
             Flow::Gone => return Ok(Action::await_change()),
         };
         self.record().await?;
+        self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
         self.context.memories.succeeded(&self.uid);
@@ -98,7 +101,9 @@ impl<'c> Round<'c> {
 
     /// Keeps what is remembered for the next reconcile.
     fn end(self) {
-        self.context.memories.put(&self.uid, self.remembered);
+        if !self.is_forgotten {
+            self.context.memories.put(&self.uid, self.remembered);
+        }
     }
 
     fn is_leaving(&self) -> bool {
@@ -106,8 +111,8 @@ impl<'c> Round<'c> {
     }
 
     pub(super) fn forget(&mut self) {
-        self.context.claims.release(&self.uid);
-        self.remembered = Remembered::default();
+        self.context.wake(self.context.claims.release(&self.uid));
+        self.is_forgotten = true;
     }
 
     async fn put_finalizer(&mut self) -> Result<(), Error> {
@@ -126,11 +131,14 @@ impl<'c> Round<'c> {
         let due = self.remembered.looked_again_at.is_none_or(|at| now.uptime.saturating_sub(at) >= LOOK_AGAIN);
         let mended = match obstacle.retry {
             Retry::Later { .. } | Retry::SnapshotChange => false,
-            Retry::OwnerGone => true,
+            Retry::OwnerGone => self.environment_is_free().await?,
             _ if !due => false,
             Retry::CredentialsChange | Retry::InputChange => {
                 self.remembered.looked_again_at = Some(now.uptime);
-                obstacle.reason == Reason::WebhookUrlNotFound || self.credentials_have_changed().await?
+                match obstacle.reason {
+                    Reason::WebhookUrlNotFound => self.webhook_url().await?.is_ok(),
+                    _ => self.credentials_have_changed().await?,
+                }
             }
         };
         if mended {
@@ -138,6 +146,11 @@ impl<'c> Round<'c> {
             self.remembered.looked_again_at = None;
         }
         Ok(())
+    }
+
+    async fn environment_is_free(&self) -> Result<bool, Error> {
+        let session = self.context.sessions.known_or_fresh(&self.source).await?;
+        Ok(session.is_ok_and(|session| self.claim(&session, Claim::Asking).is_ok()))
     }
 
     async fn credentials_have_changed(&mut self) -> Result<bool, Error> {
@@ -156,6 +169,8 @@ impl<'c> Round<'c> {
                 self.record().await?;
             }
             tracing::debug!(?decision, "decided");
+            // A process that was paused for longer than its lease finds out here, before it acts.
+            self.context.must_lead()?;
             match self.carry_out(decision).await? {
                 Flow::Again => {}
                 flow => return Ok(flow),
@@ -170,28 +185,29 @@ impl<'c> Round<'c> {
         *decision == Decision::Release && self.object.status.as_ref() == Some(&self.status)
     }
 
-    /// Writes the status where it has changed, and then tells of the changes.
+    /// Writes the status where it has changed.
     pub(super) async fn record(&mut self) -> Result<(), Error> {
         let object = Arc::clone(&self.object);
         let facts = self.facts(&object, self.context.now());
         standing::refresh(&mut self.status, &facts, &self.remembered.memory);
         if self.object.status.as_ref() != Some(&self.status) {
+            self.context.must_lead()?;
+            record::bound(&mut self.status);
             self.object = record::status(self.context, &self.object, &self.status).await?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
-        self.announce().await;
+        self.recorded.append(&mut self.pending);
         Ok(())
     }
 
-    pub(super) async fn announce(&mut self) {
-        for announcement in std::mem::take(&mut self.announcements) {
-            self.context.announcer.announce(&self.object, announcement).await;
-        }
+    /// The resource is gone, and nothing of it can be recorded any more.
+    pub(super) fn has_gone(&mut self) {
+        self.recorded.append(&mut self.pending);
     }
 
     /// Takes up what a change brings with it.
     pub(super) fn take_up(&mut self, effects: Effects) {
-        self.announcements.extend(effects.announcements);
+        self.pending.extend(effects.announcements);
         for notice in &effects.notices {
             if let Some(dropped) = outbox::put(&mut self.status, notice) {
                 self.give_up(&dropped, "the outbox is full");

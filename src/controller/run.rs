@@ -5,8 +5,8 @@ use super::error::Error;
 use super::reconcile::reconcile;
 use crate::api::{CognigyDeployment, WATCH_LABEL};
 use crate::server::probes::Readiness;
-use futures::future::join_all;
-use futures::{FutureExt, StreamExt};
+use futures::future::{self, join_all};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config};
@@ -14,15 +14,18 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// The pause after a reconcile that failed; it doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a reconcile that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often what is remembered of resources that went without a word is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// How many reconciles run at once; each of them may wait for an answer of Cognigy.AI.
 const CONCURRENCY: u16 = 256;
 
@@ -31,8 +34,8 @@ const CONCURRENCY: u16 = 256;
 pub enum Scope {
     /// All of them.
     Cluster,
-    /// These, with no rights in any other.
-    Namespaces(Vec<String>),
+    /// These, with no rights in any other; each once, since two controllers would get in each other's way.
+    Namespaces(BTreeSet<String>),
 }
 
 /// Runs until `stop` turns true; what is in the middle of a reconcile by then is finished first.
@@ -44,16 +47,27 @@ pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
     // Set once: `run` is called once for a context.
     let _ = context.stores.set(stores.clone());
-    let controllers = scopes.into_iter().zip(stores).zip(writers).map(|((namespace, store), writer)| {
-        control(Arc::clone(&context), namespace, store, writer, stop.clone())
-    });
+    let controllers = scopes
+        .into_iter()
+        .zip(stores)
+        .zip(writers)
+        .map(|((namespace, store), writer)| control(Arc::clone(&context), namespace, store, writer, stop.clone()));
     let declare = async {
         match context.ready().await {
             Ok(()) => readiness.declare(),
             Err(error) => tracing::error!(%error, "the operator cannot become ready"),
         }
     };
-    tokio::join!(declare, join_all(controllers));
+    let forget = async {
+        loop {
+            tokio::time::sleep(FORGET_EVERY).await;
+            context.forget_the_gone();
+        }
+    };
+    tokio::select! {
+        _ = future::join(declare, join_all(controllers)) => {}
+        () = forget => {}
+    }
 }
 
 async fn control(
@@ -81,6 +95,7 @@ async fn control(
             for_maps.snapshots.forget(&namespace, &name);
             users_of(&known, &namespace, &name)
         })
+        .reconcile_on(woken(context.woken.subscribe(), namespace))
         .graceful_shutdown_on(async move {
             // The sender lives as long as the process; where it is gone, stopping is right as well.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -88,6 +103,23 @@ async fn control(
         .run(guarded, after_failure, context)
         .for_each(|_| async {})
         .await;
+}
+
+/// The resources to reconcile because another one has let go of what they wait for.
+fn woken(
+    receiver: broadcast::Receiver<ObjectRef<CognigyDeployment>>,
+    namespace: Option<String>,
+) -> impl Stream<Item = ObjectRef<CognigyDeployment>> {
+    let each = stream::unfold(receiver, |mut receiver| async move {
+        loop {
+            match receiver.recv().await {
+                Ok(woken) => return Some((woken, receiver)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    });
+    each.filter(move |woken| future::ready(namespace.is_none() || woken.namespace == namespace))
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>

@@ -19,7 +19,11 @@ pub struct Refused {
 
 impl Refused {
     fn unreadable(id: &IdempotencyKey) -> Self {
-        Self { message: format!("{id} cannot be the id of a message: the status was edited by hand"), retry_after: None, class: None }
+        Self {
+            message: format!("{id} cannot be the id of a message: the status was edited by hand"),
+            retry_after: None,
+            class: None,
+        }
     }
 }
 

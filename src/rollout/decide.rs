@@ -32,7 +32,7 @@ pub enum Decision {
     Trace,
     /// Both have passed: write down the intent to submit.
     Intend,
-    /// Send the submit under its key.
+    /// Send the submit under its key, unless this process has heard its answer already.
     Submit,
     /// The outcome of the submit will never be known: stop asking.
     GiveUpSubmit,
@@ -75,7 +75,7 @@ pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memo
         return Decision::Obey(request);
     }
     match (&status.attempt, facts.deleted_at) {
-        (attempt, Some(_)) => leave(facts, status, attempt.as_ref(), memory),
+        (attempt, Some(_)) => within_grace(leave(facts, status, attempt.as_ref(), memory), facts, memory),
         (None, None) => begin(facts),
         (Some(attempt), None) => proceed(facts, attempt, memory),
     }
@@ -128,6 +128,9 @@ fn in_flight(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
 }
 
 fn submitting(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+    if memory.attempt.submit_answer.is_some() {
+        return Decision::Submit;
+    }
     if submit_is_over(facts, attempt, memory) {
         return Decision::GiveUpSubmit;
     }
@@ -198,11 +201,11 @@ fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     let checks_changed = !attempt.has_intent()
         && attempt.outcome() == Some(Outcome::Failed)
         && target.checks_digest != attempt.checks_digest;
-    if (target.digest == attempt.digest && !checks_changed) || facts.spec.suspend {
-        return Decision::Wait(None);
-    }
+    let wants_nothing_new = target.digest == attempt.digest && !checks_changed;
     match time_until_free(facts, attempt, memory) {
+        Duration::ZERO if wants_nothing_new || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
+        // A retry that was asked for waits for this moment as well.
         left => Decision::Wait(Some(left)),
     }
 }
@@ -213,6 +216,15 @@ pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) ->
     match attempt.outcome() {
         Some(Outcome::Unknown) => facts.timeout().saturating_sub(memory.submit_age(facts.now)),
         _ => Duration::ZERO,
+    }
+}
+
+/// However long the next step could wait, the end of the grace must not be slept through.
+fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decision {
+    let left = facts.settings.deletion_grace.saturating_sub(memory.deletion_age(facts.now));
+    match decision {
+        Decision::Wait(wait) => Decision::Wait(Some(wait.map_or(left, |wait| wait.min(left)))),
+        decision => decision,
     }
 }
 

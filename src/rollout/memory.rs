@@ -1,10 +1,10 @@
 //! What this process remembers of a resource, and may forget at any time: nothing here decides an outcome that a restart
 //! would decide otherwise for the worse.
 
-use super::answer::{Obstacle, Retry};
+use super::answer::{Obstacle, Retry, SubmitAnswer};
 use super::facts::{Now, Sighting};
-use crate::api::IdempotencyKey;
 use crate::api::status::Attempt;
+use crate::api::{Digest, IdempotencyKey};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -48,12 +48,15 @@ pub struct Blocked {
 /// What this process remembers of the current attempt.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptMemory {
-    /// The attempt's number; another number starts with an empty memory.
-    number: i64,
+    /// Which attempt: another number or another configuration starts with an empty memory. The number alone is not
+    /// enough: an attempt whose first record failed may begin anew, with its number, at another configuration.
+    of: Option<(i64, Digest)>,
     /// The synthetic trace has passed in this process, so the intent comes next.
     pub trace_passed: bool,
     /// The key of an intent that this process wrote and has not sent yet: only this one POST can be rejected.
     pub unsent: Option<IdempotencyKey>,
+    /// The submit's conclusive answer, until it is recorded: a record that failed must not send the submit again.
+    pub submit_answer: Option<SubmitAnswer>,
     /// The submit's outcome cannot be told from its answer, and why.
     pub submit_unknown: Option<String>,
     /// The submit's body can no longer be built to the recorded hash.
@@ -89,9 +92,9 @@ impl Memory {
         if let (Some(deleted_at), None) = (deleted_at, self.deletion) {
             self.deletion = Some(Sighting::of(deleted_at, now));
         }
-        let number = attempt.map_or(0, |attempt| attempt.number);
-        if self.attempt.number != number {
-            self.attempt = AttemptMemory { number, ..AttemptMemory::default() };
+        let of = attempt.map(|attempt| (attempt.number, attempt.digest.clone()));
+        if self.attempt.of != of {
+            self.attempt = AttemptMemory { of, ..AttemptMemory::default() };
             self.clear_failures();
         }
         let Some(attempt) = attempt else { return };

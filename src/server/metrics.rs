@@ -63,21 +63,48 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("cognigy_operator");
         let requests = Family::<RequestLabels, Counter>::default();
-        registry.register("requests", "Requests to Cognigy.AI and to webhooks, by call and class of answer", requests.clone());
+        registry.register(
+            "requests",
+            "Requests to Cognigy.AI and to webhooks, by call and class of answer",
+            requests.clone(),
+        );
         let request_durations = Family::new_with_constructor(seconds as fn() -> Histogram);
-        registry.register_with_unit("request_duration", "How long requests took", Unit::Seconds, request_durations.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "How long requests took",
+            Unit::Seconds,
+            request_durations.clone(),
+        );
         let reconciles = Family::<ResultLabel, Counter>::default();
         registry.register("reconciles", "Reconciles, by result", reconciles.clone());
         let reconcile_durations = seconds();
-        registry.register_with_unit("reconcile_duration", "How long reconciles took", Unit::Seconds, reconcile_durations.clone());
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long reconciles took",
+            Unit::Seconds,
+            reconcile_durations.clone(),
+        );
         let kubernetes_writes = Family::<WriteLabels, Counter>::default();
-        registry.register("kubernetes_writes", "Writes to the API server, by kind and result", kubernetes_writes.clone());
+        registry.register(
+            "kubernetes_writes",
+            "Writes to the API server, by kind and result",
+            kubernetes_writes.clone(),
+        );
         let rollouts = Family::<OutcomeLabel, Counter>::default();
         registry.register("rollouts", "Attempts that have ended, by outcome", rollouts.clone());
         let leader = Gauge::default();
         registry.register("leader", "Whether this process is the one that acts", leader.clone());
         registry.register("build", "The operator's version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
-        Self { registry, requests, request_durations, reconciles, reconcile_durations, kubernetes_writes, rollouts, leader }
+        Self {
+            registry,
+            requests,
+            request_durations,
+            reconciles,
+            reconcile_durations,
+            kubernetes_writes,
+            rollouts,
+            leader,
+        }
     }
 
     /// All metrics as OpenMetrics text.

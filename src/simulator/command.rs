@@ -15,11 +15,7 @@ use super::tls::Tls;
 #[derive(Args, Clone, Debug)]
 pub struct SimulatorArguments {
     /// Address to listen on; port 0 is any that is free.
-    #[arg(
-        long,
-        env = "COGNIGY_SIMULATOR_LISTEN",
-        default_value = "127.0.0.1:8090"
-    )]
+    #[arg(long, env = "COGNIGY_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
 
     /// Scenario to play, in YAML or JSON; a healthy platform where left out.
@@ -27,21 +23,11 @@ pub struct SimulatorArguments {
     pub scenario: Option<PathBuf>,
 
     /// Certificate to serve with, in PEM.
-    #[arg(
-        long,
-        env = "COGNIGY_SIMULATOR_TLS_CERTIFICATE",
-        value_name = "FILE",
-        requires = "tls_key"
-    )]
+    #[arg(long, env = "COGNIGY_SIMULATOR_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
 
     /// Private key of the certificate, in PEM.
-    #[arg(
-        long,
-        env = "COGNIGY_SIMULATOR_TLS_KEY",
-        value_name = "FILE",
-        requires = "tls_certificate"
-    )]
+    #[arg(long, env = "COGNIGY_SIMULATOR_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
 }
 
@@ -78,27 +64,16 @@ pub enum CommandError {
 /// Where a file cannot be read or used, or the address cannot be listened on.
 pub async fn run(arguments: SimulatorArguments) -> Result<(), CommandError> {
     let scenario = read_scenario(arguments.scenario.as_deref())?;
-    let tls = read_tls(
-        arguments.tls_certificate.as_deref(),
-        arguments.tls_key.as_deref(),
-    )?;
+    let tls = read_tls(arguments.tls_certificate.as_deref(), arguments.tls_key.as_deref())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Signals)?;
     let clients = scenario.clients.clone();
     let server = Server::bind(arguments.listen, scenario, tls).await?;
-    tracing::info!(
-        base_url = server.url(),
-        token_url = server.token_url(),
-        "the simulator listens"
-    );
+    tracing::info!(base_url = server.url(), token_url = server.token_url(), "the simulator listens");
     for client in clients {
         // Told on purpose: they open nothing but this simulator, and its user needs them.
         let (client_id, client_secret) = (client.client_id.as_str(), client.client_secret.reveal());
-        tracing::info!(
-            client_id,
-            client_secret,
-            "the simulator accepts these credentials"
-        );
+        tracing::info!(client_id, client_secret, "the simulator accepts these credentials");
     }
     tokio::select! {
         _ = terminate.recv() => {}
@@ -110,34 +85,22 @@ pub async fn run(arguments: SimulatorArguments) -> Result<(), CommandError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    std::fs::read(path).map_err(|source| CommandError::File {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read(path).map_err(|source| CommandError::File { path: path.to_owned(), source })
 }
 
 fn read_scenario(path: Option<&Path>) -> Result<Scenario, CommandError> {
     let Some(path) = path else {
         return Ok(Scenario::default());
     };
-    let text = std::fs::read_to_string(path).map_err(|source| CommandError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    Scenario::parse(&text).map_err(|source| CommandError::Scenario {
-        path: path.to_owned(),
-        source,
-    })
+    let text = std::fs::read_to_string(path).map_err(|source| CommandError::File { path: path.to_owned(), source })?;
+    Scenario::parse(&text).map_err(|source| CommandError::Scenario { path: path.to_owned(), source })
 }
 
 fn read_tls(certificate: Option<&Path>, key: Option<&Path>) -> Result<Option<Tls>, CommandError> {
     let (Some(certificate), Some(key)) = (certificate, key) else {
         return Ok(None);
     };
-    Ok(Some(Tls {
-        certificate_pem: read(certificate)?,
-        key_pem: read(key)?,
-    }))
+    Ok(Some(Tls { certificate_pem: read(certificate)?, key_pem: read(key)? }))
 }
 
 #[cfg(test)]
@@ -175,25 +138,11 @@ mod tests {
     async fn a_file_that_is_missing_or_no_scenario_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scenario.yaml");
-        let arguments = || {
-            parsed(&[
-                "--listen",
-                "127.0.0.1:0",
-                "--scenario",
-                path.to_str().unwrap(),
-            ])
-            .unwrap()
-        };
+        let arguments = || parsed(&["--listen", "127.0.0.1:0", "--scenario", path.to_str().unwrap()]).unwrap();
         let missing = run(arguments()).await.unwrap_err();
-        assert!(
-            matches!(missing, CommandError::File { .. })
-                && missing.to_string().contains("scenario.yaml")
-        );
+        assert!(matches!(missing, CommandError::File { .. }) && missing.to_string().contains("scenario.yaml"));
         std::fs::write(&path, "tokenLifetime: 5").unwrap();
         let wrong = run(arguments()).await.unwrap_err().to_string();
-        assert!(
-            wrong.contains("scenario.yaml") && wrong.contains("tokenLifetime"),
-            "{wrong}"
-        );
+        assert!(wrong.contains("scenario.yaml") && wrong.contains("tokenLifetime"), "{wrong}");
     }
 }

@@ -42,9 +42,7 @@ const ENDPOINTS: [&str; 11] = [
 /// Why a control request does nothing: 400, with these words.
 #[derive(Debug, thiserror::Error)]
 enum ControlError {
-    #[error(
-        "`{0}` is not a parameter: there are call, environment, job, after, waitForCount and timeoutSeconds"
-    )]
+    #[error("`{0}` is not a parameter: there are call, environment, job, after, waitForCount and timeoutSeconds")]
     UnknownParameter(String),
     #[error("`{name}` cannot be `{value}`")]
     BadParameter { name: &'static str, value: String },
@@ -78,35 +76,18 @@ pub(super) fn wait_of(request: &Request<Bytes>) -> Option<Wait> {
         return None;
     }
     let query = RequestQuery::of(request).ok()?;
-    Some(Wait {
-        filter: query.filter,
-        count: query.wait_for_count?.get(),
-        timeout: query.timeout.duration(),
-    })
+    Some(Wait { filter: query.filter, count: query.wait_for_count?.get(), timeout: query.timeout.duration() })
 }
 
 /// Answers a control request at once.
-pub(super) fn answer(
-    world: &mut World,
-    now: Timestamp,
-    request: &Request<Bytes>,
-) -> Response<Bytes> {
+pub(super) fn answer(world: &mut World, now: Timestamp, request: &Request<Bytes>) -> Response<Bytes> {
     match dispatch(world, now, request) {
         Ok(response) => response,
-        Err(error) => Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            error.to_string(),
-        )
-        .response(),
+        Err(error) => Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string()).response(),
     }
 }
 
-fn dispatch(
-    world: &mut World,
-    now: Timestamp,
-    request: &Request<Bytes>,
-) -> Result<Response<Bytes>, ControlError> {
+fn dispatch(world: &mut World, now: Timestamp, request: &Request<Bytes>) -> Result<Response<Bytes>, ControlError> {
     let segments: Vec<&str> = request.uri().path().split('/').skip(2).collect();
     let answered = |body: Value| Ok(json_response(StatusCode::OK, &body));
     let done = || answered(json!({"done": true}));
@@ -116,13 +97,9 @@ fn dispatch(
             let query = RequestQuery::of(request)?;
             answered(json!({"requests": world.requests(&query.filter).collect::<Vec<_>>()}))
         }
-        ("GET", ["violations"]) => {
-            answered(json!({"violations": world.violations().collect::<Vec<_>>()}))
-        }
+        ("GET", ["violations"]) => answered(json!({"violations": world.violations().collect::<Vec<_>>()})),
         ("GET", ["audit"]) => answered(json!({"audit": world.audit().collect::<Vec<_>>()})),
-        ("GET", ["webhooks"]) => {
-            answered(json!({"webhooks": world.webhooks().collect::<Vec<_>>()}))
-        }
+        ("GET", ["webhooks"]) => answered(json!({"webhooks": world.webhooks().collect::<Vec<_>>()})),
         ("GET", ["state"]) => {
             world.advance(now);
             answered(state(world, now))
@@ -134,8 +111,8 @@ fn dispatch(
             done()
         }
         ("POST", ["faults"]) => {
-            let rule: FaultRule = serde_saphyr::from_str(text(request)?)
-                .map_err(|error| ControlError::NotAFault(error.to_string()))?;
+            let rule: FaultRule =
+                serde_saphyr::from_str(text(request)?).map_err(|error| ControlError::NotAFault(error.to_string()))?;
             world.add_fault(rule);
             done()
         }
@@ -149,11 +126,7 @@ fn dispatch(
         }
         ("POST", ["reset"]) => {
             let body = text(request)?;
-            let scenario = if body.trim().is_empty() {
-                world.scenario().clone()
-            } else {
-                Scenario::parse(body)?
-            };
+            let scenario = if body.trim().is_empty() { world.scenario().clone() } else { Scenario::parse(body)? };
             *world = World::new(scenario);
             done()
         }
@@ -179,11 +152,7 @@ struct RequestQuery {
 impl RequestQuery {
     fn of(request: &Request<Bytes>) -> Result<Self, ControlError> {
         let text = request.uri().query().unwrap_or_default();
-        let mut query = Self {
-            filter: RequestFilter::default(),
-            wait_for_count: None,
-            timeout: DEFAULT_WAIT,
-        };
+        let mut query = Self { filter: RequestFilter::default(), wait_for_count: None, timeout: DEFAULT_WAIT };
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
             let value = Value::String(value.into_owned());
             match name.as_ref() {
@@ -191,9 +160,7 @@ impl RequestQuery {
                 "environment" => query.filter.environment = Some(parameter("environment", value)?),
                 "job" => query.filter.job = Some(parameter("job", value)?),
                 "after" => query.filter.after = Some(parameter("after", number(value))?),
-                "waitForCount" => {
-                    query.wait_for_count = Some(parameter("waitForCount", number(value))?)
-                }
+                "waitForCount" => query.wait_for_count = Some(parameter("waitForCount", number(value))?),
                 "timeoutSeconds" => query.timeout = parameter("timeoutSeconds", number(value))?,
                 other => return Err(ControlError::UnknownParameter(other.to_owned())),
             }
@@ -203,29 +170,20 @@ impl RequestQuery {
 }
 
 fn parameter<T: DeserializeOwned>(name: &'static str, value: Value) -> Result<T, ControlError> {
-    let shown = value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned);
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     serde_json::from_value(value).map_err(|_| ControlError::BadParameter { name, value: shown })
 }
 
 /// The number that a text is, or the text.
 fn number(value: Value) -> Value {
-    let number = value
-        .as_str()
-        .and_then(|text| serde_json::from_str(text).ok());
+    let number = value.as_str().and_then(|text| serde_json::from_str(text).ok());
     number.filter(Value::is_number).unwrap_or(value)
 }
 
 fn state(world: &World, now: Timestamp) -> Value {
     let environments: Map<String, Value> = world
         .environments()
-        .map(|(id, environment)| {
-            (
-                id.to_string(),
-                environment_state(environment, world.scenario(), now),
-            )
-        })
+        .map(|(id, environment)| (id.to_string(), environment_state(environment, world.scenario(), now)))
         .collect();
     let clients: BTreeMap<_, _> = world.traffic().collect();
     json!({"now": now, "environments": environments, "clients": clients})

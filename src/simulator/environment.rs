@@ -74,23 +74,14 @@ impl Environment {
     /// An environment before its first job.
     pub(super) fn new(script: EnvironmentScript, scenario: &Scenario) -> Self {
         let initial = script.deployed.clone().unwrap_or_default();
-        let kept = initial
-            .snapshot_id
-            .as_ref()
-            .and_then(|id| scenario.snapshots.get(id));
+        let kept = initial.snapshot_id.as_ref().and_then(|id| scenario.snapshots.get(id));
         let deployed = Deployed {
             configuration_snapshot: initial.configuration_snapshot.or_else(|| kept.cloned()),
             snapshot_id: initial.snapshot_id,
             job_id: None,
             condition: Condition::Well,
         };
-        Self {
-            script,
-            deployed,
-            jobs: Vec::new(),
-            overlaps: Vec::new(),
-            health_answers_given: 0,
-        }
+        Self { script, deployed, jobs: Vec::new(), overlaps: Vec::new(), health_answers_given: 0 }
     }
 
     /// What the scenario says about it.
@@ -142,9 +133,7 @@ impl Environment {
 
     fn next_change(&self) -> Option<(Timestamp, usize)> {
         let changes = self.jobs.iter().enumerate();
-        changes
-            .filter_map(|(index, job)| Some((job.changes_at()?, index)))
-            .min()
+        changes.filter_map(|(index, job)| Some((job.changes_at()?, index))).min()
     }
 
     fn change(&mut self, index: usize, at: Timestamp, scenario: &Scenario) {
@@ -201,17 +190,10 @@ impl Environment {
     /// Starts a job.
     pub(super) fn submit(&mut self, now: Timestamp, submission: Submission, scenario: &Scenario) {
         for in_flight in self.jobs.iter().filter(|job| job.is_in_flight()) {
-            self.overlaps.push(Overlap {
-                in_flight: in_flight.id.clone(),
-                submitted: submission.id.clone(),
-                at: now,
-            });
+            self.overlaps.push(Overlap { in_flight: in_flight.id.clone(), submitted: submission.id.clone(), at: now });
         }
         let outcome = self.script.job_outcome;
-        let duration = self
-            .script
-            .job_duration_seconds
-            .unwrap_or(scenario.job_duration_seconds);
+        let duration = self.script.job_duration_seconds.unwrap_or(scenario.job_duration_seconds);
         let ends_at = (outcome != JobOutcome::NeverEnds).then(|| after(now, duration.duration()));
         self.jobs.push(Job {
             id: submission.id,
@@ -221,10 +203,7 @@ impl Environment {
             phase: Phase::Working { ends_at, outcome },
             replaced: None,
             rollback: None,
-            platform_rollback_after: self
-                .script
-                .platform_rollback_after_seconds
-                .map(|wait| wait.duration()),
+            platform_rollback_after: self.script.platform_rollback_after_seconds.map(|wait| wait.duration()),
         });
         self.advance(now, scenario);
     }
@@ -238,10 +217,7 @@ impl Environment {
         scenario: &Scenario,
     ) -> Result<bool, Refusal> {
         let deployed_by = self.deployed.job_id.clone();
-        let wait = self
-            .script
-            .rollback_duration_seconds
-            .unwrap_or(scenario.rollback_duration_seconds);
+        let wait = self.script.rollback_duration_seconds.unwrap_or(scenario.rollback_duration_seconds);
         let Some(job) = self.jobs.iter_mut().find(|job| job.id == *id) else {
             return Err(no_such_job(id));
         };
@@ -249,9 +225,7 @@ impl Environment {
             return Err(conflict);
         }
         job.rollback = Some(asked);
-        job.phase = Phase::RollingBack {
-            done_at: after(now, wait.duration()),
-        };
+        job.phase = Phase::RollingBack { done_at: after(now, wait.duration()) };
         self.advance(now, scenario);
         Ok(wait.duration() == Duration::ZERO)
     }
@@ -273,38 +247,23 @@ impl Environment {
     /// Whether what is deployed does well, whatever the health script answers.
     #[must_use]
     pub fn is_healthy(&self, scenario: &Scenario) -> bool {
-        let bad_snapshot = self
-            .deployed
-            .configuration_snapshot
-            .as_ref()
-            .is_some_and(|snapshot| {
-                let patterns = scenario
-                    .bad_snapshots
-                    .iter()
-                    .chain(&self.script.bad_snapshots);
-                patterns
-                    .into_iter()
-                    .any(|pattern| pattern.matches(snapshot))
-            });
+        let bad_snapshot = self.deployed.configuration_snapshot.as_ref().is_some_and(|snapshot| {
+            let patterns = scenario.bad_snapshots.iter().chain(&self.script.bad_snapshots);
+            patterns.into_iter().any(|pattern| pattern.matches(snapshot))
+        });
         self.deployed.condition == Condition::Well && !bad_snapshot
     }
 }
 
 fn condition_of_deployments(script: &EnvironmentScript) -> Condition {
-    if script.deployments_are_unhealthy {
-        Condition::Unhealthy
-    } else {
-        Condition::Well
-    }
+    if script.deployments_are_unhealthy { Condition::Unhealthy } else { Condition::Well }
 }
 
 fn rollback_conflict(job: &Job, deployed_by: Option<&JobId>) -> Option<Refusal> {
     let (error, message) = match job.phase {
-        Phase::RolledBack { .. }
-        | Phase::Ended {
-            outcome: JobOutcome::RolledBack,
-            ..
-        } => ("already_rolled_back", "the job is rolled back already"),
+        Phase::RolledBack { .. } | Phase::Ended { outcome: JobOutcome::RolledBack, .. } => {
+            ("already_rolled_back", "the job is rolled back already")
+        }
         Phase::RollingBack { .. } => ("rollback_in_progress", "the job is being rolled back"),
         _ if job.replaced.is_some() && deployed_by != Some(&job.id) => {
             ("superseded", "what the job deployed does not run any more")
@@ -316,11 +275,7 @@ fn rollback_conflict(job: &Job, deployed_by: Option<&JobId>) -> Option<Refusal> 
 
 /// The refusal of a request that names a job nobody knows.
 pub(super) fn no_such_job(id: &JobId) -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "no_such_job",
-        format!("there is no job {id}"),
-    )
+    Refusal::new(StatusCode::NOT_FOUND, "no_such_job", format!("there is no job {id}"))
 }
 
 fn health_body(healthy: bool) -> Value {

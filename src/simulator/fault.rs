@@ -118,11 +118,7 @@ impl<'de> Deserialize<'de> for Times {
 
 /// What goes wrong with one request.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Fault {
     /// Another status than the honest one.
     Status {
@@ -215,10 +211,9 @@ impl Fault {
     pub(super) fn instead(&self) -> Option<Reply> {
         match self {
             Self::Status { effect: false, .. } => Some(self.disturb(Response::default())),
-            Self::DropBeforeEffect => Some(Reply {
-                response: Response::default(),
-                delivery: Delivery::DroppedBeforeEffect,
-            }),
+            Self::DropBeforeEffect => {
+                Some(Reply { response: Response::default(), delivery: Delivery::DroppedBeforeEffect })
+            }
             Self::Redirect { .. } => Some(self.disturb(Response::default())),
             _ => None,
         }
@@ -236,12 +231,7 @@ impl Fault {
     pub(super) fn disturb(&self, honest: Response<Bytes>) -> Reply {
         let body_length = honest.body().len();
         match self {
-            Self::Status {
-                code,
-                body,
-                retry_after_seconds,
-                ..
-            } => {
+            Self::Status { code, body, retry_after_seconds, .. } => {
                 let scripted = json!({"error": "scripted_fault", "message": code.0.to_string()});
                 let response = json_response(code.0, body.as_ref().unwrap_or(&scripted));
                 Reply::normal(match retry_after_seconds {
@@ -259,43 +249,23 @@ impl Fault {
                 Reply::normal(response)
             }
             Self::Body(body) => Reply::normal(json_response(StatusCode::OK, body)),
-            Self::Garbage => Reply::normal(ok_with(Bytes::from_static(
-                b"\xff\xfe<html>\x00502 Bad Gateway",
-            ))),
+            Self::Garbage => Reply::normal(ok_with(Bytes::from_static(b"\xff\xfe<html>\x00502 Bad Gateway"))),
             Self::Empty => Reply::normal(ok_with(Bytes::new())),
             Self::WrongTypes => Reply::normal(with_wrong_types(honest)),
-            Self::Delay { seconds } => Reply {
-                response: honest,
-                delivery: Delivery::DelayedBy(seconds.duration()),
-            },
-            Self::DropBeforeEffect => Reply {
-                response: honest,
-                delivery: Delivery::DroppedBeforeEffect,
-            },
-            Self::DropAfterEffect => Reply {
-                response: honest,
-                delivery: Delivery::DroppedAfterEffect,
-            },
-            Self::Truncated { bytes } => Reply {
-                response: honest,
-                delivery: Delivery::Truncated {
-                    bytes: bytes.unwrap_or(body_length / 2),
-                },
-            },
-            Self::SlowDrip {
-                bytes,
-                every_seconds,
-            } => Reply {
+            Self::Delay { seconds } => Reply { response: honest, delivery: Delivery::DelayedBy(seconds.duration()) },
+            Self::DropBeforeEffect => Reply { response: honest, delivery: Delivery::DroppedBeforeEffect },
+            Self::DropAfterEffect => Reply { response: honest, delivery: Delivery::DroppedAfterEffect },
+            Self::Truncated { bytes } => {
+                Reply { response: honest, delivery: Delivery::Truncated { bytes: bytes.unwrap_or(body_length / 2) } }
+            }
+            Self::SlowDrip { bytes, every_seconds } => Reply {
                 response: honest,
                 delivery: Delivery::SlowDrip {
                     bytes: usize::try_from(bytes.get()).unwrap_or(usize::MAX),
                     every: every_seconds.duration(),
                 },
             },
-            Self::Oversized { bytes } => Reply {
-                response: honest,
-                delivery: Delivery::Oversized { bytes: *bytes },
-            },
+            Self::Oversized { bytes } => Reply { response: honest, delivery: Delivery::Oversized { bytes: *bytes } },
         }
     }
 
@@ -332,12 +302,9 @@ fn with_wrong_types(honest: Response<Bytes>) -> Response<Bytes> {
 /// Keeps the shape of objects and turns every other value into one of another type.
 fn mistype(value: Value) -> Value {
     match value {
-        Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .map(|(name, value)| (name, mistype(value)))
-                .collect(),
-        ),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, mistype(value))).collect())
+        }
         Value::Null => json!(true),
         Value::Bool(_) | Value::Number(_) => Value::String(value.to_string()),
         Value::String(text) => json!(text.len()),
@@ -352,15 +319,9 @@ mod tests {
 
     #[test]
     fn wrong_types_keep_the_fields_and_change_every_value() {
-        let honest = json_response(
-            StatusCode::OK,
-            &json!({"status": "healthy", "errorRate": 0.01, "list": [1]}),
-        );
+        let honest = json_response(StatusCode::OK, &json!({"status": "healthy", "errorRate": 0.01, "list": [1]}));
         let body = with_wrong_types(honest).into_body();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(
-            body,
-            json!({"status": 7, "errorRate": "0.01", "list": {"items": 1}})
-        );
+        assert_eq!(body, json!({"status": 7, "errorRate": "0.01", "list": {"items": 1}}));
     }
 }

@@ -21,22 +21,14 @@ struct InstalledRule {
 impl FaultBook {
     /// Adds a rule that belongs to no environment's script.
     pub(super) fn add(&mut self, rule: FaultRule) {
-        self.rules.push(InstalledRule {
-            rule,
-            scripted_for: None,
-            matched: 0,
-        });
+        self.rules.push(InstalledRule { rule, scripted_for: None, matched: 0 });
     }
 
     /// Replaces the rules that stand in the script of `environment`.
     pub(super) fn script(&mut self, environment: &EnvironmentId, rules: &[FaultRule]) {
-        self.rules
-            .retain(|installed| installed.scripted_for.as_ref() != Some(environment));
+        self.rules.retain(|installed| installed.scripted_for.as_ref() != Some(environment));
         self.rules.extend(rules.iter().map(|rule| InstalledRule {
-            rule: FaultRule {
-                environment: Some(environment.clone()),
-                ..rule.clone()
-            },
+            rule: FaultRule { environment: Some(environment.clone()), ..rule.clone() },
             scripted_for: Some(environment.clone()),
             matched: 0,
         }));
@@ -48,17 +40,9 @@ impl FaultBook {
     }
 
     /// Counts a request and says which fault hits it: the first whose turn it is.
-    pub(super) fn next(
-        &mut self,
-        call: Call,
-        environment: Option<&EnvironmentId>,
-    ) -> Option<Fault> {
+    pub(super) fn next(&mut self, call: Call, environment: Option<&EnvironmentId>) -> Option<Fault> {
         let mut due = None;
-        for installed in self
-            .rules
-            .iter_mut()
-            .filter(|installed| installed.rule.covers(call, environment))
-        {
+        for installed in self.rules.iter_mut().filter(|installed| installed.rule.covers(call, environment)) {
             installed.matched = installed.matched.saturating_add(1);
             if due.is_none() && installed.rule.hits(installed.matched) {
                 due = Some(installed.rule.fault.clone());
@@ -70,8 +54,7 @@ impl FaultBook {
 
 impl FaultRule {
     fn covers(&self, call: Call, environment: Option<&EnvironmentId>) -> bool {
-        self.call == call
-            && (self.environment.is_none() || self.environment.as_ref() == environment)
+        self.call == call && (self.environment.is_none() || self.environment.as_ref() == environment)
     }
 
     fn hits(&self, number: u32) -> bool {
@@ -97,26 +80,11 @@ mod tests {
     #[test]
     fn a_rule_hits_from_its_nth_request_for_as_often_as_it_says() {
         let cases = [
-            (
-                r#"{"call": "job", "fault": "empty"}"#,
-                [true, false, false, false],
-            ),
-            (
-                r#"{"call": "job", "nth": 2, "fault": "empty"}"#,
-                [false, true, false, false],
-            ),
-            (
-                r#"{"call": "job", "nth": 2, "times": 2, "fault": "empty"}"#,
-                [false, true, true, false],
-            ),
-            (
-                r#"{"call": "job", "nth": 3, "times": "forever", "fault": "empty"}"#,
-                [false, false, true, true],
-            ),
-            (
-                r#"{"call": "health", "times": "forever", "fault": "empty"}"#,
-                [false; 4],
-            ),
+            (r#"{"call": "job", "fault": "empty"}"#, [true, false, false, false]),
+            (r#"{"call": "job", "nth": 2, "fault": "empty"}"#, [false, true, false, false]),
+            (r#"{"call": "job", "nth": 2, "times": 2, "fault": "empty"}"#, [false, true, true, false]),
+            (r#"{"call": "job", "nth": 3, "times": "forever", "fault": "empty"}"#, [false, false, true, true]),
+            (r#"{"call": "health", "times": "forever", "fault": "empty"}"#, [false; 4]),
         ];
         for (text, expected) in cases {
             let mut book = FaultBook::default();

@@ -97,14 +97,6 @@ impl AnswerBook {
         out_at: Timestamp,
         response: Response<Bytes>,
     ) {
-        self.answers.insert(
-            key,
-            KeptAnswer {
-                fingerprint,
-                kept_at: now,
-                out_at,
-                response,
-            },
-        );
+        self.answers.insert(key, KeptAnswer { fingerprint, kept_at: now, out_at, response });
     }
 }

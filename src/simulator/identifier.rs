@@ -103,9 +103,7 @@ impl fmt::Display for ClientId {
 }
 
 fn is_safe_in_a_path(text: &str) -> bool {
-    let safe_bytes = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
+    let safe_bytes = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
     (1..=LONGEST_IDENTIFIER).contains(&text.len()) && safe_bytes && text != "." && text != ".."
 }
 

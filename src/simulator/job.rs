@@ -81,16 +81,9 @@ impl Job {
     #[must_use]
     pub fn status(&self, now: Timestamp) -> &'static str {
         match &self.phase {
-            Phase::Working {
-                ends_at: Some(ends_at),
-                ..
-            } => {
+            Phase::Working { ends_at: Some(ends_at), .. } => {
                 let length = since(*ends_at, self.submitted_at);
-                if since(now, self.submitted_at) * 10 < length {
-                    "queued"
-                } else {
-                    "running"
-                }
+                if since(now, self.submitted_at) * 10 < length { "queued" } else { "running" }
             }
             Phase::Working { ends_at: None, .. } => "running",
             Phase::Ended { outcome, .. } => match outcome {
@@ -109,20 +102,16 @@ impl Job {
     /// Whether the platform is at work on it.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Working { .. } | Phase::RollingBack { .. }
-        )
+        matches!(self.phase, Phase::Working { .. } | Phase::RollingBack { .. })
     }
 
     /// When the job changes next without anybody asking.
     pub(super) fn changes_at(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Working { ends_at, .. } => *ends_at,
-            Phase::Ended {
-                outcome: JobOutcome::Completed,
-                at,
-            } => self.platform_rollback_after.map(|wait| after(*at, wait)),
+            Phase::Ended { outcome: JobOutcome::Completed, at } => {
+                self.platform_rollback_after.map(|wait| after(*at, wait))
+            }
             Phase::RollingBack { done_at } => Some(*done_at),
             Phase::Ended { .. } | Phase::RolledBack { .. } => None,
         }

@@ -153,11 +153,7 @@ impl Journal {
 
     pub(super) fn note_request(&mut self, record: RequestRecord) {
         for message in &record.violations {
-            let violation = Violation {
-                sequence: record.sequence,
-                call: record.call,
-                message: message.clone(),
-            };
+            let violation = Violation { sequence: record.sequence, call: record.call, message: message.clone() };
             keep(&mut self.violations, violation, self.limit);
         }
         keep(&mut self.requests, record, self.limit);

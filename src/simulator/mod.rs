@@ -80,8 +80,7 @@ pub use rate::ClientTraffic;
 pub use reply::{Delivery, Reply};
 pub use scenario::{Client, ClientSecret, Idempotency, RateLimit, Scenario, ScenarioError, Scope};
 pub use script::{
-    Capacity, EnvironmentScript, HealthAnswer, HealthScript, InitialDeployment, Isolation,
-    JobOutcome, SnapshotPattern,
+    Capacity, EnvironmentScript, HealthAnswer, HealthScript, InitialDeployment, Isolation, JobOutcome, SnapshotPattern,
 };
 pub use server::{Server, ServerError, WorldHandle};
 pub use tls::{Tls, TlsError};

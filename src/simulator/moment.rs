@@ -72,10 +72,7 @@ mod tests {
 
     #[test]
     fn time_does_not_run_past_its_end_or_backwards() {
-        assert_eq!(
-            after(Timestamp::MAX, Duration::from_secs(1)),
-            Timestamp::MAX
-        );
+        assert_eq!(after(Timestamp::MAX, Duration::from_secs(1)), Timestamp::MAX);
         assert_eq!(since(Timestamp::MIN, Timestamp::MAX), Duration::ZERO);
     }
 }

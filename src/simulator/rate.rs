@@ -59,11 +59,7 @@ impl RateLimiter {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         forget_before_window(&mut window.accepted, now);
         // The window may hold more than the limit where the limit was lowered in between.
-        let blocking = window
-            .accepted
-            .len()
-            .checked_sub(limit)
-            .and_then(|index| window.accepted.get(index).copied());
+        let blocking = window.accepted.len().checked_sub(limit).and_then(|index| window.accepted.get(index).copied());
         match blocking {
             None => {
                 window.accepted.push_back(now);
@@ -73,18 +69,14 @@ impl RateLimiter {
                 window.traffic.refused += 1;
                 let wait = since(after(leaves_first, WINDOW), now);
                 let retry_after_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                Err(TooManyRequests {
-                    retry_after_seconds: retry_after_seconds.max(1),
-                })
+                Err(TooManyRequests { retry_after_seconds: retry_after_seconds.max(1) })
             }
         }
     }
 
     /// What each client has sent so far.
     pub(super) fn traffic(&self) -> impl Iterator<Item = (&ClientId, &ClientTraffic)> {
-        self.clients
-            .iter()
-            .map(|(client, window)| (client, &window.traffic))
+        self.clients.iter().map(|(client, window)| (client, &window.traffic))
     }
 }
 
@@ -98,10 +90,7 @@ impl ClientWindow {
 }
 
 fn forget_before_window(moments: &mut VecDeque<Timestamp>, now: Timestamp) {
-    while moments
-        .front()
-        .is_some_and(|&first| since(now, first) >= WINDOW)
-    {
+    while moments.front().is_some_and(|&first| since(now, first) >= WINDOW) {
         moments.pop_front();
     }
 }
@@ -134,16 +123,8 @@ mod tests {
     #[test]
     fn clients_do_not_take_each_others_slots() {
         let mut limiter = RateLimiter::default();
-        assert!(
-            limiter
-                .admit(at(0), &ClientId::new("one"), limit(1))
-                .is_ok()
-        );
-        assert!(
-            limiter
-                .admit(at(0), &ClientId::new("two"), limit(1))
-                .is_ok()
-        );
+        assert!(limiter.admit(at(0), &ClientId::new("one"), limit(1)).is_ok());
+        assert!(limiter.admit(at(0), &ClientId::new("two"), limit(1)).is_ok());
     }
 
     proptest! {

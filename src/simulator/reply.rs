@@ -53,10 +53,7 @@ impl Reply {
     /// A reply that goes out at once and whole.
     #[must_use]
     pub fn normal(response: Response<Bytes>) -> Self {
-        Self {
-            response,
-            delivery: Delivery::Normal,
-        }
+        Self { response, delivery: Delivery::Normal }
     }
 
     /// The status the caller gets to see: none where the connection ends without an answer.
@@ -73,10 +70,7 @@ impl Reply {
 pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -93,26 +87,17 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            error,
-            message: message.into(),
-        }
+        Self { status, error, message: message.into() }
     }
 
     /// The answer that tells of it.
     pub(super) fn response(&self) -> Response<Bytes> {
-        json_response(
-            self.status,
-            &json!({"error": self.error, "message": self.message}),
-        )
+        json_response(self.status, &json!({"error": self.error, "message": self.message}))
     }
 }
 
 /// Adds `Retry-After`, in seconds.
 pub(super) fn with_retry_after(mut response: Response<Bytes>, seconds: u64) -> Response<Bytes> {
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -32,28 +32,18 @@ impl Route {
     /// The call that `method` and `path` make.
     pub(super) fn of(method: &Method, path: &str) -> Result<Self, Misroute> {
         let (allowed, route) = Self::at(path).ok_or(Misroute::NoSuchPath)?;
-        if *method == allowed {
-            Ok(route)
-        } else {
-            Err(Misroute::WrongMethod { allowed })
-        }
+        if *method == allowed { Ok(route) } else { Err(Misroute::WrongMethod { allowed }) }
     }
 
     fn at(path: &str) -> Option<(Method, Self)> {
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
             ["oauth", "token"] => (Method::POST, Self::Token),
-            ["api", "v2", "environments", id, "validate"] => {
-                (Method::POST, Self::Validate(id.parse().ok()?))
-            }
-            ["api", "v2", "environments", id, "health"] => {
-                (Method::GET, Self::Health(id.parse().ok()?))
-            }
+            ["api", "v2", "environments", id, "validate"] => (Method::POST, Self::Validate(id.parse().ok()?)),
+            ["api", "v2", "environments", id, "health"] => (Method::GET, Self::Health(id.parse().ok()?)),
             ["api", "v2", "validations", "synthetic-trace"] => (Method::POST, Self::Trace),
             ["api", "v2", "deployments"] => (Method::POST, Self::Submit),
-            ["api", "v2", "deployments", id, "rollback"] => {
-                (Method::POST, Self::Rollback(id.parse().ok()?))
-            }
+            ["api", "v2", "deployments", id, "rollback"] => (Method::POST, Self::Rollback(id.parse().ok()?)),
             ["api", "v2", "jobs", id] => (Method::GET, Self::Job(id.parse().ok()?)),
             ["api", "v2", "audit", "logs"] => (Method::POST, Self::Audit),
             ["webhooks", name @ ..] if name.iter().any(|part| !part.is_empty()) => {
@@ -87,28 +77,12 @@ mod tests {
     fn a_path_is_a_call_only_exactly_as_the_contract_writes_it() {
         let cases = [
             ("POST", "/oauth/token", Some(Call::Token)),
-            (
-                "POST",
-                "/api/v2/environments/env_a/validate",
-                Some(Call::Validate),
-            ),
-            (
-                "POST",
-                "/api/v2/validations/synthetic-trace",
-                Some(Call::Trace),
-            ),
+            ("POST", "/api/v2/environments/env_a/validate", Some(Call::Validate)),
+            ("POST", "/api/v2/validations/synthetic-trace", Some(Call::Trace)),
             ("POST", "/api/v2/deployments", Some(Call::Submit)),
             ("GET", "/api/v2/jobs/job_1", Some(Call::Job)),
-            (
-                "GET",
-                "/api/v2/environments/env_a/health",
-                Some(Call::Health),
-            ),
-            (
-                "POST",
-                "/api/v2/deployments/job_1/rollback",
-                Some(Call::Rollback),
-            ),
+            ("GET", "/api/v2/environments/env_a/health", Some(Call::Health)),
+            ("POST", "/api/v2/deployments/job_1/rollback", Some(Call::Rollback)),
             ("POST", "/api/v2/audit/logs", Some(Call::Audit)),
             ("POST", "/webhooks/ci/cognigy", Some(Call::Webhook)),
             ("POST", "/webhooks/", None),
@@ -121,22 +95,13 @@ mod tests {
         ];
         for (method, path, call) in cases {
             let method = method.parse().unwrap_or_default();
-            assert_eq!(
-                Route::of(&method, path).ok().map(|route| route.call()),
-                call,
-                "{path}"
-            );
+            assert_eq!(Route::of(&method, path).ok().map(|route| route.call()), call, "{path}");
         }
     }
 
     #[test]
     fn a_wrong_method_is_told_the_right_one() {
         let refused = Route::of(&Method::GET, "/api/v2/deployments");
-        assert_eq!(
-            refused,
-            Err(Misroute::WrongMethod {
-                allowed: Method::POST
-            })
-        );
+        assert_eq!(refused, Err(Misroute::WrongMethod { allowed: Method::POST }));
     }
 }

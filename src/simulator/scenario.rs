@@ -168,10 +168,7 @@ pub struct RateLimit {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self {
-            requests_per_minute: NonZeroU32::MIN.saturating_add(99),
-            count_token_requests: false,
-        }
+        Self { requests_per_minute: NonZeroU32::MIN.saturating_add(99), count_token_requests: false }
     }
 }
 
@@ -204,9 +201,7 @@ pub enum ScenarioError {
     )]
     TokenFaultInEnvironment(EnvironmentId),
     /// A fault names another environment than the one it stands in.
-    #[error(
-        "environments.{0}.faults: leave out `environment`, or write the fault under the scenario's own `faults`"
-    )]
+    #[error("environments.{0}.faults: leave out `environment`, or write the fault under the scenario's own `faults`")]
     FaultNamesEnvironment(EnvironmentId),
 }
 
@@ -219,8 +214,7 @@ impl Scenario {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let scenario: Self = serde_saphyr::from_str(text)
-            .map_err(|error| ScenarioError::Syntax(error.to_string()))?;
+        let scenario: Self = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Syntax(error.to_string()))?;
         scenario.check()?;
         Ok(scenario)
     }
@@ -235,17 +229,12 @@ impl Scenario {
                 return Err(ScenarioError::ClientTwice(client.client_id.clone()));
             }
         }
-        self.environments
-            .iter()
-            .try_for_each(|(id, script)| script.check(id))
+        self.environments.iter().try_for_each(|(id, script)| script.check(id))
     }
 
     /// The script of an environment: its own, or the default one.
     pub(super) fn script(&self, environment: &EnvironmentId) -> EnvironmentScript {
-        self.environments
-            .get(environment)
-            .cloned()
-            .unwrap_or_default()
+        self.environments.get(environment).cloned().unwrap_or_default()
     }
 }
 
@@ -265,14 +254,12 @@ mod tests {
 
     #[test]
     fn json_and_yaml_say_the_same() {
-        let yaml = "environments:\n  env_a:\n    health: {answers: [unhealthy, {body: {status: odd}}], then: unreadable}\n";
+        let yaml =
+            "environments:\n  env_a:\n    health: {answers: [unhealthy, {body: {status: odd}}], then: unreadable}\n";
         let json = r#"{"environments": {"env_a": {"health": {"answers": ["unhealthy", {"body": {"status": "odd"}}], "then": "unreadable"}}}}"#;
         let [yaml, json] = [yaml, json].map(|text| format!("{:?}", Scenario::parse(text).unwrap()));
         assert_eq!(yaml, json);
-        assert!(
-            yaml.contains("Unreadable") && yaml.contains("odd"),
-            "{yaml}"
-        );
+        assert!(yaml.contains("Unreadable") && yaml.contains("odd"), "{yaml}");
     }
 
     #[test]
@@ -282,33 +269,15 @@ mod tests {
             ("rateLimit: {requestsPerMinute: 0}", "nonzero"),
             ("jobDurationSeconds: -1", "write seconds, 0 or more"),
             ("clients: []", "name at least one"),
-            (
-                "clients: [{clientId: a, clientSecret: b}, {clientId: a, clientSecret: c}]",
-                "`a` is there twice",
-            ),
+            ("clients: [{clientId: a, clientSecret: b}, {clientId: a, clientSecret: c}]", "`a` is there twice"),
             ("environments: {'../x': {}}", "cannot stand in a path"),
             ("environments: {e: {jobOutcome: exploded}}", "exploded"),
-            (
-                "environments: {e: {faults: [{call: token, fault: empty}]}}",
-                "concerns no environment",
-            ),
-            (
-                "environments: {e: {faults: [{call: job, environment: f, fault: empty}]}}",
-                "leave out `environment`",
-            ),
+            ("environments: {e: {faults: [{call: token, fault: empty}]}}", "concerns no environment"),
+            ("environments: {e: {faults: [{call: job, environment: f, fault: empty}]}}", "leave out `environment`"),
             ("faults: [{call: job, nth: 0, fault: empty}]", "nonzero"),
-            (
-                "faults: [{call: job, times: often, fault: empty}]",
-                "forever",
-            ),
-            (
-                "faults: [{call: job, fault: {status: {code: 99}}}]",
-                "100 to 599",
-            ),
-            (
-                "faults: [{call: job, fault: {status: {code: 500, retry: 1}}}]",
-                "retry",
-            ),
+            ("faults: [{call: job, times: often, fault: empty}]", "forever"),
+            ("faults: [{call: job, fault: {status: {code: 99}}}]", "100 to 599"),
+            ("faults: [{call: job, fault: {status: {code: 500, retry: 1}}}]", "retry"),
         ];
         for (text, part) in cases {
             let error = Scenario::parse(text).unwrap_err().to_string();

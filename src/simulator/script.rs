@@ -121,11 +121,7 @@ impl SnapshotPattern {
     /// Whether `snapshot` has every field of the pattern, with the same value.
     #[must_use]
     pub fn matches(&self, snapshot: &Value) -> bool {
-        snapshot.is_object()
-            && self
-                .0
-                .iter()
-                .all(|(field, value)| snapshot.get(field) == Some(value))
+        snapshot.is_object() && self.0.iter().all(|(field, value)| snapshot.get(field) == Some(value))
     }
 }
 
@@ -177,8 +173,7 @@ impl EnvironmentScript {
     /// # Errors
     /// As [`Scenario::parse`](super::Scenario::parse).
     pub fn parse(text: &str, id: &EnvironmentId) -> Result<Self, ScenarioError> {
-        let script: Self = serde_saphyr::from_str(text)
-            .map_err(|error| ScenarioError::Syntax(error.to_string()))?;
+        let script: Self = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Syntax(error.to_string()))?;
         script.check(id)?;
         Ok(script)
     }

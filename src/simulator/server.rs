@@ -66,11 +66,7 @@ impl Server {
     ///
     /// # Errors
     /// Where the address cannot be listened on, or the certificate cannot be used.
-    pub async fn bind(
-        address: SocketAddr,
-        scenario: Scenario,
-        tls: Option<Tls>,
-    ) -> Result<Self, ServerError> {
+    pub async fn bind(address: SocketAddr, scenario: Scenario, tls: Option<Tls>) -> Result<Self, ServerError> {
         let acceptor = tls.map(|tls| tls.acceptor()).transpose()?;
         let listening = |source| ServerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listening)?;
@@ -79,12 +75,7 @@ impl Server {
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let mut tasks = JoinSet::new();
         tasks.spawn(accept_connections(listener, acceptor, handle.clone()));
-        Ok(Self {
-            address,
-            scheme,
-            handle,
-            tasks,
-        })
+        Ok(Self { address, scheme, handle, tasks })
     }
 
     /// The base URL, such as `http://127.0.0.1:8090`.
@@ -129,13 +120,7 @@ struct Shared {
 impl WorldHandle {
     fn new(world: World) -> Self {
         let started_at = (Timestamp::now(), Instant::now());
-        Self {
-            shared: Arc::new(Shared {
-                world: Mutex::new(world),
-                changed: Notify::new(),
-                started_at,
-            }),
-        }
+        Self { shared: Arc::new(Shared { world: Mutex::new(world), changed: Notify::new(), started_at }) }
     }
 
     /// The world's time.
@@ -149,11 +134,7 @@ impl WorldHandle {
     pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         let result = {
             // A panic in a test's closure leaves a world that is still good to look at.
-            let mut world = self
-                .shared
-                .world
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut world = self.shared.world.lock().unwrap_or_else(PoisonError::into_inner);
             look(&mut world)
         };
         self.shared.changed.notify_waiters();
@@ -167,11 +148,7 @@ impl WorldHandle {
             // Made before looking, so that no change in between is missed.
             let changed = self.shared.changed.notified();
             let holds = {
-                let world = self
-                    .shared
-                    .world
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let world = self.shared.world.lock().unwrap_or_else(PoisonError::into_inner);
                 condition(&world)
             };
             if holds {
@@ -183,8 +160,7 @@ impl WorldHandle {
 
     /// Waits until at least `count` requests that `filter` asks for have arrived.
     pub async fn wait_for_requests(&self, filter: &RequestFilter, count: usize) {
-        self.wait_until(|world| world.requests(filter).take(count).count() >= count)
-            .await;
+        self.wait_until(|world| world.requests(filter).take(count).count() >= count).await;
     }
 
     fn handle(&self, request: &Request<Bytes>) -> Reply {
@@ -192,11 +168,7 @@ impl WorldHandle {
     }
 }
 
-async fn accept_connections(
-    listener: TcpListener,
-    acceptor: Option<TlsAcceptor>,
-    handle: WorldHandle,
-) {
+async fn accept_connections(listener: TcpListener, acceptor: Option<TlsAcceptor>, handle: WorldHandle) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -226,18 +198,12 @@ async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, handle: WorldHa
 
 async fn serve_requests(stream: impl AsyncRead + AsyncWrite + Unpin, handle: WorldHandle) {
     let service = service_fn(|request| respond(&handle, request));
-    if let Err(error) = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-    {
+    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
-async fn respond(
-    handle: &WorldHandle,
-    request: Request<Incoming>,
-) -> Result<Response<OutgoingBody>, BrokenOff> {
+async fn respond(handle: &WorldHandle, request: Request<Incoming>) -> Result<Response<OutgoingBody>, BrokenOff> {
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, LONGEST_BODY).collect().await {
         Ok(body) => body.to_bytes(),

@@ -42,20 +42,12 @@ pub(super) struct Field {
 
 /// A field that has to be there.
 pub(super) const fn required(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        required: true,
-    }
+    Field { name, shape, required: true }
 }
 
 /// A field that may be left out.
 pub(super) const fn optional(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        required: false,
-    }
+    Field { name, shape, required: false }
 }
 
 impl Shape {
@@ -84,14 +76,8 @@ impl Shape {
                         None => {}
                     }
                 }
-                for name in given
-                    .keys()
-                    .filter(|name| fields.iter().all(|field| field.name != *name))
-                {
-                    found.push(format!(
-                        "`{}` is not a field of this call",
-                        below(path, name)
-                    ));
+                for name in given.keys().filter(|name| fields.iter().all(|field| field.name != *name)) {
+                    found.push(format!("`{}` is not a field of this call", below(path, name)));
                 }
             }
             _ if self.fits(value) => {}
@@ -108,9 +94,7 @@ impl Shape {
             Self::Truth => value.is_boolean(),
             Self::Count => value.is_u64(),
             Self::Amount => value.as_f64().is_some_and(|number| number >= 0.0),
-            Self::Fraction => value
-                .as_f64()
-                .is_some_and(|number| (0.0..=1.0).contains(&number)),
+            Self::Fraction => value.as_f64().is_some_and(|number| (0.0..=1.0).contains(&number)),
             Self::AnyObject => value.as_object().is_some_and(|fields| !fields.is_empty()),
             Self::Nullable(_) | Self::List(_) | Self::Record(_) => false,
         }
@@ -135,31 +119,20 @@ impl Shape {
 }
 
 fn below(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn named(path: &str) -> String {
-    if path.is_empty() {
-        "the body".to_owned()
-    } else {
-        format!("`{path}`")
-    }
+    if path.is_empty() { "the body".to_owned() } else { format!("`{path}`") }
 }
 
 fn is_moment(text: &str) -> bool {
     const PATTERN: &[u8] = b"dddd-dd-ddTdd:dd:dd.dddddd+00:00";
     let looks_right = text.len() == PATTERN.len()
-        && text
-            .bytes()
-            .zip(PATTERN)
-            .all(|(byte, &pattern)| match pattern {
-                b'd' => byte.is_ascii_digit(),
-                literal => byte == literal,
-            });
+        && text.bytes().zip(PATTERN).all(|(byte, &pattern)| match pattern {
+            b'd' => byte.is_ascii_digit(),
+            literal => byte == literal,
+        });
     looks_right && text.parse::<jiff::Timestamp>().is_ok()
 }
 
@@ -171,10 +144,7 @@ mod tests {
 
     const SAMPLE: Shape = Shape::Record(&[
         required("name", Shape::Text),
-        optional(
-            "parts",
-            Shape::List(&Shape::Record(&[required("size", Shape::Count)])),
-        ),
+        optional("parts", Shape::List(&Shape::Record(&[required("size", Shape::Count)]))),
     ]);
 
     #[test]
@@ -185,16 +155,10 @@ mod tests {
             (json!([]), vec!["the body is not an object"]),
             (json!({}), vec!["`name` is missing"]),
             (json!({"name": ""}), vec!["`name` is not a text"]),
-            (
-                json!({"name": "a", "parts": 1}),
-                vec!["`parts` is not a list"],
-            ),
+            (json!({"name": "a", "parts": 1}), vec!["`parts` is not a list"]),
             (
                 json!({"name": "a", "parts": [{"size": 1}, {"size": -1, "Size": 1}]}),
-                vec![
-                    "`parts[1].size` is not a whole number, 0 or more",
-                    "`parts[1].Size` is not a field of this call",
-                ],
+                vec!["`parts[1].size` is not a whole number, 0 or more", "`parts[1].Size` is not a field of this call"],
             ),
         ];
         for (value, expected) in cases {
@@ -205,18 +169,10 @@ mod tests {
     #[test]
     fn a_simple_value_fits_or_it_does_not() {
         let cases = [
-            (
-                Shape::Moment,
-                json!("2026-01-01T12:00:00.000000+00:00"),
-                true,
-            ),
+            (Shape::Moment, json!("2026-01-01T12:00:00.000000+00:00"), true),
             (Shape::Moment, json!("2026-01-01T12:00:00Z"), false),
             (Shape::Moment, json!("2026-01-01T12:00:00.000+00:00"), false),
-            (
-                Shape::Moment,
-                json!("2026-13-01T12:00:00.000000+00:00"),
-                false,
-            ),
+            (Shape::Moment, json!("2026-13-01T12:00:00.000000+00:00"), false),
             (Shape::Fraction, json!(1), true),
             (Shape::Fraction, json!(1.01), false),
             (Shape::Amount, json!(42.5), true),

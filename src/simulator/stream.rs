@@ -34,9 +34,7 @@ pub(super) async fn send(reply: Reply) -> Result<Response<OutgoingBody>, BrokenO
         }
         Delivery::DroppedBeforeEffect | Delivery::DroppedAfterEffect => Err(BrokenOff),
         Delivery::Truncated { bytes } if bytes >= response.body().len() => Ok(response.map(whole)),
-        Delivery::Truncated { bytes } => {
-            Ok(with_content_length(response).map(|body| truncated(&body, bytes)))
-        }
+        Delivery::Truncated { bytes } => Ok(with_content_length(response).map(|body| truncated(&body, bytes))),
         Delivery::SlowDrip { bytes, every } => {
             Ok(with_content_length(response).map(|body| slow_drip(body, bytes, every)))
         }
@@ -45,16 +43,12 @@ pub(super) async fn send(reply: Reply) -> Result<Response<OutgoingBody>, BrokenO
 }
 
 fn whole(body: Bytes) -> OutgoingBody {
-    Full::new(body)
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn with_content_length(mut response: Response<Bytes>) -> Response<Bytes> {
     let length = HeaderValue::from(response.body().len());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, length);
+    response.headers_mut().insert(header::CONTENT_LENGTH, length);
     response
 }
 

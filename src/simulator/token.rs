@@ -60,12 +60,7 @@ pub(super) struct Caller {
 impl TokenBook {
     /// Answers a token request. The token carries those of the requested scopes that the client has.
     /// Refusals are in the words of RFC 6749, section 5.2.
-    pub(super) fn issue(
-        &mut self,
-        now: Timestamp,
-        scenario: &Scenario,
-        form: &Body,
-    ) -> Result<Value, Refusal> {
+    pub(super) fn issue(&mut self, now: Timestamp, scenario: &Scenario, form: &Body) -> Result<Value, Refusal> {
         if form.text("grant_type") != Some("client_credentials") {
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -74,11 +69,7 @@ impl TokenBook {
             ));
         }
         let client = authenticate(scenario, form).ok_or_else(|| {
-            Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "`client_id` or `client_secret` is wrong",
-            )
+            Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", "`client_id` or `client_secret` is wrong")
         })?;
         let requested = requested_scopes(form).ok_or_else(|| {
             Refusal::new(
@@ -101,19 +92,11 @@ impl TokenBook {
 
     /// Looks at the `Authorization` of a request.
     pub(super) fn identify(&self, now: Timestamp, headers: &HeaderMap) -> Caller {
-        let nobody = |authorization| Caller {
-            authorization,
-            client: None,
-            scopes: BTreeSet::new(),
-        };
+        let nobody = |authorization| Caller { authorization, client: None, scopes: BTreeSet::new() };
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return nobody(Authorization::Missing);
         };
-        let Some(text) = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.strip_prefix("Bearer "))
-        else {
+        let Some(text) = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")) else {
             return nobody(Authorization::Malformed);
         };
         let Some(token) = self.issued.get(text) else {
@@ -126,11 +109,7 @@ impl TokenBook {
         } else {
             Authorization::Valid
         };
-        Caller {
-            authorization,
-            client: Some(token.client.clone()),
-            scopes: token.scopes.clone(),
-        }
+        Caller { authorization, client: Some(token.client.clone()), scopes: token.scopes.clone() }
     }
 
     /// Makes every token worthless that was issued so far.
@@ -158,11 +137,7 @@ impl Caller {
             Call::Health => Scope::EnvironmentsRead,
             Call::Token | Call::Audit | Call::Webhook => return Ok(()),
         };
-        if self.scopes.contains(&needed) {
-            Ok(())
-        } else {
-            Err(needed)
-        }
+        if self.scopes.contains(&needed) { Ok(()) } else { Err(needed) }
     }
 
     /// Whether a submit that names a webhook may have it called.
@@ -173,17 +148,16 @@ impl Caller {
 
 fn authenticate<'a>(scenario: &'a Scenario, form: &Body) -> Option<&'a Client> {
     let (client_id, client_secret) = (form.text("client_id")?, form.text("client_secret")?);
-    scenario.clients.iter().find(|client| {
-        client.client_id.as_str() == client_id && client.client_secret.reveal() == client_secret
-    })
+    scenario
+        .clients
+        .iter()
+        .find(|client| client.client_id.as_str() == client_id && client.client_secret.reveal() == client_secret)
 }
 
 fn requested_scopes(form: &Body) -> Option<BTreeSet<Scope>> {
     let known = Scope::all();
     let words = form.text("scope")?.split_ascii_whitespace();
-    words
-        .map(|word| known.iter().copied().find(|scope| scope.as_str() == word))
-        .collect()
+    words.map(|word| known.iter().copied().find(|scope| scope.as_str() == word)).collect()
 }
 
 #[cfg(test)]
@@ -192,17 +166,9 @@ mod tests {
     use super::*;
 
     fn form(secret: &str, scope: &str) -> Body {
-        let fields = [
-            ("grant_type", "client_credentials"),
-            ("client_id", "demo"),
-            ("client_secret", secret),
-            ("scope", scope),
-        ];
-        Body::Form(
-            fields
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
-        )
+        let fields =
+            [("grant_type", "client_credentials"), ("client_id", "demo"), ("client_secret", secret), ("scope", scope)];
+        Body::Form(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     }
 
     fn bearer(answer: &Value) -> HeaderMap {
@@ -215,14 +181,9 @@ mod tests {
         let scenario = Scenario::parse("tokenLifetimeSeconds: 10").unwrap();
         let mut book = TokenBook::default();
         let start = Timestamp::UNIX_EPOCH;
-        let answer = book
-            .issue(start, &scenario, &form("demo-secret", "jobs:read"))
-            .unwrap();
+        let answer = book.issue(start, &scenario, &form("demo-secret", "jobs:read")).unwrap();
         assert_eq!(answer["expires_in"], 10);
-        let at = |seconds| {
-            book.identify(after(start, Duration::from_secs(seconds)), &bearer(&answer))
-                .authorization
-        };
+        let at = |seconds| book.identify(after(start, Duration::from_secs(seconds)), &bearer(&answer)).authorization;
         assert_eq!(at(9), Authorization::Valid);
         assert_eq!(at(10), Authorization::Expired);
     }
@@ -232,22 +193,12 @@ mod tests {
         let scenario = Scenario::default();
         let mut book = TokenBook::default();
         let now = Timestamp::UNIX_EPOCH;
-        let first = book
-            .issue(now, &scenario, &form("demo-secret", "jobs:read"))
-            .unwrap();
+        let first = book.issue(now, &scenario, &form("demo-secret", "jobs:read")).unwrap();
         book.revoke_all();
-        let second = book
-            .issue(now, &scenario, &form("demo-secret", "jobs:read"))
-            .unwrap();
+        let second = book.issue(now, &scenario, &form("demo-secret", "jobs:read")).unwrap();
         assert_ne!(first, second);
-        assert_eq!(
-            book.identify(now, &bearer(&first)).authorization,
-            Authorization::Revoked
-        );
-        assert_eq!(
-            book.identify(now, &bearer(&second)).authorization,
-            Authorization::Valid
-        );
+        assert_eq!(book.identify(now, &bearer(&first)).authorization, Authorization::Revoked);
+        assert_eq!(book.identify(now, &bearer(&second)).authorization, Authorization::Valid);
     }
 
     #[test]
@@ -257,9 +208,7 @@ mod tests {
                 .unwrap();
         let mut book = TokenBook::default();
         let now = Timestamp::UNIX_EPOCH;
-        let answer = book
-            .issue(now, &scenario, &form("s", "jobs:read environments:read"))
-            .unwrap();
+        let answer = book.issue(now, &scenario, &form("s", "jobs:read environments:read")).unwrap();
         let caller = book.identify(now, &bearer(&answer));
         assert_eq!(caller.may(Call::Job), Ok(()));
         assert_eq!(caller.may(Call::Submit), Err(Scope::DeploymentsWrite));
@@ -270,11 +219,7 @@ mod tests {
     fn a_wrong_request_gets_no_token() {
         let mut book = TokenBook::default();
         let scenario = Scenario::default();
-        let mut refusal = |form: Body| {
-            book.issue(Timestamp::UNIX_EPOCH, &scenario, &form)
-                .unwrap_err()
-                .error
-        };
+        let mut refusal = |form: Body| book.issue(Timestamp::UNIX_EPOCH, &scenario, &form).unwrap_err().error;
         assert_eq!(refusal(form("wrong", "jobs:read")), "invalid_client");
         assert_eq!(refusal(form("demo-secret", "everything")), "invalid_scope");
         assert_eq!(refusal(Body::Nothing), "unsupported_grant_type");
@@ -283,16 +228,10 @@ mod tests {
     #[test]
     fn what_is_no_token_of_ours_is_named() {
         let book = TokenBook::default();
-        let cases = [
-            ("Basic abc", Authorization::Malformed),
-            ("Bearer abc", Authorization::Unknown),
-        ];
+        let cases = [("Basic abc", Authorization::Malformed), ("Bearer abc", Authorization::Unknown)];
         for (value, expected) in cases {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
-            assert_eq!(
-                book.identify(Timestamp::UNIX_EPOCH, &headers).authorization,
-                expected
-            );
+            assert_eq!(book.identify(Timestamp::UNIX_EPOCH, &headers).authorization, expected);
         }
         let missing = book.identify(Timestamp::UNIX_EPOCH, &HeaderMap::new());
         assert_eq!(missing.authorization, Authorization::Missing);

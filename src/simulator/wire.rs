@@ -32,11 +32,7 @@ impl Body {
             return Self::Nothing;
         }
         if media_type(request.headers()).as_deref() == Some("application/x-www-form-urlencoded") {
-            return Self::Form(
-                url::form_urlencoded::parse(request.body())
-                    .into_owned()
-                    .collect(),
-            );
+            return Self::Form(url::form_urlencoded::parse(request.body()).into_owned().collect());
         }
         serde_json::from_slice(request.body()).map_or(Self::Nothing, Self::Json)
     }
@@ -118,9 +114,7 @@ fn header_offences(call: Call, request: &Request<Bytes>) -> Vec<Refusal> {
         found.push(unexpected("`Idempotency-Key` is empty".to_owned()));
     }
     if matches!(call, Call::Token | Call::Webhook) && headers.contains_key(header::AUTHORIZATION) {
-        found.push(unexpected(
-            "this call carries no `Authorization`".to_owned(),
-        ));
+        found.push(unexpected("this call carries no `Authorization`".to_owned()));
     }
     found
 }
@@ -142,14 +136,8 @@ fn carries_a_token(headers: &HeaderMap) -> bool {
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| {
-        accept
-            .split([',', ';'])
-            .any(|part| part.trim() == "application/json")
-    })
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.split([',', ';']).any(|part| part.trim() == "application/json"))
 }
 
 fn form_offences(body: &Body) -> Vec<Refusal> {
@@ -158,9 +146,7 @@ fn form_offences(body: &Body) -> Vec<Refusal> {
         return vec![unexpected("the body is not a form".to_owned())];
     };
     let missing = FIELDS.iter().filter(|name| !fields.contains_key(**name));
-    let extra = fields
-        .keys()
-        .filter(|name| !FIELDS.contains(&name.as_str()));
+    let extra = fields.keys().filter(|name| !FIELDS.contains(&name.as_str()));
     missing
         .map(|name| format!("`{name}` is missing"))
         .chain(extra.map(|name| format!("`{name}` is not a field of this call")))
@@ -174,8 +160,7 @@ fn path_offence(route: &Route, body: &Value) -> Option<Refusal> {
         return None;
     };
     let in_body = body.get("environmentId")?.as_str()?;
-    (in_body != in_path.as_str())
-        .then(|| unexpected("`environmentId` is not the one in the path".to_owned()))
+    (in_body != in_path.as_str()).then(|| unexpected("`environmentId` is not the one in the path".to_owned()))
 }
 
 /// The environment that the body of a request names, under either of its two names.
@@ -214,10 +199,8 @@ static VALIDATE: Shape = Shape::Record(&[
     ),
 ]);
 
-const CAPACITY: &[Field] = &[
-    required("max_concurrent_sessions", Shape::Count),
-    required("memory_limit_mb", Shape::Count),
-];
+const CAPACITY: &[Field] =
+    &[required("max_concurrent_sessions", Shape::Count), required("memory_limit_mb", Shape::Count)];
 
 static TRACE: Shape = Shape::Record(&[
     required("environmentId", Shape::Text),
@@ -258,13 +241,7 @@ static SUBMIT: Shape = Shape::Record(&[
 
 static ROLLBACK: Shape = Shape::Record(&[required(
     "reason",
-    Shape::OneOf(&[
-        "health_check_failure",
-        "deployment_failed",
-        "timeout",
-        "manual",
-        "resource_deleted",
-    ]),
+    Shape::OneOf(&["health_check_failure", "deployment_failed", "timeout", "manual", "resource_deleted"]),
 )]);
 
 // A submit whose outcome stayed unknown has no job to name, and is audited all the same.
@@ -276,10 +253,7 @@ static AUDIT: Shape = Shape::Record(&[
     required("auditCategory", Shape::Exactly("environment_deployment")),
     required(
         "complianceFlags",
-        Shape::Record(&[
-            required("governanceApproved", Shape::Truth),
-            required("dataResidencyCheck", Shape::Truth),
-        ]),
+        Shape::Record(&[required("governanceApproved", Shape::Truth), required("dataResidencyCheck", Shape::Truth)]),
     ),
 ]);
 

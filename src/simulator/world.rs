@@ -109,15 +109,9 @@ impl World {
     }
 
     fn answer_stray(&mut self, incoming: &Incoming<'_>, misroute: &Misroute) -> Reply {
-        let message = format!(
-            "{} {}: no such call",
-            incoming.request.method(),
-            incoming.request.uri().path()
-        );
+        let message = format!("{} {}: no such call", incoming.request.method(), incoming.request.uri().path());
         let response = match misroute {
-            Misroute::NoSuchPath => {
-                Refusal::new(StatusCode::NOT_FOUND, "no_such_path", &message).response()
-            }
+            Misroute::NoSuchPath => Refusal::new(StatusCode::NOT_FOUND, "no_such_path", &message).response(),
             Misroute::WrongMethod { allowed } => {
                 let status = StatusCode::METHOD_NOT_ALLOWED;
                 let mut response = Refusal::new(status, "wrong_method", &message).response();
@@ -128,10 +122,7 @@ impl World {
             }
         };
         let reply = Reply::normal(response);
-        let record = RequestRecord {
-            violations: vec![message],
-            ..incoming.record(&reply)
-        };
+        let record = RequestRecord { violations: vec![message], ..incoming.record(&reply) };
         self.journal.note_request(record);
         reply
     }
@@ -139,38 +130,24 @@ impl World {
     fn answer_call(&mut self, incoming: &Incoming<'_>, route: &Route) -> Reply {
         let call = route.call();
         let subject = self.subject(incoming, route);
-        let caller = self
-            .tokens
-            .identify(incoming.now, incoming.request.headers());
+        let caller = self.tokens.identify(incoming.now, incoming.request.headers());
         let offences = wire::offences(route, incoming.request, &incoming.body);
         let outcome = match self.refuse_at_the_gate(incoming, call, &caller) {
-            Some(refused) => Outcome {
-                reply: Reply::normal(refused),
-                fault: None,
-                honest: None,
-            },
+            Some(refused) => Outcome { reply: Reply::normal(refused), fault: None, honest: None },
             None => self.answer_past_the_gate(incoming, route, &subject, &caller, offences.first()),
         };
         let needs_token = !matches!(call, Call::Token | Call::Webhook);
-        let started_job = outcome
-            .honest
-            .as_ref()
-            .filter(|_| call == Call::Submit)
-            .and_then(|worked| job_in(&worked.response));
+        let started_job =
+            outcome.honest.as_ref().filter(|_| call == Call::Submit).and_then(|worked| job_in(&worked.response));
         self.journal.note_request(RequestRecord {
             call: Some(call),
             authorization: needs_token.then_some(caller.authorization),
-            client_id: caller
-                .client
-                .or_else(|| token_client(&incoming.body).filter(|_| call == Call::Token)),
+            client_id: caller.client.or_else(|| token_client(&incoming.body).filter(|_| call == Call::Token)),
             environment_id: subject.environment,
             job_id: started_job.or(subject.job),
             fault: outcome.fault,
             repeated: outcome.honest.is_some_and(|worked| worked.repeated),
-            violations: offences
-                .into_iter()
-                .map(|offence| offence.message)
-                .collect(),
+            violations: offences.into_iter().map(|offence| offence.message).collect(),
             ..incoming.record(&outcome.reply)
         });
         outcome.reply
@@ -178,23 +155,15 @@ impl World {
 
     /// What a request concerns, as far as it says so itself or its job is known.
     fn subject(&self, incoming: &Incoming<'_>, route: &Route) -> Subject {
-        let of_job = |job: Option<JobId>| Subject {
-            environment: job.as_ref().and_then(|id| self.jobs.get(id)).cloned(),
-            job,
-        };
+        let of_job =
+            |job: Option<JobId>| Subject { environment: job.as_ref().and_then(|id| self.jobs.get(id)).cloned(), job };
         match route {
-            Route::Validate(id) | Route::Health(id) => Subject {
-                environment: Some(id.clone()),
-                job: None,
-            },
-            Route::Trace | Route::Submit => Subject {
-                environment: wire::named_environment(route.call(), &incoming.body),
-                job: None,
-            },
-            Route::Job(id) | Route::Rollback(id) => of_job(Some(id.clone())),
-            Route::Audit | Route::Webhook(_) => {
-                of_job(incoming.body.text("jobId").and_then(|id| id.parse().ok()))
+            Route::Validate(id) | Route::Health(id) => Subject { environment: Some(id.clone()), job: None },
+            Route::Trace | Route::Submit => {
+                Subject { environment: wire::named_environment(route.call(), &incoming.body), job: None }
             }
+            Route::Job(id) | Route::Rollback(id) => of_job(Some(id.clone())),
+            Route::Audit | Route::Webhook(_) => of_job(incoming.body.text("jobId").and_then(|id| id.parse().ok())),
             Route::Token => Subject::default(),
         }
     }
@@ -210,57 +179,31 @@ impl World {
         let call = route.call();
         let fault = self.faults.next(call, subject.environment.as_ref());
         if let Some(reply) = fault.as_ref().and_then(|fault| fault.instead()) {
-            return Outcome {
-                reply,
-                fault: fault.map(|fault| fault.name()),
-                honest: None,
-            };
+            return Outcome { reply, fault: fault.map(|fault| fault.name()), honest: None };
         }
         let delay = fault.as_ref().map_or(Duration::ZERO, |fault| fault.delay());
         // The webhook receiver takes whatever it is sent, as receivers do; the journal tells.
         let honest = match offence.filter(|_| call != Call::Webhook) {
-            Some(offence) => Worked {
-                response: offence.response(),
-                repeated: false,
-            },
+            Some(offence) => Worked { response: offence.response(), repeated: false },
             None => self.work(incoming, route, caller, delay),
         };
         let reply = match &fault {
             Some(fault) => fault.disturb(honest.response.clone()),
             None => Reply::normal(honest.response.clone()),
         };
-        Outcome {
-            reply,
-            fault: fault.map(|fault| fault.name()),
-            honest: Some(honest),
-        }
+        Outcome { reply, fault: fault.map(|fault| fault.name()), honest: Some(honest) }
     }
 
     /// Does what the request asks for, at most once for each idempotency key.
-    fn work(
-        &mut self,
-        incoming: &Incoming<'_>,
-        route: &Route,
-        caller: &Caller,
-        delay: Duration,
-    ) -> Worked {
-        let worked = |response| Worked {
-            response,
-            repeated: false,
-        };
+    fn work(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller, delay: Duration) -> Worked {
+        let worked = |response| Worked { response, repeated: false };
         let Some(key) = self.key(incoming, route, caller) else {
             return worked(self.effect(incoming, route, caller));
         };
         let fingerprint = Fingerprint::of(incoming.request);
         let lifetime = self.scenario.idempotency_key_lifetime_seconds.duration();
-        match self
-            .answers
-            .standing(incoming.now, &key, fingerprint, lifetime)
-        {
-            Standing::Repeat(response) => Worked {
-                response,
-                repeated: true,
-            },
+        match self.answers.standing(incoming.now, &key, fingerprint, lifetime) {
+            Standing::Repeat(response) => Worked { response, repeated: true },
             Standing::InProgress => worked(in_progress().response()),
             Standing::Mismatch => worked(key_reused().response()),
             Standing::First => {
@@ -268,8 +211,7 @@ impl World {
                 // A refusal has had no effect that a repeat could double.
                 if response.status().is_success() {
                     let out_at = after(incoming.now, delay);
-                    self.answers
-                        .keep(incoming.now, key, fingerprint, out_at, response.clone());
+                    self.answers.keep(incoming.now, key, fingerprint, out_at, response.clone());
                 }
                 worked(response)
             }
@@ -281,10 +223,7 @@ impl World {
         if !keyed || self.scenario.idempotency == Idempotency::Unsupported {
             return None;
         }
-        Some(ScopedKey {
-            client: caller.client.clone()?,
-            key: incoming.idempotency_key.clone()?,
-        })
+        Some(ScopedKey { client: caller.client.clone()?, key: incoming.idempotency_key.clone()? })
     }
 }
 

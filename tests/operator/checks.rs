@@ -95,10 +95,8 @@ async fn an_outage_before_the_submit_loses_no_attempt_and_is_shown_as_reconcilin
 
 #[tokio::test]
 async fn an_answer_that_makes_no_sense_before_the_submit_is_asked_for_again() {
-    let world = World::with_environment(
-        "faults: [{call: validate, fault: garbage}, {call: trace, fault: wrongTypes}]",
-    )
-    .await;
+    let world =
+        World::with_environment("faults: [{call: validate, fault: garbage}, {call: trace, fault: wrongTypes}]").await;
     let object = world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().number, 1);
     assert_eq!(world.count(Call::Submit), 1);

@@ -90,7 +90,8 @@ async fn a_crash_while_the_rollback_is_unanswered_ends_in_one_rollback() {
 
 #[tokio::test]
 async fn a_crash_while_a_delivery_is_unanswered_delivers_it_again_under_its_id() {
-    let faults = "faults: [{call: audit, fault: {delay: {seconds: 30}}}, {call: webhook, fault: {delay: {seconds: 30}}}]";
+    let faults =
+        "faults: [{call: audit, fault: {delay: {seconds: 30}}}, {call: webhook, fault: {delay: {seconds: 30}}}]";
     let mut world = World::plan().scenario(faults).start().await;
     world.apply(sample().webhook(&world.webhook_url())).await;
     world.until_asked(Call::Audit, 1).await;

@@ -15,7 +15,8 @@ async fn a_settled_resource_goes_at_once_and_what_it_deployed_stays() {
 
 #[tokio::test]
 async fn a_resource_that_was_never_submitted_goes_at_once() {
-    let world = World::with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
+    let world =
+        World::with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = world.apply(sample()).await;
     bot.until_ready_says(Reason::ApiUnavailable).await;
     bot.delete_and_wait().await;

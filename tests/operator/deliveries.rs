@@ -31,10 +31,8 @@ async fn a_missing_webhook_secret_waits_for_a_person_before_anything_is_submitte
 
 #[tokio::test]
 async fn a_webhook_that_fails_changes_no_outcome_and_is_told_later_under_the_same_id() {
-    let world = World::plan()
-        .scenario("faults: [{call: webhook, times: 3, fault: {status: {code: 500}}}]")
-        .start()
-        .await;
+    let world =
+        World::plan().scenario("faults: [{call: webhook, times: 3, fault: {status: {code: 500}}}]").start().await;
     let bot = world.apply(sample().webhook(&world.webhook_url())).await;
     let object = bot.until_ready().await;
     assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded), "the outcome does not wait for its receivers");
@@ -49,10 +47,8 @@ async fn a_webhook_that_fails_changes_no_outcome_and_is_told_later_under_the_sam
 
 #[tokio::test]
 async fn the_audit_record_survives_an_outage_and_a_crash_to_the_byte() {
-    let mut world = World::plan()
-        .scenario("faults: [{call: audit, times: forever, fault: {status: {code: 503}}}]")
-        .start()
-        .await;
+    let mut world =
+        World::plan().scenario("faults: [{call: audit, times: forever, fault: {status: {code: 503}}}]").start().await;
     world.apply(sample()).await.until_ready().await;
     world.until_asked(Call::Audit, 1).await;
     let waiting = world.resource("bot").now().await;
@@ -72,10 +68,8 @@ async fn the_audit_record_survives_an_outage_and_a_crash_to_the_byte() {
 
 #[tokio::test]
 async fn an_audit_log_that_is_down_does_not_keep_the_next_rollout_waiting() {
-    let world = World::plan()
-        .scenario("faults: [{call: audit, times: forever, fault: {status: {code: 503}}}]")
-        .start()
-        .await;
+    let world =
+        World::plan().scenario("faults: [{call: audit, times: forever, fault: {status: {code: 503}}}]").start().await;
     let bot = world.apply(sample()).await;
     bot.until_ready().await;
     bot.edit(&sample().version("2.0.0")).await;

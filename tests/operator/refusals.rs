@@ -26,9 +26,7 @@ async fn each_wrong_input_is_refused_with_what_to_write_instead() {
     let whole = sample().webhook("https://ci.example.com/hooks/cognigy").with(json!({
         "rollbackPolicy": {"healthThreshold": 3, "timeoutSeconds": 300}, "monitoring": {"intervalSeconds": 15}
     }));
-    let create = async |sample: &Sample| {
-        api.create(&dry_run, &serde_json::from_value(sample.object()).unwrap()).await
-    };
+    let create = async |sample: &Sample| api.create(&dry_run, &serde_json::from_value(sample.object()).unwrap()).await;
     create(&whole).await.expect("the sample is accepted");
 
     let table: Vec<Refused> = serde_saphyr::from_str(TABLE).unwrap();

@@ -82,7 +82,8 @@ async fn a_rollback_in_flight_is_begun_at_once_and_wins_over_a_retry() {
 
 #[tokio::test]
 async fn a_rollback_before_the_intent_stops_the_attempt() {
-    let world = World::with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
+    let world =
+        World::with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = world.apply(sample().webhook(&world.webhook_url())).await;
     bot.until_ready_says(Reason::ApiUnavailable).await;
     bot.ask_for_rollback("stop").await;

@@ -40,9 +40,9 @@ async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing(
     other.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(world.resource("bot").now().await.resource_version(), before.resource_version());
     let journal = world.journal();
-    let of_the_first = journal[asked..].iter().filter(|record| {
-        record.environment_id.as_ref().is_some_and(|id| id.as_str() == ENVIRONMENT)
-    });
+    let of_the_first = journal[asked..]
+        .iter()
+        .filter(|record| record.environment_id.as_ref().is_some_and(|id| id.as_str() == ENVIRONMENT));
     assert_eq!(of_the_first.count(), 0);
 }
 

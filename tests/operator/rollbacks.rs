@@ -144,10 +144,11 @@ async fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
     bot.until_told("Warning", Reason::HealthCheckFailed).await;
 
     bot.ask_for_rollback("now").await;
-    let object = bot.until("it is rolled back", |object| {
-        object.is_true(ConditionType::RolledBack) && object.attempt().step == Step::Settled
-    })
-    .await;
+    let object = bot
+        .until("it is rolled back", |object| {
+            object.is_true(ConditionType::RolledBack) && object.attempt().step == Step::Settled
+        })
+        .await;
     assert_eq!(object.attempt().outcome(), Some(Outcome::Failed), "an outcome is never rewritten");
     assert_eq!(reasons(&world), ["manual"]);
 }
@@ -198,10 +199,11 @@ async fn a_rollback_that_is_refused_for_good_waits_for_a_person_and_can_be_asked
     bot.until_told("Warning", Reason::RollbackRefused).await;
 
     bot.ask_for_rollback("again").await;
-    let object = bot.until("it is rolled back", |object| {
-        object.is_true(ConditionType::RolledBack) && object.attempt().step == Step::Settled
-    })
-    .await;
+    let object = bot
+        .until("it is rolled back", |object| {
+            object.is_true(ConditionType::RolledBack) && object.attempt().step == Step::Settled
+        })
+        .await;
     assert_eq!(object.attempt().outcome(), Some(Outcome::RollbackFailed), "an outcome is never rewritten");
     let keys: Vec<_> = world.requests(Call::Rollback).into_iter().map(|record| record.idempotency_key).collect();
     assert_eq!(keys.len(), 2);

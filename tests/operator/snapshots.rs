@@ -57,9 +57,9 @@ async fn a_config_map_without_an_object_is_refused_in_words() {
         world.config_map("flows", text).await;
         let bot = world.apply(sample().snapshot_from("flows")).await;
         bot.until(&format!("{text} is refused"), |object| {
-            object.find(ConditionType::Stalled).is_some_and(|stalled| {
-                stalled.reason == Reason::SnapshotInvalid && stalled.message.contains(says)
-            })
+            object
+                .find(ConditionType::Stalled)
+                .is_some_and(|stalled| stalled.reason == Reason::SnapshotInvalid && stalled.message.contains(says))
         })
         .await;
     }

@@ -4,7 +4,8 @@ use crate::stage::*;
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_under_the_same_key_and_there_is_one_job() {
-    for fault in ["dropAfterEffect", "{status: {code: 502, effect: true}}", "{status: {code: 503}}", "dropBeforeEffect"] {
+    for fault in ["dropAfterEffect", "{status: {code: 502, effect: true}}", "{status: {code: 503}}", "dropBeforeEffect"]
+    {
         let world = World::with_environment(&format!("faults: [{{call: submit, fault: {fault}}}]")).await;
         world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
         let submits = world.requests(Call::Submit);

@@ -42,16 +42,11 @@ pub(crate) struct Binaries {
 impl Binaries {
     /// Finds the binaries, or builds them: minutes, with progress on standard error.
     pub(crate) async fn find() -> Result<Self, Error> {
-        if let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty())
-        {
+        if let Some(folder) = env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
             return Self::in_assets(PathBuf::from(folder));
         }
-        let folder =
-            cache_folder(env::var_os("XDG_CACHE_HOME"), env::home_dir()).ok_or_else(|| {
-                Error::NoBinaries {
-                    reason: "there is no home folder to keep them in".to_owned(),
-                }
-            })?;
+        let folder = cache_folder(env::var_os("XDG_CACHE_HOME"), env::home_dir())
+            .ok_or_else(|| Error::NoBinaries { reason: "there is no home folder to keep them in".to_owned() })?;
         if let Ok(binaries) = Self::in_folder(&folder) {
             return Ok(binaries);
         }
@@ -60,15 +55,8 @@ impl Binaries {
 
     /// The binaries in a folder, or the name of the first that is not there.
     pub(crate) fn in_folder(folder: &Path) -> Result<Self, &'static str> {
-        let file = |name: &'static str| {
-            Some(folder.join(name))
-                .filter(|path| path.is_file())
-                .ok_or(name)
-        };
-        Ok(Self {
-            kube_apiserver: file(KUBE_APISERVER)?,
-            etcd: file(ETCD)?,
-        })
+        let file = |name: &'static str| Some(folder.join(name)).filter(|path| path.is_file()).ok_or(name);
+        Ok(Self { kube_apiserver: file(KUBE_APISERVER)?, etcd: file(ETCD)? })
     }
 
     /// An explicit choice is never passed over in silence.
@@ -87,15 +75,8 @@ async fn build_apart(folder: PathBuf) -> Result<Binaries, Error> {
             // Nobody listens where the caller gave up; the cache is filled all the same.
             let _ = sender.send(compile::compile_into(&folder));
         })
-        .map_err(|source| Error::System {
-            action: "start a thread for the build".to_owned(),
-            source,
-        })?;
-    receiver.await.unwrap_or_else(|_| {
-        Err(Error::NoBinaries {
-            reason: "the build ended without a result".to_owned(),
-        })
-    })
+        .map_err(|source| Error::System { action: "start a thread for the build".to_owned(), source })?;
+    receiver.await.unwrap_or_else(|_| Err(Error::NoBinaries { reason: "the build ended without a result".to_owned() }))
 }
 
 /// The folder for exactly these binaries: another version, or the same one built in another way, has another.
@@ -103,16 +84,8 @@ fn cache_folder(xdg_cache_home: Option<OsString>, home: Option<PathBuf>) -> Opti
     let caches = xdg_cache_home
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
-        .or_else(|| {
-            home.filter(|path| path.is_absolute())
-                .map(|home| home.join(".cache"))
-        })?;
-    Some(
-        caches
-            .join("cognigy-operator")
-            .join("control-plane")
-            .join(cache_key()),
-    )
+        .or_else(|| home.filter(|path| path.is_absolute()).map(|home| home.join(".cache")))?;
+    Some(caches.join("cognigy-operator").join("control-plane").join(cache_key()))
 }
 
 fn cache_key() -> String {
@@ -122,12 +95,7 @@ fn cache_key() -> String {
         hash.update([0]);
     }
     let digest = hex::encode(hash.finalize());
-    format!(
-        "{KUBERNETES_VERSION}-{}-{}-{}",
-        env::consts::OS,
-        env::consts::ARCH,
-        &digest[..16]
-    )
+    format!("{KUBERNETES_VERSION}-{}-{}-{}", env::consts::OS, env::consts::ARCH, &digest[..16])
 }
 
 #[cfg(test)]
@@ -141,23 +109,11 @@ mod tests {
     fn the_module_file_the_linker_flags_and_the_constant_name_one_kubernetes_release() {
         let (_, minor_and_patch) = KUBERNETES_VERSION.split_once('.').unwrap();
         let (minor, _) = minor_and_patch.split_once('.').unwrap();
-        let required: Vec<&str> = GO_MOD
-            .lines()
-            .filter(|line| line.contains("k8s.io/kubernetes v"))
-            .collect();
+        let required: Vec<&str> = GO_MOD.lines().filter(|line| line.contains("k8s.io/kubernetes v")).collect();
         assert_eq!(required.len(), 1);
-        assert!(
-            required[0].contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION}")),
-            "{required:?}"
-        );
-        for replaced in GO_MOD
-            .lines()
-            .filter(|line| line.contains("=>") && !line.starts_with("//"))
-        {
-            assert!(
-                replaced.ends_with(&format!(" v0.{minor_and_patch}")),
-                "{replaced}"
-            );
+        assert!(required[0].contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION}")), "{required:?}");
+        for replaced in GO_MOD.lines().filter(|line| line.contains("=>") && !line.starts_with("//")) {
+            assert!(replaced.ends_with(&format!(" v0.{minor_and_patch}")), "{replaced}");
         }
         assert!(LINKER_FLAGS.contains(&format!("gitVersion={KUBERNETES_VERSION} ")));
         assert!(LINKER_FLAGS.ends_with(&format!("gitMinor={minor}")));
@@ -167,18 +123,10 @@ mod tests {
     fn the_cache_is_in_the_named_folder_else_in_the_home_folder() {
         let home = Some(PathBuf::from("/home/someone"));
         let named = cache_folder(Some("/caches".into()), home.clone()).unwrap();
-        assert!(
-            named.starts_with("/caches/cognigy-operator/control-plane"),
-            "{}",
-            named.display()
-        );
+        assert!(named.starts_with("/caches/cognigy-operator/control-plane"), "{}", named.display());
         for unusable in [None, Some("".into()), Some("relative".into())] {
             let at_home = cache_folder(unusable, home.clone()).unwrap();
-            assert!(
-                at_home.starts_with("/home/someone/.cache/cognigy-operator"),
-                "{}",
-                at_home.display()
-            );
+            assert!(at_home.starts_with("/home/someone/.cache/cognigy-operator"), "{}", at_home.display());
         }
         assert_eq!(cache_folder(None, None), None);
     }
@@ -188,13 +136,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(KUBE_APISERVER), "").unwrap();
         assert_eq!(Binaries::in_folder(folder.path()), Err(ETCD));
-        let error = Binaries::in_assets(folder.path().to_owned())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("KUBEBUILDER_ASSETS") && error.contains("no file etcd"),
-            "{error}"
-        );
+        let error = Binaries::in_assets(folder.path().to_owned()).unwrap_err().to_string();
+        assert!(error.contains("KUBEBUILDER_ASSETS") && error.contains("no file etcd"), "{error}");
 
         fs::write(folder.path().join(ETCD), "").unwrap();
         let binaries = Binaries::in_folder(folder.path()).unwrap();

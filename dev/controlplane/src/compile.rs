@@ -19,10 +19,7 @@ use crate::{
 };
 
 /// The import paths of the two programs.
-const PACKAGES: [&str; 2] = [
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    "go.etcd.io/etcd/server/v3",
-];
+const PACKAGES: [&str; 2] = ["k8s.io/kubernetes/cmd/kube-apiserver", "go.etcd.io/etcd/server/v3"];
 
 /// What Go calls the second one: the last element of its path that is not a version.
 const ETCD_AS_BUILT: &str = "server";
@@ -49,13 +46,8 @@ pub(crate) fn compile_into(folder: &Path) -> Result<Binaries, Error> {
     let packages = workspace.count_packages(&mut progress)?;
     workspace.build(packages, &mut progress)?;
     workspace.publish(folder)?;
-    progress.say(&format!(
-        "built kube-apiserver {KUBERNETES_VERSION} and etcd into {}",
-        folder.display()
-    ));
-    Binaries::in_folder(folder).map_err(|missing| Error::NoBinaries {
-        reason: format!("the build made no {missing}"),
-    })
+    progress.say(&format!("built kube-apiserver {KUBERNETES_VERSION} and etcd into {}", folder.display()));
+    Binaries::in_folder(folder).map_err(|missing| Error::NoBinaries { reason: format!("the build made no {missing}") })
 }
 
 fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
@@ -75,30 +67,19 @@ fn lock(path: &Path, progress: &mut Progress) -> Result<File, Error> {
             file.lock().trying(action)?;
         }
         Err(TryLockError::Error(source)) => {
-            return Err(Error::System {
-                action: action(),
-                source,
-            });
+            return Err(Error::System { action: action(), source });
         }
     }
     Ok(file)
 }
 
 fn ask_for_go() -> Result<(), Error> {
-    match Command::new("go")
-        .arg("version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-    {
+    match Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoBinaries {
-            reason: "there is no `go` in PATH".to_owned(),
-        }),
-        Err(source) => Err(Error::System {
-            action: "run `go version`".to_owned(),
-            source,
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::NoBinaries { reason: "there is no `go` in PATH".to_owned() })
+        }
+        Err(source) => Err(Error::System { action: "run `go version`".to_owned(), source }),
     }
 }
 
@@ -125,46 +106,28 @@ impl Workspace {
         let list = self.root.join("packages");
         let action = || format!("write {}", list.display());
         let mut command = self.go(["list", "-mod=readonly", "-deps"]);
-        command
-            .args(PACKAGES)
-            .stdout(File::create(&list).trying(action)?);
+        command.args(PACKAGES).stdout(File::create(&list).trying(action)?);
         let mut downloaded = 0;
         self.run(command, "go list", progress, |line, progress| {
             if line.starts_with("go: downloading") {
                 downloaded += 1;
             }
-            progress.show(&format!(
-                "downloading Kubernetes {KUBERNETES_VERSION} (once): module {downloaded}"
-            ));
+            progress.show(&format!("downloading Kubernetes {KUBERNETES_VERSION} (once): module {downloaded}"));
         })?;
-        Ok(fs::read_to_string(&list)
-            .trying(|| format!("read {}", list.display()))?
-            .lines()
-            .count())
+        Ok(fs::read_to_string(&list).trying(|| format!("read {}", list.display()))?.lines().count())
     }
 
     fn build(&self, packages: usize, progress: &mut Progress) -> Result<(), Error> {
-        let mut command = self.go([
-            "build",
-            "-v",
-            "-mod=readonly",
-            "-ldflags",
-            LINKER_FLAGS,
-            "-o",
-        ]);
+        let mut command = self.go(["build", "-v", "-mod=readonly", "-ldflags", LINKER_FLAGS, "-o"]);
         // The slash makes it a folder for Go, which then names the files itself.
-        command
-            .arg(self.root.join("bin/"))
-            .args(PACKAGES)
-            .stdout(Stdio::null());
+        command.arg(self.root.join("bin/")).args(PACKAGES).stdout(Stdio::null());
         let mut compiled = 0;
         self.run(command, "go build", progress, |line, progress| {
             if !line.is_empty() && !line.contains(' ') {
                 compiled += 1;
             }
-            progress.show(&format!(
-                "building Kubernetes {KUBERNETES_VERSION} (once): package {compiled} of {packages}"
-            ));
+            progress
+                .show(&format!("building Kubernetes {KUBERNETES_VERSION} (once): package {compiled} of {packages}"));
         })
     }
 
@@ -183,11 +146,7 @@ impl Workspace {
     /// `go` in this folder, undisturbed by a Go workspace around it or in the environment.
     fn go<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut command = leashed("go");
-        command
-            .args(arguments.map(OsStr::new))
-            .current_dir(&self.root)
-            .env("GOWORK", "off")
-            .stderr(Stdio::piped());
+        command.args(arguments.map(OsStr::new)).current_dir(&self.root).env("GOWORK", "off").stderr(Stdio::piped());
         command
     }
 
@@ -206,10 +165,7 @@ impl Workspace {
             thread::Builder::new()
                 .name("go-output".to_owned())
                 .spawn(move || {
-                    BufReader::new(stderr)
-                        .lines()
-                        .map_while(Result::ok)
-                        .try_for_each(|line| sender.send(line))
+                    BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
                 })
                 .trying(start)?;
         }
@@ -229,11 +185,7 @@ impl Workspace {
         if status.success() {
             return Ok(());
         }
-        Err(Error::Build {
-            command: name.to_owned(),
-            status,
-            log_tail: last_lines(&output),
-        })
+        Err(Error::Build { command: name.to_owned(), status, log_tail: last_lines(&output) })
     }
 }
 
@@ -247,25 +199,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let workspace = Workspace::create(folder.path().join("build")).unwrap();
         let mut command = leashed("sh");
-        command
-            .args(["-c", "echo package/a >&2; echo no network >&2; exit 2"])
-            .stderr(Stdio::piped());
+        command.args(["-c", "echo package/a >&2; echo no network >&2; exit 2"]).stderr(Stdio::piped());
         let mut seen = Vec::new();
         let error = workspace
-            .run(command, "go build", &mut Progress::start(), |line, _| {
-                seen.push(line.to_owned())
-            })
+            .run(command, "go build", &mut Progress::start(), |line, _| seen.push(line.to_owned()))
             .unwrap_err();
         seen.retain(|line| !line.is_empty());
         assert_eq!(seen, ["package/a", "no network"]);
-        assert!(
-            matches!(&error, Error::Build { status, .. } if status.code() == Some(2)),
-            "{error}"
-        );
-        assert!(
-            error.to_string().ends_with("package/a\nno network"),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Build { status, .. } if status.code() == Some(2)), "{error}");
+        assert!(error.to_string().ends_with("package/a\nno network"), "{error}");
     }
 
     #[test]
@@ -301,10 +243,7 @@ mod tests {
                 second.send("second holds the lock").unwrap();
             });
             // Long enough for a lock that does not lock to show, and no test fails where the machine is slower.
-            assert_eq!(
-                order.recv_timeout(Duration::from_millis(100)),
-                Err(RecvTimeoutError::Timeout)
-            );
+            assert_eq!(order.recv_timeout(Duration::from_millis(100)), Err(RecvTimeoutError::Timeout));
             drop(first);
             assert_eq!(order.recv().unwrap(), "second holds the lock");
         });

@@ -26,9 +26,7 @@ pub enum Error {
     },
 
     /// `go` ran and failed: the network (modules have to be downloaded), the disk, or the Go version; its words tell.
-    #[error(
-        "building kube-apiserver and etcd with {command} failed ({status}); its last words:\n{log_tail}"
-    )]
+    #[error("building kube-apiserver and etcd with {command} failed ({status}); its last words:\n{log_tail}")]
     Build {
         /// The command, as one would type it.
         command: String,
@@ -95,10 +93,7 @@ pub(crate) trait Trying<T> {
 
 impl<T> Trying<T> for std::io::Result<T> {
     fn trying(self, action: impl FnOnce() -> String) -> Result<T, Error> {
-        self.map_err(|source| Error::System {
-            action: action(),
-            source,
-        })
+        self.map_err(|source| Error::System { action: action(), source })
     }
 }
 
@@ -108,24 +103,14 @@ mod tests {
 
     #[test]
     fn an_unwrapped_error_shows_the_choices_and_the_cause() {
-        let error = Error::NoBinaries {
-            reason: "there is no `go` in PATH".to_owned(),
-        };
+        let error = Error::NoBinaries { reason: "there is no `go` in PATH".to_owned() };
         let shown = format!("{error:?}");
-        for choice in [
-            "KUBEBUILDER_ASSETS",
-            "install Go",
-            "--kubeconfig",
-            "KUBECONFIG",
-        ] {
+        for choice in ["KUBEBUILDER_ASSETS", "install Go", "--kubeconfig", "KUBECONFIG"] {
             assert!(shown.contains(choice), "{shown}");
         }
 
         let refused = std::io::Error::other("disk full");
-        let error = Error::System {
-            action: "write a key".to_owned(),
-            source: refused,
-        };
+        let error = Error::System { action: "write a key".to_owned(), source: refused };
         assert_eq!(format!("{error:?}"), "cannot write a key: disk full");
     }
 }

@@ -4,8 +4,8 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -38,13 +38,7 @@ impl Identity {
         let (ca_pem, ca_der, ca) = authority()?;
 
         let server_key = KeyPair::generate()?;
-        let names = [
-            "127.0.0.1",
-            "localhost",
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-        ];
+        let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut server = CertificateParams::new(names.map(str::to_owned))?;
         server.distinguished_name = common_name("kube-apiserver");
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -113,16 +107,9 @@ fn authority() -> Result<Authority, Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name("control-plane");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let certificate = params.self_signed(&key)?;
-    Ok((
-        certificate.pem(),
-        certificate.der().clone(),
-        Issuer::new(params, key),
-    ))
+    Ok((certificate.pem(), certificate.der().clone(), Issuer::new(params, key)))
 }
 
 fn common_name(name: &str) -> DistinguishedName {
@@ -133,10 +120,7 @@ fn common_name(name: &str) -> DistinguishedName {
 
 fn random_token() -> Result<String, Error> {
     let mut bytes = [0; 32];
-    provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| rcgen::Error::RingUnspecified)?;
+    provider().secure_random.fill(&mut bytes).map_err(|_| rcgen::Error::RingUnspecified)?;
     Ok(hex::encode(bytes))
 }
 

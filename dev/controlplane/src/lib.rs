@@ -56,10 +56,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            ready_within: Duration::from_secs(120),
-            api_server_flags: Vec::new(),
-        }
+        Self { ready_within: Duration::from_secs(120), api_server_flags: Vec::new() }
     }
 }
 
@@ -92,15 +89,7 @@ impl ControlPlane {
         write_identity(&identity, &folder)?;
         let etcd = Server::start_etcd(&binaries, &folder)?;
         let port = ReservedPort::reserve()?;
-        let mut control_plane = Self {
-            api_server: None,
-            etcd,
-            port,
-            identity,
-            binaries,
-            options,
-            folder,
-        };
+        let mut control_plane = Self { api_server: None, etcd, port, identity, binaries, options, folder };
 
         let mut starts = 1;
         while let Err(error) = control_plane.restart_api_server().await {
@@ -162,17 +151,9 @@ impl ControlPlane {
     pub async fn restart_api_server(&mut self) -> Result<(), Error> {
         self.kill_api_server();
         let flags = &self.options.api_server_flags;
-        let api_server =
-            Server::start_api_server(&self.binaries, &self.folder, self.port.number(), flags)?;
+        let api_server = Server::start_api_server(&self.binaries, &self.folder, self.port.number(), flags)?;
         let within = self.options.ready_within;
-        readiness::wait_until_ready(
-            &api_server,
-            &self.etcd,
-            &self.server(),
-            &self.identity,
-            within,
-        )
-        .await?;
+        readiness::wait_until_ready(&api_server, &self.etcd, &self.server(), &self.identity, within).await?;
         self.api_server = Some(api_server);
         Ok(())
     }

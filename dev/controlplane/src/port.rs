@@ -22,15 +22,10 @@ impl ReservedPort {
         let action = || "reserve a port on 127.0.0.1".to_owned();
         let socket = TcpSocket::new_v4().trying(action)?;
         socket.set_reuseaddr(true).trying(action)?;
-        socket
-            .bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .trying(action)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).trying(action)?;
         let number = socket.local_addr().trying(action)?.port();
         let holder = cfg!(target_os = "linux").then_some(socket);
-        Ok(Self {
-            number,
-            _holder: holder,
-        })
+        Ok(Self { number, _holder: holder })
     }
 
     /// The port's number.
@@ -54,10 +49,7 @@ mod tests {
     async fn a_reserved_port_refuses_connections_until_someone_listens() {
         let port = ReservedPort::reserve().unwrap();
         let address = (Ipv4Addr::LOCALHOST, port.number());
-        assert_eq!(
-            TcpStream::connect(address).unwrap_err().kind(),
-            ErrorKind::ConnectionRefused
-        );
+        assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         // The standard library's listener sets SO_REUSEADDR, as Go's does.
         let _listener = TcpListener::bind(address).unwrap();
         TcpStream::connect(address).unwrap();

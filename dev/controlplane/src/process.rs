@@ -65,19 +65,12 @@ impl Process {
         let stderr = child.stderr.take();
         let (sender, ended) = watch::channel(None);
         // A thread and not a task: the process may be shared by tests that each have a runtime, and outlive them all.
-        let waiter = thread::Builder::new()
-            .name("child-waiter".to_owned())
-            .spawn(move || {
-                if let Ok(status) = child.wait() {
-                    sender.send_replace(Some(status));
-                }
-            })?;
-        Ok(Self {
-            leash,
-            stderr,
-            ended,
-            waiter: Some(waiter),
-        })
+        let waiter = thread::Builder::new().name("child-waiter".to_owned()).spawn(move || {
+            if let Ok(status) = child.wait() {
+                sender.send_replace(Some(status));
+            }
+        })?;
+        Ok(Self { leash, stderr, ended, waiter: Some(waiter) })
     }
 
     /// The program's standard error, once, where the command asked for a pipe.
@@ -88,10 +81,7 @@ impl Process {
     /// Waits until the process has ended, and tells how.
     pub(crate) async fn ended(&self) -> io::Result<ExitStatus> {
         let mut ended = self.ended.clone();
-        let status = *ended
-            .wait_for(Option::is_some)
-            .await
-            .map_err(|_| nobody_saw_the_end())?;
+        let status = *ended.wait_for(Option::is_some).await.map_err(|_| nobody_saw_the_end())?;
         status.ok_or_else(nobody_saw_the_end)
     }
 
@@ -149,10 +139,7 @@ mod tests {
     /// A program that says that it runs, and would go on for an hour. Its standard error is the pipe to listen on.
     fn long_program() -> Command {
         let mut command = leashed("sh");
-        command
-            .arg("-c")
-            .arg("echo running >&2; exec sleep 3600")
-            .stderr(Stdio::piped());
+        command.arg("-c").arg("echo running >&2; exec sleep 3600").stderr(Stdio::piped());
         command
     }
 
@@ -169,20 +156,14 @@ mod tests {
         // The pipe ends when the program is gone, which has it for itself.
         let rest = stderr.read_to_string(&mut line).unwrap();
         assert_eq!(rest, 0);
-        assert!(
-            before.elapsed() < Duration::from_secs(60),
-            "the program ran to its own end"
-        );
+        assert!(before.elapsed() < Duration::from_secs(60), "the program ran to its own end");
     }
 
     #[test]
     fn the_exit_status_of_the_program_is_passed_on() {
         let mut command = leashed("sh");
         command.args(["-c", "exit 7"]);
-        assert_eq!(
-            Process::start(command).unwrap().wait().unwrap().code(),
-            Some(7)
-        );
+        assert_eq!(Process::start(command).unwrap().wait().unwrap().code(), Some(7));
     }
 
     #[tokio::test]
@@ -190,20 +171,14 @@ mod tests {
         let mut command = leashed("sh");
         command.args(["-c", "exit 3"]);
         let process = Process::start(command).unwrap();
-        let status = tokio::time::timeout(Duration::from_secs(30), process.ended())
-            .await
-            .unwrap()
-            .unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(30), process.ended()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(3));
     }
 
     #[test]
     fn arguments_reach_the_program_as_they_are() {
         let mut command = leashed("printf");
-        command
-            .args(["%s|", "two words", "$HOME", "'quoted'", ""])
-            .stderr(Stdio::null())
-            .stdout(Stdio::null());
+        command.args(["%s|", "two words", "$HOME", "'quoted'", ""]).stderr(Stdio::null()).stdout(Stdio::null());
         assert!(Process::start(command).unwrap().wait().unwrap().success());
 
         let mut command = leashed("sh");
@@ -218,11 +193,7 @@ mod tests {
         assert!(last_lines(&many).ends_with("98\n99"));
         let wide = "é".repeat(10_000);
         assert!(last_lines(&wide).len() <= 6 * 1024);
-        assert!(
-            last_lines(&format!("x{wide}"))
-                .chars()
-                .all(|character| character == 'é')
-        );
+        assert!(last_lines(&format!("x{wide}")).chars().all(|character| character == 'é'));
         assert_eq!(last_lines(""), "");
     }
 }

@@ -23,11 +23,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts the clock that the lines show.
     pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            terminal: std::io::stderr().is_terminal(),
-            shown: None,
-        }
+        Self { started: Instant::now(), terminal: std::io::stderr().is_terminal(), shown: None }
     }
 
     /// Shows how far it is, unless that was shown a moment ago. Short, to fit a line of 80 characters.
@@ -35,10 +31,7 @@ impl Progress {
         let line = self.line(message);
         if self.terminal {
             write(&format!("{CLEAR}{line}"));
-        } else if self
-            .shown
-            .is_none_or(|then| then.elapsed() >= BETWEEN_LINES)
-        {
+        } else if self.shown.is_none_or(|then| then.elapsed() >= BETWEEN_LINES) {
             write(&format!("{line}\n"));
         } else {
             return;
@@ -61,11 +54,7 @@ impl Progress {
 
     fn line(&self, message: &str) -> String {
         let seconds = self.started.elapsed().as_secs();
-        format!(
-            "control plane [{}:{:02}] {message}",
-            seconds / 60,
-            seconds % 60
-        )
+        format!("control plane [{}:{:02}] {message}", seconds / 60, seconds % 60)
     }
 }
 
@@ -78,7 +67,5 @@ impl Drop for Progress {
 fn write(text: &str) {
     let mut stderr = std::io::stderr().lock();
     // Nobody to tell where standard error is closed.
-    let _ = stderr
-        .write_all(text.as_bytes())
-        .and_then(|()| stderr.flush());
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }

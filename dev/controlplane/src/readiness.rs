@@ -31,22 +31,13 @@ pub(crate) async fn wait_until_ready(
         error = etcd.ended() => return Err(error),
         answered = timeout_at(Instant::now() + within, ask(&client, url, identity, &mut last_answer)) => answered,
     };
-    answered.map_err(|_| Error::NotReady {
-        waited: within,
-        last_answer,
-        log_tail: api_server.log_tail(),
-    })
+    answered.map_err(|_| Error::NotReady { waited: within, last_answer, log_tail: api_server.log_tail() })
 }
 
 async fn ask(client: &Client, url: &str, identity: &Identity, last_answer: &mut String) {
     for path in PATHS {
         loop {
-            match client
-                .get(format!("{url}{path}"))
-                .bearer_auth(&identity.admin_token)
-                .send()
-                .await
-            {
+            match client.get(format!("{url}{path}")).bearer_auth(&identity.admin_token).send().await {
                 Ok(answer) if answer.status() == StatusCode::OK => break,
                 Ok(answer) => *last_answer = format!("{} to {path}", answer.status()),
                 Err(error) => *last_answer = format!("{error} ({path})"),
@@ -57,9 +48,7 @@ async fn ask(client: &Client, url: &str, identity: &Identity, last_answer: &mut 
 }
 
 fn client(identity: &Identity) -> Result<Client, Error> {
-    let tls = identity
-        .client_tls()
-        .map_err(|error| Error::ReadinessClient(error.to_string()))?;
+    let tls = identity.client_tls().map_err(|error| Error::ReadinessClient(error.to_string()))?;
     Client::builder()
         .tls_backend_preconfigured(tls)
         .timeout(ANSWER_WITHIN)

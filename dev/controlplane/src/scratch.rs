@@ -41,16 +41,10 @@ impl ScratchFolder {
             .tempdir()
             .trying(|| format!("make a folder in {}", std::env::temp_dir().display()))?;
         let mut command = script(JANITOR);
-        command
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let janitor = Process::start(command)
-            .trying(|| "start the shell that removes the temporary folder".to_owned())?;
-        Ok(Self {
-            path: folder.keep(),
-            _janitor: janitor,
-        })
+        command.arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let janitor =
+            Process::start(command).trying(|| "start the shell that removes the temporary folder".to_owned())?;
+        Ok(Self { path: folder.keep(), _janitor: janitor })
     }
 
     /// Where it is.
@@ -75,10 +69,7 @@ mod tests {
     fn the_folder_is_private_and_goes_with_its_owner_whatever_is_in_it() {
         let scratch = ScratchFolder::create().unwrap();
         let path = scratch.path().to_owned();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         fs::create_dir(scratch.file("data")).unwrap();
         fs::write(scratch.file("data/log"), "text").unwrap();
         drop(scratch);

@@ -62,14 +62,8 @@ impl Server {
             flag("token-auth-file", folder.file(TOKENS)),
             flag("authorization-mode", "RBAC"),
             flag("service-account-issuer", "https://kubernetes.default.svc"),
-            flag(
-                "service-account-signing-key-file",
-                folder.file(SERVICE_ACCOUNT_KEY),
-            ),
-            flag(
-                "service-account-key-file",
-                folder.file(SERVICE_ACCOUNT_PUBLIC_KEY),
-            ),
+            flag("service-account-signing-key-file", folder.file(SERVICE_ACCOUNT_KEY)),
+            flag("service-account-key-file", folder.file(SERVICE_ACCOUNT_PUBLIC_KEY)),
             // Nobody makes the `default` service accounts that it would insist on.
             flag("disable-admission-plugins", "ServiceAccount"),
             flag("service-cluster-ip-range", "10.0.0.0/24"),
@@ -78,9 +72,7 @@ impl Server {
             flag("endpoint-reconciler-type", "none"),
             flag("profiling", "false"),
         ];
-        let flags = flags
-            .into_iter()
-            .chain(more_flags.iter().map(OsString::from));
+        let flags = flags.into_iter().chain(more_flags.iter().map(OsString::from));
         Self::start(KUBE_APISERVER, &binaries.kube_apiserver, flags, folder)
     }
 
@@ -93,35 +85,17 @@ impl Server {
         let action = || format!("start {}", binary.display());
         let log = folder.file(&format!("{program}.log"));
         // Appended to: the log of an API server that was killed is still there when it has been started again.
-        let output = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .trying(action)?;
+        let output = OpenOptions::new().create(true).append(true).open(&log).trying(action)?;
         let mut command = leashed(binary);
-        command
-            .args(flags)
-            .stderr(output.try_clone().trying(action)?)
-            .stdout(output);
-        Ok(Self {
-            program,
-            process: Process::start(command).trying(action)?,
-            log,
-        })
+        command.args(flags).stderr(output.try_clone().trying(action)?).stdout(output);
+        Ok(Self { program, process: Process::start(command).trying(action)?, log })
     }
 
     /// Waits for the end of the program, and tells of it as the error that it is.
     pub(crate) async fn ended(&self) -> Error {
         match self.process.ended().await {
-            Ok(status) => Error::Ended {
-                program: self.program,
-                status,
-                log_tail: self.log_tail(),
-            },
-            Err(source) => Error::System {
-                action: format!("wait for {}", self.program),
-                source,
-            },
+            Ok(status) => Error::Ended { program: self.program, status, log_tail: self.log_tail() },
+            Err(source) => Error::System { action: format!("wait for {}", self.program), source },
         }
     }
 
@@ -143,15 +117,10 @@ pub(crate) fn write_identity(identity: &Identity, folder: &ScratchFolder) -> Res
         (SERVER_CERTIFICATE, &identity.server_certificate_pem),
         (SERVER_KEY, &identity.server_key_pem),
         (SERVICE_ACCOUNT_KEY, &identity.service_account_key_pem),
-        (
-            SERVICE_ACCOUNT_PUBLIC_KEY,
-            &identity.service_account_public_key_pem,
-        ),
+        (SERVICE_ACCOUNT_PUBLIC_KEY, &identity.service_account_public_key_pem),
         (TOKENS, &identity.token_file()),
     ];
-    files
-        .into_iter()
-        .try_for_each(|(name, content)| write_private(&folder.file(name), content))
+    files.into_iter().try_for_each(|(name, content)| write_private(&folder.file(name), content))
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

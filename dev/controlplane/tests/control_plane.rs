@@ -22,40 +22,25 @@ struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     fn of(control_plane: &'a ControlPlane) -> Self {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let ca = Certificate::from_pem(control_plane.ca_pem().as_bytes()).unwrap();
-        let client = Client::builder()
-            .tls_certs_only([ca])
-            .no_proxy()
-            .build()
-            .unwrap();
-        Self {
-            control_plane,
-            client,
-        }
+        let client = Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
+        Self { control_plane, client }
     }
 
     async fn call(&self, token: Option<&str>, method: Method, path: &str, body: Value) -> Response {
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.control_plane.server()));
+        let mut request = self.client.request(method, format!("{}{path}", self.control_plane.server()));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         if !body.is_null() {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
+            request = request.header("content-type", "application/json").body(body.to_string());
         }
         request.send().await.unwrap()
     }
 
     async fn as_admin(&self, method: Method, path: &str, body: Value) -> Value {
-        let answer = self
-            .call(Some(self.control_plane.admin_token()), method, path, body)
-            .await;
+        let answer = self.call(Some(self.control_plane.admin_token()), method, path, body).await;
         let status = answer.status();
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {text}");
@@ -71,45 +56,24 @@ async fn it_is_the_release_we_name_and_authorizes_by_role() {
     let version = caller.as_admin(Method::GET, "/version", Value::Null).await;
     if env::var_os("KUBEBUILDER_ASSETS").is_none() {
         assert_eq!(version["gitVersion"], "v1.37.2");
-        assert_eq!(
-            (&version["major"], &version["minor"]),
-            (&json!("1"), &json!("37"))
-        );
+        assert_eq!((&version["major"], &version["minor"]), (&json!("1"), &json!("37")));
     }
 
     let namespaces = "/api/v1/namespaces";
-    let anonymous = caller
-        .call(None, Method::GET, namespaces, Value::Null)
-        .await;
+    let anonymous = caller.call(None, Method::GET, namespaces, Value::Null).await;
     assert_eq!(anonymous.status(), StatusCode::FORBIDDEN);
-    let stranger = caller
-        .call(Some("nobody"), Method::GET, namespaces, Value::Null)
-        .await;
+    let stranger = caller.call(Some("nobody"), Method::GET, namespaces, Value::Null).await;
     assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
 
     let accounts = "/api/v1/namespaces/default/serviceaccounts";
-    caller
-        .as_admin(
-            Method::POST,
-            accounts,
-            json!({"metadata": {"name": "operator"}}),
-        )
-        .await;
-    let request =
-        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-    let issued = caller
-        .as_admin(Method::POST, &format!("{accounts}/operator/token"), request)
-        .await;
+    caller.as_admin(Method::POST, accounts, json!({"metadata": {"name": "operator"}})).await;
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+    let issued = caller.as_admin(Method::POST, &format!("{accounts}/operator/token"), request).await;
     let token = issued["status"]["token"].as_str().unwrap();
-    let bound = caller
-        .call(Some(token), Method::GET, namespaces, Value::Null)
-        .await;
+    let bound = caller.call(Some(token), Method::GET, namespaces, Value::Null).await;
     assert_eq!(bound.status(), StatusCode::FORBIDDEN);
     let refusal = bound.text().await.unwrap();
-    assert!(
-        refusal.contains("system:serviceaccount:default:operator"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("system:serviceaccount:default:operator"), "{refusal}");
 }
 
 #[tokio::test]
@@ -118,9 +82,7 @@ async fn a_killed_api_server_refuses_connections_and_comes_back_with_its_data() 
     let server = control_plane.server();
     let config_maps = "/api/v1/namespaces/default/configmaps";
     let kept = json!({"metadata": {"name": "kept"}, "data": {"key": "value"}});
-    Caller::of(&control_plane)
-        .as_admin(Method::POST, config_maps, kept)
-        .await;
+    Caller::of(&control_plane).as_admin(Method::POST, config_maps, kept).await;
 
     control_plane.kill_api_server();
     let refused = TcpStream::connect(server.trim_start_matches("https://")).unwrap_err();
@@ -128,9 +90,7 @@ async fn a_killed_api_server_refuses_connections_and_comes_back_with_its_data() 
 
     control_plane.restart_api_server().await.unwrap();
     assert_eq!(control_plane.server(), server);
-    let read = Caller::of(&control_plane)
-        .as_admin(Method::GET, &format!("{config_maps}/kept"), Value::Null)
-        .await;
+    let read = Caller::of(&control_plane).as_admin(Method::GET, &format!("{config_maps}/kept"), Value::Null).await;
     assert_eq!(read["data"]["key"], "value");
 
     let folder = control_plane.folder().to_owned();
@@ -140,28 +100,10 @@ async fn a_killed_api_server_refuses_connections_and_comes_back_with_its_data() 
 
 #[tokio::test]
 async fn an_api_server_that_cannot_run_is_an_error_with_its_own_words() {
-    let options = Options {
-        api_server_flags: vec!["--no-such-flag=1".to_owned()],
-        ..Options::default()
-    };
-    let error = ControlPlane::start(options)
-        .await
-        .err()
-        .expect("it must not start");
-    assert!(
-        matches!(
-            error,
-            Error::Ended {
-                program: "kube-apiserver",
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(
-        error.to_string().contains("unknown flag: --no-such-flag"),
-        "{error}"
-    );
+    let options = Options { api_server_flags: vec!["--no-such-flag=1".to_owned()], ..Options::default() };
+    let error = ControlPlane::start(options).await.err().expect("it must not start");
+    assert!(matches!(error, Error::Ended { program: "kube-apiserver", .. }), "{error}");
+    assert!(error.to_string().contains("unknown flag: --no-such-flag"), "{error}");
 }
 
 /// How `everything_is_gone_when_the_owner_is_killed` starts an owner in a process of its own.
@@ -171,11 +113,7 @@ const OWNER: &str = "owns_a_control_plane_until_standard_input_ends";
 #[ignore = "the process that everything_is_gone_when_the_owner_is_killed starts and kills"]
 async fn owns_a_control_plane_until_standard_input_ends() {
     let control_plane = ControlPlane::start(Options::default()).await.unwrap();
-    let report = format!(
-        "owned {} {}\n",
-        control_plane.server(),
-        control_plane.folder().display()
-    );
+    let report = format!("owned {} {}\n", control_plane.server(), control_plane.folder().display());
     std::io::stdout().write_all(report.as_bytes()).unwrap();
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
@@ -191,10 +129,7 @@ fn everything_is_gone_when_the_owner_is_killed() {
     let report = BufReader::new(owner.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap)
-        .find_map(|line| {
-            line.split_once("owned ")
-                .map(|(_, report)| report.to_owned())
-        })
+        .find_map(|line| line.split_once("owned ").map(|(_, report)| report.to_owned()))
         .expect("the owner starts a control plane");
     let (server, folder) = report.split_once(' ').unwrap();
     let address = server.trim_start_matches("https://");
@@ -205,12 +140,8 @@ fn everything_is_gone_when_the_owner_is_killed() {
     owner.kill().unwrap();
     owner.wait().unwrap();
 
-    eventually("the API server is gone", || {
-        TcpStream::connect(address).is_err()
-    });
-    eventually("etcd is gone", || {
-        UnixStream::connect(&etcd_socket).is_err()
-    });
+    eventually("the API server is gone", || TcpStream::connect(address).is_err());
+    eventually("etcd is gone", || UnixStream::connect(&etcd_socket).is_err());
     eventually("the folder is gone", || !Path::new(folder).exists());
 }
 

@@ -12,11 +12,7 @@ const GUIDE: &str = include_str!("../../../docs/simulator.md");
 /// The fenced blocks of the guide that are marked with `mark`, such as `yaml scenario`.
 fn blocks(mark: &str) -> Vec<&'static str> {
     let opening = format!("```{mark}\n");
-    let found: Vec<_> = GUIDE
-        .split(opening.as_str())
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let found: Vec<_> = GUIDE.split(opening.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!found.is_empty(), "no block is marked `{mark}`");
     found
 }
@@ -31,8 +27,7 @@ fn every_scenario_of_the_guide_is_a_scenario() {
 #[test]
 fn every_environment_and_fault_of_the_guide_is_one() {
     for text in blocks("yaml environment") {
-        EnvironmentScript::parse(text, &"env_a".parse().unwrap())
-            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+        EnvironmentScript::parse(text, &"env_a".parse().unwrap()).unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
     for text in blocks("yaml fault") {
         serde_saphyr::from_str::<FaultRule>(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -45,8 +40,7 @@ fn every_sample_scenario_is_one() {
     let mut samples = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        Scenario::parse(&std::fs::read_to_string(&path).unwrap())
-            .unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        Scenario::parse(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         samples += 1;
     }
     assert!(samples > 0);
@@ -59,14 +53,9 @@ fn every_endpoint_is_in_the_guide_and_there() {
     for endpoint in index["endpoints"].as_array().unwrap() {
         let endpoint = endpoint.as_str().unwrap();
         let path = endpoint.split('?').next().unwrap();
-        assert!(
-            GUIDE.contains(&format!("`{path}")),
-            "{path} is not in the guide"
-        );
+        assert!(GUIDE.contains(&format!("`{path}")), "{path} is not in the guide");
         let (method, path) = path.split_once(' ').unwrap();
-        let request = Request::builder()
-            .method(method)
-            .uri(path.replace("{environmentId}", "env_a"));
+        let request = Request::builder().method(method).uri(path.replace("{environmentId}", "env_a"));
         let reply = stage.send(request, "{}");
         assert_ne!(reply.response.status(), 404, "{endpoint}");
     }

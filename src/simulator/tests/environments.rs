@@ -23,11 +23,7 @@ impl Stage {
     fn new(yaml: &str) -> Self {
         let scenario = Scenario::parse("snapshots: {snap_old: {botVersion: '1.0'}}").unwrap();
         let script = EnvironmentScript::parse(yaml, &"env_a".parse().unwrap()).unwrap();
-        Self {
-            environment: Environment::new(script, &scenario),
-            scenario,
-            jobs: 0,
-        }
+        Self { environment: Environment::new(script, &scenario), scenario, jobs: 0 }
     }
 
     fn submit(&mut self, seconds: i64, bot_version: &str, revert_to: Option<&str>) -> JobId {
@@ -37,24 +33,14 @@ impl Stage {
             "configuration_snapshot": {"botVersion": bot_version},
             "rollback_policy": {"revert_snapshot_id": revert_to},
         });
-        let submission = Submission {
-            id: id.clone(),
-            idempotency_key: None,
-            body,
-        };
-        self.environment
-            .submit(at(seconds), submission, &self.scenario);
+        let submission = Submission { id: id.clone(), idempotency_key: None, body };
+        self.environment.submit(at(seconds), submission, &self.scenario);
         id
     }
 
     fn roll_back(&mut self, seconds: i64, id: &JobId) -> Result<bool, Refusal> {
-        let asked = Rollback {
-            reason: "manual".to_owned(),
-            accepted_at: at(seconds),
-            idempotency_key: None,
-        };
-        self.environment
-            .roll_back(at(seconds), id, asked, &self.scenario)
+        let asked = Rollback { reason: "manual".to_owned(), accepted_at: at(seconds), idempotency_key: None };
+        self.environment.roll_back(at(seconds), id, asked, &self.scenario)
     }
 
     fn status(&mut self, seconds: i64, id: &JobId) -> &'static str {
@@ -68,11 +54,7 @@ impl Stage {
     }
 
     fn bot_version(&self) -> Option<String> {
-        let snapshot = self
-            .environment
-            .deployed()
-            .configuration_snapshot
-            .as_ref()?;
+        let snapshot = self.environment.deployed().configuration_snapshot.as_ref()?;
         snapshot["botVersion"].as_str().map(str::to_owned)
     }
 }
@@ -88,9 +70,7 @@ fn a_job_is_queued_then_runs_then_ends_as_scripted() {
         ("neverEnds", "running"),
     ];
     for (outcome, last) in ends {
-        let mut stage = Stage::new(&format!(
-            "{{jobDurationSeconds: 100, jobOutcome: {outcome}}}"
-        ));
+        let mut stage = Stage::new(&format!("{{jobDurationSeconds: 100, jobOutcome: {outcome}}}"));
         let job = stage.submit(0, "2.0", None);
         assert_eq!(stage.status(99, &job), "running", "{outcome}");
         assert_eq!(stage.status(100, &job), last, "{outcome}");
@@ -108,10 +88,7 @@ fn a_rollback_restores_what_was_there() {
     assert_eq!(stage.bot_version().as_deref(), Some("2.0"));
     assert_eq!(stage.roll_back(2, &job), Ok(true));
     assert_eq!(stage.bot_version().as_deref(), Some("1.9"));
-    assert_eq!(
-        stage.roll_back(3, &job).unwrap_err().error,
-        "already_rolled_back"
-    );
+    assert_eq!(stage.roll_back(3, &job).unwrap_err().error, "already_rolled_back");
 }
 
 #[test]
@@ -120,10 +97,7 @@ fn a_rollback_goes_to_the_snapshot_that_the_submit_named() {
     let job = stage.submit(0, "2.0", Some("snap_old"));
     assert_eq!(stage.roll_back(1, &job), Ok(true));
     assert_eq!(stage.bot_version().as_deref(), Some("1.0"));
-    assert_eq!(
-        stage.environment.deployed().snapshot_id.as_deref(),
-        Some("snap_old")
-    );
+    assert_eq!(stage.environment.deployed().snapshot_id.as_deref(), Some("snap_old"));
 }
 
 #[test]
@@ -132,10 +106,7 @@ fn a_rollback_that_takes_time_is_under_way_until_it_is_done() {
     let job = stage.submit(0, "2.0", None);
     assert_eq!(stage.roll_back(1, &job), Ok(false));
     assert_eq!(stage.status(10, &job), "rolling_back");
-    assert_eq!(
-        stage.roll_back(10, &job).unwrap_err().error,
-        "rollback_in_progress"
-    );
+    assert_eq!(stage.roll_back(10, &job).unwrap_err().error, "rollback_in_progress");
     assert_eq!(stage.status(11, &job), "rolled_back");
 }
 
@@ -198,14 +169,9 @@ fn health_depends_on_what_is_deployed() {
 
 #[test]
 fn scripted_health_answers_come_first_and_in_order() {
-    let mut stage = Stage::new(
-        "health: {answers: [unhealthy, {body: {status: odd}}, highErrorRate], then: honest}",
-    );
+    let mut stage = Stage::new("health: {answers: [unhealthy, {body: {status: odd}}, highErrorRate], then: honest}");
     let answers = [(); 5].map(|()| stage.health());
-    assert_eq!(
-        answers,
-        ["unhealthy", "odd", "healthy", "healthy", "healthy"]
-    );
+    assert_eq!(answers, ["unhealthy", "odd", "healthy", "healthy", "healthy"]);
 }
 
 #[test]
@@ -220,9 +186,7 @@ fn a_new_script_makes_an_unhealthy_deployment_well_again() {
     let mut stage = Stage::new("deploymentsAreUnhealthy: true");
     stage.submit(0, "2.0", None);
     assert_eq!(stage.health(), "unhealthy");
-    stage
-        .environment
-        .replace_script(EnvironmentScript::default());
+    stage.environment.replace_script(EnvironmentScript::default());
     assert_eq!(stage.health(), "healthy");
 }
 
@@ -234,11 +198,7 @@ fn a_job_submitted_while_another_is_in_flight_is_noted() {
     let second = stage.submit(10, "2", None);
     assert_eq!(stage.environment.overlaps(), []);
     let third = stage.submit(11, "3", None);
-    let expected = Overlap {
-        in_flight: second,
-        submitted: third,
-        at: at(11),
-    };
+    let expected = Overlap { in_flight: second, submitted: third, at: at(11) };
     assert_eq!(stage.environment.overlaps(), [expected]);
     assert_eq!(stage.status(11, &first), "completed");
 }

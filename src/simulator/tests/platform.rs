@@ -16,10 +16,7 @@ fn the_contracts_samples_are_answered_as_the_contract_writes_it() {
     let mut stage = Stage::new("");
     let replies = rollout(&mut stage);
     let bodies: Vec<Value> = replies.iter().map(body).collect();
-    assert_eq!(
-        bodies[0],
-        json!({"valid": true, "warnings": [], "capacityUtilization": 0.42})
-    );
+    assert_eq!(bodies[0], json!({"valid": true, "warnings": [], "capacityUtilization": 0.42}));
     assert_eq!(bodies[1]["status"], "passed");
     assert_eq!(bodies[1]["dependencyConflicts"], json!([]));
     assert_eq!(bodies[3], json!({"status": "completed"}));
@@ -34,15 +31,9 @@ fn everything_received_can_be_read_back_in_order_and_without_secrets() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     let journal = stage.control(Method::GET, "/simulator/requests", "");
-    let calls: Vec<&str> = journal["requests"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["call"].as_str().unwrap())
-        .collect();
-    let expected = [
-        "token", "validate", "trace", "submit", "job", "health", "rollback", "audit", "webhook",
-    ];
+    let calls: Vec<&str> =
+        journal["requests"].as_array().unwrap().iter().map(|r| r["call"].as_str().unwrap()).collect();
+    let expected = ["token", "validate", "trace", "submit", "job", "health", "rollback", "audit", "webhook"];
     assert_eq!(calls, expected);
     let submit = &journal["requests"][3];
     assert_eq!(submit["body"], submission());
@@ -52,10 +43,7 @@ fn everything_received_can_be_read_back_in_order_and_without_secrets() {
     assert_eq!(submit["jobId"], journal["requests"][4]["jobId"]);
     assert_eq!(journal["requests"][6]["environmentId"], "env_prod_us_01");
     let text = journal.to_string();
-    assert!(
-        !text.contains("demo-secret") && !text.contains(&stage.token),
-        "{text}"
-    );
+    assert!(!text.contains("demo-secret") && !text.contains(&stage.token), "{text}");
 }
 
 #[test]
@@ -84,14 +72,8 @@ fn a_departure_from_the_contract_is_refused_named_and_recorded() {
     let mut stage = Stage::new("");
     let refused = stage.post_keyed("/api/v2/deployments", "key", &wrong_field);
     assert_eq!(status(&refused), 400);
-    assert_eq!(
-        body(&refused)["message"],
-        "`environmentId` is not a field of this call"
-    );
-    assert_eq!(
-        stage.violations(),
-        ["`environmentId` is not a field of this call"]
-    );
+    assert_eq!(body(&refused)["message"], "`environmentId` is not a field of this call");
+    assert_eq!(stage.violations(), ["`environmentId` is not a field of this call"]);
     assert!(stage.world.environments().next().is_none());
 }
 
@@ -99,21 +81,16 @@ fn a_departure_from_the_contract_is_refused_named_and_recorded() {
 fn every_departure_has_its_own_answer() {
     let json_type = ("content-type", "application/json");
     let mut stage = Stage::new("");
-    let bare = |stage: &Stage, path: &str| {
-        Request::post(path).header("authorization", format!("Bearer {}", stage.token))
-    };
+    let bare =
+        |stage: &Stage, path: &str| Request::post(path).header("authorization", format!("Bearer {}", stage.token));
     let mut statuses = Vec::new();
 
-    let unasked =
-        bare(&stage, "/api/v2/validations/synthetic-trace").header(json_type.0, json_type.1);
+    let unasked = bare(&stage, "/api/v2/validations/synthetic-trace").header(json_type.0, json_type.1);
     statuses.push(status(&stage.send(unasked, trace().to_string())));
-    let untyped =
-        bare(&stage, "/api/v2/validations/synthetic-trace").header("accept", "application/json");
+    let untyped = bare(&stage, "/api/v2/validations/synthetic-trace").header("accept", "application/json");
     statuses.push(status(&stage.send(untyped, trace().to_string())));
     statuses.push(status(&stage.post("/api/v2/deployments", &submission())));
-    statuses.push(status(
-        &stage.post("/api/v2/environments/env_other/validate", &validation()),
-    ));
+    statuses.push(status(&stage.post("/api/v2/environments/env_other/validate", &validation())));
     statuses.push(status(&stage.get("/api/v2/nothing")));
     statuses.push(status(&stage.get("/api/v2/deployments")));
     statuses.push(status(&stage.get("/api/v2/jobs/job_none")));
@@ -154,38 +131,24 @@ fn a_missing_scope_and_another_tenants_environment_are_forbidden() {
         "{clients: [{clientId: demo, clientSecret: demo-secret, scopes: ['environments:read']}],
           environments: {env_other: {allowedClients: [somebody]}}}",
     );
-    assert_eq!(
-        body(&stage.submit("key"))["message"],
-        "the token lacks the scope `deployments:write`"
-    );
-    assert_eq!(
-        body(&stage.get("/api/v2/environments/env_other/health"))["error"],
-        "other_tenant"
-    );
+    assert_eq!(body(&stage.submit("key"))["message"], "the token lacks the scope `deployments:write`");
+    assert_eq!(body(&stage.get("/api/v2/environments/env_other/health"))["error"], "other_tenant");
     assert_eq!(status(&stage.get(HEALTH)), 200);
 }
 
 #[test]
 fn an_environment_nobody_declared_is_there_unless_the_scenario_says_otherwise() {
     assert_eq!(status(&Stage::new("").get(HEALTH)), 200);
-    assert_eq!(
-        status(&Stage::new("createEnvironments: false").get(HEALTH)),
-        404
-    );
+    assert_eq!(status(&Stage::new("createEnvironments: false").get(HEALTH)), 404);
 }
 
 #[test]
 fn a_status_fault_has_an_effect_only_when_scripted_so() {
     for (effect, jobs) in [("false", 0), ("true", 1)] {
-        let mut stage = Stage::new(&format!(
-            "faults: [{{call: submit, fault: {{status: {{code: 504, effect: {effect}}}}}}}]"
-        ));
+        let mut stage =
+            Stage::new(&format!("faults: [{{call: submit, fault: {{status: {{code: 504, effect: {effect}}}}}}}]"));
         assert_eq!(status(&stage.submit("key")), 504);
-        let started: usize = stage
-            .world
-            .environments()
-            .map(|(_, environment)| environment.jobs().len())
-            .sum();
+        let started: usize = stage.world.environments().map(|(_, environment)| environment.jobs().len()).sum();
         assert_eq!(started, jobs, "effect: {effect}");
     }
 }
@@ -200,25 +163,12 @@ fn faults_and_scripts_can_be_given_while_it_runs() {
     let fault = "{call: health, environment: env_prod_us_01, times: forever, fault: {status: {code: 503, retryAfterSeconds: 7}}}";
     stage.control(Method::POST, "/simulator/faults", fault);
     let unavailable = stage.get(HEALTH);
-    assert_eq!(
-        (
-            status(&unavailable),
-            &unavailable.response.headers()["retry-after"]
-        ),
-        (503, &"7".parse().unwrap())
-    );
+    assert_eq!((status(&unavailable), &unavailable.response.headers()["retry-after"]), (503, &"7".parse().unwrap()));
     stage.control(Method::DELETE, "/simulator/faults", "");
     assert_eq!(status(&stage.get(HEALTH)), 200);
 
-    let refused = stage.control(
-        Method::POST,
-        "/simulator/faults",
-        "{call: health, fault: explode}",
-    );
-    assert!(
-        refused["message"].as_str().unwrap().contains("explode"),
-        "{refused}"
-    );
+    let refused = stage.control(Method::POST, "/simulator/faults", "{call: health, fault: explode}");
+    assert!(refused["message"].as_str().unwrap().contains("explode"), "{refused}");
 }
 
 #[test]
@@ -228,11 +178,7 @@ fn a_reset_starts_the_same_or_another_scenario_over() {
     stage.control(Method::POST, "/simulator/reset", "");
     assert_eq!(stage.world.requests(&RequestFilter::default()).count(), 0);
     assert_eq!(stage.world.environments().count(), 1);
-    stage.control(
-        Method::POST,
-        "/simulator/reset",
-        "environments: {env_a: {}, env_b: {}}",
-    );
+    stage.control(Method::POST, "/simulator/reset", "environments: {env_a: {}, env_b: {}}");
     assert_eq!(stage.world.environments().count(), 2);
 }
 
@@ -242,10 +188,7 @@ fn a_submit_whose_locks_and_snapshot_conflict_is_refused() {
     let mut conflicting = submission();
     conflicting["dependency_locks"][0]["version"] = json!("4.0.1");
     let refused = stage.post_keyed("/api/v2/deployments", "key", &conflicting);
-    assert_eq!(
-        (status(&refused), &body(&refused)["error"]),
-        (422, &json!("dependency_conflict"))
-    );
+    assert_eq!((status(&refused), &body(&refused)["error"]), (422, &json!("dependency_conflict")));
 }
 
 #[test]
@@ -260,14 +203,7 @@ fn more_requests_than_the_limit_are_refused_until_a_slot_is_free() {
     stage.pass(50);
     assert_eq!(status(&stage.get(HEALTH)), 200);
     let (_, traffic) = stage.world.traffic().next().unwrap();
-    assert_eq!(
-        (
-            traffic.requests,
-            traffic.refused,
-            traffic.most_in_any_minute
-        ),
-        (4, 1, 3)
-    );
+    assert_eq!((traffic.requests, traffic.refused, traffic.most_in_any_minute), (4, 1, 3));
 }
 
 #[test]
@@ -293,15 +229,8 @@ fn the_webhook_receiver_takes_any_body_and_tells_of_a_wrong_one() {
     let mut stage = Stage::new("");
     let delivery = Request::post("/webhooks/ci/cognigy").header("content-type", "application/json");
     assert_eq!(status(&stage.send(delivery, r#"{"hello": 1}"#)), 200);
-    assert_eq!(
-        stage.world.webhooks().next().unwrap().body,
-        json!({"hello": 1})
-    );
-    assert!(
-        stage
-            .violations()
-            .contains(&"`hello` is not a field of this call".to_owned())
-    );
+    assert_eq!(stage.world.webhooks().next().unwrap().body, json!({"hello": 1}));
+    assert!(stage.violations().contains(&"`hello` is not a field of this call".to_owned()));
 }
 
 proptest! {

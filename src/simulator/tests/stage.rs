@@ -24,21 +24,14 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(scenario: &str) -> Self {
         let world = World::new(Scenario::parse(scenario).unwrap());
-        let mut stage = Self {
-            world,
-            now: Timestamp::UNIX_EPOCH,
-            token: String::new(),
-        };
+        let mut stage = Self { world, now: Timestamp::UNIX_EPOCH, token: String::new() };
         stage.ask_for_a_token();
         stage
     }
 
     pub(super) fn ask_for_a_token(&mut self) {
         let reply = self.ask_for_token_with(TOKEN_FORM);
-        self.token = body(&reply)["access_token"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        self.token = body(&reply)["access_token"].as_str().unwrap_or_default().to_owned();
     }
 
     pub(super) fn ask_for_token_with(&mut self, form: &'static str) -> Reply {
@@ -61,8 +54,7 @@ impl Stage {
     }
 
     pub(super) fn send(&mut self, request: request::Builder, body: impl Into<Bytes>) -> Reply {
-        self.world
-            .handle(self.now, &request.body(body.into()).unwrap())
+        self.world.handle(self.now, &request.body(body.into()).unwrap())
     }
 
     pub(super) fn get(&mut self, path: &str) -> Reply {
@@ -71,16 +63,12 @@ impl Stage {
     }
 
     pub(super) fn post(&mut self, path: &str, body: &Value) -> Reply {
-        let request = self
-            .request(Method::POST, path)
-            .header("content-type", "application/json");
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
         self.send(request, body.to_string())
     }
 
     pub(super) fn post_keyed(&mut self, path: &str, key: &str, body: &Value) -> Reply {
-        let request = self
-            .request(Method::POST, path)
-            .header("content-type", "application/json");
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
         self.send(request.header("idempotency-key", key), body.to_string())
     }
 
@@ -89,10 +77,7 @@ impl Stage {
     }
 
     pub(super) fn submitted_job(&mut self, key: &str) -> String {
-        body(&self.submit(key))["jobId"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        body(&self.submit(key))["jobId"].as_str().unwrap().to_owned()
     }
 
     pub(super) fn control(&mut self, method: Method, path: &str, body_text: &'static str) -> Value {
@@ -102,10 +87,7 @@ impl Stage {
     }
 
     pub(super) fn violations(&self) -> Vec<String> {
-        self.world
-            .violations()
-            .map(|violation| violation.message.clone())
-            .collect()
+        self.world.violations().map(|violation| violation.message.clone()).collect()
     }
 }
 
@@ -158,26 +140,16 @@ pub(super) fn webhook() -> Value {
 /// What a whole rollout sends, in the contract's own words; gives the replies in order.
 pub(super) fn rollout(stage: &mut Stage) -> Vec<Reply> {
     let mut replies = vec![
-        stage.post(
-            "/api/v2/environments/env_prod_us_01/validate",
-            &validation(),
-        ),
+        stage.post("/api/v2/environments/env_prod_us_01/validate", &validation()),
         stage.post("/api/v2/validations/synthetic-trace", &trace()),
         stage.submit("key-1"),
     ];
-    let job = body(&replies[2])["jobId"]
-        .as_str()
-        .unwrap_or("none")
-        .to_owned();
+    let job = body(&replies[2])["jobId"].as_str().unwrap_or("none").to_owned();
     stage.pass(15);
     replies.push(stage.get(&format!("/api/v2/jobs/{job}")));
     replies.push(stage.get("/api/v2/environments/env_prod_us_01/health"));
     let reason = json!({"reason": "health_check_failure"});
-    replies.push(stage.post_keyed(
-        &format!("/api/v2/deployments/{job}/rollback"),
-        "key-2",
-        &reason,
-    ));
+    replies.push(stage.post_keyed(&format!("/api/v2/deployments/{job}/rollback"), "key-2", &reason));
     replies.push(stage.post_keyed("/api/v2/audit/logs", "key-3", &audit_record()));
     let delivery = Request::post("/webhooks/ci").header("content-type", "application/json");
     replies.push(stage.send(delivery, webhook().to_string()));

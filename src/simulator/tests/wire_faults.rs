@@ -26,27 +26,15 @@ impl Site {
         tls: Option<Tls>,
         configure: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Self {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let scenario = Scenario::parse(scenario).unwrap();
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), scenario, tls)
-            .await
-            .unwrap();
-        let builder = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none());
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), scenario, tls).await.unwrap();
+        let builder = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = configure(builder.tls_certs_only([])).build().unwrap();
-        let request = client
-            .post(server.token_url())
-            .header("content-type", "application/x-www-form-urlencoded");
+        let request = client.post(server.token_url()).header("content-type", "application/x-www-form-urlencoded");
         let answer: Value = json(request.body(TOKEN_FORM).send().await.unwrap()).await;
         let token = answer["access_token"].as_str().unwrap().to_owned();
-        Self {
-            server,
-            client,
-            token,
-        }
+        Self { server, client, token }
     }
 
     fn url(&self, path: &str) -> String {
@@ -54,25 +42,14 @@ impl Site {
     }
 
     fn health(&self) -> RequestBuilder {
-        let request = self
-            .client
-            .get(self.url("/api/v2/environments/env_a/health"));
-        request
-            .bearer_auth(&self.token)
-            .header("accept", "application/json")
+        let request = self.client.get(self.url("/api/v2/environments/env_a/health"));
+        request.bearer_auth(&self.token).header("accept", "application/json")
     }
 
     fn submit(&self, key: &str) -> RequestBuilder {
-        let request = self
-            .client
-            .post(self.url("/api/v2/deployments"))
-            .bearer_auth(&self.token);
-        let request = request
-            .header("accept", "application/json")
-            .header("content-type", "application/json");
-        request
-            .header("idempotency-key", key)
-            .body(submission().to_string())
+        let request = self.client.post(self.url("/api/v2/deployments")).bearer_auth(&self.token);
+        let request = request.header("accept", "application/json").header("content-type", "application/json");
+        request.header("idempotency-key", key).body(submission().to_string())
     }
 }
 
@@ -89,14 +66,8 @@ async fn a_dropped_connection_has_no_answer_and_the_next_request_has_one() {
     for fault in ["dropBeforeEffect", "dropAfterEffect"] {
         let site = Site::new(&health_fault(fault)).await;
         let error = site.health().send().await.unwrap_err();
-        assert!(
-            error.status().is_none() && !error.is_connect() && !error.is_timeout(),
-            "{error:?}"
-        );
-        assert_eq!(
-            json(site.health().send().await.unwrap()).await["status"],
-            "healthy"
-        );
+        assert!(error.status().is_none() && !error.is_connect() && !error.is_timeout(), "{error:?}");
+        assert_eq!(json(site.health().send().await.unwrap()).await["status"], "healthy");
     }
 }
 
@@ -105,12 +76,7 @@ async fn a_submit_dropped_after_its_effect_is_answered_on_the_repeat() {
     let site = Site::new("faults: [{call: submit, fault: dropAfterEffect}]").await;
     assert!(site.submit("key").send().await.is_err());
     assert!(json(site.submit("key").send().await.unwrap()).await["jobId"].is_string());
-    let jobs = site.server.handle().with(|world| {
-        world
-            .environments()
-            .map(|(_, e)| e.jobs().len())
-            .sum::<usize>()
-    });
+    let jobs = site.server.handle().with(|world| world.environments().map(|(_, e)| e.jobs().len()).sum::<usize>());
     assert_eq!(jobs, 1);
 }
 
@@ -119,10 +85,7 @@ async fn a_truncated_answer_announces_more_than_arrives() {
     let site = Site::new(&health_fault("{truncated: {bytes: 5}}")).await;
     let mut response = site.health().send().await.unwrap();
     assert_eq!(response.content_length(), Some(37));
-    assert_eq!(
-        response.chunk().await.unwrap().unwrap(),
-        "{\"err"[..].as_bytes()
-    );
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "{\"err"[..].as_bytes());
     assert!(response.chunk().await.is_err());
 }
 
@@ -144,11 +107,7 @@ async fn a_slow_drip_arrives_in_pieces_over_time() {
 async fn an_oversized_answer_is_as_long_as_scripted_and_still_json() {
     let site = Site::new(&health_fault("{oversized: {bytes: 3000000}}")).await;
     let bytes = site.health().send().await.unwrap().bytes().await.unwrap();
-    assert!(
-        (3_000_000..3_000_100).contains(&bytes.len()),
-        "{}",
-        bytes.len()
-    );
+    assert!((3_000_000..3_000_100).contains(&bytes.len()), "{}", bytes.len());
     let body: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(body["status"], "healthy");
 }
@@ -157,10 +116,7 @@ async fn an_oversized_answer_is_as_long_as_scripted_and_still_json() {
 async fn a_delayed_answer_is_late_by_as_much_as_scripted() {
     let site = Site::new(&health_fault("{delay: {seconds: 0.2}}")).await;
     let started = Instant::now();
-    assert_eq!(
-        json(site.health().send().await.unwrap()).await["status"],
-        "healthy"
-    );
+    assert_eq!(json(site.health().send().await.unwrap()).await["status"], "healthy");
     assert!(started.elapsed() >= Duration::from_millis(200));
 }
 
@@ -170,24 +126,11 @@ async fn garbage_emptiness_redirects_and_bodies_arrive_as_scripted() {
         ("garbage", 200, None),
         ("empty", 200, Some("")),
         ("{body: [1]}", 200, Some("[1]")),
-        (
-            "{redirect: {location: 'http://127.0.0.1:1/', code: 307}}",
-            307,
-            Some(""),
-        ),
-        (
-            "{status: {code: 502, body: {message: bad}}}",
-            502,
-            Some("{\"message\":\"bad\"}"),
-        ),
+        ("{redirect: {location: 'http://127.0.0.1:1/', code: 307}}", 307, Some("")),
+        ("{status: {code: 502, body: {message: bad}}}", 502, Some("{\"message\":\"bad\"}")),
     ];
     for (fault, status, expected) in cases {
-        let response = Site::new(&health_fault(fault))
-            .await
-            .health()
-            .send()
-            .await
-            .unwrap();
+        let response = Site::new(&health_fault(fault)).await.health().send().await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{fault}");
         let location = response.headers().get("location").cloned();
         assert_eq!(location.is_some(), status == 307, "{fault}");
@@ -222,16 +165,11 @@ async fn a_request_that_waits_in_vain_gets_what_there_is() {
 async fn a_test_in_the_same_process_waits_for_requests_without_sleeping() {
     let site = Site::new("").await;
     let handle = site.server.handle();
-    let filter = RequestFilter {
-        call: Some(Call::Health),
-        ..RequestFilter::default()
-    };
+    let filter = RequestFilter { call: Some(Call::Health), ..RequestFilter::default() };
     let mut waiting = std::pin::pin!(handle.wait_for_requests(&filter, 1));
     assert!(futures::poll!(waiting.as_mut()).is_pending());
     site.health().send().await.unwrap();
-    tokio::time::timeout(Duration::from_secs(30), waiting)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
 }
 
 #[tokio::test]
@@ -245,36 +183,18 @@ async fn a_server_that_was_shut_down_takes_no_connections() {
 #[tokio::test]
 async fn it_serves_over_tls() {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(["127.0.0.1".to_owned()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
+    let certificate = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
     let certificate_pem = certificate.pem().into_bytes();
     let trusted = reqwest::Certificate::from_pem(&certificate_pem).unwrap();
-    let tls = Tls {
-        certificate_pem,
-        key_pem: key.serialize_pem().into_bytes(),
-    };
+    let tls = Tls { certificate_pem, key_pem: key.serialize_pem().into_bytes() };
     let site = Site::with_tls("", Some(tls), |builder| builder.tls_certs_only([trusted])).await;
     assert!(site.server.url().starts_with("https://"));
-    assert_eq!(
-        json(site.health().send().await.unwrap()).await["status"],
-        "healthy"
-    );
+    assert_eq!(json(site.health().send().await.unwrap()).await["status"], "healthy");
 }
 
 #[tokio::test]
 async fn a_key_that_is_no_key_is_named() {
-    let tls = Tls {
-        certificate_pem: b"nothing".to_vec(),
-        key_pem: b"nothing".to_vec(),
-    };
-    let error = Server::bind(
-        "127.0.0.1:0".parse().unwrap(),
-        Scenario::default(),
-        Some(tls),
-    )
-    .await
-    .unwrap_err();
+    let tls = Tls { certificate_pem: b"nothing".to_vec(), key_pem: b"nothing".to_vec() };
+    let error = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::default(), Some(tls)).await.unwrap_err();
     assert!(error.to_string().contains("key"), "{error}");
 }

@@ -7,9 +7,7 @@ use crate::simulator::environment::Environment;
 use crate::simulator::fault::FaultRule;
 use crate::simulator::identifier::{ClientId, EnvironmentId, JobId};
 use crate::simulator::job::Job;
-use crate::simulator::journal::{
-    AuditRecord, RequestFilter, RequestRecord, Violation, WebhookDelivery,
-};
+use crate::simulator::journal::{AuditRecord, RequestFilter, RequestRecord, Violation, WebhookDelivery};
 use crate::simulator::rate::ClientTraffic;
 use crate::simulator::scenario::Scenario;
 use crate::simulator::script::EnvironmentScript;
@@ -23,10 +21,7 @@ impl World {
 
     /// The recorded requests that `filter` asks for, in the order of their arrival.
     pub fn requests(&self, filter: &RequestFilter) -> impl Iterator<Item = &RequestRecord> {
-        self.journal
-            .requests
-            .iter()
-            .filter(|record| filter.matches(record))
+        self.journal.requests.iter().filter(|record| filter.matches(record))
     }
 
     /// Everything that was not as the contract writes it.
@@ -69,12 +64,7 @@ impl World {
     }
 
     /// Replaces an environment's script; what is deployed there and its jobs stay.
-    pub fn replace_script(
-        &mut self,
-        now: Timestamp,
-        id: &EnvironmentId,
-        script: EnvironmentScript,
-    ) {
+    pub fn replace_script(&mut self, now: Timestamp, id: &EnvironmentId, script: EnvironmentScript) {
         self.faults.script(id, &script.faults);
         match self.environments.get_mut(id) {
             Some(environment) => {
@@ -82,8 +72,7 @@ impl World {
                 environment.replace_script(script);
             }
             None => {
-                self.environments
-                    .insert(id.clone(), Environment::new(script, &self.scenario));
+                self.environments.insert(id.clone(), Environment::new(script, &self.scenario));
             }
         }
     }

@@ -23,12 +23,7 @@ type Answered = Result<Response<Bytes>, Refusal>;
 
 impl World {
     /// Does what a request asks for.
-    pub(super) fn effect(
-        &mut self,
-        incoming: &Incoming<'_>,
-        route: &Route,
-        caller: &Caller,
-    ) -> Response<Bytes> {
+    pub(super) fn effect(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller) -> Response<Bytes> {
         let answered = match route {
             Route::Token => self.issue_token(incoming),
             Route::Validate(id) => self.validate(incoming, id, caller),
@@ -44,23 +39,13 @@ impl World {
     }
 
     fn issue_token(&mut self, incoming: &Incoming<'_>) -> Answered {
-        let issued = self
-            .tokens
-            .issue(incoming.now, &self.scenario, &incoming.body)?;
+        let issued = self.tokens.issue(incoming.now, &self.scenario, &incoming.body)?;
         Ok(json_response(StatusCode::OK, &issued))
     }
 
-    fn validate(
-        &mut self,
-        incoming: &Incoming<'_>,
-        id: &EnvironmentId,
-        caller: &Caller,
-    ) -> Answered {
+    fn validate(&mut self, incoming: &Incoming<'_>, id: &EnvironmentId, caller: &Caller) -> Answered {
         let environment = self.enter(incoming.now, id, caller)?;
-        Ok(json_response(
-            StatusCode::OK,
-            &checks::validate(environment.script(), incoming.json()),
-        ))
+        Ok(json_response(StatusCode::OK, &checks::validate(environment.script(), incoming.json())))
     }
 
     fn trace(&mut self, incoming: &Incoming<'_>, caller: &Caller) -> Answered {
@@ -68,10 +53,7 @@ impl World {
         self.traces += 1;
         let trace_id = format!("tr_{:04x}", self.traces);
         let environment = self.enter(incoming.now, &id, caller)?;
-        Ok(json_response(
-            StatusCode::OK,
-            &checks::trace(environment.script(), incoming.json(), &trace_id),
-        ))
+        Ok(json_response(StatusCode::OK, &checks::trace(environment.script(), incoming.json(), &trace_id)))
     }
 
     fn submit(&mut self, incoming: &Incoming<'_>, caller: &Caller) -> Answered {
@@ -79,28 +61,17 @@ impl World {
         let id = environment_named_in(incoming, Call::Submit)?;
         if !body["webhookCallbackUrl"].is_null() && !caller.may_have_webhooks_called() {
             let message = "the token lacks the scope `webhooks:write`";
-            return Err(Refusal::new(
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
-                message,
-            ));
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", message));
         }
         self.enter(incoming.now, &id, caller)?;
         if let Some(conflict) = checks::lock_conflict(body) {
             let message = conflict["message"].as_str().unwrap_or_default();
-            return Err(Refusal::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "dependency_conflict",
-                message,
-            ));
+            return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "dependency_conflict", message));
         }
         let number = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
         let job = JobId::numbered(number);
-        let submission = Submission {
-            id: job.clone(),
-            idempotency_key: incoming.idempotency_key.clone(),
-            body: body.clone(),
-        };
+        let submission =
+            Submission { id: job.clone(), idempotency_key: incoming.idempotency_key.clone(), body: body.clone() };
         if let Some(environment) = self.environments.get_mut(&id) {
             environment.submit(incoming.now, submission, &self.scenario);
         }
@@ -109,37 +80,20 @@ impl World {
     }
 
     fn look_at_job(&mut self, incoming: &Incoming<'_>, id: &JobId, caller: &Caller) -> Answered {
-        let status = self
-            .enter_job(incoming.now, id, caller)?
-            .job(id)
-            .map(|job| job.status(incoming.now));
+        let status = self.enter_job(incoming.now, id, caller)?.job(id).map(|job| job.status(incoming.now));
         let status = status.ok_or_else(|| no_such_job(id))?;
         Ok(json_response(StatusCode::OK, &json!({"status": status})))
     }
 
-    fn look_at_health(
-        &mut self,
-        incoming: &Incoming<'_>,
-        id: &EnvironmentId,
-        caller: &Caller,
-    ) -> Answered {
+    fn look_at_health(&mut self, incoming: &Incoming<'_>, id: &EnvironmentId, caller: &Caller) -> Answered {
         self.enter(incoming.now, id, caller)?;
-        let environment = self
-            .environments
-            .get_mut(id)
-            .ok_or_else(|| no_such_environment(id))?;
-        Ok(json_response(
-            StatusCode::OK,
-            &environment.answer_health(&self.scenario),
-        ))
+        let environment = self.environments.get_mut(id).ok_or_else(|| no_such_environment(id))?;
+        Ok(json_response(StatusCode::OK, &environment.answer_health(&self.scenario)))
     }
 
     fn roll_back(&mut self, incoming: &Incoming<'_>, id: &JobId, caller: &Caller) -> Answered {
         self.enter_job(incoming.now, id, caller)?;
-        let environment = self
-            .jobs
-            .get(id)
-            .and_then(|environment| self.environments.get_mut(environment));
+        let environment = self.jobs.get(id).and_then(|environment| self.environments.get_mut(environment));
         let environment = environment.ok_or_else(|| no_such_job(id))?;
         let asked = Rollback {
             reason: incoming.body.text("reason").unwrap_or_default().to_owned(),
@@ -147,11 +101,8 @@ impl World {
             idempotency_key: incoming.idempotency_key.clone(),
         };
         let done = environment.roll_back(incoming.now, id, asked, &self.scenario)?;
-        let (status, word) = if done {
-            (StatusCode::OK, "rolled_back")
-        } else {
-            (StatusCode::ACCEPTED, "rolling_back")
-        };
+        let (status, word) =
+            if done { (StatusCode::OK, "rolled_back") } else { (StatusCode::ACCEPTED, "rolling_back") };
         Ok(json_response(status, &json!({"jobId": id, "status": word})))
     }
 
@@ -162,10 +113,7 @@ impl World {
             idempotency_key: incoming.idempotency_key.clone(),
             record: incoming.json().clone(),
         });
-        Ok(json_response(
-            StatusCode::CREATED,
-            &json!({"recorded": true}),
-        ))
+        Ok(json_response(StatusCode::CREATED, &json!({"recorded": true})))
     }
 
     fn take_webhook(&mut self, incoming: &Incoming<'_>, name: &str) -> Answered {
@@ -180,12 +128,7 @@ impl World {
     }
 
     /// The environment as it is now, where there is one and the caller may see it.
-    fn enter(
-        &mut self,
-        now: Timestamp,
-        id: &EnvironmentId,
-        caller: &Caller,
-    ) -> Result<&mut Environment, Refusal> {
+    fn enter(&mut self, now: Timestamp, id: &EnvironmentId, caller: &Caller) -> Result<&mut Environment, Refusal> {
         if !self.environments.contains_key(id) {
             if !self.scenario.create_environments {
                 return Err(no_such_environment(id));
@@ -193,17 +136,9 @@ impl World {
             let environment = Environment::new(self.scenario.script(id), &self.scenario);
             self.environments.insert(id.clone(), environment);
         }
-        let environment = self
-            .environments
-            .get_mut(id)
-            .ok_or_else(|| no_such_environment(id))?;
+        let environment = self.environments.get_mut(id).ok_or_else(|| no_such_environment(id))?;
         let allowed = &environment.script().allowed_clients;
-        if !allowed.is_empty()
-            && !caller
-                .client
-                .as_ref()
-                .is_some_and(|client| allowed.contains(client))
-        {
+        if !allowed.is_empty() && !caller.client.as_ref().is_some_and(|client| allowed.contains(client)) {
             let message = format!("the environment {id} belongs to another tenant");
             return Err(Refusal::new(StatusCode::FORBIDDEN, "other_tenant", message));
         }
@@ -211,12 +146,7 @@ impl World {
         Ok(environment)
     }
 
-    fn enter_job(
-        &mut self,
-        now: Timestamp,
-        id: &JobId,
-        caller: &Caller,
-    ) -> Result<&mut Environment, Refusal> {
+    fn enter_job(&mut self, now: Timestamp, id: &JobId, caller: &Caller) -> Result<&mut Environment, Refusal> {
         let environment = self.jobs.get(id).cloned().ok_or_else(|| no_such_job(id))?;
         self.enter(now, &environment, caller)
     }
@@ -224,18 +154,10 @@ impl World {
 
 fn environment_named_in(incoming: &Incoming<'_>, call: Call) -> Result<EnvironmentId, Refusal> {
     wire::named_environment(call, &incoming.body).ok_or_else(|| {
-        Refusal::new(
-            StatusCode::NOT_FOUND,
-            "no_such_environment",
-            "the body names no environment that can be",
-        )
+        Refusal::new(StatusCode::NOT_FOUND, "no_such_environment", "the body names no environment that can be")
     })
 }
 
 fn no_such_environment(id: &EnvironmentId) -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_FOUND,
-        "no_such_environment",
-        format!("there is no environment {id}"),
-    )
+    Refusal::new(StatusCode::NOT_FOUND, "no_such_environment", format!("there is no environment {id}"))
 }

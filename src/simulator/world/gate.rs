@@ -30,8 +30,7 @@ impl World {
             let limit = self.scenario.rate_limit.requests_per_minute;
             if let Err(refused) = self.limiter.admit(incoming.now, &client, limit) {
                 let message = format!("more than {limit} requests in a minute");
-                let response =
-                    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).response();
+                let response = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message).response();
                 return Some(with_retry_after(response, refused.retry_after_seconds));
             }
         }
@@ -57,9 +56,7 @@ fn unauthorized(authorization: Authorization) -> Response<Bytes> {
     };
     let mut response = Refusal::new(StatusCode::UNAUTHORIZED, "invalid_token", message).response();
     let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, challenge);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response
 }
 

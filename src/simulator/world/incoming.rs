@@ -41,27 +41,15 @@ impl<'a> Incoming<'a> {
     /// The journal's record of it, as far as the request and its reply tell.
     pub(super) fn record(&self, reply: &Reply) -> RequestRecord {
         let uri = self.request.uri();
-        let headers = self
-            .request
-            .headers()
-            .iter()
-            .filter(|(name, _)| *name != header::AUTHORIZATION);
+        let headers = self.request.headers().iter().filter(|(name, _)| *name != header::AUTHORIZATION);
         RequestRecord {
             sequence: self.sequence,
             received_at: self.now,
             call: None,
             method: self.request.method().to_string(),
-            path: uri
-                .path_and_query()
-                .map_or(uri.path(), |path| path.as_str())
-                .to_owned(),
+            path: uri.path_and_query().map_or(uri.path(), |path| path.as_str()).to_owned(),
             headers: headers
-                .map(|(name, value)| {
-                    (
-                        name.to_string(),
-                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                    )
-                })
+                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
                 .collect(),
             authorization: None,
             client_id: None,
@@ -85,11 +73,7 @@ impl<'a> Incoming<'a> {
             Body::Json(body) => Some(body.clone()),
             Body::Form(fields) => {
                 let shown = fields.iter().filter(|(name, _)| *name != "client_secret");
-                Some(
-                    shown
-                        .map(|(name, value)| (name.clone(), json!(value)))
-                        .collect(),
-                )
+                Some(shown.map(|(name, value)| (name.clone(), json!(value))).collect())
             }
         }
     }

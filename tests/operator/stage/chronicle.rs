@@ -21,7 +21,9 @@ impl Chronicle {
         tokio::spawn(async move {
             let mut events = resources.watch(&only, &since).await.unwrap().boxed();
             while let Some(event) = events.next().await {
-                if let Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) = event {
+                if let Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) =
+                    event
+                {
                     let version = object.resource_version().unwrap().parse().unwrap();
                     sender.send_modify(|versions| drop(versions.insert(version, object)));
                 }
