@@ -79,7 +79,8 @@ async fn control(
 ) {
     let client = context.kubernetes.clone();
     let resources: Api<DeserializeGuard<CognigyDeployment>> = scoped(&client, namespace.as_deref());
-    let watched = watcher(resources, watcher::Config::default().streaming_lists())
+    // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
+    let watched = watcher(resources, watcher::Config::default())
         .default_backoff()
         .filter_map(|event| async { readable(event) })
         .reflect(writer)
