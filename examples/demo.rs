@@ -103,7 +103,7 @@ async fn perform(stage: &Stage, operator: &mut Operator, narrator: &Narrator) ->
         watched = play::watch(&stage.kubernetes, &platform, &mut parts, narrator) => watched?,
         error = operator.ended() => return Err(error),
     }
-    let record = Record::read(&stage.kubernetes, &platform).await?;
+    let record = Record::read(&stage.kubernetes, &platform, &parts).await?;
     record.tell(&parts, narrator)?;
     let differences = verdict::differences(&parts, &record, &platform);
     match differences.as_slice() {

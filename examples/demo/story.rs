@@ -8,11 +8,19 @@ use cognigy_operator::api::CognigyDeploymentStatus;
 use cognigy_operator::api::condition::ConditionStatus;
 use cognigy_operator::api::status::Verdict;
 use cognigy_operator::simulator::{Call, RequestFilter, RequestRecord, WorldHandle};
+use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use std::fmt::Write;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the last Events may take to be published.
+const EVENTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One thing that happened.
 struct Moment {
@@ -30,8 +38,10 @@ pub struct Record {
 
 impl Record {
     /// Asks Cognigy.AI's journal and the API server.
-    pub async fn read(kubernetes: &Client, platform: &WorldHandle) -> Result<Self, Error> {
+    pub async fn read(kubernetes: &Client, platform: &WorldHandle, parts: &[Part]) -> Result<Self, Error> {
         let events: Api<Event> = Api::namespaced(kubernetes.clone(), NAMESPACE);
+        // Events come after what they tell of, and decide nothing: one that does not come is left out of the story.
+        let _ = timeout(EVENTS_WITHIN, every_verdict_is_told(events.clone(), parts)).await;
         let events = events.list(&ListParams::default()).await.trying("list the Events")?.items;
         let requests = platform.with(|world| world.requests(&RequestFilter::default()).cloned().collect());
         Ok(Self { requests, events })
@@ -49,9 +59,7 @@ impl Record {
         }
         let all = self.requests.len();
         let tokens = self.requests.iter().filter(|request| request.call == Some(Call::Token)).count();
-        narrator.print(&format!(
-            "Cognigy.AI received {all} requests in all; tokens that were asked for, for all of them: {tokens}\n\n"
-        ))
+        narrator.print(&format!("Cognigy.AI received {all} requests in all, {tokens} of them for a token\n\n"))
     }
 
     fn story(&self, part: &Part) -> String {
@@ -82,6 +90,27 @@ impl Record {
         moments.extend(object.status.iter().flat_map(of_status));
         moments
     }
+}
+
+/// Waits until there is an Event for the verdict of every part.
+async fn every_verdict_is_told(events: Api<Event>, parts: &[Part]) {
+    let mut untold: Vec<&Part> = parts.iter().filter(|part| verdict_of(part).is_some()).collect();
+    let mut published = pin!(watcher(events, watcher::Config::default()).default_backoff().applied_objects());
+    while !untold.is_empty() {
+        let event = match published.next().await {
+            Some(Ok(event)) => event,
+            // The watch starts again by itself.
+            Some(Err(_)) => continue,
+            None => return,
+        };
+        let tells = |verdict: &Verdict| event.reason.as_deref() == Some(verdict.reason.as_str());
+        untold.retain(|part| !(is_about(&event, part) && verdict_of(part).is_some_and(tells)));
+    }
+}
+
+fn verdict_of(part: &Part) -> Option<&Verdict> {
+    let Fate::Taken(object) = &part.fate else { return None };
+    object.status.as_ref()?.attempt.as_ref()?.verdict.as_ref()
 }
 
 fn concerns(request: &RequestRecord, part: &Part) -> bool {
@@ -132,7 +161,7 @@ fn of_status(status: &CognigyDeploymentStatus) -> Vec<Moment> {
     let verdict = verdict.map(|Verdict { outcome, reason, at }| Moment {
         at: *at,
         told_by: "verdict",
-        what: format!("{outcome}, {reason}"),
+        what: format!("{outcome}, because: {reason}"),
     });
     conditions.chain(verdict).collect()
 }

@@ -39,11 +39,11 @@ fn in_the_cluster(settlement: &Settlement, part: &Part) -> Vec<String> {
     };
     let ready = status.conditions.find(ConditionType::Ready);
     let mut found = Vec::new();
-    compare(&mut found, "its phase", &status.phase, &Some(settlement.phase));
-    compare(&mut found, "Ready", &ready.map(|ready| ready.status), &Some(settlement.ready));
-    compare(&mut found, "Ready's reason", &ready.map(|ready| ready.reason), &Some(settlement.reason));
+    compare(&mut found, "its phase", shown(status.phase), shown(Some(settlement.phase)));
+    compare(&mut found, "Ready", shown(ready.map(|ready| ready.status)), shown(Some(settlement.ready)));
+    compare(&mut found, "Ready's reason", shown(ready.map(|ready| ready.reason)), shown(Some(settlement.reason)));
     let is_delivered = status.conditions.is_true(ConditionType::Delivered) && status.outbox.is_empty();
-    compare(&mut found, "whether every message was delivered", &is_delivered, &true);
+    compare(&mut found, "whether every message was delivered", is_delivered, true);
     found
 }
 
@@ -52,19 +52,14 @@ fn at_the_platform(settlement: &Settlement, part: &Part, record: &Record) -> Vec
     let told = |call, field| of(call).map(|request| field_of(request, field)).collect::<Vec<_>>();
     let received = record.requests(part).filter_map(|request| request.call);
     let decisive = received.filter(|call| matches!(call, Call::Validate | Call::Trace | Call::Submit | Call::Rollback));
-    let audited = settlement.audited_success.map(|success| Some(success.into()));
-    let announced = vec![Some(settlement.announced_success.into())];
+    let audited = settlement.audited_success.map(|success| success.to_string());
+    let announced = vec![settlement.announced_success.to_string()];
     let mut found = Vec::new();
-    compare(&mut found, "what Cognigy.AI was asked for", &decisive.collect(), &settlement.calls.to_vec());
-    compare(
-        &mut found,
-        "what the audit log was told",
-        &told(Call::Audit, "deploymentSuccess"),
-        &audited.into_iter().collect(),
-    );
-    compare(&mut found, "what the webhook was told", &told(Call::Webhook, "success"), &announced);
+    compare(&mut found, "what Cognigy.AI was asked for", decisive.collect(), settlement.calls.to_vec());
+    compare(&mut found, "what the audit log was told", told(Call::Audit, "deploymentSuccess"), Vec::from_iter(audited));
+    compare(&mut found, "what the webhook was told", told(Call::Webhook, "success"), announced);
     for reason in told(Call::Rollback, "reason") {
-        compare(&mut found, "the reason of the rollback", &reason, &Some("health_check_failure".into()));
+        compare(&mut found, "the reason of the rollback", reason.as_str(), r#""health_check_failure""#);
     }
     found
 }
@@ -79,11 +74,17 @@ fn against_the_contract(platform: &WorldHandle) -> Vec<String> {
     })
 }
 
-fn field_of(request: &RequestRecord, field: &str) -> Option<Value> {
-    request.body.as_ref()?.get(field).cloned()
+/// A field of a request's body, as JSON.
+fn field_of(request: &RequestRecord, field: &str) -> String {
+    let value = request.body.as_ref().and_then(|body| body.get(field));
+    value.map_or_else(|| "missing".to_owned(), Value::to_string)
 }
 
-fn compare<T: Debug + PartialEq>(found: &mut Vec<String>, what: &str, is: &T, should_be: &T) {
+fn shown(value: Option<impl Debug>) -> String {
+    value.map_or_else(|| "missing".to_owned(), |value| format!("{value:?}"))
+}
+
+fn compare<T: Debug + PartialEq>(found: &mut Vec<String>, what: &str, is: T, should_be: T) {
     if is != should_be {
         found.push(format!("{what} is {is:?}, but should be {should_be:?}"));
     }

@@ -50,6 +50,8 @@ pub fn submit(
         SubmitAnswer::Accepted(job_id) => {
             memory.clear_failures();
             memory.attempt.submit_unknown = None;
+            // The job is first asked an interval from now (contract, section 4).
+            memory.attempt.polled_at = Some(facts.now.uptime);
             let message = format!("Cognigy.AI has taken the rollout as {job_id}; its job is running");
             tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message.clone()));
             if let Some(attempt) = &mut status.attempt {
