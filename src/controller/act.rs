@@ -2,7 +2,7 @@
 
 use super::context::claimant;
 use super::error::Error;
-use super::ownership::Place;
+use super::ownership::{Claim, Place};
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::{record, wire};
@@ -90,7 +90,7 @@ impl Round<'_> {
 
     async fn validate(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, false) {
+        if let Err(obstacle) = self.claim(&session, Claim::Asking) {
             self.hinder(obstacle);
             return Ok(());
         }
@@ -102,9 +102,13 @@ impl Round<'_> {
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
         match session.client.validate(&request, &self.resource).await {
-            Ok(validation) => self.answered(asked, |status, facts, memory| {
-                apply::checks::validation(status, facts, memory, wire::validation(validation))
-            }),
+            Ok(validation) => {
+                // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
+                let _ = self.claim(&session, Claim::Accepted);
+                self.answered(asked, |status, facts, memory| {
+                    apply::checks::validation(status, facts, memory, wire::validation(validation))
+                });
+            }
             Err(error) => self.hinder_check(&session, &error).await?,
         }
         Ok(())
@@ -145,7 +149,7 @@ impl Round<'_> {
     /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
     async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, true) {
+        if let Err(obstacle) = self.claim(&session, Claim::InFlight) {
             self.hinder(obstacle);
             return Ok(());
         }
@@ -306,9 +310,9 @@ impl Round<'_> {
     }
 
     /// Claims the environment; what stands in the way is another owner.
-    pub(super) fn claim(&self, session: &Session, in_flight: bool) -> Result<(), Obstacle> {
+    pub(super) fn claim(&self, session: &Session, claim: Claim) -> Result<(), Obstacle> {
         let place = Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
-        let Some(claimant) = claimant(&self.object, in_flight) else { return Ok(()) };
+        let Some(claimant) = claimant(&self.object, claim) else { return Ok(()) };
         let claimed = self.context.claims.claim(&place, claimant.clone()).or_else(|_| {
             // The owner may have gone without a word, its finalizer taken off by hand.
             self.context.forget_the_gone();

@@ -3,6 +3,7 @@
 use super::act::Flow;
 use super::context::Context;
 use super::error::Error;
+use super::ownership::Claim;
 use super::record;
 use super::remembered::Remembered;
 use super::sessions::Source;
@@ -149,7 +150,7 @@ impl<'c> Round<'c> {
 
     async fn environment_is_free(&self) -> Result<bool, Error> {
         let session = self.context.sessions.known_or_fresh(&self.source).await?;
-        Ok(session.is_ok_and(|session| self.claim(&session, false).is_ok()))
+        Ok(session.is_ok_and(|session| self.claim(&session, Claim::Asking).is_ok()))
     }
 
     async fn credentials_have_changed(&mut self) -> Result<bool, Error> {
