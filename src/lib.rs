@@ -9,6 +9,8 @@ pub mod cognigy;
 pub mod command;
 pub mod controller;
 pub mod delivery;
+#[cfg(test)]
+mod documents;
 pub mod rollout;
 pub mod server;
 pub mod simulator;

@@ -150,7 +150,7 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
 
-    /// The synthetic trace's id at Cognigy.AI.
+    /// The synthetic trace's id at Cognigy.AI, cut at 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
 

@@ -21,6 +21,7 @@ use crate::rollout::Settings;
 use crate::server::Metrics;
 use crate::server::probes::{self, Readiness};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -81,13 +82,11 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let kubernetes = connect(arguments.kubeconfig.as_deref()).await?;
     let address = arguments.metrics_addr;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    // Where port 0 was asked for, the log says which one it became.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::default();
-    let scope = match arguments.namespaces.as_slice() {
-        [] => Scope::Cluster,
-        namespaces => Scope::Namespaces(namespaces.to_vec()),
-    };
+    let scope = scope(&arguments.namespaces);
     let elector = elector(&arguments, &kubernetes);
     let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
     let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), leadership)?);
@@ -109,6 +108,12 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     }
     tracing::info!("cognigy-operator has stopped");
     Ok(())
+}
+
+/// An empty name is what an empty environment variable leaves: it names nothing.
+fn scope(namespaces: &[String]) -> Scope {
+    let named: BTreeSet<String> = namespaces.iter().filter(|namespace| !namespace.is_empty()).cloned().collect();
+    if named.is_empty() { Scope::Cluster } else { Scope::Namespaces(named) }
 }
 
 fn elector(arguments: &RunArguments, kubernetes: &kube::Client) -> Option<Elector> {

@@ -309,8 +309,12 @@ impl Round<'_> {
     pub(super) fn claim(&self, session: &Session, in_flight: bool) -> Result<(), Obstacle> {
         let place = Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
         let Some(claimant) = claimant(&self.object, in_flight) else { return Ok(()) };
-        self.context.forget_the_gone();
-        self.context.claims.claim(&place, claimant).map_err(|owner| {
+        let claimed = self.context.claims.claim(&place, claimant.clone()).or_else(|_| {
+            // The owner may have gone without a word, its finalizer taken off by hand.
+            self.context.forget_the_gone();
+            self.context.claims.claim(&place, claimant)
+        });
+        claimed.map_err(|owner| {
             let message = format!(
                 "the environment {} is deployed by {}: delete one of the two, or give it another environment",
                 place.environment,

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::leadership::Leadership;
 use super::ownership::{Claimant, Claims, Place};
 use super::remembered::Memories;
-use super::sessions::Sessions;
+use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
 use crate::api::{CognigyDeployment, status::Attempt};
 use crate::cognigy::WebhookUrl;
@@ -112,9 +112,12 @@ impl Context {
     /// Forgets what is remembered of resources that are no longer there.
     pub fn forget_the_gone(&self) {
         let Some(stores) = self.stores.get() else { return };
-        let present: HashSet<String> = stores.iter().flat_map(Store::state).filter_map(|object| object.uid()).collect();
-        self.memories.retain(|uid| present.contains(uid));
-        self.claims.retain(|uid| present.contains(uid));
+        let present: Vec<_> = stores.iter().flat_map(Store::state).collect();
+        let uids: HashSet<&str> = present.iter().filter_map(|object| object.metadata.uid.as_deref()).collect();
+        let sources: HashSet<Source> = present.iter().map(|object| Source::of(object)).collect();
+        self.memories.retain(|uid| uids.contains(uid));
+        self.claims.retain(|uid| uids.contains(uid));
+        self.sessions.retain(|source| sources.contains(source));
     }
 }
 

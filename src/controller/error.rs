@@ -44,6 +44,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the API server forbids what was asked: it will until somebody changes the operator's rights.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::ApiServer { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 403))
+    }
+
     /// The kind of error, as the value of a metric's label.
     #[must_use]
     pub fn metric_label(&self) -> &'static str {

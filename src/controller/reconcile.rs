@@ -14,7 +14,7 @@ use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::Requests;
 use crate::rollout::memory::LOOK_AGAIN;
-use crate::rollout::{Announcement, Effects, Facts, Now, Obstacle, decide, standing};
+use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub(super) struct Round<'c> {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
     pub(super) desired: Result<Desired, Obstacle>,
+    /// The resource is gone, and what was remembered of it as well.
+    is_forgotten: bool,
     /// Events of changes that are not recorded yet: what is not recorded has not happened.
     pending: Vec<Announcement>,
     /// Events of changes that are; published at the end, since no effect is to wait for them.
@@ -60,22 +62,16 @@ impl<'c> Round<'c> {
         remembered.memory.jitter = context.draw();
         let namespace = object.namespace().unwrap_or_default();
         let desired = context.snapshots.desired(&object, context.now().uptime).await;
-        let desired = match desired {
-            Ok(desired) => desired,
-            Err(error) => {
-                context.memories.put(&uid, remembered);
-                return Err(error);
-            }
-        };
         Ok(Self {
             resource: ResourceKey::new(&format!("{namespace}/{}", object.name_any())),
-            source: Source::new(&namespace, object.spec.credentials_ref.as_ref()),
+            source: Source::of(&object),
             status: object.status.clone().unwrap_or_default(),
             context,
             object,
             uid,
             remembered,
             desired,
+            is_forgotten: false,
             pending: Vec::new(),
             recorded: Vec::new(),
         })
@@ -104,7 +100,9 @@ impl<'c> Round<'c> {
 
     /// Keeps what is remembered for the next reconcile.
     fn end(self) {
-        self.context.memories.put(&self.uid, self.remembered);
+        if !self.is_forgotten {
+            self.context.memories.put(&self.uid, self.remembered);
+        }
     }
 
     fn is_leaving(&self) -> bool {
@@ -113,7 +111,7 @@ impl<'c> Round<'c> {
 
     pub(super) fn forget(&mut self) {
         self.context.wake(self.context.claims.release(&self.uid));
-        self.remembered = Remembered::default();
+        self.is_forgotten = true;
     }
 
     async fn put_finalizer(&mut self) -> Result<(), Error> {
@@ -166,7 +164,7 @@ impl<'c> Round<'c> {
             let facts = self.facts(&object, self.context.now());
             self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
             let decision = decide(&facts, &self.status, &self.remembered.memory);
-            if decision.needs_record() {
+            if decision.needs_record() && !self.would_only_be_seen_to_go(&decision) {
                 self.record().await?;
             }
             tracing::debug!(?decision, "decided");
@@ -181,6 +179,11 @@ impl<'c> Round<'c> {
         Ok(Flow::Rest(Some(LOOK_AGAIN)))
     }
 
+    /// A deletion moves the generation; a resource that goes with nothing else to say is not written just for that.
+    fn would_only_be_seen_to_go(&self, decision: &Decision) -> bool {
+        *decision == Decision::Release && self.object.status.as_ref() == Some(&self.status)
+    }
+
     /// Writes the status where it has changed.
     pub(super) async fn record(&mut self) -> Result<(), Error> {
         let object = Arc::clone(&self.object);
@@ -188,6 +191,7 @@ impl<'c> Round<'c> {
         standing::refresh(&mut self.status, &facts, &self.remembered.memory);
         if self.object.status.as_ref() != Some(&self.status) {
             self.context.must_lead()?;
+            record::bound(&mut self.status);
             self.object = record::status(self.context, &self.object, &self.status).await?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }

@@ -13,6 +13,16 @@ fn resources(context: &Context, object: &CognigyDeployment) -> Api<CognigyDeploy
     Api::namespaced(context.kubernetes.clone(), &object.namespace().unwrap_or_default())
 }
 
+/// The most bytes of a status; more would burden every watch, and in the end etcd.
+pub const STATUS_BOUND: usize = 64 * 1024;
+
+/// Keeps a status within its bound whatever the API's words and ids: the oldest history goes first.
+pub fn bound(status: &mut CognigyDeploymentStatus) {
+    let is_too_large =
+        |status: &CognigyDeploymentStatus| serde_json::to_vec(status).is_ok_and(|bytes| bytes.len() > STATUS_BOUND);
+    while is_too_large(status) && status.history.pop().is_some() {}
+}
+
 /// Writes the status; a conflict means that somebody knows more than we do.
 ///
 /// # Errors

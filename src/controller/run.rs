@@ -14,6 +14,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ use tokio::sync::{broadcast, watch};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a reconcile that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often what is remembered of resources that went without a word is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// How many reconciles run at once; each of them may wait for an answer of Cognigy.AI.
 const CONCURRENCY: u16 = 256;
 
@@ -31,8 +34,8 @@ const CONCURRENCY: u16 = 256;
 pub enum Scope {
     /// All of them.
     Cluster,
-    /// These, with no rights in any other.
-    Namespaces(Vec<String>),
+    /// These, with no rights in any other; each once, since two controllers would get in each other's way.
+    Namespaces(BTreeSet<String>),
 }
 
 /// Runs until `stop` turns true; what is in the middle of a reconcile by then is finished first.
@@ -55,7 +58,16 @@ pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop
             Err(error) => tracing::error!(%error, "the operator cannot become ready"),
         }
     };
-    tokio::join!(declare, join_all(controllers));
+    let forget = async {
+        loop {
+            tokio::time::sleep(FORGET_EVERY).await;
+            context.forget_the_gone();
+        }
+    };
+    tokio::select! {
+        _ = future::join(declare, join_all(controllers)) => {}
+        () = forget => {}
+    }
 }
 
 async fn control(
@@ -67,7 +79,8 @@ async fn control(
 ) {
     let client = context.kubernetes.clone();
     let resources: Api<DeserializeGuard<CognigyDeployment>> = scoped(&client, namespace.as_deref());
-    let watched = watcher(resources, watcher::Config::default().streaming_lists())
+    // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
+    let watched = watcher(resources, watcher::Config::default())
         .default_backoff()
         .filter_map(|event| async { readable(event) })
         .reflect(writer)

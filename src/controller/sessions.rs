@@ -6,6 +6,7 @@
 
 use super::credentials::Defaults;
 use super::error::{Error, call};
+use crate::api::CognigyDeployment;
 use crate::api::identifier::ApiOrigin;
 use crate::api::reason::Reason;
 use crate::api::spec::SecretReference;
@@ -13,7 +14,7 @@ use crate::cognigy::{Budgets, Client, Credentials, CredentialsFingerprint, Trans
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
+use kube::{Api, ResourceExt};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,10 +52,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// The credentials of a resource in that namespace.
+    /// Where a resource's credentials come from.
     #[must_use]
-    pub fn new(namespace: &str, secret: Option<&SecretReference>) -> Self {
-        Self { namespace: namespace.to_owned(), secret: secret.cloned() }
+    pub fn of(object: &CognigyDeployment) -> Self {
+        Self { namespace: object.namespace().unwrap_or_default(), secret: object.spec.credentials_ref.clone() }
     }
 }
 
@@ -111,7 +112,10 @@ impl Sessions {
 
     async fn read(&self, source: &Source) -> Result<Result<Credentials, Obstacle>, Error> {
         let Some(reference) = &source.secret else { return Ok(self.defaults.own(&source.namespace)) };
-        let secret = self.secret(&source.namespace, &reference.name).await?;
+        let secret = match self.secret(&source.namespace, &reference.name).await {
+            Err(error) if error.is_forbidden() => return Ok(Err(not_allowed(source, &reference.name))),
+            secret => secret?,
+        };
         Ok(match secret {
             Some(secret) => self.defaults.in_secret(&secret),
             None => Err(Obstacle::lasting(
@@ -147,14 +151,17 @@ impl Sessions {
         let transport = (self.transports)(credentials)
             .map_err(|problem| Obstacle::lasting(Reason::CredentialsInvalid, problem, Retry::CredentialsChange))?;
         let budget = self.budgets.shared(credentials.client_fingerprint());
-        if let Some(limit) = credentials.requests_per_minute {
-            budget.set_limit(limit);
-        }
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = ApiOrigin::new(client.origin().as_str());
         let session = Session { client, origin, fingerprint };
         lock(&self.by_fingerprint).insert(fingerprint, session.clone());
         Ok(session)
+    }
+
+    /// Forgets the clients of sources that are no longer in use.
+    pub fn retain(&self, is_used: impl Fn(&Source) -> bool) {
+        lock(&self.by_source).retain(|source, _| is_used(source));
+        self.forget_unused();
     }
 
     /// Credentials that no resource uses any more leave memory.
@@ -163,6 +170,14 @@ impl Sessions {
         lock(&self.by_fingerprint)
             .retain(|fingerprint, _| by_source.values().any(|session| session.fingerprint == *fingerprint));
     }
+}
+
+fn not_allowed(source: &Source, name: &str) -> Obstacle {
+    let message = format!(
+        "the operator may not read the Secret {name} in namespace {}: give its service account the right to get it",
+        source.namespace
+    );
+    Obstacle::lasting(Reason::CredentialsInvalid, message, Retry::CredentialsChange)
 }
 
 /// A panic elsewhere leaves these maps whole: each change is one call.

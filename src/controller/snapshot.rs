@@ -62,25 +62,23 @@ impl Snapshots {
     /// What the environment should run.
     ///
     /// # Errors
-    /// The inner [`Obstacle`] says why that is not known; the outer [`Error`] that the API server failed.
-    pub async fn desired(
-        &self,
-        object: &CognigyDeployment,
-        uptime: Duration,
-    ) -> Result<Result<Desired, Obstacle>, Error> {
+    /// An [`Obstacle`] says why that is not known. An API server that fails is one as well: what is in flight must be
+    /// watched and rolled back all the same.
+    pub async fn desired(&self, object: &CognigyDeployment, uptime: Duration) -> Result<Desired, Obstacle> {
         let spec = &object.spec;
         let snapshot = match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
             (Some(snapshot), _) => fits(object).map(|()| snapshot.clone()),
             (None, Some(source)) => {
                 let namespace = object.namespace().unwrap_or_default();
-                self.in_config_map(&namespace, &source.config_map_key_ref, uptime).await?
+                let read = self.in_config_map(&namespace, &source.config_map_key_ref, uptime).await;
+                read.unwrap_or_else(|error| Err(unreadable(&source.config_map_key_ref.name, &error)))
             }
             (None, None) => {
                 let message = "there is neither configurationSnapshot nor configurationSnapshotFrom: write one of them";
                 Err(Obstacle::lasting(Reason::SnapshotNotFound, message, Retry::InputChange))
             }
         };
-        Ok(snapshot.map(|snapshot| desired(spec, snapshot)))
+        snapshot.map(|snapshot| desired(spec, snapshot))
     }
 
     async fn in_config_map(
@@ -137,6 +135,11 @@ fn is_believed(read: &Read, reference: &ConfigMapKeyReference, uptime: Duration)
         (None, Some(_)) => false,
     };
     is_wanted && uptime.saturating_sub(read.at) < READ_AGAIN
+}
+
+fn unreadable(name: &str, error: &Error) -> Obstacle {
+    let message = format!("the ConfigMap {name} cannot be read now, and is read again: {error}");
+    Obstacle::transient(Reason::AwaitingSnapshot, message, None)
 }
 
 fn hash(text: &str) -> String {

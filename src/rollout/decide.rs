@@ -201,11 +201,11 @@ fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     let checks_changed = !attempt.has_intent()
         && attempt.outcome() == Some(Outcome::Failed)
         && target.checks_digest != attempt.checks_digest;
-    if (target.digest == attempt.digest && !checks_changed) || facts.spec.suspend {
-        return Decision::Wait(None);
-    }
+    let wants_nothing_new = target.digest == attempt.digest && !checks_changed;
     match time_until_free(facts, attempt, memory) {
+        Duration::ZERO if wants_nothing_new || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
+        // A retry that was asked for waits for this moment as well.
         left => Decision::Wait(Some(left)),
     }
 }

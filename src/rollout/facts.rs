@@ -4,6 +4,7 @@ use super::answer::Obstacle;
 use crate::api::spec::Monitoring;
 use crate::api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -95,13 +96,20 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Reads the request annotations.
+    /// Reads the request annotations. A value of more than 128 bytes is stood for by its SHA-256: the handled value is
+    /// kept in status, and an annotation may be as long as 256 KiB.
     #[must_use]
     pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Self {
-        Self {
-            retry: annotations.get(RETRY_ANNOTATION).cloned(),
-            rollback: annotations.get(ROLLBACK_ANNOTATION).cloned(),
-        }
+        let read = |name: &str| annotations.get(name).map(|value| bounded(value));
+        Self { retry: read(RETRY_ANNOTATION), rollback: read(ROLLBACK_ANNOTATION) }
+    }
+}
+
+fn bounded(value: &str) -> String {
+    const LONGEST: usize = 128;
+    match value.len() {
+        0..=LONGEST => value.to_owned(),
+        _ => format!("sha256:{}", hex::encode(Sha256::digest(value))),
     }
 }
 

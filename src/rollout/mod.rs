@@ -17,6 +17,9 @@ pub mod notice;
 pub mod requests;
 pub mod standing;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::Obstacle;
 pub use decide::{Decision, decide};
 pub use facts::{Facts, Now, Settings};

@@ -55,7 +55,10 @@ pub fn note(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects 
 /// Does what was asked for.
 pub fn obey(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, request: Request) -> Effects {
     let handled = status.handled_requests.get_or_insert_default();
-    handled.retry.clone_from(&facts.requests.retry);
+    // An annotation that was taken away leaves its value handled: put back, it is not a new one.
+    if facts.requests.retry.is_some() {
+        handled.retry.clone_from(&facts.requests.retry);
+    }
     if request == Request::Rollback {
         handled.rollback.clone_from(&facts.requests.rollback);
     }

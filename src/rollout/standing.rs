@@ -150,15 +150,20 @@ fn ended(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt,
         let message = "the status names no verdict for an attempt that has ended: ask for a retry".to_owned();
         return Standing::Stalled(Reason::StatusUnreadable, message);
     };
-    let later_rollback = attempt.rollback.as_ref().filter(|_| verdict.outcome == Outcome::Succeeded);
-    match (verdict.outcome, later_rollback) {
+    // What became of a rollback says more about the environment than the outcome that came before it.
+    match (verdict.outcome, &attempt.rollback) {
+        (_, Some(rollback)) if rollback.accepted_at.is_some() => rolled_back(status),
+        (_, Some(rollback)) if rollback.refused_at.is_some() => {
+            Standing::Stalled(Reason::RollbackRefused, message_of(status, ConditionType::RolledBack))
+        }
+        (Outcome::RolledBack, _) => rolled_back(status),
         (Outcome::Succeeded, None) => {
             Standing::Ready(format!("attempt {} succeeded: the environment runs this configuration", attempt.number))
         }
-        (Outcome::Succeeded, Some(rollback)) if rollback.refused_at.is_some() => {
-            Standing::Stalled(Reason::RollbackRefused, message_of(status, ConditionType::RolledBack))
+        (Outcome::Succeeded, Some(_)) => {
+            let message = "a rollback was decided on, and given up before Cognigy.AI had answered";
+            Standing::Stalled(Reason::DeletionGraceExpired, message.to_owned())
         }
-        (Outcome::RolledBack | Outcome::Succeeded, _) => rolled_back(status),
         (outcome, _) => Standing::Stalled(verdict.reason, failure(status, outcome, verdict.reason)),
     }
 }
@@ -212,10 +217,16 @@ fn tell_deliveries(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
         .is_some_and(|condition| condition.status == ConditionStatus::False);
     let has_ended = status.attempt.as_ref().is_some_and(|attempt| attempt.verdict.is_some());
     match status.outbox.len() {
-        0 if has_ended && !given_up => {
+        // Whatever is taken later, this one was not.
+        _ if given_up => {}
+        0 if has_ended => {
             tell(status, facts, Tell::yes(ConditionType::Delivered, Reason::Delivered, "every message was taken"));
         }
-        0 => {}
+        0 if status.attempt.is_none() => {}
+        0 => {
+            let message = "not known yet in this attempt";
+            tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::AttemptStarted, message));
+        }
         waiting => {
             let message = format!("{waiting} message(s) wait for the audit log or the webhook to take them");
             tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::DeliveryPending, message));

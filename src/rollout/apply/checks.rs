@@ -12,6 +12,7 @@ use crate::rollout::notice::Effects;
 
 const MOST_WARNINGS: usize = 10;
 const WARNING_LIMIT: usize = 256;
+const TRACE_ID_LIMIT: usize = 256;
 
 /// What the validation said.
 pub fn validation(
@@ -21,7 +22,7 @@ pub fn validation(
     answer: ValidationAnswer,
 ) -> Effects {
     memory.clear_failures();
-    // A trace that passed under other checks, whose record failed, proves nothing about these.
+    // A trace that passed before the checks changed, or whose record failed, proves nothing about these.
     memory.attempt.trace_passed = false;
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {
@@ -51,7 +52,10 @@ pub fn trace(
 ) -> Effects {
     memory.clear_failures();
     if let Some(attempt) = &mut status.attempt {
-        attempt.trace_id.clone_from(&answer.trace_id);
+        attempt.trace_id = answer.trace_id.map(|mut trace_id| {
+            truncate(&mut trace_id, TRACE_ID_LIMIT);
+            trace_id
+        });
     }
     if answer.status == "passed" && answer.conflicts.is_empty() {
         memory.attempt.trace_passed = true;

@@ -43,14 +43,15 @@ fn unreadable(why: &str) -> Tell {
 
 fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
-    if !counts(attempt, facts, memory) {
+    // However soon it comes, a good answer breaks a row of bad ones.
+    attempt.bad_streak = 0;
+    // After the deadline any good answer is what the deadline waits for.
+    if !counts(attempt, facts, memory) && !is_past_deadline(facts, memory) {
         return Effects::none();
     }
     let wanted = facts.spec.monitoring.success_threshold;
     attempt.good_streak = attempt.good_streak.saturating_add(1);
-    attempt.bad_streak = 0;
     count(attempt, facts, memory);
-    // After the deadline one good answer is enough: it is what the deadline waits for.
     if attempt.good_streak < wanted && !is_past_deadline(facts, memory) {
         let message = format!("healthy, {} of {wanted} times in a row", attempt.good_streak);
         tell(status, facts, Tell::unknown(ConditionType::Healthy, Reason::HealthGood, message));

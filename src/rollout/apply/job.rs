@@ -21,10 +21,7 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
     }
     match answer {
         JobAnswer::Completed => completed(status, facts, memory),
-        JobAnswer::EndedBadly(word) => {
-            let message = format!("the job ended badly: Cognigy.AI calls it {word}");
-            rollback::condemn(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
-        }
+        JobAnswer::EndedBadly(word) => ended_badly(status, facts, memory, &word),
         JobAnswer::RolledBack => rolled_back_by_platform(status, facts),
         JobAnswer::NotFound => not_found(status, facts, memory),
         JobAnswer::Running | JobAnswer::Unreadable(_) => {
@@ -50,6 +47,11 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     memory.attempt.polled_at = None;
     memory.attempt.undisturbed = true;
     Effects::normal(Reason::JobCompleted, message)
+}
+
+fn ended_badly(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, word: &str) -> Effects {
+    let message = format!("the job ended badly: Cognigy.AI calls it {word}");
+    rollback::condemn(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
 }
 
 /// Once may be a hiccup of a replica; twice, an interval apart, the job is gone.
@@ -89,6 +91,7 @@ pub fn last_look(
     match answer {
         JobAnswer::RolledBack => rolled_back_by_platform(status, facts),
         JobAnswer::Completed => super::health::succeed(status, facts),
+        JobAnswer::EndedBadly(word) => ended_badly(status, facts, memory, word),
         // Health was good after the deadline, and that is what the deadline waits for.
         _ if is_past_deadline(facts, memory) => super::health::succeed(status, facts),
         // Health and job are asked again an interval later.

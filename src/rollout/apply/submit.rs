@@ -41,6 +41,8 @@ pub fn submit(
     memory: &mut Memory,
     answer: SubmitAnswer,
 ) -> Effects {
+    // The body was there to be sent, so it is no longer lost.
+    memory.attempt.body_lost = false;
     if matches!(answer, SubmitAnswer::Accepted(_) | SubmitAnswer::Rejected { .. }) {
         memory.attempt.submit_answer = Some(answer.clone());
     }

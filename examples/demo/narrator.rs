@@ -1,0 +1,40 @@
+//! What the demo says, on standard output.
+
+use crate::error::{Error, Trying};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Tells what happens, with the seconds since the demo began.
+pub struct Narrator {
+    began: Instant,
+    is_terminal: bool,
+}
+
+impl Narrator {
+    /// Starts the clock.
+    pub fn start() -> Self {
+        Self { began: Instant::now(), is_terminal: io::stdout().is_terminal() }
+    }
+
+    /// Whether lines can be written over.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// How long the demo has been running.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// One line, with its time.
+    pub fn say(&self, line: &str) -> Result<(), Error> {
+        self.print(&format!("[{:5.1} s] {line}\n", self.elapsed().as_secs_f64()))
+    }
+
+    /// A text as it is.
+    pub fn print(&self, text: &str) -> Result<(), Error> {
+        let mut output = io::stdout().lock();
+        output.write_all(text.as_bytes()).and_then(|()| output.flush()).trying("write to standard output")
+    }
+}

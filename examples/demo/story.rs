@@ -1,0 +1,138 @@
+//! What each resource did, in order: its conditions and Events from the cluster, and the requests that Cognigy.AI received.
+
+use crate::cast::NAMESPACE;
+use crate::error::{Error, Trying};
+use crate::narrator::Narrator;
+use crate::play::{Fate, Part};
+use cognigy_operator::api::CognigyDeploymentStatus;
+use cognigy_operator::api::condition::ConditionStatus;
+use cognigy_operator::api::status::Verdict;
+use cognigy_operator::simulator::{Call, RequestFilter, RequestRecord, WorldHandle};
+use jiff::Timestamp;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use std::fmt::Write;
+
+/// One thing that happened.
+struct Moment {
+    at: Timestamp,
+    /// Who knows of it: the resource's status, an Event, or Cognigy.AI.
+    told_by: &'static str,
+    what: String,
+}
+
+/// Everything that was received and published, as it is when the play is over.
+pub struct Record {
+    requests: Vec<RequestRecord>,
+    events: Vec<Event>,
+}
+
+impl Record {
+    /// Asks Cognigy.AI's journal and the API server.
+    pub async fn read(kubernetes: &Client, platform: &WorldHandle) -> Result<Self, Error> {
+        let events: Api<Event> = Api::namespaced(kubernetes.clone(), NAMESPACE);
+        let events = events.list(&ListParams::default()).await.trying("list the Events")?.items;
+        let requests = platform.with(|world| world.requests(&RequestFilter::default()).cloned().collect());
+        Ok(Self { requests, events })
+    }
+
+    /// The requests that one resource was the reason for.
+    pub fn requests<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a RequestRecord> {
+        self.requests.iter().filter(|request| concerns(request, part))
+    }
+
+    /// Tells the story of each part.
+    pub fn tell(&self, parts: &[Part], narrator: &Narrator) -> Result<(), Error> {
+        for part in parts {
+            narrator.print(&self.story(part))?;
+        }
+        let all = self.requests.len();
+        let tokens = self.requests.iter().filter(|request| request.call == Some(Call::Token)).count();
+        narrator.print(&format!(
+            "Cognigy.AI received {all} requests in all; tokens that were asked for, for all of them: {tokens}\n\n"
+        ))
+    }
+
+    fn story(&self, part: &Part) -> String {
+        let mut moments = self.moments(part);
+        moments.sort_by_key(|moment| moment.at);
+        let mut story = format!("{}: {}\n", part.role.name, part.role.shows);
+        for Moment { at, told_by, what } in moments {
+            let seconds = at.duration_since(part.applied_at).as_secs_f64();
+            // A String takes whatever is written.
+            let _ = writeln!(story, "  {seconds:+7.2} s  {told_by:<10}  {what}");
+        }
+        story.push('\n');
+        story
+    }
+
+    fn moments(&self, part: &Part) -> Vec<Moment> {
+        let applied = |what: String| Moment { at: part.applied_at, told_by: "you", what };
+        let object = match &part.fate {
+            Fate::Refused(message) => {
+                let refused = Moment { told_by: "API server", ..applied(message.clone()) };
+                return vec![applied("apply".to_owned()), refused];
+            }
+            Fate::Taken(object) => object,
+        };
+        let mut moments = vec![applied("apply".to_owned())];
+        moments.extend(self.requests(part).map(of_request));
+        moments.extend(self.events.iter().filter(|event| is_about(event, part)).filter_map(of_event));
+        moments.extend(object.status.iter().flat_map(of_status));
+        moments
+    }
+}
+
+fn concerns(request: &RequestRecord, part: &Part) -> bool {
+    let environment = request.environment_id.as_ref().map(|environment| environment.as_str());
+    match request.call {
+        // A webhook without a job says nothing of its environment; each resource has one of its own.
+        Some(Call::Webhook) => request.path.strip_prefix("/webhooks/") == Some(part.role.name),
+        _ => environment == Some(part.role.environment),
+    }
+}
+
+fn of_request(request: &RequestRecord) -> Moment {
+    let body = |field: &str| request.body.as_ref().and_then(|body| body.get(field)).map(ToString::to_string);
+    let told = match request.call {
+        Some(Call::Rollback) => body("reason").map(|reason| format!(", reason {reason}")),
+        Some(Call::Audit) => body("deploymentSuccess").map(|success| format!(", deploymentSuccess {success}")),
+        Some(Call::Webhook) => body("success").map(|success| format!(", success {success}")),
+        Some(Call::Submit) => request.job_id.as_ref().map(|job| format!(": {}", job.as_str())),
+        _ => None,
+    };
+    let status = request.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let what = format!("{:<4} {}  {status}{}", request.method, request.path, told.unwrap_or_default());
+    Moment { at: request.received_at, told_by: "Cognigy.AI", what }
+}
+
+fn is_about(event: &Event, part: &Part) -> bool {
+    event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(part.role.name)
+}
+
+fn of_event(event: &Event) -> Option<Moment> {
+    let at = event.event_time.as_ref()?.0;
+    let reason = event.reason.as_deref().unwrap_or_default();
+    let note = event.note.as_deref().unwrap_or_default();
+    let repeated = event.series.as_ref().map(|series| format!(" (told {} times)", series.count)).unwrap_or_default();
+    let kind = event.type_.as_deref().unwrap_or_default();
+    Some(Moment { at, told_by: "Event", what: format!("{kind} {reason}{repeated}: {note}") })
+}
+
+/// The conditions as they are at the end, each at the time of its last change, and the verdict.
+fn of_status(status: &CognigyDeploymentStatus) -> Vec<Moment> {
+    let known = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::Unknown);
+    let conditions = known.map(|condition| Moment {
+        at: condition.last_transition_time,
+        told_by: "condition",
+        what: format!("{}={:?}  {}", condition.condition_type, condition.status, condition.reason),
+    });
+    let verdict = status.attempt.as_ref().and_then(|attempt| attempt.verdict.as_ref());
+    let verdict = verdict.map(|Verdict { outcome, reason, at }| Moment {
+        at: *at,
+        told_by: "verdict",
+        what: format!("{outcome}, {reason}"),
+    });
+    conditions.chain(verdict).collect()
+}

@@ -1,0 +1,90 @@
+//! Whether each resource came to what it should: judged by its status and, independently, by what Cognigy.AI received.
+
+use crate::cast::{Ending, Settlement};
+use crate::play::{Fate, Part};
+use crate::story::Record;
+use cognigy_operator::api::ConditionType;
+use cognigy_operator::api::condition::ConditionSet;
+use cognigy_operator::simulator::{Call, RequestRecord, Violation, WorldHandle};
+use serde_json::Value;
+use std::fmt::Debug;
+
+/// Everything that is not as it should be, a line each; nothing where all is well.
+pub fn differences(parts: &[Part], record: &Record, platform: &WorldHandle) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in parts {
+        let of_part = match (&part.role.ending, &part.fate) {
+            (Ending::Refused { because }, Fate::Refused(message)) if message.contains(because) => Vec::new(),
+            (Ending::Refused { because }, Fate::Refused(message)) => {
+                vec![format!("it was refused, but not because \"{because}\": {message}")]
+            }
+            (Ending::Refused { .. }, Fate::Taken(_)) => vec!["the API server took it, but should refuse it".to_owned()],
+            (Ending::Settled(_), Fate::Refused(message)) => vec![format!("the API server refused it: {message}")],
+            (Ending::Settled(settlement), Fate::Taken(_)) => {
+                let mut found = in_the_cluster(settlement, part);
+                found.extend(at_the_platform(settlement, part, record));
+                found
+            }
+        };
+        found.extend(of_part.into_iter().map(|difference| format!("{}: {difference}", part.role.name)));
+    }
+    found.extend(against_the_contract(platform));
+    found
+}
+
+fn in_the_cluster(settlement: &Settlement, part: &Part) -> Vec<String> {
+    let status = match &part.fate {
+        Fate::Taken(object) => object.status.clone().unwrap_or_default(),
+        Fate::Refused(_) => return Vec::new(),
+    };
+    let ready = status.conditions.find(ConditionType::Ready);
+    let mut found = Vec::new();
+    compare(&mut found, "its phase", &status.phase, &Some(settlement.phase));
+    compare(&mut found, "Ready", &ready.map(|ready| ready.status), &Some(settlement.ready));
+    compare(&mut found, "Ready's reason", &ready.map(|ready| ready.reason), &Some(settlement.reason));
+    let is_delivered = status.conditions.is_true(ConditionType::Delivered) && status.outbox.is_empty();
+    compare(&mut found, "whether every message was delivered", &is_delivered, &true);
+    found
+}
+
+fn at_the_platform(settlement: &Settlement, part: &Part, record: &Record) -> Vec<String> {
+    let of = |call| record.requests(part).filter(move |request| request.call == Some(call));
+    let told = |call, field| of(call).map(|request| field_of(request, field)).collect::<Vec<_>>();
+    let received = record.requests(part).filter_map(|request| request.call);
+    let decisive = received.filter(|call| matches!(call, Call::Validate | Call::Trace | Call::Submit | Call::Rollback));
+    let audited = settlement.audited_success.map(|success| Some(success.into()));
+    let announced = vec![Some(settlement.announced_success.into())];
+    let mut found = Vec::new();
+    compare(&mut found, "what Cognigy.AI was asked for", &decisive.collect(), &settlement.calls.to_vec());
+    compare(
+        &mut found,
+        "what the audit log was told",
+        &told(Call::Audit, "deploymentSuccess"),
+        &audited.into_iter().collect(),
+    );
+    compare(&mut found, "what the webhook was told", &told(Call::Webhook, "success"), &announced);
+    for reason in told(Call::Rollback, "reason") {
+        compare(&mut found, "the reason of the rollback", &reason, &Some("health_check_failure".into()));
+    }
+    found
+}
+
+/// The simulator reads every request to the letter.
+fn against_the_contract(platform: &WorldHandle) -> Vec<String> {
+    platform.with(|world| {
+        let violation = |violation: &Violation| {
+            format!("request {} is not as the contract writes it: {}", violation.sequence, violation.message)
+        };
+        world.violations().map(violation).collect()
+    })
+}
+
+fn field_of(request: &RequestRecord, field: &str) -> Option<Value> {
+    request.body.as_ref()?.get(field).cloned()
+}
+
+fn compare<T: Debug + PartialEq>(found: &mut Vec<String>, what: &str, is: &T, should_be: &T) {
+    if is != should_be {
+        found.push(format!("{what} is {is:?}, but should be {should_be:?}"));
+    }
+}

@@ -1,0 +1,236 @@
+//! How a deployment is checked, watched and undone; each value left out has the default of the design.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A package and the version that the snapshot was tested with.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(r"!self.pinned || self.version.matches('^v?[0-9]+(\\.[0-9]+){1,3}([-+][0-9A-Za-z.+-]+)?$')")
+        .message("a pinned lock needs an exact version such as 3.2.0, not a range: write the version that was tested, or pinned: false")
+)]
+pub struct DependencyLock {
+    /// The package's name.
+    #[schemars(length(min = 1, max = 214))]
+    pub package_name: String,
+
+    /// The package's version; exact where the lock is pinned, for example 3.2.0.
+    #[schemars(length(min = 1, max = 128))]
+    pub version: String,
+
+    /// Whether exactly this version must be used.
+    #[serde(default = "yes")]
+    pub pinned: bool,
+}
+
+/// When the operator gives up on a rollout, and what it does then.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackPolicy {
+    /// Whether a bad verdict rolls back by itself. When false, the operator reports it and waits for a person.
+    #[serde(default = "yes")]
+    pub auto_trigger: bool,
+
+    /// How many bad health answers in a row are a bad verdict, 1 to 100.
+    #[serde(default = "default_health_threshold")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 100").message("healthThreshold must be from 1 to 100 bad answers in a row")
+    )]
+    pub health_threshold: i32,
+
+    /// How long a rollout may take from its submit to a verdict, in seconds, 1 to 86400 (a day).
+    #[serde(default = "default_timeout_seconds")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 86400").message("timeoutSeconds must be from 1 to 86400 (a day)")
+    )]
+    pub timeout_seconds: i32,
+
+    /// The snapshot that a rollback restores, when it is not simply the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub revert_snapshot_id: Option<String>,
+}
+
+/// What the environment must be able to carry.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityConstraints {
+    /// How many sessions at once, 1 or more.
+    #[serde(default = "default_max_concurrent_sessions")]
+    #[x_kube(
+        validation = Rule::new("self >= 1").message("maxConcurrentSessions must be 1 or more")
+    )]
+    pub max_concurrent_sessions: i64,
+
+    /// How much memory, in megabytes, 1 or more.
+    #[serde(default = "default_memory_limit_mb")]
+    #[x_kube(
+        validation = Rule::new("self >= 1").message("memoryLimitMb must be 1 or more (megabytes)")
+    )]
+    pub memory_limit_mb: i64,
+}
+
+/// How the environment is kept apart from others.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IsolationRules {
+    /// How strictly tenants are kept apart; a word that Cognigy.AI knows.
+    #[schemars(length(min = 1, max = 63))]
+    pub tenant_boundary: String,
+
+    /// The network segment that the environment must be in; left out of the validation when it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub network_segment: Option<String>,
+
+    /// Whether the tenant's resource quota is checked as well.
+    pub resource_quota_check: bool,
+}
+
+/// How the synthetic trace looks for conflicts.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceOptions {
+    /// How many steps deep the trace follows a dialog, 1 to 100.
+    #[serde(default = "default_simulation_depth")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 100").message("simulationDepth must be from 1 to 100")
+    )]
+    pub simulation_depth: i32,
+
+    /// Whether the answer includes the graph of dependencies.
+    #[serde(default = "yes")]
+    pub include_dependency_graph: bool,
+
+    /// Whether version conflicts are looked for.
+    #[serde(default = "yes")]
+    pub detect_version_conflicts: bool,
+}
+
+/// How the environment's health is watched after the rollout.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Monitoring {
+    /// The least time between two looks at the job or the environment's health, in seconds, 1 to 3600.
+    #[serde(default = "default_interval_seconds")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 3600").message("intervalSeconds must be from 1 to 3600 (an hour)")
+    )]
+    pub interval_seconds: i32,
+
+    /// The error rate at which a healthy environment counts as bad, above 0 and up to 1.
+    #[serde(default = "default_max_error_rate")]
+    #[x_kube(
+        validation = Rule::new("self > 0.0 && self <= 1.0").message("maxErrorRate must be above 0 and at most 1, for example 0.05 for five errors in a hundred")
+    )]
+    pub max_error_rate: f64,
+
+    /// How many good health answers in a row end the monitoring with success, 1 to 100.
+    #[serde(default = "default_success_threshold")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 100").message("successThreshold must be from 1 to 100 good answers in a row")
+    )]
+    pub success_threshold: i32,
+}
+
+/// What the author attests for the audit log.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Compliance {
+    /// Whether governance has approved this configuration.
+    pub governance_approved: bool,
+
+    /// Whether data residency was checked for this configuration.
+    pub data_residency_check: bool,
+}
+
+/// What becomes of the environment when its resource is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// What is deployed stays.
+    #[default]
+    Retain,
+    /// A rollout that succeeded is rolled back before the resource goes.
+    Rollback,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_health_threshold() -> i32 {
+    3
+}
+
+fn default_timeout_seconds() -> i32 {
+    300
+}
+
+fn default_max_concurrent_sessions() -> i64 {
+    500
+}
+
+fn default_memory_limit_mb() -> i64 {
+    4096
+}
+
+fn default_simulation_depth() -> i32 {
+    5
+}
+
+fn default_interval_seconds() -> i32 {
+    15
+}
+
+fn default_max_error_rate() -> f64 {
+    0.05
+}
+
+fn default_success_threshold() -> i32 {
+    1
+}
+
+impl Default for RollbackPolicy {
+    fn default() -> Self {
+        Self {
+            auto_trigger: yes(),
+            health_threshold: default_health_threshold(),
+            timeout_seconds: default_timeout_seconds(),
+            revert_snapshot_id: None,
+        }
+    }
+}
+
+impl Default for CapacityConstraints {
+    fn default() -> Self {
+        Self { max_concurrent_sessions: default_max_concurrent_sessions(), memory_limit_mb: default_memory_limit_mb() }
+    }
+}
+
+impl Default for IsolationRules {
+    fn default() -> Self {
+        Self { tenant_boundary: "strict".to_owned(), network_segment: None, resource_quota_check: true }
+    }
+}
+
+impl Default for TraceOptions {
+    fn default() -> Self {
+        Self {
+            simulation_depth: default_simulation_depth(),
+            include_dependency_graph: yes(),
+            detect_version_conflicts: yes(),
+        }
+    }
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self {
+            interval_seconds: default_interval_seconds(),
+            max_error_rate: default_max_error_rate(),
+            success_threshold: default_success_threshold(),
+        }
+    }
+}

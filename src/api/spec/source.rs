@@ -1,0 +1,89 @@
+//! What a spec refers to instead of holding it: ConfigMaps, Secrets, and whom to tell.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a snapshot is kept.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotSource {
+    /// A key of a ConfigMap in the same namespace.
+    pub config_map_key_ref: ConfigMapKeyReference,
+}
+
+/// A key of a ConfigMap that holds a snapshot as JSON or YAML.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapKeyReference {
+    /// The ConfigMap's name. Label it deploy.cognigy.ai/watch: "true" to have a change deployed at once; without the
+    /// label it is read again every five minutes.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+
+    /// The key in the ConfigMap's data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+
+    /// SHA-256, in hexadecimal, of the key's text. Where it is given, the operator waits until the text is that one: so
+    /// that a resource and its ConfigMap, applied one after the other, are deployed together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9a-f]{64}$')")
+            .message("sha256 must be the 64 lower-case hexadecimal digits that `sha256sum` prints for the key's text")
+    )]
+    pub sha256: Option<String>,
+}
+
+/// A Secret in the same namespace.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretReference {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Who is told when a rollout has ended.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.url) != has(self.urlFrom)")
+        .message("write exactly one of webhook.url (the URL itself) and webhook.urlFrom (a Secret key that holds it)")
+)]
+pub struct Webhook {
+    /// The URL to post to. A URL that is itself a secret belongs into a Secret: see urlFrom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^https?://[^/?#@\\\\s]+([/?][^#\\\\s]*)?$')")
+            .message("webhook.url must be an http(s) URL without a user name or fragment, for example https://ci.example.com/hooks/cognigy")
+    )]
+    pub url: Option<String>,
+
+    /// Where the URL is kept, when it is itself a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_from: Option<WebhookUrlSource>,
+}
+
+/// Where a webhook's URL is kept.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookUrlSource {
+    /// A key of a Secret in the same namespace.
+    pub secret_key_ref: SecretKeyReference,
+}
+
+/// A key of a Secret.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyReference {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+
+    /// The key in the Secret's data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}

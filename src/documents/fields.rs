@@ -1,0 +1,112 @@
+//! `docs/fields.md` is generated from the CRD, so that it says what `kubectl explain` says, and what the API server checks.
+
+use super::root;
+use crate::api::crd;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+const PAGE: &str = "docs/fields.md";
+
+const HEAD: &str = "\
+# Fields of a CognigyDeployment
+
+Generated from the CRD: `UPDATE_DOCS=1 cargo test --lib documents::fields` writes this page again. `kubectl explain
+cognigydeployment.spec --recursive` tells the same. A field without a default may be left out unless it is marked as
+required. The API server checks all of it, so `kubectl apply --dry-run=server` tells what is wrong before anything happens.
+
+What an edit brings about: another `configurationSnapshot`, other `dependencyLocks` or other `capacityConstraints` are a
+new configuration, and start an attempt. Other `isolationRules` or `traceOptions` make an attempt check again that has not
+been submitted yet, or that failed its checks. Everything else acts on the attempt that is under way, and starts none.
+";
+
+#[test]
+fn the_page_is_what_the_crd_generates() {
+    let generated = page();
+    let path = root().join(PAGE);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == generated, "{PAGE} differs from the CRD: run this test with UPDATE_DOCS=1 and commit the page");
+}
+
+fn page() -> String {
+    let definition = serde_json::to_value(crd::definition()).unwrap();
+    let properties = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let mut page = HEAD.to_owned();
+    for part in ["spec", "status"] {
+        describe(&mut page, part, &properties[part]);
+    }
+    page
+}
+
+/// One table for an object, then those for the objects in it.
+fn describe(page: &mut String, path: &str, schema: &Value) {
+    writeln!(page, "\n## {path}\n\n{}", sentence(&schema["description"])).unwrap();
+    for rule in rules(schema) {
+        writeln!(page, "\nRule: {rule}.").unwrap();
+    }
+    writeln!(page, "\n| field | type | default | meaning |\n|---|---|---|---|").unwrap();
+    let fields: Vec<(&String, &Value)> = schema["properties"].as_object().unwrap().iter().collect();
+    for (name, field) in &fields {
+        let required =
+            schema["required"].as_array().is_some_and(|required| required.contains(&Value::from(name.as_str())));
+        let default = if required { "required".to_owned() } else { default(field) };
+        writeln!(page, "| `{name}` | {} | {default} | {} |", kind(field), meaning(field)).unwrap();
+    }
+    for (name, field) in fields {
+        match (field["properties"].is_object(), field["items"]["properties"].is_object()) {
+            (true, _) => describe(page, &format!("{path}.{name}"), field),
+            (_, true) => describe(page, &format!("{path}.{name}[]"), &field["items"]),
+            _ => {}
+        }
+    }
+}
+
+fn kind(field: &Value) -> String {
+    match (field["type"].as_str().unwrap_or("any"), field["format"].as_str()) {
+        ("string", Some("date-time")) => "time".to_owned(),
+        ("array", _) => format!("list of {}s", field["items"]["type"].as_str().unwrap_or("value")),
+        (kind, _) => kind.to_owned(),
+    }
+}
+
+/// An object that may be left out has the defaults of its fields.
+fn default(field: &Value) -> String {
+    match &field["default"] {
+        Value::Null => String::new(),
+        Value::Object(_) => "see below".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::String(text) if text.is_empty() => String::new(),
+        Value::String(text) => format!("`{text}`"),
+        value => format!("`{value}`"),
+    }
+}
+
+fn meaning(field: &Value) -> String {
+    let mut meaning = sentence(&field["description"]);
+    if let Some(words) = field["enum"].as_array() {
+        let words: Vec<String> = words.iter().filter_map(Value::as_str).map(|word| format!("`{word}`")).collect();
+        write!(meaning, " One of {}.", words.join(", ")).unwrap();
+    }
+    match (field["minLength"].as_u64(), field["maxLength"].as_u64()) {
+        (Some(least), Some(most)) => write!(meaning, " {least} to {most} characters.").unwrap(),
+        (None, Some(most)) => write!(meaning, " At most {most} characters.").unwrap(),
+        _ => {}
+    }
+    let is_described_below = field["properties"].is_object();
+    for rule in rules(field).into_iter().filter(|_| !is_described_below) {
+        write!(meaning, " Rule: {rule}.").unwrap();
+    }
+    meaning.replace('|', "\\|")
+}
+
+/// What the API server says where a rule is broken.
+fn rules(schema: &Value) -> Vec<String> {
+    let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
+    rules.map(|rule| rule["message"].as_str().unwrap().to_owned()).collect()
+}
+
+fn sentence(description: &Value) -> String {
+    description.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,82 @@
+//! `docs/operations.md`: every flag, every environment variable and every metric.
+
+use super::{first_cells, quoted, read};
+use crate::api::status::Outcome;
+use crate::cognigy::{Call, CallObserver};
+use crate::command::settings::RunArguments;
+use crate::server::Metrics;
+use clap::Args;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const PAGE: &str = "docs/operations.md";
+
+/// Read from the environment, but by no flag.
+const NO_FLAG: [&str; 4] = ["COGNIGY_CLIENT_ID", "COGNIGY_CLIENT_SECRET", "RUST_LOG", "POD_NAME"];
+
+#[test]
+fn every_flag_stands_in_a_row_with_its_variable_and_its_default() {
+    let page = read(PAGE);
+    let command = RunArguments::augment_args(clap::Command::new("run"));
+    let mut known = BTreeSet::new();
+    for argument in command.get_arguments() {
+        let flag = format!("--{}", argument.get_long().unwrap());
+        let opening = format!("| `{flag}` |");
+        let row = page.lines().find(|line| line.starts_with(&opening)).unwrap_or_else(|| panic!("{PAGE} lacks {flag}"));
+        let variable = argument.get_env().unwrap().to_str().unwrap();
+        assert!(row.contains(&format!("`{variable}`")), "{variable} is missing: {row}");
+        for default in argument.get_default_values() {
+            assert!(row.contains(&format!("`{}`", default.to_str().unwrap())), "{default:?} is missing: {row}");
+        }
+        known.insert(flag);
+    }
+    let rows = first_cells(&page).into_iter().filter(|cell| cell.starts_with("--"));
+    for row in rows {
+        assert!(known.contains(&row), "{row} is no flag of `cognigy-operator run`");
+    }
+}
+
+#[test]
+fn every_variable_that_is_named_is_read() {
+    let command = RunArguments::augment_args(clap::Command::new("run"));
+    let by_flags = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+    let read_somewhere: BTreeSet<&str> = by_flags.chain(NO_FLAG).collect();
+    let page = read(PAGE);
+    let is_variable = |word: &String| {
+        let is_shouted = |letter: char| letter.is_ascii_uppercase() || letter == '_';
+        word.contains('_') && word.chars().all(is_shouted)
+    };
+    let named: Vec<String> = quoted(&page).into_iter().filter(is_variable).collect();
+    for name in &named {
+        assert!(read_somewhere.contains(name.as_str()), "{name} is read by nobody");
+    }
+    for name in NO_FLAG {
+        assert!(named.iter().any(|found| found == name), "{PAGE} lacks {name}");
+    }
+}
+
+#[test]
+fn every_metric_is_listed_and_none_that_does_not_exist() {
+    let listed: BTreeSet<String> =
+        first_cells(&read(PAGE)).into_iter().filter(|cell| cell.starts_with("cognigy_operator_")).collect();
+    assert_eq!(listed, metrics(), "{PAGE}");
+}
+
+/// The names as a scrape shows them, once everything that is counted has happened.
+fn metrics() -> BTreeSet<String> {
+    let metrics = Metrics::new();
+    metrics.observed(Call::Health, "success", Duration::from_millis(1));
+    metrics.reconciled(None, Duration::from_millis(1));
+    metrics.wrote("status", None);
+    metrics.concluded(Outcome::Succeeded);
+    metrics.leads(true);
+    let text = metrics.encode().unwrap();
+    let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    described
+        .map(|line| match line.split_once(' ').unwrap() {
+            (name, "counter") => format!("{name}_total"),
+            (name, "info") => format!("{name}_info"),
+            (name, _) => name.to_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,62 @@
+//! Every page: its links lead somewhere, and its resources are resources.
+
+use super::{all, read, root};
+use crate::api::CognigyDeployment;
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
+    let mut links = 0;
+    for page in all() {
+        let text = read(&page);
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if target.starts_with("https://") || target.starts_with("http://") {
+                continue;
+            }
+            links += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => root().join(&page),
+                file => root().join(&page).parent().unwrap().join(file),
+            };
+            assert!(path.exists(), "{page} links to {target}, which is not there");
+            if !heading.is_empty() {
+                let headings = headings(&std::fs::read_to_string(&path).unwrap());
+                assert!(headings.iter().any(|found| found == heading), "{page}: {target} is none of {headings:?}");
+            }
+        }
+    }
+    assert!(links > 20, "links were found");
+}
+
+#[test]
+fn every_resource_in_a_page_follows_the_rules() {
+    let mut resources = 0;
+    for page in all() {
+        for text in blocks_of_yaml(&read(&page)) {
+            for text in text.split("\n---\n").filter(|text| text.contains("kind: CognigyDeployment")) {
+                let object: CognigyDeployment =
+                    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
+                object.validate_cel().unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
+                resources += 1;
+            }
+        }
+    }
+    assert!(resources > 0, "resources were found");
+}
+
+/// The blocks that are marked as YAML, and those that a shell hands on as a document.
+fn blocks_of_yaml(text: &str) -> Vec<String> {
+    text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n")).map(str::to_owned).collect()
+}
+
+/// The anchors of a page's headings, as a forge makes them.
+fn headings(text: &str) -> Vec<String> {
+    let is_kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+    let prose: String = text.split("```").step_by(2).collect();
+    prose
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| line.trim_start_matches('#').trim())
+        .map(|heading| heading.to_lowercase().chars().filter(is_kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}

@@ -1,0 +1,19 @@
+//! Stories of rollouts, by theme. Each is played by [`fixture`], which holds every step of it to the promises.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod before_submit;
+mod deadline;
+mod deletion;
+mod edits;
+mod fixture;
+mod health;
+mod job;
+mod notices;
+mod promises;
+mod random_stories;
+mod requests;
+mod rollback;
+mod standing;
+mod submit;
+mod suspend;

@@ -1,0 +1,118 @@
+//! The rollback: asked for until it is accepted or refused, then watched.
+
+use super::fixture::{Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
+use crate::api::condition::ConditionType;
+use crate::api::reason::Reason;
+use crate::api::status::{Outcome, Step};
+use crate::rollout::Decision;
+use crate::rollout::answer::{HealthAnswer, RollbackAnswer};
+
+fn not_yet() -> RollbackAnswer {
+    RollbackAnswer::NotYet(unavailable())
+}
+
+fn refusal() -> RollbackAnswer {
+    RollbackAnswer::Refused("422: no snapshot to revert to".to_owned())
+}
+
+fn failing() -> Rollout {
+    let mut rollout = Rollout::new();
+    rollout.job_says(&[failed_job()]);
+    rollout
+}
+
+#[test]
+fn an_accepted_rollback_is_the_outcome_and_health_is_watched_until_it_is_good() {
+    let mut rollout = failing();
+    rollout.health_says(&[bad(), unreadable(), HealthAnswer::Good]).run_for(30);
+    assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::VerifyingRollback, Outcome::RolledBack));
+    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    rollout.run_for(60);
+    assert_eq!((rollout.step_now(), rollout.count(&Decision::AskHealth)), (Step::Settled, 3));
+    assert_eq!(rollout.told(ConditionType::Healthy), "True/HealthGood");
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+}
+
+#[test]
+fn an_environment_that_is_not_well_after_the_rollback_is_a_warning() {
+    for (answer, healthy) in [(bad(), "False/RolledBackUnhealthy"), (unreadable(), "Unknown/RolledBackUnhealthy")] {
+        let mut rollout = failing();
+        rollout.health_says(&[answer]).run_for(60 + TIMEOUT);
+        assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::Settled, Outcome::RolledBack));
+        assert_eq!(rollout.told(ConditionType::Healthy), healthy);
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBackUnhealthy");
+        assert_eq!(rollout.warned(Reason::RolledBackUnhealthy), 1);
+        assert_eq!((rollout.audits().len(), rollout.webhooks().len()), (1, 1));
+    }
+}
+
+#[test]
+fn a_refused_rollback_stalls_and_is_not_asked_again() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[refusal()]).run_for(3600);
+    assert_eq!(rollout.outcome(), Some((Outcome::RollbackFailed, Reason::RollbackRefused)));
+    assert_eq!((rollout.count(&Decision::Rollback), rollout.warned(Reason::RollbackRefused)), (1, 1));
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackRefused");
+    assert!(rollout.condition(ConditionType::Stalled).message.contains("no snapshot to revert to"));
+    assert_eq!(rollout.webhooks().len(), 1);
+}
+
+#[test]
+fn a_refused_rollback_is_asked_again_under_a_new_key_when_a_person_says_so() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[refusal(), RollbackAnswer::Accepted]).run_for(600);
+    let first = rollout.attempt().rollback.as_ref().unwrap().key.clone();
+    rollout.ask_for_rollback("again").run_for(60);
+    assert_ne!(rollout.attempt().rollback.as_ref().unwrap().key, first);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::RollbackFailed, "an outcome is never rewritten");
+    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+}
+
+#[test]
+fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(110);
+    assert_eq!(rollout.told(ConditionType::Reconciling), "True/ApiUnavailable");
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 0);
+    rollout.run_for(50);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackUnreachable");
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
+    let asked = rollout.count(&Decision::Rollback);
+    rollout.run_for(6 * 3600);
+    assert!(rollout.count(&Decision::Rollback) - asked >= 6 * 120, "at least every 30 s");
+    assert_eq!((rollout.step_now(), rollout.warned(Reason::RollbackUnreachable)), (Step::RollingBack, 1));
+    rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
+    assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobFailed)));
+}
+
+#[test]
+fn an_unauthorized_rollback_stalls_and_is_asked_every_minute() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[RollbackAnswer::NotYet(unauthorized())]).before_decision(&Decision::Rollback).run_for(600);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.count(&Decision::Rollback), 11);
+    rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::RolledBack);
+}
+
+#[test]
+fn a_crash_while_rolling_back_asks_again_under_the_same_key() {
+    let mut rollout = Rollout::at(Step::RollingBack);
+    let key = rollout.attempt().rollback.as_ref().unwrap().key.clone();
+    rollout.step();
+    rollout.crash();
+    assert_eq!(rollout.decision(), Decision::Rollback);
+    rollout.run();
+    assert_eq!(rollout.attempt().rollback.as_ref().unwrap().key, key);
+    assert_eq!((rollout.count(&Decision::Rollback), rollout.outcome().unwrap().0), (2, Outcome::RolledBack));
+}
+
+#[test]
+fn a_restart_during_the_verification_goes_on_with_it() {
+    let mut rollout = failing();
+    rollout.health_says(&[bad()]).run_for(60).restart_after(60);
+    assert_eq!(rollout.decision(), Decision::AskHealth);
+    rollout.restart_after(TIMEOUT);
+    assert_eq!(rollout.decision(), Decision::Settle);
+}

@@ -1,0 +1,116 @@
+//! Where the resource stands, for people and for tools that read conditions.
+
+use super::fixture::{Rollout, unauthorized};
+use crate::api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
+use crate::api::reason::Reason;
+use crate::api::status::{DeliveryKind, OutboxEntry, Phase, Step};
+use crate::api::{IdempotencyKey, JobId};
+use crate::rollout::Decision;
+use crate::rollout::answer::{JobAnswer, SubmitAnswer};
+
+fn message(rollout: &Rollout) -> OutboxEntry {
+    OutboxEntry {
+        id: IdempotencyKey::new("message"),
+        kind: DeliveryKind::Audit,
+        body: "{}".to_owned(),
+        created_at: rollout.given.now.wall,
+    }
+}
+
+#[test]
+fn each_step_has_its_phase_and_its_standing() {
+    let table = [
+        (Step::Pending, Phase::Pending, "Unknown/Validating"),
+        (Step::Validating, Phase::Validating, "Unknown/ApiUnavailable"),
+        (Step::Tracing, Phase::Tracing, "Unknown/Tracing"),
+        (Step::Submitting, Phase::Submitting, "Unknown/Submitting"),
+        (Step::RollingOut, Phase::RollingOut, "Unknown/RollingOut"),
+        (Step::Monitoring, Phase::Monitoring, "Unknown/Monitoring"),
+        (Step::RollingBack, Phase::RollingBack, "Unknown/RollingBack"),
+        (Step::VerifyingRollback, Phase::VerifyingRollback, "False/RolledBack"),
+        (Step::Settled, Phase::Succeeded, "True/Succeeded"),
+    ];
+    for (step, phase, ready) in table {
+        let mut rollout = Rollout::at(step);
+        rollout.refresh();
+        assert_eq!((rollout.status.phase, rollout.told(ConditionType::Ready).as_str()), (Some(phase), ready));
+    }
+}
+
+#[test]
+fn looking_again_changes_nothing() {
+    for step in [Step::Pending, Step::RollingOut, Step::Monitoring, Step::VerifyingRollback, Step::Settled] {
+        let mut rollout = Rollout::at(step);
+        rollout.refresh();
+        let before = rollout.status.clone();
+        rollout.pass(1).turn_to();
+        rollout.refresh();
+        assert_eq!(rollout.status, before, "{step:?}");
+    }
+}
+
+#[test]
+fn a_poll_that_learns_nothing_changes_nothing() {
+    let mut rollout = Rollout::at(Step::RollingOut);
+    rollout.job_says(&[JobAnswer::Running]).run_for(20);
+    let before = rollout.status.clone();
+    rollout.run_for(60);
+    assert_eq!((rollout.status.clone(), rollout.count(&Decision::AskJob)), (before, 5));
+}
+
+#[test]
+fn obstacles_in_flight_are_told_and_forgotten() {
+    let mut rollout = Rollout::at(Step::Submitting);
+    rollout.job_says(&[JobAnswer::Running]).submit_says(&[SubmitAnswer::NotYet(unauthorized())]).run();
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
+    rollout.submit_says(&[SubmitAnswer::Accepted(JobId::new("job_1"))]).run_for(60);
+    assert_eq!(rollout.told(ConditionType::Reconciling), "True/RollingOut");
+}
+
+#[test]
+fn messages_that_wait_are_told_until_they_are_taken() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.status.outbox = vec![message(&rollout)];
+    rollout.refresh();
+    assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/DeliveryPending");
+    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded", "a slow receiver is no failure");
+    rollout.status.outbox.clear();
+    rollout.refresh();
+    assert_eq!(rollout.told(ConditionType::Delivered), "True/Delivered");
+}
+
+#[test]
+fn messages_of_the_attempt_before_are_not_told_as_waiting_once_they_are_taken() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.status.outbox = vec![message(&rollout)];
+    rollout.edit_digest("2.5.0").before_decision(&Decision::AskJob);
+    assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/DeliveryPending");
+    rollout.status.outbox.clear();
+    rollout.refresh();
+    assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/AttemptStarted");
+}
+
+#[test]
+fn a_message_that_was_given_up_is_not_told_as_taken_after_another_one_was() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.refresh();
+    let given_up = Condition {
+        status: ConditionStatus::False,
+        reason: Reason::DeliveryGivenUp,
+        ..rollout.condition(ConditionType::Delivered).clone()
+    };
+    rollout.status.conditions.put(given_up);
+    rollout.status.outbox = vec![message(&rollout)];
+    rollout.refresh();
+    rollout.status.outbox.clear();
+    rollout.refresh();
+    assert_eq!(rollout.told(ConditionType::Delivered), "False/DeliveryGivenUp");
+}
+
+#[test]
+fn a_status_that_was_edited_by_hand_is_told() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.status.attempt.as_mut().unwrap().verdict = None;
+    rollout.refresh();
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/StatusUnreadable");
+}

@@ -1,0 +1,176 @@
+//! Secrets, the operator's own credentials, and where they lead.
+
+use crate::stage::*;
+use cognigy_operator::simulator::Tls;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+#[tokio::test]
+async fn a_missing_secret_waits_for_a_person_and_goes_on_once_it_is_there() {
+    let world = World::plan().without_secret().start().await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_stalled(Reason::CredentialsNotFound).await;
+    let message = &object.condition(ConditionType::Stalled).message;
+    assert!(message.contains("cognigy-api") && message.contains("clientId"), "{message}");
+    assert_eq!(object.says(ConditionType::Ready), (False, Reason::CredentialsNotFound));
+    bot.until_told("Warning", Reason::CredentialsNotFound).await;
+
+    world.secret("cognigy-api", world.credentials()).await;
+    bot.ask_for_retry("the Secret is there").await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn a_secret_without_a_key_is_named_and_never_shown() {
+    let world = World::plan().without_secret().start().await;
+    world.secret("cognigy-api", json!({"clientSecret": "s3cr3t-value"})).await;
+    let object = world.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
+    assert!(object.condition(ConditionType::Stalled).message.contains("clientId"));
+    assert!(!serde_json::to_string(&object.status).unwrap().contains("s3cr3t-value"));
+    assert!(!world.operator().log().contains("s3cr3t-value"));
+}
+
+#[tokio::test]
+async fn refused_credentials_wait_for_a_person_and_are_not_tried_again_by_themselves() {
+    let world = World::plan().without_secret().start().await;
+    let mut wrong = world.credentials();
+    wrong["clientSecret"] = json!("not-the-secret");
+    world.secret("cognigy-api", wrong).await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_stalled(Reason::Unauthorized).await;
+    assert_eq!(world.calls(), [Call::Token]);
+    assert!(!serde_json::to_string(&object.status).unwrap().contains("not-the-secret"));
+    assert!(!world.operator().log().contains("not-the-secret"));
+
+    world.secret("cognigy-api", world.credentials()).await;
+    bot.ask_for_retry("corrected").await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
+    let world = World::with_environment("jobDurationSeconds: 2").await;
+    let bot = world.apply(sample()).await;
+    bot.until_step(Step::RollingOut).await;
+    world.platform.handle().with(cognigy_operator::simulator::World::revoke_tokens);
+    bot.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(world.count(Call::Token), 2);
+}
+
+#[tokio::test]
+async fn the_operators_own_credentials_serve_the_namespaces_that_a_flag_names() {
+    let world = World::plan()
+        .without_secret()
+        .flags(&["--default-credentials-namespace", "{namespace}"])
+        .flags(&["--base-url", "{url}", "--token-url", "{url}/oauth/token", "--requests-per-minute", "6000"])
+        .variable("COGNIGY_CLIENT_ID", "demo")
+        .variable("COGNIGY_CLIENT_SECRET", "demo-secret")
+        .start()
+        .await;
+    let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn the_operators_own_credentials_can_be_set_by_environment_alone() {
+    let world = World::plan()
+        .without_secret()
+        .variable("COGNIGY_DEFAULT_CREDENTIALS_NAMESPACES", "*")
+        .variable("COGNIGY_BASE_URL", "{url}/api/v2")
+        .variable("COGNIGY_TOKEN_URL", "{url}/oauth/token")
+        .variable("COGNIGY_REQUESTS_PER_MINUTE", "6000")
+        .variable("COGNIGY_CLIENT_ID", "demo")
+        .variable("COGNIGY_CLIENT_SECRET", "demo-secret")
+        .variable("CI_CD_WEBHOOK_URL", "{url}/webhooks/default")
+        .start()
+        .await;
+    let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(world.webhooks()[0].name, "default");
+    let submit = world.requests(Call::Submit)[0].body.clone().unwrap();
+    assert_eq!(submit["webhookCallbackUrl"], json!(format!("{}/webhooks/default", world.platform.url())));
+}
+
+#[tokio::test]
+async fn the_operators_own_credentials_serve_no_other_namespace_and_no_missing_secret() {
+    let world = World::plan()
+        .without_secret()
+        .flags(&["--default-credentials-namespace", "elsewhere", "--base-url", "{url}"])
+        .variable("COGNIGY_CLIENT_ID", "demo")
+        .variable("COGNIGY_CLIENT_SECRET", "demo-secret")
+        .start()
+        .await;
+    let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;
+    bot.until_stalled(Reason::CredentialsNotFound).await;
+    let other = world.apply(sample().named("other").environment("env_other")).await;
+    other.until_stalled(Reason::CredentialsNotFound).await;
+    assert_eq!(world.calls(), []);
+}
+
+#[tokio::test]
+async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() {
+    let mut world = World::with_environment("jobDurationSeconds: 2").await;
+    let stranger = World::plan().without_operator().start().await;
+    world.apply(sample()).await.until_step(Step::RollingOut).await;
+    world.kill_operator().await;
+    world.secret("cognigy-api", stranger.credentials()).await;
+    world.start_operator().await;
+    let bot = world.resource("bot");
+    bot.until_stalled(Reason::EndpointChanged).await;
+    assert_eq!(stranger.calls(), [], "the stranger is not asked");
+
+    world.secret("cognigy-api", world.credentials()).await;
+    world.kill_operator().await;
+    world.start_operator().await;
+    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn an_address_that_the_operator_does_not_allow_is_not_reached() {
+    let world = World::start().await;
+    let mut inside = world.credentials();
+    inside["baseUrl"] = json!("http://10.96.0.1");
+    world.secret("cognigy-api", inside).await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_stalled(Reason::EndpointRefused).await;
+    assert!(object.condition(ConditionType::Stalled).message.contains("--egress-allow"));
+    assert_eq!(world.count(Call::Validate), 0);
+}
+
+/// A certificate for 127.0.0.1, and the one of the private authority that signed it.
+fn private_tls() -> (Tls, String) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = server.signed_by(&key, &authority).unwrap();
+    let tls = Tls { certificate_pem: certificate.pem().into_bytes(), key_pem: key.serialize_pem().into_bytes() };
+    (tls, authority.pem())
+}
+
+#[tokio::test]
+async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secret() {
+    let (tls, authority) = private_tls();
+    let world = World::plan().tls(tls).start().await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_ready_says(Reason::ApiUnavailable).await;
+    let message = &object.condition(ConditionType::Ready).message;
+    assert!(message.to_lowercase().contains("certificate"), "it says what is wrong: {message}");
+    assert_eq!(world.calls(), [], "nothing is said to a server that nobody vouches for");
+
+    let mut trusting = world.credentials();
+    trusting["ca.crt"] = json!(authority);
+    world.secret("cognigy-api", trusting).await;
+    bot.edit(&sample().version("2.0.0")).await;
+    bot.until_settled(2, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn a_certificate_in_the_secret_that_is_none_is_named() {
+    let world = World::start().await;
+    let mut broken = world.credentials();
+    broken["ca.crt"] = json!("not a certificate");
+    world.secret("cognigy-api", broken).await;
+    let object = world.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
+    assert!(object.condition(ConditionType::Stalled).message.contains("ca.crt"));
+}

@@ -1,0 +1,112 @@
+//! What people do: `kubectl`.
+
+use crate::stage::*;
+use std::process::{Output, Stdio};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+struct Kubectl<'w> {
+    world: &'w World,
+}
+
+impl Kubectl<'_> {
+    async fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let mut kubectl = Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(self.world.kubeconfig().await)
+            .args(["--namespace", &self.world.namespace])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("kubectl is on the PATH");
+        let mut stdin = kubectl.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).await.unwrap();
+        drop(stdin);
+        timeout(DEADLINE, kubectl.wait_with_output()).await.expect("kubectl ends").unwrap()
+    }
+
+    async fn ok(&self, arguments: &[&str]) -> String {
+        self.ok_with(arguments, "").await
+    }
+
+    async fn ok_with(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "kubectl {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_rollout_from_apply_to_delete() {
+    let world = World::start().await;
+    let kubectl = Kubectl { world: &world };
+    let manifest = sample().object().to_string();
+    kubectl.ok_with(&["apply", "-f", "-"], &manifest).await;
+    kubectl.ok(&["wait", "--for=condition=Ready", "--timeout=60s", "cgd/bot"]).await;
+
+    let table = kubectl.ok(&["get", "cognigydeployments"]).await;
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "JOB", "AGE"]);
+    let job = bot_job(&world).await;
+    assert_eq!(lines.next().unwrap()[..5], ["bot", ENVIRONMENT, "True", "Succeeded", &job]);
+    let wide = kubectl.ok(&["get", "cgd", "-o", "wide"]).await;
+    let heading: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(heading[6..], ["REASON", "ATTEMPT", "MESSAGE"]);
+    assert!(kubectl.ok(&["get", "cognigy"]).await.contains("bot"), "the category lists it");
+    let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
+    assert!(described.contains("SubmitAccepted"), "events are shown:\n{described}");
+
+    kubectl.ok(&["delete", "cgd", "bot", "--timeout=60s"]).await;
+    assert_eq!(kubectl.ok(&["get", "cgd", "-o", "name"]).await, "");
+}
+
+async fn bot_job(world: &World) -> String {
+    world.resource("bot").now().await.attempt().job_id.as_ref().unwrap().as_str().to_owned()
+}
+
+#[tokio::test]
+async fn explain_says_what_a_field_means() {
+    let world = World::plan().without_operator().start().await;
+    let kubectl = Kubectl { world: &world };
+    let field = "cognigydeployment.spec.rollbackPolicy.healthThreshold";
+    let explained = kubectl.ok(&["explain", field]).await.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(explained.contains("How many bad health answers in a row are a bad verdict, 1 to 100."), "{explained}");
+}
+
+#[tokio::test]
+async fn a_server_side_dry_run_refuses_what_apply_would() {
+    let world = World::plan().without_operator().start().await;
+    let kubectl = Kubectl { world: &world };
+    let wrong = sample().with(json!({"rollbackPolicy": {"healthThreshold": 0}})).object().to_string();
+    let output = kubectl.run(&["apply", "--dry-run=server", "-f", "-"], &wrong).await;
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("healthThreshold must be from 1 to 100"), "{error}");
+}
+
+#[tokio::test]
+async fn a_misspelt_field_is_refused_and_not_dropped() {
+    let world = World::plan().without_operator().start().await;
+    let kubectl = Kubectl { world: &world };
+    let wrong = sample().with(json!({"rollbackPolicy": {"healthTreshold": 3}})).object().to_string();
+    let output = kubectl.run(&["apply", "-f", "-"], &wrong).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("healthTreshold"), "{error}");
+}
+
+#[tokio::test]
+async fn the_definition_that_the_operator_prints_is_applied_server_side() {
+    let world = World::plan().without_operator().start().await;
+    let printed = Command::new(env!("CARGO_BIN_EXE_cognigy-operator")).arg("crd").output().await.unwrap();
+    let definition = String::from_utf8(printed.stdout).unwrap();
+    let kubectl = Kubectl { world: &world };
+    let applied = kubectl.ok_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &definition).await;
+    assert!(applied.contains("cognigydeployments.deploy.cognigy.ai serverside-applied"), "{applied}");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/");
+    kubectl.ok(&["apply", "--server-side", "--force-conflicts", "-f", file]).await;
+}

@@ -1,0 +1,157 @@
+//! What is installed, and the resources that people copy: `kubectl` and the API server judge them.
+
+use crate::stage::kubeconfig;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+/// How long the API server may take to know of new rights.
+const RIGHTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
+
+const OPERATOR: &str = "--as=system:serviceaccount:cognigy-system:cognigy-operator";
+
+/// What `kubectl apply -k deploy/` said; it is applied once for all tests.
+static INSTALLED: OnceCell<String> = OnceCell::const_new();
+
+async fn install() -> &'static str {
+    INSTALLED
+        .get_or_init(|| async {
+            let output = kubectl(&["apply", "-k", "deploy/"], "").await;
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8(said).unwrap();
+            assert!(output.status.success(), "{said}");
+            said
+        })
+        .await
+}
+
+async fn kubectl(arguments: &[&str], input: &str) -> Output {
+    let mut kubectl = Command::new("kubectl")
+        .current_dir(root())
+        .arg("--kubeconfig")
+        .arg(kubeconfig().await)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("kubectl is on the PATH");
+    let mut stdin = kubectl.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    kubectl.wait_with_output().await.unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of a folder that end so.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let found: Vec<PathBuf> = entries.filter(|path| path.to_str().unwrap().ends_with(ending)).collect();
+    assert!(!found.is_empty(), "{folder} holds files that end with {ending}");
+    found
+}
+
+/// Dry-runs resources of the samples' namespace, which a dry run needs to be there.
+async fn accept(what: &str, text: &str) {
+    install().await;
+    let namespace = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bots"}}"#;
+    let output = kubectl(&["apply", "--server-side", "-f", "-"], namespace).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = kubectl(&["apply", "--dry-run=server", "-f", "-"], text).await;
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn the_whole_installation_is_accepted_and_breaks_no_pod_security_standard() {
+    let said = install().await;
+    for object in [
+        "namespace/cognigy-system",
+        "customresourcedefinition.apiextensions.k8s.io/cognigydeployments.deploy.cognigy.ai",
+        "serviceaccount/cognigy-operator",
+        "clusterrole.rbac.authorization.k8s.io/cognigy-operator",
+        "clusterrolebinding.rbac.authorization.k8s.io/cognigy-operator",
+        "deployment.apps/cognigy-operator",
+    ] {
+        assert!(said.contains(object), "{object} is not among what was applied:\n{said}");
+    }
+    assert!(!said.contains("would violate"), "{said}");
+}
+
+#[tokio::test]
+async fn the_operator_may_do_what_it_does_and_nothing_else() {
+    install().await;
+    for (verb, resource) in [
+        ("list", "cognigydeployments"),
+        ("watch", "cognigydeployments"),
+        ("patch", "cognigydeployments"),
+        ("update", "cognigydeployments/status"),
+        ("get", "secrets"),
+        ("get", "configmaps"),
+        ("list", "configmaps"),
+        ("watch", "configmaps"),
+        ("create", "events.events.k8s.io"),
+        ("patch", "events.events.k8s.io"),
+    ] {
+        let known = async { while !may(verb, resource).await {} };
+        let known = tokio::time::timeout(RIGHTS_WITHIN, known).await;
+        assert!(known.is_ok(), "the operator may not {verb} {resource}");
+    }
+    for (verb, resource) in [
+        ("list", "secrets"),
+        ("watch", "secrets"),
+        ("create", "secrets"),
+        ("update", "secrets"),
+        ("delete", "secrets"),
+        ("create", "configmaps"),
+        ("update", "configmaps"),
+        ("create", "cognigydeployments"),
+        ("delete", "cognigydeployments"),
+        ("update", "cognigydeployments"),
+        ("create", "pods"),
+        ("get", "pods"),
+        ("list", "namespaces"),
+        ("impersonate", "users"),
+        ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+    ] {
+        assert!(!may(verb, resource).await, "the operator may {verb} {resource}");
+    }
+}
+
+async fn may(verb: &str, resource: &str) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let subresource = format!("--subresource={subresource}");
+    let output = kubectl(&["auth", "can-i", verb, resource, &subresource, "-A", OPERATOR], "").await;
+    match String::from_utf8(output.stdout).unwrap().trim() {
+        "yes" => true,
+        "no" => false,
+        other => panic!("can-i {verb} {resource}: {other}{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+#[tokio::test]
+async fn every_sample_is_accepted() {
+    for path in files("deploy/samples", ".yaml") {
+        accept(&path.display().to_string(), &std::fs::read_to_string(&path).unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn every_resource_in_a_page_is_accepted() {
+    let mut resources = 0;
+    for path in files("", ".md").into_iter().chain(files("docs", ".md")) {
+        let page = std::fs::read_to_string(&path).unwrap();
+        for block in page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n")) {
+            if block.contains("kind: CognigyDeployment") {
+                accept(&path.display().to_string(), block).await;
+                resources += 1;
+            }
+        }
+    }
+    assert!(resources > 0, "no page shows a resource");
+}

@@ -1,0 +1,49 @@
+//! Wrong input is refused by the API server, with what to write instead.
+
+use crate::stage::*;
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Refused {
+    case: String,
+    patch: Value,
+    says: String,
+}
+
+/// The table that the offline rules are tested with.
+const TABLE: &str = include_str!("../../src/api/tests/refused.yaml");
+
+#[tokio::test]
+async fn each_wrong_input_is_refused_with_what_to_write_instead() {
+    let world = World::plan().without_operator().without_secret().start().await;
+    let kind = GroupVersionKind::gvk("deploy.cognigy.ai", "v1alpha1", "CognigyDeployment");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "cognigydeployments");
+    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    // The table speaks of the design's sample, which leaves room above its interval and below its time-out.
+    let whole = sample().webhook("https://ci.example.com/hooks/cognigy").with(json!({
+        "rollbackPolicy": {"healthThreshold": 3, "timeoutSeconds": 300}, "monitoring": {"intervalSeconds": 15}
+    }));
+    let create = async |sample: &Sample| api.create(&dry_run, &serde_json::from_value(sample.object()).unwrap()).await;
+    create(&whole).await.expect("the sample is accepted");
+
+    let table: Vec<Refused> = serde_saphyr::from_str(TABLE).unwrap();
+    assert!(table.len() > 30, "the table was read");
+    for Refused { case, patch, says } in table {
+        let refusal = create(&whole.clone().with(patch)).await.expect_err(&case).to_string();
+        // An empty environment is also too short for the schema, which the API server checks first.
+        let says = if case == "an empty environment" { "environmentId" } else { &says };
+        assert!(refusal.contains(says), "{case}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn the_environment_of_a_resource_never_changes() {
+    let world = World::plan().without_operator().without_secret().start().await;
+    let bot = world.apply(sample()).await;
+    let patch = json!({"spec": {"environmentId": "env_other"}});
+    let refusal = bot.try_patch(patch).await.unwrap_err().to_string();
+    assert!(refusal.contains("environmentId is immutable: create another CognigyDeployment"), "{refusal}");
+}

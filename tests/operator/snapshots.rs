@@ -1,0 +1,96 @@
+//! Snapshots in ConfigMaps.
+
+use crate::stage::*;
+use sha2::{Digest, Sha256};
+
+const FIRST: &str = r#"{"botVersion": "1.0.0", "nlpEngine": "v3.2"}"#;
+const SECOND: &str = "botVersion: 2.0.0\nnlpEngine: v3.2\n";
+
+fn deployed(world: &World) -> Vec<Value> {
+    let submits = world.requests(Call::Submit);
+    submits.iter().map(|record| record.body.clone().unwrap()["configuration_snapshot"]["botVersion"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_change_of_the_config_map_is_deployed_at_once() {
+    let world = World::start().await;
+    world.config_map("flows", FIRST).await;
+    let bot = world.apply(sample().snapshot_from("flows")).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+
+    world.config_map("flows", SECOND).await;
+    let object = bot.until_settled(2, Outcome::Succeeded).await;
+    assert_eq!(object.metadata.generation, Some(1), "the spec has not changed");
+    assert_eq!(deployed(&world), [json!("1.0.0"), json!("2.0.0")]);
+}
+
+#[tokio::test]
+async fn the_same_snapshot_in_other_words_is_no_other_configuration() {
+    let world = World::start().await;
+    world.config_map("flows", FIRST).await;
+    let bot = world.apply(sample().snapshot_from("flows")).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+
+    world.config_map("flows", "nlpEngine: v3.2\nbotVersion: 1.0.0\n").await;
+    // The next real change tells that the one before was looked at and started nothing.
+    world.config_map("flows", SECOND).await;
+    bot.until_settled(2, Outcome::Succeeded).await;
+    assert_eq!(deployed(&world).len(), 2);
+}
+
+#[tokio::test]
+async fn a_missing_config_map_waits_for_a_person_and_goes_on_once_it_is_there() {
+    let world = World::start().await;
+    let bot = world.apply(sample().snapshot_from("flows")).await;
+    let object = bot.until_stalled(Reason::SnapshotNotFound).await;
+    assert!(object.condition(ConditionType::Stalled).message.contains("flows"));
+    assert_eq!(world.calls(), []);
+
+    world.config_map("flows", FIRST).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn a_config_map_without_an_object_is_refused_in_words() {
+    let world = World::start().await;
+    for (text, says) in [("[1, 2]", "not an object"), ("{}", "empty"), ("{a: ", "neither JSON nor YAML")] {
+        world.config_map("flows", text).await;
+        let bot = world.apply(sample().snapshot_from("flows")).await;
+        bot.until(&format!("{text} is refused"), |object| {
+            object
+                .find(ConditionType::Stalled)
+                .is_some_and(|stalled| stalled.reason == Reason::SnapshotInvalid && stalled.message.contains(says))
+        })
+        .await;
+    }
+    assert_eq!(world.calls(), []);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_waited_for_by_its_hash() {
+    let world = World::start().await;
+    world.config_map("flows", FIRST).await;
+    let wanted = hex::encode(Sha256::digest(SECOND));
+    let reference = json!({"configMapKeyRef": {"sha256": wanted}});
+    let bot = world.apply(sample().snapshot_from("flows").with(json!({"configurationSnapshotFrom": reference}))).await;
+    let waiting = bot.until_ready_says(Reason::AwaitingSnapshot).await;
+    assert!(waiting.is_true(ConditionType::Reconciling), "it comes by itself: nobody is needed");
+    assert!(waiting.find(ConditionType::Stalled).is_none());
+    assert_eq!(world.calls(), []);
+
+    world.config_map("flows", SECOND).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(deployed(&world), [json!("2.0.0")]);
+}
+
+#[tokio::test]
+async fn a_config_map_changed_in_flight_waits_for_the_outcome() {
+    let world = World::with_environment("jobDurationSeconds: 2").await;
+    world.config_map("flows", FIRST).await;
+    let bot = world.apply(sample().snapshot_from("flows")).await;
+    bot.until_step(Step::RollingOut).await;
+    world.config_map("flows", SECOND).await;
+    bot.until_ready_says(Reason::NewerConfigurationWaiting).await;
+    let object = bot.until_settled(2, Outcome::Succeeded).await;
+    assert_eq!(object.recorded().history[0].verdict.outcome, Outcome::Succeeded);
+}

@@ -1,0 +1,27 @@
+//! What every test stands on: a control plane, an operator process, a simulated platform, and words to speak of them.
+
+mod chronicle;
+mod cluster;
+mod operator;
+mod platform;
+mod resource;
+mod sample;
+mod world;
+
+use std::time::Duration;
+
+pub(crate) use resource::Reading;
+pub(crate) use sample::{Sample, sample};
+pub(crate) use world::World;
+
+pub(crate) use cognigy_operator::api::condition::ConditionStatus::{False, True, Unknown};
+pub(crate) use cognigy_operator::api::status::{Outcome, Phase, RollbackReason, Step};
+pub(crate) use cognigy_operator::api::{CognigyDeployment, ConditionType, Reason};
+pub(crate) use cognigy_operator::simulator::Call;
+pub(crate) use serde_json::{Value, json};
+
+/// How long anything may take before the test fails with a report. Generous: a wait ends as soon as it may.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The environment of the sample.
+pub(crate) const ENVIRONMENT: &str = "env_prod_us_01";

@@ -1,0 +1,253 @@
+//! The main path: one resource, one rollout, and everybody who is told of it.
+
+use crate::stage::*;
+use cognigy_operator::api::FINALIZER;
+use kube::ResourceExt;
+
+#[tokio::test]
+async fn a_success_asks_each_call_once_and_in_order() {
+    let world = World::start().await;
+    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+
+    let calls = world.calls();
+    let (rollout, told) = calls.split_at(6);
+    assert_eq!(rollout, [Call::Token, Call::Validate, Call::Trace, Call::Submit, Call::Job, Call::Health]);
+    let mut told = told.to_vec();
+    told.sort();
+    assert_eq!(told, [Call::Audit, Call::Webhook], "both receivers are told, at the same time");
+}
+
+#[tokio::test]
+async fn a_success_sends_what_the_contract_writes() {
+    let world = World::start().await;
+    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let object = bot.until_settled(1, Outcome::Succeeded).await;
+
+    let snapshot = json!({"botVersion": "2.4.1", "nlpEngine": "v3.2", "integrations": ["sap_erp"]});
+    let capacity = json!({"max_concurrent_sessions": 500, "memory_limit_mb": 4096});
+    let body = |call| world.requests(call)[0].body.clone().unwrap();
+    assert_eq!(
+        body(Call::Token),
+        json!({
+            "grant_type": "client_credentials",
+            "client_id": "demo",
+            "scope": "deployments:write environments:read jobs:read validations:execute webhooks:write",
+        })
+    );
+    assert_eq!(
+        body(Call::Validate),
+        json!({
+            "environmentId": ENVIRONMENT,
+            "configurationSnapshot": snapshot,
+            "capacityConstraints": capacity,
+            "isolationRules": {"tenantBoundary": "strict", "resourceQuotaCheck": true},
+        })
+    );
+    assert_eq!(
+        body(Call::Trace),
+        json!({
+            "environmentId": ENVIRONMENT,
+            "configurationSnapshot": snapshot,
+            "traceOptions": {"simulationDepth": 5, "includeDependencyGraph": true, "detectVersionConflicts": true},
+        })
+    );
+    assert_eq!(
+        body(Call::Submit),
+        json!({
+            "environment_id": ENVIRONMENT,
+            "configuration_snapshot": snapshot,
+            "dependency_locks": [{"package_name": "cognigy-nlp-core", "version": "3.2.0", "pinned": true}],
+            "rollback_policy": {
+                "auto_trigger": true, "health_threshold": 2, "timeout_seconds": 20, "revert_snapshot_id": null
+            },
+            "capacity_constraints": capacity,
+            "webhookCallbackUrl": world.webhook_url(),
+        })
+    );
+    let attempt = object.attempt();
+    let job = attempt.job_id.as_ref().unwrap().as_str();
+    let verdict = attempt.verdict.as_ref().unwrap();
+    let seconds = verdict.at.duration_since(attempt.submitted_at.unwrap()).as_secs_f64();
+    assert!((1.0..20.0).contains(&seconds), "the job is asked an interval after the submit: {seconds}");
+    let audit = body(Call::Audit);
+    assert_eq!(
+        audit,
+        json!({
+            "timestamp": audit["timestamp"],
+            "jobId": job,
+            "deploymentSuccess": true,
+            "durationSeconds": seconds,
+            "auditCategory": "environment_deployment",
+            "complianceFlags": {"governanceApproved": true, "dataResidencyCheck": false},
+        })
+    );
+    assert_eq!(audit["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap(), verdict.at);
+    assert_eq!(
+        body(Call::Webhook),
+        json!({
+            "event": "deployment_complete",
+            "jobId": job,
+            "success": true,
+            "metrics": {"durationSeconds": seconds, "validationSuccessRate": 1.0},
+        })
+    );
+}
+
+#[tokio::test]
+async fn each_call_that_changes_something_has_a_key_of_its_own_and_the_webhook_no_token() {
+    let world = World::start().await;
+    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let object = bot.until_settled(1, Outcome::Succeeded).await;
+
+    let submit_key = object.attempt().idempotency_key.as_ref().unwrap().as_str();
+    let record = |call| world.requests(call).remove(0);
+    assert_eq!(record(Call::Submit).idempotency_key.as_deref(), Some(submit_key));
+    let keys = [Call::Submit, Call::Audit, Call::Webhook].map(|call| record(call).idempotency_key.expect("a key"));
+    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2], "{keys:?}");
+    assert_eq!(record(Call::Webhook).authorization, None);
+    assert!(!world.operator().log().contains("demo-secret"), "the log shows the secret");
+}
+
+#[tokio::test]
+async fn a_success_takes_five_status_writes_and_one_for_the_finalizer() {
+    let world = World::start().await;
+    let mut chronicle = world.chronicle("bot").await;
+    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    let versions = chronicle.until(|object| object.is_true(ConditionType::Delivered)).await;
+
+    let story: Vec<_> = versions
+        .iter()
+        .map(|object| {
+            let has_finalizer = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+            (has_finalizer, object.attempt_if_any().map(|attempt| attempt.step), object.recorded().outbox.len())
+        })
+        .collect();
+    assert_eq!(
+        story,
+        [
+            (false, None, 0),
+            (true, None, 0),
+            (true, Some(Step::Pending), 0),
+            (true, Some(Step::Submitting), 0),
+            (true, Some(Step::RollingOut), 0),
+            (true, Some(Step::Settled), 2),
+            (true, Some(Step::Settled), 0),
+        ]
+    );
+    let writes = "cognigy_operator_kubernetes_writes_total";
+    let operator = world.operator();
+    assert_eq!(operator.count(&format!(r#"{writes}{{kind="status",result="success"}}"#)).await, 5);
+    assert_eq!(operator.count(&format!(r#"{writes}{{kind="finalizer",result="success"}}"#)).await, 1);
+    assert_eq!(operator.count(r#"cognigy_operator_rollouts_total{outcome="Succeeded"}"#).await, 1);
+
+    bot.delete_and_wait().await;
+    assert_eq!(operator.count(&format!(r#"{writes}{{kind="finalizer",result="success"}}"#)).await, 2);
+    assert_eq!(operator.count(&format!(r#"{writes}{{kind="status",result="success"}}"#)).await, 5);
+    let metrics = operator.get("/metrics").await;
+    let writes: Vec<_> = metrics.lines().filter(|line| line.starts_with(writes)).collect();
+    assert_eq!(writes.len(), 2, "no write has failed: {writes:?}");
+}
+
+#[tokio::test]
+async fn the_intent_is_recorded_with_its_key_and_deadline_before_the_submit_is_sent() {
+    let world = World::start().await;
+    let mut chronicle = world.chronicle("bot").await;
+    let bot = world.apply(sample()).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+
+    let versions = chronicle.until(|object| object.attempt_if_any().is_some_and(|a| a.submitted_at.is_some())).await;
+    let intent = versions.last().unwrap().attempt();
+    assert_eq!((intent.step, intent.job_id.clone()), (Step::Submitting, None));
+    assert!(intent.idempotency_key.is_some() && intent.request_hash.is_some());
+    assert_eq!(intent.api_origin.as_ref().unwrap().as_str(), world.platform.url());
+    let submitted_at = intent.submitted_at.unwrap();
+    assert_eq!(intent.deadline_at.unwrap().duration_since(submitted_at).as_secs(), 20);
+    assert!(world.requests(Call::Submit)[0].received_at > submitted_at, "the intent comes first");
+}
+
+#[tokio::test]
+async fn tools_read_progress_and_success_from_the_conditions() {
+    let world = World::with_environment("jobDurationSeconds: 2").await;
+    let mut chronicle = world.chronicle("bot").await;
+    let bot = world.apply(sample()).await;
+    let done = bot.until_settled(1, Outcome::Succeeded).await;
+
+    let versions = chronicle.until(|object| object.is_true(ConditionType::Ready)).await;
+    let (ready, on_the_way) = versions.split_last().unwrap();
+    for object in on_the_way {
+        let observed = object.recorded().observed_generation;
+        if observed == -1 {
+            continue;
+        }
+        assert_eq!(object.condition(ConditionType::Ready).status, Unknown, "{object:?}");
+        assert!(object.is_true(ConditionType::Reconciling), "{object:?}");
+        assert!(object.find(ConditionType::Stalled).is_none(), "{object:?}");
+    }
+    for object in [ready, &done] {
+        assert_eq!(object.recorded().observed_generation, 1);
+        assert_eq!(object.says(ConditionType::Ready), (True, Reason::Succeeded));
+        assert!(object.find(ConditionType::Reconciling).is_none() && object.find(ConditionType::Stalled).is_none());
+    }
+    let told = |condition_type| done.says(condition_type);
+    assert_eq!(told(ConditionType::Validated), (True, Reason::ValidationPassed));
+    assert_eq!(told(ConditionType::TracePassed), (True, Reason::TracePassed));
+    assert_eq!(told(ConditionType::RolledOut), (True, Reason::JobCompleted));
+    assert_eq!(told(ConditionType::Healthy), (True, Reason::HealthGood));
+    assert_eq!(told(ConditionType::RolledBack), (Unknown, Reason::AttemptStarted));
+    assert_eq!(told(ConditionType::Delivered), (True, Reason::Delivered));
+    let status = done.recorded();
+    assert_eq!(status.phase, Some(Phase::Succeeded));
+    let last = status.last_successful.as_ref().unwrap();
+    assert_eq!((last.number, Some(&last.job_id)), (1, done.attempt().job_id.as_ref()));
+}
+
+#[tokio::test]
+async fn a_resource_that_nobody_has_looked_at_does_not_read_as_ready() {
+    let world = World::plan().without_operator().start().await;
+    let bot = world.apply(sample()).await;
+    assert_eq!(bot.now().await.recorded().observed_generation, -1);
+}
+
+#[tokio::test]
+async fn each_step_of_a_success_is_an_event_and_none_is_a_warning() {
+    let world = World::start().await;
+    let bot = world.apply(sample()).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    bot.until_told("Normal", Reason::Succeeded).await;
+
+    let steps = [
+        Reason::AttemptStarted,
+        Reason::ValidationPassed,
+        Reason::TracePassed,
+        Reason::SubmitAccepted,
+        Reason::JobCompleted,
+        Reason::Succeeded,
+    ];
+    assert_eq!(bot.told("Normal").await, steps.map(|reason| reason.as_str()));
+    assert_eq!(bot.told("Warning").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_job_that_takes_time_is_asked_every_interval_and_health_once_it_has_completed() {
+    let world = World::with_environment("jobDurationSeconds: 2.5").await;
+    let bot = world.apply(sample()).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+
+    let asked: Vec<_> = world.requests(Call::Job).iter().map(|record| record.received_at).collect();
+    assert_eq!(asked.len(), 3, "1 s, 2 s and 3 s after the submit");
+    for pair in asked.windows(2) {
+        let seconds = pair[1].duration_since(pair[0]).as_secs_f64();
+        assert!(seconds > 0.9, "an interval apart: {seconds}");
+    }
+    assert_eq!(world.count(Call::Health), 1);
+}
+
+#[tokio::test]
+async fn as_many_good_answers_as_asked_for_end_the_monitoring() {
+    let world = World::with_environment("health: {answers: [healthy, unhealthy, healthy, healthy]}").await;
+    let bot = world.apply(sample().with(json!({"monitoring": {"successThreshold": 2}}))).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(world.count(Call::Health), 4, "a bad answer starts the good streak anew");
+}
