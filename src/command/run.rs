@@ -3,13 +3,14 @@
 pub use super::settings::RunArguments;
 
 use super::logging;
+use super::settings::ElectionArguments;
 use crate::cognigy::{
     Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport, WebhookSender,
 };
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
 use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
-use crate::controller::leadership::{Elector, Leadership};
+use crate::controller::leadership::{Elector, Fenced, Leadership, TermsError};
 use crate::controller::ownership::Claims;
 use crate::controller::remembered::Memories;
 use crate::controller::run::Scope;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 
 /// How long a stop waits for reconciles in the middle of a call; whatever they leave is picked up by the next process.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -62,6 +64,9 @@ pub enum RunError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] HttpTransportError),
+    /// The durations of the election do not fit each other.
+    #[error("the flags of leader election do not fit each other: {0}")]
+    Terms(#[from] TermsError),
     /// Another process may lead now; this one must not act any more. Start it again.
     #[error("the lease was lost, so that another process may lead: start again")]
     LeaseLost,
@@ -87,7 +92,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::default();
     let scope = scope(&arguments.namespaces);
-    let elector = elector(&arguments, &kubernetes);
+    let elector = elector(&arguments.election, &kubernetes)?;
     let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
     let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), leadership)?);
     let stopped = stop_signal()?;
@@ -116,15 +121,16 @@ fn scope(namespaces: &[String]) -> Scope {
     if named.is_empty() { Scope::Cluster } else { Scope::Namespaces(named) }
 }
 
-fn elector(arguments: &RunArguments, kubernetes: &kube::Client) -> Option<Elector> {
-    if !arguments.leader_elect {
-        return None;
+fn elector(election: &ElectionArguments, kubernetes: &kube::Client) -> Result<Option<Elector>, TermsError> {
+    let terms = election.terms()?;
+    if !election.leader_elect {
+        return Ok(None);
     }
-    let namespace = arguments.leader_election_namespace.as_deref().unwrap_or_else(|| kubernetes.default_namespace());
+    let namespace = election.leader_election_namespace.as_deref().unwrap_or_else(|| kubernetes.default_namespace());
     // A pod's name alone would let a restarted container take its own predecessor for itself.
     let pod = std::env::var("POD_NAME").unwrap_or_else(|_| format!("process-{}", std::process::id()));
     let identity = format!("{pod}_{:016x}", fastrand::u64(..));
-    Some(Elector::new(kubernetes.clone(), namespace, LEASE, identity))
+    Ok(Some(Elector::new(kubernetes.clone(), namespace, LEASE, identity, terms)))
 }
 
 /// Waits for the lease, acts while it holds, and lets it go at the end.
@@ -143,10 +149,15 @@ async fn act_while_leading(
         return Ok(());
     }
     tracing::info!("this process leads");
+    // A task of its own, so that the lease is renewed while a long list of resources is being read. It ends with the set.
+    let mut keeping = JoinSet::new();
+    let keeper = elector.clone();
+    keeping.spawn(async move { keeper.keep().await });
     tokio::select! {
         () = act(context, scope, metrics, readiness, stopped) => {}
-        () = elector.keep() => return Err(RunError::LeaseLost),
+        _ = keeping.join_next() => return Err(RunError::LeaseLost),
     }
+    keeping.shutdown().await;
     elector.release().await;
     Ok(())
 }
@@ -187,7 +198,7 @@ fn context(
     let policy = EgressPolicy::new(arguments.egress_allow);
     let options = Options { observer: Some(metrics.clone()), ..Options::new(policy.clone()) };
     let http = HttpOptions { policy, ca_pem: None, https_proxy: arguments.https_proxy };
-    let public: Arc<dyn Transport> = Arc::new(HttpTransport::new(&http)?);
+    let public: Arc<dyn Transport> = Arc::new(Fenced::new(Arc::new(HttpTransport::new(&http)?), leadership.clone()));
     let seed = fastrand::u64(..);
     let defaults = Defaults {
         base_url: arguments.base_url,
@@ -202,7 +213,7 @@ fn context(
         submit_idempotency: arguments.submit_idempotency.into(),
         has_default_webhook: arguments.webhook_url.is_some(),
     };
-    let transports = transports(http, Arc::clone(&public));
+    let transports = transports(http, Arc::clone(&public), leadership.clone());
     Ok(Context {
         clock: Arc::new(SystemClock::start()),
         settings,
@@ -230,13 +241,13 @@ fn own_client() -> Option<OwnClient> {
 }
 
 /// Credentials without certificates of their own share one pool of connections.
-fn transports(options: HttpOptions, public: Arc<dyn Transport>) -> TransportFactory {
+fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Leadership) -> TransportFactory {
     Arc::new(move |credentials: &Credentials| {
         let Some(ca_pem) = &credentials.ca_pem else { return Ok(Arc::clone(&public)) };
         let own = HttpOptions { ca_pem: Some(ca_pem.clone()), ..options.clone() };
         let transport =
             HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
-        Ok(Arc::new(transport) as Arc<dyn Transport>)
+        Ok(Arc::new(Fenced::new(Arc::new(transport), leadership.clone())) as Arc<dyn Transport>)
     })
 }
 

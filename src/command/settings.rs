@@ -2,6 +2,7 @@
 
 use super::logging::LogFormat;
 use crate::cognigy::{BaseUrl, EgressRule, TokenUrl, WebhookUrl};
+use crate::controller::leadership::{Terms, TermsError};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use std::net::SocketAddr;
@@ -79,6 +80,18 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_SUBMIT_IDEMPOTENCY", value_enum, default_value_t = SubmitIdempotency::Supported)]
     pub submit_idempotency: SubmitIdempotency,
 
+    /// Who acts, where several replicas run.
+    #[command(flatten)]
+    pub election: ElectionArguments,
+
+    /// How the log is written.
+    #[arg(long, env = "COGNIGY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// The flags of leader election.
+#[derive(Args, Clone, Debug)]
+pub struct ElectionArguments {
     /// Act only while holding a Lease, so that several replicas can run: needed with more than one.
     #[arg(long, env = "COGNIGY_LEADER_ELECT")]
     pub leader_elect: bool,
@@ -87,9 +100,27 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE")]
     pub leader_election_namespace: Option<String>,
 
-    /// How the log is written.
-    #[arg(long, env = "COGNIGY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
+    /// How long a leader that no longer renews its lease keeps others away: whole seconds. The time that a crash costs.
+    #[arg(long, env = "COGNIGY_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+
+    /// How long a leader may act without a renewal before it stops by itself; shorter than the lease's duration.
+    #[arg(long, env = "COGNIGY_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub renew_deadline: Duration,
+
+    /// How often a leader renews its lease, and a replica that waits looks at it; at most half of the renew deadline.
+    #[arg(long, env = "COGNIGY_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub retry_period: Duration,
+}
+
+impl ElectionArguments {
+    /// The terms of the election.
+    ///
+    /// # Errors
+    /// [`TermsError`], where the durations do not fit each other.
+    pub fn terms(&self) -> Result<Terms, TermsError> {
+        Terms::new(self.lease_duration, self.renew_deadline, self.retry_period)
+    }
 }
 
 /// Whether the API recognises a repeated submit by its idempotency key.

@@ -119,6 +119,7 @@ impl<'c> Round<'c> {
         if record::has_finalizer(&self.object) || self.is_leaving() {
             return Ok(());
         }
+        self.context.must_lead()?;
         self.object = record::put_finalizer(self.context, &self.object).await?;
         self.remembered.written = Some(Arc::clone(&self.object));
         Ok(())

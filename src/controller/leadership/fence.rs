@@ -1,0 +1,36 @@
+//! The last look before something leaves the process.
+//!
+//! A reconcile checks that it may act before it begins a call, but a call may wait in the queue of its budget, or for its
+//! next try, and the process may be paused meanwhile. The transport is the last point before the wire.
+
+use super::Leadership;
+use crate::cognigy::{Transport, TransportError};
+use bytes::Bytes;
+use futures::future::{self, BoxFuture};
+use std::sync::Arc;
+
+/// Sends only while this process may act.
+pub struct Fenced {
+    transport: Arc<dyn Transport>,
+    leadership: Leadership,
+}
+
+impl Fenced {
+    /// Sends through that transport while that leadership lasts.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>, leadership: Leadership) -> Self {
+        Self { transport, leadership }
+    }
+}
+
+impl Transport for Fenced {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        match self.leadership.may_act() {
+            true => self.transport.send(request),
+            false => {
+                let why = "this process no longer holds the lease, and sends nothing".to_owned();
+                Box::pin(future::ready(Err(TransportError::NotConnected(why))))
+            }
+        }
+    }
+}
