@@ -9,10 +9,12 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 /// The longest note of an event, in bytes (Kubernetes API, events.k8s.io/v1).
 const NOTE_LIMIT: usize = 1000;
 
-/// Publishes events.
+/// Publishes events, each as one of its own. A recorder that is kept repeats, for the same reason within minutes, the
+/// note of the first: the second attempt would be told with the job of the first one.
 #[derive(Clone)]
 pub struct Announcer {
-    recorder: Recorder,
+    kubernetes: kube::Client,
+    reporter: Reporter,
 }
 
 impl Announcer {
@@ -20,7 +22,7 @@ impl Announcer {
     #[must_use]
     pub fn new(kubernetes: kube::Client, instance: Option<String>) -> Self {
         let reporter = Reporter { controller: "cognigy-operator".to_owned(), instance };
-        Self { recorder: Recorder::new(kubernetes, reporter) }
+        Self { kubernetes, reporter }
     }
 
     /// Publishes an event. One that cannot be published is in the log, and that is all: it decides nothing.
@@ -40,7 +42,8 @@ impl Announcer {
             secondary: None,
         };
         let reference = object.object_ref(&());
-        match tokio::time::timeout(CALL_DEADLINE, self.recorder.publish(&event, &reference)).await {
+        let recorder = Recorder::new(self.kubernetes.clone(), self.reporter.clone());
+        match tokio::time::timeout(CALL_DEADLINE, recorder.publish(&event, &reference)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, reason, "the event could not be published"),
             Err(_) => tracing::debug!(reason, "the event was not taken in time"),
