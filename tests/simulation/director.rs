@@ -40,6 +40,9 @@ pub struct Run {
 /// More requests than any run may need: an operator that spins is stopped here.
 const MOST_REQUESTS: usize = 6000;
 
+/// How long the platform goes on after the run has ended.
+const AFTERWARDS: Duration = Duration::from_secs(3600);
+
 /// Runs a scenario, with what goes wrong in it.
 pub fn run(scenario: &Scenario, plan: &Plan) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -56,8 +59,8 @@ struct Actor {
     future: Pin<Box<dyn Future<Output = ()>>>,
     retires: Arc<AtomicBool>,
     stands_still: bool,
-    /// What the world looked like when it came to rest.
-    rested_at: Option<(usize, u64)>,
+    /// The version of all objects when it came to rest: only a change can rouse it.
+    rested_at: Option<u64>,
 }
 
 enum Item {
@@ -132,8 +135,9 @@ impl<'s> Director<'s> {
             }
         };
         let mut stage = self.stage.lock();
-        let now = stage.time.wall();
-        stage.platform.advance(now);
+        // What is under way at the platform comes to its end, whoever watches.
+        let later = stage.time.wall() + AFTERWARDS;
+        stage.platform.advance(later);
         Run {
             story: std::mem::take(&mut stage.story),
             ios: std::mem::take(&mut stage.ios),
@@ -146,7 +150,7 @@ impl<'s> Director<'s> {
 
     fn is_over(&self) -> bool {
         let stage = self.stage.lock();
-        let now = (stage.requests(), stage.kubernetes.version());
+        let now = stage.kubernetes.version();
         self.agenda.is_empty()
             && !self.actors.is_empty()
             && self.actors.iter().all(|actor| actor.rested_at == Some(now))
@@ -202,7 +206,7 @@ impl<'s> Director<'s> {
         match signal {
             Signal::AtRest(id) => {
                 let stage = self.stage.lock();
-                let now = (stage.requests(), stage.kubernetes.version());
+                let now = stage.kubernetes.version();
                 self.actors.iter_mut().filter(|actor| actor.id == id).for_each(|actor| actor.rested_at = Some(now));
             }
             Signal::Crash { process, next_in, list } => self.crash(process, next_in, list),

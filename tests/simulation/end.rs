@@ -96,5 +96,5 @@ pub fn difference(scenario: &Scenario, expected: &End, end: &End) -> Option<Stri
             end.resources.values().all(|had| had.outcomes == [Some(Outcome::Unknown)] && !had.gone)
         }
     };
-    (!is_allowed).then(|| format!("it should end as {expected:#?}\nbut it ended as {end:#?}"))
+    (!is_allowed).then(|| format!("it should end as {expected:?}\n    but it ended as {end:?}"))
 }

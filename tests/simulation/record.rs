@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cognigy_operator::api::CognigyDeployment;
-use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus};
+use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Verdict};
+use cognigy_operator::api::{CognigyDeployment, JobId};
 use cognigy_operator::simulator::Call;
 
 use super::director::Run;
@@ -87,16 +87,53 @@ impl<'r> Record<'r> {
         })
     }
 
-    /// The last state of each attempt that was ever written, and the place of that write.
-    pub fn attempts(&self) -> BTreeMap<AttemptName, (usize, Attempt)> {
-        let mut attempts = BTreeMap::new();
+    /// The last state of each attempt that was ever written; its verdict also where that was written with the next attempt.
+    pub fn attempts(&self) -> BTreeMap<AttemptName, Attempt> {
+        let mut attempts: BTreeMap<AttemptName, Attempt> = BTreeMap::new();
         for write in &self.writes {
+            for past in write.status().into_iter().flat_map(|status| &status.history) {
+                if let Some(attempt) = attempts.get_mut(&(write.uid(), past.number)) {
+                    attempt.verdict = Some(past.verdict.clone());
+                }
+            }
             if let Some(attempt) = write.attempt() {
-                attempts.insert((write.uid(), attempt.number), (write.place, attempt.clone()));
+                attempts.insert((write.uid(), attempt.number), attempt.clone());
             }
         }
         attempts
     }
+
+    /// Every verdict, where it was written first.
+    pub fn verdicts(&self) -> Vec<Judged<'_>> {
+        let mut known: BTreeMap<AttemptName, ()> = BTreeMap::new();
+        let mut verdicts = Vec::new();
+        for write in self.operator_writes() {
+            let Some(status) = write.status() else { continue };
+            let current = status.attempt.iter().filter_map(|attempt| {
+                Some(Judged { write, number: attempt.number, job: attempt.job_id.as_ref(), verdict: attempt.verdict.as_ref()? })
+            });
+            let past = status.history.iter().map(|past| Judged {
+                write,
+                number: past.number,
+                job: past.job_id.as_ref(),
+                verdict: &past.verdict,
+            });
+            for judged in current.chain(past) {
+                if known.insert((write.uid(), judged.number), ()).is_none() {
+                    verdicts.push(judged);
+                }
+            }
+        }
+        verdicts
+    }
+}
+
+/// A verdict, in the write that it is first found in.
+pub struct Judged<'w> {
+    pub write: &'w Write,
+    pub number: i64,
+    pub job: Option<&'w JobId>,
+    pub verdict: &'w Verdict,
 }
 
 impl Write {

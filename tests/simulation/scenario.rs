@@ -140,6 +140,12 @@ impl Scenario {
         self.ending_of("web", &[], runs, true)
     }
 
+    /// A resource must be waiting for its turn.
+    pub fn waiting(mut self, name: &'static str, runs: &str) -> Self {
+        self.ends.push((name, Ending { outcomes: vec![None], runs: runs.to_owned(), gone: false }));
+        self
+    }
+
     /// How a resource must end.
     pub fn ending_of(mut self, name: &'static str, outcomes: &[Outcome], runs: &str, gone: bool) -> Self {
         let outcomes = outcomes.iter().copied().map(Some).collect();

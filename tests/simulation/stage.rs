@@ -184,8 +184,10 @@ impl Stage {
     fn note_changes(&mut self, by: Author) {
         let changes = self.kubernetes.changes_since(self.noted_versions).to_vec();
         self.noted_versions = self.kubernetes.version();
-        let changes = changes.into_iter().filter(|change| change.name.plural != "events");
-        for change in changes {
+        if !changes.is_empty() {
+            self.changed.notify_waiters();
+        }
+        for change in changes.into_iter().filter(|change| change.name.plural != "events") {
             let step = change.after.as_ref().map(|after| after["status"]["attempt"]["step"].clone());
             let step = step.and_then(|step| serde_json::from_value::<Step>(step).ok());
             let is_by_operator = matches!(by, Author::Operator(_)) && is_deployment(&change.name);
@@ -195,7 +197,6 @@ impl Stage {
                 before: change.before.map(Box::new),
                 after: change.after.map(Box::new),
             });
-            self.changed.notify_waiters();
             if let Some(step) = step.filter(|_| is_by_operator) {
                 self.cue(|cue| matches!(cue, Cue::Written(wanted) if step == *wanted));
             }

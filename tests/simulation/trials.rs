@@ -133,7 +133,11 @@ pub fn for_all(scenarios: &[Scenario], work: impl Fn(&Scenario) -> Report + Sync
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let began = std::time::Instant::now();
                     let done = work(scenario);
+                    if std::env::var_os("SIMULATION_TIMES").is_some() {
+                        println!("{:?} {} {} runs {} requests", began.elapsed(), scenario.name, done.runs, done.requests);
+                    }
                     report.lock().unwrap_or_else(PoisonError::into_inner).add(done);
                 }
             });

@@ -15,7 +15,7 @@ use crate::scenario::Scenario;
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
-    for ((uid, _), (_, attempt)) in record.attempts() {
+    for ((uid, _), attempt) in record.attempts() {
         audited(record, &uid, &attempt, broken);
     }
 }

@@ -36,11 +36,12 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
     if !record.run.rests {
         return;
     }
-    for ((_, number), (_, attempt)) in record.attempts() {
+    for ((_, number), attempt) in record.attempts() {
         let Some(rollback) = &attempt.rollback else { continue };
-        let ended = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
-        let is_let_go = attempt.outcome() == Some(Outcome::Abandoned) || attempt.outcome() == Some(Outcome::Unknown);
-        if !ended && !is_let_go {
+        let is_answered = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
+        // Deleted, or without a job that is known; or answered in the very write that begins the next attempt.
+        let is_ended = !matches!(attempt.outcome(), None | Some(Outcome::Succeeded));
+        if !is_answered && !is_ended {
             broken.push(Broken::new("S4", format!("the rollback of attempt {number} was never accepted or refused")));
         }
     }

@@ -1,14 +1,14 @@
 //! S7: an outcome once recorded is never rewritten. S9: secrets stay where they are. S10: status never claims what was
 //! not observed.
 
-use cognigy_operator::api::ConditionType;
+use cognigy_operator::api::{self, ConditionType};
 use cognigy_operator::api::condition::ConditionSet;
 use cognigy_operator::api::status::{Attempt, Outcome, Verdict};
-use cognigy_operator::simulator::Call;
+use cognigy_operator::simulator::{self, Call};
 use std::collections::BTreeMap;
 
 use super::Broken;
-use crate::record::{Record, Write};
+use crate::record::{Judged, Record, Write};
 use crate::scenario::{CLIENT_SECRET, WEBHOOK_SECRET};
 use crate::story::{Happening, is_deployment};
 
@@ -17,6 +17,8 @@ const LARGEST: usize = 64 * 1024;
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     outcomes(record, broken);
+    verdicts(record, broken);
+    events(record, broken);
     secrets(record, broken);
     for write in record.operator_writes() {
         forms(write, broken);
@@ -102,51 +104,74 @@ fn claims(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
         broken.push(Broken::new("S10", format!("{:?} is not the job of attempt {}", attempt.job_id, attempt.number)));
     }
     if is_new(attempt.job_completed_at.is_some(), |attempt| attempt.job_completed_at.is_some())
-        && !heard_job(record, write, attempt, &["completed"])
+        && !heard_job(record, write.place, attempt.job_id.as_ref(), "completed")
     {
         broken.push(Broken::new("S10", "the job is said to have completed, and nobody said so"));
     }
-    match attempt.outcome().filter(|outcome| before.and_then(Attempt::outcome) != Some(*outcome)) {
-        Some(Outcome::Succeeded) => success(record, write, attempt, broken),
-        Some(Outcome::RolledBack) => {
-            let accepted = record
-                .heard(Call::Rollback, 0..write.place)
-                .any(|asked| is_of(asked.exchange.job.as_ref(), attempt) && (200..300).contains(&asked.exchange.status));
-            if !accepted && !heard_job(record, write, attempt, &["rolled_back"]) {
-                broken.push(Broken::new("S10", "RolledBack is claimed, and nobody said so"));
+}
+
+fn verdicts(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    for judged in record.verdicts() {
+        match judged.verdict.outcome {
+            Outcome::Succeeded => success(record, &judged, broken),
+            Outcome::RolledBack => {
+                let place = judged.write.place;
+                let accepted = record
+                    .heard(Call::Rollback, 0..place)
+                    .any(|asked| is_it(&asked.exchange.job, judged.job) && (200..300).contains(&asked.exchange.status));
+                if !accepted && !heard_job(record, place, judged.job, "rolled_back") {
+                    broken.push(Broken::new("S10", "RolledBack is claimed, and nobody said so"));
+                }
             }
+            _ => {}
         }
-        _ => {}
     }
 }
 
 /// Health was good, and what was healthy then is what this attempt deployed.
-fn success(record: &Record<'_>, write: &Write, attempt: &Attempt, broken: &mut Vec<Broken>) {
-    if !heard_job(record, write, attempt, &["completed"]) {
+fn success(record: &Record<'_>, judged: &Judged<'_>, broken: &mut Vec<Broken>) {
+    let place = judged.write.place;
+    if !heard_job(record, place, judged.job, "completed") {
         broken.push(Broken::new("S10", "a success is claimed, and the job never completed"));
     }
-    let last = record.heard(Call::Health, 0..write.place).last();
+    let last = record.heard(Call::Health, 0..place).last();
     if !last.is_some_and(|asked| asked.exchange.answer["status"] == "healthy") {
         broken.push(Broken::new("S10", "a success is claimed, and health was not good"));
     }
-    if !last.is_some_and(|asked| is_of(asked.exchange.deployed.as_ref(), attempt)) {
+    if !last.is_some_and(|asked| is_it(&asked.exchange.deployed, judged.job)) {
         broken.push(Broken::new("S10", "a success is claimed, and another snapshot ran when health was good"));
     }
 }
 
 fn job_is_its_own(record: &Record<'_>, attempt: &Attempt) -> bool {
     let jobs = record.run.platform.environments().flat_map(|(_, environment)| environment.jobs());
-    let mut own = jobs.filter(|job| is_of(Some(&job.id), attempt));
+    let mut own = jobs.filter(|job| is_it(&Some(job.id.clone()), attempt.job_id.as_ref()));
     own.any(|job| job.idempotency_key.as_deref() == attempt.idempotency_key.as_ref().map(|key| key.as_str()))
 }
 
-fn heard_job(record: &Record<'_>, write: &Write, attempt: &Attempt, words: &[&str]) -> bool {
-    record.heard(Call::Job, 0..write.place).any(|asked| {
-        is_of(asked.exchange.job.as_ref(), attempt)
-            && asked.exchange.answer["status"].as_str().is_some_and(|word| words.contains(&word))
-    })
+fn heard_job(record: &Record<'_>, before: usize, job: Option<&api::JobId>, word: &str) -> bool {
+    let mut heard = record.heard(Call::Job, 0..before);
+    heard.any(|asked| is_it(&asked.exchange.job, job) && asked.exchange.answer["status"] == word)
 }
 
-fn is_of(job: Option<&cognigy_operator::simulator::JobId>, attempt: &Attempt) -> bool {
-    job.map(|job| job.as_str()) == attempt.job_id.as_ref().map(|job| job.as_str())
+fn is_it(job: &Option<simulator::JobId>, wanted: Option<&api::JobId>) -> bool {
+    job.as_ref().map(|job| job.as_str()) == wanted.map(|job| job.as_str())
+}
+
+/// An event that tells of an accepted submit names the job that was accepted.
+fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let mut accepted = None;
+    for entry in &record.run.story {
+        match &entry.what {
+            Happening::Asked(exchange) if exchange.call == Some(Call::Submit) && exchange.job.is_some() => {
+                accepted.clone_from(&exchange.job);
+            }
+            Happening::Announced { reason, note, .. } if reason == "SubmitAccepted" => {
+                if !accepted.as_ref().is_some_and(|job| note.contains(job.as_str())) {
+                    broken.push(Broken::new("S10", format!("an event says: {note}; but the job is {accepted:?}")));
+                }
+            }
+            _ => {}
+        }
+    }
 }

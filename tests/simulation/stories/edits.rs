@@ -70,7 +70,7 @@ fn with_a_job() -> Vec<Scenario> {
             .ending(&[Succeeded, Succeeded], "3"),
         Scenario::new("a corrected version after a rollback", "    badSnapshots: [{botVersion: '2'}]\n")
             .creating(|_| {})
-            .after(Cue::Written(Step::VerifyingRollback), 60, deploy("3"))
+            .after(Cue::Written(Step::RollingBack), 60, deploy("3"))
             .ending(&[RolledBack, Succeeded], "3"),
         Scenario::new("a threshold that is raised while health is bad", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})

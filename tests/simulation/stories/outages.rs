@@ -141,7 +141,7 @@ fn environments_shared() -> Vec<Scenario> {
             .creating(|_| {})
             .at(2, second())
             .ending(&[Succeeded], "2")
-            .ending_of("zweb", &[], "2", false)
+            .waiting("zweb", "2")
             .tolerating(Tolerance::Timing),
         Scenario::new("two resources for one environment, and the owner goes", "")
             .creating(|_| {})

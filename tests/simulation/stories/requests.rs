@@ -20,8 +20,8 @@ fn retries() -> Vec<Scenario> {
             .ending(&[Failed, Succeeded], "2"),
         Scenario::new("a retry after a rollback", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})
-            .after(Cue::Written(Step::VerifyingRollback), 30, environment("{}"))
-            .after(Cue::Written(Step::VerifyingRollback), 60, annotate("retry", "once"))
+            .after(Cue::Written(Step::RollingBack), 30, environment("{}"))
+            .after(Cue::Written(Step::RollingBack), 60, annotate("retry", "once"))
             .ending(&[RolledBack, Succeeded], "2"),
         Scenario::new("a retry of a success", "")
             .creating(|_| {})
