@@ -17,18 +17,18 @@ use crate::rollout::facts::Requests;
 use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// More steps than any reconcile takes; a decision that does not move the status would spin.
 const MOST_STEPS: usize = 32;
 
-/// Brings one resource as far as it goes for now, and says when to come back.
+/// Brings one resource as far as it goes for now, and says when to come back: after so long at the latest, or only once
+/// something changes.
 ///
 /// # Errors
 /// [`Error`], where the API server failed or somebody else has written the resource: decided anew, nothing is lost.
-pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     context.ready().await?;
     let mut round = Round::begin(watched, &context).await?;
     let result = round.run().await;
@@ -79,17 +79,17 @@ impl<'c> Round<'c> {
     }
 
     /// The steps of a reconcile.
-    async fn run(&mut self) -> Result<Action, Error> {
+    async fn run(&mut self) -> Result<Option<Duration>, Error> {
         if self.is_leaving() && !record::has_finalizer(&self.object) {
             self.forget();
-            return Ok(Action::await_change());
+            return Ok(None);
         }
         self.put_finalizer().await?;
         self.look_again().await?;
         let rest = match self.advance().await? {
             Flow::Rest(rest) => rest,
             Flow::Again => Some(Duration::ZERO),
-            Flow::Gone => return Ok(Action::await_change()),
+            Flow::Gone => return Ok(None),
         };
         self.record().await?;
         self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
@@ -239,13 +239,10 @@ impl<'c> Round<'c> {
     }
 
     /// When to come back: for the next step, for the next try of a delivery, for a ConfigMap that nobody watches.
-    fn come_back(&self, rest: Option<Duration>, retry_delivery: Option<Duration>) -> Action {
+    fn come_back(&self, rest: Option<Duration>, retry_delivery: Option<Duration>) -> Option<Duration> {
         let config_map = self.object.spec.configuration_snapshot_from.as_ref().map(|_| READ_AGAIN);
         let is_free = self.status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
         let config_map = config_map.filter(|_| is_free);
-        match [rest, retry_delivery, config_map].into_iter().flatten().min() {
-            Some(wait) => Action::requeue(wait),
-            None => Action::await_change(),
-        }
+        [rest, retry_delivery, config_map].into_iter().flatten().min()
     }
 }

@@ -113,7 +113,9 @@ impl Protocol {
                 Next::Rest => {}
                 Next::Write => actions.push(Action::Write(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::Send(who)),
-                Next::AskJob | Next::LookAtJob => job_words(world, process).for_each(|word| actions.push(Action::AskJob(who, word))),
+                Next::AskJob | Next::LookAtJob => {
+                    job_words(world, process).for_each(|word| actions.push(Action::AskJob(who, word)))
+                }
                 Next::AskHealth => {
                     actions.extend([Action::AskHealth(who, HealthWord::Good), Action::AskHealth(who, HealthWord::Bad)]);
                 }
@@ -206,8 +208,12 @@ impl Protocol {
 
     fn ignores_the_guard(&self, process: &Process, plan: &Plan) -> bool {
         let (before, after) = (process.view.status.attempt.as_ref(), plan.status.attempt.as_ref());
-        let has_intent = |attempt: Option<&cognigy_operator::api::status::Attempt>| attempt.is_some_and(|attempt| attempt.has_intent());
-        let has_job = |attempt: Option<&cognigy_operator::api::status::Attempt>| attempt.is_some_and(|attempt| attempt.job_id.is_some());
+        let has_intent = |attempt: Option<&cognigy_operator::api::status::Attempt>| {
+            attempt.is_some_and(|attempt| attempt.has_intent())
+        };
+        let has_job = |attempt: Option<&cognigy_operator::api::status::Attempt>| {
+            attempt.is_some_and(|attempt| attempt.job_id.is_some())
+        };
         match self.mutant {
             Some(Mutant::UnguardedIntent) => has_intent(after) && !has_intent(before),
             Some(Mutant::UnguardedJob) => has_job(after) && !has_job(before),
@@ -336,7 +342,11 @@ impl Protocol {
                 world.left.crashes -= 1;
                 world.has_crashed = true;
                 world.operators[who] = None;
-                world.network.iter_mut().filter(|request| request.asker == Some(who)).for_each(|request| request.asker = None);
+                world
+                    .network
+                    .iter_mut()
+                    .filter(|request| request.asker == Some(who))
+                    .for_each(|request| request.asker = None);
             }
             Action::Look(who) => {
                 let resource = world.resource.clone();
@@ -512,10 +522,13 @@ impl Model for Protocol {
             Property::always("no submit arrives without a recorded intent", |_, world: &World| {
                 !world.wrongs.submit_without_intent
             }),
-            Property::always("no job starts before the one before has ended or its deadline has passed", |_, world: &World| {
-                !world.wrongs.job_too_early
+            Property::always(
+                "no job starts before the one before has ended or its deadline has passed",
+                |_, world: &World| !world.wrongs.job_too_early,
+            ),
+            Property::always("no job starts after one of a later attempt", |_, world: &World| {
+                !world.wrongs.job_too_late
             }),
-            Property::always("no job starts after one of a later attempt", |_, world: &World| !world.wrongs.job_too_late),
             Property::always("no rollback arrives without a recorded intent", |_, world: &World| {
                 !world.wrongs.rollback_without_intent
             }),
@@ -530,7 +543,8 @@ impl Model for Protocol {
                 let rejected = |number| {
                     let current = world.attempt().filter(|attempt| attempt.number == number);
                     let past = world.resource.status.history.iter().find(|past| past.number == number);
-                    let verdict = current.and_then(|attempt| attempt.verdict.as_ref()).or(past.map(|past| &past.verdict));
+                    let verdict =
+                        current.and_then(|attempt| attempt.verdict.as_ref()).or(past.map(|past| &past.verdict));
                     verdict.is_some_and(|verdict| verdict.reason == Reason::SubmitRejected)
                 };
                 world.platform.jobs.iter().all(|job| !rejected(job.attempt))
