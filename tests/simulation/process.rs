@@ -14,6 +14,7 @@ use cognigy_operator::controller::Context;
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
 use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
 use cognigy_operator::controller::remembered::Memories;
 use cognigy_operator::controller::run::{after_failure, guarded};
@@ -270,6 +271,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Co
     let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
     Context {
         clock,
+        leadership: Leadership::unshared(),
         settings: setup.settings.clone(),
         sessions: Sessions::new(
             kubernetes.clone(),

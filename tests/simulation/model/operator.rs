@@ -95,7 +95,7 @@ impl Brain {
         let next = loop {
             memory.turn_to(status.attempt.as_ref(), None, facts.now);
             let decision = decide(&facts, &status, &memory);
-            let must_write = decision.needs_record() && !self.skips_record(&decision);
+            let must_write = decision.needs_record(&status) && !self.skips_record(&decision);
             if must_write && status != *process.view.status {
                 break Next::Write;
             }
