@@ -72,7 +72,9 @@ async fn a_crash_while_health_is_watched_forgets_no_bad_answer() {
     world.start_operator().await;
     let object = world.resource("bot").until_settled(1, Outcome::RolledBack).await;
     assert_eq!(object.attempt().bad_streak, 3);
-    assert_eq!(world.count(Call::Health), asked + 2, "one more bad answer, and a good one after the rollback");
+    // The new process asks at once, which may be too soon after the last bad answer for another one to count.
+    let later = world.count(Call::Health) - asked;
+    assert!((2..=3).contains(&later), "one more bad answer counts, and a good one comes after the rollback: {later}");
     assert_told_once(&world, false);
 }
 
