@@ -164,7 +164,7 @@ impl<'c> Round<'c> {
             let facts = self.facts(&object, self.context.now());
             self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
             let decision = decide(&facts, &self.status, &self.remembered.memory);
-            if decision.needs_record() && !self.would_only_be_seen_to_go(&decision) {
+            if decision.needs_record(&self.status) && !self.would_only_be_seen_to_go(&decision) {
                 self.record().await?;
             }
             tracing::debug!(?decision, "decided");
