@@ -1,0 +1,3 @@
+//! The operator under simulated worlds.
+
+mod model;
