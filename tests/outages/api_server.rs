@@ -1,17 +1,24 @@
 //! The API server is gone, forgets, conflicts or refuses, in the middle of a rollout.
 
-use crate::stage::{Call, Cluster, CognigyDeployment, Outcome, Signal, Step, World, client_of, from, json};
+use crate::stage::{Call, Cluster, CognigyDeployment, DEADLINE, Outcome, Signal, Step, World, client_of, from, json};
+use bytes::Bytes;
+use futures::{StreamExt, future, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Api, DeleteParams, Patch, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PostParams};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile() {
+async fn anoperator_outlives_the_api_server_and_records_what_happened_meanwhile() {
     let mut world = World::start().await;
     world.jobs_run();
     let _operator = world.operator("alone").await;
@@ -42,11 +49,11 @@ async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile
 async fn the_intent_is_not_sent_while_it_cannot_be_written() {
     let mut world = World::start().await;
     world.fault("{call: trace, fault: {delay: {seconds: 2}}}");
-    let _operator = world.operator("alone").await;
+    let operator = world.operator("alone").await;
     world.apply("env-intent").await.until_asked(Call::Trace, 1).await;
 
     world.cluster().kill_api_server();
-    _operator.until_logged("the reconcile failed and is run again").await;
+    operator.until_logged("the reconcile failed and is run again").await;
     assert_eq!(world.resource("env-intent").count(Call::Submit), 0);
     world.cluster().restart_api_server().await;
 
@@ -108,7 +115,7 @@ async fn compact(cluster: &Cluster, revision: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing() {
     let world = World::start().await;
-    let _operator = world.operator("alone").await;
+    let operator = world.operator("alone").await;
     let resource = world.apply("env-storm").await;
     let resources = world.resources();
     let storm = tokio::spawn(async move {
@@ -124,7 +131,7 @@ async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing()
     resource.until_told(Outcome::Succeeded).await;
     storm.abort();
     resource.assert_one_job_and_all_told(true).await;
-    assert!(_operator.has_logged("the resource was written by somebody else; deciding anew"), "there was no conflict");
+    assert!(operator.has_logged("the resource was written by somebody else; deciding anew"), "there was no conflict");
 }
 
 /// An account that priority and fairness applies to, as it does not to `system:masters`, and its kubeconfig.
@@ -151,7 +158,7 @@ async fn account(world: &mut World) -> (String, PathBuf) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again() {
+async fn anoperator_that_the_api_server_starves_goes_on_when_it_is_served_again() {
     let mut world = World::start().await;
     let (user, kubeconfig) = account(&mut world).await;
     world.jobs_run();
@@ -159,7 +166,7 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
     let resource = world.apply("env-starved").await;
     resource.until_asked(Call::Job, 1).await;
 
-    // No seats and no queue for this user: every request is answered with 429.
+    // No queue for this user and no seat but one, which is taken: every request is answered with 429.
     let name = world.namespace.clone();
     let level: PriorityLevelConfiguration = from(json!({
         "metadata": {"name": name},
@@ -172,7 +179,7 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
         "metadata": {"name": name},
         "spec": {
             "priorityLevelConfiguration": {"name": name},
-            "matchingPrecedence": 1,
+            "matchingPrecedence": 2,
             "rules": [{
                 "subjects": [{"kind": "User", "user": {"name": user}}],
                 "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"],
@@ -182,21 +189,41 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
     }));
     world.all::<PriorityLevelConfiguration>().create(&PostParams::default(), &level).await.unwrap();
     world.all::<FlowSchema>().create(&PostParams::default(), &schema).await.unwrap();
-    until_starved(&world, &kubeconfig).await;
+    let held = until_starved(&world, &kubeconfig).await;
     world.mend();
     operator.until_logged("the reconcile failed and is run again").await;
     assert_eq!(resource.read().await.status.unwrap().attempt.unwrap().step, Step::RollingOut);
 
+    drop(held);
     world.all::<FlowSchema>().delete(&name, &DeleteParams::default()).await.unwrap();
     resource.until_told(Outcome::Succeeded).await;
     resource.assert_one_job_and_all_told(true).await;
 }
 
-/// The API server takes a flow schema up after a moment, and tells of it only by what it does.
-async fn until_starved(world: &World, kubeconfig: &Path) {
+/// Holds the one seat until it is dropped. The API server takes a flow schema up after a moment, and tells of it only by
+/// what it does.
+async fn until_starved(world: &World, kubeconfig: &Path) -> JoinSet<()> {
     let starved = client_of(kubeconfig).await;
-    let resources: Api<CognigyDeployment> = Api::namespaced(starved, &world.namespace);
-    while resources.list(&Default::default()).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let resources: Api<CognigyDeployment> = Api::namespaced(starved.clone(), &world.namespace);
+    let starving = async {
+        loop {
+            let mut held = JoinSet::new();
+            held.spawn(hold_a_seat(starved.clone(), world.namespace.clone()));
+            if let Err(kube::Error::Api(refusal)) = resources.list(&ListParams::default()).await {
+                assert_eq!(refusal.code, 429, "{refusal:?}");
+                return held;
+            }
+        }
+    };
+    timeout(DEADLINE, starving).await.expect("the API server refuses in time")
+}
+
+/// A request whose body never ends is being worked on for as long as its connection is there.
+async fn hold_a_seat(client: kube::Client, namespace: String) {
+    let beginning = stream::once(future::ready(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))));
+    let body = kube::client::Body::wrap_body(StreamBody::new(beginning.chain(stream::pending())));
+    let request = http::Request::post(format!("/api/v1/namespaces/{namespace}/configmaps"));
+    let request = request.header("content-type", "application/json").body(body).unwrap();
+    // It ends with the connection, or with the API server's patience.
+    let _ = client.send(request).await;
 }
