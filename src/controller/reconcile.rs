@@ -194,7 +194,12 @@ impl<'c> Round<'c> {
         if self.object.status.as_ref() != Some(&self.status) {
             self.context.must_lead()?;
             record::bound(&mut self.status);
-            self.object = record::status(self.context, &self.object, &self.status).await?;
+            let written = record::status(self.context, &self.object, &self.status).await;
+            if written.is_err() {
+                // An intent whose record is in doubt may be another process's, which has sent it.
+                self.remembered.memory.attempt.unsent = None;
+            }
+            self.object = written?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
         self.recorded.append(&mut self.pending);

@@ -112,7 +112,7 @@ pub fn conclude(
     let note = note.into();
     let event = match outcome {
         Outcome::Succeeded | Outcome::Superseded | Outcome::Abandoned => Effects::normal(reason, note),
-        // The verdict's own reason was announced before, and events of one reason are merged under the first one's note.
+        // The verdict's own reason was announced before; that the rollback was accepted is another thing to tell.
         Outcome::RolledBack if reason != Reason::RolledBackByPlatform => Effects::warning(Reason::RolledBack, note),
         Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Failed | Outcome::Unknown => {
             Effects::warning(reason, note)

@@ -15,6 +15,7 @@ mod deletion;
 mod deliveries;
 mod edits;
 mod kubectl;
+mod log;
 mod manifests;
 mod ownership;
 mod refusals;

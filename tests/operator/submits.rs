@@ -40,8 +40,7 @@ fn key(world: &World, submit: usize) -> String {
 
 #[tokio::test]
 async fn an_answer_without_a_usable_job_is_an_unknown_outcome_that_the_same_key_resolves() {
-    for fault in ["{body: {jobId: ../../admin}}", "garbage", "empty", "wrongTypes", "truncated: {}"] {
-        let fault = if fault.contains(": {}") { "{truncated: {}}" } else { fault };
+    for fault in ["{body: {jobId: ../../admin}}", "garbage", "empty", "wrongTypes", "{truncated: {}}"] {
         let world = World::with_environment(&format!("faults: [{{call: submit, fault: {fault}}}]")).await;
         let bot = world.apply(sample()).await;
         bot.until_settled(1, Outcome::Succeeded).await;

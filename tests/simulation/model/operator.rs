@@ -163,6 +163,7 @@ impl Brain {
     fn skips_record(&self, decision: &Decision) -> bool {
         match self.mutant {
             Some(Mutant::NoIntent) => *decision == Decision::Submit,
+            Some(Mutant::NextAttemptBeforeTheRecord) => *decision == Decision::Start,
             Some(Mutant::RollbackBeforeItsRecord) => *decision == Decision::Rollback,
             _ => false,
         }

@@ -271,7 +271,8 @@ impl World {
             let after = status.attempt.as_ref().filter(|after| after.number == before.number);
             let goes_on = after
                 .is_some_and(|after| after.has_intent() && (before.job_id.is_none() || after.job_id == before.job_id));
-            self.wrongs.attempt_dropped |= !goes_on;
+            let has_ended = outcome_of(&status, before.number).is_some_and(|outcome| outcome != Outcome::Superseded);
+            self.wrongs.attempt_dropped |= !goes_on && !has_ended;
         }
         if let Some(attempt) = &status.attempt {
             note(&mut self.submit_intents, attempt.number, attempt.has_intent());
@@ -279,6 +280,23 @@ impl World {
         }
         self.resource.status = status;
         self.outdate_views();
+    }
+
+    /// Which of two alike processes is the first, and in which order requests were sent, makes no difference to what can
+    /// happen: one order stands for all.
+    pub(super) fn order_what_is_alike(&mut self) {
+        let is_waited_for = |world: &Self, who: usize| {
+            let of = |request: &&Request| request.asker == Some(who);
+            world.network.iter().find(of).map(|request| hash_of(&(&request.call, request.sent_at)))
+        };
+        let order = |world: &Self, who: usize| hash_of(&(&world.operators[who], is_waited_for(world, who)));
+        if self.operators.len() == 2 && order(self, 0) > order(self, 1) {
+            self.operators.swap(0, 1);
+            for request in &mut self.network {
+                request.asker = request.asker.map(|who| 1 - who);
+            }
+        }
+        self.network.sort_by_cached_key(hash_of);
     }
 
     /// The stored resource has a new version.

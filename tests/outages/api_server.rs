@@ -1,0 +1,202 @@
+//! The API server is gone, forgets, conflicts or refuses, in the middle of a rollout.
+
+use crate::stage::{Call, Cluster, CognigyDeployment, Outcome, Signal, Step, World, client_of, from, json};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::{Api, DeleteParams, Patch, PostParams};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile() {
+    let mut world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    for name in ["env-good", "env-bad"] {
+        world.apply(name).await.until_asked(Call::Job, 1).await;
+    }
+
+    world.cluster().kill_api_server();
+    // One completes and is well, the other turns bad, and nobody can write it down.
+    world.mend();
+    world.fault(
+        "{call: health, environment: env-bad, times: forever, fault: {body: {status: unhealthy, errorRate: 0.5}}}",
+    );
+    world.resource("env-good").until_asked(Call::Health, 1).await;
+    world.resource("env-bad").until_asked(Call::Health, 2).await;
+    world.cluster().restart_api_server().await;
+
+    let good = world.resource("env-good");
+    good.until_told(Outcome::Succeeded).await;
+    good.assert_one_job_and_all_told(true).await;
+    let bad = world.resource("env-bad");
+    bad.until_told(Outcome::RolledBack).await;
+    bad.assert_one_job_and_all_told(false).await;
+    assert_eq!(bad.count(Call::Rollback), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_intent_is_not_sent_while_it_cannot_be_written() {
+    let mut world = World::start().await;
+    world.fault("{call: trace, fault: {delay: {seconds: 2}}}");
+    let _operator = world.operator("alone").await;
+    world.apply("env-intent").await.until_asked(Call::Trace, 1).await;
+
+    world.cluster().kill_api_server();
+    _operator.until_logged("the reconcile failed and is run again").await;
+    assert_eq!(world.resource("env-intent").count(Call::Submit), 0);
+    world.cluster().restart_api_server().await;
+
+    let resource = world.resource("env-intent");
+    resource.until_told(Outcome::Succeeded).await;
+    resource.assert_one_job_and_all_told(true).await;
+}
+
+/// The operator is paused while history goes on without it and is then forgotten: by the API server, whose cache of changes
+/// starts anew with each process, and by etcd, which is compacted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_whose_place_in_history_is_compacted_begins_anew() {
+    let mut world = World::start().await;
+    world.jobs_run();
+    let operator = world.operator("alone").await;
+    world.apply("env-compacted").await.until_asked(Call::Job, 1).await;
+
+    operator.signal(Signal::Pause).await;
+    for version in ["2.4.2", "2.4.3", "2.4.4"] {
+        world.apply_version("env-compacted", version).await;
+    }
+    let revision = world.resource("env-compacted").read().await.metadata.resource_version.unwrap();
+    world.cluster().kill_api_server();
+    compact(world.cluster(), &revision).await;
+    world.cluster().restart_api_server().await;
+    operator.signal(Signal::Resume).await;
+    operator.until_logged("too old resource version").await;
+
+    // The newest of the three is deployed, once the first has ended; those in between never are.
+    world.mend();
+    let resource = world.resource("env-compacted");
+    let newest = resource
+        .until("the newest has succeeded", |object| {
+            let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
+            attempt.is_some_and(|attempt| attempt.number == 2 && attempt.outcome() == Some(Outcome::Succeeded))
+        })
+        .await;
+    assert_eq!(newest.status.unwrap().history.len(), 1);
+    let deployed =
+        resource.jobs().into_iter().map(|job| job.submission["configuration_snapshot"]["botVersion"].clone());
+    assert_eq!(deployed.collect::<Vec<_>>(), ["2.4.1", "2.4.4"]);
+}
+
+/// Has etcd forget everything before a revision, through the JSON gateway on its socket.
+async fn compact(cluster: &Cluster, revision: &str) {
+    let mut socket = UnixStream::connect(cluster.folder().join("etcd.sock")).await.unwrap();
+    let body = json!({"revision": revision, "physical": true}).to_string();
+    let length = body.len();
+    let request = format!(
+        "POST /v3/kv/compaction HTTP/1.1\r\nhost: etcd\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing() {
+    let world = World::start().await;
+    let _operator = world.operator("alone").await;
+    let resource = world.apply("env-storm").await;
+    let resources = world.resources();
+    let storm = tokio::spawn(async move {
+        for number in 0_u64.. {
+            // Labels, annotations and a field that changes no digest: each a new resource version.
+            let patch = json!({
+                "metadata": {"labels": {"storm": number.to_string()}, "annotations": {"storm": number.to_string()}},
+                "spec": {"monitoring": {"maxErrorRate": if number % 2 == 0 { 0.05 } else { 0.06 }}},
+            });
+            let _ = resources.patch("env-storm", &Default::default(), &Patch::Merge(patch)).await;
+        }
+    });
+    resource.until_told(Outcome::Succeeded).await;
+    storm.abort();
+    resource.assert_one_job_and_all_told(true).await;
+    assert!(_operator.has_logged("the resource was written by somebody else; deciding anew"), "there was no conflict");
+}
+
+/// An account that priority and fairness applies to, as it does not to `system:masters`, and its kubeconfig.
+async fn account(world: &mut World) -> (String, PathBuf) {
+    let name = "operator";
+    let created: ServiceAccount = from(json!({"metadata": {"name": name}}));
+    let accounts = world.own::<ServiceAccount>();
+    accounts.create(&PostParams::default(), &created).await.unwrap();
+    let user = format!("system:serviceaccount:{}:{name}", world.namespace);
+    let binding: ClusterRoleBinding = from(json!({
+        "metadata": {"name": world.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }));
+    world.all::<ClusterRoleBinding>().create(&PostParams::default(), &binding).await.unwrap();
+    let request = from(json!({"spec": {"audiences": ["https://kubernetes.default.svc"]}}));
+    let issued = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+    let token = issued.status.unwrap().token;
+    let cluster = world.cluster();
+    let administrator = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
+    let kubeconfig = cluster.folder().join("operator.kubeconfig");
+    std::fs::write(&kubeconfig, administrator.replace(cluster.admin_token(), &token)).unwrap();
+    (user, kubeconfig)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again() {
+    let mut world = World::start().await;
+    let (user, kubeconfig) = account(&mut world).await;
+    world.jobs_run();
+    let operator = world.operator_with("alone", &kubeconfig, &[]).await;
+    let resource = world.apply("env-starved").await;
+    resource.until_asked(Call::Job, 1).await;
+
+    // No seats and no queue for this user: every request is answered with 429.
+    let name = world.namespace.clone();
+    let level: PriorityLevelConfiguration = from(json!({
+        "metadata": {"name": name},
+        "spec": {"type": "Limited", "limited": {
+            "nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0,
+            "limitResponse": {"type": "Reject"},
+        }},
+    }));
+    let schema: FlowSchema = from(json!({
+        "metadata": {"name": name},
+        "spec": {
+            "priorityLevelConfiguration": {"name": name},
+            "matchingPrecedence": 1,
+            "rules": [{
+                "subjects": [{"kind": "User", "user": {"name": user}}],
+                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"],
+                    "clusterScope": true}],
+            }],
+        },
+    }));
+    world.all::<PriorityLevelConfiguration>().create(&PostParams::default(), &level).await.unwrap();
+    world.all::<FlowSchema>().create(&PostParams::default(), &schema).await.unwrap();
+    until_starved(&world, &kubeconfig).await;
+    world.mend();
+    operator.until_logged("the reconcile failed and is run again").await;
+    assert_eq!(resource.read().await.status.unwrap().attempt.unwrap().step, Step::RollingOut);
+
+    world.all::<FlowSchema>().delete(&name, &DeleteParams::default()).await.unwrap();
+    resource.until_told(Outcome::Succeeded).await;
+    resource.assert_one_job_and_all_told(true).await;
+}
+
+/// The API server takes a flow schema up after a moment, and tells of it only by what it does.
+async fn until_starved(world: &World, kubeconfig: &Path) {
+    let starved = client_of(kubeconfig).await;
+    let resources: Api<CognigyDeployment> = Api::namespaced(starved, &world.namespace);
+    while resources.list(&Default::default()).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

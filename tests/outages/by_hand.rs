@@ -1,0 +1,180 @@
+//! Somebody edits by hand what only the operator writes: the status and the finalizer, in the middle of a rollout.
+//!
+//! The status is the operator's record, and it believes it. What `docs/high-availability.md` says of each edit is what is
+//! tested here. In all of them the key of the submit finds the job that is out already: nothing is submitted twice.
+
+use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Step, World, attempt, json};
+use cognigy_operator::api::Reason;
+use cognigy_operator::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+
+/// A rollout whose job runs, of an operator that is alone.
+async fn rolling_out<'w>(world: &'w World, name: &'static str) -> Resource<'w> {
+    let resource = world.apply(name).await;
+    resource.until_step(Step::RollingOut).await;
+    resource
+}
+
+fn reason_of(object: &CognigyDeployment, condition: ConditionType) -> Option<(ConditionStatus, Reason)> {
+    let condition = object.status.as_ref()?.conditions.find(condition)?;
+    Some((condition.status, condition.reason))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_taken_out_of_the_status_finds_its_job_again_by_its_key() {
+    let edits = [
+        ("env-no-attempt", json!({"attempt": null})),
+        ("env-no-status", json!({"attempt": null, "handledRequests": null, "conditions": null, "history": null})),
+    ];
+    let world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    for (name, edit) in edits {
+        let resource = rolling_out(&world, name).await;
+        resource.patch_status(edit).await;
+        resource.until_asked(Call::Submit, 2).await;
+    }
+    world.mend();
+    for name in ["env-no-attempt", "env-no-status"] {
+        let resource = world.resource(name);
+        resource.until_told(Outcome::Succeeded).await;
+        resource.assert_one_job_and_all_told(true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
+    let world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    for (name, step) in [("env-pending", "Pending"), ("env-tracing", "Tracing"), ("env-submitting", "Submitting")] {
+        let resource = rolling_out(&world, name).await;
+        resource.patch_status(json!({"attempt": {"step": step}})).await;
+        resource.until_asked(Call::Submit, 2).await;
+    }
+    world.mend();
+    for name in ["env-pending", "env-tracing", "env-submitting"] {
+        let resource = world.resource(name);
+        resource.until_told(Outcome::Succeeded).await;
+        resource.assert_one_job_and_all_told(true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_a_retry_begins_anew() {
+    let world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    let resource = rolling_out(&world, "env-settled").await;
+    resource.patch_status(json!({"attempt": {"step": "Settled"}})).await;
+    let shown = |object: &CognigyDeployment| {
+        reason_of(object, ConditionType::Stalled) == Some((ConditionStatus::True, Reason::StatusUnreadable))
+    };
+    resource.until("Stalled/StatusUnreadable", shown).await;
+    assert_eq!(resource.jobs().len(), 1);
+
+    // What was put back goes on where it was.
+    resource.patch_status(json!({"attempt": {"step": "RollingOut"}})).await;
+    world.mend();
+    resource.until_told(Outcome::Succeeded).await;
+    resource.assert_one_job_and_all_told(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_nobody_knows_ends_badly_and_is_submitted_by_nobody() {
+    let world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    let resource = rolling_out(&world, "env-nonsense").await;
+    world.mend();
+    resource.patch_status(json!({"attempt": {"jobId": "job_nonsense"}})).await;
+    // The platform knows no such job, and refuses to roll it back.
+    let ended = resource.until_told(Outcome::RollbackFailed).await;
+    assert_eq!(reason_of(&ended, ConditionType::Stalled), Some((ConditionStatus::True, Reason::RollbackRefused)));
+    assert_eq!((resource.jobs().len(), resource.count(Call::Submit)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_id_that_cannot_stand_in_a_path_is_shown_and_asked_of_nobody() {
+    let world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    let resource = rolling_out(&world, "env-path").await;
+    let job = attempt(&resource.read().await).unwrap().job_id.clone().unwrap();
+    let edit = Patched::of(&resource, json!({"attempt": {"jobId": "../../environments/env-other"}})).await;
+    if let Patched::Taken = edit {
+        let shown = |object: &CognigyDeployment| {
+            reason_of(object, ConditionType::Stalled) == Some((ConditionStatus::True, Reason::StatusUnreadable))
+        };
+        resource.until("Stalled/StatusUnreadable", shown).await;
+        resource.patch_status(json!({"attempt": {"jobId": job.as_str()}})).await;
+    }
+    world.mend();
+    resource.patch(json!({"spec": {"monitoring": {"maxErrorRate": 0.06}}})).await;
+    resource.until_told(Outcome::Succeeded).await;
+    resource.assert_one_job_and_all_told(true).await;
+}
+
+/// What the API server made of an edit.
+enum Patched {
+    Taken,
+    Refused,
+}
+
+impl Patched {
+    async fn of(resource: &Resource<'_>, status: crate::stage::Value) -> Self {
+        let patch = kube::api::Patch::Merge(json!({"status": status}));
+        match resource.api().patch_status(resource.name(), &Default::default(), &patch).await {
+            Ok(_) => Self::Taken,
+            Err(kube::Error::Api(refusal)) if refusal.code == 422 => Self::Refused,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_taken_out_of_the_status_is_shown_as_missing_and_nothing_is_sent() {
+    let world = World::start().await;
+    let _operator = world.operator("alone").await;
+    let resource = world.apply("env-verdict").await;
+    resource.until_told(Outcome::Succeeded).await;
+    resource.patch_status(json!({"attempt": {"verdict": null}})).await;
+    let shown = |object: &CognigyDeployment| {
+        reason_of(object, ConditionType::Ready) == Some((ConditionStatus::False, Reason::StatusUnreadable))
+    };
+    resource.until("Ready is False/StatusUnreadable", shown).await;
+    assert_eq!(resource.count(Call::Submit), 1);
+    resource.assert_one_job_and_all_told(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finalizer_taken_off_comes_back_before_it_is_missed() {
+    let world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    let resource = rolling_out(&world, "env-finalizer").await;
+    resource.patch(json!({"metadata": {"finalizers": null}})).await;
+    resource.until("the finalizer is back", |object| object.metadata.finalizers.is_some()).await;
+
+    // Deleted in the middle of the rollout, the resource stays until the outcome is known and told.
+    resource.delete().await;
+    world.mend();
+    resource.until_gone().await;
+    resource.assert_one_job_and_all_told(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resource_forced_away_in_the_middle_of_a_rollout_leaves_the_operator_well() {
+    let world = World::start().await;
+    world.jobs_run();
+    let operator = world.operator("alone").await;
+    let resource = rolling_out(&world, "env-forced").await;
+    resource.delete().await;
+    resource.patch(json!({"metadata": {"finalizers": null}})).await;
+    resource.until_gone().await;
+    assert_eq!(resource.jobs().len(), 1);
+
+    // The same name again is another resource, which gets an outcome of its own.
+    world.mend();
+    world.apply("env-next").await.until_told(Outcome::Succeeded).await;
+    assert!(!operator.has_logged("panicked"));
+}

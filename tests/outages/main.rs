@@ -1,0 +1,16 @@
+//! The operator while Kubernetes itself goes wrong: the real binary, a real API server that is killed, starved and edited
+//! under it, and a simulated Cognigy.AI over HTTP that counts what it is asked.
+//!
+//! These tests hurt the control plane, so they have one of their own and run one after the other (see [`stage::World`]).
+//! Nothing is waited for by sleeping where there is an event: the resource is watched, the platform tells of each request,
+//! and the operator's log is read line by line.
+//!
+//! `cargo test --test outages -- --nocapture` prints the take-over times that it measures.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod stage;
+
+mod api_server;
+mod by_hand;
+mod leadership;
+mod removals;

@@ -1,0 +1,66 @@
+//! The namespace or the definition itself is taken away, in the middle of a rollout.
+
+use crate::stage::{CRD_NAME, Call, Outcome, Step, World};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams};
+use kube::runtime::wait::{await_condition, conditions::is_deleted};
+use tokio::time::timeout;
+
+/// What the controller-manager does, which is not here: a namespace that is deleted is emptied, all kinds at once.
+async fn delete_namespace(world: &World) {
+    world.all::<Namespace>().delete(&world.namespace, &DeleteParams::default()).await.unwrap();
+    let (all, now) = (ListParams::default(), DeleteParams::default());
+    world.own::<Secret>().delete_collection(&now, &all).await.unwrap();
+    world.resources().delete_collection(&now, &all).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_namespace_waits_for_the_outcome_of_its_rollouts_although_the_secret_is_gone() {
+    let world = World::start().await;
+    world.jobs_run();
+    let operator = world.operator("alone").await;
+    let resource = world.apply("env-namespace").await;
+    resource.until_step(Step::RollingOut).await;
+    resource.until_asked(Call::Job, 1).await;
+
+    delete_namespace(&world).await;
+    let asked = resource.count(Call::Job);
+    resource.until_asked(Call::Job, asked + 2).await;
+    world.mend();
+    resource.until_gone().await;
+    // The credentials are still in the operator's memory, and serve to the end.
+    resource.assert_one_job_and_all_told(true).await;
+    assert!(!operator.has_logged("panicked"));
+
+    // Nothing is left that would keep the namespace.
+    let namespaces = world.all::<Namespace>();
+    let mut namespace = namespaces.get(&world.namespace).await.unwrap();
+    namespace.spec.as_mut().unwrap().finalizers = None;
+    namespaces.replace_subresource("finalize", &world.namespace, &Default::default(), &namespace).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_is_deleted_waits_for_its_rollouts_and_can_come_back() {
+    let mut world = World::start().await;
+    world.jobs_run();
+    let _operator = world.operator("alone").await;
+    let resource = world.apply("env-definition").await;
+    resource.until_asked(Call::Job, 1).await;
+
+    let definitions = world.all::<CustomResourceDefinition>();
+    let deleted = definitions.delete(CRD_NAME, &DeleteParams::default()).await.unwrap();
+    let uid = deleted.left().and_then(|definition| definition.metadata.uid).unwrap();
+    resource.until("it is being deleted", |object| object.metadata.deletion_timestamp.is_some()).await;
+    world.mend();
+    let gone = await_condition(definitions.clone(), CRD_NAME, is_deleted(&uid));
+    assert!(timeout(crate::stage::DEADLINE, gone).await.is_ok(), "{}", world.report("the definition is gone").await);
+    resource.assert_one_job_and_all_told(true).await;
+
+    world.cluster().define_resource().await;
+    let resource = world.apply("env-definition-again").await;
+    resource.until_told(Outcome::Succeeded).await;
+    resource.assert_one_job_and_all_told(true).await;
+    // What was there before does not come back with it.
+    assert_eq!(world.resources().list(&ListParams::default()).await.unwrap().items.len(), 1);
+}
