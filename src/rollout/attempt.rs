@@ -28,6 +28,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         job_id: None,
         started_at: facts.now.wall,
         submitted_at: None,
+        accepted_at: None,
         deadline_at: None,
         job_completed_at: None,
         bad_streak: 0,

@@ -1,5 +1,6 @@
 //! A story to play: the platform it plays on, what people do and when, and how it must end.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,14 +219,16 @@ pub fn edit(what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> 
 }
 
 /// Somebody deploys another version.
-pub fn deploy(version: &'static str) -> Action {
+pub fn deploy(version: impl Display) -> Action {
+    let version = version.to_string();
     edit(&format!("version {version}"), move |object| {
         object["spec"]["configurationSnapshot"] = json!({"botVersion": version});
     })
 }
 
 /// Somebody sets a request annotation.
-pub fn annotate(request: &'static str, value: &'static str) -> Action {
+pub fn annotate(request: &'static str, value: impl Display) -> Action {
+    let value = value.to_string();
     edit(&format!("{request}: {value}"), move |object| {
         object["metadata"]["annotations"][format!("deploy.cognigy.ai/{request}")] = json!(value);
     })

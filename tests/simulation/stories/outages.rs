@@ -95,6 +95,11 @@ fn platform_fails() -> Vec<Scenario> {
             .creating(|_| {})
             .at(300, mended())
             .ending(&[Succeeded], "2"),
+        Scenario::new("submits that do not get through for five minutes", "")
+            .at(0, breaks(r#"{"call": "submit", "times": "forever", "fault": "dropBeforeEffect"}"#))
+            .creating(|_| {})
+            .at(300, mended())
+            .ending(&[Succeeded], "2"),
         Scenario::new("a rollback that is unreachable for ten minutes", "    deploymentsAreUnhealthy: true\n")
             .at(0, breaks(r#"{"call": "rollback", "times": "forever", "fault": "dropBeforeEffect"}"#))
             .creating(|_| {})
@@ -125,6 +130,10 @@ fn operator_away() -> Vec<Scenario> {
         Scenario::new("an operator that is down during the submit, past the deadline", "")
             .creating(|_| {})
             .when(Cue::Asked(Call::Submit, 1), operator_down(600))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("an operator that is down between intent and submit, past the deadline", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::Submitting), operator_down(600))
             .ending(&[Succeeded], "2"),
         Scenario::new("a clock that jumps ahead", "")
             .creating(|_| {})
