@@ -122,6 +122,11 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
 
+    /// When Cognigy.AI was found to have taken the rollout, where that was more than spec.monitoring.intervalSeconds after
+    /// the intent: the time for a verdict then runs from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
+
     /// By when there must be a verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_at: Option<Timestamp>,

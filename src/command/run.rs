@@ -180,13 +180,23 @@ async fn act(
 
 async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, RunError> {
     let config = match kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path)?;
+        Some(paths) => {
+            let kubeconfig = read(paths)?;
             kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
         }
         None => kube::Config::infer().await?,
     };
     kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
+}
+
+/// KUBECONFIG may name several files; they are merged, as kubectl does.
+fn read(paths: &Path) -> Result<Kubeconfig, KubeconfigError> {
+    let files = std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()).map(Kubeconfig::read_from);
+    let mut merged = Kubeconfig::default();
+    for file in files {
+        merged = merged.merge(file?)?;
+    }
+    Ok(merged)
 }
 
 fn context(
@@ -235,9 +245,15 @@ fn context(
 }
 
 fn own_client() -> Option<OwnClient> {
-    let id = std::env::var("COGNIGY_CLIENT_ID").ok().filter(|id| !id.is_empty())?;
-    let secret = std::env::var("COGNIGY_CLIENT_SECRET").ok().filter(|secret| !secret.is_empty())?;
-    Some(OwnClient { id, secret: secret.into() })
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable("COGNIGY_CLIENT_ID"), variable("COGNIGY_CLIENT_SECRET")) {
+        (Some(id), Some(secret)) => Some(OwnClient { id, secret: secret.into() }),
+        (None, None) => None,
+        _ => {
+            tracing::warn!("only one of COGNIGY_CLIENT_ID and COGNIGY_CLIENT_SECRET is set, so that neither is used");
+            None
+        }
+    }
 }
 
 /// Credentials without certificates of their own share one pool of connections.

@@ -2,20 +2,17 @@
 
 use super::context::claimant;
 use super::error::Error;
-use super::ownership::Place;
+use super::ownership::{Claim, Place};
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::{record, wire};
-use crate::api::identifier::RequestHash;
 use crate::api::reason::Reason;
 use crate::api::status::Attempt;
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, Snapshot};
-use crate::cognigy::{self, CallError, ErrorClass, FirstPost, Idempotency, RollbackAnswer as Rolled, request_hash};
+use crate::cognigy::{self, CallError, ErrorClass, RollbackAnswer as Rolled};
 use crate::rollout::answer::{Retry, RollbackAnswer};
-use crate::rollout::facts::SubmitIdempotency;
 use crate::rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,12 +61,15 @@ impl Round<'_> {
     }
 
     /// A change of the status that nobody needs to be asked for.
-    fn change(&mut self, change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects) {
+    pub(super) fn change(
+        &mut self,
+        change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
+    ) {
         self.answered(self.context.now(), change);
     }
 
     /// A change of the status that follows from the answer to a question.
-    fn answered(
+    pub(super) fn answered(
         &mut self,
         asked: Now,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
@@ -84,13 +84,13 @@ impl Round<'_> {
         self.take_up(effects);
     }
 
-    fn hinder(&mut self, obstacle: Obstacle) {
+    pub(super) fn hinder(&mut self, obstacle: Obstacle) {
         self.change(|status, facts, memory| apply::obstacle(status, facts, memory, obstacle));
     }
 
     async fn validate(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, false) {
+        if let Err(obstacle) = self.claim(&session, Claim::Asking) {
             self.hinder(obstacle);
             return Ok(());
         }
@@ -102,9 +102,13 @@ impl Round<'_> {
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
         match session.client.validate(&request, &self.resource).await {
-            Ok(validation) => self.answered(asked, |status, facts, memory| {
-                apply::checks::validation(status, facts, memory, wire::validation(validation))
-            }),
+            Ok(validation) => {
+                // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
+                let _ = self.claim(&session, Claim::Accepted);
+                self.answered(asked, |status, facts, memory| {
+                    apply::checks::validation(status, facts, memory, wire::validation(validation))
+                });
+            }
             Err(error) => self.hinder_check(&session, &error).await?,
         }
         Ok(())
@@ -140,87 +144,6 @@ impl Round<'_> {
         self.remembered.looked_again_at = Some(self.context.now().uptime);
         self.hinder(wire::obstacle(error));
         Ok(())
-    }
-
-    /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
-    async fn intend(&mut self) -> Result<(), Error> {
-        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, true) {
-            self.hinder(obstacle);
-            return Ok(());
-        }
-        let body = match self.submit_body(&snapshot).await? {
-            Ok(body) => body,
-            Err(obstacle) => {
-                self.hinder(obstacle);
-                return Ok(());
-            }
-        };
-        let hash = RequestHash::new(request_hash(&body));
-        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, session.origin, hash));
-        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
-        self.remembered.submit_body = key.map(|key| (key, body));
-        Ok(())
-    }
-
-    async fn submit(&mut self) -> Result<(), Error> {
-        if let Some(answer) = self.remembered.memory.attempt.submit_answer.clone() {
-            self.change(|status, facts, memory| apply::submit::submit(status, facts, memory, answer));
-            return Ok(());
-        }
-        let Some(session) = self.session().await? else { return Ok(()) };
-        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
-        let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
-        else {
-            self.hinder(unreadable("attempt.idempotencyKey"));
-            return Ok(());
-        };
-        let Some(body) = self.recorded_body(&key).await? else {
-            self.change(apply::submit::body_lost);
-            return Ok(());
-        };
-        let first = match self.remembered.memory.attempt.unsent.as_ref() == Some(&key) {
-            true => FirstPost::Yes,
-            false => FirstPost::No,
-        };
-        let idempotency = match self.context.settings.submit_idempotency {
-            SubmitIdempotency::Supported => Idempotency::Supported,
-            SubmitIdempotency::Unsupported => Idempotency::Unsupported,
-        };
-        let asked = self.context.now();
-        let answer = session.client.submit(body, &wire_key, first, idempotency, &self.resource).await;
-        if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
-            self.context.sessions.forget(&self.source);
-        }
-        self.answered(asked, |status, facts, memory| {
-            apply::submit::submit(status, facts, memory, wire::submit(answer))
-        });
-        if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job_id.is_some() || attempt.verdict.is_some()) {
-            self.remembered.submit_body = None;
-        }
-        Ok(())
-    }
-
-    /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
-    async fn recorded_body(&mut self, key: &crate::api::IdempotencyKey) -> Result<Option<Bytes>, Error> {
-        if let Some((_, body)) = self.remembered.submit_body.as_ref().filter(|(of, _)| of == key) {
-            return Ok(Some(body.clone()));
-        }
-        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
-        let Ok(desired) = self.desired.clone() else { return Ok(None) };
-        let Ok(body) = self.submit_body(&desired.snapshot).await? else { return Ok(None) };
-        Ok(Some(body).filter(|body| recorded == Some(RequestHash::new(request_hash(body)))))
-    }
-
-    async fn submit_body(&self, snapshot: &Snapshot) -> Result<Result<Bytes, Obstacle>, Error> {
-        let webhook = match self.webhook_url().await? {
-            Ok(webhook) => webhook,
-            Err(obstacle) => return Ok(Err(obstacle)),
-        };
-        let Some(environment) = self.environment(&self.object) else {
-            return Ok(Err(unsafe_environment(&self.object)));
-        };
-        Ok(Ok(wire::submit_request(&self.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
     }
 
     async fn ask_job(&mut self, is_last_look: bool) -> Result<(), Error> {
@@ -267,7 +190,7 @@ impl Round<'_> {
         let asked = self.context.now();
         let answer = match session.client.rollback(&job_id, &key, reason, &self.resource).await {
             Rolled::Accepted => RollbackAnswer::Accepted,
-            Rolled::Refused { status, message } => RollbackAnswer::Refused(format!("{status}: {message}")),
+            Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
             Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
             Rolled::Unauthorized { message } => {
                 self.forget_refused(ErrorClass::Unauthorized);
@@ -306,9 +229,9 @@ impl Round<'_> {
     }
 
     /// Claims the environment; what stands in the way is another owner.
-    pub(super) fn claim(&self, session: &Session, in_flight: bool) -> Result<(), Obstacle> {
+    pub(super) fn claim(&self, session: &Session, claim: Claim) -> Result<(), Obstacle> {
         let place = Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
-        let Some(claimant) = claimant(&self.object, in_flight) else { return Ok(()) };
+        let Some(claimant) = claimant(&self.object, claim) else { return Ok(()) };
         let claimed = self.context.claims.claim(&place, claimant.clone()).or_else(|_| {
             // The owner may have gone without a word, its finalizer taken off by hand.
             self.context.forget_the_gone();
@@ -324,11 +247,11 @@ impl Round<'_> {
         })
     }
 
-    fn environment(&self, object: &CognigyDeployment) -> Option<cognigy::EnvironmentId> {
+    pub(super) fn environment(&self, object: &CognigyDeployment) -> Option<cognigy::EnvironmentId> {
         object.spec.environment_id.as_str().parse().ok()
     }
 
-    async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Arc<Snapshot>)>, Error> {
+    pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Arc<Snapshot>)>, Error> {
         let Ok(desired) = self.desired.clone() else { return Ok(None) };
         Ok(self.session().await?.map(|session| (session, desired.snapshot)))
     }
@@ -344,7 +267,7 @@ impl Round<'_> {
     }
 
     /// The client for the present step; where there is none, the obstacle is noted.
-    async fn session(&mut self) -> Result<Option<Session>, Error> {
+    pub(super) async fn session(&mut self) -> Result<Option<Session>, Error> {
         let session = match self.needs_fresh_credentials() {
             true => self.context.sessions.fresh(&self.source).await?,
             false => self.context.sessions.known_or_fresh(&self.source).await?,
@@ -384,13 +307,13 @@ fn endpoint_changed(before: &str, now: &str) -> Obstacle {
 }
 
 /// The status lacks what its step needs: only an edit by hand does that.
-fn unreadable(what: &str) -> Obstacle {
+pub(super) fn unreadable(what: &str) -> Obstacle {
     let message =
         format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
     Obstacle::lasting(Reason::StatusUnreadable, message, Retry::InputChange)
 }
 
-fn unsafe_environment(object: &CognigyDeployment) -> Obstacle {
+pub(super) fn unsafe_environment(object: &CognigyDeployment) -> Obstacle {
     let message = format!("{} cannot stand in a path", object.spec.environment_id);
     Obstacle::lasting(Reason::RequestRejected, message, Retry::InputChange)
 }

@@ -9,10 +9,12 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 /// The longest note of an event, in bytes (Kubernetes API, events.k8s.io/v1).
 const NOTE_LIMIT: usize = 1000;
 
-/// Publishes events.
+/// Publishes events, each as one of its own. A recorder that is kept repeats, for the same reason within minutes, the
+/// note of the first: the second attempt would be told with the job of the first one.
 #[derive(Clone)]
 pub struct Announcer {
-    recorder: Recorder,
+    kubernetes: kube::Client,
+    reporter: Reporter,
 }
 
 impl Announcer {
@@ -20,7 +22,7 @@ impl Announcer {
     #[must_use]
     pub fn new(kubernetes: kube::Client, instance: Option<String>) -> Self {
         let reporter = Reporter { controller: "cognigy-operator".to_owned(), instance };
-        Self { recorder: Recorder::new(kubernetes, reporter) }
+        Self { kubernetes, reporter }
     }
 
     /// Publishes events, in order. One that cannot be published is in the log, and that is all: it decides nothing.
@@ -43,7 +45,8 @@ impl Announcer {
         let reference = object.object_ref(&());
         let publish = async {
             for event in &events {
-                if let Err(error) = self.recorder.publish(event, &reference).await {
+                let recorder = Recorder::new(self.kubernetes.clone(), self.reporter.clone());
+                if let Err(error) = recorder.publish(event, &reference).await {
                     tracing::debug!(%error, reason = event.reason, "an event could not be published");
                 }
             }

@@ -4,7 +4,7 @@ use super::announce::Announcer;
 use super::clock::Clock;
 use super::error::Error;
 use super::leadership::Leadership;
-use super::ownership::{Claimant, Claims, Place};
+use super::ownership::{Claim, Claimant, Claims, Place};
 use super::remembered::Memories;
 use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
@@ -124,13 +124,14 @@ impl Context {
 fn recorded_claim(object: &CognigyDeployment, attempt: &Attempt) -> Option<(Place, Claimant)> {
     let origin = attempt.api_origin.clone()?;
     let place = Place { origin, environment: object.spec.environment_id.clone() };
-    Some((place, claimant(object, attempt.is_in_flight())?))
+    let claim = if attempt.is_in_flight() { Claim::InFlight } else { Claim::Accepted };
+    Some((place, claimant(object, claim)?))
 }
 
 /// A resource as a claimant of its environment.
 #[must_use]
-pub fn claimant(object: &CognigyDeployment, in_flight: bool) -> Option<Claimant> {
+pub fn claimant(object: &CognigyDeployment, claim: Claim) -> Option<Claimant> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Some(Claimant { uid: object.uid()?, namespace, name, created_at, in_flight })
+    Some(Claimant { uid: object.uid()?, namespace, name, created_at, claim })
 }

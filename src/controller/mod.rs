@@ -16,6 +16,7 @@ pub mod remembered;
 pub mod run;
 pub mod sessions;
 pub mod snapshot;
+mod submit;
 pub mod wire;
 
 pub use context::Context;

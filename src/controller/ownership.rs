@@ -31,14 +31,29 @@ pub struct Claimant {
     pub name: String,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Whether it has an attempt in flight.
-    pub in_flight: bool,
+    /// How strong its claim is.
+    pub claim: Claim,
+}
+
+/// How strong a claim is, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// It has an attempt in flight.
+    InFlight,
+    /// Its credentials were accepted.
+    Accepted,
+    /// It asks, with credentials that nobody has accepted yet: it stands in nobody's way.
+    Asking,
 }
 
 impl Claimant {
-    /// The smallest owns the environment.
+    /// The smallest of those who own anything owns the environment.
     fn rank(&self) -> (bool, Timestamp, &str) {
-        (!self.in_flight, self.created_at, &self.uid)
+        (self.claim != Claim::InFlight, self.created_at, &self.uid)
+    }
+
+    fn outranks(&self, other: &Self) -> bool {
+        self.claim != Claim::Asking && self.uid != other.uid && self.rank() < other.rank()
     }
 }
 
@@ -49,24 +64,27 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Claims an environment, or renews the claim.
+    /// Claims an environment, or renews the claim; credentials once accepted stay so.
     ///
     /// # Errors
     /// The claimant that owns it, where that is another one.
-    pub fn claim(&self, place: &Place, claimant: Claimant) -> Result<(), Claimant> {
-        let uid = claimant.uid.clone();
+    pub fn claim(&self, place: &Place, mut claimant: Claimant) -> Result<(), Claimant> {
         let mut places = self.lock();
         for (other, claimants) in places.iter_mut() {
             if other != place {
-                claimants.remove(&uid);
+                claimants.remove(&claimant.uid);
             }
         }
         places.retain(|other, claimants| other == place || !claimants.is_empty());
         let claimants = places.entry(place.clone()).or_default();
-        claimants.insert(uid.clone(), claimant);
-        match claimants.values().min_by(|left, right| left.rank().cmp(&right.rank())) {
-            Some(owner) if owner.uid != uid => Err(owner.clone()),
-            _ => Ok(()),
+        if let Some(present) = claimants.get(&claimant.uid) {
+            claimant.claim = claimant.claim.min(present.claim);
+        }
+        claimants.insert(claimant.uid.clone(), claimant.clone());
+        let stronger = claimants.values().filter(|other| other.outranks(&claimant));
+        match stronger.min_by(|left, right| left.rank().cmp(&right.rank())) {
+            Some(owner) => Err(owner.clone()),
+            None => Ok(()),
         }
     }
 
@@ -74,7 +92,11 @@ impl Claims {
     pub fn renew(&self, uid: &str, in_flight: bool) {
         for claimants in self.lock().values_mut() {
             if let Some(claimant) = claimants.get_mut(uid) {
-                claimant.in_flight = in_flight;
+                claimant.claim = match (in_flight, claimant.claim) {
+                    (true, _) => Claim::InFlight,
+                    (false, Claim::InFlight) => Claim::Accepted,
+                    (false, claim) => claim,
+                };
             }
         }
     }
@@ -115,38 +137,68 @@ mod tests {
         Place { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new("env") }
     }
 
-    fn claimant(uid: &str, created: i64, in_flight: bool) -> Claimant {
+    fn claimant(uid: &str, created: i64, claim: Claim) -> Claimant {
         let created_at = Timestamp::from_second(created).unwrap_or_default();
-        Claimant { uid: uid.to_owned(), namespace: "bots".to_owned(), name: uid.to_owned(), created_at, in_flight }
+        Claimant { uid: uid.to_owned(), namespace: "bots".to_owned(), name: uid.to_owned(), created_at, claim }
     }
 
     #[test]
     fn the_older_resource_owns_the_environment() {
         let claims = Claims::default();
-        assert_eq!(claims.claim(&place(), claimant("young", 2, false)), Ok(()));
-        assert_eq!(claims.claim(&place(), claimant("old", 1, false)), Ok(()));
-        assert_eq!(claims.claim(&place(), claimant("young", 2, false)), Err(claimant("old", 1, false)));
+        assert_eq!(claims.claim(&place(), claimant("young", 2, Claim::Accepted)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("old", 1, Claim::Accepted)), Ok(()));
+        assert_eq!(
+            claims.claim(&place(), claimant("young", 2, Claim::Accepted)),
+            Err(claimant("old", 1, Claim::Accepted))
+        );
     }
 
     #[test]
     fn an_attempt_in_flight_comes_before_age_and_age_before_the_uid() {
         let claims = Claims::default();
-        assert_eq!(claims.claim(&place(), claimant("young", 2, true)), Ok(()));
-        assert_eq!(claims.claim(&place(), claimant("old", 1, false)), Err(claimant("young", 2, true)));
-        assert_eq!(claims.release("young"), [claimant("old", 1, false)]);
-        assert_eq!(claims.claim(&place(), claimant("z-of-the-same-age", 1, false)), Err(claimant("old", 1, false)));
-        assert_eq!(claims.claim(&place(), claimant("a-of-the-same-age", 1, false)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("young", 2, Claim::InFlight)), Ok(()));
+        assert_eq!(
+            claims.claim(&place(), claimant("old", 1, Claim::Accepted)),
+            Err(claimant("young", 2, Claim::InFlight))
+        );
+        assert_eq!(claims.release("young"), [claimant("old", 1, Claim::Accepted)]);
+        assert_eq!(
+            claims.claim(&place(), claimant("z-of-the-same-age", 1, Claim::Accepted)),
+            Err(claimant("old", 1, Claim::Accepted))
+        );
+        assert_eq!(claims.claim(&place(), claimant("a-of-the-same-age", 1, Claim::Accepted)), Ok(()));
+    }
+
+    #[test]
+    fn who_only_asks_stands_in_nobodys_way_and_is_told_when_the_owner_goes() {
+        let claims = Claims::default();
+        assert_eq!(claims.claim(&place(), claimant("intruder", 1, Claim::Asking)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("owner", 2, Claim::Accepted)), Ok(()));
+        claims.renew("intruder", false);
+        assert_eq!(claims.claim(&place(), claimant("owner", 2, Claim::Accepted)), Ok(()));
+        let late = claimant("late", 3, Claim::Asking);
+        assert_eq!(claims.claim(&place(), late.clone()), Err(claimant("owner", 2, Claim::Accepted)));
+        assert_eq!(claims.release("owner"), [claimant("intruder", 1, Claim::Asking), late]);
+    }
+
+    #[test]
+    fn credentials_once_accepted_stay_so() {
+        let claims = Claims::default();
+        assert_eq!(claims.claim(&place(), claimant("owner", 1, Claim::Accepted)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("owner", 1, Claim::Asking)), Ok(()));
+        let owner = claimant("owner", 1, Claim::Accepted);
+        assert_eq!(claims.claim(&place(), claimant("next", 2, Claim::Accepted)), Err(owner));
     }
 
     #[test]
     fn the_next_takes_over_when_the_owner_is_gone_or_has_moved_elsewhere() {
         let claims = Claims::default();
         let elsewhere = Place { environment: EnvironmentId::new("other"), ..place() };
-        assert_eq!(claims.claim(&place(), claimant("owner", 1, false)), Ok(()));
-        assert!(claims.claim(&place(), claimant("next", 2, false)).is_err());
-        assert_eq!(claims.claim(&elsewhere, claimant("owner", 1, false)), Ok(()));
-        assert_eq!(claims.claim(&place(), claimant("next", 2, false)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("owner", 1, Claim::Accepted)), Ok(()));
+        assert!(claims.claim(&place(), claimant("next", 2, Claim::Accepted)).is_err());
+        assert_eq!(claims.claim(&elsewhere, claimant("owner", 1, Claim::Accepted)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("next", 2, Claim::Accepted)), Ok(()));
         claims.retain(|uid| uid == "third");
-        assert_eq!(claims.claim(&place(), claimant("third", 3, false)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("third", 3, Claim::Accepted)), Ok(()));
     }
 }

@@ -3,6 +3,7 @@
 use super::act::Flow;
 use super::context::Context;
 use super::error::Error;
+use super::ownership::Claim;
 use super::record;
 use super::remembered::Remembered;
 use super::sessions::Source;
@@ -16,18 +17,18 @@ use crate::rollout::facts::Requests;
 use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// More steps than any reconcile takes; a decision that does not move the status would spin.
 const MOST_STEPS: usize = 32;
 
-/// Brings one resource as far as it goes for now, and says when to come back.
+/// Brings one resource as far as it goes for now, and says when to come back: after so long at the latest, or only once
+/// something changes.
 ///
 /// # Errors
 /// [`Error`], where the API server failed or somebody else has written the resource: decided anew, nothing is lost.
-pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     context.ready().await?;
     let mut round = Round::begin(watched, &context).await?;
     let result = round.run().await;
@@ -78,17 +79,17 @@ impl<'c> Round<'c> {
     }
 
     /// The steps of a reconcile.
-    async fn run(&mut self) -> Result<Action, Error> {
+    async fn run(&mut self) -> Result<Option<Duration>, Error> {
         if self.is_leaving() && !record::has_finalizer(&self.object) {
             self.forget();
-            return Ok(Action::await_change());
+            return Ok(None);
         }
         self.put_finalizer().await?;
         self.look_again().await?;
         let rest = match self.advance().await? {
             Flow::Rest(rest) => rest,
             Flow::Again => Some(Duration::ZERO),
-            Flow::Gone => return Ok(Action::await_change()),
+            Flow::Gone => return Ok(None),
         };
         self.record().await?;
         self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
@@ -150,7 +151,7 @@ impl<'c> Round<'c> {
 
     async fn environment_is_free(&self) -> Result<bool, Error> {
         let session = self.context.sessions.known_or_fresh(&self.source).await?;
-        Ok(session.is_ok_and(|session| self.claim(&session, false).is_ok()))
+        Ok(session.is_ok_and(|session| self.claim(&session, Claim::Asking).is_ok()))
     }
 
     async fn credentials_have_changed(&mut self) -> Result<bool, Error> {
@@ -165,7 +166,7 @@ impl<'c> Round<'c> {
             let facts = self.facts(&object, self.context.now());
             self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
             let decision = decide(&facts, &self.status, &self.remembered.memory);
-            if decision.needs_record() && !self.would_only_be_seen_to_go(&decision) {
+            if decision.needs_record(&self.status) && !self.would_only_be_seen_to_go(&decision) {
                 self.record().await?;
             }
             tracing::debug!(?decision, "decided");
@@ -193,7 +194,12 @@ impl<'c> Round<'c> {
         if self.object.status.as_ref() != Some(&self.status) {
             self.context.must_lead()?;
             record::bound(&mut self.status);
-            self.object = record::status(self.context, &self.object, &self.status).await?;
+            let written = record::status(self.context, &self.object, &self.status).await;
+            if written.is_err() {
+                // An intent whose record is in doubt may be another process's, which has sent it.
+                self.remembered.memory.attempt.unsent = None;
+            }
+            self.object = written?;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
         self.recorded.append(&mut self.pending);
@@ -238,13 +244,10 @@ impl<'c> Round<'c> {
     }
 
     /// When to come back: for the next step, for the next try of a delivery, for a ConfigMap that nobody watches.
-    fn come_back(&self, rest: Option<Duration>, retry_delivery: Option<Duration>) -> Action {
+    fn come_back(&self, rest: Option<Duration>, retry_delivery: Option<Duration>) -> Option<Duration> {
         let config_map = self.object.spec.configuration_snapshot_from.as_ref().map(|_| READ_AGAIN);
         let is_free = self.status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
         let config_map = config_map.filter(|_| is_free);
-        match [rest, retry_delivery, config_map].into_iter().flatten().min() {
-            Some(wait) => Action::requeue(wait),
-            None => Action::await_change(),
-        }
+        [rest, retry_delivery, config_map].into_iter().flatten().min()
     }
 }

@@ -101,7 +101,7 @@ async fn control(
             // The sender lives as long as the process; where it is gone, stopping is right as well.
             let _ = stop.wait_for(|stop| *stop).await;
         })
-        .run(guarded, after_failure, context)
+        .run(run_once, run_again, context)
         .for_each(|_| async {})
         .await;
 }
@@ -169,8 +169,23 @@ fn users_of(known: &Store<CognigyDeployment>, namespace: &str, name: &str) -> Ve
     known.state_filter(uses).iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
 }
 
-/// A panic in one reconcile must not end all others.
-async fn guarded(object: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+async fn run_once(object: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+    guarded(object, context).await.map(action)
+}
+
+fn run_again(object: Arc<CognigyDeployment>, error: &Error, context: Arc<Context>) -> Action {
+    action(after_failure(&object, error, &context))
+}
+
+fn action(come_back: Option<Duration>) -> Action {
+    come_back.map_or_else(Action::await_change, Action::requeue)
+}
+
+/// One reconcile, in its span and counted. A panic in one reconcile must not end all others.
+///
+/// # Errors
+/// As for [`reconcile`], and [`Error::Panicked`].
+pub async fn guarded(object: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     let began = Instant::now();
     let span = tracing::info_span!(
         "reconcile",
@@ -192,12 +207,14 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// A reconcile that failed is run again, after a pause that grows with each failure in a row.
-fn after_failure(object: Arc<CognigyDeployment>, error: &Error, context: Arc<Context>) -> Action {
+/// A reconcile that failed is run again, after a pause that grows with each failure in a row; nothing where the resource is
+/// gone.
+#[must_use]
+pub fn after_failure(object: &CognigyDeployment, error: &Error, context: &Context) -> Option<Duration> {
     let uid = object.uid().unwrap_or_default();
     let pause = FIRST_PAUSE.saturating_mul(1 << context.memories.failed(&uid).min(16)).min(LONGEST_PAUSE);
     match error {
-        Error::Gone => return Action::await_change(),
+        Error::Gone => return None,
         Error::Conflict => tracing::debug!("the resource was written by somebody else; deciding anew"),
         error => tracing::warn!(
             namespace = object.namespace().unwrap_or_default(),
@@ -206,5 +223,5 @@ fn after_failure(object: Arc<CognigyDeployment>, error: &Error, context: Arc<Con
             "the reconcile failed and is run again"
         ),
     }
-    Action::requeue(pause.mul_f64(0.5 + 0.5 * context.draw()))
+    Some(pause.mul_f64(0.5 + 0.5 * context.draw()))
 }

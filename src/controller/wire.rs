@@ -106,9 +106,7 @@ pub fn trace(trace: cognigy::Trace) -> TraceAnswer {
 pub fn submit(answer: cognigy::SubmitAnswer) -> SubmitAnswer {
     match answer {
         cognigy::SubmitAnswer::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
-        cognigy::SubmitAnswer::Rejected { status, message } => {
-            SubmitAnswer::Rejected { message: format!("{status}: {message}") }
-        }
+        cognigy::SubmitAnswer::Rejected { status: _, message } => SubmitAnswer::Rejected { message },
         cognigy::SubmitAnswer::Unauthorized { message, next } => {
             sent(next, Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
         }
@@ -170,9 +168,9 @@ pub fn obstacle(error: &CallError) -> Obstacle {
             format!("Cognigy.AI refuses the credentials or their scopes: {message}; correct the Secret"),
             Retry::CredentialsChange,
         ),
-        ErrorClass::Rejected { status } => Obstacle::lasting(
+        ErrorClass::Rejected { status: _ } => Obstacle::lasting(
             Reason::RequestRejected,
-            format!("Cognigy.AI refuses the request ({status}): {message}; correct the spec, or ask for a retry"),
+            format!("Cognigy.AI refuses the request: {message}; correct the spec, or ask for a retry"),
             Retry::InputChange,
         ),
         ErrorClass::EgressRefused => Obstacle::lasting(
@@ -191,5 +189,21 @@ pub fn rollback_reason(reason: RollbackReason) -> cognigy::RollbackReason {
         RollbackReason::Timeout => cognigy::RollbackReason::Timeout,
         RollbackReason::Manual => cognigy::RollbackReason::Manual,
         RollbackReason::ResourceDeleted => cognigy::RollbackReason::ResourceDeleted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A failure's message begins with its status.
+    const MESSAGE: &str = "422 Unprocessable Entity: locked for the holidays";
+
+    #[test]
+    fn a_refusal_names_its_status_once() {
+        let refused = cognigy::SubmitAnswer::Rejected { status: 422, message: MESSAGE.to_owned() };
+        assert_eq!(submit(refused), SubmitAnswer::Rejected { message: MESSAGE.to_owned() });
+        let error = CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE);
+        assert_eq!(obstacle(&error).message.matches("422").count(), 1, "{}", obstacle(&error).message);
     }
 }

@@ -28,6 +28,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         job_id: None,
         started_at: facts.now.wall,
         submitted_at: None,
+        accepted_at: None,
         deadline_at: None,
         job_completed_at: None,
         bad_streak: 0,
@@ -111,6 +112,8 @@ pub fn conclude(
     let note = note.into();
     let event = match outcome {
         Outcome::Succeeded | Outcome::Superseded | Outcome::Abandoned => Effects::normal(reason, note),
+        // The verdict's own reason was announced before; that the rollback was accepted is another thing to tell.
+        Outcome::RolledBack if reason != Reason::RolledBackByPlatform => Effects::warning(Reason::RolledBack, note),
         Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Failed | Outcome::Unknown => {
             Effects::warning(reason, note)
         }

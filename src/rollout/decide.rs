@@ -59,11 +59,16 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Whether the status must be recorded before this is done: an attempt is begun, and an effect asked for, only from
-    /// what every successor of this process can read.
+    /// Whether the status must be recorded before this is done: an effect is asked for only from what every successor
+    /// of this process can read. And with the next attempt this process forgets the answers to this one: were its
+    /// outcome not recorded by then, a failed record would send its submit again.
     #[must_use]
-    pub fn needs_record(&self) -> bool {
-        matches!(self, Self::Validate | Self::Submit | Self::Rollback | Self::Release)
+    pub fn needs_record(&self, status: &CognigyDeploymentStatus) -> bool {
+        match self {
+            Self::Validate | Self::Submit | Self::Rollback | Self::Release => true,
+            Self::Start | Self::Obey(Request::Retry) => status.attempt.as_ref().is_some_and(Attempt::has_intent),
+            _ => false,
+        }
     }
 }
 

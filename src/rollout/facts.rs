@@ -21,6 +21,8 @@ pub struct Now {
 /// A moment that this process has seen, from which it can tell the time passed even if the wall clock jumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
+    /// When that began which was seen.
+    began: Timestamp,
     /// How much time had passed already when this process first looked, by the wall clock.
     already: Duration,
     /// When this process first looked.
@@ -31,7 +33,13 @@ impl Sighting {
     /// First look, now, at something that began at `began`.
     #[must_use]
     pub fn of(began: Timestamp, now: Now) -> Self {
-        Self { already: between(began, now.wall), uptime: now.uptime }
+        Self { began, already: between(began, now.wall), uptime: now.uptime }
+    }
+
+    /// Whether this is what was seen.
+    #[must_use]
+    pub fn is_of(self, began: Timestamp) -> bool {
+        self.began == began
     }
 
     /// The time passed since it began.

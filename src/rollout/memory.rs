@@ -61,7 +61,7 @@ pub struct AttemptMemory {
     pub submit_unknown: Option<String>,
     /// The submit's body can no longer be built to the recorded hash.
     pub body_lost: bool,
-    /// When this process first saw the intent.
+    /// When this process first saw the intent, or that the rollout was taken late.
     pub submit: Option<Sighting>,
     /// The rollback that the next two speak of.
     rollback_key: Option<IdempotencyKey>,
@@ -98,8 +98,10 @@ impl Memory {
             self.clear_failures();
         }
         let Some(attempt) = attempt else { return };
-        if let (Some(submitted_at), None) = (attempt.submitted_at, self.attempt.submit) {
-            self.attempt.submit = Some(Sighting::of(submitted_at, now));
+        if let Some(began) = attempt.accepted_at.or(attempt.submitted_at)
+            && !self.attempt.submit.is_some_and(|seen| seen.is_of(began))
+        {
+            self.attempt.submit = Some(Sighting::of(began, now));
         }
         let Some(rollback) = &attempt.rollback else { return };
         if self.attempt.rollback_key.as_ref() != Some(&rollback.key) {
@@ -158,7 +160,7 @@ impl Memory {
         doubled.mul_f64(0.5 + 0.5 * self.jitter.clamp(0.0, 1.0))
     }
 
-    /// The time since the intent was written.
+    /// The time since the intent was written, or since the rollout was taken late.
     #[must_use]
     pub fn submit_age(&self, now: Now) -> Duration {
         self.attempt.submit.map_or(Duration::ZERO, |sighting| sighting.age(now))

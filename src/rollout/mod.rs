@@ -1,6 +1,6 @@
 //! The pure core: what to do next, and what an answer means.
 //!
-//! [`decide`] looks at the [`Facts`] of the moment, the recorded status and what this process remembers, and names one
+//! [`decide()`] looks at the [`Facts`] of the moment, the recorded status and what this process remembers, and names one
 //! [`Decision`]. The controller carries it out and hands the answer back to one of the functions in [`apply`], which
 //! write it into the status and return what is worth telling. No clock, no I/O and no Kubernetes in here: time comes in
 //! with the facts.

@@ -82,15 +82,17 @@ async fn a_retry_starts_again_after_a_refusal() {
 
 #[tokio::test]
 async fn an_outage_before_the_submit_loses_no_attempt_and_is_shown_as_reconciling() {
-    let world = World::with_environment("faults: [{call: validate, times: 4, fault: {status: {code: 503}}}]").await;
+    let world =
+        World::with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = world.apply(sample()).await;
     let waiting = bot.until_ready_says(Reason::ApiUnavailable).await;
     assert_eq!(waiting.says(ConditionType::Reconciling), (True, Reason::ApiUnavailable));
     assert!(waiting.find(ConditionType::Stalled).is_none());
 
+    world.mend();
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().number, 1);
-    assert_eq!(world.count(Call::Validate), 5);
+    assert!(world.count(Call::Validate) > 3, "three tries are one call");
 }
 
 #[tokio::test]

@@ -18,24 +18,30 @@ fn assert_told_once(world: &World, success: bool) {
 
 #[tokio::test]
 async fn a_crash_while_the_submit_is_unanswered_ends_in_one_job() {
-    for fault in ["{delay: {seconds: 2}}", "{delay: {seconds: 30}}", "{slowDrip: {everySeconds: 30}}"] {
+    for fault in ["{delay: {seconds: 2}}", "{slowDrip: {everySeconds: 30}}"] {
         let mut world = World::with_environment(&format!("faults: [{{call: submit, fault: {fault}}}]")).await;
         world.apply(sample().webhook(&world.webhook_url())).await;
         world.until_asked(Call::Submit, 1).await;
         world.kill_operator().await;
-        // Once the platform's first answer is out, a repeat under its key gets it.
-        let slow = fault.contains("delay: {seconds: 30}");
-        if slow {
-            world.start_operator().await;
-            world.until_asked(Call::Submit, 2).await;
-            assert_eq!(world.requests(Call::Submit)[1].status, Some(409));
-            assert_eq!(world.jobs().len(), 1);
-            continue;
-        }
         world.start_operator().await;
         world.resource("bot").until_settled(1, Outcome::Succeeded).await;
         assert_told_once(&world, true);
     }
+}
+
+#[tokio::test]
+async fn a_submit_that_the_platform_still_works_on_after_a_crash_is_asked_for_and_not_made_again() {
+    let mut world = World::with_environment("faults: [{call: submit, fault: {delay: {seconds: 120}}}]").await;
+    world.apply(sample()).await;
+    world.until_asked(Call::Submit, 1).await;
+    world.kill_operator().await;
+    world.start_operator().await;
+    let object = world.resource("bot").until_ready_says(Reason::ApiUnavailable).await;
+    assert_eq!(object.attempt().step, Step::Submitting);
+    let submits = world.requests(Call::Submit);
+    assert_eq!(submits[1].status, Some(409), "still in progress");
+    assert_eq!(submits[0].idempotency_key, submits[1].idempotency_key);
+    assert_eq!(world.jobs().len(), 1);
 }
 
 #[tokio::test]
@@ -51,9 +57,10 @@ async fn a_crash_after_an_answer_that_nobody_heard_ends_in_one_job() {
 
 #[tokio::test]
 async fn a_crash_while_the_job_runs_loses_nothing() {
-    let mut world = World::with_environment("jobDurationSeconds: 2").await;
+    let mut world = World::with_running_jobs("").await;
     world.apply(sample().webhook(&world.webhook_url())).await.until_step(Step::RollingOut).await;
     world.kill_operator().await;
+    world.let_jobs_end();
     world.start_operator().await;
     world.resource("bot").until_settled(1, Outcome::Succeeded).await;
     assert_told_once(&world, true);
@@ -62,15 +69,18 @@ async fn a_crash_while_the_job_runs_loses_nothing() {
 
 #[tokio::test]
 async fn a_crash_while_health_is_watched_forgets_no_bad_answer() {
-    let mut world = World::with_environment("deploymentsAreUnhealthy: true").await;
+    let mut world = World::with_environment("health: {answers: [unhealthy, unhealthy], then: unreadable}").await;
     let bot = world.apply(sample().threshold(3).webhook(&world.webhook_url())).await;
-    bot.until("one bad answer counted", |object| object.attempt_if_any().is_some_and(|a| a.bad_streak == 1)).await;
+    bot.until("two bad answers counted", |object| object.attempt_if_any().is_some_and(|a| a.bad_streak == 2)).await;
     world.kill_operator().await;
     let asked = world.count(Call::Health);
+    world.script("{deploymentsAreUnhealthy: true}");
     world.start_operator().await;
     let object = world.resource("bot").until_settled(1, Outcome::RolledBack).await;
     assert_eq!(object.attempt().bad_streak, 3);
-    assert!(world.count(Call::Health) >= asked + 3, "two more bad ones, and a good one after the rollback");
+    // The new process asks at once, which may be too soon after the last bad answer for another one to count.
+    let later = world.count(Call::Health) - asked;
+    assert!((2..=3).contains(&later), "one more bad answer counts, and a good one comes after the rollback: {later}");
     assert_told_once(&world, false);
 }
 
@@ -134,7 +144,7 @@ async fn sigterm_ends_an_idle_operator_at_once() {
     world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     let began = std::time::Instant::now();
     assert_eq!(world.take_operator().terminate().await.code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
 /// How often the random test kills the operator.

@@ -48,10 +48,11 @@ async fn refused_credentials_wait_for_a_person_and_are_not_tried_again_by_themse
 
 #[tokio::test]
 async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
-    let world = World::with_environment("jobDurationSeconds: 2").await;
+    let world = World::with_running_jobs("").await;
     let bot = world.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
     world.platform.handle().with(cognigy_operator::simulator::World::revoke_tokens);
+    world.let_jobs_end();
     bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(world.count(Call::Token), 2);
 }
@@ -108,7 +109,7 @@ async fn the_operators_own_credentials_serve_no_other_namespace_and_no_missing_s
 
 #[tokio::test]
 async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() {
-    let mut world = World::with_environment("jobDurationSeconds: 2").await;
+    let mut world = World::with_running_jobs("").await;
     let stranger = World::plan().without_operator().start().await;
     world.apply(sample()).await.until_step(Step::RollingOut).await;
     world.kill_operator().await;
@@ -117,6 +118,7 @@ async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() 
     let bot = world.resource("bot");
     bot.until_stalled(Reason::EndpointChanged).await;
     assert_eq!(stranger.calls(), [], "the stranger is not asked");
+    world.let_jobs_end();
 
     world.secret("cognigy-api", world.credentials()).await;
     world.kill_operator().await;

@@ -25,11 +25,15 @@ async fn a_resource_that_was_never_submitted_goes_at_once() {
 
 #[tokio::test]
 async fn a_resource_in_flight_stays_until_its_verdict_and_is_told_about() {
-    let world = World::with_environment("jobDurationSeconds: 2").await;
+    let world = World::with_running_jobs("").await;
     let bot = world.apply(sample().webhook(&world.webhook_url())).await;
-    bot.until_step(Step::RollingOut).await;
-    bot.delete_and_wait().await;
-    assert_eq!(world.count(Call::Health), 1, "the verdict was waited for");
+    let uid = bot.until_step(Step::RollingOut).await.uid().unwrap();
+    bot.delete().await;
+    bot.until("the deletion is seen", |object| object.metadata.deletion_timestamp.is_some() && object.is_observed())
+        .await;
+    world.let_jobs_end();
+    bot.until_gone(&uid).await;
+    assert!(world.count(Call::Health) > 0, "the verdict was waited for");
     assert_eq!(world.audit()[0].record["deploymentSuccess"], json!(true));
     assert_eq!(world.webhooks().len(), 1);
     assert_eq!(world.count(Call::Rollback), 0);
@@ -37,10 +41,14 @@ async fn a_resource_in_flight_stays_until_its_verdict_and_is_told_about() {
 
 #[tokio::test]
 async fn a_bad_rollout_is_rolled_back_before_its_resource_goes() {
-    let world = World::with_environment("jobDurationSeconds: 2, deploymentsAreUnhealthy: true").await;
+    let world = World::with_running_jobs("deploymentsAreUnhealthy: true").await;
     let bot = world.apply(sample()).await;
-    bot.until_step(Step::RollingOut).await;
-    bot.delete_and_wait().await;
+    let uid = bot.until_step(Step::RollingOut).await.uid().unwrap();
+    bot.delete().await;
+    bot.until("the deletion is seen", |object| object.metadata.deletion_timestamp.is_some() && object.is_observed())
+        .await;
+    world.let_jobs_end();
+    bot.until_gone(&uid).await;
     assert_eq!(world.requests(Call::Rollback)[0].body, Some(json!({"reason": "health_check_failure"})));
     assert_eq!(world.audit()[0].record["deploymentSuccess"], json!(false));
 }
@@ -108,10 +116,11 @@ async fn a_resource_whose_secret_is_gone_is_let_go() {
 
 #[tokio::test]
 async fn a_resource_deleted_while_no_operator_runs_is_brought_to_its_end_by_the_next() {
-    let mut world = World::with_environment("deploymentsAreUnhealthy: true").await;
+    let mut world = World::with_running_jobs("deploymentsAreUnhealthy: true").await;
     let uid = world.apply(sample()).await.until_step(Step::RollingOut).await.uid().unwrap();
     world.kill_operator().await;
     world.resource("bot").delete().await;
+    world.let_jobs_end();
     world.start_operator().await;
     world.resource("bot").until_gone(&uid).await;
     assert_eq!((world.count(Call::Rollback), world.audit().len()), (1, 1));

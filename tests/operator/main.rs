@@ -15,6 +15,8 @@ mod deletion;
 mod deliveries;
 mod edits;
 mod kubectl;
+mod log;
+mod manifests;
 mod ownership;
 mod refusals;
 mod requests;

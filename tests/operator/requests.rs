@@ -57,11 +57,12 @@ async fn values_that_were_there_before_the_operator_are_noted_and_not_acted_on()
 
 #[tokio::test]
 async fn a_retry_in_flight_is_ignored_and_says_so() {
-    let world = World::with_environment("jobDurationSeconds: 2").await;
+    let world = World::with_running_jobs("").await;
     let bot = world.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
     bot.ask_for_retry("impatient").await;
     bot.until_told("Normal", Reason::RequestIgnored).await;
+    world.let_jobs_end();
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().number, 1);
     assert_eq!(world.count(Call::Submit), 1);
@@ -95,10 +96,12 @@ async fn a_rollback_before_the_intent_stops_the_attempt() {
 
 #[tokio::test]
 async fn a_rollback_while_the_submit_is_unanswered_begins_once_the_job_is_known() {
-    let world = World::with_environment("faults: [{call: submit, times: 4, fault: {status: {code: 503}}}]").await;
+    let world = World::with_environment("faults: [{call: submit, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = world.apply(sample()).await;
     bot.until_ready_says(Reason::ApiUnavailable).await;
     bot.ask_for_rollback("undo").await;
+    bot.until("the request is noted", |object| object.attempt().rollback.is_some()).await;
+    world.mend();
     bot.until_settled(1, Outcome::RolledBack).await;
     assert_eq!((world.jobs().len(), world.count(Call::Rollback)), (1, 1));
 }

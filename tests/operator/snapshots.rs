@@ -85,12 +85,13 @@ async fn a_snapshot_is_waited_for_by_its_hash() {
 
 #[tokio::test]
 async fn a_config_map_changed_in_flight_waits_for_the_outcome() {
-    let world = World::with_environment("jobDurationSeconds: 2").await;
+    let world = World::with_running_jobs("").await;
     world.config_map("flows", FIRST).await;
     let bot = world.apply(sample().snapshot_from("flows")).await;
     bot.until_step(Step::RollingOut).await;
     world.config_map("flows", SECOND).await;
     bot.until_ready_says(Reason::NewerConfigurationWaiting).await;
+    world.let_jobs_end();
     let object = bot.until_settled(2, Outcome::Succeeded).await;
     assert_eq!(object.recorded().history[0].verdict.outcome, Outcome::Succeeded);
 }

@@ -59,7 +59,7 @@ async fn a_success_sends_what_the_contract_writes() {
             "configuration_snapshot": snapshot,
             "dependency_locks": [{"package_name": "cognigy-nlp-core", "version": "3.2.0", "pinned": true}],
             "rollback_policy": {
-                "auto_trigger": true, "health_threshold": 2, "timeout_seconds": 20, "revert_snapshot_id": null
+                "auto_trigger": true, "health_threshold": 2, "timeout_seconds": 60, "revert_snapshot_id": null
             },
             "capacity_constraints": capacity,
             "webhookCallbackUrl": world.webhook_url(),
@@ -69,7 +69,7 @@ async fn a_success_sends_what_the_contract_writes() {
     let job = attempt.job_id.as_ref().unwrap().as_str();
     let verdict = attempt.verdict.as_ref().unwrap();
     let seconds = verdict.at.duration_since(attempt.submitted_at.unwrap()).as_secs_f64();
-    assert!((1.0..20.0).contains(&seconds), "the job is asked an interval after the submit: {seconds}");
+    assert!((1.0..60.0).contains(&seconds), "the job is asked an interval after the submit: {seconds}");
     let audit = body(Call::Audit);
     assert_eq!(
         audit,
@@ -113,7 +113,9 @@ async fn each_call_that_changes_something_has_a_key_of_its_own_and_the_webhook_n
 async fn a_success_takes_five_status_writes_and_one_for_the_finalizer() {
     let world = World::start().await;
     let mut chronicle = world.chronicle("bot").await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    // A submit that is answered after the first look is due is recorded together with it; so long it never takes.
+    let patient = sample().with(json!({"monitoring": {"intervalSeconds": 4}}));
+    let bot = world.apply(patient.webhook(&world.webhook_url())).await;
     bot.until_settled(1, Outcome::Succeeded).await;
     let versions = chronicle.until(|object| object.is_true(ConditionType::Delivered)).await;
 
@@ -163,7 +165,7 @@ async fn the_intent_is_recorded_with_its_key_and_deadline_before_the_submit_is_s
     assert!(intent.idempotency_key.is_some() && intent.request_hash.is_some());
     assert_eq!(intent.api_origin.as_ref().unwrap().as_str(), world.platform.url());
     let submitted_at = intent.submitted_at.unwrap();
-    assert_eq!(intent.deadline_at.unwrap().duration_since(submitted_at).as_secs(), 20);
+    assert_eq!(intent.deadline_at.unwrap().duration_since(submitted_at).as_secs(), 60);
     assert!(world.requests(Call::Submit)[0].received_at > submitted_at, "the intent comes first");
 }
 
@@ -231,15 +233,15 @@ async fn each_step_of_a_success_is_an_event_and_none_is_a_warning() {
 
 #[tokio::test]
 async fn a_job_that_takes_time_is_asked_every_interval_and_health_once_it_has_completed() {
-    let world = World::with_environment("jobDurationSeconds: 2.5").await;
+    let world = World::with_environment("faults: [{call: job, times: 2, fault: {body: {status: queued}}}]").await;
     let bot = world.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 
     let asked: Vec<_> = world.requests(Call::Job).iter().map(|record| record.received_at).collect();
-    assert_eq!(asked.len(), 3, "1 s, 2 s and 3 s after the submit");
+    assert_eq!(asked.len(), 3, "queued, queued, completed");
     for pair in asked.windows(2) {
         let seconds = pair[1].duration_since(pair[0]).as_secs_f64();
-        assert!(seconds > 0.9, "an interval apart: {seconds}");
+        assert!(seconds > 0.5, "an interval apart, as far as a busy machine can tell: {seconds}");
     }
     assert_eq!(world.count(Call::Health), 1);
 }

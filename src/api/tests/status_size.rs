@@ -53,6 +53,7 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             job_id: Some(job_id.clone()),
             started_at: at,
             submitted_at: Some(at),
+            accepted_at: None,
             deadline_at: Some(at),
             job_completed_at: Some(at),
             bad_streak: 100,

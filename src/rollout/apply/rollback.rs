@@ -104,13 +104,14 @@ pub fn rollback(
 }
 
 fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    let message = "Cognigy.AI has accepted the rollback";
-    tell(status, facts, Tell::yes(ConditionType::RolledBack, Reason::RolledBack, message));
+    let mut message = "Cognigy.AI has accepted the rollback".to_owned();
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.accepted_at = Some(facts.now.wall);
+        message = format!("{message}, asked for because: {}", rollback.reason.as_str());
     }
+    tell(status, facts, Tell::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));
     let why = why(status);
-    finish(status, facts, memory, Outcome::RolledBack, why, message.to_owned())
+    finish(status, facts, memory, Outcome::RolledBack, why, message)
 }
 
 fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, words: &str) -> Effects {

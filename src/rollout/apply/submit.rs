@@ -54,6 +54,7 @@ pub fn submit(
             memory.attempt.polled_at = Some(facts.now.uptime);
             let message = format!("Cognigy.AI has taken the rollout as {job_id}; its job is running");
             tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message.clone()));
+            count_from_now(status, facts, memory);
             if let Some(attempt) = &mut status.attempt {
                 attempt.job_id = Some(job_id);
                 // A rollback that was asked for before the job was known begins now.
@@ -76,6 +77,18 @@ pub fn submit(
             memory.attempt.unsent = None;
             unknown(status, facts, memory, message)
         }
+    }
+}
+
+/// A rollout that was accepted long after its intent, because the operator was down or the platform out of reach, has its
+/// whole time from now: it may have begun only now, and would else be rolled back at the first look.
+fn count_from_now(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &Memory) {
+    if memory.submit_age(facts.now) <= facts.interval() {
+        return;
+    }
+    if let Some(attempt) = &mut status.attempt {
+        attempt.accepted_at = Some(facts.now.wall);
+        attempt.deadline_at = Some(after(facts.now.wall, facts.timeout()));
     }
 }
 

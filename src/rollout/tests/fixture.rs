@@ -278,7 +278,7 @@ impl Rollout {
     /// Does one thing.
     pub(super) fn step(&mut self) -> Decision {
         let decision = self.decision();
-        if decision.needs_record() {
+        if decision.needs_record(&self.status) {
             self.record();
         }
         let before = self.status.clone();

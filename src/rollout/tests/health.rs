@@ -17,7 +17,8 @@ fn as_many_bad_answers_in_a_row_as_the_threshold_roll_back() {
         rollout.run();
         assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
         assert_eq!(rollout.warned(Reason::HealthBad), usize::try_from(threshold).unwrap() - 1);
-        assert_eq!(rollout.warned(Reason::HealthCheckFailed), 2, "the verdict, and its outcome");
+        assert_eq!(rollout.warned(Reason::HealthCheckFailed), 1, "the verdict");
+        assert_eq!(rollout.warned(Reason::RolledBack), 1, "its outcome, which must not be merged with the verdict");
     }
 }
 

@@ -61,6 +61,25 @@ fn an_answer_whose_record_failed_is_recorded_without_another_post() {
 }
 
 #[test]
+fn an_outcome_is_recorded_before_the_next_attempt_takes_its_place_in_the_memory() {
+    for is_edit in [true, false] {
+        let mut rollout = Rollout::at(Step::Submitting);
+        rollout.submit_says(&[SubmitAnswer::Rejected { message: "400".to_owned() }, accepted()]).step();
+        if is_edit {
+            rollout.edit_digest("2.5.0")
+        } else {
+            rollout.ask_for_retry("1")
+        };
+        rollout.step();
+        assert_eq!(rollout.attempt().number, 2);
+        rollout.record_fails();
+        assert_eq!((rollout.attempt().number, rollout.outcome().map(|outcome| outcome.0)), (1, Some(Outcome::Failed)));
+        rollout.run_for(60);
+        assert_eq!((rollout.count(&Decision::Submit), rollout.attempt().number), (2, 2), "one POST for each attempt");
+    }
+}
+
+#[test]
 fn a_submit_that_did_not_leave_can_still_be_rejected() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::NotSent(unavailable()), accepted()]).run();

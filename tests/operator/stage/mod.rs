@@ -10,6 +10,7 @@ mod world;
 
 use std::time::Duration;
 
+pub(crate) use cluster::kubeconfig;
 pub(crate) use resource::Reading;
 pub(crate) use sample::{Sample, sample};
 pub(crate) use world::World;

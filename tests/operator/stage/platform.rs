@@ -75,6 +75,11 @@ impl World {
         handle.with(|world| world.replace_script(now, &environment, script));
     }
 
+    /// The jobs that were held end as they may.
+    pub(crate) fn let_jobs_end(&self) {
+        self.mend();
+    }
+
     /// Nothing scripted goes wrong any more.
     pub(crate) fn mend(&self) {
         self.platform.handle().with(|world| world.clear_faults());

@@ -11,7 +11,7 @@ pub(crate) struct Sample {
     spec: Value,
 }
 
-/// The sample: looks every second, rolls back after two bad answers, and gives up after 20 seconds.
+/// The sample: looks every second, rolls back after two bad answers, and gives up after a minute.
 pub(crate) fn sample() -> Sample {
     Sample {
         name: "bot".to_owned(),
@@ -20,7 +20,7 @@ pub(crate) fn sample() -> Sample {
             "environmentId": ENVIRONMENT,
             "configurationSnapshot": {"botVersion": "2.4.1", "nlpEngine": "v3.2", "integrations": ["sap_erp"]},
             "dependencyLocks": [{"packageName": "cognigy-nlp-core", "version": "3.2.0"}],
-            "rollbackPolicy": {"healthThreshold": 2, "timeoutSeconds": 20},
+            "rollbackPolicy": {"healthThreshold": 2, "timeoutSeconds": 60},
             "monitoring": {"intervalSeconds": 1},
             "compliance": {"governanceApproved": true, "dataResidencyCheck": false},
             "credentialsRef": {"name": "cognigy-api"},

@@ -110,6 +110,13 @@ impl World {
         Self::plan().scenario(&format!("environments: {{env_prod_us_01: {{{script}}}}}")).start().await
     }
 
+    /// A world in which jobs run until [`let_jobs_end`](Self::let_jobs_end), in an environment like this (YAML).
+    pub(crate) async fn with_running_jobs(script: &str) -> Self {
+        let running = "faults: [{call: job, times: forever, fault: {body: {status: running}}}]";
+        let environment = format!("environments: {{env_prod_us_01: {{{script}}}}}");
+        Self::plan().scenario(&format!("{running}\n{environment}")).start().await
+    }
+
     pub(crate) fn plan() -> Plan {
         Plan::default()
     }

@@ -1,5 +1,4 @@
 //! The operator's log, as whoever collects it reads it.
-#![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 

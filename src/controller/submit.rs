@@ -1,0 +1,114 @@
+//! The submit: an intent that is recorded first, a keyed call, and what came of it.
+
+use super::act::{unreadable, unsafe_environment};
+use super::error::Error;
+use super::ownership::Claim;
+use super::reconcile::Round;
+use super::wire;
+use crate::api::identifier::RequestHash;
+use crate::api::{IdempotencyKey, Snapshot};
+use crate::cognigy::{self, FirstPost, Idempotency, request_hash};
+use crate::rollout::facts::SubmitIdempotency;
+use crate::rollout::{Obstacle, apply};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// How long one submit call may take with all its tries and waits. The key's age is looked at before the call, and the
+/// last one begins ten minutes before the key expires: none may still be sending by then.
+const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
+
+impl Round<'_> {
+    /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
+    pub(super) async fn intend(&mut self) -> Result<(), Error> {
+        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
+        if let Err(obstacle) = self.claim(&session, Claim::InFlight) {
+            self.hinder(obstacle);
+            return Ok(());
+        }
+        let body = match self.submit_body(&snapshot).await? {
+            Ok(body) => body,
+            Err(obstacle) => {
+                self.hinder(obstacle);
+                return Ok(());
+            }
+        };
+        let hash = RequestHash::new(request_hash(&body));
+        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, session.origin, hash));
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        self.remembered.submit_body = key.map(|key| (key, body));
+        Ok(())
+    }
+
+    pub(super) async fn submit(&mut self) -> Result<(), Error> {
+        if let Some(answer) = self.remembered.memory.attempt.submit_answer.clone() {
+            self.change(|status, facts, memory| apply::submit::submit(status, facts, memory, answer));
+            return Ok(());
+        }
+        let Some(session) = self.session().await? else { return Ok(()) };
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
+        else {
+            self.hinder(unreadable("attempt.idempotencyKey"));
+            return Ok(());
+        };
+        let Some(body) = self.recorded_body(&key).await? else {
+            self.change(apply::submit::body_lost);
+            return Ok(());
+        };
+        let first = match self.remembered.memory.attempt.unsent.as_ref() == Some(&key) {
+            true => FirstPost::Yes,
+            false => FirstPost::No,
+        };
+        let idempotency = match self.context.settings.submit_idempotency {
+            SubmitIdempotency::Supported => Idempotency::Supported,
+            SubmitIdempotency::Unsupported => Idempotency::Unsupported,
+        };
+        let asked = self.context.now();
+        let submit = session.client.submit(body, &wire_key, first, idempotency, &self.resource);
+        let answer = tokio::time::timeout(SUBMIT_WITHIN, submit).await.unwrap_or_else(|_| no_answer(idempotency));
+        if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
+            self.context.sessions.forget(&self.source);
+        }
+        self.answered(asked, |status, facts, memory| {
+            apply::submit::submit(status, facts, memory, wire::submit(answer))
+        });
+        if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job_id.is_some() || attempt.verdict.is_some()) {
+            self.remembered.submit_body = None;
+        }
+        Ok(())
+    }
+
+    /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
+    async fn recorded_body(&mut self, key: &IdempotencyKey) -> Result<Option<Bytes>, Error> {
+        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
+        let is_recorded = |body: &Bytes| recorded == Some(RequestHash::new(request_hash(body)));
+        if let Some((_, body)) =
+            self.remembered.submit_body.as_ref().filter(|(of, body)| of == key && is_recorded(body))
+        {
+            return Ok(Some(body.clone()));
+        }
+        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        let body = self.submit_body(&desired.snapshot).await?;
+        Ok(body.ok().filter(is_recorded))
+    }
+
+    async fn submit_body(&self, snapshot: &Snapshot) -> Result<Result<Bytes, Obstacle>, Error> {
+        let webhook = match self.webhook_url().await? {
+            Ok(webhook) => webhook,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        let Some(environment) = self.environment(&self.object) else {
+            return Ok(Err(unsafe_environment(&self.object)));
+        };
+        Ok(Ok(wire::submit_request(&self.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
+    }
+}
+
+/// The call took too long: it may have been sent.
+fn no_answer(idempotency: Idempotency) -> cognigy::SubmitAnswer {
+    let message = format!("the submit was not answered within {} s", SUBMIT_WITHIN.as_secs());
+    match idempotency {
+        Idempotency::Supported => cognigy::SubmitAnswer::StillInProgress { message },
+        Idempotency::Unsupported => cognigy::SubmitAnswer::OutcomeUnknown { message },
+    }
+}

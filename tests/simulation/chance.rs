@@ -1,0 +1,179 @@
+//! Stories drawn from a seed: people edit, suspend, ask, delete and create again, Secrets rotate, the platform breaks and
+//! is mended, the operator dies. In the end all is well again, and so must be the operator's resource.
+
+use std::time::Duration;
+
+use cognigy_operator::api::status::Outcome;
+use cognigy_operator::rollout::Settings;
+use serde_json::json;
+
+use super::director::{Run, run};
+use super::end;
+use super::fault::{Fault, Plan};
+use super::promises::{self, Broken};
+use super::scenario::{
+    Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, create, credentials, delete,
+    deploy, edit, environment, mended, operator_down, take_away, tokens_revoked,
+};
+use super::trials::{Failure, Report, failure};
+
+/// When all is made well again.
+const PEACE: u64 = 900;
+/// When a deletion from before, and the longest absence of the operator, are over: what people want is there once more.
+const REST: u64 = 4000;
+/// The version that must run in the end.
+const LAST: &str = "last";
+
+/// A story, and what goes wrong in it.
+#[derive(Clone)]
+pub struct Drawn {
+    pub seed: u64,
+    pub scenario: Scenario,
+    pub plan: Plan,
+}
+
+/// Draws the story of a seed.
+pub fn draw(seed: u64) -> Drawn {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut scenario = Scenario::new("a story drawn from a seed", "    badSnapshots: [{bad: true}]\n").creating(|_| {});
+    scenario.setup.seed = seed;
+    scenario.setup.watch_lag = Duration::from_millis(random.u64(5..4000));
+    scenario.horizon = Duration::from_secs(4 * 3600);
+    // A deletion that waits for the platform must be over when all is well again.
+    scenario.setup.settings = Settings { deletion_grace: Duration::from_secs(300), ..Settings::default() };
+    for _ in 0..random.usize(1..9) {
+        let at = random.u64(0..PEACE - 300);
+        scenario = scenario.at(at, action(&mut random));
+    }
+    scenario = at_peace(scenario);
+    let plan = (0..random.usize(0..5)).map(|_| (random.usize(0..90), Fault::ALL[random.usize(0..Fault::ALL.len())])).collect();
+    Drawn { seed, scenario, plan }
+}
+
+/// All that was broken is mended, and a version is deployed that nobody has deployed before.
+fn at_peace(scenario: Scenario) -> Scenario {
+    scenario
+        .at(PEACE, mended())
+        .at(PEACE, environment("{}"))
+        .at(PEACE, credentials(CLIENT_SECRET))
+        .at(REST, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": LAST})))
+        .at(REST, edit("nothing is suspended", |object| object["spec"]["suspend"] = json!(false)))
+        .at(REST, deploy(LAST))
+        .tolerating(Tolerance::Timing)
+}
+
+fn action(random: &mut fastrand::Rng) -> Action {
+    let number = random.u32(2..6);
+    match random.u32(0..20) {
+        0..=3 => deploy(number),
+        4 => edit(&format!("bad version {number}"), move |object| {
+            object["spec"]["configurationSnapshot"] = json!({"botVersion": number.to_string(), "bad": true});
+        }),
+        5 => edit("suspended", |object| object["spec"]["suspend"] = json!(true)),
+        6 => edit("resumed", |object| object["spec"]["suspend"] = json!(false)),
+        7 => annotate("retry", number),
+        8 => annotate("rollback", number),
+        9 => delete("web"),
+        10 => create("web", move |object| {
+            object["spec"]["configurationSnapshot"] = json!({"botVersion": number.to_string()});
+            object["spec"]["deletionPolicy"] = json!("Rollback");
+        }),
+        11 => edit("other thresholds", move |object| {
+            object["spec"]["rollbackPolicy"]["healthThreshold"] = json!(number);
+            object["spec"]["monitoring"]["intervalSeconds"] = json!(20);
+        }),
+        12 => edit("other checks", move |object| object["spec"]["isolationRules"]["tenantBoundary"] = json!(format!("b{number}"))),
+        13 => credentials("wrong"),
+        14 => credentials(CLIENT_SECRET),
+        15 => take_away("secrets", "cognigy-api"),
+        16 => tokens_revoked(),
+        17 => operator_down(u64::from(number) * 20),
+        18 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
+        _ => trouble(random),
+    }
+}
+
+fn trouble(random: &mut fastrand::Rng) -> Action {
+    const TROUBLES: [&str; 10] = [
+        r#"{"call": "submit", "times": 3, "fault": "dropAfterEffect"}"#,
+        r#"{"call": "submit", "times": 4, "fault": "dropBeforeEffect"}"#,
+        r#"{"call": "submit", "fault": {"status": {"code": 422}}}"#,
+        r#"{"call": "job", "times": 4, "fault": {"status": {"code": 500}}}"#,
+        r#"{"call": "health", "times": 3, "fault": "garbage"}"#,
+        r#"{"call": "rollback", "times": 5, "fault": {"status": {"code": 503}}}"#,
+        r#"{"call": "rollback", "times": 2, "fault": "dropAfterEffect"}"#,
+        r#"{"call": "audit", "times": 9, "fault": {"status": {"code": 500}}}"#,
+        r#"{"call": "webhook", "times": 9, "fault": "dropAfterEffect"}"#,
+        r#"{"call": "validate", "times": 2, "fault": {"status": {"code": 429, "retryAfterSeconds": 20}}}"#,
+    ];
+    const SCRIPTS: [&str; 5] = [
+        "{jobOutcome: failed}",
+        "{jobOutcome: neverEnds}",
+        "{deploymentsAreUnhealthy: true}",
+        "{validationErrors: [full]}",
+        "{deploymentsAreUnhealthy: true, platformRollbackAfterSeconds: 25}",
+    ];
+    match random.usize(0..TROUBLES.len() + SCRIPTS.len()) {
+        trouble if trouble < TROUBLES.len() => breaks(TROUBLES[trouble]),
+        script => environment(SCRIPTS[script - TROUBLES.len()]),
+    }
+}
+
+/// Plays it, and says which promises it broke.
+pub fn judge(drawn: &Drawn) -> (Vec<Broken>, Run) {
+    let run = run(&drawn.scenario, &drawn.plan);
+    let mut broken = promises::broken(&drawn.scenario, &run);
+    let mut named = drawn.scenario.clone();
+    named.ends = vec![("web", super::scenario::Ending::default())];
+    let end = end::of(&named, &run);
+    let web = &end.resources["web"];
+    if web.outcomes.last() != Some(&Some(Outcome::Succeeded)) || web.runs != LAST || !end.rests {
+        broken.push(Broken::new("a good end", format!("all is well again, but it ended as {end:?}")));
+    }
+    (broken, run)
+}
+
+/// Plays the story of a seed; one that breaks a promise is told as short as it can be.
+pub fn play(seed: u64) -> Report {
+    let drawn = draw(seed);
+    let (broken, run) = judge(&drawn);
+    let mut report = Report { runs: 1, faults: drawn.plan.len(), requests: run.ios.len(), ..Report::default() };
+    if !broken.is_empty() {
+        report.failures.push(told(shortest(drawn)));
+    }
+    report
+}
+
+/// Leaves out what is not needed for a promise to be broken.
+fn shortest(mut drawn: Drawn) -> Drawn {
+    loop {
+        let shorter = without_one(&drawn).into_iter().find(|shorter| !judge(shorter).0.is_empty());
+        match shorter {
+            Some(shorter) => drawn = shorter,
+            None => return drawn,
+        }
+    }
+}
+
+fn without_one(drawn: &Drawn) -> Vec<Drawn> {
+    let fewer_faults = drawn.plan.keys().map(|index| {
+        let mut shorter = drawn.clone();
+        shorter.plan.remove(index);
+        shorter
+    });
+    let may_go = |planned: &Planned| planned.cue == Cue::Start && planned.delay > Duration::ZERO && planned.delay.as_secs() < PEACE;
+    let places = drawn.scenario.planned.iter().enumerate().filter(|(_, planned)| may_go(planned)).map(|(place, _)| place);
+    let fewer_acts = places.map(|place| {
+        let mut shorter = drawn.clone();
+        shorter.scenario.planned.remove(place);
+        shorter
+    });
+    fewer_faults.chain(fewer_acts).collect()
+}
+
+fn told(drawn: Drawn) -> Failure {
+    let (broken, run) = judge(&drawn);
+    let mut failure = failure(&drawn.scenario, drawn.plan.clone(), broken, &run);
+    failure.seed = Some(drawn.seed);
+    failure
+}

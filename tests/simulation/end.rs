@@ -1,0 +1,102 @@
+//! How a run ended: what is compared between a run with faults and the one without.
+
+use std::collections::BTreeMap;
+
+use cognigy_operator::api::CognigyDeployment;
+use cognigy_operator::api::ConditionType;
+use cognigy_operator::api::condition::ConditionSet;
+use cognigy_operator::api::status::Outcome;
+use serde_json::Value;
+
+use super::director::Run;
+use super::scenario::{Ending, Scenario, Tolerance, resource};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// How each resource ended that the scenario speaks of.
+    pub resources: BTreeMap<&'static str, Ending>,
+    /// Ready, with its reason, of each that is still there.
+    pub ready: BTreeMap<&'static str, String>,
+    /// What the audit log and the webhook took, each message once, in order.
+    pub messages: Vec<String>,
+    /// Whether the operator came to rest.
+    pub rests: bool,
+}
+
+/// How the run ended.
+pub fn of(scenario: &Scenario, run: &Run) -> End {
+    let (mut resources, mut ready) = (BTreeMap::new(), BTreeMap::new());
+    for (name, _) in &scenario.ends {
+        let object = run.kubernetes.object(&resource(name)).cloned();
+        let object = object.and_then(|object| serde_json::from_value::<CognigyDeployment>(object).ok());
+        if let Some(text) = object.as_ref().and_then(ready_of) {
+            ready.insert(*name, text);
+        }
+        let outcomes = object.as_ref().map(outcomes).unwrap_or_default();
+        resources.insert(*name, Ending { outcomes, runs: runs(run), gone: object.is_none() });
+    }
+    End { resources, ready, messages: messages(run), rests: run.rests }
+}
+
+fn outcomes(object: &CognigyDeployment) -> Vec<Option<Outcome>> {
+    let Some(status) = &object.status else { return Vec::new() };
+    let past = status.history.iter().rev().map(|past| Some(past.verdict.outcome));
+    past.chain(status.attempt.iter().map(|attempt| attempt.outcome())).collect()
+}
+
+fn ready_of(object: &CognigyDeployment) -> Option<String> {
+    let ready = object.status.as_ref()?.conditions.find(ConditionType::Ready)?;
+    Some(format!("{:?} {}", ready.status, ready.reason))
+}
+
+fn runs(run: &Run) -> String {
+    let environment = run.platform.environments().find(|(id, _)| id.as_str() == "env");
+    let snapshot = environment.and_then(|(_, environment)| environment.deployed().configuration_snapshot.clone());
+    snapshot.and_then(|snapshot| Some(snapshot["botVersion"].as_str()?.to_owned())).unwrap_or_default()
+}
+
+fn messages(run: &Run) -> Vec<String> {
+    let audits = run.platform.audit().map(|taken| (taken.idempotency_key.clone(), audit(&taken.record)));
+    let webhooks = run.platform.webhooks().map(|taken| (taken.idempotency_key.clone(), webhook(&taken.body)));
+    let mut once = BTreeMap::new();
+    let mut told = Vec::new();
+    for (key, text) in audits.chain(webhooks) {
+        if once.insert(key, ()).is_none() {
+            told.push(text);
+        }
+    }
+    told
+}
+
+fn audit(record: &Value) -> String {
+    format!("audit: success {}, with a job {}", record["deploymentSuccess"], !record["jobId"].is_null())
+}
+
+fn webhook(body: &Value) -> String {
+    format!("webhook: success {}, with a job {}", body["success"], !body["jobId"].is_null())
+}
+
+/// Where this end is not the one that the run without faults had, and the scenario does not allow it.
+pub fn difference(scenario: &Scenario, expected: &End, end: &End) -> Option<String> {
+    if expected == end {
+        return None;
+    }
+    let is_allowed = match scenario.tolerates {
+        Tolerance::None => false,
+        Tolerance::Timing => {
+            expected.rests == end.rests
+                && expected.resources.iter().all(|(name, wanted)| {
+                    end.resources.get(name).is_some_and(|had| {
+                        had.gone == wanted.gone
+                            && had.runs == wanted.runs
+                            && had.outcomes.last() == wanted.outcomes.last()
+                    })
+                })
+        }
+        Tolerance::AmbiguousSubmit => {
+            end.resources.values().all(|had| had.outcomes == [Some(Outcome::Unknown)] && !had.gone)
+        }
+    };
+    (!is_allowed).then(|| format!("it should end as {expected:?}\n    but it ended as {end:?}"))
+}

@@ -1,0 +1,86 @@
+//! Where every request of the operator passes, and where things go wrong with it.
+
+use std::time::Duration;
+
+use super::fault::{Fault, Io, LATE, LONG, TAKE_OVER, UNDER_WAY};
+use super::stage::{ListAge, SharedStage, Signal, Stage};
+use super::story::ProcessId;
+
+/// One process's way to the world.
+#[derive(Clone)]
+pub struct Gate {
+    pub stage: SharedStage,
+    pub process: ProcessId,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It never left.
+    NotConnected,
+    /// It may have had its effect.
+    Interrupted,
+}
+
+/// How long a request takes, there and back.
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    pub usual: Duration,
+    pub late: Duration,
+}
+
+impl Latency {
+    pub const KUBERNETES: Self = Self { usual: Duration::from_millis(10), late: Duration::from_secs(14) };
+    pub const PLATFORM: Self = Self { usual: Duration::from_millis(100), late: LATE };
+}
+
+impl Gate {
+    /// Sends one request: `effect` is what it does to the world, and gives the answer.
+    pub async fn pass<A: Send + 'static>(
+        &self,
+        io: Io,
+        latency: Latency,
+        prepare: impl FnOnce(&mut Stage),
+        effect: impl FnOnce(&mut Stage) -> A + Send + 'static,
+    ) -> Result<A, NoAnswer> {
+        let fault = self.stage.lock().next_request(self.process, io);
+        tokio::time::sleep(latency.usual / 2).await;
+        match fault {
+            None => {}
+            Some(Fault::Refused) => return Err(NoAnswer::NotConnected),
+            Some(Fault::Conflict) => prepare(&mut self.stage.lock()),
+            Some(Fault::CrashBefore) => self.crash(TAKE_OVER, ListAge::Current).await,
+            Some(Fault::PausedBefore) => self.stand_still().await,
+            Some(Fault::CrashWhileUnderWay) => {
+                let what = Box::new(move |stage: &mut Stage| drop(effect(stage)));
+                self.stage.lock().signal(Signal::Later { after: UNDER_WAY, what });
+                return self.crash(TAKE_OVER, ListAge::Current).await;
+            }
+            Some(_) => {}
+        }
+        let version = self.stage.lock().kubernetes.version();
+        let answer = effect(&mut self.stage.lock());
+        match fault {
+            Some(Fault::CrashAfter) => self.crash(TAKE_OVER, ListAge::Current).await,
+            Some(Fault::CrashThenStale) => self.crash(TAKE_OVER, ListAge::AsOf(version)).await,
+            Some(Fault::CrashForLong) => self.crash(LONG, ListAge::Current).await,
+            Some(Fault::AnswerLost) => return Err(NoAnswer::Interrupted),
+            Some(Fault::AnswerLate) => tokio::time::sleep(latency.late).await,
+            Some(Fault::PausedAfter) => self.stand_still().await,
+            _ => {}
+        }
+        tokio::time::sleep(latency.usual / 2).await;
+        Ok(answer)
+    }
+
+    async fn crash<A>(&self, next_in: Duration, list: ListAge) -> A {
+        self.stage.lock().signal(Signal::Crash { process: self.process, next_in, list });
+        std::future::pending().await
+    }
+
+    /// The director stops polling this process, and goes on with it when its time has come.
+    async fn stand_still(&self) {
+        self.stage.lock().signal(Signal::Pause(self.process));
+        tokio::task::yield_now().await;
+    }
+}

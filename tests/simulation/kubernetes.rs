@@ -1,0 +1,327 @@
+//! A Kubernetes API server in memory: plain data in, plain data out.
+//!
+//! Of an API server it has what the operator's promises lean on: versions that only grow, writes that are refused where
+//! their version is stale (409), a status that no write of the rest can change and the other way round, generations,
+//! finalizers and the time of deletion, and the log of changes that a watch delivers.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use serde_json::{Value, json};
+
+/// The plural of the resource that the operator owns.
+pub const DEPLOYMENTS: &str = "cognigydeployments";
+
+/// The name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectName {
+    /// The plural of its kind, such as `secrets`.
+    pub plural: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectName {
+    pub fn new(plural: &'static str, namespace: &str, name: &str) -> Self {
+        Self { plural, namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// What an API server answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Answer {
+    fn ok(body: Value) -> Self {
+        Self { status: 200, body }
+    }
+
+    fn failure(status: u16, reason: &str, message: &str) -> Self {
+        let body = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {},
+            "status": "Failure", "message": message, "reason": reason, "code": status,
+        });
+        Self { status, body }
+    }
+
+    /// 503, for a server that cannot serve now.
+    pub fn unavailable() -> Self {
+        Self::failure(503, "ServiceUnavailable", "the server is currently unable to handle the request")
+    }
+}
+
+/// One change of an object.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The version that it brought about.
+    pub version: u64,
+    pub name: ObjectName,
+    pub before: Option<Value>,
+    /// Missing where the object is gone.
+    pub after: Option<Value>,
+}
+
+/// The API server.
+#[derive(Default)]
+pub struct Kubernetes {
+    version: u64,
+    created: u64,
+    objects: BTreeMap<ObjectName, Value>,
+    log: Vec<Change>,
+}
+
+/// A request's target.
+struct Target {
+    name: ObjectName,
+    subresource: Option<String>,
+}
+
+impl Kubernetes {
+    /// Answers a request of the operator.
+    pub fn handle(&mut self, now: Timestamp, request: &Request<Bytes>) -> Answer {
+        let Some(target) = target(request) else {
+            return Answer::failure(404, "NotFound", &format!("{} is not served here", request.uri()));
+        };
+        match *request.method() {
+            Method::GET => self.get(&target.name),
+            Method::POST => self.create(now, target.name, body(request)),
+            Method::PATCH => self.patch(&target, &body(request)),
+            Method::PUT => self.replace(&target, &body(request)),
+            _ => Answer::failure(405, "MethodNotAllowed", "not here"),
+        }
+    }
+
+    fn get(&self, name: &ObjectName) -> Answer {
+        self.objects.get(name).map_or_else(|| not_found(name), |object| Answer::ok(object.clone()))
+    }
+
+    /// Creates an object. The operator's resource starts as its definition says.
+    pub fn create(&mut self, now: Timestamp, name: ObjectName, mut object: Value) -> Answer {
+        if self.objects.contains_key(&name) {
+            return Answer::failure(409, "AlreadyExists", &format!("{} already exists", name.name));
+        }
+        self.created += 1;
+        let created = whole_seconds(now);
+        let metadata = &mut object["metadata"];
+        metadata["uid"] = json!(format!("uid-{:04}", self.created));
+        metadata["namespace"] = json!(name.namespace);
+        metadata["name"] = json!(name.name);
+        metadata["creationTimestamp"] = json!(created);
+        if name.plural == DEPLOYMENTS {
+            metadata["generation"] = json!(1);
+            if object["status"].is_null() {
+                object["status"] = json!({"observedGeneration": -1});
+            }
+        }
+        Answer { status: 201, body: self.store(name, Some(object)).unwrap_or_default() }
+    }
+
+    fn patch(&mut self, target: &Target, patch: &Value) -> Answer {
+        let Some(present) = self.objects.get(&target.name) else { return not_found(&target.name) };
+        if is_stale(present, patch) {
+            return conflict(&target.name);
+        }
+        let mut merged = present.clone();
+        merge(&mut merged, patch);
+        self.write(target, merged)
+    }
+
+    fn replace(&mut self, target: &Target, object: &Value) -> Answer {
+        let Some(present) = self.objects.get(&target.name) else { return not_found(&target.name) };
+        if is_stale(present, object) {
+            return conflict(&target.name);
+        }
+        self.write(target, object.clone())
+    }
+
+    /// Stores of `wanted` what a write to this target may change.
+    fn write(&mut self, target: &Target, wanted: Value) -> Answer {
+        let Some(present) = self.objects.get(&target.name) else { return not_found(&target.name) };
+        let mut next = present.clone();
+        match target.subresource.as_deref() {
+            Some("status") => next["status"] = wanted["status"].clone(),
+            Some(_) => return not_found(&target.name),
+            None => {
+                let (server, status) = (present["metadata"].clone(), present["status"].clone());
+                next = wanted;
+                for field in ["uid", "generation", "creationTimestamp", "deletionTimestamp", "resourceVersion"] {
+                    set(&mut next["metadata"], field, server[field].clone());
+                }
+                if target.name.plural == DEPLOYMENTS {
+                    next["status"] = status;
+                    if next["spec"] != present["spec"] {
+                        next["metadata"]["generation"] = json!(number(&server["generation"]) + 1);
+                    }
+                }
+            }
+        }
+        if next == *present {
+            return Answer::ok(next);
+        }
+        let is_let_go = !next["metadata"]["deletionTimestamp"].is_null() && finalizers(&next).is_empty();
+        match is_let_go {
+            true => {
+                self.store(target.name.clone(), None);
+                Answer::ok(next)
+            }
+            false => Answer::ok(self.store(target.name.clone(), Some(next)).unwrap_or_default()),
+        }
+    }
+
+    fn store(&mut self, name: ObjectName, after: Option<Value>) -> Option<Value> {
+        self.version += 1;
+        let after = after.map(|mut object| {
+            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            object
+        });
+        let before = match &after {
+            Some(object) => self.objects.insert(name.clone(), object.clone()),
+            None => self.objects.remove(&name),
+        };
+        self.log.push(Change { version: self.version, name, before, after: after.clone() });
+        after
+    }
+
+    /// Changes an object as somebody else than the operator; nothing where it is not there.
+    pub fn edit(&mut self, name: &ObjectName, edit: impl FnOnce(&mut Value)) {
+        let Some(present) = self.objects.get(name) else { return };
+        let mut wanted = present.clone();
+        edit(&mut wanted);
+        self.write(&Target { name: name.clone(), subresource: None }, wanted);
+    }
+
+    /// Deletes an object: at once, or once its last finalizer is taken off.
+    pub fn delete(&mut self, now: Timestamp, name: &ObjectName) {
+        let Some(present) = self.objects.get(name) else { return };
+        if finalizers(present).is_empty() {
+            self.store(name.clone(), None);
+        } else if present["metadata"]["deletionTimestamp"].is_null() {
+            let mut next = present.clone();
+            next["metadata"]["deletionTimestamp"] = json!(whole_seconds(now));
+            next["metadata"]["generation"] = json!(number(&present["metadata"]["generation"]) + 1);
+            self.store(name.clone(), Some(next));
+        }
+    }
+
+    /// An object as it is now.
+    pub fn object(&self, name: &ObjectName) -> Option<&Value> {
+        self.objects.get(name)
+    }
+
+    /// Every object of a kind, as it was at that version.
+    pub fn list_at(&self, plural: &str, version: u64) -> Vec<Value> {
+        let mut listed: BTreeMap<&ObjectName, &Value> = BTreeMap::new();
+        for change in self.log.iter().filter(|change| change.version <= version && change.name.plural == plural) {
+            match &change.after {
+                Some(object) => listed.insert(&change.name, object),
+                None => listed.remove(&change.name),
+            };
+        }
+        listed.into_values().cloned().collect()
+    }
+
+    /// All changes since that version, in order.
+    pub fn changes_since(&self, version: u64) -> &[Change] {
+        let first = self.log.partition_point(|change| change.version <= version);
+        self.log.get(first..).unwrap_or_default()
+    }
+
+    /// The version of the last change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// Reads a request's path: `/api/v1/...` or `/apis/GROUP/VERSION/...`, then namespace, plural, name and subresource.
+fn target(request: &Request<Bytes>) -> Option<Target> {
+    let mut parts = request.uri().path().trim_start_matches('/').split('/');
+    match parts.next()? {
+        "api" => parts.next()?,
+        "apis" => {
+            parts.next()?;
+            parts.next()?
+        }
+        _ => return None,
+    };
+    if parts.next()? != "namespaces" {
+        return None;
+    }
+    let namespace = parts.next()?;
+    let plural = ["secrets", "configmaps", "events", "leases", DEPLOYMENTS];
+    let wanted = parts.next()?;
+    let plural = plural.into_iter().find(|plural| *plural == wanted)?;
+    let name = match parts.next() {
+        Some(name) => name.to_owned(),
+        None => body(request)["metadata"]["name"].as_str()?.to_owned(),
+    };
+    let subresource = parts.next().map(str::to_owned);
+    Some(Target { name: ObjectName { plural, namespace: namespace.to_owned(), name }, subresource })
+}
+
+fn body(request: &Request<Bytes>) -> Value {
+    serde_json::from_slice(request.body()).unwrap_or_default()
+}
+
+/// A write that names a version is meant for that version alone.
+fn is_stale(present: &Value, written: &Value) -> bool {
+    let named = &written["metadata"]["resourceVersion"];
+    !named.is_null() && *named != present["metadata"]["resourceVersion"]
+}
+
+fn not_found(name: &ObjectName) -> Answer {
+    Answer::failure(404, "NotFound", &format!("{} \"{}\" not found", name.plural, name.name))
+}
+
+fn conflict(name: &ObjectName) -> Answer {
+    let message = format!("Operation cannot be fulfilled on {} \"{}\": it has been modified", name.plural, name.name);
+    Answer::failure(409, "Conflict", &message)
+}
+
+/// RFC 7386.
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (field, value) in fields {
+        match value {
+            Value::Null => {
+                into.as_object_mut().map(|object| object.remove(field));
+            }
+            value => merge(&mut into[field], value),
+        }
+    }
+}
+
+fn set(object: &mut Value, field: &str, value: Value) {
+    match value {
+        Value::Null => {
+            object.as_object_mut().map(|object| object.remove(field));
+        }
+        value => object[field] = value,
+    }
+}
+
+/// Times of an API server have no fractions of a second.
+fn whole_seconds(now: Timestamp) -> String {
+    let cut = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
+    now.round(cut).unwrap_or(now).to_string()
+}
+
+fn finalizers(object: &Value) -> &[Value] {
+    object["metadata"]["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}

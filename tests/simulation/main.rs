@@ -1,0 +1,71 @@
+//! The operator's real reconcile in a world of virtual time, where each single request can go wrong.
+//!
+//! `docs/simulation.md` tells how to read a story, and how to play one again.
+
+#![allow(clippy::panic, clippy::print_stdout)]
+
+mod chance;
+mod director;
+mod end;
+mod fault;
+mod gate;
+mod kubernetes;
+mod log;
+mod model;
+mod process;
+mod promises;
+mod record;
+mod scenario;
+mod services;
+mod stage;
+mod stories;
+mod story;
+mod time;
+mod trials;
+
+use std::time::Instant;
+
+use trials::Report;
+
+/// The stories that a person wants to look at: those whose name holds this text, or all.
+fn wanted() -> Vec<scenario::Scenario> {
+    let part = std::env::var("SIMULATION_STORY").unwrap_or_default();
+    stories::all().into_iter().filter(|story| story.name.contains(&part)).collect()
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Says what was tried, and fails with the shortest stories where a promise was broken.
+fn judge(began: Instant, mut report: Report) {
+    println!("{} runs, {} faults, {} requests in {:?}", report.runs, report.faults, report.requests, began.elapsed());
+    assert!(report.failures.is_empty(), "{}", report.told(3));
+}
+
+#[test]
+fn every_story_ends_as_it_should_when_nothing_goes_wrong() {
+    judge(Instant::now(), trials::rehearse_all(&wanted()).1);
+}
+
+#[test]
+fn every_promise_holds_whatever_goes_wrong_at_any_one_request() {
+    judge(Instant::now(), trials::every_single_fault(&wanted()));
+}
+
+#[test]
+fn every_promise_holds_whatever_two_things_go_wrong_around_a_submit() {
+    judge(Instant::now(), trials::every_pair_near(&wanted(), "/deployments"));
+}
+
+#[test]
+fn every_promise_holds_whatever_two_things_go_wrong_around_a_rollback() {
+    judge(Instant::now(), trials::every_pair_near(&wanted(), "/rollback"));
+}
+
+#[test]
+fn every_promise_holds_in_stories_drawn_from_seeds() {
+    let (first, count) = (number("SIMULATION_SEED", 0), number("SIMULATION_SEEDS", 1000));
+    let seeds: Vec<u64> = (first..first + count).collect();
+    judge(Instant::now(), trials::for_all(&seeds, |seed| chance::play(*seed)));
+}

@@ -1,0 +1,264 @@
+//! What each action does to the world.
+
+use super::operator::{Next, Plan, key_of};
+use super::protocol::{Action, HealthWord, JobWord, Mutant, Protocol, job_number, running};
+use super::world::{Call, Phase, Process, Request, TIMEOUT, World, hash_of, moment};
+use cognigy_operator::api::status::Attempt;
+use cognigy_operator::api::{JobId, Reason};
+use cognigy_operator::rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer};
+use cognigy_operator::rollout::{Obstacle, apply};
+
+/// What the sender of a request hears.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Accepted(usize),
+    Refused,
+    NotSent,
+    Lost,
+}
+
+/// A request takes effect at the platform.
+fn arrive(world: &mut World, request: &Request) -> Answer {
+    match request.call {
+        Call::Submit { key, deadline, .. } => Answer::Accepted(world.start_job(key, request.attempt, deadline)),
+        Call::Rollback { job, .. } => {
+            world.roll_back(request.attempt, job);
+            Answer::Accepted(job)
+        }
+    }
+}
+
+impl Protocol {
+    /// `None` where the action cannot happen.
+    pub(super) fn happen(&self, world: &mut World, action: Action) -> Option<()> {
+        match action {
+            Action::Start(who) => world.operators[who] = Some(Process::started(&world.resource)),
+            Action::Crash(who) => {
+                world.left.crashes -= 1;
+                world.has_crashed = true;
+                world.operators[who] = None;
+                for request in world.network.iter_mut().filter(|request| request.asker == Some(who)) {
+                    request.asker = None;
+                }
+            }
+            Action::Look(who) => {
+                let resource = world.resource.clone();
+                world.operators[who].as_mut()?.look(&resource);
+            }
+            Action::Write(who) => self.write(world, who, true)?,
+            Action::WriteUnheard(who) => {
+                world.left.losses -= 1;
+                self.write(world, who, false)?;
+            }
+            Action::Send(who) => self.send(world, who)?,
+            Action::FailToSend(who) => {
+                world.left.losses -= 1;
+                self.send(world, who)?;
+                let request = world.network.pop()?;
+                self.hear(world, &request, Answer::NotSent);
+            }
+            Action::AskJob(who, word) => {
+                world.left.losses -= u8::from(word == JobWord::Unreadable);
+                self.ask_job(world, who, word)?;
+            }
+            Action::AskHealth(who, word) => {
+                world.left.losses -= u8::from(word == HealthWord::Unreadable);
+                self.ask_health(world, who, word)?;
+            }
+            Action::Deliver(number) => {
+                let request = world.network.remove(number);
+                let answer = arrive(world, &request);
+                self.hear(world, &request, answer);
+            }
+            Action::Refuse(number) => {
+                world.left.refusals -= 1;
+                let request = world.network.remove(number);
+                self.hear(world, &request, Answer::Refused);
+            }
+            Action::LoseAnswer(number) => {
+                world.left.losses -= 1;
+                let request = world.network.remove(number);
+                arrive(world, &request);
+                self.hear(world, &request, Answer::Lost);
+            }
+            Action::Lose(number) => {
+                let request = world.network.remove(number);
+                world.left.losses -= u8::from(request.asker.is_some());
+                self.hear(world, &request, Answer::Lost);
+            }
+            Action::StopWaiting(number) => {
+                world.left.delays -= 1;
+                let request = world.network[number].clone();
+                self.hear(world, &request, Answer::Lost);
+                world.network[number].asker = None;
+            }
+            Action::Edit => {
+                world.left.edits -= 1;
+                world.resource.asked.edit = true;
+                world.outdate_views();
+            }
+            Action::AskForRollback => {
+                world.left.rollback_requests -= 1;
+                world.resource.asked.rollback = true;
+                world.outdate_views();
+            }
+            Action::Tick => {
+                let mut progress = Vec::new();
+                self.progress(world, &self.nexts(world), &mut progress);
+                let is_deserted = running(world).next().is_none();
+                world.left.delays -= u8::from(!is_deserted && !progress.is_empty());
+                world.tick += 1;
+            }
+        }
+        Some(())
+    }
+
+    fn write(&self, world: &mut World, who: usize, is_heard: bool) -> Option<()> {
+        let tick = world.tick;
+        let (is_current, status) = {
+            let process = world.operators[who].as_mut()?;
+            let plan = self.brain.plan(process, tick);
+            let ignores = self.ignores_the_guard(process, &plan);
+            process.follow(plan);
+            (process.is_current || ignores, process.working.clone())
+        };
+        if is_current {
+            world.store(status);
+        }
+        let resource = world.resource.clone();
+        let process = world.operators[who].as_mut()?;
+        match is_current && is_heard {
+            true => process.look(&resource),
+            false => process.drop_work(),
+        }
+        Some(())
+    }
+
+    fn ignores_the_guard(&self, process: &Process, plan: &Plan) -> bool {
+        let (before, after) = (process.view.status.attempt.as_ref(), plan.status.attempt.as_ref());
+        let is_new = |holds: fn(&Attempt) -> bool| after.is_some_and(holds) && !before.is_some_and(holds);
+        match self.mutant {
+            Some(Mutant::UnguardedIntent) => is_new(Attempt::has_intent),
+            Some(Mutant::UnguardedJob) => is_new(|attempt| attempt.job_id.is_some()),
+            _ => false,
+        }
+    }
+
+    fn send(&self, world: &mut World, who: usize) -> Option<()> {
+        let tick = world.tick;
+        let process = world.operators[who].as_mut()?;
+        let plan = self.brain.plan(process, tick);
+        let next = plan.next;
+        process.follow(plan);
+        process.is_waiting = true;
+        let attempt = process.working.attempt.as_ref()?;
+        let number = attempt.number;
+        let call = match next {
+            Next::SendSubmit => {
+                let key = key_of(&process.working)?;
+                let is_first = process.memory.attempt.unsent == attempt.idempotency_key;
+                let submitted_at = attempt.submitted_at?;
+                let intended_at = (0..=tick).find(|tick| moment(*tick).wall == submitted_at)?;
+                let is_random = self.mutant == Some(Mutant::RandomKey);
+                Call::Submit {
+                    key: if is_random { hash_of(&(key, world.posts)) } else { key },
+                    is_first: is_first || self.mutant == Some(Mutant::AnyRefusalRejects),
+                    deadline: intended_at + TIMEOUT,
+                }
+            }
+            _ => {
+                let job = job_number(attempt.job_id.as_ref()?)?;
+                Call::Rollback { key: hash_of(&attempt.rollback.as_ref()?.key), job }
+            }
+        };
+        if self.mutant == Some(Mutant::RandomKey) {
+            world.posts += 1;
+        }
+        world.network.push(Request { asker: Some(who), attempt: number, sent_at: tick, call });
+        Some(())
+    }
+
+    /// The sender of a request hears an answer, or that there is none.
+    fn hear(&self, world: &mut World, request: &Request, answer: Answer) {
+        let Some(process) = request.asker.and_then(|who| world.operators[who].as_mut()) else { return };
+        let facts = self.brain.facts(process.view.asked, world.tick);
+        let obstacle = || Obstacle::transient(Reason::ApiUnavailable, "no answer", None);
+        match request.call {
+            Call::Submit { is_first, .. } => {
+                let answer = match answer {
+                    Answer::Accepted(job) => SubmitAnswer::Accepted(job_id(job)),
+                    Answer::Refused if is_first => SubmitAnswer::Rejected { message: "403".to_owned() },
+                    Answer::Refused => SubmitAnswer::Unknown { message: "403".to_owned() },
+                    Answer::NotSent if is_first => SubmitAnswer::NotSent(obstacle()),
+                    Answer::NotSent | Answer::Lost => SubmitAnswer::NotYet(obstacle()),
+                };
+                process.answered(&facts, |status, facts, memory| {
+                    apply::submit::submit(status, facts, memory, answer);
+                });
+            }
+            Call::Rollback { .. } => {
+                let answer = match answer {
+                    Answer::Accepted(_) => RollbackAnswer::Accepted,
+                    Answer::Refused => RollbackAnswer::Refused("403".to_owned()),
+                    Answer::NotSent | Answer::Lost => RollbackAnswer::NotYet(obstacle()),
+                };
+                process.answered(&facts, |status, facts, memory| {
+                    apply::rollback::rollback(status, facts, memory, answer);
+                });
+            }
+        }
+    }
+
+    fn ask_job(&self, world: &mut World, who: usize, word: JobWord) -> Option<()> {
+        let tick = world.tick;
+        let process = world.operators[who].as_mut()?;
+        let plan = self.brain.plan(process, tick);
+        let is_last_look = plan.next == Next::LookAtJob;
+        process.follow(plan);
+        let job = process.working.attempt.as_ref()?.job_id.as_ref().and_then(job_number)?;
+        let job = &mut world.platform.jobs[job];
+        let answer = match word {
+            JobWord::Completed => JobAnswer::Completed,
+            JobWord::Failed => JobAnswer::EndedBadly("failed".to_owned()),
+            JobWord::RolledBack => JobAnswer::RolledBack,
+            JobWord::Unreadable => JobAnswer::Unreadable("500".to_owned()),
+        };
+        match word {
+            JobWord::Completed => job.phase = Phase::Completed,
+            JobWord::Failed => job.phase = Phase::Failed,
+            JobWord::RolledBack | JobWord::Unreadable => {}
+        }
+        job.was_bad |= word == JobWord::Failed;
+        let facts = self.brain.facts(process.view.asked, tick);
+        process.answered(&facts, |status, facts, memory| {
+            match is_last_look {
+                true => apply::job::last_look(status, facts, memory, &answer),
+                false => apply::job::job(status, facts, memory, answer),
+            };
+        });
+        Some(())
+    }
+
+    fn ask_health(&self, world: &mut World, who: usize, word: HealthWord) -> Option<()> {
+        let tick = world.tick;
+        let process = world.operators[who].as_mut()?;
+        let plan = self.brain.plan(process, tick);
+        process.follow(plan);
+        let job = process.working.attempt.as_ref()?.job_id.as_ref().and_then(job_number)?;
+        world.platform.jobs[job].was_bad |= word == HealthWord::Bad;
+        let answer = match word {
+            HealthWord::Good => HealthAnswer::Good,
+            HealthWord::Bad => HealthAnswer::Bad("unhealthy".to_owned()),
+            HealthWord::Unreadable => HealthAnswer::Unreadable("500".to_owned()),
+        };
+        let facts = self.brain.facts(process.view.asked, tick);
+        process.answered(&facts, |status, facts, memory| {
+            apply::health::health(status, facts, memory, answer);
+        });
+        Some(())
+    }
+}
+
+fn job_id(number: usize) -> JobId {
+    JobId::new(format!("job_{number}"))
+}

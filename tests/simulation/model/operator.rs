@@ -1,0 +1,232 @@
+//! An operator's process: the operator's own pure core decides and reads the answers, the model only carries out.
+//!
+//! What this file mirrors is the part of the controller that has effects: what is recorded before what, what a conflict
+//! drops, and which call is sent. Steps that nobody else can see (a decision, a passed check) are taken together.
+
+use super::protocol::Mutant;
+use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
+use cognigy_operator::api::identifier::{ApiOrigin, RequestHash};
+use cognigy_operator::api::status::CognigyDeploymentStatus;
+use cognigy_operator::api::{CognigyDeploymentSpec, Digest};
+use cognigy_operator::rollout::answer::{TraceAnswer, ValidationAnswer};
+use cognigy_operator::rollout::facts::{Requests, Settings, Target};
+use cognigy_operator::rollout::{Decision, Facts, Memory, apply, attempt, decide, requests};
+use serde_json::json;
+
+/// What a process does next that others can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing, until something changes or time passes.
+    Rest,
+    Write,
+    SendSubmit,
+    SendRollback,
+    AskJob,
+    LookAtJob,
+    AskHealth,
+}
+
+/// Where a process stands before the next thing that others can see.
+pub(super) struct Plan {
+    pub(super) status: CognigyDeploymentStatus,
+    pub(super) memory: Memory,
+    pub(super) body_of: Option<u64>,
+    pub(super) next: Next,
+}
+
+/// What all processes share: the two configurations and the settings.
+#[derive(Clone, Debug)]
+pub(super) struct Brain {
+    before_edit: Variant,
+    after_edit: Variant,
+    settings: Settings,
+    mutant: Option<Mutant>,
+}
+
+#[derive(Clone, Debug)]
+struct Variant {
+    spec: CognigyDeploymentSpec,
+    target: Target,
+}
+
+impl Brain {
+    pub(super) fn new(mutant: Option<Mutant>) -> Self {
+        let key_ttl = match mutant {
+            Some(Mutant::KeyReusedAfterExpiry) => TICK * 1000,
+            _ => TICK * u32::from(super::world::KEY_TTL),
+        };
+        Self {
+            before_edit: Variant::of("2.4.1"),
+            after_edit: Variant::of("2.4.2"),
+            settings: Settings { submit_key_ttl: key_ttl, ..Settings::default() },
+            mutant,
+        }
+    }
+
+    fn variant(&self, asked: Asked) -> &Variant {
+        if asked.edit { &self.after_edit } else { &self.before_edit }
+    }
+
+    pub(super) fn digest(&self, asked: Asked) -> &Digest {
+        &self.variant(asked).target.digest
+    }
+
+    pub(super) fn facts(&self, asked: Asked, tick: u8) -> Facts<'_> {
+        let variant = self.variant(asked);
+        Facts {
+            uid: "0f8e7d6c",
+            generation: 1 + i64::from(asked.edit),
+            deleted_at: None,
+            spec: &variant.spec,
+            target: Ok(variant.target.clone()),
+            requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
+            settings: &self.settings,
+            asked: moment(tick),
+            now: moment(tick),
+        }
+    }
+
+    /// Decides, and takes all steps that nobody else can see.
+    pub(super) fn plan(&self, process: &Process, tick: u8) -> Plan {
+        let facts = self.facts(process.view.asked, tick);
+        let mut status = (*process.working).clone();
+        let mut memory = (*process.memory).clone();
+        let mut body_of = process.body_of;
+        let next = loop {
+            memory.turn_to(status.attempt.as_ref(), None, facts.now);
+            let decision = decide(&facts, &status, &memory);
+            let must_write = decision.needs_record(&status) && !self.skips_record(&decision);
+            if must_write && status != *process.view.status {
+                break Next::Write;
+            }
+            match decision {
+                Decision::Wait(_) if status != *process.view.status => break Next::Write,
+                Decision::Wait(_) => break Next::Rest,
+                Decision::AskJob => break Next::AskJob,
+                Decision::LookAtJob => break Next::LookAtJob,
+                Decision::AskHealth => break Next::AskHealth,
+                Decision::Rollback => break Next::SendRollback,
+                Decision::Submit if memory.attempt.submit_answer.is_none() => {
+                    if body_of == key_of(&status) || self.can_build_body(&facts, &status) {
+                        break Next::SendSubmit;
+                    }
+                    apply::submit::body_lost(&mut status, &facts, &mut memory);
+                }
+                decision => self.take(decision, &mut status, &facts, &mut memory, &mut body_of),
+            }
+            without_words(&mut status);
+        };
+        Plan { status, memory, body_of, next }
+    }
+
+    fn take(
+        &self,
+        decision: Decision,
+        status: &mut CognigyDeploymentStatus,
+        facts: &Facts<'_>,
+        memory: &mut Memory,
+        body_of: &mut Option<u64>,
+    ) {
+        match decision {
+            Decision::NoteRequests => requests::note(status, facts),
+            Decision::Obey(request) => requests::obey(status, facts, memory, request),
+            Decision::Start => attempt::start(status, facts),
+            Decision::CheckAgain => attempt::check_again(status, facts),
+            Decision::Validate => {
+                let passed = ValidationAnswer::Passed { warnings: Vec::new(), capacity_utilization: None };
+                apply::checks::validation(status, facts, memory, passed)
+            }
+            Decision::Trace => {
+                let passed = TraceAnswer { trace_id: None, status: "passed".to_owned(), conflicts: Vec::new() };
+                apply::checks::trace(status, facts, memory, passed)
+            }
+            Decision::Intend => {
+                let hash = RequestHash::new(self.request_hash(facts));
+                let origin = ApiOrigin::new("https://api.example.com");
+                let effects = apply::submit::intend(status, facts, memory, origin, hash);
+                *body_of = key_of(status);
+                effects
+            }
+            Decision::Submit => {
+                let answer = memory.attempt.submit_answer.clone().unwrap();
+                apply::submit::submit(status, facts, memory, answer)
+            }
+            Decision::GiveUpSubmit => attempt::give_up_submit(status, facts),
+            Decision::JudgeLate => apply::rollback::judge_late(status, facts, memory),
+            Decision::BeginRollback(reason) => apply::rollback::begin(status, facts, memory, reason),
+            Decision::Settle => apply::rollback::settle(status, facts),
+            Decision::Abandon(reason) => attempt::abandon(status, facts, reason),
+            other => unreachable!("{other:?} is not a step that nobody sees"),
+        };
+    }
+
+    fn skips_record(&self, decision: &Decision) -> bool {
+        match self.mutant {
+            Some(Mutant::NoIntent) => *decision == Decision::Submit,
+            Some(Mutant::NextAttemptBeforeTheRecord) => *decision == Decision::Start,
+            Some(Mutant::RollbackBeforeItsRecord) => *decision == Decision::Rollback,
+            _ => false,
+        }
+    }
+
+    fn can_build_body(&self, facts: &Facts<'_>, status: &CognigyDeploymentStatus) -> bool {
+        let recorded = status.attempt.as_ref().and_then(|attempt| attempt.request_hash.as_ref());
+        recorded.is_some_and(|recorded| recorded.as_str() == self.request_hash(facts))
+    }
+
+    /// The body holds the configuration: another one has another hash.
+    fn request_hash(&self, facts: &Facts<'_>) -> String {
+        facts.target.as_ref().map(|target| target.digest.as_str().to_owned()).unwrap()
+    }
+}
+
+/// The key of the attempt's submit, as a number.
+pub(super) fn key_of(status: &CognigyDeploymentStatus) -> Option<u64> {
+    status.attempt.as_ref()?.idempotency_key.as_ref().map(hash_of)
+}
+
+/// Leaves out what people read: nothing is decided by it, and it tells apart states that are alike.
+pub(super) fn without_words(status: &mut CognigyDeploymentStatus) {
+    status.conditions.clear();
+}
+
+impl Process {
+    /// Takes the plan's steps that nobody sees.
+    pub(super) fn follow(&mut self, plan: Plan) {
+        self.working = Printed::new(plan.status);
+        self.memory = Printed::new(plan.memory);
+        self.body_of = plan.body_of;
+    }
+
+    /// Reads an answer with the operator's own core.
+    pub(super) fn answered(
+        &mut self,
+        facts: &Facts<'_>,
+        read: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory),
+    ) {
+        let mut status = (*self.working).clone();
+        let mut memory = (*self.memory).clone();
+        read(&mut status, facts, &mut memory);
+        without_words(&mut status);
+        self.working = Printed::new(status);
+        self.memory = Printed::new(memory);
+        self.is_waiting = false;
+    }
+}
+
+impl Variant {
+    fn of(bot_version: &str) -> Self {
+        let timeout = TICK * u32::from(super::world::TIMEOUT);
+        let spec: CognigyDeploymentSpec = serde_json::from_value(json!({
+            "environmentId": "env_model",
+            "configurationSnapshot": {"botVersion": bot_version},
+            "rollbackPolicy": {"healthThreshold": 1, "timeoutSeconds": timeout.as_secs()},
+            "monitoring": {"intervalSeconds": TICK.as_secs()},
+        }))
+        .unwrap();
+        let snapshot = spec.configuration_snapshot.clone().unwrap();
+        let target =
+            Target { digest: Digest::of_deployment(&spec, &snapshot), checks_digest: Digest::of_checks(&spec) };
+        Self { spec, target }
+    }
+}

@@ -1,0 +1,355 @@
+//! The state of the modelled world: the stored resource, the operators' processes, the network and the platform.
+
+use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
+use cognigy_operator::rollout::{Memory, Now};
+use jiff::Timestamp;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time passes in ticks. Every pause of the operator is shorter than one, and one is the interval between two polls.
+pub(super) const TICK: Duration = Duration::from_secs(300);
+/// A rollout must have its verdict this many ticks after its intent.
+pub(super) const TIMEOUT: u8 = 2;
+/// The platform remembers a key for this many ticks; two of them are the operator's margin.
+pub(super) const KEY_TTL: u8 = 5;
+/// No request is under way for longer than this many ticks: what the operator's margin stands for.
+pub(super) const LATEST: u8 = 2;
+
+/// The moment of a tick. The process's clock starts with the world: decisions look at differences only.
+pub(super) fn moment(tick: u8) -> Now {
+    let passed = TICK * u32::from(tick);
+    let seconds = i64::try_from(passed.as_secs()).unwrap();
+    Now { wall: Timestamp::from_second(1_767_225_600 + seconds).unwrap(), uptime: passed }
+}
+
+/// A value that is compared and hashed by its debug print, taken once: the core's types have no hash of their own.
+pub(super) struct Printed<T> {
+    value: Arc<T>,
+    print: u64,
+}
+
+impl<T: fmt::Debug> Printed<T> {
+    pub(super) fn new(value: T) -> Self {
+        let print = hash_of(&format!("{value:?}"));
+        Self { value: Arc::new(value), print }
+    }
+}
+
+impl<T> Clone for Printed<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), print: self.print }
+    }
+}
+
+impl<T> PartialEq for Printed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.print == other.print
+    }
+}
+
+impl<T> Eq for Printed<T> {}
+
+impl<T> Hash for Printed<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.print.hash(state);
+    }
+}
+
+impl<T> Deref for Printed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Printed<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(formatter)
+    }
+}
+
+/// A stable number for a text.
+pub(super) fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The recorded status.
+pub(super) type Recorded = Printed<CognigyDeploymentStatus>;
+
+/// What people have asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    /// The configuration was edited once.
+    pub(super) edit: bool,
+    /// The rollback annotation was set.
+    pub(super) rollback: bool,
+}
+
+/// The resource as the API server stores it, or as a process has last seen it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Resource {
+    pub(super) asked: Asked,
+    pub(super) status: Recorded,
+}
+
+/// A running operator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Process {
+    /// The resource as last seen or written.
+    pub(super) view: Resource,
+    /// Whether `view` has the stored resource version. The number itself would only tell equal states apart.
+    pub(super) is_current: bool,
+    /// The status with what is not recorded yet.
+    pub(super) working: Recorded,
+    pub(super) memory: Printed<Memory>,
+    /// The key whose body this process has in memory, so that it need not be built again from the spec.
+    pub(super) body_of: Option<u64>,
+    /// Whether it waits for the answer to a call.
+    pub(super) is_waiting: bool,
+}
+
+impl Process {
+    /// A process that has just started and read the resource.
+    pub(super) fn started(resource: &Resource) -> Self {
+        Self {
+            view: resource.clone(),
+            is_current: true,
+            working: resource.status.clone(),
+            memory: Printed::new(Memory::default()),
+            body_of: None,
+            is_waiting: false,
+        }
+    }
+
+    /// Whether it may begin anew with another view: nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.is_waiting && self.working == self.view.status
+    }
+
+    pub(super) fn look(&mut self, resource: &Resource) {
+        self.view = resource.clone();
+        self.is_current = true;
+        self.working = resource.status.clone();
+    }
+
+    /// What was not recorded has not happened; what is remembered stays.
+    pub(super) fn drop_work(&mut self) {
+        self.working = self.view.status.clone();
+    }
+}
+
+/// A call with an effect, under way to the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Request {
+    /// The operator that waits for the answer, if any still does.
+    pub(super) asker: Option<usize>,
+    pub(super) attempt: i64,
+    pub(super) sent_at: u8,
+    pub(super) call: Call,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Call {
+    Submit {
+        key: u64,
+        /// Whether the sender takes it for the first POST under its key, so that a refusal is a rejection.
+        is_first: bool,
+        deadline: u8,
+    },
+    Rollback {
+        key: u64,
+        job: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    Running,
+    Completed,
+    Failed,
+    RolledBack,
+}
+
+/// A job that the platform has started.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Job {
+    pub(super) attempt: i64,
+    pub(super) deadline: u8,
+    pub(super) phase: Phase,
+    /// Whether an answer about it was ever bad.
+    pub(super) was_bad: bool,
+}
+
+/// A key that the platform remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct KeptKey {
+    pub(super) key: u64,
+    pub(super) job: usize,
+    pub(super) forgotten_at: u8,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Platform {
+    pub(super) jobs: Vec<Job>,
+    pub(super) keys: Vec<KeptKey>,
+}
+
+/// How often more the world may still be unkind. Bounds make the model finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Budget {
+    /// A process ends, and all it remembers is gone.
+    pub(super) crashes: u8,
+    /// A request, an answer or the answer to a write is lost; an answer cannot be read.
+    pub(super) losses: u8,
+    /// A tick passes, or an answer is not waited for any longer, although something else could happen.
+    pub(super) delays: u8,
+    /// The platform turns a call away with a 4xx.
+    pub(super) refusals: u8,
+    pub(super) edits: u8,
+    pub(super) rollback_requests: u8,
+}
+
+/// What an observer who sees everything has seen go wrong. The states themselves no longer show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Wrongs {
+    pub(super) submit_without_intent: bool,
+    pub(super) rollback_without_intent: bool,
+    pub(super) rollback_without_cause: bool,
+    pub(super) job_too_early: bool,
+    pub(super) job_too_late: bool,
+    pub(super) verdict_rewritten: bool,
+    pub(super) attempt_dropped: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    pub(super) tick: u8,
+    pub(super) resource: Resource,
+    /// `None` is a process that does not run.
+    pub(super) operators: Vec<Option<Process>>,
+    pub(super) network: Vec<Request>,
+    pub(super) platform: Platform,
+    pub(super) left: Budget,
+    pub(super) has_crashed: bool,
+    /// The attempts whose intent to submit, or to roll back, was ever recorded.
+    pub(super) submit_intents: Vec<i64>,
+    pub(super) rollback_intents: Vec<i64>,
+    /// POSTs sent, where the model's protocol draws a new key for each.
+    pub(super) posts: u8,
+    pub(super) wrongs: Wrongs,
+}
+
+impl World {
+    pub(super) fn attempt(&self) -> Option<&Attempt> {
+        self.resource.status.attempt.as_ref()
+    }
+
+    /// The recorded outcome of an attempt, current or past.
+    pub(super) fn outcome_of(&self, number: i64) -> Option<Outcome> {
+        outcome_of(&self.resource.status, number)
+    }
+
+    /// The recorded attempt is settled, and nothing is under way.
+    pub(super) fn is_settled(&self) -> bool {
+        self.network.is_empty() && self.attempt().is_some_and(|attempt| attempt.step == Step::Settled)
+    }
+
+    /// Replaces the stored status, and watches over what must not change by it.
+    pub(super) fn store(&mut self, status: Recorded) {
+        let old = &self.resource.status;
+        for (number, outcome) in verdicts(old) {
+            self.wrongs.verdict_rewritten |= outcome_of(&status, number) != Some(outcome);
+        }
+        if let Some(before) = old.attempt.as_ref().filter(|before| before.has_intent() && before.verdict.is_none()) {
+            let after = status.attempt.as_ref().filter(|after| after.number == before.number);
+            let goes_on = after
+                .is_some_and(|after| after.has_intent() && (before.job_id.is_none() || after.job_id == before.job_id));
+            let has_ended = outcome_of(&status, before.number).is_some_and(|outcome| outcome != Outcome::Superseded);
+            self.wrongs.attempt_dropped |= !goes_on && !has_ended;
+        }
+        if let Some(attempt) = &status.attempt {
+            note(&mut self.submit_intents, attempt.number, attempt.has_intent());
+            note(&mut self.rollback_intents, attempt.number, attempt.rollback.is_some());
+        }
+        self.resource.status = status;
+        self.outdate_views();
+    }
+
+    /// Which of two alike processes is the first, and in which order requests were sent, makes no difference to what can
+    /// happen: one order stands for all.
+    pub(super) fn order_what_is_alike(&mut self) {
+        let is_waited_for = |world: &Self, who: usize| {
+            let of = |request: &&Request| request.asker == Some(who);
+            world.network.iter().find(of).map(|request| hash_of(&(&request.call, request.sent_at)))
+        };
+        let order = |world: &Self, who: usize| hash_of(&(&world.operators[who], is_waited_for(world, who)));
+        if self.operators.len() == 2 && order(self, 0) > order(self, 1) {
+            self.operators.swap(0, 1);
+            for request in &mut self.network {
+                request.asker = request.asker.map(|who| 1 - who);
+            }
+        }
+        self.network.sort_by_cached_key(hash_of);
+    }
+
+    /// The stored resource has a new version.
+    pub(super) fn outdate_views(&mut self) {
+        for process in self.operators.iter_mut().flatten() {
+            process.is_current = false;
+        }
+    }
+
+    /// A POST of a submit arrives. The answer is the job.
+    pub(super) fn start_job(&mut self, key: u64, attempt: i64, deadline: u8) -> usize {
+        self.wrongs.submit_without_intent |= !self.submit_intents.contains(&attempt);
+        let tick = self.tick;
+        self.platform.keys.retain(|kept| kept.forgotten_at > tick);
+        if let Some(kept) = self.platform.keys.iter().find(|kept| kept.key == key) {
+            return kept.job;
+        }
+        for other in &self.platform.jobs {
+            let has_ended = tick >= other.deadline || self.outcome_of(other.attempt).is_some();
+            self.wrongs.job_too_early |= other.attempt < attempt && !has_ended;
+            self.wrongs.job_too_late |= other.attempt > attempt;
+        }
+        let job = self.platform.jobs.len();
+        self.platform.jobs.push(Job { attempt, deadline, phase: Phase::Running, was_bad: false });
+        self.platform.keys.push(KeptKey { key, job, forgotten_at: tick + KEY_TTL });
+        job
+    }
+
+    /// A rollback arrives. It is accepted, also where it has happened already.
+    pub(super) fn roll_back(&mut self, number: i64, job: usize) {
+        let is_asked = self.resource.asked.rollback;
+        let job = &mut self.platform.jobs[job];
+        if job.phase == Phase::RolledBack {
+            return;
+        }
+        self.wrongs.rollback_without_intent |= !self.rollback_intents.contains(&number);
+        self.wrongs.rollback_without_cause |= !(job.was_bad || is_asked || self.tick >= job.deadline);
+        job.phase = Phase::RolledBack;
+    }
+}
+
+fn note(numbers: &mut Vec<i64>, number: i64, is_so: bool) {
+    if is_so && !numbers.contains(&number) {
+        numbers.push(number);
+    }
+}
+
+fn verdicts(status: &CognigyDeploymentStatus) -> impl Iterator<Item = (i64, Outcome)> {
+    let past = status.history.iter().map(|past| (past.number, past.verdict.outcome));
+    let current = status.attempt.iter().filter_map(|attempt| Some((attempt.number, attempt.outcome()?)));
+    past.chain(current)
+}
+
+fn outcome_of(status: &CognigyDeploymentStatus, number: i64) -> Option<Outcome> {
+    verdicts(status).find(|(of, _)| *of == number).map(|(_, outcome)| outcome)
+}

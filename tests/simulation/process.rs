@@ -1,0 +1,296 @@
+//! One process of the operator: the real reconcile, run by a small scheduler that keeps kube's rules. A resource is
+//! reconciled when the watch delivers a change of it, when its time has come, or when another resource wakes it; never
+//! twice at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use cognigy_operator::api::CognigyDeployment;
+use cognigy_operator::cognigy::{BaseUrl, EgressPolicy, Options, TokenUrl, Transport, WebhookSender, WebhookUrl};
+use cognigy_operator::controller::Context;
+use cognigy_operator::controller::announce::Announcer;
+use cognigy_operator::controller::clock::Clock;
+use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::leadership::Leadership;
+use cognigy_operator::controller::ownership::Claims;
+use cognigy_operator::controller::remembered::Memories;
+use cognigy_operator::controller::run::{after_failure, guarded};
+use cognigy_operator::controller::sessions::Sessions;
+use cognigy_operator::controller::snapshot::Snapshots;
+use cognigy_operator::delivery::Courier;
+use cognigy_operator::rollout::Settings;
+use cognigy_operator::server::Metrics;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::Event;
+use tokio::sync::{OnceCell, broadcast};
+use tokio::time::Instant;
+
+use super::fault::STALE;
+use super::gate::Gate;
+use super::kubernetes::{Change, DEPLOYMENTS, ObjectName};
+use super::services::{KubernetesService, PlatformTransport};
+use super::stage::{ListAge, Signal};
+use super::story::Happening;
+use super::time::ProcessClock;
+
+/// What differs between the runs of an operator.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub settings: Settings,
+    pub seed: u64,
+    /// How far the watch is behind.
+    pub watch_lag: Duration,
+    pub default_webhook: Option<WebhookUrl>,
+}
+
+type Name = ObjectRef<CognigyDeployment>;
+
+/// A running operator.
+pub struct Process {
+    gate: Gate,
+    context: Arc<Context>,
+    store: Store<CognigyDeployment>,
+    writer: Writer<CognigyDeployment>,
+    woken: broadcast::Receiver<Name>,
+    watch: Watch,
+    /// Resources to reconcile, and when.
+    due: BTreeMap<String, (Instant, Name)>,
+    running: BTreeSet<String>,
+    retires: Arc<AtomicBool>,
+}
+
+/// How far the watch has come.
+struct Watch {
+    delivered: u64,
+    lag: Duration,
+    /// Until when nothing new is delivered.
+    behind_until: Instant,
+    /// When the next change that waits may be delivered.
+    next_at: Option<Instant>,
+}
+
+type Finished =
+    (Name, Option<Arc<CognigyDeployment>>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
+
+impl Process {
+    /// Starts with empty memory, from a list of that age. Once `retires` is set, it finishes what it has begun and
+    /// begins nothing more.
+    pub fn start(gate: Gate, setup: &Setup, list: ListAge, retires: Arc<AtomicBool>) -> Self {
+        let (store, writer) = reflector::store();
+        let (time, clock_error) = {
+            let mut stage = gate.stage.lock();
+            stage.note(Happening::Started(gate.process));
+            (stage.time, stage.clock_error.clone())
+        };
+        let clock = Arc::new(ProcessClock::start(time, clock_error));
+        let context = Arc::new(context(&gate, setup, clock, store.clone()));
+        let now = Instant::now();
+        let (delivered, behind_until) = match list {
+            ListAge::Current => (gate.stage.lock().kubernetes.version(), now),
+            ListAge::AsOf(version) => (version, now + STALE),
+        };
+        let woken = context.woken.subscribe();
+        let watch = Watch { delivered, lag: setup.watch_lag, behind_until, next_at: None };
+        let mut process = Self {
+            gate,
+            context,
+            store,
+            writer,
+            woken,
+            watch,
+            due: BTreeMap::new(),
+            running: BTreeSet::new(),
+            retires,
+        };
+        process.list();
+        process
+    }
+
+    fn list(&mut self) {
+        let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
+        self.writer.apply_watcher_event(&Event::Init);
+        for object in listed {
+            let Ok(object) = serde_json::from_value::<CognigyDeployment>(object) else { continue };
+            let name = Name::from_obj(&object);
+            self.writer.apply_watcher_event(&Event::InitApply(object));
+            self.schedule(name, Instant::now());
+        }
+        self.writer.apply_watcher_event(&Event::InitDone);
+    }
+
+    /// Runs for ever.
+    pub async fn run(mut self) {
+        let mut reconciles: FuturesUnordered<BoxFuture<'static, Finished>> = FuturesUnordered::new();
+        let changed = Arc::clone(&self.gate.stage.lock().changed);
+        loop {
+            let told = changed.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            self.deliver();
+            self.begin(&mut reconciles);
+            let next = self.watch.next_at.into_iter().chain(self.next_due()).min();
+            if next.is_none() && reconciles.is_empty() {
+                self.gate.stage.lock().signal(Signal::AtRest(self.gate.process));
+            }
+            tokio::select! {
+                biased;
+                Some(finished) = reconciles.next(), if !reconciles.is_empty() => self.finish(finished),
+                Ok(name) = self.woken.recv() => self.schedule(name, Instant::now()),
+                () = until(next) => {}
+                () = told => {}
+            }
+        }
+    }
+
+    /// Delivers the changes whose time has come.
+    fn deliver(&mut self) {
+        let now = Instant::now();
+        if self.watch.next_at.is_some_and(|at| at <= now) {
+            self.watch.next_at = None;
+            let changes = self.gate.stage.lock().kubernetes.changes_since(self.watch.delivered).to_vec();
+            changes.into_iter().for_each(|change| self.deliver_one(change));
+        }
+        let waits = !self.gate.stage.lock().kubernetes.changes_since(self.watch.delivered).is_empty();
+        if waits && self.watch.next_at.is_none() {
+            self.watch.next_at = Some((now + self.watch.lag).max(self.watch.behind_until));
+        }
+    }
+
+    fn deliver_one(&mut self, change: Change) {
+        self.watch.delivered = change.version;
+        match change.name.plural {
+            DEPLOYMENTS => {}
+            "configmaps" => return self.config_map_changed(&change.name),
+            _ => return,
+        }
+        let read = |object: serde_json::Value| serde_json::from_value::<CognigyDeployment>(object).ok();
+        match (change.before.and_then(read), change.after.and_then(read)) {
+            (_, Some(object)) => {
+                let name = Name::from_obj(&object);
+                self.writer.apply_watcher_event(&Event::Apply(object));
+                self.schedule(name, Instant::now());
+            }
+            (Some(gone), None) => self.writer.apply_watcher_event(&Event::Delete(gone)),
+            (None, None) => {}
+        }
+    }
+
+    fn config_map_changed(&mut self, map: &ObjectName) {
+        self.context.snapshots.forget(&map.namespace, &map.name);
+        let users = self.store.state_filter(|object| {
+            let source = object.spec.configuration_snapshot_from.as_ref();
+            object.metadata.namespace.as_deref() == Some(&map.namespace)
+                && source.is_some_and(|source| source.config_map_key_ref.name == map.name)
+        });
+        users.iter().for_each(|object| self.schedule(Name::from_obj(object.as_ref()), Instant::now()));
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        if self.retires.load(Ordering::Relaxed) {
+            return None;
+        }
+        let waiting = self.due.iter().filter(|(key, _)| !self.running.contains(*key));
+        waiting.map(|(_, (at, _))| *at).min()
+    }
+
+    /// Begins what is due, but for what runs already.
+    fn begin(&mut self, reconciles: &mut FuturesUnordered<BoxFuture<'static, Finished>>) {
+        if self.retires.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = Instant::now();
+        let ready: Vec<String> = self
+            .due
+            .iter()
+            .filter(|(key, (at, _))| *at <= now && !self.running.contains(*key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in ready {
+            let Some((_, name)) = self.due.remove(&key) else { continue };
+            let Some(object) = self.store.get(&name) else { continue };
+            self.running.insert(key);
+            let context = Arc::clone(&self.context);
+            reconciles.push(Box::pin(async move {
+                let result = guarded(Arc::clone(&object), context).await;
+                (name, Some(object), result)
+            }));
+        }
+    }
+
+    fn finish(&mut self, (name, object, result): Finished) {
+        self.running.remove(&key(&name));
+        let come_back = match (result, object) {
+            (Ok(come_back), _) => come_back,
+            (Err(error), Some(object)) => {
+                self.gate.stage.lock().note(Happening::Failed(error.to_string()));
+                after_failure(&object, &error, &self.context)
+            }
+            (Err(_), None) => None,
+        };
+        if let Some(wait) = come_back {
+            self.schedule(name, Instant::now() + wait);
+        }
+    }
+
+    /// The earlier of two times stands.
+    fn schedule(&mut self, name: Name, at: Instant) {
+        let entry = self.due.entry(key(&name)).or_insert_with(|| (at, name));
+        entry.0 = entry.0.min(at);
+    }
+}
+
+fn key(name: &Name) -> String {
+    format!("{}/{}", name.namespace.as_deref().unwrap_or_default(), name.name)
+}
+
+async fn until(next: Option<Instant>) {
+    match next {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<CognigyDeployment>) -> Context {
+    let kubernetes = kube::Client::new(KubernetesService(gate.clone()), "default");
+    let transport: Arc<dyn Transport> = Arc::new(PlatformTransport(gate.clone()));
+    let wall = Arc::clone(&clock);
+    let options =
+        Options { wall_clock: Arc::new(move || wall.now().wall), ..Options::new(EgressPolicy::new(Vec::new())) };
+    let defaults = Defaults {
+        base_url: BaseUrl::public(),
+        token_url: TokenUrl::public(),
+        requests_per_minute: None,
+        client: None,
+        namespaces: OfferedNamespaces::default(),
+    };
+    let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
+    Context {
+        clock,
+        leadership: Leadership::unshared(),
+        settings: setup.settings.clone(),
+        sessions: Sessions::new(
+            kubernetes.clone(),
+            defaults,
+            Arc::new(move |_| Ok(Arc::clone(&shared))),
+            options.clone(),
+            seed,
+        ),
+        snapshots: Snapshots::new(kubernetes.clone()),
+        claims: Claims::default(),
+        memories: Memories::default(),
+        announcer: Announcer::new(kubernetes.clone(), None),
+        courier: Courier::new(WebhookSender::new(transport, options)),
+        default_webhook: setup.default_webhook.clone(),
+        metrics: Arc::new(Metrics::new()),
+        jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
+        stores: OnceLock::from(vec![store]),
+        woken: broadcast::channel(64).0,
+        claims_rebuilt: OnceCell::new(),
+        kubernetes,
+    }
+}

@@ -1,0 +1,34 @@
+//! The promises, each checked against a run's story.
+
+mod deliveries;
+mod rollbacks;
+mod status;
+mod submits;
+
+use super::director::Run;
+use super::record::Record;
+use super::scenario::Scenario;
+
+/// A promise that was broken, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    pub promise: &'static str,
+    pub how: String,
+}
+
+impl Broken {
+    pub fn new(promise: &'static str, how: impl Into<String>) -> Self {
+        Self { promise, how: how.into() }
+    }
+}
+
+/// The safety promises: they hold in every run, whatever goes wrong in it.
+pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
+    let record = Record::of(run);
+    let mut broken = Vec::new();
+    submits::check(&record, &mut broken);
+    rollbacks::check(&record, &mut broken);
+    status::check(&record, &mut broken);
+    deliveries::check(scenario, &record, &mut broken);
+    broken
+}

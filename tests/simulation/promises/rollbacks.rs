@@ -1,0 +1,150 @@
+//! S4: a bad verdict is followed by a rollback. S5: no rollback without a bad verdict, a deadline or a request.
+//! S6: an answer that cannot be read is never a bad one.
+
+use std::time::Duration;
+
+use cognigy_operator::api::ROLLBACK_ANNOTATION;
+use cognigy_operator::api::status::{Attempt, Outcome};
+use cognigy_operator::simulator::Call;
+
+use super::Broken;
+use crate::record::{Asked, Record, Write};
+
+pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    for write in record.operator_writes() {
+        bad_verdicts(write, broken);
+        streaks(record, write, broken);
+    }
+    for rollback in record.calls(Call::Rollback) {
+        reasons(record, rollback, broken);
+    }
+    unfinished(record, broken);
+}
+
+/// Once the streak is long enough, the write that says so decides on the rollback as well.
+fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
+    let Some((before, attempt)) = write.same_attempt() else { return };
+    let policy = &write.object.spec.rollback_policy;
+    let is_condemned = attempt.bad_streak > before.bad_streak && attempt.bad_streak >= policy.health_threshold;
+    if is_condemned && policy.auto_trigger && attempt.rollback.is_none() {
+        broken.push(Broken::new("S4", format!("a streak of {} is written without a rollback", attempt.bad_streak)));
+    }
+}
+
+/// The rollback that was decided on last was accepted or refused, where the operator came to rest.
+fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    if !record.run.rests {
+        return;
+    }
+    for ((_, number), attempt) in record.attempts() {
+        let Some(rollback) = &attempt.rollback else { continue };
+        let is_answered = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
+        // Deleted, or without a job that is known; or answered in the very write that begins the next attempt.
+        let is_ended = !matches!(attempt.outcome(), None | Some(Outcome::Succeeded));
+        if !is_answered && !is_ended {
+            broken.push(Broken::new("S4", format!("the rollback of attempt {number} was never accepted or refused")));
+        }
+    }
+}
+
+/// The streak grows by no more than the bad answers that were heard since it was last written.
+fn streaks(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
+    let Some(attempt) = write.attempt() else { return };
+    let before = write.same_attempt().map_or(0, |(before, _)| before.bad_streak);
+    let grown = attempt.bad_streak - before;
+    if grown <= 0 {
+        return;
+    }
+    let since = last_growth(record, write);
+    let heard = record.heard(Call::Health, since..write.place).filter(|asked| is_bad(asked, write)).count();
+    if usize::try_from(grown).is_ok_and(|grown| grown > heard) {
+        broken.push(Broken::new("S6", format!("the streak grew by {grown}, but {heard} bad answers were heard")));
+    }
+}
+
+/// Where the streak of this attempt was last written before.
+fn last_growth(record: &Record<'_>, write: &Write) -> usize {
+    let is_earlier = |other: &&Write| {
+        other.place < write.place
+            && other.uid() == write.uid()
+            && other.same_attempt().is_some_and(|(before, after)| after.bad_streak != before.bad_streak)
+            && other.attempt().map(|attempt| attempt.number) == write.attempt().map(|attempt| attempt.number)
+    };
+    record.writes.iter().filter(is_earlier).map(|other| other.place).next_back().unwrap_or(0)
+}
+
+fn is_bad(asked: &Asked<'_>, write: &Write) -> bool {
+    let answer = &asked.exchange.answer;
+    let limit = write.object.spec.monitoring.max_error_rate;
+    asked.exchange.status == 200
+        && answer["status"]
+            .as_str()
+            .is_some_and(|status| status != "healthy" || answer["errorRate"].as_f64().is_some_and(|rate| rate >= limit))
+}
+
+/// Every rollback that is asked for was decided on in a write, and that write had its reason.
+fn reasons(record: &Record<'_>, rollback: &Asked<'_>, broken: &mut Vec<Broken>) {
+    let number = rollback.exchange.number;
+    let key = rollback.exchange.key.as_deref().unwrap_or_default();
+    let decided = record.writes.iter().find(|write| decides(write, key)).filter(|write| write.place < rollback.place);
+    let Some(write) = decided else {
+        broken.push(Broken::new("S5", format!("rollback #{number} was asked for before it was decided on")));
+        return;
+    };
+    let Some(attempt) = write.attempt() else { return };
+    let reason = rollback.exchange.body["reason"].as_str().unwrap_or_default();
+    if !is_justified(record, write, attempt, reason) {
+        broken.push(Broken::new("S5", format!("rollback #{number} has no ground for its reason {reason}")));
+    }
+}
+
+fn decides(write: &Write, key: &str) -> bool {
+    let rollback = write.attempt().and_then(|attempt| attempt.rollback.as_ref());
+    rollback.is_some_and(|rollback| rollback.key.as_str() == key)
+}
+
+fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &str) -> bool {
+    let Some(intent) = attempt.idempotency_key.as_ref().and_then(|key| record.intent(key.as_str())) else {
+        return false;
+    };
+    let part = intent.place..write.place;
+    match reason {
+        "health_check_failure" => {
+            let threshold = usize::try_from(write.object.spec.rollback_policy.health_threshold).unwrap_or(usize::MAX);
+            let spacing =
+                Duration::from_secs(u64::try_from(write.object.spec.monitoring.interval_seconds).unwrap_or(0));
+            let heard: Vec<_> = record.heard(Call::Health, part).collect();
+            let since_good = heard.iter().rposition(|asked| is_good(asked)).map_or(0, |good| good + 1);
+            let bad: Vec<_> = heard[since_good..].iter().filter(|asked| is_bad(asked, write)).collect();
+            let span = bad.first().zip(bad.last()).map_or(Duration::ZERO, |(first, last)| last.at - first.at);
+            let least = spacing.mul_f64(0.9 * f64::from(u32::try_from(threshold.saturating_sub(1)).unwrap_or(0)));
+            bad.len() >= threshold && span + Duration::from_secs(1) >= least
+        }
+        "deployment_failed" => {
+            let heard: Vec<_> = record.heard(Call::Job, part).collect();
+            let gone = heard.iter().filter(|asked| asked.exchange.status == 404).count();
+            let ended = |asked: &&Asked<'_>| {
+                ["failed", "error", "cancelled", "canceled"]
+                    .contains(&asked.exchange.answer["status"].as_str().unwrap_or_default())
+            };
+            gone >= 2 || heard.iter().copied().any(|asked| ended(&asked))
+        }
+        "timeout" => {
+            let timeout =
+                Duration::from_secs(u64::try_from(write.object.spec.rollback_policy.timeout_seconds).unwrap_or(0));
+            let last = record.heard(Call::Health, part).last();
+            let told_before = last.is_some_and(|asked| is_good(asked) && asked.at >= intent.at + timeout);
+            write.at + Duration::from_secs(1) >= intent.at + timeout && !told_before
+        }
+        "manual" => write.object.metadata.annotations.as_ref().is_some_and(|set| set.contains_key(ROLLBACK_ANNOTATION)),
+        "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
+        _ => false,
+    }
+}
+
+fn is_good(asked: &Asked<'_>) -> bool {
+    let answer = &asked.exchange.answer;
+    asked.exchange.status == 200
+        && answer["status"] == "healthy"
+        && answer["errorRate"].as_f64().is_some_and(|rate| rate < 0.05)
+}

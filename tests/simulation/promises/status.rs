@@ -1,0 +1,179 @@
+//! S7: an outcome once recorded is never rewritten. S9: secrets stay where they are. S10: status never claims what was
+//! not observed.
+
+use cognigy_operator::api::condition::ConditionSet;
+use cognigy_operator::api::status::{Attempt, Outcome, Verdict};
+use cognigy_operator::api::{self, ConditionType};
+use cognigy_operator::simulator::{self, Call};
+use std::collections::BTreeMap;
+
+use super::Broken;
+use crate::record::{Judged, Record, Write};
+use crate::scenario::{CLIENT_SECRET, WEBHOOK_SECRET};
+use crate::story::{Happening, is_deployment};
+
+/// The most bytes of a status.
+const LARGEST: usize = 64 * 1024;
+
+pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    outcomes(record, broken);
+    verdicts(record, broken);
+    events(record, broken);
+    secrets(record, broken);
+    for write in record.operator_writes() {
+        forms(write, broken);
+        claims(record, write, broken);
+    }
+}
+
+fn outcomes(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let mut known: BTreeMap<(String, i64), Verdict> = BTreeMap::new();
+    let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+    for write in &record.writes {
+        let Some(status) = write.status() else { continue };
+        let current = status.attempt.iter().filter_map(|attempt| Some((attempt.number, attempt.verdict.clone()?)));
+        let past = status.history.iter().map(|past| (past.number, past.verdict.clone()));
+        for (number, verdict) in current.chain(past) {
+            let first = known.entry((write.uid(), number)).or_insert_with(|| verdict.clone());
+            if *first != verdict {
+                broken.push(Broken::new("S7", format!("attempt {number} ended as {first:?}, and then as {verdict:?}")));
+            }
+        }
+        if let Some(attempt) = &status.attempt {
+            let newest = newest.entry(write.uid()).or_insert(attempt.number);
+            if attempt.number < *newest {
+                broken.push(Broken::new("S7", format!("attempt {} follows attempt {newest}", attempt.number)));
+            }
+            *newest = attempt.number;
+            let lost = known.get(&(write.uid(), attempt.number)).is_some_and(|_| attempt.verdict.is_none());
+            if lost {
+                broken.push(Broken::new("S7", format!("the outcome of attempt {} was taken back", attempt.number)));
+            }
+        }
+    }
+}
+
+fn secrets(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let mut secrets = vec![CLIENT_SECRET.to_owned(), WEBHOOK_SECRET.to_owned()];
+    secrets.extend(
+        record.calls(Call::Token).filter_map(|asked| Some(asked.exchange.answer["access_token"].as_str()?.to_owned())),
+    );
+    let mut shown = vec![("the log", record.run.log.clone())];
+    for entry in &record.run.story {
+        match &entry.what {
+            Happening::Changed { name, after: Some(after), .. } if is_deployment(name) => {
+                shown.push(("a status", after["status"].to_string()));
+            }
+            Happening::Announced { note, .. } => shown.push(("an event", note.clone())),
+            _ => {}
+        }
+    }
+    for (place, text) in shown {
+        if let Some(secret) = secrets.iter().find(|secret| text.contains(secret.as_str())) {
+            broken.push(Broken::new("S9", format!("{place} holds the secret {secret}")));
+        }
+    }
+}
+
+/// What the conventions ask of every status.
+fn forms(write: &Write, broken: &mut Vec<Broken>) {
+    let Some(status) = write.status() else { return };
+    let conditions = &status.conditions;
+    if conditions.is_true(ConditionType::Reconciling) && conditions.is_true(ConditionType::Stalled) {
+        broken.push(Broken::new("S10", "Reconciling and Stalled are both True"));
+    }
+    if Some(status.observed_generation) > write.object.metadata.generation {
+        broken.push(Broken::new("S10", "a generation was observed that does not exist"));
+    }
+    let size = serde_json::to_vec(status).map_or(0, |bytes| bytes.len());
+    if size > LARGEST {
+        broken.push(Broken::new("S10", format!("the status is {size} bytes long")));
+    }
+    if let Some((_, attempt)) = write.same_attempt()
+        && conditions.is_true(ConditionType::Ready)
+        && attempt.outcome() != Some(Outcome::Succeeded)
+    {
+        broken.push(Broken::new("S10", "Ready without a success"));
+    }
+}
+
+/// What the attempt says was heard before it was written.
+fn claims(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
+    let Some(attempt) = write.attempt() else { return };
+    let before = write.same_attempt().map(|(before, _)| before);
+    let is_new = |now: bool, then: fn(&Attempt) -> bool| now && !before.is_some_and(then);
+    if is_new(attempt.job_id.is_some(), |attempt| attempt.job_id.is_some()) && !job_is_its_own(record, attempt) {
+        broken.push(Broken::new("S10", format!("{:?} is not the job of attempt {}", attempt.job_id, attempt.number)));
+    }
+    if is_new(attempt.job_completed_at.is_some(), |attempt| attempt.job_completed_at.is_some())
+        && !heard_job(record, write.place, attempt.job_id.as_ref(), "completed")
+    {
+        broken.push(Broken::new("S10", "the job is said to have completed, and nobody said so"));
+    }
+}
+
+fn verdicts(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    for judged in record.verdicts() {
+        match judged.verdict.outcome {
+            Outcome::Succeeded => success(record, &judged, broken),
+            Outcome::RolledBack => {
+                let place = judged.write.place;
+                let accepted = record
+                    .heard(Call::Rollback, 0..place)
+                    .any(|asked| is_it(&asked.exchange.job, judged.job) && (200..300).contains(&asked.exchange.status));
+                if !accepted && !heard_job(record, place, judged.job, "rolled_back") {
+                    broken.push(Broken::new("S10", "RolledBack is claimed, and nobody said so"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Health was good, and what was healthy then is what this attempt deployed.
+fn success(record: &Record<'_>, judged: &Judged<'_>, broken: &mut Vec<Broken>) {
+    let place = judged.write.place;
+    if !heard_job(record, place, judged.job, "completed") {
+        broken.push(Broken::new("S10", "a success is claimed, and the job never completed"));
+    }
+    let last = record.heard(Call::Health, 0..place).last();
+    if !last.is_some_and(|asked| asked.exchange.answer["status"] == "healthy") {
+        broken.push(Broken::new("S10", "a success is claimed, and health was not good"));
+    }
+    if !last.is_some_and(|asked| is_it(&asked.exchange.deployed, judged.job)) {
+        broken.push(Broken::new("S10", "a success is claimed, and another snapshot ran when health was good"));
+    }
+}
+
+fn job_is_its_own(record: &Record<'_>, attempt: &Attempt) -> bool {
+    let jobs = record.run.platform.environments().flat_map(|(_, environment)| environment.jobs());
+    let mut own = jobs.filter(|job| is_it(&Some(job.id.clone()), attempt.job_id.as_ref()));
+    own.any(|job| job.idempotency_key.as_deref() == attempt.idempotency_key.as_ref().map(|key| key.as_str()))
+}
+
+fn heard_job(record: &Record<'_>, before: usize, job: Option<&api::JobId>, word: &str) -> bool {
+    let mut heard = record.heard(Call::Job, 0..before);
+    heard.any(|asked| is_it(&asked.exchange.job, job) && asked.exchange.answer["status"] == word)
+}
+
+fn is_it(job: &Option<simulator::JobId>, wanted: Option<&api::JobId>) -> bool {
+    job.as_ref().map(|job| job.as_str()) == wanted.map(|job| job.as_str())
+}
+
+/// An event that tells of an accepted submit names the job that was accepted.
+fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let mut accepted = None;
+    for entry in &record.run.story {
+        match &entry.what {
+            Happening::Asked(exchange) if exchange.call == Some(Call::Submit) && exchange.job.is_some() => {
+                accepted.clone_from(&exchange.job);
+            }
+            Happening::Announced { reason, note, .. } if reason == "SubmitAccepted" => {
+                if !accepted.as_ref().is_some_and(|job| note.contains(job.as_str())) {
+                    broken.push(Broken::new("S10", format!("an event says: {note}; but the job is {accepted:?}")));
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A story, read for judgement: the writes to resources with their status, the exchanges with the platform, and which
+//! answers the operator heard before what.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Verdict};
+use cognigy_operator::api::{CognigyDeployment, JobId};
+use cognigy_operator::simulator::Call;
+
+use super::director::Run;
+use super::story::{Author, Exchange, Happening, is_deployment};
+
+/// One write to a resource.
+pub struct Write {
+    /// Its place in the story.
+    pub place: usize,
+    pub at: Duration,
+    pub by: Author,
+    pub object: CognigyDeployment,
+    pub status_before: Option<CognigyDeploymentStatus>,
+}
+
+/// One exchange with the platform.
+pub struct Asked<'r> {
+    pub place: usize,
+    pub at: Duration,
+    /// Where in the story its answer was heard, if it was.
+    pub heard: Option<usize>,
+    pub exchange: &'r Exchange,
+}
+
+/// A story, read.
+pub struct Record<'r> {
+    pub run: &'r Run,
+    pub writes: Vec<Write>,
+    pub asked: Vec<Asked<'r>>,
+}
+
+/// An attempt of one resource: uid and number.
+pub type AttemptName = (String, i64);
+
+impl<'r> Record<'r> {
+    pub fn of(run: &'r Run) -> Self {
+        let mut heard: BTreeMap<u64, usize> = BTreeMap::new();
+        let (mut writes, mut asked) = (Vec::new(), Vec::new());
+        for (place, entry) in run.story.iter().enumerate() {
+            match &entry.what {
+                Happening::Heard(number) => {
+                    heard.insert(*number, place);
+                }
+                Happening::Asked(exchange) => asked.push(Asked { place, at: entry.at, heard: None, exchange }),
+                Happening::Changed { by, name, before, after: Some(after) } if is_deployment(name) => {
+                    let Ok(object) = serde_json::from_value(after.as_ref().clone()) else { continue };
+                    let before = before.as_ref().map(|before| before["status"].clone());
+                    let status_before = before.and_then(|status| serde_json::from_value(status).ok());
+                    writes.push(Write { place, at: entry.at, by: *by, object, status_before });
+                }
+                _ => {}
+            }
+        }
+        for asked in &mut asked {
+            asked.heard = heard.get(&asked.exchange.number).copied();
+        }
+        Self { run, writes, asked }
+    }
+
+    /// The writes of the operator.
+    pub fn operator_writes(&self) -> impl Iterator<Item = &Write> {
+        self.writes.iter().filter(|write| matches!(write.by, Author::Operator(_)))
+    }
+
+    /// The exchanges of one kind.
+    pub fn calls(&self, call: Call) -> impl Iterator<Item = &Asked<'r>> {
+        self.asked.iter().filter(move |asked| asked.exchange.call == Some(call))
+    }
+
+    /// The exchanges of one kind whose answer was heard in this part of the story.
+    pub fn heard(&self, call: Call, part: std::ops::Range<usize>) -> impl Iterator<Item = &Asked<'r>> {
+        self.calls(call).filter(move |asked| asked.heard.is_some_and(|heard| part.contains(&heard)))
+    }
+
+    /// The first write of an intent under this key.
+    pub fn intent(&self, key: &str) -> Option<&Write> {
+        self.writes.iter().find(|write| {
+            write
+                .attempt()
+                .and_then(|attempt| attempt.idempotency_key.as_ref())
+                .is_some_and(|known| known.as_str() == key)
+        })
+    }
+
+    /// The last state of each attempt that was ever written; its verdict also where that was written with the next attempt.
+    pub fn attempts(&self) -> BTreeMap<AttemptName, Attempt> {
+        let mut attempts: BTreeMap<AttemptName, Attempt> = BTreeMap::new();
+        for write in &self.writes {
+            for past in write.status().into_iter().flat_map(|status| &status.history) {
+                if let Some(attempt) = attempts.get_mut(&(write.uid(), past.number)) {
+                    attempt.verdict = Some(past.verdict.clone());
+                }
+            }
+            if let Some(attempt) = write.attempt() {
+                attempts.insert((write.uid(), attempt.number), attempt.clone());
+            }
+        }
+        attempts
+    }
+
+    /// Every verdict, where it was written first.
+    pub fn verdicts(&self) -> Vec<Judged<'_>> {
+        let mut known: BTreeMap<AttemptName, ()> = BTreeMap::new();
+        let mut verdicts = Vec::new();
+        for write in self.operator_writes() {
+            let Some(status) = write.status() else { continue };
+            let current = status.attempt.iter().filter_map(|attempt| {
+                Some(Judged {
+                    write,
+                    number: attempt.number,
+                    job: attempt.job_id.as_ref(),
+                    verdict: attempt.verdict.as_ref()?,
+                })
+            });
+            let past = status.history.iter().map(|past| Judged {
+                write,
+                number: past.number,
+                job: past.job_id.as_ref(),
+                verdict: &past.verdict,
+            });
+            for judged in current.chain(past) {
+                if known.insert((write.uid(), judged.number), ()).is_none() {
+                    verdicts.push(judged);
+                }
+            }
+        }
+        verdicts
+    }
+}
+
+/// A verdict, in the write that it is first found in.
+pub struct Judged<'w> {
+    pub write: &'w Write,
+    pub number: i64,
+    pub job: Option<&'w JobId>,
+    pub verdict: &'w Verdict,
+}
+
+impl Write {
+    pub fn uid(&self) -> String {
+        self.object.metadata.uid.clone().unwrap_or_default()
+    }
+
+    pub fn status(&self) -> Option<&CognigyDeploymentStatus> {
+        self.object.status.as_ref()
+    }
+
+    pub fn attempt(&self) -> Option<&Attempt> {
+        self.status()?.attempt.as_ref()
+    }
+
+    pub fn attempt_before(&self) -> Option<&Attempt> {
+        self.status_before.as_ref()?.attempt.as_ref()
+    }
+
+    /// The attempt before and after, where it is the same one.
+    pub fn same_attempt(&self) -> Option<(&Attempt, &Attempt)> {
+        let (before, after) = (self.attempt_before()?, self.attempt()?);
+        (before.number == after.number).then_some((before, after))
+    }
+}

@@ -1,0 +1,328 @@
+//! A story to play: the platform it plays on, what people do and when, and how it must end.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cognigy_operator::api::status::{Outcome, Step};
+use cognigy_operator::rollout::Settings;
+use cognigy_operator::simulator::{Call, FaultRule};
+use serde_json::{Value, json};
+
+use super::kubernetes::{DEPLOYMENTS, ObjectName};
+use super::process::Setup;
+use super::stage::{Signal, Stage};
+
+/// The namespace of every resource.
+pub const NAMESPACE: &str = "bots";
+/// The path of the webhook: a secret, as such URLs often are.
+pub const WEBHOOK_SECRET: &str = "hook-token-5f1d";
+/// The secret of the platform's client.
+pub const CLIENT_SECRET: &str = "demo-secret";
+
+/// When somebody acts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cue {
+    /// When the story begins.
+    Start,
+    /// When the platform gets its nth request of a kind.
+    Asked(Call, u32),
+    /// When the operator first writes this step.
+    Written(Step),
+}
+
+/// Something that a person, or the world, does.
+#[derive(Clone)]
+pub struct Action {
+    pub name: String,
+    pub act: Arc<dyn Fn(&mut Stage) + Send + Sync>,
+}
+
+/// Somebody acts so long after a cue.
+#[derive(Clone)]
+pub struct Planned {
+    pub cue: Cue,
+    pub delay: Duration,
+    pub action: Action,
+}
+
+/// How a resource must have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The outcomes of its attempts, in order; `None` for one that has none.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// The `botVersion` that runs in the environment.
+    pub runs: String,
+    /// Whether the resource is gone.
+    pub gone: bool,
+}
+
+/// A story to play.
+#[derive(Clone)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// The platform, as its simulator's scenarios are written.
+    pub platform: String,
+    pub setup: Setup,
+    pub planned: Vec<Planned>,
+    /// When it is cut off, if it has not come to rest.
+    pub horizon: Duration,
+    /// How it must end where nothing goes wrong, by the resource's name.
+    pub ends: Vec<(&'static str, Ending)>,
+    /// How else it may end where something goes wrong, and why that is right.
+    pub tolerates: Tolerance,
+}
+
+/// In what a run with faults may differ from the one without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerance {
+    /// In nothing.
+    None,
+    /// What people do has its time, and how far the operator is by then may differ: the promises must hold, and the end
+    /// must be one that the desired configuration allows.
+    Timing,
+    /// A submit without a clear answer is never repeated, so that its outcome may stay unknown.
+    AmbiguousSubmit,
+}
+
+impl Scenario {
+    /// A story on that platform: the environment `env` runs version 1, a resource `web` is created at the beginning that
+    /// wants version 2.
+    pub fn new(name: &'static str, environment: &str) -> Self {
+        let platform = format!(
+            "jobDurationSeconds: 20\nenvironments:\n  env:\n    deployed: {{configurationSnapshot: {{botVersion: '1'}}}}\n{environment}"
+        );
+        let setup = Setup {
+            settings: Settings::default(),
+            seed: 7,
+            watch_lag: Duration::from_millis(30),
+            default_webhook: None,
+        };
+        let scenario = Self {
+            name,
+            platform,
+            setup,
+            planned: Vec::new(),
+            horizon: Duration::from_secs(3600),
+            ends: Vec::new(),
+            tolerates: Tolerance::None,
+        };
+        scenario.at(0, credentials(CLIENT_SECRET))
+    }
+
+    /// The resource is created with changes to the usual one.
+    pub fn creating(self, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        self.at(0, create("web", change))
+    }
+
+    /// Somebody acts, so many seconds after the beginning.
+    pub fn at(self, seconds: u64, action: Action) -> Self {
+        self.after(Cue::Start, seconds, action)
+    }
+
+    /// Somebody acts on a cue.
+    pub fn when(self, cue: Cue, action: Action) -> Self {
+        self.after(cue, 0, action)
+    }
+
+    /// Somebody acts, so many seconds after a cue.
+    pub fn after(mut self, cue: Cue, seconds: u64, action: Action) -> Self {
+        self.planned.push(Planned { cue, delay: Duration::from_secs(seconds), action });
+        self
+    }
+
+    /// How `web` must end.
+    pub fn ending(self, outcomes: &[Outcome], runs: &str) -> Self {
+        self.ending_of("web", outcomes, runs, false)
+    }
+
+    /// `web` must be gone, and the environment run that version.
+    pub fn gone(self, runs: &str) -> Self {
+        self.ending_of("web", &[], runs, true)
+    }
+
+    /// A resource must be waiting for its turn.
+    pub fn waiting(mut self, name: &'static str, runs: &str) -> Self {
+        self.ends.push((name, Ending { outcomes: vec![None], runs: runs.to_owned(), gone: false }));
+        self
+    }
+
+    /// How a resource must end.
+    pub fn ending_of(mut self, name: &'static str, outcomes: &[Outcome], runs: &str, gone: bool) -> Self {
+        let outcomes = outcomes.iter().copied().map(Some).collect();
+        self.ends.push((name, Ending { outcomes, runs: runs.to_owned(), gone }));
+        self
+    }
+
+    pub fn tolerating(mut self, tolerates: Tolerance) -> Self {
+        self.tolerates = tolerates;
+        self
+    }
+
+    pub fn lasting(mut self, horizon: Duration) -> Self {
+        self.horizon = horizon;
+        self
+    }
+
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.setup.settings = settings;
+        self
+    }
+}
+
+/// The name of a resource of the operator.
+pub fn resource(name: &str) -> ObjectName {
+    ObjectName::new(DEPLOYMENTS, NAMESPACE, name)
+}
+
+fn action(name: impl Into<String>, act: impl Fn(&mut Stage) + Send + Sync + 'static) -> Action {
+    Action { name: name.into(), act: Arc::new(act) }
+}
+
+/// A resource is created: the usual one, with changes. The API server adds the defaults of its definition.
+pub fn create(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
+    action(format!("{name} is created"), move |stage| {
+        let mut object = json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1",
+            "kind": "CognigyDeployment",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {
+                "environmentId": "env",
+                "configurationSnapshot": {"botVersion": "2"},
+                "dependencyLocks": [{"packageName": "dialog-runtime", "version": "2.1.4", "pinned": true}],
+                "rollbackPolicy": {"timeoutSeconds": 120},
+                "credentialsRef": {"name": "cognigy-api"},
+                "webhook": {"url": format!("https://ci.example.com/webhooks/{WEBHOOK_SECRET}")},
+            },
+        });
+        change(&mut object);
+        let object = with_defaults(object);
+        let now = stage.time.wall();
+        stage.kubernetes.create(now, resource(name), object);
+    })
+}
+
+fn with_defaults(object: Value) -> Value {
+    let status = object["status"].clone();
+    let typed: cognigy_operator::api::CognigyDeployment = match serde_json::from_value(object) {
+        Ok(typed) => typed,
+        Err(error) => panic!("the story's resource cannot be read: {error}"),
+    };
+    let mut object = serde_json::to_value(typed).unwrap_or_default();
+    object["status"] = status;
+    object
+}
+
+/// Somebody edits a resource.
+pub fn edit(what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
+    action(format!("web is edited: {what}"), move |stage| stage.kubernetes.edit(&resource("web"), &change))
+}
+
+/// Somebody deploys another version.
+pub fn deploy(version: impl Display) -> Action {
+    let version = version.to_string();
+    edit(&format!("version {version}"), move |object| {
+        object["spec"]["configurationSnapshot"] = json!({"botVersion": version});
+    })
+}
+
+/// Somebody sets a request annotation.
+pub fn annotate(request: &'static str, value: impl Display) -> Action {
+    let value = value.to_string();
+    edit(&format!("{request}: {value}"), move |object| {
+        object["metadata"]["annotations"][format!("deploy.cognigy.ai/{request}")] = json!(value);
+    })
+}
+
+/// Somebody deletes a resource.
+pub fn delete(name: &'static str) -> Action {
+    action(format!("{name} is deleted"), move |stage| {
+        let now = stage.time.wall();
+        stage.kubernetes.delete(now, &resource(name));
+    })
+}
+
+/// The Secret with credentials is there, with that client secret.
+pub fn credentials(client_secret: &'static str) -> Action {
+    store("secrets", "cognigy-api", move || {
+        let secret = k8s_openapi::api::core::v1::Secret {
+            data: Some(
+                [("clientId", "demo"), ("clientSecret", client_secret)]
+                    .map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())))
+                    .into(),
+            ),
+            ..Default::default()
+        };
+        serde_json::to_value(secret).unwrap_or_default()
+    })
+}
+
+/// A ConfigMap holds this text under the key `snapshot`.
+pub fn config_map(name: &'static str, text: &'static str) -> Action {
+    store(
+        "configmaps",
+        name,
+        move || json!({"metadata": {"labels": {"deploy.cognigy.ai/watch": "true"}}, "data": {"snapshot": text}}),
+    )
+}
+
+fn store(plural: &'static str, name: &'static str, object: impl Fn() -> Value + Send + Sync + 'static) -> Action {
+    action(format!("{plural} {name} is written"), move |stage| {
+        let at = ObjectName::new(plural, NAMESPACE, name);
+        let now = stage.time.wall();
+        stage.kubernetes.delete(now, &at);
+        stage.kubernetes.create(now, at, object());
+    })
+}
+
+/// A Secret or ConfigMap is taken away.
+pub fn take_away(plural: &'static str, name: &'static str) -> Action {
+    action(format!("{plural} {name} is taken away"), move |stage| {
+        let now = stage.time.wall();
+        stage.kubernetes.delete(now, &ObjectName::new(plural, NAMESPACE, name));
+    })
+}
+
+/// The environment becomes another one.
+pub fn environment(script: &'static str) -> Action {
+    action(format!("the environment changes: {script}"), move |stage| {
+        let Ok(id) = "env".parse() else { return };
+        match cognigy_operator::simulator::EnvironmentScript::parse(script, &id) {
+            Ok(script) => {
+                let now = stage.time.wall();
+                stage.platform.replace_script(now, &id, script);
+            }
+            Err(error) => panic!("{script}: {error}"),
+        }
+    })
+}
+
+/// From now on something goes wrong with calls of the platform.
+pub fn breaks(rule: &'static str) -> Action {
+    action(format!("the platform breaks: {rule}"), move |stage| match serde_json::from_str::<FaultRule>(rule) {
+        Ok(rule) => stage.platform.add_fault(rule),
+        Err(error) => panic!("{rule}: {error}"),
+    })
+}
+
+/// All faults of the platform are mended.
+pub fn mended() -> Action {
+    action("the platform is mended", |stage| stage.platform.clear_faults())
+}
+
+/// Every token is revoked.
+pub fn tokens_revoked() -> Action {
+    action("all tokens are revoked", |stage| stage.platform.revoke_tokens())
+}
+
+/// The operator dies, and is back after so many seconds.
+pub fn operator_down(seconds: u64) -> Action {
+    action(format!("the operator is killed, back in {seconds} s"), move |stage| {
+        stage.signal(Signal::KillOperator { next_in: Duration::from_secs(seconds) });
+    })
+}
+
+/// The operator's wall clock jumps.
+pub fn clock_jumps(seconds: i64) -> Action {
+    action(format!("the operator's clock jumps by {seconds} s"), move |stage| stage.clock_error.jump(seconds))
+}

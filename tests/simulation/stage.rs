@@ -1,0 +1,226 @@
+//! The world around the operator in one run: the API server, the platform, people, and the story of what happened.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cognigy_operator::api::status::Step;
+use cognigy_operator::simulator::{Call, RequestFilter, World};
+use http::Request;
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc};
+
+use super::fault::{Fault, Io, Plan};
+use super::kubernetes::{Answer, Kubernetes, ObjectName};
+use super::scenario::{Action, Cue, Planned};
+use super::story::{Author, Entry, Exchange, Happening, ProcessId, is_deployment};
+use super::time::{ClockError, VirtualTime};
+
+/// What the run's director has to see to.
+pub enum Signal {
+    /// The process dies; the next starts after so long, perhaps from an old list.
+    Crash { process: ProcessId, next_in: Duration, list: ListAge },
+    /// The process stands still.
+    Pause(ProcessId),
+    /// Something is to happen later, whether or not a process runs.
+    Later { after: Duration, what: Box<dyn FnOnce(&mut Stage) + Send> },
+    /// Whoever is the operator now dies.
+    KillOperator { next_in: Duration },
+    /// The process has nothing to do but to wait.
+    AtRest(ProcessId),
+}
+
+/// How old the list is that a process starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListAge {
+    /// As of now.
+    Current,
+    /// As of that version, for a while.
+    AsOf(u64),
+}
+
+/// The world around the operator.
+pub struct Stage {
+    pub time: VirtualTime,
+    pub clock_error: ClockError,
+    pub kubernetes: Kubernetes,
+    pub platform: World,
+    pub story: Vec<Entry>,
+    /// Told of every change of an object.
+    pub changed: Arc<Notify>,
+    plan: Plan,
+    requests: usize,
+    /// Of each request of the operator, which faults could hit it.
+    pub ios: Vec<Io>,
+    noted_versions: u64,
+    cues: Vec<Planned>,
+    asked: BTreeMap<Call, u32>,
+    signals: mpsc::UnboundedSender<Signal>,
+}
+
+/// The stage, shared between the operator's requests and the director.
+#[derive(Clone)]
+pub struct SharedStage(Arc<Mutex<Stage>>);
+
+impl SharedStage {
+    pub fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stage {
+    pub fn new(platform: World, cues: Vec<Planned>, plan: Plan, signals: mpsc::UnboundedSender<Signal>) -> SharedStage {
+        SharedStage(Arc::new(Mutex::new(Self {
+            time: VirtualTime::begin(),
+            clock_error: ClockError::default(),
+            kubernetes: Kubernetes::default(),
+            platform,
+            story: Vec::new(),
+            changed: Arc::new(Notify::new()),
+            plan,
+            requests: 0,
+            ios: Vec::new(),
+            noted_versions: 0,
+            cues,
+            asked: BTreeMap::new(),
+            signals,
+        })))
+    }
+
+    pub fn note(&mut self, what: Happening) {
+        self.story.push(Entry { at: self.time.passed(), what });
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        // The director lives as long as the run; after it nothing matters.
+        let _ = self.signals.send(signal);
+    }
+
+    /// The operator is about to send a request: what goes wrong with it?
+    pub fn next_request(&mut self, process: ProcessId, io: Io) -> Option<Fault> {
+        let index = self.requests;
+        self.requests += 1;
+        let fault = self.plan.get(&index).copied().filter(|fault| fault.can_hit(&io));
+        self.note(Happening::Io { process, index, what: io.what.clone(), fault });
+        self.ios.push(io);
+        fault
+    }
+
+    /// How many requests the operator has made.
+    pub fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// The API server answers the operator.
+    pub fn ask_kubernetes(&mut self, process: ProcessId, request: &Request<Bytes>) -> Answer {
+        let now = self.time.wall();
+        let answer = self.kubernetes.handle(now, request);
+        if request.uri().path().contains("/events") && answer.status < 300 {
+            self.note_event(&answer.body);
+        }
+        self.note_changes(Author::Operator(process));
+        answer
+    }
+
+    /// The platform answers the operator. The answer is heard once somebody notes so.
+    pub fn ask_platform(&mut self, request: &Request<Bytes>) -> (u64, cognigy_operator::simulator::Reply) {
+        let now = self.time.wall();
+        self.platform.advance(now);
+        let reply = self.platform.handle(now, request);
+        let Some(record) = self.platform.requests(&RequestFilter::default()).last().cloned() else {
+            return (0, reply);
+        };
+        let environment = record.environment_id.as_ref();
+        let deployed = environment.and_then(|id| self.platform.environments().find(|(other, _)| *other == id));
+        let deployed = deployed.and_then(|(_, environment)| environment.deployed().job_id.clone());
+        let (number, call) = (record.sequence, record.call);
+        self.note(Happening::Asked(Box::new(Exchange {
+            number,
+            call,
+            path: record.path,
+            body: record.body.unwrap_or_default(),
+            body_sha256: record.body_sha256,
+            key: record.idempotency_key,
+            environment: record.environment_id,
+            job: record.job_id,
+            status: reply.response.status().as_u16(),
+            answer: serde_json::from_slice(reply.response.body()).unwrap_or_default(),
+            delivery: reply.delivery.clone(),
+            repeated: record.repeated,
+            deployed,
+            violations: record.violations,
+        })));
+        if let Some(call) = call {
+            let count = self.asked.entry(call).or_default();
+            *count += 1;
+            let count = *count;
+            self.cue(|cue| matches!(cue, Cue::Asked(of, nth) if *of == call && *nth == count));
+        }
+        (number, reply)
+    }
+
+    /// Does something to the world, and notes what it changed.
+    pub fn act(&mut self, action: &Action) {
+        self.note(Happening::Acted(action.name.clone()));
+        (action.act)(self);
+        self.note_changes(Author::SomebodyElse);
+    }
+
+    /// Somebody else writes a resource, as another controller might.
+    pub fn touch(&mut self, name: &ObjectName) {
+        let stamp = self.kubernetes.version().to_string();
+        self.kubernetes.edit(name, |object| object["metadata"]["labels"]["touched"] = Value::String(stamp));
+        self.note_changes(Author::SomebodyElse);
+    }
+
+    fn note_event(&mut self, event: &Value) {
+        let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        let announced =
+            Happening::Announced { warning: text("type") == "Warning", reason: text("reason"), note: text("note") };
+        self.note(announced);
+    }
+
+    fn note_changes(&mut self, by: Author) {
+        let changes = self.kubernetes.changes_since(self.noted_versions).to_vec();
+        self.noted_versions = self.kubernetes.version();
+        if !changes.is_empty() {
+            self.changed.notify_waiters();
+        }
+        for change in changes.into_iter().filter(|change| change.name.plural != "events") {
+            let step = change.after.as_ref().map(|after| after["status"]["attempt"]["step"].clone());
+            let step = step.and_then(|step| serde_json::from_value::<Step>(step).ok());
+            let is_by_operator = matches!(by, Author::Operator(_)) && is_deployment(&change.name);
+            self.note(Happening::Changed {
+                by,
+                name: change.name,
+                before: change.before.map(Box::new),
+                after: change.after.map(Box::new),
+            });
+            if let Some(step) = step.filter(|_| is_by_operator) {
+                self.cue(|cue| matches!(cue, Cue::Written(wanted) if step == *wanted));
+            }
+        }
+    }
+
+    /// Lets those act whose cue this is.
+    fn cue(&mut self, is_it: impl Fn(&Cue) -> bool) {
+        let (due, waiting) = std::mem::take(&mut self.cues).into_iter().partition(|planned| is_it(&planned.cue));
+        self.cues = waiting;
+        for Planned { delay, action, .. } in due {
+            if delay.is_zero() {
+                self.act(&action);
+            } else {
+                self.signal(Signal::Later { after: delay, what: Box::new(move |stage| stage.act(&action)) });
+            }
+        }
+    }
+
+    /// Hands over what happens at a time of its own.
+    pub fn take_timed(&mut self) -> Vec<Planned> {
+        let (timed, cued) =
+            std::mem::take(&mut self.cues).into_iter().partition(|planned| matches!(planned.cue, Cue::Start));
+        self.cues = cued;
+        timed
+    }
+}

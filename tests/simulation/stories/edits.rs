@@ -1,0 +1,135 @@
+//! What people change while a rollout is under way.
+
+use cognigy_operator::api::status::Outcome::{Failed, RolledBack, Succeeded, Superseded};
+use cognigy_operator::api::status::Step;
+use cognigy_operator::simulator::Call;
+use serde_json::json;
+
+use crate::scenario::{Cue, Scenario, Tolerance, config_map, deploy, edit, environment};
+
+pub fn all() -> Vec<Scenario> {
+    [before_the_job(), with_a_job(), suspended(), from_config_maps()].concat()
+}
+
+fn before_the_job() -> Vec<Scenario> {
+    vec![
+        Scenario::new("a new version during the validation", "")
+            .creating(|_| {})
+            .when(Cue::Asked(Call::Validate, 1), deploy("3"))
+            .ending(&[Superseded, Succeeded], "3")
+            .tolerating(Tolerance::Timing),
+        Scenario::new("a new version during the trace", "")
+            .creating(|_| {})
+            .when(Cue::Asked(Call::Trace, 1), deploy("3"))
+            .ending(&[Superseded, Succeeded], "3")
+            .tolerating(Tolerance::Timing),
+        Scenario::new("other checks during the trace", "")
+            .creating(|_| {})
+            .when(
+                Cue::Asked(Call::Trace, 1),
+                edit("other isolation rules", |object| {
+                    object["spec"]["isolationRules"]["tenantBoundary"] = json!("relaxed");
+                }),
+            )
+            .ending(&[Succeeded], "2"),
+        Scenario::new("other checks after a refusal", "    isolation: {tenantBoundary: relaxed}\n")
+            .creating(|_| {})
+            .at(
+                100,
+                edit("other isolation rules", |object| {
+                    object["spec"]["isolationRules"]["tenantBoundary"] = json!("relaxed");
+                }),
+            )
+            .ending(&[Failed, Succeeded], "2"),
+    ]
+}
+
+fn with_a_job() -> Vec<Scenario> {
+    vec![
+        Scenario::new("a new version after the intent", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::Submitting), deploy("3"))
+            .ending(&[Succeeded, Succeeded], "3")
+            .tolerating(Tolerance::Timing),
+        Scenario::new("a new version during the submit", "")
+            .creating(|_| {})
+            .when(Cue::Asked(Call::Submit, 1), deploy("3"))
+            .ending(&[Succeeded, Succeeded], "3")
+            .tolerating(Tolerance::Timing),
+        Scenario::new("a new version while the job runs", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), deploy("3"))
+            .ending(&[Succeeded, Succeeded], "3"),
+        Scenario::new("a new version while the old one is rolled back", "    badSnapshots: [{botVersion: '2'}]\n")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingBack), deploy("3"))
+            .ending(&[RolledBack, Succeeded], "3"),
+        Scenario::new("a new version after a success", "")
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, deploy("3"))
+            .ending(&[Succeeded, Succeeded], "3"),
+        Scenario::new("a corrected version after a rollback", "    badSnapshots: [{botVersion: '2'}]\n")
+            .creating(|_| {})
+            .after(Cue::Written(Step::RollingBack), 60, deploy("3"))
+            .ending(&[RolledBack, Succeeded], "3"),
+        Scenario::new("a threshold that is raised while health is bad", "    deploymentsAreUnhealthy: true\n")
+            .creating(|_| {})
+            .when(
+                Cue::Asked(Call::Health, 2),
+                edit("another threshold", |object| object["spec"]["rollbackPolicy"]["healthThreshold"] = json!(5)),
+            )
+            .ending(&[RolledBack], "1"),
+        Scenario::new("a webhook that is taken out while the job runs", "")
+            .creating(|_| {})
+            .when(
+                Cue::Written(Step::RollingOut),
+                edit("no webhook", |object| {
+                    object["spec"].as_object_mut().map(|spec| spec.remove("webhook"));
+                }),
+            )
+            .ending(&[Succeeded], "2"),
+    ]
+}
+
+fn suspended() -> Vec<Scenario> {
+    let suspend =
+        |on: bool| edit(if on { "suspended" } else { "resumed" }, move |object| object["spec"]["suspend"] = json!(on));
+    vec![
+        Scenario::new("suspended from the beginning", "")
+            .creating(|object| object["spec"]["suspend"] = json!(true))
+            .at(120, suspend(false))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("suspended during the trace", "")
+            .creating(|_| {})
+            .when(Cue::Asked(Call::Trace, 1), suspend(true))
+            .at(120, suspend(false))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("suspended while the job runs, and bad", "    deploymentsAreUnhealthy: true\n")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), suspend(true))
+            .ending(&[RolledBack], "1"),
+    ]
+}
+
+fn from_config_maps() -> Vec<Scenario> {
+    let from = |object: &mut serde_json::Value| {
+        object["spec"].as_object_mut().map(|spec| spec.remove("configurationSnapshot"));
+        object["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
+    };
+    vec![
+        Scenario::new("a snapshot in a ConfigMap that comes later", "")
+            .creating(from)
+            .at(30, config_map("bot", r#"{"botVersion": "2"}"#))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("a ConfigMap that changes while the job runs", "")
+            .at(0, config_map("bot", r#"{"botVersion": "2"}"#))
+            .creating(from)
+            .when(Cue::Written(Step::RollingOut), config_map("bot", "botVersion: '3'"))
+            .ending(&[Succeeded, Succeeded], "3"),
+        Scenario::new("an environment that is mended after a refusal", "    validationErrors: [full]\n")
+            .creating(|_| {})
+            .at(60, environment("{}"))
+            .at(90, deploy("3"))
+            .ending(&[Failed, Succeeded], "3"),
+    ]
+}

@@ -1,0 +1,171 @@
+//! What breaks around the operator, and how long it is away itself.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use cognigy_operator::api::status::Outcome::{RolledBack, Succeeded};
+use cognigy_operator::api::status::Step;
+use cognigy_operator::rollout::Settings;
+use cognigy_operator::rollout::facts::SubmitIdempotency;
+use cognigy_operator::simulator::Call;
+use serde_json::json;
+
+use crate::scenario::{
+    CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, delete, deploy, mended,
+    operator_down, take_away, tokens_revoked,
+};
+
+pub fn all() -> Vec<Scenario> {
+    [receivers(), credentials_fail(), platform_fails(), operator_away(), environments_shared()].concat()
+}
+
+fn receivers() -> Vec<Scenario> {
+    vec![
+        Scenario::new("audit log and webhook down for an hour", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .at(0, breaks(r#"{"call": "webhook", "times": "forever", "fault": "dropBeforeEffect"}"#))
+            .creating(|_| {})
+            .at(3600, mended())
+            .ending(&[Succeeded], "2")
+            .lasting(Duration::from_secs(3 * 3600)),
+        Scenario::new("receivers down, and a new version meanwhile", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .at(0, breaks(r#"{"call": "webhook", "times": "forever", "fault": "dropAfterEffect"}"#))
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, deploy("3"))
+            .at(1800, mended())
+            .ending(&[Succeeded, Succeeded], "3")
+            .lasting(Duration::from_secs(3 * 3600)),
+        Scenario::new("an audit log that never takes anything", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 422}}}"#))
+            .creating(|_| {})
+            .ending(&[Succeeded], "2")
+            .lasting(Duration::from_secs(80 * 3600)),
+    ]
+}
+
+fn credentials_fail() -> Vec<Scenario> {
+    let unauthorized = |call: &'static str, times: &'static str| -> &'static str {
+        format!("    faults: [{{call: {call}, times: {times}, fault: {{status: {{code: 401}}}}}}]\n").leak()
+    };
+    vec![
+        Scenario::new("tokens revoked while the job runs", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), tokens_revoked())
+            .ending(&[Succeeded], "2"),
+        Scenario::new("401 once at the submit", unauthorized("submit", "1")).creating(|_| {}).ending(&[Succeeded], "2"),
+        Scenario::new("401 twice at the validation, until somebody asks", unauthorized("validate", "2"))
+            .creating(|_| {})
+            .at(200, crate::scenario::annotate("retry", "now"))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("401 twice at the health", unauthorized("health", "2"))
+            .creating(|_| {})
+            .ending(&[Succeeded], "2"),
+        Scenario::new(
+            "401 four times at the rollback",
+            &format!("    deploymentsAreUnhealthy: true\n{}", unauthorized("rollback", "4")),
+        )
+        .creating(|_| {})
+        .ending(&[RolledBack], "1"),
+        Scenario::new("a wrong client secret that is corrected", "")
+            .at(0, credentials("wrong"))
+            .creating(|_| {})
+            .at(90, credentials(CLIENT_SECRET))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("a Secret that comes late", "")
+            .at(0, take_away("secrets", "cognigy-api"))
+            .creating(|_| {})
+            .at(90, credentials(CLIENT_SECRET))
+            .ending(&[Succeeded], "2"),
+    ]
+}
+
+fn platform_fails() -> Vec<Scenario> {
+    let unsupported = Settings { submit_idempotency: SubmitIdempotency::Unsupported, ..Settings::default() };
+    let mut ignorant = Scenario::new("an API that ignores keys", "").creating(|_| {}).ending(&[Succeeded], "2");
+    ignorant.platform.insert_str(0, "idempotency: unsupported\n");
+    vec![
+        Scenario::new("a platform down for five minutes before the submit", "")
+            .at(0, breaks(r#"{"call": "validate", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .creating(|_| {})
+            .at(300, mended())
+            .ending(&[Succeeded], "2"),
+        Scenario::new("submits without an answer for five minutes", "")
+            .at(0, breaks(r#"{"call": "submit", "times": "forever", "fault": "dropAfterEffect"}"#))
+            .creating(|_| {})
+            .at(300, mended())
+            .ending(&[Succeeded], "2"),
+        Scenario::new("submits that do not get through for five minutes", "")
+            .at(0, breaks(r#"{"call": "submit", "times": "forever", "fault": "dropBeforeEffect"}"#))
+            .creating(|_| {})
+            .at(300, mended())
+            .ending(&[Succeeded], "2"),
+        Scenario::new("a rollback that is unreachable for ten minutes", "    deploymentsAreUnhealthy: true\n")
+            .at(0, breaks(r#"{"call": "rollback", "times": "forever", "fault": "dropBeforeEffect"}"#))
+            .creating(|_| {})
+            .at(700, mended())
+            .ending(&[RolledBack], "1"),
+        Scenario::new("polls that fail until after the deadline", "")
+            .at(0, breaks(r#"{"call": "job", "times": "forever", "fault": {"status": {"code": 500}}}"#))
+            .creating(|_| {})
+            .at(100, mended())
+            .ending(&[Succeeded], "2"),
+        ignorant
+            .with_settings(unsupported)
+            .tolerating(Tolerance::AmbiguousSubmit)
+            .lasting(Duration::from_secs(26 * 3600)),
+    ]
+}
+
+fn operator_away() -> Vec<Scenario> {
+    vec![
+        Scenario::new("an operator that is down past the deadline", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), operator_down(600))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("an operator that is down past the deadline of a job without end", "    jobOutcome: neverEnds\n")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), operator_down(600))
+            .ending(&[RolledBack], "1"),
+        Scenario::new("an operator that is down during the submit, past the deadline", "")
+            .creating(|_| {})
+            .when(Cue::Asked(Call::Submit, 1), operator_down(600))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("an operator that is down between intent and submit, past the deadline", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::Submitting), operator_down(600))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("a clock that jumps ahead", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), clock_jumps(7200))
+            .ending(&[Succeeded], "2"),
+        Scenario::new("a clock that jumps back while health is bad", "    deploymentsAreUnhealthy: true\n")
+            .creating(|_| {})
+            .when(Cue::Asked(Call::Health, 2), clock_jumps(-7200))
+            .ending(&[RolledBack], "1"),
+    ]
+}
+
+fn environments_shared() -> Vec<Scenario> {
+    let second = || create("zweb", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"}));
+    let mut limited =
+        Scenario::new("a platform that allows twelve requests a minute", "").creating(|_| {}).ending(&[Succeeded], "2");
+    let limit = NonZeroU32::MIN.saturating_add(11);
+    limited.platform.insert_str(0, &format!("rateLimit: {{requestsPerMinute: {limit}}}\n"));
+    vec![
+        Scenario::new("two resources for one environment", "")
+            .creating(|_| {})
+            .at(2, second())
+            .ending(&[Succeeded], "2")
+            .waiting("zweb", "2")
+            .tolerating(Tolerance::Timing),
+        Scenario::new("two resources for one environment, and the owner goes", "")
+            .creating(|_| {})
+            .at(2, second())
+            .at(200, delete("web"))
+            .ending_of("web", &[], "3", true)
+            .ending_of("zweb", &[Succeeded], "3", false)
+            .tolerating(Tolerance::Timing),
+        limited,
+    ]
+}

@@ -1,0 +1,176 @@
+//! What happened in a run, in order: what promises are checked against, and what is printed of a run that broke one.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use cognigy_operator::simulator::{Call, Delivery, EnvironmentId, JobId};
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::kubernetes::DEPLOYMENTS;
+use super::kubernetes::ObjectName;
+
+/// One process of the operator, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProcessId(pub u32);
+
+impl Display for ProcessId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "operator {}", self.0)
+    }
+}
+
+/// Who changed an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    Operator(ProcessId),
+    SomebodyElse,
+}
+
+/// A request that reached the platform, and what it answered.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub number: u64,
+    pub call: Option<Call>,
+    pub path: String,
+    pub body: Value,
+    pub body_sha256: String,
+    pub key: Option<String>,
+    pub environment: Option<EnvironmentId>,
+    /// The job that it concerns, or has started.
+    pub job: Option<JobId>,
+    pub status: u16,
+    pub answer: Value,
+    pub delivery: Delivery,
+    /// Whether the answer is the first answer to the same key.
+    pub repeated: bool,
+    /// The job whose snapshot runs in the environment after it.
+    pub deployed: Option<JobId>,
+    /// What was not as the contract writes it.
+    pub violations: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    Started(ProcessId),
+    Crashed(ProcessId),
+    Paused(ProcessId),
+    Resumed(ProcessId),
+    /// The operator asks somebody something.
+    Io {
+        process: ProcessId,
+        index: usize,
+        what: String,
+        fault: Option<Fault>,
+    },
+    /// An object changed; missing before its creation and after its end.
+    Changed {
+        by: Author,
+        name: ObjectName,
+        before: Option<Box<Value>>,
+        after: Option<Box<Value>>,
+    },
+    /// An event was published.
+    Announced {
+        warning: bool,
+        reason: String,
+        note: String,
+    },
+    /// A request reached the platform.
+    Asked(Box<Exchange>),
+    /// The operator heard the answer.
+    Heard(u64),
+    /// A person, or the world, did something.
+    Acted(String),
+    /// A reconcile ended with an error.
+    Failed(String),
+}
+
+/// What happened, and when in the run.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub at: Duration,
+    pub what: Happening,
+}
+
+impl Display for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:>10.3} s  ", self.at.as_secs_f64())?;
+        match &self.what {
+            Happening::Started(process) => write!(formatter, "{process} starts"),
+            Happening::Crashed(process) => write!(formatter, "{process} is gone"),
+            Happening::Paused(process) => write!(formatter, "{process} stands still"),
+            Happening::Resumed(process) => write!(formatter, "{process} goes on"),
+            Happening::Io { process, index, what, fault } => {
+                write!(formatter, "{process} [{index}] {what}")?;
+                fault.as_ref().map_or(Ok(()), |fault| write!(formatter, "   <- {fault}"))
+            }
+            Happening::Changed { by, name, after, .. } => {
+                let who = match by {
+                    Author::Operator(process) => process.to_string(),
+                    Author::SomebodyElse => "somebody".to_owned(),
+                };
+                match after {
+                    None => write!(formatter, "      {who} removed {} {}", name.plural, name.name),
+                    Some(after) => {
+                        write!(formatter, "      {who} wrote {} {}{}", name.plural, name.name, summary(after))
+                    }
+                }
+            }
+            Happening::Announced { warning, reason, note } => {
+                let kind = if *warning { "Warning" } else { "Event" };
+                write!(formatter, "      {kind} {reason}: {note}")
+            }
+            Happening::Asked(exchange) => {
+                let repeated = if exchange.repeated { " (again)" } else { "" };
+                let job = exchange.job.as_ref().map(|job| format!(" {job}")).unwrap_or_default();
+                write!(
+                    formatter,
+                    "      platform #{}{job}: {}{repeated} {}",
+                    exchange.number, exchange.status, exchange.answer
+                )?;
+                match &exchange.delivery {
+                    Delivery::Normal => Ok(()),
+                    delivery => write!(formatter, " {delivery:?}"),
+                }
+            }
+            Happening::Heard(number) => write!(formatter, "      heard #{number}"),
+            Happening::Acted(what) => write!(formatter, "   *** {what}"),
+            Happening::Failed(error) => write!(formatter, "      the reconcile failed: {error}"),
+        }
+    }
+}
+
+/// What matters of a resource, in a line.
+fn summary(object: &Value) -> String {
+    if object["kind"] != "CognigyDeployment" && object["spec"]["environmentId"].is_null() {
+        return String::new();
+    }
+    let attempt = &object["status"]["attempt"];
+    let ready = object["status"]["conditions"]
+        .as_array()
+        .and_then(|conditions| conditions.iter().find(|condition| condition["type"] == "Ready"))
+        .map(|ready| format!("Ready={} {}", text(&ready["status"]), text(&ready["reason"])));
+    let outbox = object["status"]["outbox"].as_array().map_or(0, Vec::len);
+    format!(
+        " @{} generation {}: attempt {} {} {} {} streak {} outbox {outbox}{}",
+        text(&object["metadata"]["resourceVersion"]),
+        object["metadata"]["generation"],
+        attempt["number"],
+        text(&attempt["step"]),
+        text(&attempt["verdict"]["outcome"]),
+        ready.unwrap_or_default(),
+        attempt["badStreak"].as_i64().unwrap_or_default(),
+        if object["metadata"]["deletionTimestamp"].is_null() { "" } else { " being deleted" },
+    )
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+/// Whether a change concerns the operator's resource.
+pub fn is_deployment(name: &ObjectName) -> bool {
+    name.plural == DEPLOYMENTS
+}

@@ -1,0 +1,73 @@
+//! Virtual time: tokio's paused clock, and the two clocks of a process that are read from it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use cognigy_operator::controller::clock::Clock;
+use cognigy_operator::rollout::Now;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+/// When every run begins: 2026-01-01T00:00:00Z.
+const BEGINNING: i64 = 1_767_225_600;
+
+/// The time of one run, as everybody but the operator sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct VirtualTime {
+    began: Instant,
+}
+
+impl VirtualTime {
+    /// A run begins now.
+    pub fn begin() -> Self {
+        Self { began: Instant::now() }
+    }
+
+    /// The time since the run began.
+    pub fn passed(self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The moment at which so much time has passed.
+    pub fn at(self, passed: Duration) -> Instant {
+        self.began + passed
+    }
+
+    /// The time of day.
+    pub fn wall(self) -> Timestamp {
+        Timestamp::from_second(BEGINNING).unwrap_or_default() + self.passed()
+    }
+}
+
+/// How far the operator's wall clock is off, in seconds.
+#[derive(Clone, Debug, Default)]
+pub struct ClockError(Arc<AtomicI64>);
+
+impl ClockError {
+    /// The wall clock jumps.
+    pub fn jump(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+/// The clocks of one process.
+pub struct ProcessClock {
+    time: VirtualTime,
+    started: Instant,
+    error: ClockError,
+}
+
+impl ProcessClock {
+    /// A process starts now.
+    pub fn start(time: VirtualTime, error: ClockError) -> Self {
+        Self { time, started: Instant::now(), error }
+    }
+}
+
+impl Clock for ProcessClock {
+    fn now(&self) -> Now {
+        let error = SignedDuration::from_secs(self.error.0.load(Ordering::Relaxed));
+        Now { wall: self.time.wall() + error, uptime: self.started.elapsed() }
+    }
+}
