@@ -6,6 +6,7 @@
 use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Signal, Step, World, attempt, json};
 use cognigy_operator::api::Reason;
 use cognigy_operator::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use std::collections::BTreeSet;
 
 /// A rollout whose job runs, of an operator that is alone.
 async fn rolling_out<'w>(world: &'w World, name: &'static str) -> Resource<'w> {
@@ -72,7 +73,7 @@ async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_a_retry_begins_anew() {
+async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_when_put_back() {
     let world = World::start().await;
     world.jobs_run();
     let _operator = world.operator("alone").await;
@@ -187,6 +188,9 @@ async fn a_resource_forced_away_in_the_middle_of_a_rollout_leaves_the_operator_w
 
     // The same name again is another resource, which gets an outcome of its own.
     world.mend();
-    world.apply("env-next").await.until_told(Outcome::Succeeded).await;
+    let again = world.apply("env-forced").await;
+    again.until_told(Outcome::Succeeded).await;
+    let keys: BTreeSet<_> = again.jobs().into_iter().map(|job| job.idempotency_key).collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
     assert!(!operator.has_logged("panicked"));
 }
