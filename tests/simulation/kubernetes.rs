@@ -50,11 +50,6 @@ impl Answer {
         });
         Self { status, body }
     }
-
-    /// 503, for a server that cannot serve now.
-    pub fn unavailable() -> Self {
-        Self::failure(503, "ServiceUnavailable", "the server is currently unable to handle the request")
-    }
 }
 
 /// One change of an object.

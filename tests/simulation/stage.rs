@@ -70,7 +70,12 @@ impl SharedStage {
 }
 
 impl Stage {
-    pub fn new(platform: World, cues: Vec<Planned>, plan: Plan, signals: mpsc::UnboundedSender<Signal>) -> SharedStage {
+    pub fn shared(
+        platform: World,
+        cues: Vec<Planned>,
+        plan: Plan,
+        signals: mpsc::UnboundedSender<Signal>,
+    ) -> SharedStage {
         SharedStage(Arc::new(Mutex::new(Self {
             time: VirtualTime::begin(),
             clock_error: ClockError::default(),
@@ -138,11 +143,9 @@ impl Stage {
         self.note(Happening::Asked(Box::new(Exchange {
             number,
             call,
-            path: record.path,
             body: record.body.unwrap_or_default(),
             body_sha256: record.body_sha256,
             key: record.idempotency_key,
-            environment: record.environment_id,
             job: record.job_id,
             status: reply.response.status().as_u16(),
             answer: serde_json::from_slice(reply.response.body()).unwrap_or_default(),

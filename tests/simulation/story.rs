@@ -32,11 +32,9 @@ pub enum Author {
 pub struct Exchange {
     pub number: u64,
     pub call: Option<Call>,
-    pub path: String,
     pub body: Value,
     pub body_sha256: String,
     pub key: Option<String>,
-    pub environment: Option<EnvironmentId>,
     /// The job that it concerns, or has started.
     pub job: Option<JobId>,
     pub status: u16,
