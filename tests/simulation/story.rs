@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use cognigy_operator::simulator::{Call, Delivery, EnvironmentId, JobId};
+use cognigy_operator::simulator::{Call, Delivery, JobId};
 use serde_json::Value;
 
 use super::fault::Fault;
