@@ -88,7 +88,7 @@ pub fn play(call: Call, kind: Kind, person: Option<Person>) -> Seen {
     let ending = end.resources.get("web").cloned().unwrap_or_default();
     let mut wrong: Vec<String> =
         promises::broken(&scenario, &run).iter().map(|broken| format!("{}: {}", broken.promise, broken.how)).collect();
-    wrong.extend(restless(&run, person));
+    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }));
     Seen {
         during: shown_at(&run, call, Duration::from_secs(MENDED_AT - 1)),
         after: shown_at(&run, call, Duration::from_secs(PERSON_AT - 1)),
@@ -121,7 +121,8 @@ fn scenario(call: Call, kind: Kind, person: Option<Person>) -> Scenario {
     }
 }
 
-fn breaks(call: Call, kind: Kind) -> Action {
+/// From now on the call has this fault.
+pub fn breaks(call: Call, kind: Kind) -> Action {
     let rule = kind.rule(call).map(|rule| match serde_json::from_value::<FaultRule>(rule) {
         Ok(rule) => rule,
         Err(error) => panic!("{kind:?}: {error}"),
@@ -135,7 +136,8 @@ fn breaks(call: Call, kind: Kind) -> Action {
     }
 }
 
-fn mended() -> Action {
+/// Every call works again.
+pub fn mended() -> Action {
     let act = |stage: &mut crate::stage::Stage| {
         stage.platform.clear_faults();
         stage.unreachable = None;
@@ -185,9 +187,9 @@ fn speaks_of(call: Call) -> Option<ConditionType> {
 }
 
 /// Where the operator spins, or asks the platform for too long.
-fn restless(run: &Run, person: Option<Person>) -> Vec<String> {
+pub fn restless(run: &Run, last_cue: u64) -> Vec<String> {
     let mut wrong = Vec::new();
-    let last_cue = Duration::from_secs(if person.is_some() { PERSON_AT } else { MENDED_AT });
+    let last_cue = Duration::from_secs(last_cue);
     let asked: Vec<Duration> = run
         .story
         .iter()

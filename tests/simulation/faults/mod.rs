@@ -4,8 +4,10 @@
 
 mod cell;
 mod kind;
+mod outbox;
 mod page;
 mod table;
+mod tokens;
 
 pub use kind::is;
 
