@@ -174,8 +174,12 @@ const JOB: &[Row] = &[
             BadGateway,
             Unavailable,
             GatewayTimeout,
-            Lie,
         ],
+        reconciling(Reason::RollingOut).and(ConditionType::RolledOut, Unknown, Reason::JobUnreadable),
+        SUCCEEDS,
+    ),
+    row(
+        &[Lie],
         reconciling(Reason::RollingOut).and(ConditionType::RolledOut, Unknown, Reason::SubmitAccepted),
         SUCCEEDS,
     ),
