@@ -88,7 +88,7 @@ pub fn play(call: Call, kind: Kind, person: Option<Person>) -> Seen {
     let ending = end.resources.get("web").cloned().unwrap_or_default();
     let mut wrong: Vec<String> =
         promises::broken(&scenario, &run).iter().map(|broken| format!("{}: {}", broken.promise, broken.how)).collect();
-    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }));
+    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }, MOST_A_MINUTE));
     Seen {
         during: shown_at(&run, call, Duration::from_secs(MENDED_AT - 1)),
         after: shown_at(&run, call, Duration::from_secs(PERSON_AT - 1)),
@@ -187,7 +187,7 @@ fn speaks_of(call: Call) -> Option<ConditionType> {
 }
 
 /// Where the operator spins, or asks the platform for too long.
-pub fn restless(run: &Run, last_cue: u64) -> Vec<String> {
+pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
     let mut wrong = Vec::new();
     let last_cue = Duration::from_secs(last_cue);
     let asked: Vec<Duration> = run
@@ -202,7 +202,7 @@ pub fn restless(run: &Run, last_cue: u64) -> Vec<String> {
     let busiest = asked
         .iter()
         .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(at)).count());
-    if let Some(most) = busiest.max().filter(|most| *most > MOST_A_MINUTE) {
+    if let Some(most) = busiest.max().filter(|most| *most > most_a_minute) {
         wrong.push(format!("it spins: {most} requests in a minute"));
     }
     let writes =

@@ -17,6 +17,10 @@ use crate::scenario::{Action, Cue, Scenario, tokens_revoked};
 /// When the token endpoint works again, in seconds.
 const MENDED_AT: u64 = 400;
 
+/// The most requests to the platform in any minute: health and the audit log are asked at once, and each refusal costs a
+/// token and a second try.
+const MOST_A_MINUTE: usize = 30;
+
 /// Every token is worthless, and no other is given.
 fn locked_out(kind: Kind) -> Action {
     let (revoked, broken) = (tokens_revoked(), breaks(Call::Token, kind));
@@ -52,7 +56,7 @@ fn a_rollout_that_is_locked_out_at_any_step_comes_to_its_end_by_itself() {
             let run = run(&scenario, &Plan::new());
             let told = format!("{step:?} {kind:?}");
             let story: String = run.story.iter().map(|entry| format!("{entry}\n")).collect();
-            assert_eq!(restless(&run, MENDED_AT), Vec::<String>::new(), "{told}\n{story}");
+            assert_eq!(restless(&run, MENDED_AT, MOST_A_MINUTE), Vec::<String>::new(), "{told}\n{story}");
             assert_eq!(promises::broken(&scenario, &run), [], "{told}\n{story}");
             let end = end::of(&scenario, &run);
             assert!(end.rests, "{told}");
