@@ -8,6 +8,7 @@ mod chance;
 mod director;
 mod end;
 mod fault;
+mod faults;
 mod gate;
 mod kubernetes;
 mod log;
