@@ -28,10 +28,12 @@ use std::time::Instant;
 
 use trials::Report;
 
-/// The stories that a person wants to look at: those whose name holds this text, or all.
+/// The stories that a person wants to look at: the one that is called so, or those whose name holds this text, or all.
 fn wanted() -> Vec<scenario::Scenario> {
     let part = std::env::var("SIMULATION_STORY").unwrap_or_default();
-    stories::all().into_iter().filter(|story| story.name.contains(&part)).collect()
+    let all = stories::all();
+    let is_name = all.iter().any(|story| story.name == part);
+    all.into_iter().filter(|story| if is_name { story.name == part } else { story.name.contains(&part) }).collect()
 }
 
 /// All pairs of faults are a longer set: `SIMULATION_PAIRS=1`. By default one in so many is tried, spread over all.
