@@ -4,6 +4,8 @@
 //! Data flows one way: observe (I/O), decide (pure), act (I/O), record (I/O). [`api`] is the custom resource, [`rollout`]
 //! the pure core. `docs/architecture.md` is the map.
 
+#![forbid(unsafe_code)]
+
 pub mod api;
 pub mod cognigy;
 pub mod command;

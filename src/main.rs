@@ -1,5 +1,7 @@
 //! The command line.
 
+#![forbid(unsafe_code)]
+
 use clap::{Parser, Subcommand};
 use cognigy_operator::command::{crd, run};
 use cognigy_operator::simulator;
