@@ -114,7 +114,7 @@ async fn a_connection_that_is_cut_may_have_had_its_effect() {
 /// Takes one connection, reads the request, and answers with these bytes; gives the connection back.
 async fn answer_with(listener: tokio::net::TcpListener, bytes: &[u8]) -> tokio::net::TcpStream {
     let (mut connection, _) = listener.accept().await.unwrap();
-    connection.read(&mut [0; 4096]).await.unwrap();
+    assert!(connection.read(&mut [0; 4096]).await.unwrap() > 0, "the request comes first");
     connection.write_all(bytes).await.unwrap();
     connection
 }
