@@ -1,9 +1,10 @@
 //! What happened in a run, in order: what promises are checked against, and what is printed of a run that broke one.
 
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use std::time::Duration;
 
-use cognigy_operator::simulator::{Call, Delivery, EnvironmentId, JobId};
+use cognigy_operator::simulator::{Call, Delivery, JobId};
 use serde_json::Value;
 
 use super::fault::Fault;
@@ -32,11 +33,9 @@ pub enum Author {
 pub struct Exchange {
     pub number: u64,
     pub call: Option<Call>,
-    pub path: String,
     pub body: Value,
     pub body_sha256: String,
     pub key: Option<String>,
-    pub environment: Option<EnvironmentId>,
     /// The job that it concerns, or has started.
     pub job: Option<JobId>,
     pub status: u16,
@@ -64,12 +63,11 @@ pub enum Happening {
         what: String,
         fault: Option<Fault>,
     },
-    /// An object changed; missing before its creation and after its end.
+    /// An object changed; missing where it is gone.
     Changed {
         by: Author,
         name: ObjectName,
-        before: Option<Box<Value>>,
-        after: Option<Box<Value>>,
+        after: Option<Arc<Value>>,
     },
     /// An event was published.
     Announced {

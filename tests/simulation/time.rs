@@ -29,11 +29,6 @@ impl VirtualTime {
         self.began.elapsed()
     }
 
-    /// The moment at which so much time has passed.
-    pub fn at(self, passed: Duration) -> Instant {
-        self.began + passed
-    }
-
     /// The time of day.
     pub fn wall(self) -> Timestamp {
         Timestamp::from_second(BEGINNING).unwrap_or_default() + self.passed()
