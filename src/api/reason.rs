@@ -99,6 +99,8 @@ reasons! {
     JobCompleted,
     /// The job ended badly.
     JobFailed,
+    /// How the job stands could not be read when it was last asked.
+    JobUnreadable,
     /// Cognigy.AI no longer knows the job.
     JobGone,
     /// The environment is healthy.

@@ -140,10 +140,15 @@ impl Round<'_> {
                 return Ok(());
             }
         }
-        self.remembered.refused = Some(session.fingerprint);
-        self.remembered.looked_again_at = Some(self.context.now().uptime);
+        self.note_refused(session);
         self.hinder(wire::obstacle(error));
         Ok(())
+    }
+
+    /// Only other credentials than these are worth another try before the pause is over.
+    pub(super) fn note_refused(&mut self, session: &Session) {
+        self.remembered.refused = Some(session.fingerprint);
+        self.remembered.looked_again_at = Some(self.context.now().uptime);
     }
 
     async fn ask_job(&mut self, is_last_look: bool) -> Result<(), Error> {
@@ -194,6 +199,7 @@ impl Round<'_> {
             Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
             Rolled::Unauthorized { message } => {
                 self.forget_refused(ErrorClass::Unauthorized);
+                self.note_refused(&session);
                 let message =
                     format!("Cognigy.AI refuses the credentials for the rollback: {message}; correct the Secret");
                 RollbackAnswer::NotYet(Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))

@@ -144,7 +144,8 @@ impl<'c> Round<'c> {
         };
         if mended {
             self.remembered.memory.clear_failures();
-            self.remembered.looked_again_at = None;
+            // Where that was a mistake, the obstacle is met again at once, and must not be looked at again at once.
+            self.remembered.looked_again_at = Some(now.uptime);
         }
         Ok(())
     }
@@ -161,11 +162,20 @@ impl<'c> Round<'c> {
 
     /// Decides and acts until there is nothing to do for now. What an effect rests on is recorded before it is asked for.
     async fn advance(&mut self) -> Result<Flow, Error> {
+        let mut polled = Vec::new();
         for _ in 0..MOST_STEPS {
             let object = Arc::clone(&self.object);
             let facts = self.facts(&object, self.context.now());
             self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
             let decision = decide(&facts, &self.status, &self.remembered.memory);
+            if decision.is_poll() {
+                // A poll that took longer than the interval is due again: not before what it said was recorded, and what
+                // people did meanwhile was seen.
+                if polled.contains(&decision) {
+                    return Ok(Flow::Rest(Some(Duration::ZERO)));
+                }
+                polled.push(decision.clone());
+            }
             if decision.needs_record(&self.status) && !self.would_only_be_seen_to_go(&decision) {
                 self.record().await?;
             }

@@ -68,6 +68,7 @@ impl Round<'_> {
         let answer = tokio::time::timeout(SUBMIT_WITHIN, submit).await.unwrap_or_else(|_| no_answer(idempotency));
         if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
             self.context.sessions.forget(&self.source);
+            self.note_refused(&session);
         }
         self.answered(asked, |status, facts, memory| {
             apply::submit::submit(status, facts, memory, wire::submit(answer))

@@ -59,6 +59,12 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// Whether this asks how things are, as is done again and again.
+    #[must_use]
+    pub fn is_poll(&self) -> bool {
+        matches!(self, Self::AskJob | Self::LookAtJob | Self::AskHealth)
+    }
+
     /// Whether the status must be recorded before this is done: an effect is asked for only from what every successor
     /// of this process can read. And with the next attempt this process forgets the answers to this one: were its
     /// outcome not recorded by then, a failed record would send its submit again.

@@ -1,6 +1,7 @@
 //! Where the resource stands, in one word for people (phase) and in the conditions that tools read (Ready, Reconciling,
 //! Stalled, as kstatus understands them).
 
+use super::apply::job;
 use super::apply::rollback::UNREACHABLE_AFTER;
 use super::conditions::{Tell, message_of, tell};
 use super::decide::{is_past_deadline, time_until_free};
@@ -60,7 +61,7 @@ fn standing(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory
         Some(attempt) => match attempt.step {
             Step::Pending | Step::Validating | Step::Tracing => checking(facts, attempt, memory),
             Step::Submitting => submitting(facts, memory),
-            Step::RollingOut | Step::Monitoring => watching(facts, attempt, memory),
+            Step::RollingOut | Step::Monitoring => watching(facts, status, attempt, memory),
             Step::RollingBack => rolling_back(facts, memory),
             Step::VerifyingRollback | Step::Settled => ended(facts, status, attempt, memory),
         },
@@ -103,11 +104,16 @@ fn submitting(facts: &Facts<'_>, memory: &Memory) -> Standing {
     in_flight(facts, memory, Reason::Submitting, "the rollout is being submitted".to_owned())
 }
 
-fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Standing {
-    let job = attempt.job_id.as_ref().map_or("the job", |job| job.as_str());
+fn watching(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt, memory: &Memory) -> Standing {
+    let job_id = attempt.job_id.as_ref().map_or("the job", |job_id| job_id.as_str());
     let (reason, mut message) = match attempt.step {
-        Step::Monitoring => (Reason::Monitoring, format!("{job} has completed; the environment's health is watched")),
-        _ => (Reason::RollingOut, format!("{job} is running")),
+        Step::Monitoring => {
+            (Reason::Monitoring, format!("{job_id} has completed; the environment's health is watched"))
+        }
+        _ if job::is_unreadable(status) => {
+            (Reason::RollingOut, format!("{job_id} was taken; how it stands cannot be read"))
+        }
+        _ => (Reason::RollingOut, format!("{job_id} is running")),
     };
     if facts.wants_other_than(&attempt.digest) {
         message.push_str("; a newer configuration waits for its end");

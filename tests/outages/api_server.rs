@@ -1,14 +1,23 @@
 //! The API server is gone, forgets, conflicts or refuses, in the middle of a rollout.
 
-use crate::stage::{Call, Cluster, CognigyDeployment, Outcome, Signal, Step, World, client_of, from, json};
+use crate::stage::{
+    Call, Cluster, CognigyDeployment, DEADLINE, Outcome, Signal, World, attempt, client_of, from, json,
+};
+use bytes::Bytes;
+use futures::{StreamExt, future, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Api, DeleteParams, Patch, PostParams};
-use std::path::{Path, PathBuf};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PostParams};
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile() {
@@ -42,11 +51,11 @@ async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile
 async fn the_intent_is_not_sent_while_it_cannot_be_written() {
     let mut world = World::start().await;
     world.fault("{call: trace, fault: {delay: {seconds: 2}}}");
-    let _operator = world.operator("alone").await;
+    let operator = world.operator("alone").await;
     world.apply("env-intent").await.until_asked(Call::Trace, 1).await;
 
     world.cluster().kill_api_server();
-    _operator.until_logged("the reconcile failed and is run again").await;
+    operator.until_logged("the reconcile failed and is run again").await;
     assert_eq!(world.resource("env-intent").count(Call::Submit), 0);
     world.cluster().restart_api_server().await;
 
@@ -108,7 +117,7 @@ async fn compact(cluster: &Cluster, revision: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing() {
     let world = World::start().await;
-    let _operator = world.operator("alone").await;
+    let operator = world.operator("alone").await;
     let resource = world.apply("env-storm").await;
     let resources = world.resources();
     let storm = tokio::spawn(async move {
@@ -124,11 +133,17 @@ async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing()
     resource.until_told(Outcome::Succeeded).await;
     storm.abort();
     resource.assert_one_job_and_all_told(true).await;
-    assert!(_operator.has_logged("the resource was written by somebody else; deciding anew"), "there was no conflict");
+    assert!(operator.has_logged("the resource was written by somebody else; deciding anew"), "there was no conflict");
 }
 
-/// An account that priority and fairness applies to, as it does not to `system:masters`, and its kubeconfig.
-async fn account(world: &mut World) -> (String, PathBuf) {
+/// An account that priority and fairness applies to, as it does not to `system:masters`.
+struct Account {
+    user: String,
+    token: String,
+    kubeconfig: PathBuf,
+}
+
+async fn account(world: &mut World) -> Account {
     let name = "operator";
     let created: ServiceAccount = from(json!({"metadata": {"name": name}}));
     let accounts = world.own::<ServiceAccount>();
@@ -147,19 +162,18 @@ async fn account(world: &mut World) -> (String, PathBuf) {
     let administrator = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
     let kubeconfig = cluster.folder().join("operator.kubeconfig");
     std::fs::write(&kubeconfig, administrator.replace(cluster.admin_token(), &token)).unwrap();
-    (user, kubeconfig)
+    Account { user, token, kubeconfig }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again() {
     let mut world = World::start().await;
-    let (user, kubeconfig) = account(&mut world).await;
+    let account = account(&mut world).await;
     world.jobs_run();
-    let operator = world.operator_with("alone", &kubeconfig, &[]).await;
-    let resource = world.apply("env-starved").await;
-    resource.until_asked(Call::Job, 1).await;
+    let _operator = world.operator_with("alone", &account.kubeconfig, &[]).await;
+    world.apply("env-starved").await.until_asked(Call::Job, 1).await;
 
-    // No seats and no queue for this user: every request is answered with 429.
+    // No queue for this user and no seat but one, which is taken: every request is answered with 429.
     let name = world.namespace.clone();
     let level: PriorityLevelConfiguration = from(json!({
         "metadata": {"name": name},
@@ -172,9 +186,9 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
         "metadata": {"name": name},
         "spec": {
             "priorityLevelConfiguration": {"name": name},
-            "matchingPrecedence": 1,
+            "matchingPrecedence": 2,
             "rules": [{
-                "subjects": [{"kind": "User", "user": {"name": user}}],
+                "subjects": [{"kind": "User", "user": {"name": account.user}}],
                 "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"],
                     "clusterScope": true}],
             }],
@@ -182,21 +196,70 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
     }));
     world.all::<PriorityLevelConfiguration>().create(&PostParams::default(), &level).await.unwrap();
     world.all::<FlowSchema>().create(&PostParams::default(), &schema).await.unwrap();
-    until_starved(&world, &kubeconfig).await;
+    let held = until_starved(&mut world, &account).await;
+    let resource = world.resource("env-starved");
+    let refused = refusals(&world).await;
     world.mend();
-    operator.until_logged("the reconcile failed and is run again").await;
-    assert_eq!(resource.read().await.status.unwrap().attempt.unwrap().step, Step::RollingOut);
+    resource.until_asked(Call::Health, 1).await;
+    // The API server tells of a refusal by its count only.
+    let counted = async {
+        while refusals(&world).await == refused {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(DEADLINE, counted).await.expect("the operator's write is refused in time");
+    let recorded = resource.read().await;
+    assert_eq!(attempt(&recorded).and_then(|attempt| attempt.outcome()), None, "it cannot be written down");
 
+    drop(held);
     world.all::<FlowSchema>().delete(&name, &DeleteParams::default()).await.unwrap();
     resource.until_told(Outcome::Succeeded).await;
     resource.assert_one_job_and_all_told(true).await;
 }
 
-/// The API server takes a flow schema up after a moment, and tells of it only by what it does.
-async fn until_starved(world: &World, kubeconfig: &Path) {
-    let starved = client_of(kubeconfig).await;
+/// How many requests priority and fairness has refused to the account of this world's operator, as the API server counts
+/// them.
+async fn refusals(world: &World) -> u64 {
+    let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
+    let metrics = world.client.request_text(request).await.unwrap();
+    let counted = "apiserver_flowcontrol_rejected_requests_total{";
+    let of_world = format!("flow_schema=\"{}\"", world.namespace);
+    let counts = metrics.lines().filter(|line| line.starts_with(counted) && line.contains(&of_world));
+    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// A list that is not refused is answered in milliseconds.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
+
+/// Holds the one seat until it is dropped. The API server takes a flow schema up after a moment, and tells of it only by
+/// what it does.
+async fn until_starved(world: &mut World, account: &Account) -> JoinSet<()> {
+    let starved = client_of(&account.kubeconfig).await;
     let resources: Api<CognigyDeployment> = Api::namespaced(starved, &world.namespace);
-    while resources.list(&Default::default()).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let url = format!("{}/api/v1/namespaces/{}/configmaps", world.cluster().server(), world.namespace);
+    let authority = reqwest::Certificate::from_pem(world.cluster().ca_pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+    let starving = async {
+        loop {
+            let mut held = JoinSet::new();
+            held.spawn(hold_a_seat(client.clone(), url.clone(), account.token.clone()));
+            // The holder may have come before the flow schema, and then holds another seat.
+            for _ in 0..5 {
+                // A client that is refused asks again by itself, for minutes.
+                if timeout(LONG_ENOUGH, resources.list(&ListParams::default())).await.is_err() {
+                    return held;
+                }
+            }
+        }
+    };
+    timeout(DEADLINE, starving).await.expect("the API server refuses in time")
+}
+
+/// A request whose body never ends is being worked on for as long as its connection is there.
+async fn hold_a_seat(client: reqwest::Client, url: String, token: String) {
+    let beginning = stream::once(future::ready(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))));
+    let body = reqwest::Body::wrap(StreamBody::new(beginning.chain(stream::pending())));
+    let request = client.post(url).bearer_auth(token).header("content-type", "application/json").body(body);
+    // It ends with the connection, or with the API server's patience.
+    let _ = request.send().await;
 }

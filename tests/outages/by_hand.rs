@@ -3,9 +3,10 @@
 //! The status is the operator's record, and it believes it. What `docs/high-availability.md` says of each edit is what is
 //! tested here. In all of them the key of the submit finds the job that is out already: nothing is submitted twice.
 
-use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Step, World, attempt, json};
+use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Signal, Step, World, attempt, json};
 use cognigy_operator::api::Reason;
 use cognigy_operator::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use std::collections::BTreeSet;
 
 /// A rollout whose job runs, of an operator that is alone.
 async fn rolling_out<'w>(world: &'w World, name: &'static str) -> Resource<'w> {
@@ -43,16 +44,28 @@ async fn an_attempt_taken_out_of_the_status_finds_its_job_again_by_its_key() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
+    let steps = [("env-pending", "Pending"), ("env-tracing", "Tracing"), ("env-submitting", "Submitting")];
     let world = World::start().await;
     world.jobs_run();
-    let _operator = world.operator("alone").await;
-    for (name, step) in [("env-pending", "Pending"), ("env-tracing", "Tracing"), ("env-submitting", "Submitting")] {
+    let mut operator = world.operator("alone").await;
+    for (name, step) in steps {
         let resource = rolling_out(&world, name).await;
         resource.patch_status(json!({"attempt": {"step": step}})).await;
-        resource.until_asked(Call::Submit, 2).await;
+        resource.until_step(Step::RollingOut).await;
+    }
+
+    // A process that remembers nothing sends the submit again, under the same key.
+    operator.signal(Signal::Kill).await;
+    operator.ended().await;
+    for (name, step) in steps {
+        world.resource(name).patch_status(json!({"attempt": {"step": step}})).await;
+    }
+    let _next = world.operator("next").await;
+    for (name, _) in steps {
+        world.resource(name).until_asked(Call::Submit, 2).await;
     }
     world.mend();
-    for name in ["env-pending", "env-tracing", "env-submitting"] {
+    for (name, _) in steps {
         let resource = world.resource(name);
         resource.until_told(Outcome::Succeeded).await;
         resource.assert_one_job_and_all_told(true).await;
@@ -60,7 +73,7 @@ async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_a_retry_begins_anew() {
+async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_when_put_back() {
     let world = World::start().await;
     world.jobs_run();
     let _operator = world.operator("alone").await;
@@ -175,6 +188,9 @@ async fn a_resource_forced_away_in_the_middle_of_a_rollout_leaves_the_operator_w
 
     // The same name again is another resource, which gets an outcome of its own.
     world.mend();
-    world.apply("env-next").await.until_told(Outcome::Succeeded).await;
+    let again = world.apply("env-forced").await;
+    again.until_told(Outcome::Succeeded).await;
+    let keys: BTreeSet<_> = again.jobs().into_iter().map(|job| job.idempotency_key).collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
     assert!(!operator.has_logged("panicked"));
 }

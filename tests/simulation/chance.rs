@@ -12,8 +12,8 @@ use super::end;
 use super::fault::{Fault, Plan};
 use super::promises::{self, Broken};
 use super::scenario::{
-    Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, create, credentials, delete,
-    deploy, edit, environment, mended, operator_down, take_away, tokens_revoked,
+    Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, create, credentials,
+    delete, deploy, edit, environment, mended, operator_down, take_away, tokens_revoked,
 };
 use super::trials::{Failure, Report, failure};
 
@@ -46,7 +46,8 @@ pub fn draw(seed: u64) -> Drawn {
         scenario = scenario.at(at, action(&mut random));
     }
     scenario = at_peace(scenario);
-    let plan = (0..random.usize(0..5)).map(|_| (random.usize(0..90), Fault::ALL[random.usize(0..Fault::ALL.len())])).collect();
+    let plan =
+        (0..random.usize(0..5)).map(|_| (random.usize(0..90), Fault::ALL[random.usize(0..Fault::ALL.len())])).collect();
     Drawn { seed, scenario, plan }
 }
 
@@ -82,7 +83,9 @@ fn action(random: &mut fastrand::Rng) -> Action {
             object["spec"]["rollbackPolicy"]["healthThreshold"] = json!(number);
             object["spec"]["monitoring"]["intervalSeconds"] = json!(20);
         }),
-        12 => edit("other checks", move |object| object["spec"]["isolationRules"]["tenantBoundary"] = json!(format!("b{number}"))),
+        12 => edit("other checks", move |object| {
+            object["spec"]["isolationRules"]["tenantBoundary"] = json!(format!("b{number}"))
+        }),
         13 => credentials("wrong"),
         14 => credentials(CLIENT_SECRET),
         15 => take_away("secrets", "cognigy-api"),
@@ -161,8 +164,11 @@ fn without_one(drawn: &Drawn) -> Vec<Drawn> {
         shorter.plan.remove(index);
         shorter
     });
-    let may_go = |planned: &Planned| planned.cue == Cue::Start && planned.delay > Duration::ZERO && planned.delay.as_secs() < PEACE;
-    let places = drawn.scenario.planned.iter().enumerate().filter(|(_, planned)| may_go(planned)).map(|(place, _)| place);
+    let may_go = |planned: &Planned| {
+        planned.cue == Cue::Start && planned.delay > Duration::ZERO && planned.delay.as_secs() < PEACE
+    };
+    let places =
+        drawn.scenario.planned.iter().enumerate().filter(|(_, planned)| may_go(planned)).map(|(place, _)| place);
     let fewer_acts = places.map(|place| {
         let mut shorter = drawn.clone();
         shorter.scenario.planned.remove(place);

@@ -94,7 +94,7 @@ impl<'s> Director<'s> {
             Err(error) => panic!("{}: {error}", scenario.name),
         };
         let (sender, signals) = mpsc::unbounded_channel();
-        let stage = Stage::new(platform, scenario.planned.clone(), plan.clone(), sender);
+        let stage = Stage::shared(platform, scenario.planned.clone(), plan.clone(), sender);
         let mut director = Self {
             scenario,
             setup: scenario.setup.clone(),

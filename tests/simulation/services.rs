@@ -92,14 +92,22 @@ impl Transport for PlatformTransport {
         let gate = self.0.clone();
         async move {
             let io = platform_io(&request);
+            if gate.stage.lock().is_unreachable(request.uri().path()) {
+                // Whatever else goes wrong with it: nothing was sent.
+                let _ = gate.pass(io, Latency::PLATFORM, |_| {}, |_| {}).await;
+                return Err(TransportError::NotConnected("refused".to_owned()));
+            }
             let asked = gate.pass(io, Latency::PLATFORM, |_| {}, move |stage| stage.ask_platform(&request)).await;
             let (number, reply) = asked.map_err(|failure| match failure {
                 NoAnswer::NotConnected => TransportError::NotConnected("refused".to_owned()),
                 NoAnswer::Interrupted => TransportError::Interrupted("reset".to_owned()),
             })?;
-            let answer = carry(reply).await?;
-            gate.stage.lock().note(Happening::Heard(number));
-            Ok(answer)
+            let answer = carry(reply).await;
+            // Of an answer that is too long to be read, the status was heard.
+            if matches!(answer, Ok(_) | Err(TransportError::TooLarge { .. })) {
+                gate.stage.lock().note(Happening::Heard(number));
+            }
+            answer
         }
         .boxed()
     }

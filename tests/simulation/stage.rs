@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
 use super::fault::{Fault, Io, Plan};
+use super::faults;
 use super::kubernetes::{Answer, Kubernetes, ObjectName};
 use super::scenario::{Action, Cue, Planned};
 use super::story::{Author, Entry, Exchange, Happening, ProcessId, is_deployment};
@@ -47,6 +48,8 @@ pub struct Stage {
     pub clock_error: ClockError,
     pub kubernetes: Kubernetes,
     pub platform: World,
+    /// The call that gets no connection to the platform.
+    pub unreachable: Option<Call>,
     pub story: Vec<Entry>,
     /// Told of every change of an object.
     pub changed: Arc<Notify>,
@@ -71,12 +74,18 @@ impl SharedStage {
 }
 
 impl Stage {
-    pub fn new(platform: World, cues: Vec<Planned>, plan: Plan, signals: mpsc::UnboundedSender<Signal>) -> SharedStage {
+    pub fn shared(
+        platform: World,
+        cues: Vec<Planned>,
+        plan: Plan,
+        signals: mpsc::UnboundedSender<Signal>,
+    ) -> SharedStage {
         SharedStage(Arc::new(Mutex::new(Self {
             time: VirtualTime::begin(),
             clock_error: ClockError::default(),
             kubernetes: Kubernetes::default(),
             platform,
+            unreachable: None,
             story: Vec::new(),
             changed: Arc::new(Notify::new()),
             plan,
@@ -106,6 +115,11 @@ impl Stage {
         self.note(Happening::Io { process, index, what: io.what.clone(), fault });
         self.ios.push(io);
         fault
+    }
+
+    /// Whether a request to this path of the platform gets no connection.
+    pub fn is_unreachable(&self, path: &str) -> bool {
+        self.unreachable.is_some_and(|call| faults::is(call, path))
     }
 
     /// How many requests the operator has made.

@@ -172,8 +172,8 @@ fn singles(stage: &Stage, places: Range<usize>) -> impl Iterator<Item = Trial<'_
 }
 
 /// Each pair of faults of which the first hits a request near one whose path ends so, and the second one of the next
-/// few requests of what follows.
-pub fn every_pair_near(scenarios: &[Scenario], path: &str) -> Report {
+/// few requests of what follows; or one in `share` of these pairs, spread over all of them.
+pub fn every_pair_near(scenarios: &[Scenario], path: &str, share: usize) -> Report {
     const BEFORE: usize = 2;
     const AFTER: usize = 2;
     const NEXT: usize = 7;
@@ -183,15 +183,18 @@ pub fn every_pair_near(scenarios: &[Scenario], path: &str) -> Report {
         let Some(place) = stage.ios.iter().position(|io| io.what.ends_with(path)) else { continue };
         firsts.extend(singles(stage, place.saturating_sub(BEFORE)..place + AFTER));
     }
-    report.add(for_all(&firsts, |first| {
+    let firsts: Vec<(usize, Trial<'_>)> = firsts.into_iter().enumerate().collect();
+    report.add(for_all(&firsts, |(number, first)| {
         let (mut report, run) = play(first.stage, &first.plan);
         let Some(hit) = first.plan.keys().next().copied() else { return report };
-        for (index, io) in run.ios.iter().enumerate().skip(hit + 1).take(NEXT) {
-            for fault in Fault::ALL.into_iter().filter(|fault| fault.can_hit(io)) {
-                let mut plan = first.plan.clone();
-                plan.insert(index, fault);
-                report.add(play(first.stage, &plan).0);
-            }
+        let places = run.ios.iter().enumerate().skip(hit + 1).take(NEXT);
+        let pairs = places.flat_map(|(index, io)| {
+            Fault::ALL.into_iter().filter(|fault| fault.can_hit(io)).map(move |fault| (index, fault))
+        });
+        for (index, fault) in pairs.skip(number % share).step_by(share) {
+            let mut plan = first.plan.clone();
+            plan.insert(index, fault);
+            report.add(play(first.stage, &plan).0);
         }
         report
     }));

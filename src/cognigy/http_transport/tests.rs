@@ -6,6 +6,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use futures::stream;
 use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
@@ -108,6 +109,58 @@ async fn a_connection_that_is_cut_may_have_had_its_effect() {
     let error = get_from(&["127.0.0.1"], format!("http://{address}/s3cret")).await.unwrap_err();
     assert!(matches!(error, TransportError::Interrupted(_)), "{error:?}");
     assert!(!error.to_string().contains("s3cret"), "{error}");
+}
+
+/// Takes one connection, reads the request, and answers with these bytes; gives the connection back.
+async fn answer_with(listener: tokio::net::TcpListener, bytes: &[u8]) -> tokio::net::TcpStream {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    connection.read(&mut [0; 4096]).await.unwrap();
+    connection.write_all(bytes).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_is_no_answer_however_it_announced_its_length() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"status\":";
+    for head in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"jobId\": \"job_1\"}", chunked]
+    {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let cut = async { drop(answer_with(listener, head.as_bytes()).await) };
+        let (result, ()) = tokio::join!(get_from(&["127.0.0.1"], url), cut);
+        assert!(matches!(result, Err(TransportError::Interrupted(_))), "{head}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_left_at_the_callers_deadline_with_its_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (dripped, deadline) = tokio::sync::oneshot::channel();
+    let mut dripped = Some(dripped);
+    let drip = async {
+        let mut connection = answer_with(listener, b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
+        let mut beat = tokio::time::interval(Duration::from_millis(5));
+        let mut sent = 0;
+        while connection.write_all(b"x").await.is_ok() {
+            sent += 1;
+            if let Some(dripped) = dripped.take_if(|_| sent == 20) {
+                dripped.send(()).unwrap();
+            }
+            beat.tick().await;
+        }
+        sent
+    };
+    let transport = transport(&["127.0.0.1"]);
+    let ask = async {
+        tokio::select! {
+            answer = transport.send(request(url)) => Some(answer),
+            _ = deadline => None,
+        }
+    };
+    let (asked, sent) = tokio::join!(ask, drip);
+    assert!(asked.is_none(), "no answer before it is whole: {asked:?}");
+    assert!((20..100_000).contains(&sent), "the server learns that nobody listens any more, after {sent} bytes");
 }
 
 /// Takes one connection, and tells the first bytes that came.

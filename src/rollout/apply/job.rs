@@ -1,7 +1,7 @@
 //! What the job's word means (contract, section 4).
 
 use super::rollback;
-use crate::api::condition::ConditionType;
+use crate::api::condition::{ConditionSet, ConditionType};
 use crate::api::reason::Reason;
 use crate::api::status::{CognigyDeploymentStatus, Outcome, RollbackReason, Step};
 use crate::rollout::answer::JobAnswer;
@@ -24,10 +24,30 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
         JobAnswer::EndedBadly(word) => ended_badly(status, facts, memory, &word),
         JobAnswer::RolledBack => rolled_back_by_platform(status, facts),
         JobAnswer::NotFound => not_found(status, facts, memory),
-        JobAnswer::Running | JobAnswer::Unreadable(_) => {
+        JobAnswer::Running => {
             note_no_good_answer(facts, memory);
+            running_again(status, facts);
             Effects::none()
         }
+        JobAnswer::Unreadable(why) => {
+            note_no_good_answer(facts, memory);
+            let message = format!("how the job stands could not be read: {why}");
+            tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::JobUnreadable, message));
+            Effects::none()
+        }
+    }
+}
+
+/// Whether the job could not be read when it was last asked.
+#[must_use]
+pub fn is_unreadable(status: &CognigyDeploymentStatus) -> bool {
+    status.conditions.find(ConditionType::RolledOut).is_some_and(|told| told.reason == Reason::JobUnreadable)
+}
+
+/// What could not be read can be again; otherwise a poll that changes nothing says nothing.
+fn running_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    if is_unreadable(status) {
+        tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, "the job is running"));
     }
 }
 

@@ -53,6 +53,17 @@ fn a_job_that_is_not_found_once_is_not_gone() {
 }
 
 #[test]
+fn a_job_that_cannot_be_read_is_told_until_it_can_be_again() {
+    let mut rollout = Rollout::at(Step::RollingOut);
+    rollout.job_says(&[unreadable_job(), JobAnswer::Running, JobAnswer::Completed]).run_for(INTERVAL);
+    assert_eq!(rollout.told(ConditionType::RolledOut), "Unknown/JobUnreadable");
+    rollout.run_for(INTERVAL);
+    assert_eq!(rollout.told(ConditionType::RolledOut), "Unknown/SubmitAccepted");
+    rollout.run_for(INTERVAL);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
 fn a_job_that_is_not_found_twice_within_less_than_an_interval_is_not_gone() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::NotFound, JobAnswer::NotFound, JobAnswer::Completed]).run_for(INTERVAL);

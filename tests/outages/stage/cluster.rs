@@ -67,6 +67,16 @@ impl Cluster {
         self.control_plane.kubeconfig_path()
     }
 
+    /// The API server's URL.
+    pub(crate) fn server(&self) -> String {
+        self.control_plane.server()
+    }
+
+    /// The certificate of the authority that signed the API server's.
+    pub(crate) fn ca_pem(&self) -> &str {
+        self.control_plane.ca_pem()
+    }
+
     /// The folder in which etcd listens.
     pub(crate) fn folder(&self) -> PathBuf {
         self.control_plane.folder().to_owned()

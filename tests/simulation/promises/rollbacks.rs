@@ -1,6 +1,7 @@
 //! S4: a bad verdict is followed by a rollback. S5: no rollback without a bad verdict, a deadline or a request.
 //! S6: an answer that cannot be read is never a bad one.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use cognigy_operator::api::ROLLBACK_ANNOTATION;
@@ -9,10 +10,12 @@ use cognigy_operator::simulator::Call;
 
 use super::Broken;
 use crate::record::{Asked, Record, Write};
+use crate::story::Happening;
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     for write in record.operator_writes() {
         bad_verdicts(write, broken);
+        patience(record, write, broken);
         streaks(record, write, broken);
     }
     for rollback in record.calls(Call::Rollback) {
@@ -29,6 +32,40 @@ fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
     if is_condemned && policy.auto_trigger && attempt.rollback.is_none() {
         broken.push(Broken::new("S4", format!("a streak of {} is written without a rollback", attempt.bad_streak)));
     }
+}
+
+/// Whatever happens to the operator, the verdict comes with the bad answer that fills the threshold. Each interruption
+/// may have lost the one answer that was heard and not yet recorded.
+fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
+    let Some((before, attempt)) = write.same_attempt() else { return };
+    let intent = attempt.idempotency_key.as_ref().and_then(|key| record.intent(key.as_str()));
+    let (Some(intent), None, None) = (intent, &before.rollback, &before.verdict) else { return };
+    let part = intent.place..write.place;
+    let counted = longest_row(record, write, part.clone());
+    let lost = record.run.story[part].iter().filter(|entry| is_interruption(&entry.what)).count();
+    let threshold = usize::try_from(write.object.spec.rollback_policy.health_threshold).unwrap_or(usize::MAX);
+    if counted > threshold.saturating_add(lost) {
+        let how = format!("{counted} bad answers in a row were heard before a verdict, and {threshold} are allowed");
+        broken.push(Broken::new("S4", how));
+    }
+}
+
+/// How many of the bad answers since the last good one count: those far enough apart.
+fn longest_row(record: &Record<'_>, write: &Write, part: Range<usize>) -> usize {
+    let interval = Duration::from_secs(u64::try_from(write.object.spec.monitoring.interval_seconds).unwrap_or(0));
+    let (mut count, mut last) = (0, None);
+    for asked in record.heard(Call::Health, part) {
+        if is_good(asked) {
+            (count, last) = (0, None);
+        } else if is_bad(asked, write) && last.is_none_or(|last| asked.at >= last + interval.mul_f64(0.9)) {
+            (count, last) = (count + 1, Some(asked.at));
+        }
+    }
+    count
+}
+
+fn is_interruption(what: &Happening) -> bool {
+    matches!(what, Happening::Crashed(_) | Happening::Paused(_) | Happening::Failed(_))
 }
 
 /// The rollback that was decided on last was accepted or refused, where the operator came to rest.

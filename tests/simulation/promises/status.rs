@@ -177,10 +177,10 @@ fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
             Happening::Asked(exchange) if exchange.call == Some(Call::Submit) && exchange.job.is_some() => {
                 accepted.clone_from(&exchange.job);
             }
-            Happening::Announced { reason, note, .. } if reason == "SubmitAccepted" => {
-                if !accepted.as_ref().is_some_and(|job| note.contains(job.as_str())) {
-                    broken.push(Broken::new("S10", format!("an event says: {note}; but the job is {accepted:?}")));
-                }
+            Happening::Announced { reason, note, .. }
+                if reason == "SubmitAccepted" && !accepted.as_ref().is_some_and(|job| note.contains(job.as_str())) =>
+            {
+                broken.push(Broken::new("S10", format!("an event says: {note}; but the job is {accepted:?}")));
             }
             _ => {}
         }

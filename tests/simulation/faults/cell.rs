@@ -1,0 +1,214 @@
+//! One cell of the table, played: the fault lasts for some minutes, then the call works again, then a person acts where
+//! one must.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cognigy_operator::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use cognigy_operator::api::reason::Reason;
+use cognigy_operator::api::status::Outcome;
+use cognigy_operator::simulator::{Call, FaultRule};
+use serde_json::json;
+
+use super::kind::Kind;
+use crate::director::{Run, run};
+use crate::end;
+use crate::fault::Plan;
+use crate::kubernetes::ObjectName;
+use crate::promises;
+use crate::record::Record;
+use crate::scenario::{Action, NAMESPACE, Scenario, annotate};
+use crate::story::Happening;
+
+/// When the call works again, in seconds. By then every call was in trouble for three minutes, and no deadline has passed.
+pub const MENDED_AT: u64 = 240;
+/// When a person acts, where one must: what comes back by itself has done so by then, but for its deliveries.
+const PERSON_AT: u64 = 900;
+/// By when everything must be over after the last event of the story: no pause is longer than ten minutes.
+const REST_WITHIN: Duration = Duration::from_secs(900);
+/// The most requests to the platform in any minute: those of a rollout, and a call of three tries, again after each of
+/// the first pauses, which are short.
+const MOST_A_MINUTE: usize = 20;
+/// The most writes of the resource in a run: seven of a rollout without faults, and a few for what is shown meanwhile.
+const MOST_WRITES: usize = 16;
+
+/// What the conditions show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shows {
+    /// The reason of Ready.
+    pub ready: Reason,
+    /// Where the resource stands, as kstatus reads it.
+    pub standing: Standing,
+    /// The condition that speaks of the call, where one says more than Ready.
+    pub story: Option<(ConditionType, ConditionStatus, Reason)>,
+}
+
+/// Where a resource stands, as kstatus reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Ready,
+    Reconciling,
+    Stalled,
+}
+
+/// What a person does about a fault, once it is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    Retries,
+    ChangesTheSecret,
+    AsksForTheRollback,
+}
+
+/// What was seen of one cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// After three minutes of the fault.
+    pub during: Option<Shows>,
+    /// Just before a person would act.
+    pub after: Option<Shows>,
+    /// How the attempts ended, in order.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// What the environment runs at the end.
+    pub runs: String,
+    /// What the conditions show at the end.
+    pub end: Option<Shows>,
+    /// Whether the operator came to rest: it then asks nothing more, however long one waits.
+    pub rests: bool,
+    /// Everything that must not be: broken promises, a spin, a wedge.
+    pub wrong: Vec<String>,
+    /// The story, for a failure.
+    pub story: String,
+}
+
+/// Plays one cell.
+pub fn play(call: Call, kind: Kind, person: Option<Person>) -> Seen {
+    let scenario = scenario(call, kind, person);
+    let run = run(&scenario, &Plan::new());
+    let end = end::of(&scenario, &run);
+    let ending = end.resources.get("web").cloned().unwrap_or_default();
+    let mut wrong: Vec<String> =
+        promises::broken(&scenario, &run).iter().map(|broken| format!("{}: {}", broken.promise, broken.how)).collect();
+    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }, MOST_A_MINUTE));
+    Seen {
+        during: shown_at(&run, call, Duration::from_secs(MENDED_AT - 1)),
+        after: shown_at(&run, call, Duration::from_secs(PERSON_AT - 1)),
+        outcomes: ending.outcomes,
+        runs: ending.runs,
+        end: shown_at(&run, call, Duration::MAX),
+        rests: run.rests,
+        wrong,
+        story: run.story.iter().map(|entry| format!("{entry}\n")).collect(),
+    }
+}
+
+fn scenario(call: Call, kind: Kind, person: Option<Person>) -> Scenario {
+    let environment = if call == Call::Rollback { "    deploymentsAreUnhealthy: true\n" } else { "" };
+    let mut scenario = Scenario::new("a fault of the API", environment)
+        .at(0, breaks(call, kind))
+        .creating(|object| object["spec"]["rollbackPolicy"]["timeoutSeconds"] = json!(600))
+        .at(MENDED_AT, mended())
+        .ending(&[], "")
+        .lasting(Duration::from_secs(2 * 3600));
+    scenario.platform.insert_str(
+        0,
+        "clients: [{clientId: demo, clientSecret: demo-secret}, {clientId: successor, clientSecret: demo-secret}]\n",
+    );
+    match person {
+        None => scenario,
+        Some(Person::Retries) => scenario.at(PERSON_AT, annotate("retry", "mended")),
+        Some(Person::AsksForTheRollback) => scenario.at(PERSON_AT, annotate("rollback", "mended")),
+        Some(Person::ChangesTheSecret) => scenario.at(PERSON_AT, other_client()),
+    }
+}
+
+/// From now on the call has this fault.
+pub fn breaks(call: Call, kind: Kind) -> Action {
+    let rule = kind.rule(call).map(|rule| match serde_json::from_value::<FaultRule>(rule) {
+        Ok(rule) => rule,
+        Err(error) => panic!("{kind:?}: {error}"),
+    });
+    Action {
+        name: format!("{call:?} breaks: {kind:?}"),
+        act: Arc::new(move |stage| match rule.clone() {
+            Some(rule) => stage.platform.add_fault(rule),
+            None => stage.unreachable = Some(call),
+        }),
+    }
+}
+
+/// Every call works again.
+pub fn mended() -> Action {
+    let act = |stage: &mut crate::stage::Stage| {
+        stage.platform.clear_faults();
+        stage.unreachable = None;
+    };
+    Action { name: "the call works again".to_owned(), act: Arc::new(act) }
+}
+
+/// The Secret names another client of the platform.
+fn other_client() -> Action {
+    let act = |stage: &mut crate::stage::Stage| {
+        stage.kubernetes.edit(&ObjectName::new("secrets", NAMESPACE, "cognigy-api"), |secret| {
+            // Base64 of `successor`.
+            secret["data"]["clientId"] = json!("c3VjY2Vzc29y");
+        });
+    };
+    Action { name: "the Secret names another client".to_owned(), act: Arc::new(act) }
+}
+
+/// What the last write so far shows.
+fn shown_at(run: &Run, call: Call, at: Duration) -> Option<Shows> {
+    let record = Record::of(run);
+    let write =
+        record.writes.iter().rfind(|write| write.at <= at && write.object.metadata.name.as_deref() == Some("web"))?;
+    let conditions = &write.status()?.conditions;
+    let ready = conditions.find(ConditionType::Ready)?;
+    let standing = match (ready.status, conditions.is_true(ConditionType::Stalled)) {
+        (_, true) => Standing::Stalled,
+        (ConditionStatus::True, false) => Standing::Ready,
+        _ => Standing::Reconciling,
+    };
+    let story = speaks_of(call).and_then(|condition_type| conditions.find(condition_type));
+    let story = story.map(|condition| (condition.condition_type, condition.status, condition.reason));
+    Some(Shows { ready: ready.reason, standing, story })
+}
+
+/// The condition that speaks of a call.
+fn speaks_of(call: Call) -> Option<ConditionType> {
+    match call {
+        Call::Token => None,
+        Call::Validate => Some(ConditionType::Validated),
+        Call::Trace => Some(ConditionType::TracePassed),
+        Call::Submit | Call::Job => Some(ConditionType::RolledOut),
+        Call::Health => Some(ConditionType::Healthy),
+        Call::Rollback => Some(ConditionType::RolledBack),
+        Call::Audit | Call::Webhook => Some(ConditionType::Delivered),
+    }
+}
+
+/// Where the operator spins, or asks the platform for too long.
+pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let last_cue = Duration::from_secs(last_cue);
+    let asked: Vec<Duration> = run
+        .story
+        .iter()
+        .filter(|entry| matches!(&entry.what, Happening::Io { what, .. } if what.contains(" /")))
+        .map(|entry| entry.at)
+        .collect();
+    if let Some(last) = asked.last().filter(|last| **last > last_cue + REST_WITHIN) {
+        wrong.push(format!("it is still at it {} s after the start", last.as_secs()));
+    }
+    let busiest = asked
+        .iter()
+        .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(at)).count());
+    if let Some(most) = busiest.max().filter(|most| *most > most_a_minute) {
+        wrong.push(format!("it spins: {most} requests in a minute"));
+    }
+    let writes =
+        Record::of(run).operator_writes().filter(|write| write.object.metadata.name.as_deref() == Some("web")).count();
+    if writes > MOST_WRITES {
+        wrong.push(format!("it writes the resource {writes} times"));
+    }
+    wrong
+}

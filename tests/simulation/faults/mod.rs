@@ -1,0 +1,100 @@
+//! The faults of the API: every call of the contract against every kind of fault, and receivers that are away for long.
+//!
+//! `docs/faults.md` is the table for people, written from the same data.
+
+mod cell;
+mod kind;
+mod outbox;
+mod page;
+mod table;
+mod tokens;
+
+pub use kind::is;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use cell::{Person, Seen};
+use cognigy_operator::simulator::Call;
+use kind::Kind;
+use table::{Row, TABLE};
+
+use crate::trials::{Report, for_all};
+
+/// One cell of the table, and who acts in it.
+struct Cell {
+    call: Call,
+    kind: Kind,
+    row: &'static Row,
+    person: Option<Person>,
+}
+
+/// Every cell; those in which a person must act once without anybody, and once for each thing that one can do.
+fn cells() -> Vec<Cell> {
+    let rows = TABLE.iter().flat_map(|(call, rows)| rows.iter().map(move |row| (*call, row)));
+    let cells = rows.flat_map(|(call, row)| row.kinds.iter().map(move |kind| (call, *kind, row)));
+    let played = |(call, kind, row): (Call, Kind, &'static Row)| {
+        let persons = std::iter::once(None).chain(row.ends.persons.iter().copied().map(Some));
+        persons.map(move |person| Cell { call, kind, row, person })
+    };
+    cells.flat_map(played).collect()
+}
+
+#[test]
+fn every_call_is_tried_against_every_kind_of_fault() {
+    for (call, rows) in TABLE {
+        let kinds: Vec<Kind> = rows.iter().flat_map(|row| row.kinds.iter().copied()).collect();
+        let distinct: BTreeSet<Kind> = kinds.iter().copied().collect();
+        assert_eq!(kinds.len(), distinct.len(), "{call:?}: a kind stands in two rows");
+        let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !distinct.contains(kind)).collect();
+        assert_eq!(missing, [], "{call:?}");
+    }
+}
+
+#[test]
+fn no_fault_of_the_api_wedges_spins_or_misleads() {
+    let cells = cells();
+    let failures = Mutex::new(Vec::new());
+    for_all(&cells, |cell| {
+        let seen = cell::play(cell.call, cell.kind, cell.person);
+        let wrong = judged(cell, &seen);
+        if !wrong.is_empty() {
+            let told = format!("{:?} {:?} {:?}: {wrong:#?}", cell.call, cell.kind, cell.person);
+            failures.lock().unwrap_or_else(PoisonError::into_inner).push((seen.story, told));
+        }
+        Report { runs: 1, ..Report::default() }
+    });
+    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failures.sort_by_key(|(story, _)| story.len());
+    let told: Vec<&str> = failures.iter().map(|(_, told)| told.as_str()).collect();
+    let shortest = failures.first().map(|(story, _)| story.as_str()).unwrap_or_default();
+    println!("{} runs", cells.len());
+    assert!(failures.is_empty(), "{}\n{shortest}\n{} of {} runs", told.join("\n"), told.len(), cells.len());
+}
+
+/// Where what was seen of a cell is not what the table says.
+fn judged(cell: &Cell, seen: &Seen) -> Vec<String> {
+    let mut wrong = seen.wrong.clone();
+    let mut must = |holds: bool, what: String| {
+        if !holds {
+            wrong.push(what);
+        }
+    };
+    must(seen.during == Some(cell.row.shows), format!("it shows {:?}", seen.during));
+    let ends = cell.row.ends;
+    let needs_a_person = !ends.persons.is_empty();
+    if needs_a_person {
+        let after = seen.after.map(|shows| (shows.ready, shows.standing));
+        let during = Some((cell.row.shows.ready, cell.row.shows.standing));
+        must(after == during, format!("with nobody's help it shows {:?}", seen.after));
+    }
+    if needs_a_person == cell.person.is_some() {
+        must(seen.rests, "it never comes to rest".to_owned());
+        let outcomes: Vec<_> = ends.outcomes.iter().copied().map(Some).collect();
+        must(seen.outcomes == outcomes, format!("it ends as {:?}", seen.outcomes));
+        must(seen.end.map(|shows| shows.ready) == Some(ends.shows), format!("at the end it shows {:?}", seen.end));
+        let runs = if ends.shows == cognigy_operator::api::Reason::Succeeded { "2" } else { "1" };
+        must(seen.runs == runs, format!("the environment runs {}", seen.runs));
+    }
+    wrong
+}

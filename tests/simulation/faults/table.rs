@@ -1,0 +1,351 @@
+//! The table: what is seen of each fault of each call while it lasts, and how it ends.
+
+use cognigy_operator::api::condition::ConditionStatus::{False, True, Unknown};
+use cognigy_operator::api::condition::{ConditionStatus, ConditionType};
+use cognigy_operator::api::reason::Reason;
+use cognigy_operator::api::status::Outcome;
+use cognigy_operator::simulator::Call;
+
+use super::cell::{Person, Shows, Standing};
+use super::kind::Kind::{self, *};
+
+/// Faults of one call that are alike to whoever looks at the resource.
+pub struct Row {
+    pub kinds: &'static [Kind],
+    /// What the conditions show after three minutes of it.
+    pub shows: Shows,
+    /// How it ends once the call works again.
+    pub ends: Ends,
+}
+
+/// How it ends once the call works again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// What a person must do, any one of these; nothing, where it ends by itself.
+    pub persons: &'static [Person],
+    /// The outcomes of the attempts, in order.
+    pub outcomes: &'static [Outcome],
+    /// What the conditions show at the end.
+    pub shows: Reason,
+}
+
+/// Requests that have no answer, or the answer that now is not the time: the same request may be answered later.
+const UNANSWERED: &[Kind] = &[
+    NoConnection,
+    Reset,
+    AnswerLost,
+    TimeOut,
+    SlowDrip,
+    Truncated,
+    TooManyRequests,
+    TooManyRequestsWithRetryAfter,
+    ServerError,
+    BadGateway,
+    Unavailable,
+    GatewayTimeout,
+];
+
+/// Every call with its rows: each kind of fault stands in exactly one row of each call.
+pub const TABLE: [(Call, &[Row]); 9] = [
+    (Call::Token, TOKEN),
+    (Call::Validate, VALIDATE),
+    (Call::Trace, TRACE),
+    (Call::Submit, SUBMIT),
+    (Call::Job, JOB),
+    (Call::Health, HEALTH),
+    (Call::Rollback, ROLLBACK),
+    (Call::Audit, AUDIT),
+    (Call::Webhook, WEBHOOK),
+];
+
+const TOKEN: &[Row] = &[
+    row(UNANSWERED, reconciling(Reason::ApiUnavailable), SUCCEEDS),
+    row(
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, Redirect],
+        reconciling(Reason::UnexpectedAnswer),
+        SUCCEEDS,
+    ),
+    row(
+        &[BadRequest, UnauthorizedOnce, UnauthorizedTwice, Forbidden, NotFound, Conflict, Unprocessable, Lie],
+        stalled(Reason::Unauthorized),
+        SUCCEEDS_WITH_SECRET_OR_RETRY,
+    ),
+];
+
+const VALIDATE: &[Row] = &[
+    row(
+        UNANSWERED,
+        reconciling(Reason::ApiUnavailable).and(ConditionType::Validated, Unknown, Reason::AttemptStarted),
+        SUCCEEDS,
+    ),
+    row(
+        &[Empty, NotJson, WrongTypes, TwoGibibytes, Redirect],
+        reconciling(Reason::UnexpectedAnswer).and(ConditionType::Validated, Unknown, Reason::AttemptStarted),
+        SUCCEEDS,
+    ),
+    row(
+        &[MissingFields, Lie],
+        stalled(Reason::ValidationRefused).and(ConditionType::Validated, False, Reason::ValidationRefused),
+        SUCCEEDS_ANEW,
+    ),
+    row(
+        &[BadRequest, NotFound, Conflict, Unprocessable],
+        stalled(Reason::RequestRejected).and(ConditionType::Validated, Unknown, Reason::AttemptStarted),
+        SUCCEEDS_WITH_SECRET_OR_RETRY,
+    ),
+    row(&[UnauthorizedOnce], ready().and(ConditionType::Validated, True, Reason::ValidationPassed), SUCCEEDS),
+    row(
+        &[UnauthorizedTwice, Forbidden],
+        stalled(Reason::Unauthorized).and(ConditionType::Validated, Unknown, Reason::AttemptStarted),
+        SUCCEEDS_WITH_SECRET_OR_RETRY,
+    ),
+];
+
+const TRACE: &[Row] = &[
+    row(
+        UNANSWERED,
+        reconciling(Reason::ApiUnavailable).and(ConditionType::TracePassed, Unknown, Reason::AttemptStarted),
+        SUCCEEDS,
+    ),
+    row(
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, Redirect],
+        reconciling(Reason::UnexpectedAnswer).and(ConditionType::TracePassed, Unknown, Reason::AttemptStarted),
+        SUCCEEDS,
+    ),
+    row(
+        &[BadRequest, NotFound, Conflict, Unprocessable],
+        stalled(Reason::RequestRejected).and(ConditionType::TracePassed, Unknown, Reason::AttemptStarted),
+        SUCCEEDS_WITH_SECRET_OR_RETRY,
+    ),
+    row(&[UnauthorizedOnce], ready().and(ConditionType::TracePassed, True, Reason::TracePassed), SUCCEEDS),
+    row(
+        &[UnauthorizedTwice, Forbidden],
+        stalled(Reason::Unauthorized).and(ConditionType::TracePassed, Unknown, Reason::AttemptStarted),
+        SUCCEEDS_WITH_SECRET_OR_RETRY,
+    ),
+    row(
+        &[Lie],
+        stalled(Reason::TraceNotPassed).and(ConditionType::TracePassed, False, Reason::TraceNotPassed),
+        SUCCEEDS_ANEW,
+    ),
+];
+
+const SUBMIT: &[Row] = &[
+    row(
+        UNANSWERED,
+        reconciling(Reason::ApiUnavailable).and(ConditionType::RolledOut, Unknown, Reason::AttemptStarted),
+        SUCCEEDS,
+    ),
+    row(
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, Redirect, Lie],
+        stalled(Reason::SubmitOutcomeUnknown).and(ConditionType::RolledOut, Unknown, Reason::SubmitOutcomeUnknown),
+        SUCCEEDS,
+    ),
+    row(
+        &[BadRequest, UnauthorizedTwice, Forbidden, NotFound, Conflict, Unprocessable],
+        stalled(Reason::SubmitRejected).and(ConditionType::RolledOut, False, Reason::SubmitRejected),
+        SUCCEEDS_ANEW,
+    ),
+    row(&[UnauthorizedOnce], ready().and(ConditionType::RolledOut, True, Reason::JobCompleted), SUCCEEDS),
+];
+
+const JOB: &[Row] = &[
+    row(
+        &[
+            NoConnection,
+            Reset,
+            AnswerLost,
+            TimeOut,
+            SlowDrip,
+            Truncated,
+            Empty,
+            NotJson,
+            WrongTypes,
+            MissingFields,
+            TwoGibibytes,
+            Redirect,
+            BadRequest,
+            Forbidden,
+            Conflict,
+            Unprocessable,
+            TooManyRequests,
+            TooManyRequestsWithRetryAfter,
+            ServerError,
+            BadGateway,
+            Unavailable,
+            GatewayTimeout,
+        ],
+        reconciling(Reason::RollingOut).and(ConditionType::RolledOut, Unknown, Reason::JobUnreadable),
+        SUCCEEDS,
+    ),
+    row(
+        &[Lie],
+        reconciling(Reason::RollingOut).and(ConditionType::RolledOut, Unknown, Reason::SubmitAccepted),
+        SUCCEEDS,
+    ),
+    row(
+        &[UnauthorizedOnce, UnauthorizedTwice],
+        ready().and(ConditionType::RolledOut, True, Reason::JobCompleted),
+        SUCCEEDS,
+    ),
+    row(
+        &[NotFound],
+        stalled(Reason::RolledBack).and(ConditionType::RolledOut, False, Reason::JobGone),
+        ROLLED_BACK_THEN_SUCCEEDS_ANEW,
+    ),
+];
+
+const HEALTH: &[Row] = &[
+    row(
+        &[
+            NoConnection,
+            Reset,
+            AnswerLost,
+            TimeOut,
+            SlowDrip,
+            Truncated,
+            Empty,
+            NotJson,
+            WrongTypes,
+            MissingFields,
+            TwoGibibytes,
+            Redirect,
+            BadRequest,
+            Forbidden,
+            NotFound,
+            Conflict,
+            Unprocessable,
+            TooManyRequests,
+            TooManyRequestsWithRetryAfter,
+            ServerError,
+            BadGateway,
+            Unavailable,
+            GatewayTimeout,
+        ],
+        reconciling(Reason::Monitoring).and(ConditionType::Healthy, Unknown, Reason::HealthUnreadable),
+        SUCCEEDS,
+    ),
+    row(
+        &[UnauthorizedOnce, UnauthorizedTwice],
+        ready().and(ConditionType::Healthy, True, Reason::HealthGood),
+        SUCCEEDS,
+    ),
+    row(
+        &[Lie],
+        stalled(Reason::RolledBack).and(ConditionType::Healthy, False, Reason::HealthBad),
+        ROLLED_BACK_THEN_SUCCEEDS_ANEW,
+    ),
+];
+
+const ROLLBACK: &[Row] = &[
+    row(
+        &[
+            NoConnection,
+            Reset,
+            AnswerLost,
+            Truncated,
+            Redirect,
+            Conflict,
+            TooManyRequests,
+            TooManyRequestsWithRetryAfter,
+            ServerError,
+            BadGateway,
+            Unavailable,
+            GatewayTimeout,
+        ],
+        stalled(Reason::RollbackUnreachable).and(ConditionType::RolledBack, Unknown, Reason::RollingBack),
+        ROLLED_BACK,
+    ),
+    row(
+        &[TimeOut, SlowDrip],
+        reconciling(Reason::ApiUnavailable).and(ConditionType::RolledBack, Unknown, Reason::RollingBack),
+        ROLLED_BACK,
+    ),
+    row(
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, UnauthorizedOnce, UnauthorizedTwice, Lie],
+        stalled(Reason::RolledBack).and(ConditionType::RolledBack, True, Reason::RolledBack),
+        ROLLED_BACK,
+    ),
+    row(
+        &[Forbidden],
+        stalled(Reason::Unauthorized).and(ConditionType::RolledBack, Unknown, Reason::RollingBack),
+        ROLLED_BACK,
+    ),
+    row(
+        &[BadRequest, NotFound, Unprocessable],
+        stalled(Reason::RollbackRefused).and(ConditionType::RolledBack, False, Reason::RollbackRefused),
+        Ends {
+            persons: &[Person::AsksForTheRollback],
+            outcomes: &[Outcome::RollbackFailed],
+            shows: Reason::RolledBack,
+        },
+    ),
+];
+
+/// Only what was refused waits: a receiver's 200 is enough, whatever its body says.
+const AUDIT: &[Row] = DELIVERIES;
+const WEBHOOK: &[Row] = DELIVERIES;
+
+const DELIVERIES: &[Row] = &[
+    row(
+        &[
+            NoConnection,
+            Reset,
+            AnswerLost,
+            TimeOut,
+            SlowDrip,
+            Truncated,
+            Redirect,
+            BadRequest,
+            Forbidden,
+            NotFound,
+            Conflict,
+            Unprocessable,
+            TooManyRequests,
+            TooManyRequestsWithRetryAfter,
+            ServerError,
+            BadGateway,
+            Unavailable,
+            GatewayTimeout,
+        ],
+        ready().and(ConditionType::Delivered, Unknown, Reason::DeliveryPending),
+        SUCCEEDS,
+    ),
+    row(
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, UnauthorizedOnce, UnauthorizedTwice, Lie],
+        ready().and(ConditionType::Delivered, True, Reason::Delivered),
+        SUCCEEDS,
+    ),
+];
+
+const SUCCEEDS: Ends = Ends { persons: &[], outcomes: &[Outcome::Succeeded], shows: Reason::Succeeded };
+const ROLLED_BACK: Ends = Ends { persons: &[], outcomes: &[Outcome::RolledBack], shows: Reason::RolledBack };
+/// The attempt goes on where it stood.
+const SUCCEEDS_WITH_SECRET_OR_RETRY: Ends = Ends { persons: &[Person::ChangesTheSecret, Person::Retries], ..SUCCEEDS };
+/// The attempt has ended; the next one succeeds.
+const SUCCEEDS_ANEW: Ends =
+    Ends { persons: &[Person::Retries], outcomes: &[Outcome::Failed, Outcome::Succeeded], shows: Reason::Succeeded };
+const ROLLED_BACK_THEN_SUCCEEDS_ANEW: Ends =
+    Ends { outcomes: &[Outcome::RolledBack, Outcome::Succeeded], ..SUCCEEDS_ANEW };
+
+const fn row(kinds: &'static [Kind], shows: Shows, ends: Ends) -> Row {
+    Row { kinds, shows, ends }
+}
+
+const fn reconciling(ready: Reason) -> Shows {
+    Shows { ready, standing: Standing::Reconciling, story: None }
+}
+
+const fn stalled(ready: Reason) -> Shows {
+    Shows { ready, standing: Standing::Stalled, story: None }
+}
+
+const fn ready() -> Shows {
+    Shows { ready: Reason::Succeeded, standing: Standing::Ready, story: None }
+}
+
+impl Shows {
+    const fn and(self, condition_type: ConditionType, status: ConditionStatus, reason: Reason) -> Self {
+        Self { story: Some((condition_type, status, reason)), ..self }
+    }
+}

@@ -1,0 +1,66 @@
+//! A token that is lost while a rollout is out, and a token endpoint that gives no other.
+
+use std::sync::Arc;
+
+use cognigy_operator::api::status::{Outcome, Step};
+use cognigy_operator::simulator::Call;
+use serde_json::json;
+
+use super::cell::{breaks, mended, restless};
+use super::kind::Kind;
+use crate::director::run;
+use crate::end;
+use crate::fault::Plan;
+use crate::promises;
+use crate::scenario::{Action, Cue, Scenario, tokens_revoked};
+
+/// When the token endpoint works again, in seconds.
+const MENDED_AT: u64 = 400;
+
+/// The most requests to the platform in any minute: health and the audit log are asked at once, and each refusal costs a
+/// token and a second try.
+const MOST_A_MINUTE: usize = 30;
+
+/// Every token is worthless, and no other is given.
+fn locked_out(kind: Kind) -> Action {
+    let (revoked, broken) = (tokens_revoked(), breaks(Call::Token, kind));
+    let act = move |stage: &mut crate::stage::Stage| {
+        (revoked.act)(stage);
+        (broken.act)(stage);
+    };
+    Action { name: format!("no token is any good: {kind:?}"), act: Arc::new(act) }
+}
+
+#[test]
+fn a_rollout_that_is_locked_out_at_any_step_comes_to_its_end_by_itself() {
+    let steps = [
+        (Step::Submitting, Outcome::Succeeded),
+        (Step::RollingOut, Outcome::Succeeded),
+        (Step::Monitoring, Outcome::RolledBack),
+        (Step::RollingBack, Outcome::RolledBack),
+        (Step::VerifyingRollback, Outcome::RolledBack),
+    ];
+    for (step, outcome) in steps {
+        for kind in
+            [Kind::UnauthorizedOnce, Kind::Forbidden, Kind::NoConnection, Kind::TimeOut, Kind::NotJson, Kind::Lie]
+        {
+            // A submit that was answered 401 with a fresh token as well is refused: nothing is out (contract, "Errors").
+            let outcome = if (step, kind) == (Step::Submitting, Kind::Lie) { Outcome::Failed } else { outcome };
+            let environment = if outcome == Outcome::RolledBack { "    deploymentsAreUnhealthy: true\n" } else { "" };
+            let runs = if outcome == Outcome::Succeeded { "2" } else { "1" };
+            let scenario = Scenario::new("locked out", environment)
+                .creating(|object| object["spec"]["rollbackPolicy"]["timeoutSeconds"] = json!(900))
+                .when(Cue::Written(step), locked_out(kind))
+                .at(MENDED_AT, mended())
+                .ending(&[outcome], runs);
+            let run = run(&scenario, &Plan::new());
+            let told = format!("{step:?} {kind:?}");
+            let story: String = run.story.iter().map(|entry| format!("{entry}\n")).collect();
+            assert_eq!(restless(&run, MENDED_AT, MOST_A_MINUTE), Vec::<String>::new(), "{told}\n{story}");
+            assert_eq!(promises::broken(&scenario, &run), [], "{told}\n{story}");
+            let end = end::of(&scenario, &run);
+            assert!(end.rests, "{told}");
+            assert_eq!(end.resources.get("web"), scenario.ends.first().map(|(_, ending)| ending), "{told}\n{story}");
+        }
+    }
+}
