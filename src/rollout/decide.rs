@@ -197,7 +197,8 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
         return Decision::Start;
     }
-    if memory.verification_age(facts.now) >= facts.timeout() {
+    // Here as well silence is no verdict: an operator that was down must first ask.
+    if memory.attempt.unwell_at_age.is_some_and(|age| age >= facts.timeout()) {
         return Decision::Settle;
     }
     if let Some(wait) = paused(facts, memory) {

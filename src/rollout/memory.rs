@@ -77,6 +77,8 @@ pub struct AttemptMemory {
     pub job_missing_at: Option<Duration>,
     /// How old the submit was when the last question was asked that got no good answer, in this process.
     pub no_good_answer_at_age: Option<Duration>,
+    /// How long after the rollback health was asked last without a good answer, in this process.
+    pub unwell_at_age: Option<Duration>,
     /// Health is good, but the platform may have rolled back in between: one look at the job before success.
     pub must_look_at_job: bool,
     /// This process saw the job complete and no bad or unreadable health since.
@@ -108,6 +110,7 @@ impl Memory {
             self.attempt.rollback_key = Some(rollback.key.clone());
             self.attempt.rollback = Some(Sighting::of(rollback.requested_at, now));
             self.attempt.verification = None;
+            self.attempt.unwell_at_age = None;
             self.attempt.unreachable_told = false;
         }
         if let (Some(ended_at), None) = (rollback.accepted_at.or(rollback.refused_at), self.attempt.verification) {

@@ -6,6 +6,7 @@ use cognigy_operator::api::CognigyDeployment;
 use cognigy_operator::api::ConditionType;
 use cognigy_operator::api::condition::ConditionSet;
 use cognigy_operator::api::status::Outcome;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::director::Run;
@@ -28,8 +29,8 @@ pub struct End {
 pub fn of(scenario: &Scenario, run: &Run) -> End {
     let (mut resources, mut ready) = (BTreeMap::new(), BTreeMap::new());
     for (name, _) in &scenario.ends {
-        let object = run.kubernetes.object(&resource(name)).cloned();
-        let object = object.and_then(|object| serde_json::from_value::<CognigyDeployment>(object).ok());
+        let object = run.kubernetes.object(&resource(name));
+        let object = object.and_then(|object| CognigyDeployment::deserialize(object).ok());
         if let Some(text) = object.as_ref().and_then(ready_of) {
             ready.insert(*name, text);
         }

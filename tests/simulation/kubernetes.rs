@@ -5,6 +5,7 @@
 //! finalizers and the time of deletion, and the log of changes that a watch delivers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -35,11 +36,11 @@ impl ObjectName {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
-    pub body: Value,
+    pub body: Arc<Value>,
 }
 
 impl Answer {
-    fn ok(body: Value) -> Self {
+    fn ok(body: Arc<Value>) -> Self {
         Self { status: 200, body }
     }
 
@@ -48,7 +49,7 @@ impl Answer {
             "kind": "Status", "apiVersion": "v1", "metadata": {},
             "status": "Failure", "message": message, "reason": reason, "code": status,
         });
-        Self { status, body }
+        Self { status, body: Arc::new(body) }
     }
 }
 
@@ -58,9 +59,9 @@ pub struct Change {
     /// The version that it brought about.
     pub version: u64,
     pub name: ObjectName,
-    pub before: Option<Value>,
+    pub before: Option<Arc<Value>>,
     /// Missing where the object is gone.
-    pub after: Option<Value>,
+    pub after: Option<Arc<Value>>,
 }
 
 /// The API server.
@@ -68,7 +69,7 @@ pub struct Change {
 pub struct Kubernetes {
     version: u64,
     created: u64,
-    objects: BTreeMap<ObjectName, Value>,
+    objects: BTreeMap<ObjectName, Arc<Value>>,
     log: Vec<Change>,
 }
 
@@ -94,7 +95,7 @@ impl Kubernetes {
     }
 
     fn get(&self, name: &ObjectName) -> Answer {
-        self.objects.get(name).map_or_else(|| not_found(name), |object| Answer::ok(object.clone()))
+        self.objects.get(name).map_or_else(|| not_found(name), |object| Answer::ok(Arc::clone(object)))
     }
 
     /// Creates an object. The operator's resource starts as its definition says.
@@ -123,7 +124,7 @@ impl Kubernetes {
         if is_stale(present, patch) {
             return conflict(&target.name);
         }
-        let mut merged = present.clone();
+        let mut merged = present.as_ref().clone();
         merge(&mut merged, patch);
         self.write(target, merged)
     }
@@ -139,7 +140,7 @@ impl Kubernetes {
     /// Stores of `wanted` what a write to this target may change.
     fn write(&mut self, target: &Target, wanted: Value) -> Answer {
         let Some(present) = self.objects.get(&target.name) else { return not_found(&target.name) };
-        let mut next = present.clone();
+        let mut next = present.as_ref().clone();
         match target.subresource.as_deref() {
             Some("status") => next["status"] = wanted["status"].clone(),
             Some(_) => return not_found(&target.name),
@@ -157,27 +158,27 @@ impl Kubernetes {
                 }
             }
         }
-        if next == *present {
-            return Answer::ok(next);
+        if next == **present {
+            return Answer::ok(Arc::clone(present));
         }
         let is_let_go = !next["metadata"]["deletionTimestamp"].is_null() && finalizers(&next).is_empty();
         match is_let_go {
             true => {
                 self.store(target.name.clone(), None);
-                Answer::ok(next)
+                Answer::ok(Arc::new(next))
             }
             false => Answer::ok(self.store(target.name.clone(), Some(next)).unwrap_or_default()),
         }
     }
 
-    fn store(&mut self, name: ObjectName, after: Option<Value>) -> Option<Value> {
+    fn store(&mut self, name: ObjectName, after: Option<Value>) -> Option<Arc<Value>> {
         self.version += 1;
         let after = after.map(|mut object| {
             object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-            object
+            Arc::new(object)
         });
         let before = match &after {
-            Some(object) => self.objects.insert(name.clone(), object.clone()),
+            Some(object) => self.objects.insert(name.clone(), Arc::clone(object)),
             None => self.objects.remove(&name),
         };
         self.log.push(Change { version: self.version, name, before, after: after.clone() });
@@ -187,7 +188,7 @@ impl Kubernetes {
     /// Changes an object as somebody else than the operator; nothing where it is not there.
     pub fn edit(&mut self, name: &ObjectName, edit: impl FnOnce(&mut Value)) {
         let Some(present) = self.objects.get(name) else { return };
-        let mut wanted = present.clone();
+        let mut wanted = present.as_ref().clone();
         edit(&mut wanted);
         self.write(&Target { name: name.clone(), subresource: None }, wanted);
     }
@@ -198,7 +199,7 @@ impl Kubernetes {
         if finalizers(present).is_empty() {
             self.store(name.clone(), None);
         } else if present["metadata"]["deletionTimestamp"].is_null() {
-            let mut next = present.clone();
+            let mut next = present.as_ref().clone();
             next["metadata"]["deletionTimestamp"] = json!(whole_seconds(now));
             next["metadata"]["generation"] = json!(number(&present["metadata"]["generation"]) + 1);
             self.store(name.clone(), Some(next));
@@ -207,12 +208,12 @@ impl Kubernetes {
 
     /// An object as it is now.
     pub fn object(&self, name: &ObjectName) -> Option<&Value> {
-        self.objects.get(name)
+        self.objects.get(name).map(Arc::as_ref)
     }
 
     /// Every object of a kind, as it was at that version.
-    pub fn list_at(&self, plural: &str, version: u64) -> Vec<Value> {
-        let mut listed: BTreeMap<&ObjectName, &Value> = BTreeMap::new();
+    pub fn list_at(&self, plural: &str, version: u64) -> Vec<Arc<Value>> {
+        let mut listed: BTreeMap<&ObjectName, &Arc<Value>> = BTreeMap::new();
         for change in self.log.iter().filter(|change| change.version <= version && change.name.plural == plural) {
             match &change.after {
                 Some(object) => listed.insert(&change.name, object),

@@ -27,6 +27,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::Event;
+use serde::Deserialize;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
 
@@ -115,7 +116,7 @@ impl Process {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
         self.writer.apply_watcher_event(&Event::Init);
         for object in listed {
-            let Ok(object) = serde_json::from_value::<CognigyDeployment>(object) else { continue };
+            let Ok(object) = CognigyDeployment::deserialize(object.as_ref()) else { continue };
             let name = Name::from_obj(&object);
             self.writer.apply_watcher_event(&Event::InitApply(object));
             self.schedule(name, Instant::now());
@@ -168,16 +169,16 @@ impl Process {
             "configmaps" => return self.config_map_changed(&change.name),
             _ => return,
         }
-        let read = |object: serde_json::Value| serde_json::from_value::<CognigyDeployment>(object).ok();
-        match (change.before.and_then(read), change.after.and_then(read)) {
-            (_, Some(object)) => {
-                let name = Name::from_obj(&object);
-                self.writer.apply_watcher_event(&Event::Apply(object));
-                self.schedule(name, Instant::now());
-            }
-            (Some(gone), None) => self.writer.apply_watcher_event(&Event::Delete(gone)),
-            (None, None) => {}
+        let is_gone = change.after.is_none();
+        let Some(object) = change.after.or(change.before) else { return };
+        let Ok(object) = CognigyDeployment::deserialize(object.as_ref()) else { return };
+        if is_gone {
+            self.writer.apply_watcher_event(&Event::Delete(object));
+            return;
         }
+        let name = Name::from_obj(&object);
+        self.writer.apply_watcher_event(&Event::Apply(object));
+        self.schedule(name, Instant::now());
     }
 
     fn config_map_changed(&mut self, map: &ObjectName) {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Verdict};
 use cognigy_operator::api::{CognigyDeployment, JobId};
 use cognigy_operator::simulator::Call;
+use serde::Deserialize;
 
 use super::director::Run;
+use super::kubernetes::ObjectName;
 use super::story::{Author, Exchange, Happening, is_deployment};
 
 /// One write to a resource.
@@ -43,17 +45,20 @@ pub type AttemptName = (String, i64);
 impl<'r> Record<'r> {
     pub fn of(run: &'r Run) -> Self {
         let mut heard: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut statuses: BTreeMap<&ObjectName, Option<CognigyDeploymentStatus>> = BTreeMap::new();
         let (mut writes, mut asked) = (Vec::new(), Vec::new());
         for (place, entry) in run.story.iter().enumerate() {
             match &entry.what {
                 Happening::Heard(number) => {
                     heard.insert(*number, place);
                 }
+                Happening::Changed { name, after: None, .. } => {
+                    statuses.remove(name);
+                }
                 Happening::Asked(exchange) => asked.push(Asked { place, at: entry.at, heard: None, exchange }),
-                Happening::Changed { by, name, before, after: Some(after) } if is_deployment(name) => {
-                    let Ok(object) = serde_json::from_value(after.as_ref().clone()) else { continue };
-                    let before = before.as_ref().map(|before| before["status"].clone());
-                    let status_before = before.and_then(|status| serde_json::from_value(status).ok());
+                Happening::Changed { by, name, after: Some(after), .. } if is_deployment(name) => {
+                    let Ok(object) = CognigyDeployment::deserialize(after.as_ref()) else { continue };
+                    let status_before = statuses.insert(name, object.status.clone()).flatten();
                     writes.push(Write { place, at: entry.at, by: *by, object, status_before });
                 }
                 _ => {}

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cognigy_operator::api::status::Step;
 use cognigy_operator::simulator::{Call, RequestFilter, World};
 use http::Request;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
@@ -142,27 +143,25 @@ impl Stage {
         let now = self.time.wall();
         self.platform.advance(now);
         let reply = self.platform.handle(now, request);
-        let Some(record) = self.platform.requests(&RequestFilter::default()).last().cloned() else {
-            return (0, reply);
-        };
+        let Some(record) = self.platform.requests(&RequestFilter::default()).last() else { return (0, reply) };
         let environment = record.environment_id.as_ref();
         let deployed = environment.and_then(|id| self.platform.environments().find(|(other, _)| *other == id));
-        let deployed = deployed.and_then(|(_, environment)| environment.deployed().job_id.clone());
         let (number, call) = (record.sequence, record.call);
-        self.note(Happening::Asked(Box::new(Exchange {
+        let exchange = Exchange {
             number,
             call,
-            body: record.body.unwrap_or_default(),
-            body_sha256: record.body_sha256,
-            key: record.idempotency_key,
-            job: record.job_id,
+            body: record.body.clone().unwrap_or_default(),
+            body_sha256: record.body_sha256.clone(),
+            key: record.idempotency_key.clone(),
+            job: record.job_id.clone(),
             status: reply.response.status().as_u16(),
             answer: serde_json::from_slice(reply.response.body()).unwrap_or_default(),
             delivery: reply.delivery.clone(),
             repeated: record.repeated,
-            deployed,
-            violations: record.violations,
-        })));
+            deployed: deployed.and_then(|(_, environment)| environment.deployed().job_id.clone()),
+            violations: record.violations.clone(),
+        };
+        self.note(Happening::Asked(Box::new(exchange)));
         if let Some(call) = call {
             let count = self.asked.entry(call).or_default();
             *count += 1;
@@ -200,14 +199,12 @@ impl Stage {
             self.changed.notify_waiters();
         }
         for change in changes.into_iter().filter(|change| change.name.plural != "events") {
-            let step = change.after.as_ref().map(|after| after["status"]["attempt"]["step"].clone());
-            let step = step.and_then(|step| serde_json::from_value::<Step>(step).ok());
+            let step = change.after.as_ref().and_then(|after| Step::deserialize(&after["status"]["attempt"]["step"]).ok());
             let is_by_operator = matches!(by, Author::Operator(_)) && is_deployment(&change.name);
             self.note(Happening::Changed {
                 by,
                 name: change.name,
-                before: change.before.map(Box::new),
-                after: change.after.map(Box::new),
+                after: change.after,
             });
             if let Some(step) = step.filter(|_| is_by_operator) {
                 self.cue(|cue| matches!(cue, Cue::Written(wanted) if step == *wanted));

@@ -1,6 +1,7 @@
 //! What happened in a run, in order: what promises are checked against, and what is printed of a run that broke one.
 
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cognigy_operator::simulator::{Call, Delivery, JobId};
@@ -62,12 +63,11 @@ pub enum Happening {
         what: String,
         fault: Option<Fault>,
     },
-    /// An object changed; missing before its creation and after its end.
+    /// An object changed; missing where it is gone.
     Changed {
         by: Author,
         name: ObjectName,
-        before: Option<Box<Value>>,
-        after: Option<Box<Value>>,
+        after: Option<Arc<Value>>,
     },
     /// An event was published.
     Announced {

@@ -210,6 +210,9 @@ pub fn for_all<T: Sync>(all: &[T], work: impl Fn(&T) -> Report + Sync) -> Report
             scope.spawn(|| {
                 while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let done = work(one);
+                    for failure in &done.failures {
+                        println!("a promise was broken: {}", failure.name());
+                    }
                     report.lock().unwrap_or_else(PoisonError::into_inner).add(done);
                 }
             });

@@ -32,7 +32,7 @@ pub fn health(
             tell(status, facts, unreadable(&why));
             Effects::none()
         }
-        (Some(Step::VerifyingRollback), answer) => after_rollback(status, facts, answer),
+        (Some(Step::VerifyingRollback), answer) => after_rollback(status, facts, memory, answer),
         _ => Effects::none(),
     }
 }
@@ -114,7 +114,15 @@ fn count(attempt: &mut Attempt, facts: &Facts<'_>, memory: &mut Memory) {
     memory.attempt.counted_at = Some(facts.asked.uptime);
 }
 
-fn after_rollback(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, answer: HealthAnswer) -> Effects {
+fn after_rollback(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    answer: HealthAnswer,
+) -> Effects {
+    if answer != HealthAnswer::Good {
+        memory.attempt.unwell_at_age = Some(memory.verification_age(facts.asked));
+    }
     match answer {
         HealthAnswer::Good => {
             let message = "the environment is healthy after the rollback";

@@ -114,5 +114,7 @@ fn a_restart_during_the_verification_goes_on_with_it() {
     rollout.health_says(&[bad()]).run_for(60).restart_after(60);
     assert_eq!(rollout.decision(), Decision::AskHealth);
     rollout.restart_after(TIMEOUT);
+    assert_eq!(rollout.decision(), Decision::AskHealth, "nobody has asked since: silence is no verdict");
+    rollout.step();
     assert_eq!(rollout.decision(), Decision::Settle);
 }

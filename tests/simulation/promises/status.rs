@@ -5,6 +5,7 @@ use cognigy_operator::api::condition::ConditionSet;
 use cognigy_operator::api::status::{Attempt, Outcome, Verdict};
 use cognigy_operator::api::{self, ConditionType};
 use cognigy_operator::simulator::{self, Call};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::Broken;
@@ -58,20 +59,28 @@ fn secrets(record: &Record<'_>, broken: &mut Vec<Broken>) {
     secrets.extend(
         record.calls(Call::Token).filter_map(|asked| Some(asked.exchange.answer["access_token"].as_str()?.to_owned())),
     );
-    let mut shown = vec![("the log", record.run.log.clone())];
+    let holds = |text: &str| secrets.iter().any(|secret| text.contains(secret.as_str()));
+    let mut shown = Vec::from_iter(holds(&record.run.log).then_some("the log"));
     for entry in &record.run.story {
         match &entry.what {
-            Happening::Changed { name, after: Some(after), .. } if is_deployment(name) => {
-                shown.push(("a status", after["status"].to_string()));
+            Happening::Changed { name, after: Some(after), .. } if is_deployment(name) && any_text(&after["status"], &holds) => {
+                shown.push("a status");
             }
-            Happening::Announced { note, .. } => shown.push(("an event", note.clone())),
+            Happening::Announced { note, .. } if holds(note) => shown.push("an event"),
             _ => {}
         }
     }
-    for (place, text) in shown {
-        if let Some(secret) = secrets.iter().find(|secret| text.contains(secret.as_str())) {
-            broken.push(Broken::new("S9", format!("{place} holds the secret {secret}")));
-        }
+    for place in shown {
+        broken.push(Broken::new("S9", format!("{place} holds a secret")));
+    }
+}
+
+fn any_text(value: &Value, holds: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => holds(text),
+        Value::Array(items) => items.iter().any(|item| any_text(item, holds)),
+        Value::Object(fields) => fields.values().any(|field| any_text(field, holds)),
+        _ => false,
     }
 }
 

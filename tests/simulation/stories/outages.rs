@@ -81,7 +81,11 @@ fn credentials_fail() -> Vec<Scenario> {
 }
 
 fn platform_fails() -> Vec<Scenario> {
-    let unsupported = Settings { submit_idempotency: SubmitIdempotency::Unsupported, ..Settings::default() };
+    let unsupported = Settings {
+        submit_idempotency: SubmitIdempotency::Unsupported,
+        submit_key_ttl: Duration::from_secs(3600),
+        ..Settings::default()
+    };
     let mut ignorant = Scenario::new("an API that ignores keys", "").creating(|_| {}).ending(&[Succeeded], "2");
     ignorant.platform.insert_str(0, "idempotency: unsupported\n");
     vec![
@@ -113,7 +117,7 @@ fn platform_fails() -> Vec<Scenario> {
         ignorant
             .with_settings(unsupported)
             .tolerating(Tolerance::AmbiguousSubmit)
-            .lasting(Duration::from_secs(26 * 3600)),
+            .lasting(Duration::from_secs(2 * 3600)),
     ]
 }
 

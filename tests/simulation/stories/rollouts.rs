@@ -1,7 +1,9 @@
 //! One configuration, from its first check to its verdict.
 
 use cognigy_operator::api::status::Outcome::{Failed, RollbackFailed, RolledBack, Succeeded};
+use cognigy_operator::rollout::Settings;
 use cognigy_operator::simulator::Call;
+use std::time::Duration;
 use serde_json::json;
 
 use crate::scenario::{Cue, Scenario, Tolerance, annotate, environment};
@@ -53,7 +55,8 @@ pub fn all() -> Vec<Scenario> {
         .creating(|_| {})
         .ending(&[Failed], "1")
         .tolerating(Tolerance::AmbiguousSubmit)
-        .lasting(std::time::Duration::from_secs(26 * 3600)),
+        .with_settings(Settings { submit_key_ttl: Duration::from_secs(3600), ..Settings::default() })
+        .lasting(Duration::from_secs(2 * 3600)),
         Scenario::new(
             "a platform that rolls back by itself while its job is polled",
             "    jobDurationSeconds: 5\n    platformRollbackAfterSeconds: 5\n",
