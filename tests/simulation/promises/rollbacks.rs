@@ -10,7 +10,7 @@ use cognigy_operator::simulator::Call;
 
 use super::Broken;
 use crate::record::{Asked, Record, Write};
-use crate::story::Happening;
+use crate::story::{Author, Happening, is_deployment};
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     for write in record.operator_writes() {
@@ -34,8 +34,8 @@ fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Whatever happens to the operator, the verdict comes with the bad answer that fills the threshold. Each interruption
-/// may have lost the one answer that was heard and not yet recorded.
+/// Whatever happens to the operator, the verdict comes with the bad answer that fills the threshold. What was
+/// heard and not recorded when it was interrupted may be lost, and one answer more, where it is the record that was lost.
 fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some((before, attempt)) = write.same_attempt() else { return };
     let intent = attempt.idempotency_key.as_ref().and_then(|key| record.intent(key.as_str()));
@@ -54,7 +54,7 @@ fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
 fn longest_row(record: &Record<'_>, write: &Write, part: Range<usize>) -> usize {
     let interval = Duration::from_secs(u64::try_from(write.object.spec.monitoring.interval_seconds).unwrap_or(0));
     let (mut count, mut last) = (0, None);
-    for asked in record.heard(Call::Health, part) {
+    for asked in record.heard(Call::Health, part).filter(|asked| is_taken_up(record, asked)) {
         if is_good(asked) {
             (count, last) = (0, None);
         } else if is_bad(asked, write) && last.is_none_or(|last| asked.at >= last + interval.mul_f64(0.9)) {
@@ -62,6 +62,17 @@ fn longest_row(record: &Record<'_>, write: &Write, part: Range<usize>) -> usize 
         }
     }
     count
+}
+
+/// Whether the operator has written something after the answer, before it was interrupted.
+fn is_taken_up(record: &Record<'_>, asked: &Asked<'_>) -> bool {
+    let later = asked.heard.and_then(|heard| record.run.story.get(heard..)).unwrap_or_default();
+    let next = later.iter().map(|entry| &entry.what).find(|what| is_write(what) || is_interruption(what));
+    next.is_some_and(is_write)
+}
+
+fn is_write(what: &Happening) -> bool {
+    matches!(what, Happening::Changed { by: Author::Operator(_), name, .. } if is_deployment(name))
 }
 
 fn is_interruption(what: &Happening) -> bool {
