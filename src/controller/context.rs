@@ -94,8 +94,7 @@ impl Context {
         for object in stores.iter().flat_map(Store::state) {
             let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
             if let Some((place, claimant)) = attempt.and_then(|attempt| recorded_claim(&object, attempt)) {
-                // Whether it owns the environment is told when it asks.
-                let _ = self.claims.claim(&place, claimant);
+                self.claims.note(&place, claimant);
             }
         }
         Ok(())

@@ -64,7 +64,13 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Claims an environment, or renews the claim; credentials once accepted stay so.
+    /// Notes a claim that was recorded before this process began; whether it owns the environment is told when it asks.
+    pub fn note(&self, place: &Place, claimant: Claimant) {
+        self.lock().entry(place.clone()).or_default().insert(claimant.uid.clone(), claimant);
+    }
+
+    /// Claims an environment, or renews the claim; credentials once accepted stay so. Who asks to go in flight is judged
+    /// as one that is not yet: whoever is already goes first, however young.
     ///
     /// # Errors
     /// The claimant that owns it, where that is another one.
@@ -77,15 +83,17 @@ impl Claims {
         }
         places.retain(|other, claimants| other == place || !claimants.is_empty());
         let claimants = places.entry(place.clone()).or_default();
-        if let Some(present) = claimants.get(&claimant.uid) {
-            claimant.claim = claimant.claim.min(present.claim);
-        }
+        let wanted = claimant.claim;
+        let present = claimants.get(&claimant.uid).map_or(Claim::Asking, |present| present.claim);
+        claimant.claim = wanted.max(Claim::Accepted).min(present);
         claimants.insert(claimant.uid.clone(), claimant.clone());
         let stronger = claimants.values().filter(|other| other.outranks(&claimant));
-        match stronger.min_by(|left, right| left.rank().cmp(&right.rank())) {
-            Some(owner) => Err(owner.clone()),
-            None => Ok(()),
+        if let Some(owner) = stronger.min_by(|left, right| left.rank().cmp(&right.rank())) {
+            return Err(owner.clone());
         }
+        claimant.claim = wanted.min(present);
+        claimants.insert(claimant.uid.clone(), claimant);
+        Ok(())
     }
 
     /// Notes whether a claimant has an attempt in flight.
@@ -151,6 +159,19 @@ mod tests {
             claims.claim(&place(), claimant("young", 2, Claim::Accepted)),
             Err(claimant("old", 1, Claim::Accepted))
         );
+    }
+
+    #[test]
+    fn the_older_resource_does_not_join_a_younger_one_that_is_in_flight() {
+        let claims = Claims::default();
+        assert_eq!(claims.claim(&place(), claimant("old", 1, Claim::Asking)), Ok(()));
+        assert_eq!(claims.claim(&place(), claimant("young", 2, Claim::InFlight)), Ok(()));
+        for _ in 0..2 {
+            let refused = claims.claim(&place(), claimant("old", 1, Claim::InFlight));
+            assert_eq!(refused, Err(claimant("young", 2, Claim::InFlight)));
+        }
+        claims.renew("young", false);
+        assert_eq!(claims.claim(&place(), claimant("old", 1, Claim::InFlight)), Ok(()));
     }
 
     #[test]

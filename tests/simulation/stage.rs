@@ -199,13 +199,10 @@ impl Stage {
             self.changed.notify_waiters();
         }
         for change in changes.into_iter().filter(|change| change.name.plural != "events") {
-            let step = change.after.as_ref().and_then(|after| Step::deserialize(&after["status"]["attempt"]["step"]).ok());
+            let step =
+                change.after.as_ref().and_then(|after| Step::deserialize(&after["status"]["attempt"]["step"]).ok());
             let is_by_operator = matches!(by, Author::Operator(_)) && is_deployment(&change.name);
-            self.note(Happening::Changed {
-                by,
-                name: change.name,
-                after: change.after,
-            });
+            self.note(Happening::Changed { by, name: change.name, after: change.after });
             if let Some(step) = step.filter(|_| is_by_operator) {
                 self.cue(|cue| matches!(cue, Cue::Written(wanted) if step == *wanted));
             }

@@ -65,7 +65,8 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     }
     // Health is asked at once.
     memory.attempt.polled_at = None;
-    memory.attempt.undisturbed = true;
+    // While a late answer was on its way, health may have been bad and the platform may have rolled back.
+    memory.attempt.undisturbed = facts.now.uptime.saturating_sub(facts.asked.uptime) < facts.interval();
     Effects::normal(Reason::JobCompleted, message)
 }
 

@@ -63,7 +63,9 @@ fn secrets(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut shown = Vec::from_iter(holds(&record.run.log).then_some("the log"));
     for entry in &record.run.story {
         match &entry.what {
-            Happening::Changed { name, after: Some(after), .. } if is_deployment(name) && any_text(&after["status"], &holds) => {
+            Happening::Changed { name, after: Some(after), .. }
+                if is_deployment(name) && any_text(&after["status"], &holds) =>
+            {
                 shown.push("a status");
             }
             Happening::Announced { note, .. } if holds(note) => shown.push("an event"),

@@ -3,8 +3,8 @@
 use cognigy_operator::api::status::Outcome::{Failed, RollbackFailed, RolledBack, Succeeded};
 use cognigy_operator::rollout::Settings;
 use cognigy_operator::simulator::Call;
-use std::time::Duration;
 use serde_json::json;
+use std::time::Duration;
 
 use crate::scenario::{Cue, Scenario, Tolerance, annotate, environment};
 
