@@ -81,8 +81,9 @@ pub struct AttemptMemory {
     pub unwell_at_age: Option<Duration>,
     /// Health is good, but the platform may have rolled back in between: one look at the job before success.
     pub must_look_at_job: bool,
-    /// This process saw the job complete and no bad or unreadable health since.
-    pub undisturbed: bool,
+    /// Until when nothing can have happened unseen, in this process, since the job was seen complete: health was not once
+    /// bad or unreadable, and the questions followed each other closely.
+    pub undisturbed_until: Option<Duration>,
     /// Whether the Warning of a rollback that cannot be asked for was given.
     pub unreachable_told: bool,
 }

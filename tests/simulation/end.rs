@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::director::Run;
+use super::fault::{Fault, Plan};
 use super::scenario::{Ending, Scenario, Tolerance, resource};
 
 /// How a run ended.
@@ -79,25 +80,27 @@ fn webhook(body: &Value) -> String {
 }
 
 /// Where this end is not the one that the run without faults had, and the scenario does not allow it.
-pub fn difference(scenario: &Scenario, expected: &End, end: &End) -> Option<String> {
+pub fn difference(scenario: &Scenario, plan: &Plan, expected: &End, end: &End) -> Option<String> {
     if expected == end {
         return None;
     }
-    let is_allowed = match scenario.tolerates {
+    // While nobody was there for long, people have gone on, and deadlines have passed: another reason is as good.
+    let was_away = plan.values().any(|fault| *fault == Fault::CrashForLong);
+    let tolerates = if was_away { scenario.tolerates.max(Tolerance::Timing) } else { scenario.tolerates };
+    let is_unknown = || end.resources.values().all(|had| had.outcomes == [Some(Outcome::Unknown)] && !had.gone);
+    let is_allowed = match tolerates {
         Tolerance::None => false,
-        Tolerance::Timing => {
-            expected.rests == end.rests
-                && expected.resources.iter().all(|(name, wanted)| {
-                    end.resources.get(name).is_some_and(|had| {
-                        had.gone == wanted.gone
-                            && had.runs == wanted.runs
-                            && had.outcomes.last() == wanted.outcomes.last()
-                    })
-                })
-        }
-        Tolerance::AmbiguousSubmit => {
-            end.resources.values().all(|had| had.outcomes == [Some(Outcome::Unknown)] && !had.gone)
-        }
+        Tolerance::Timing => is_as_good(expected, end),
+        Tolerance::AmbiguousSubmit => is_as_good(expected, end) || is_unknown(),
     };
     (!is_allowed).then(|| format!("it should end as {expected:?}\n    but it ended as {end:?}"))
+}
+
+/// Whether the same runs in the end, by the same outcome, however many attempts it took.
+fn is_as_good(expected: &End, end: &End) -> bool {
+    let is_it = |wanted: &Ending, had: &Ending| {
+        had.gone == wanted.gone && had.runs == wanted.runs && had.outcomes.last() == wanted.outcomes.last()
+    };
+    expected.rests == end.rests
+        && expected.resources.iter().all(|(name, wanted)| end.resources.get(name).is_some_and(|had| is_it(wanted, had)))
 }

@@ -74,7 +74,7 @@ pub struct Scenario {
 }
 
 /// In what a run with faults may differ from the one without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tolerance {
     /// In nothing.
     None,

@@ -107,7 +107,7 @@ pub fn rehearse(scenario: &Scenario) -> (Stage, Report) {
 pub fn play(stage: &Stage, plan: &Plan) -> (Report, Run) {
     let run = run(&stage.scenario, plan);
     let mut broken = promises::broken(&stage.scenario, &run);
-    if let Some(how) = end::difference(&stage.scenario, &stage.expected, &end::of(&stage.scenario, &run)) {
+    if let Some(how) = end::difference(&stage.scenario, plan, &stage.expected, &end::of(&stage.scenario, &run)) {
         broken.push(Broken::new("the same end", how));
     }
     let mut report = Report { runs: 1, faults: plan.len(), requests: run.ios.len(), ..Report::default() };

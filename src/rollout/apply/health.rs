@@ -27,7 +27,7 @@ pub fn health(
         (Some(Step::Monitoring), HealthAnswer::Good) => good(status, facts, memory),
         (Some(Step::Monitoring), HealthAnswer::Bad(what)) => bad(status, facts, memory, &what),
         (Some(Step::Monitoring), HealthAnswer::Unreadable(why)) => {
-            memory.attempt.undisturbed = false;
+            memory.attempt.undisturbed_until = None;
             note_no_good_answer(facts, memory);
             tell(status, facts, unreadable(&why));
             Effects::none()
@@ -42,6 +42,9 @@ fn unreadable(why: &str) -> Tell {
 }
 
 fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let undisturbed = memory.attempt.undisturbed_until.is_some_and(|until| facts.now.uptime <= until);
+    // The next look follows an interval later.
+    memory.attempt.undisturbed_until = undisturbed.then(|| facts.asked.uptime + facts.interval().mul_f64(1.5));
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     // However soon it comes, a good answer breaks a row of bad ones.
     attempt.bad_streak = 0;
@@ -57,7 +60,7 @@ fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Me
         tell(status, facts, Tell::unknown(ConditionType::Healthy, Reason::HealthGood, message));
         return Effects::none();
     }
-    if memory.attempt.undisturbed {
+    if undisturbed {
         return succeed(status, facts);
     }
     memory.attempt.must_look_at_job = true;
@@ -78,7 +81,7 @@ pub(super) fn succeed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -
 }
 
 fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, what: &str) -> Effects {
-    memory.attempt.undisturbed = false;
+    memory.attempt.undisturbed_until = None;
     note_no_good_answer(facts, memory);
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     if !counts(attempt, facts, memory) {

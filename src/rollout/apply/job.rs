@@ -11,6 +11,11 @@ use crate::rollout::decide::is_past_deadline;
 use crate::rollout::facts::Facts;
 use crate::rollout::memory::Memory;
 use crate::rollout::notice::Effects;
+use std::time::Duration;
+
+/// Health that answers later than this after the job was asked was not asked at once: while an answer was late, or a request
+/// waited for its turn, health may have been bad and the platform may have rolled back.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// What the job said to the question that was asked at `facts.asked`.
 pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, answer: JobAnswer) -> Effects {
@@ -65,8 +70,7 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     }
     // Health is asked at once.
     memory.attempt.polled_at = None;
-    // While a late answer was on its way, health may have been bad and the platform may have rolled back.
-    memory.attempt.undisturbed = facts.now.uptime.saturating_sub(facts.asked.uptime) < facts.interval();
+    memory.attempt.undisturbed_until = Some(facts.asked.uptime + AT_ONCE);
     Effects::normal(Reason::JobCompleted, message)
 }
 

@@ -171,18 +171,25 @@ fn is_it(job: &Option<simulator::JobId>, wanted: Option<&api::JobId>) -> bool {
     job.as_ref().map(|job| job.as_str()) == wanted.map(|job| job.as_str())
 }
 
-/// An event that tells of an accepted submit names the job that was accepted.
+/// Of each job that was accepted, no process tells twice; and of no other.
 fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    let mut accepted = None;
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut processes = 0;
     for entry in &record.run.story {
         match &entry.what {
-            Happening::Asked(exchange) if exchange.call == Some(Call::Submit) && exchange.job.is_some() => {
-                accepted.clone_from(&exchange.job);
+            Happening::Started(_) => processes += 1,
+            Happening::Asked(exchange) if exchange.call == Some(Call::Submit) => {
+                told.extend(exchange.job.as_ref().map(|job| (job.as_str(), 0)));
             }
-            Happening::Announced { reason, note, .. }
-                if reason == "SubmitAccepted" && !accepted.as_ref().is_some_and(|job| note.contains(job.as_str())) =>
-            {
-                broken.push(Broken::new("S10", format!("an event says: {note}; but the job is {accepted:?}")));
+            Happening::Announced { reason, note, .. } if reason == "SubmitAccepted" => {
+                let named = told.iter_mut().find(|(job, _)| note.contains(**job));
+                let count = named.map(|(_, count)| {
+                    *count += 1;
+                    *count
+                });
+                if count.is_none_or(|count| count > processes) {
+                    broken.push(Broken::new("S10", format!("an event says once more, or of a job that is not: {note}")));
+                }
             }
             _ => {}
         }

@@ -104,6 +104,12 @@ fn platform_fails() -> Vec<Scenario> {
             .creating(|_| {})
             .at(300, mended())
             .ending(&[Succeeded], "2"),
+        Scenario::new(
+            "a platform that rolls back while a job's answer is on its way",
+            "    deploymentsAreUnhealthy: true\n    platformRollbackAfterSeconds: 20\n    jobDurationSeconds: 1\n    faults: [{call: job, fault: {delay: {seconds: 14}}}]\n",
+        )
+        .creating(|_| {})
+        .ending(&[RolledBack], "1"),
         Scenario::new("a rollback that is unreachable for ten minutes", "    deploymentsAreUnhealthy: true\n")
             .at(0, breaks(r#"{"call": "rollback", "times": "forever", "fault": "dropBeforeEffect"}"#))
             .creating(|_| {})

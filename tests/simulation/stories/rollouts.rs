@@ -6,7 +6,7 @@ use cognigy_operator::simulator::Call;
 use serde_json::json;
 use std::time::Duration;
 
-use crate::scenario::{Cue, Scenario, Tolerance, annotate, environment};
+use crate::scenario::{Cue, Scenario, Tolerance, annotate, environment, mended};
 
 pub fn all() -> Vec<Scenario> {
     vec![
@@ -77,9 +77,10 @@ pub fn all() -> Vec<Scenario> {
         .ending(&[RolledBack], "1"),
         Scenario::new(
             "a rollback that is refused, and asked for again",
-            "    deploymentsAreUnhealthy: true\n    faults: [{call: rollback, fault: {status: {code: 422}}}]\n",
+            "    deploymentsAreUnhealthy: true\n    faults: [{call: rollback, times: forever, fault: {status: {code: 422}}}]\n",
         )
         .creating(|_| {})
+        .after(Cue::Asked(Call::Rollback, 1), 150, mended())
         .after(Cue::Asked(Call::Rollback, 1), 200, annotate("rollback", "once more"))
         .ending(&[RollbackFailed], "1"),
         Scenario::new(
