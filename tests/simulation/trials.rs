@@ -148,10 +148,10 @@ pub fn rehearse_all(scenarios: &[Scenario]) -> (Vec<Stage>, Report) {
 const FIRST: usize = 60;
 const LAST: usize = 12;
 
-/// Every fault at every request of every scenario.
-pub fn every_single_fault(scenarios: &[Scenario]) -> Report {
+/// Every fault at every request of every scenario, or one in `share` of them, spread over all.
+pub fn every_single_fault(scenarios: &[Scenario], share: usize) -> Report {
     let (stages, mut report) = rehearse_all(scenarios);
-    let trials: Vec<Trial<'_>> = stages.iter().flat_map(every_place).collect();
+    let trials: Vec<Trial<'_>> = stages.iter().flat_map(every_place).step_by(share).collect();
     report.add(for_all(&trials, |trial| play(trial.stage, &trial.plan).0));
     report
 }

@@ -188,7 +188,8 @@ fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
                     *count
                 });
                 if count.is_none_or(|count| count > processes) {
-                    broken.push(Broken::new("S10", format!("an event says once more, or of a job that is not: {note}")));
+                    broken
+                        .push(Broken::new("S10", format!("an event says once more, or of a job that is not: {note}")));
                 }
             }
             _ => {}
