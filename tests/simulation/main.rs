@@ -67,11 +67,13 @@ fn every_promise_holds_whatever_goes_wrong_at_any_one_request() {
 }
 
 #[test]
+#[ignore = "a longer set: --ignored, and SIMULATION_PAIRS=1 for every pair"]
 fn every_promise_holds_whatever_two_things_go_wrong_around_a_submit() {
     judge(Instant::now(), trials::every_pair_near(&wanted(), "/deployments", share_of_pairs()));
 }
 
 #[test]
+#[ignore = "a longer set: --ignored, and SIMULATION_PAIRS=1 for every pair"]
 fn every_promise_holds_whatever_two_things_go_wrong_around_a_rollback() {
     judge(Instant::now(), trials::every_pair_near(&wanted(), "/rollback", share_of_pairs()));
 }
