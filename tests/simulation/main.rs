@@ -62,6 +62,7 @@ fn every_story_ends_as_it_should_when_nothing_goes_wrong() {
 }
 
 #[test]
+#[ignore = "a longer set: --ignored, and SIMULATION_SINGLES=1 for every request"]
 fn every_promise_holds_whatever_goes_wrong_at_any_one_request() {
     judge(Instant::now(), trials::every_single_fault(&wanted(), share_of_singles()));
 }
