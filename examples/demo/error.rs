@@ -65,7 +65,7 @@ pub enum Error {
 /// which it would fill with things that nobody asked for there.
 fn remedy(error: &control_plane::Error) -> String {
     match error {
-        control_plane::Error::NoBinaries { reason } => format!(
+        control_plane::Error::NoBinaries { reason, .. } => format!(
             "there is no kube-apiserver and etcd on this machine, and they cannot be built: {reason}. Install Go 1.26 or \
              newer and try again, or set KUBEBUILDER_ASSETS to a folder that holds both"
         ),

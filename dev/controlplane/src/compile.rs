@@ -1,4 +1,4 @@
-//! Builds kube-apiserver and etcd from upstream's sources with `go build`: once a machine and version, in minutes.
+//! Builds a recipe's programs from released sources with `go build`: once a machine and version, in minutes.
 
 use std::{
     ffi::OsStr,
@@ -12,42 +12,39 @@ use std::{
 };
 
 use crate::{
-    binaries::{Binaries, ETCD, GO_MOD, GO_SUM, KUBERNETES_VERSION, LINKER_FLAGS},
     error::{Error, Trying},
     process::{Process, last_lines, leashed},
     progress::Progress,
+    recipe::Recipe,
 };
-
-/// The import paths of the two programs.
-const PACKAGES: [&str; 2] = ["k8s.io/kubernetes/cmd/kube-apiserver", "go.etcd.io/etcd/server/v3"];
-
-/// What Go calls the second one: the last element of its path that is not a version.
-const ETCD_AS_BUILT: &str = "server";
 
 /// How often progress is looked at where the compiler says nothing.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Builds the binaries into `folder`, or waits for another process that does.
+/// Builds the programs into `folder`, or waits for another process that does.
 ///
 /// `folder` appears whole or not at all: it is renamed into place. The lock is the kernel's, so that it is free again
 /// whatever becomes of its holder.
-pub(crate) fn compile_into(folder: &Path) -> Result<Binaries, Error> {
+pub(crate) fn compile_into(recipe: &Recipe, folder: &Path) -> Result<(), Error> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).trying(|| format!("make the folder {}", parent.display()))?;
     }
-    let mut progress = Progress::start();
-    let _lock = lock(&with_suffix(folder, ".lock"), &mut progress)?;
-    if let Ok(binaries) = Binaries::in_folder(folder) {
-        return Ok(binaries);
+    let mut progress = Progress::start(recipe.cache);
+    let _lock = lock(recipe, &with_suffix(folder, ".lock"), &mut progress)?;
+    if recipe.missing_in(folder).is_none() {
+        return Ok(());
     }
-    ask_for_go()?;
+    ask_for_go(recipe)?;
 
-    let workspace = Workspace::create(with_suffix(folder, ".building"))?;
+    let workspace = Workspace::create(recipe, with_suffix(folder, ".building"))?;
     let packages = workspace.count_packages(&mut progress)?;
     workspace.build(packages, &mut progress)?;
     workspace.publish(folder)?;
-    progress.say(&format!("built kube-apiserver {KUBERNETES_VERSION} and etcd into {}", folder.display()));
-    Binaries::in_folder(folder).map_err(|missing| Error::NoBinaries { reason: format!("the build made no {missing}") })
+    progress.say(&format!("built {} ({}) into {}", recipe.wanted, recipe.release, folder.display()));
+    match recipe.missing_in(folder) {
+        None => Ok(()),
+        Some(missing) => Err(recipe.none(&format!("the build made no {missing}"))),
+    }
 }
 
 fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
@@ -57,13 +54,13 @@ fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Takes the lock, which is held until the file is dropped.
-fn lock(path: &Path, progress: &mut Progress) -> Result<File, Error> {
+fn lock(recipe: &Recipe, path: &Path, progress: &mut Progress) -> Result<File, Error> {
     let action = || format!("lock {}", path.display());
     let file = File::create(path).trying(action)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress.say("another process is building kube-apiserver and etcd; waiting for it");
+            progress.say(&format!("another process is building {}; waiting for it", recipe.wanted));
             file.lock().trying(action)?;
         }
         Err(TryLockError::Error(source)) => {
@@ -73,32 +70,31 @@ fn lock(path: &Path, progress: &mut Progress) -> Result<File, Error> {
     Ok(file)
 }
 
-fn ask_for_go() -> Result<(), Error> {
+fn ask_for_go(recipe: &Recipe) -> Result<(), Error> {
     match Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Error::NoBinaries { reason: "there is no `go` in PATH".to_owned() })
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(recipe.none("there is no `go` in PATH")),
         Err(source) => Err(Error::System { action: "run `go version`".to_owned(), source }),
     }
 }
 
 /// A folder with the module file and, later, the binaries. Only the holder of the lock has one.
-struct Workspace {
+struct Workspace<'r> {
+    recipe: &'r Recipe,
     root: PathBuf,
 }
 
-impl Workspace {
+impl<'r> Workspace<'r> {
     /// Starts from nothing: what a killed build left behind is removed.
-    fn create(root: PathBuf) -> Result<Self, Error> {
+    fn create(recipe: &'r Recipe, root: PathBuf) -> Result<Self, Error> {
         let action = || format!("prepare {}", root.display());
         if root.exists() {
             fs::remove_dir_all(&root).trying(action)?;
         }
         fs::create_dir_all(root.join("bin")).trying(action)?;
-        fs::write(root.join("go.mod"), GO_MOD).trying(action)?;
-        fs::write(root.join("go.sum"), GO_SUM).trying(action)?;
-        Ok(Self { root })
+        fs::write(root.join("go.mod"), recipe.go_mod).trying(action)?;
+        fs::write(root.join("go.sum"), recipe.go_sum).trying(action)?;
+        Ok(Self { recipe, root })
     }
 
     /// Downloads the modules and tells how many packages there are to compile, at most: Go's own cache may have some.
@@ -106,28 +102,27 @@ impl Workspace {
         let list = self.root.join("packages");
         let action = || format!("write {}", list.display());
         let mut command = self.go(["list", "-mod=readonly", "-deps"]);
-        command.args(PACKAGES).stdout(File::create(&list).trying(action)?);
+        command.args(self.packages()).stdout(File::create(&list).trying(action)?);
         let mut downloaded = 0;
         self.run(command, "go list", progress, |line, progress| {
             if line.starts_with("go: downloading") {
                 downloaded += 1;
             }
-            progress.show(&format!("downloading Kubernetes {KUBERNETES_VERSION} (once): module {downloaded}"));
+            progress.show(&format!("downloading {} (once): module {downloaded}", self.recipe.release));
         })?;
         Ok(fs::read_to_string(&list).trying(|| format!("read {}", list.display()))?.lines().count())
     }
 
     fn build(&self, packages: usize, progress: &mut Progress) -> Result<(), Error> {
-        let mut command = self.go(["build", "-v", "-mod=readonly", "-ldflags", LINKER_FLAGS, "-o"]);
+        let mut command = self.go(["build", "-v", "-mod=readonly", "-ldflags", self.recipe.linker_flags, "-o"]);
         // The slash makes it a folder for Go, which then names the files itself.
-        command.arg(self.root.join("bin/")).args(PACKAGES).stdout(Stdio::null());
+        command.arg(self.root.join("bin/")).args(self.packages()).stdout(Stdio::null());
         let mut compiled = 0;
         self.run(command, "go build", progress, |line, progress| {
             if !line.is_empty() && !line.contains(' ') {
                 compiled += 1;
             }
-            progress
-                .show(&format!("building Kubernetes {KUBERNETES_VERSION} (once): package {compiled} of {packages}"));
+            progress.show(&format!("building {} (once): package {compiled} of {packages}", self.recipe.release));
         })
     }
 
@@ -135,12 +130,18 @@ impl Workspace {
     fn publish(self, folder: &Path) -> Result<(), Error> {
         let action = || format!("move the binaries to {}", folder.display());
         let built = self.root.join("bin");
-        fs::rename(built.join(ETCD_AS_BUILT), built.join(ETCD)).trying(action)?;
+        for program in self.recipe.programs.iter().filter(|program| program.built_as != program.name) {
+            fs::rename(built.join(program.built_as), built.join(program.name)).trying(action)?;
+        }
         if folder.exists() {
             fs::remove_dir_all(folder).trying(action)?;
         }
         fs::rename(built, folder).trying(action)?;
         fs::remove_dir_all(&self.root).trying(|| format!("remove {}", self.root.display()))
+    }
+
+    fn packages(&self) -> impl Iterator<Item = &'static str> {
+        self.recipe.programs.iter().map(|program| program.package)
     }
 
     /// `go` in this folder, undisturbed by a Go workspace around it or in the environment.
@@ -185,7 +186,12 @@ impl Workspace {
         if status.success() {
             return Ok(());
         }
-        Err(Error::Build { command: name.to_owned(), status, log_tail: last_lines(&output) })
+        Err(Error::Build {
+            wanted: self.recipe.wanted,
+            command: name.to_owned(),
+            status,
+            log_tail: last_lines(&output),
+        })
     }
 }
 
@@ -193,16 +199,17 @@ impl Workspace {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use crate::recipe::EXAMPLE;
 
     #[test]
     fn a_failed_build_is_an_error_with_the_compilers_words() {
         let folder = tempfile::tempdir().unwrap();
-        let workspace = Workspace::create(folder.path().join("build")).unwrap();
+        let workspace = Workspace::create(&EXAMPLE, folder.path().join("build")).unwrap();
         let mut command = leashed("sh");
         command.args(["-c", "echo package/a >&2; echo no network >&2; exit 2"]).stderr(Stdio::piped());
         let mut seen = Vec::new();
         let error = workspace
-            .run(command, "go build", &mut Progress::start(), |line, _| seen.push(line.to_owned()))
+            .run(command, "go build", &mut Progress::start("example"), |line, _| seen.push(line.to_owned()))
             .unwrap_err();
         seen.retain(|line| !line.is_empty());
         assert_eq!(seen, ["package/a", "no network"]);
@@ -215,18 +222,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("v1");
         fs::create_dir(&place).unwrap();
-        fs::write(place.join(ETCD), "half").unwrap();
+        fs::write(place.join("two"), "half").unwrap();
         fs::create_dir(with_suffix(&place, ".building")).unwrap();
         fs::write(with_suffix(&place, ".building").join("left"), "").unwrap();
 
-        let workspace = Workspace::create(with_suffix(&place, ".building")).unwrap();
+        let workspace = Workspace::create(&EXAMPLE, with_suffix(&place, ".building")).unwrap();
         assert!(!workspace.root.join("left").exists());
-        fs::write(workspace.root.join("bin/kube-apiserver"), "one").unwrap();
-        fs::write(workspace.root.join("bin").join(ETCD_AS_BUILT), "two").unwrap();
+        fs::write(workspace.root.join("bin/one"), "one").unwrap();
+        fs::write(workspace.root.join("bin/server"), "two").unwrap();
         workspace.publish(&place).unwrap();
 
-        let binaries = Binaries::in_folder(&place).unwrap();
-        assert_eq!(fs::read_to_string(binaries.etcd).unwrap(), "two");
+        assert_eq!(EXAMPLE.missing_in(&place), None);
+        assert_eq!(fs::read_to_string(place.join("two")).unwrap(), "two");
         assert!(!with_suffix(&place, ".building").exists());
     }
 
@@ -234,12 +241,12 @@ mod tests {
     fn the_second_builder_waits_until_the_first_lets_go() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v1.lock");
-        let first = lock(&path, &mut Progress::start()).unwrap();
+        let first = lock(&EXAMPLE, &path, &mut Progress::start("example")).unwrap();
         let (sender, order) = mpsc::channel();
         thread::scope(|scope| {
             let (second, path) = (sender, &path);
             scope.spawn(move || {
-                let _lock = lock(path, &mut Progress::start()).unwrap();
+                let _lock = lock(&EXAMPLE, path, &mut Progress::start("example")).unwrap();
                 second.send("second holds the lock").unwrap();
             });
             // Long enough for a lock that does not lock to show, and no test fails where the machine is slower.

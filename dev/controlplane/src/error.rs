@@ -1,24 +1,31 @@
-//! What can keep a control plane from running, and what to do about it.
+//! What can keep a control plane from running or a tool from being there, and what to do about it.
 
 use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
-/// Why a control plane could not be started, or started again.
+/// Why a control plane could not be started, or started again, or why there are no tools.
 #[derive(thiserror::Error)]
 pub enum Error {
     /// There are no binaries, and none can be built: the caller shows the choices, which the message names.
     #[error(
-        "there is no kube-apiserver and etcd to start, and they can't be built: {reason}. \
-         Either set KUBEBUILDER_ASSETS to a folder that holds both, or install Go 1.26 or newer and try again, \
-         or use a cluster of your own (--kubeconfig or KUBECONFIG)"
+        "there is no {wanted} to start, and they can't be built: {reason}. \
+         Either set {variable} to a folder that holds both, or install Go 1.26 or newer and try again{otherwise}"
     )]
     NoBinaries {
+        /// The programs.
+        wanted: &'static str,
+        /// The variable that may name their folder.
+        variable: &'static str,
+        /// What else there is to do, to end the sentence with; may be empty.
+        otherwise: &'static str,
         /// What is missing for a build.
         reason: String,
     },
 
-    /// `KUBEBUILDER_ASSETS` is set but of no use: correct it, or unset it to have the binaries built.
-    #[error("KUBEBUILDER_ASSETS is {}, but there is no file {missing} in it: correct it or unset it", folder.display())]
+    /// `KUBEBUILDER_ASSETS` or `COGNIGY_TOOLS` is set but of no use: correct it, or unset it to have the binaries built.
+    #[error("{variable} is {}, but there is no file {missing} in it: correct it or unset it", folder.display())]
     Assets {
+        /// The variable.
+        variable: &'static str,
         /// The folder that the variable names.
         folder: PathBuf,
         /// The first binary that is not there.
@@ -26,8 +33,10 @@ pub enum Error {
     },
 
     /// `go` ran and failed: the network (modules have to be downloaded), the disk, or the Go version; its words tell.
-    #[error("building kube-apiserver and etcd with {command} failed ({status}); its last words:\n{log_tail}")]
+    #[error("building {wanted} with {command} failed ({status}); its last words:\n{log_tail}")]
     Build {
+        /// The programs.
+        wanted: &'static str,
         /// The command, as one would type it.
         command: String,
         /// How it ended.
@@ -100,12 +109,13 @@ impl<T> Trying<T> for std::io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::EXAMPLE;
 
     #[test]
     fn an_unwrapped_error_shows_the_choices_and_the_cause() {
-        let error = Error::NoBinaries { reason: "there is no `go` in PATH".to_owned() };
+        let error = EXAMPLE.none("there is no `go` in PATH");
         let shown = format!("{error:?}");
-        for choice in ["KUBEBUILDER_ASSETS", "install Go", "--kubeconfig", "KUBECONFIG"] {
+        for choice in ["one and two", "EXAMPLE_ASSETS", "install Go"] {
             assert!(shown.contains(choice), "{shown}");
         }
 

@@ -16,6 +16,7 @@
 //!
 //! The binaries come from `KUBEBUILDER_ASSETS`, else from a cache in the user's cache folder, else they are built into
 //! that cache with Go (minutes, once); nothing is downloaded but Go modules, checked against `go.sum`.
+//! [`Tools`] come the same way: what judges the manifests that people install.
 //! Unix only: the processes are held by a small shell each.
 
 mod binaries;
@@ -26,8 +27,10 @@ mod port;
 mod process;
 mod progress;
 mod readiness;
+mod recipe;
 mod scratch;
 mod servers;
+mod tools;
 
 use std::{
     path::{Path, PathBuf},
@@ -40,6 +43,7 @@ use identity::Identity;
 use port::ReservedPort;
 use scratch::ScratchFolder;
 use servers::{Server, write_identity, write_private};
+pub use tools::Tools;
 
 /// How often a start is repeated with another port where somebody else was faster.
 const STARTS: usize = 3;

@@ -14,6 +14,8 @@ const CLEAR: &str = "\r\x1b[2K";
 /// Writes to standard error itself and not with a macro, so that a test binary's output capture does not hide
 /// why nothing seems to happen for minutes.
 pub(crate) struct Progress {
+    /// What every line begins with.
+    subject: &'static str,
     started: Instant,
     terminal: bool,
     /// When a line was last shown; on a terminal that line is still there, to be written over.
@@ -22,8 +24,8 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Starts the clock that the lines show.
-    pub(crate) fn start() -> Self {
-        Self { started: Instant::now(), terminal: std::io::stderr().is_terminal(), shown: None }
+    pub(crate) fn start(subject: &'static str) -> Self {
+        Self { subject, started: Instant::now(), terminal: std::io::stderr().is_terminal(), shown: None }
     }
 
     /// Shows how far it is, unless that was shown a moment ago. Short, to fit a line of 80 characters.
@@ -54,7 +56,7 @@ impl Progress {
 
     fn line(&self, message: &str) -> String {
         let seconds = self.started.elapsed().as_secs();
-        format!("control plane [{}:{:02}] {message}", seconds / 60, seconds % 60)
+        format!("{} [{}:{:02}] {message}", self.subject, seconds / 60, seconds % 60)
     }
 }
 
