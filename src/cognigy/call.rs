@@ -68,14 +68,19 @@ impl Call {
             Self::Submit | Self::Token => Priority::Submit,
             Self::Health => Priority::Health,
             Self::Job => Priority::Job,
-            Self::Validate | Self::Trace => Priority::Check,
+            Self::Validate => Priority::Start,
+            Self::Trace => Priority::Check,
             Self::Audit | Self::Webhook => Priority::Audit,
         }
     }
 }
 
-/// Hears of every request that was sent: for metrics.
+/// Hears of every request that waited for its turn, and of every one that was sent: for metrics.
 pub trait CallObserver: Send + Sync + 'static {
     /// One request ended after `elapsed`; `class` is `success` or an [`ErrorClass`](super::ErrorClass) as a label.
     fn observed(&self, call: Call, class: &'static str, elapsed: Duration);
+
+    /// One request got its turn in the budget after `waited`, or was refused one; `outcome` is `admitted` or a
+    /// [`BudgetError`](super::BudgetError) as a label. Nobody has to listen.
+    fn waited(&self, _priority: Priority, _outcome: &'static str, _waited: Duration) {}
 }

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
-use super::budget::{Budget, BudgetError, Permit, ResourceKey, TYPICAL_LIMIT};
+use super::budget::{Budget, BudgetError, Permit, Requester, TYPICAL_LIMIT};
 use super::call::Call;
 use super::credentials::Credentials;
 use super::endpoint::{BaseUrl, IdempotencyKey};
@@ -58,11 +59,12 @@ impl From<CallError> for Failure {
 
 impl From<BudgetError> for Failure {
     fn from(refusal: BudgetError) -> Self {
-        let retry_after = match refusal {
-            BudgetError::Paused { left } => Some(left),
-            BudgetError::Full | BudgetError::Busy => None,
+        let (class, retry_after) = match refusal {
+            BudgetError::Paused { left } => (ErrorClass::Transient, Some(left)),
+            BudgetError::Full | BudgetError::Busy => (ErrorClass::Transient, None),
+            BudgetError::Withdrawn => (ErrorClass::Withdrawn, None),
         };
-        CallError::transient(refusal.to_string()).with_retry_after(retry_after).into()
+        CallError::new(class, refusal.to_string()).with_retry_after(retry_after).into()
     }
 }
 
@@ -90,17 +92,21 @@ impl Caller {
         }
     }
 
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Makes the call, with as many tries as it has, and gives the answer if it is a good one (2xx).
     pub(crate) async fn call(
         &self,
         request: &ApiRequest<'_>,
-        resource: &ResourceKey,
+        requester: &Requester,
         repeat: Repeat,
     ) -> Result<Answer, Failure> {
         let mut sent_earlier = false;
         let mut failed = 0;
         loop {
-            let failure = match self.attempt(request, resource).await {
+            let failure = match self.attempt(request, requester).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => Failure { sent_earlier, ..failure },
             };
@@ -110,16 +116,21 @@ impl Caller {
             let wait = retry::wait(failed, self.jitter(), failure.error.retry_after());
             let Some(wait) = wait.filter(|_| may_help && may_repeat) else { return Err(failure) };
             sent_earlier |= failure.sent;
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = requester.withdrawn(), if request.call.priority().may_be_withdrawn() => {
+                    return Err(BudgetError::Withdrawn.into());
+                }
+            }
         }
     }
 
     /// One try. A 401 throws the token away and sends once more with a new one; a second 401 is the answer.
-    async fn attempt(&self, request: &ApiRequest<'_>, resource: &ResourceKey) -> Result<Answer, Failure> {
-        let (mut answer, mut token) = self.send(request, resource).await?;
+    async fn attempt(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Answer, Failure> {
+        let (mut answer, mut token) = self.send(request, requester).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.tokens.invalidate(&token);
-            (answer, token) = self.send(request, resource).await?;
+            (answer, token) = self.send(request, requester).await?;
         }
         let status = answer.status;
         answer.accepted(&Secrets::new([self.client_secret.expose_secret(), token.expose()])).map_err(|error| Failure {
@@ -130,14 +141,14 @@ impl Caller {
         })
     }
 
-    async fn send(&self, request: &ApiRequest<'_>, resource: &ResourceKey) -> Result<(Answer, Token), Failure> {
-        let Obtained { token, unused } = self.tokens.obtain(self.admit(request, resource).await?).await?;
+    async fn send(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(Answer, Token), Failure> {
+        let Obtained { token, unused } = self.tokens.obtain(self.admit(request, requester).await?).await?;
         let permit = match unused {
             Some(permit) => permit,
             None => {
                 // Only a client that was given a token has a say in how much the API allows it.
                 self.budget.set_limit(self.limit);
-                self.admit(request, resource).await?
+                self.admit(request, requester).await?
             }
         };
         let sent = self.exchange.send(request.call, self.http_request(request, &token)?).await;
@@ -151,8 +162,15 @@ impl Caller {
         }
     }
 
-    async fn admit(&self, request: &ApiRequest<'_>, resource: &ResourceKey) -> Result<Permit, BudgetError> {
-        self.budget.admit(request.call.priority(), resource).await
+    async fn admit(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Permit, BudgetError> {
+        let priority = request.call.priority();
+        let joined = Instant::now();
+        let admitted = self.budget.admit(priority, requester).await;
+        if let Some(observer) = &self.exchange.observer {
+            let outcome = admitted.as_ref().map_or_else(|refusal| refusal.metric_label(), |_| "admitted");
+            observer.waited(priority, outcome, joined.elapsed());
+        }
+        admitted
     }
 
     fn http_request(&self, request: &ApiRequest<'_>, token: &Token) -> Result<Request<Bytes>, CallError> {

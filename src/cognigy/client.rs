@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{self, HealthReading, JobStatus, NotTheContract, Trace, Validation};
-use super::budget::{Budget, ResourceKey};
+use super::budget::{Budget, Requester};
 use super::call::{Call, CallObserver};
 use super::caller::{ApiRequest, Caller, Failure, Repeat};
 use super::credentials::Credentials;
@@ -61,7 +61,15 @@ pub enum JobError {
     /// Any other failure: ask again.
     #[error(transparent)]
     Unreadable(#[from] CallError),
+    /// It was not asked.
+    #[error(transparent)]
+    Withdrawn(#[from] Withdrawn),
 }
+
+/// The question was taken back while it waited for its turn: nothing was sent, and nothing is known. Decide anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the question was taken back while it waited for its turn")]
+pub struct Withdrawn;
 
 /// What came of asking for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +118,12 @@ impl Client {
         &self.origin
     }
 
+    /// The request budget that it shares.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        self.caller.budget()
+    }
+
     /// Asks whether a snapshot may run in an environment (contract, section 1).
     ///
     /// # Errors
@@ -117,19 +131,19 @@ impl Client {
     pub async fn validate(
         &self,
         request: &ValidateRequest<'_>,
-        resource: &ResourceKey,
+        requester: &Requester,
     ) -> Result<Validation, CallError> {
         let path = format!("/environments/{}/validate", request.environment_id);
-        self.check(Call::Validate, path, request, answer::read_validation, resource).await
+        self.check(Call::Validate, path, request, answer::read_validation, requester).await
     }
 
     /// Asks whether a snapshot's dependencies fit together (contract, section 2).
     ///
     /// # Errors
     /// [`CallError`], by the contract's table; `Protocol` is transient here.
-    pub async fn trace(&self, request: &TraceRequest<'_>, resource: &ResourceKey) -> Result<Trace, CallError> {
+    pub async fn trace(&self, request: &TraceRequest<'_>, requester: &Requester) -> Result<Trace, CallError> {
         let path = "/validations/synthetic-trace".to_owned();
-        self.check(Call::Trace, path, request, answer::read_trace, resource).await
+        self.check(Call::Trace, path, request, answer::read_trace, requester).await
     }
 
     /// Starts a rollout, or asks again what came of it (contract, section 3).
@@ -141,7 +155,7 @@ impl Client {
         key: &IdempotencyKey,
         first: FirstPost,
         idempotency: Idempotency,
-        resource: &ResourceKey,
+        requester: &Requester,
     ) -> SubmitAnswer {
         let repeat = match (idempotency, first) {
             (Idempotency::Supported, _) => Repeat::Freely,
@@ -154,32 +168,37 @@ impl Client {
         };
         let request =
             ApiRequest { call: Call::Submit, path: "/deployments".to_owned(), body: Some(body), key: Some(key) };
-        submit::judge(self.caller.call(&request, resource, repeat).await, first, idempotency)
+        submit::judge(self.caller.call(&request, requester, repeat).await, first, idempotency)
     }
 
     /// Asks how a job stands (contract, section 4): one try.
     ///
     /// # Errors
     /// [`JobError`]; everything but a job that is not there is unreadable.
-    pub async fn job(&self, job_id: &JobId, resource: &ResourceKey) -> Result<JobStatus, JobError> {
+    pub async fn job(&self, job_id: &JobId, requester: &Requester) -> Result<JobStatus, JobError> {
         let body =
-            self.get(Call::Job, format!("/jobs/{job_id}"), resource).await.map_err(|error| match error.class() {
+            self.get(Call::Job, format!("/jobs/{job_id}"), requester).await.map_err(|error| match error.class() {
                 ErrorClass::Rejected { status: 404 } => JobError::NotFound { message: error.message().to_owned() },
+                ErrorClass::Withdrawn => JobError::Withdrawn(Withdrawn),
                 _ => JobError::Unreadable(error),
             })?;
         answer::read_job_status(&body).map_err(|error| protocol(&error).into())
     }
 
     /// Asks how an environment is (contract, section 5): one try. `max_error_rate` is above 0 to 1.
+    ///
+    /// # Errors
+    /// [`Withdrawn`]; every other failure is an unreadable answer.
     pub async fn health(
         &self,
         environment: &EnvironmentId,
         max_error_rate: f64,
-        resource: &ResourceKey,
-    ) -> HealthReading {
-        match self.get(Call::Health, format!("/environments/{environment}/health"), resource).await {
-            Ok(body) => answer::read_health(&body, max_error_rate),
-            Err(error) => HealthReading::Unreadable { message: error.message().to_owned() },
+        requester: &Requester,
+    ) -> Result<HealthReading, Withdrawn> {
+        match self.get(Call::Health, format!("/environments/{environment}/health"), requester).await {
+            Ok(body) => Ok(answer::read_health(&body, max_error_rate)),
+            Err(error) if error.class() == ErrorClass::Withdrawn => Err(Withdrawn),
+            Err(error) => Ok(HealthReading::Unreadable { message: error.message().to_owned() }),
         }
     }
 
@@ -189,7 +208,7 @@ impl Client {
         job_id: &JobId,
         key: &IdempotencyKey,
         reason: RollbackReason,
-        resource: &ResourceKey,
+        requester: &Requester,
     ) -> RollbackAnswer {
         let request = ApiRequest {
             call: Call::Rollback,
@@ -197,7 +216,7 @@ impl Client {
             body: Some(encode(&RollbackRequest { reason })),
             key: Some(key),
         };
-        let error = match self.caller.call(&request, resource, Repeat::Freely).await {
+        let error = match self.caller.call(&request, requester, Repeat::Freely).await {
             Ok(answer) if matches!(answer.status.as_u16(), 200 | 202 | 204) => return RollbackAnswer::Accepted,
             Ok(answer) => CallError::protocol(format!("{} is no answer to a rollback", answer.status)),
             Err(Failure { error, .. }) => error,
@@ -207,7 +226,8 @@ impl Client {
             ErrorClass::Rejected { status: 409 } => RollbackAnswer::Conflict { message },
             ErrorClass::Rejected { status } => RollbackAnswer::Refused { status, message },
             ErrorClass::Unauthorized => RollbackAnswer::Unauthorized { message },
-            ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused => {
+            // A rollback is never taken back.
+            ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Withdrawn => {
                 RollbackAnswer::Transient(error)
             }
         }
@@ -221,11 +241,11 @@ impl Client {
         &self,
         record: Bytes,
         event_id: &IdempotencyKey,
-        resource: &ResourceKey,
+        requester: &Requester,
     ) -> Result<(), CallError> {
         let request =
             ApiRequest { call: Call::Audit, path: "/audit/logs".to_owned(), body: Some(record), key: Some(event_id) };
-        let taken = self.caller.call(&request, resource, Repeat::Freely).await;
+        let taken = self.caller.call(&request, requester, Repeat::Freely).await;
         taken.map(drop).map_err(|failure| failure.error)
     }
 
@@ -235,16 +255,16 @@ impl Client {
         path: String,
         body: &impl Serialize,
         read: fn(&[u8]) -> Result<T, NotTheContract>,
-        resource: &ResourceKey,
+        requester: &Requester,
     ) -> Result<T, CallError> {
         let request = ApiRequest { call, path, body: Some(encode(body)), key: None };
-        let answer = self.caller.call(&request, resource, Repeat::Freely).await.map_err(|failure| failure.error)?;
+        let answer = self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?;
         read(&answer.into_body()?).map_err(|error| protocol(&error))
     }
 
-    async fn get(&self, call: Call, path: String, resource: &ResourceKey) -> Result<Bytes, CallError> {
+    async fn get(&self, call: Call, path: String, requester: &Requester) -> Result<Bytes, CallError> {
         let request = ApiRequest { call, path, body: None, key: None };
-        self.caller.call(&request, resource, Repeat::Freely).await.map_err(|failure| failure.error)?.into_body()
+        self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?.into_body()
     }
 }
 

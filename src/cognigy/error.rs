@@ -21,10 +21,12 @@ pub enum ErrorClass {
     Protocol,
     /// The operator's own egress rules forbid the URL; nothing was sent.
     EgressRefused,
+    /// The caller took the request back while it waited for its turn; nothing was sent, and nothing is known. Decide anew.
+    Withdrawn,
 }
 
 impl ErrorClass {
-    /// The class as the value of a metric's label: one of five words.
+    /// The class as the value of a metric's label: one of six words.
     #[must_use]
     pub fn metric_label(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl ErrorClass {
             Self::Rejected { .. } => "rejected",
             Self::Protocol => "protocol",
             Self::EgressRefused => "egress_refused",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

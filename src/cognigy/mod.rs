@@ -34,9 +34,11 @@ mod words;
 mod tests;
 
 pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation, read_health, read_job_status};
-pub use budget::{Budget, BudgetError, Budgets, PATIENCE, Permit, Priority, ResourceKey, TYPICAL_LIMIT, WINDOW};
+pub use budget::{
+    Budget, BudgetError, Budgets, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW, Withdrawal,
+};
 pub use call::{Call, CallObserver};
-pub use client::{Client, JobError, Options, RollbackAnswer};
+pub use client::{Client, JobError, Options, RollbackAnswer, Withdrawn};
 pub use credentials::{ClientFingerprint, Credentials, CredentialsFingerprint};
 pub use egress::{EgressPolicy, EgressRefusal, EgressRule, EgressRuleError};
 pub use endpoint::{ApiOrigin, BaseUrl, EndpointError, EnvironmentId, IdempotencyKey, JobId, TokenUrl};

@@ -6,3 +6,4 @@ mod scripted;
 mod submits;
 mod tokens;
 mod wire;
+mod withdrawals;

@@ -16,6 +16,7 @@ use crate::controller::remembered::Memories;
 use crate::controller::run::Scope;
 use crate::controller::sessions::{Sessions, TransportFactory};
 use crate::controller::snapshot::Snapshots;
+use crate::controller::withdrawal::Withdrawals;
 use crate::controller::{self, Context};
 use crate::delivery::Courier;
 use crate::rollout::Settings;
@@ -239,6 +240,7 @@ fn context(
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
         stores: OnceLock::new(),
         woken: broadcast::channel(WOKEN_AT_ONCE).0,
+        withdrawals: Withdrawals::default(),
         claims_rebuilt: tokio::sync::OnceCell::new(),
         kubernetes,
     })

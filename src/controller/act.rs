@@ -101,7 +101,7 @@ impl Round<'_> {
         };
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
-        match session.client.validate(&request, &self.resource).await {
+        match session.client.validate(&request, &self.requester).await {
             Ok(validation) => {
                 // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
                 let _ = self.claim(&session, Claim::Accepted);
@@ -123,7 +123,7 @@ impl Round<'_> {
         };
         let request = wire::trace_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
-        match session.client.trace(&request, &self.resource).await {
+        match session.client.trace(&request, &self.requester).await {
             Ok(trace) => self.answered(asked, |status, facts, memory| {
                 apply::checks::trace(status, facts, memory, wire::trace(trace))
             }),
@@ -134,11 +134,15 @@ impl Round<'_> {
 
     /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
     async fn hinder_check(&mut self, session: &Session, error: &CallError) -> Result<(), Error> {
-        if error.class() == ErrorClass::Unauthorized {
-            let fresh = self.context.sessions.fresh(&self.source).await?;
-            if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
-                return Ok(());
+        match error.class() {
+            ErrorClass::Withdrawn => return Err(Error::Withdrawn),
+            ErrorClass::Unauthorized => {
+                let fresh = self.context.sessions.fresh(&self.source).await?;
+                if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
+                    return Ok(());
+                }
             }
+            _ => {}
         }
         self.note_refused(session);
         self.hinder(wire::obstacle(error));
@@ -154,11 +158,11 @@ impl Round<'_> {
     async fn ask_job(&mut self, is_last_look: bool) -> Result<(), Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(()) };
         let asked = self.context.now();
-        let answer = session.client.job(&job_id, &self.resource).await;
+        let answer = session.client.job(&job_id, &self.requester).await;
         if let Err(cognigy::JobError::Unreadable(error)) = &answer {
             self.forget_refused(error.class());
         }
-        let answer = wire::job(answer);
+        let answer = wire::job(answer)?;
         self.answered(asked, |status, facts, memory| match is_last_look {
             true => apply::job::last_look(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
@@ -175,7 +179,7 @@ impl Round<'_> {
         };
         let max_error_rate = object.spec.monitoring.max_error_rate;
         let asked = self.context.now();
-        let reading = session.client.health(&environment, max_error_rate, &self.resource).await;
+        let reading = session.client.health(&environment, max_error_rate, &self.requester).await?;
         self.answered(asked, |status, facts, memory| {
             apply::health::health(status, facts, memory, wire::health(reading))
         });
@@ -193,7 +197,7 @@ impl Round<'_> {
         };
         let reason = wire::rollback_reason(rollback.reason);
         let asked = self.context.now();
-        let answer = match session.client.rollback(&job_id, &key, reason, &self.resource).await {
+        let answer = match session.client.rollback(&job_id, &key, reason, &self.requester).await {
             Rolled::Accepted => RollbackAnswer::Accepted,
             Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
             Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
@@ -212,7 +216,7 @@ impl Round<'_> {
 
     /// 409 may mean that it has happened already: the job knows (contract, section 6).
     async fn after_conflict(&self, session: &Session, job_id: &cognigy::JobId, message: String) -> RollbackAnswer {
-        match session.client.job(job_id, &self.resource).await {
+        match session.client.job(job_id, &self.requester.insisting()).await {
             Ok(cognigy::JobStatus::RolledBack) => RollbackAnswer::Accepted,
             _ => RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None)),
         }

@@ -8,6 +8,7 @@ use super::ownership::{Claim, Claimant, Claims, Place};
 use super::remembered::Memories;
 use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
+use super::withdrawal::Withdrawals;
 use crate::api::{CognigyDeployment, status::Attempt};
 use crate::cognigy::WebhookUrl;
 use crate::delivery::Courier;
@@ -52,6 +53,8 @@ pub struct Context {
     pub leadership: Leadership,
     /// Resources that are worth a reconcile, because another one has let go of what they wait for.
     pub woken: broadcast::Sender<ObjectRef<CognigyDeployment>>,
+    /// Takes back what a running reconcile waits to ask, once its resource has changed.
+    pub withdrawals: Withdrawals,
     /// Whether the claims were rebuilt from the first complete list.
     pub claims_rebuilt: tokio::sync::OnceCell<()>,
 }

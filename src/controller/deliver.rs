@@ -28,6 +28,8 @@ enum Offered {
     Taken,
     /// One was not; it is offered again later, and so are those behind it.
     Refused(Refused),
+    /// They were taken back while they waited for their turn: the resource has changed.
+    Withdrawn,
 }
 
 /// The ids of the messages that were taken, from both receivers.
@@ -48,8 +50,12 @@ impl Round<'_> {
         );
         let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.status.outbox.retain(|entry| !taken.contains(&entry.id));
+        let is_withdrawn = matches!(audit, Offered::Withdrawn);
         self.note(DeliveryKind::Audit, audit);
         self.note(DeliveryKind::Webhook, webhook);
+        if is_withdrawn {
+            return Err(Error::Withdrawn);
+        }
         Ok(self.next_offer())
     }
 
@@ -80,11 +86,17 @@ impl Round<'_> {
             Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
             Some(Ok(session)) => session.client,
         };
-        let offered = self.context.courier.audit(&client, &self.resource, entries, |id| note_taken(taken, id)).await;
-        if matches!(&offered, Err(refused) if refused.class == Some(ErrorClass::Unauthorized)) {
-            self.context.sessions.forget(&self.source);
+        let offered = self.context.courier.audit(&client, &self.requester, entries, |id| note_taken(taken, id)).await;
+        match offered {
+            Ok(()) => Offered::Taken,
+            Err(refused) if refused.class == Some(ErrorClass::Withdrawn) => Offered::Withdrawn,
+            Err(refused) => {
+                if refused.class == Some(ErrorClass::Unauthorized) {
+                    self.context.sessions.forget(&self.source);
+                }
+                Offered::Refused(refused)
+            }
         }
-        offered.map_or_else(Offered::Refused, |()| Offered::Taken)
     }
 
     async fn offer_webhooks(
@@ -109,7 +121,7 @@ impl Round<'_> {
 
     fn note(&mut self, kind: DeliveryKind, offered: Offered) {
         match offered {
-            Offered::Nothing => {}
+            Offered::Nothing | Offered::Withdrawn => {}
             Offered::Taken => {
                 self.remembered.deliveries.remove(&kind);
             }

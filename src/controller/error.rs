@@ -41,6 +41,9 @@ pub enum Error {
     /// The operator is not ready yet: its first list of resources is not complete.
     #[error("the first list of resources is not complete")]
     NotReady,
+    /// The resource changed while a question waited for its turn, which was taken back: decided anew, at once.
+    #[error("the resource has changed, and what was to be asked was taken back")]
+    Withdrawn,
 }
 
 impl Error {
@@ -62,6 +65,7 @@ impl Error {
             Self::Panicked(_) => "panicked",
             Self::NotLeading => "not_leading",
             Self::NotReady => "not_ready",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

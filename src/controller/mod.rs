@@ -18,6 +18,7 @@ pub mod sessions;
 pub mod snapshot;
 mod submit;
 pub mod wire;
+pub mod withdrawal;
 
 pub use context::Context;
 pub use run::run;

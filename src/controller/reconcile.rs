@@ -8,9 +8,10 @@ use super::record;
 use super::remembered::Remembered;
 use super::sessions::Source;
 use super::snapshot::{Desired, READ_AGAIN};
+use super::withdrawal::Registration;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, Reason};
-use crate::cognigy::ResourceKey;
+use crate::cognigy::Requester;
 use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::Requests;
@@ -42,7 +43,8 @@ pub(super) struct Round<'c> {
     pub(super) context: &'c Context,
     pub(super) object: Arc<CognigyDeployment>,
     pub(super) uid: String,
-    pub(super) resource: ResourceKey,
+    pub(super) requester: Requester,
+    _registration: Registration<'c>,
     pub(super) source: Source,
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
@@ -61,10 +63,12 @@ impl<'c> Round<'c> {
         let mut remembered = context.memories.take(&uid);
         let object = remembered.newest(watched);
         remembered.memory.jitter = context.draw();
-        let namespace = object.namespace().unwrap_or_default();
+        let registration = context.withdrawals.begin(&object.metadata);
+        let requester = Requester::new(&object.namespace().unwrap_or_default(), &object.name_any());
         let desired = context.snapshots.desired(&object, context.now().uptime).await;
         Ok(Self {
-            resource: ResourceKey::new(&format!("{namespace}/{}", object.name_any())),
+            requester: requester.withdrawn_by(registration.withdrawal()),
+            _registration: registration,
             source: Source::of(&object),
             status: object.status.clone().unwrap_or_default(),
             context,

@@ -5,7 +5,7 @@ use crate::api::{CognigyDeployment, IdempotencyKey};
 use crate::cognigy::CredentialsFingerprint;
 use crate::rollout::Memory;
 use bytes::Bytes;
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Remembered {
     /// intent as not written, and a job as not known.
     pub fn newest(&mut self, watched: Arc<CognigyDeployment>) -> Arc<CognigyDeployment> {
         let Some(written) = self.written.take() else { return watched };
-        if version(&written) > version(&watched) {
+        if version(&written.metadata) > version(&watched.metadata) {
             self.written = Some(Arc::clone(&written));
             return written;
         }
@@ -52,8 +52,8 @@ impl Remembered {
 }
 
 /// Resource versions of one resource are ordered as numbers (KEP-5504).
-fn version(object: &CognigyDeployment) -> u64 {
-    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0)
+pub(super) fn version(resource: &ObjectMeta) -> u64 {
+    resource.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 /// What this process remembers of all resources, by uid.

@@ -6,7 +6,7 @@ use super::reconcile::reconcile;
 use crate::api::{CognigyDeployment, WATCH_LABEL};
 use crate::server::probes::Readiness;
 use futures::future::{self, join_all};
-use futures::{FutureExt, Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config};
@@ -78,12 +78,14 @@ async fn control(
     mut stop: watch::Receiver<bool>,
 ) {
     let client = context.kubernetes.clone();
+    let changed = Arc::clone(&context);
     let resources: Api<DeserializeGuard<CognigyDeployment>> = scoped(&client, namespace.as_deref());
     // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
     let watched = watcher(resources, watcher::Config::default())
         .default_backoff()
         .filter_map(|event| async { readable(event) })
         .reflect(writer)
+        .inspect_ok(move |event| changed.withdrawals.heard(event))
         .applied_objects();
     let maps: Api<PartialObjectMeta<ConfigMap>> = scoped(&client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
@@ -207,10 +209,13 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// A reconcile that failed is run again, after a pause that grows with each failure in a row; nothing where the resource is
-/// gone.
+/// A reconcile that failed is run again, after a pause that grows with each failure in a row: at once where it only
+/// ended because the resource has changed, and not at all where the resource is gone.
 #[must_use]
 pub fn after_failure(object: &CognigyDeployment, error: &Error, context: &Context) -> Option<Duration> {
+    if matches!(error, Error::Withdrawn) {
+        return Some(Duration::ZERO);
+    }
     let uid = object.uid().unwrap_or_default();
     let pause = FIRST_PAUSE.saturating_mul(1 << context.memories.failed(&uid).min(16)).min(LONGEST_PAUSE);
     match error {

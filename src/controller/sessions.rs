@@ -143,6 +143,12 @@ impl Sessions {
         call("read a Secret", secrets.get_opt(name)).await
     }
 
+    /// The request budgets of the clients.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     fn session(&self, credentials: &Credentials) -> Result<Session, Obstacle> {
         let fingerprint = credentials.fingerprint();
         if let Some(session) = lock(&self.by_fingerprint).get(&fingerprint) {

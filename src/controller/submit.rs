@@ -64,7 +64,7 @@ impl Round<'_> {
             SubmitIdempotency::Unsupported => Idempotency::Unsupported,
         };
         let asked = self.context.now();
-        let submit = session.client.submit(body, &wire_key, first, idempotency, &self.resource);
+        let submit = session.client.submit(body, &wire_key, first, idempotency, &self.requester);
         let answer = tokio::time::timeout(SUBMIT_WITHIN, submit).await.unwrap_or_else(|_| no_answer(idempotency));
         if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
             self.context.sessions.forget(&self.source);

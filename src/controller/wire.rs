@@ -126,15 +126,19 @@ fn sent(next: cognigy::FirstPost, obstacle: Obstacle) -> SubmitAnswer {
 }
 
 /// What the job said.
-pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> JobAnswer {
-    match status {
+///
+/// # Errors
+/// [`cognigy::Withdrawn`], where it was not asked.
+pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> Result<JobAnswer, cognigy::Withdrawn> {
+    Ok(match status {
         Ok(cognigy::JobStatus::Completed) => JobAnswer::Completed,
         Ok(cognigy::JobStatus::EndedBadly(word)) => JobAnswer::EndedBadly(word),
         Ok(cognigy::JobStatus::RolledBack) => JobAnswer::RolledBack,
         Ok(cognigy::JobStatus::Running(_)) => JobAnswer::Running,
         Err(cognigy::JobError::NotFound { .. }) => JobAnswer::NotFound,
         Err(cognigy::JobError::Unreadable(error)) => JobAnswer::Unreadable(error.message().to_owned()),
-    }
+        Err(cognigy::JobError::Withdrawn(withdrawn)) => return Err(withdrawn),
+    })
 }
 
 /// What the environment's health said.
@@ -153,7 +157,8 @@ pub fn health(reading: cognigy::HealthReading) -> HealthAnswer {
 pub fn obstacle(error: &CallError) -> Obstacle {
     let message = error.message();
     match error.class() {
-        ErrorClass::Transient => Obstacle::transient(
+        // What was taken back is decided anew before anybody meets an obstacle.
+        ErrorClass::Transient | ErrorClass::Withdrawn => Obstacle::transient(
             Reason::ApiUnavailable,
             format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
             error.retry_after(),

@@ -2,7 +2,7 @@
 
 use crate::api::IdempotencyKey;
 use crate::api::status::OutboxEntry;
-use crate::cognigy::{self, Client, ResourceKey, WebhookSender, WebhookUrl};
+use crate::cognigy::{self, Client, Requester, WebhookSender, WebhookUrl};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -53,13 +53,13 @@ impl Courier {
     pub async fn audit(
         &self,
         client: &Client,
-        resource: &ResourceKey,
+        requester: &Requester,
         entries: &[OutboxEntry],
         mut taken: impl FnMut(&IdempotencyKey),
     ) -> Result<(), Refused> {
         for entry in entries {
             let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
-            client.audit(Bytes::from(entry.body.clone()), &id, resource).await?;
+            client.audit(Bytes::from(entry.body.clone()), &id, requester).await?;
             taken(&entry.id);
         }
         Ok(())

@@ -20,6 +20,7 @@ use cognigy_operator::controller::remembered::Memories;
 use cognigy_operator::controller::run::{after_failure, guarded};
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
+use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::delivery::Courier;
 use cognigy_operator::rollout::Settings;
 use cognigy_operator::server::Metrics;
@@ -172,13 +173,13 @@ impl Process {
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
         let Ok(object) = CognigyDeployment::deserialize(object.as_ref()) else { return };
-        if is_gone {
-            self.writer.apply_watcher_event(&Event::Delete(object));
-            return;
-        }
         let name = Name::from_obj(&object);
-        self.writer.apply_watcher_event(&Event::Apply(object));
-        self.schedule(name, Instant::now());
+        let event = if is_gone { Event::Delete(object) } else { Event::Apply(object) };
+        self.writer.apply_watcher_event(&event);
+        self.context.withdrawals.heard(&event);
+        if !is_gone {
+            self.schedule(name, Instant::now());
+        }
     }
 
     fn config_map_changed(&mut self, map: &ObjectName) {
@@ -291,6 +292,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Co
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
         stores: OnceLock::from(vec![store]),
         woken: broadcast::channel(64).0,
+        withdrawals: Withdrawals::default(),
         claims_rebuilt: OnceCell::new(),
         kubernetes,
     }

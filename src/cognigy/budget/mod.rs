@@ -4,7 +4,10 @@
 //! The decisions are plain data (`Window`: when; `FairQueue`: who); here they meet tasks and time. No task of its own
 //! drives a budget: one of those who wait holds the baton and sleeps for all, and hands it on when it leaves.
 
+mod priority;
 mod queue;
+mod reading;
+mod requester;
 mod window;
 
 use std::collections::HashMap;
@@ -16,8 +19,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+pub use priority::Priority;
 use queue::{FairQueue, Full, Place};
-pub use queue::{Priority, ResourceKey};
+pub use reading::Reading;
+pub use requester::{Requester, Withdrawal};
 pub use window::WINDOW;
 use window::{Next, Window};
 
@@ -46,6 +51,22 @@ pub enum BudgetError {
     /// The turn did not come in time.
     #[error("the request budget had no room within {} s", PATIENCE.as_secs())]
     Busy,
+    /// Its requester took it back while it waited: what it was to find out is no longer asked for.
+    #[error("the request was taken back while it waited for its turn")]
+    Withdrawn,
+}
+
+impl BudgetError {
+    /// The kind of error, as the value of a metric's label.
+    #[must_use]
+    pub fn metric_label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Paused { .. } => "paused",
+            Self::Busy => "busy",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// The budget of one client of the API, shared by everything that uses it.
@@ -75,20 +96,21 @@ impl Budget {
     /// Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// [`BudgetError`] where the turn does not come within [`PATIENCE`], or will not for certain.
-    pub async fn admit(self: &Arc<Self>, priority: Priority, resource: &ResourceKey) -> Result<Permit, BudgetError> {
+    /// [`BudgetError`] where the turn does not come within [`PATIENCE`], will not for certain, or is no longer wanted.
+    pub async fn admit(self: &Arc<Self>, priority: Priority, requester: &Requester) -> Result<Permit, BudgetError> {
         let left = self.state().window.paused_until().saturating_duration_since(Instant::now());
         if left > PATIENCE {
             return Err(BudgetError::Paused { left });
         }
         let (sender, receiver) = oneshot::channel();
-        let place = self.state().queue.join(priority, resource, sender).map_err(|Full| BudgetError::Full)?;
+        let place = self.state().queue.join(priority, requester, sender).map_err(|Full| BudgetError::Full)?;
         let _leaves = Leave { budget: self, place };
         self.grant();
         self.changed.notify_one();
         let turn = async {
             tokio::select! {
                 biased;
+                () = requester.withdrawn(), if priority.may_be_withdrawn() => Err(BudgetError::Withdrawn),
                 permit = receiver => permit.map_err(|_| BudgetError::Busy),
                 never = self.grant_for_all() => match never {},
             }
@@ -109,10 +131,12 @@ impl Budget {
         self.changed.notify_one();
     }
 
-    /// How many requests wait for their turn.
+    /// How the budget stands.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.state().queue.len()
+    pub fn reading(&self) -> Reading {
+        let mut state = self.state();
+        let waiting = Priority::ALL.map(|priority| (priority, state.queue.waiting(priority))).into();
+        state.window.reading(Instant::now(), waiting)
     }
 
     fn is_idle(&self) -> bool {
@@ -199,6 +223,14 @@ impl Budgets {
         shared
             .retain(|fingerprint, budget| *fingerprint == client || Arc::strong_count(budget) > 1 || !budget.is_idle());
         shared.entry(client).or_insert_with(|| Budget::new(TYPICAL_LIMIT)).clone()
+    }
+
+    /// How each budget stands. There are as many as clients, so whoever gives them labels sums them up first.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        let budgets: Vec<_> =
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        budgets.iter().map(|budget| budget.reading()).collect()
     }
 }
 

@@ -1,43 +1,12 @@
 //! Who goes next: by priority, and inside one priority by turns between resources.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 
-/// How much a request matters, the most important first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Priority {
-    /// Undo a bad rollout.
-    Rollback,
-    /// Start a rollout whose intent is written.
-    Submit,
-    /// Ask for health.
-    Health,
-    /// Ask for a job.
-    Job,
-    /// Validate or trace.
-    Check,
-    /// Deliver an audit record.
-    Audit,
-}
+use super::{Priority, Requester};
 
-/// The resource on whose behalf a request is made; requests of one priority go by turns between resources.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResourceKey(Arc<str>);
-
-impl ResourceKey {
-    /// A key is any text that is the resource's own, its UID for example.
-    #[must_use]
-    pub fn new(key: &str) -> Self {
-        Self(key.into())
-    }
-}
-
-impl fmt::Display for ResourceKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+/// A resource: its namespace and its name.
+type Key = (Arc<str>, Arc<str>);
 
 /// A place in the queue, by which an entry leaves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +32,8 @@ pub(crate) struct FairQueue<T> {
 /// The entries of one priority: each resource's own, and the order in which resources have their turns.
 #[derive(Debug)]
 struct Lane<T> {
-    waiting: BTreeMap<ResourceKey, VecDeque<(u64, T)>>,
-    turns: VecDeque<ResourceKey>,
+    waiting: BTreeMap<Key, VecDeque<(u64, T)>>,
+    turns: VecDeque<Key>,
     entries: usize,
 }
 
@@ -85,14 +54,15 @@ impl<T> FairQueue<T> {
     ///
     /// # Errors
     /// [`Full`] where 4096 entries of this priority wait already.
-    pub(crate) fn join(&mut self, priority: Priority, resource: &ResourceKey, payload: T) -> Result<Place, Full> {
+    pub(crate) fn join(&mut self, priority: Priority, requester: &Requester, payload: T) -> Result<Place, Full> {
         let lane = self.lanes.entry(priority).or_default();
         if lane.entries >= MAX_WAITING {
             return Err(Full);
         }
         self.numbers += 1;
         lane.entries += 1;
-        match lane.waiting.get_mut(resource) {
+        let resource = (requester.namespace().clone(), requester.name().clone());
+        match lane.waiting.get_mut(&resource) {
             Some(own) => own.push_back((self.numbers, payload)),
             None => {
                 lane.turns.push_back(resource.clone());
@@ -146,10 +116,10 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// How many entries wait.
+    /// How many entries of a priority wait.
     #[must_use]
-    pub(crate) fn len(&self) -> usize {
-        self.lanes.values().map(|lane| lane.entries).sum()
+    pub(crate) fn waiting(&self, priority: Priority) -> usize {
+        self.lanes.get(&priority).map_or(0, |lane| lane.entries)
     }
 
     /// Whether nothing waits.
@@ -166,27 +136,32 @@ mod tests {
 
     use super::*;
 
-    const PRIORITIES: [Priority; 6] =
-        [Priority::Rollback, Priority::Submit, Priority::Health, Priority::Job, Priority::Check, Priority::Audit];
+    fn key(name: &str) -> Requester {
+        Requester::new("namespace", name)
+    }
+
+    fn len<T>(queue: &FairQueue<T>) -> usize {
+        Priority::ALL.iter().map(|priority| queue.waiting(*priority)).sum()
+    }
 
     fn drain<T>(queue: &mut FairQueue<T>) -> Vec<T> {
         std::iter::from_fn(|| queue.take()).collect()
     }
 
     #[test]
-    fn a_rollback_overtakes_everything_and_an_audit_record_nothing() {
+    fn a_rollback_overtakes_everything_and_a_new_rollout_nothing() {
         let mut queue = FairQueue::default();
-        for priority in PRIORITIES.iter().rev() {
-            queue.join(*priority, &ResourceKey::new("a"), *priority).unwrap();
+        for priority in Priority::ALL.iter().rev() {
+            queue.join(*priority, &key("a"), *priority).unwrap();
         }
-        assert_eq!(drain(&mut queue), PRIORITIES);
+        assert_eq!(drain(&mut queue), Priority::ALL);
     }
 
     #[test]
     fn resources_take_turns_however_many_requests_one_of_them_has() {
         let mut queue = FairQueue::default();
         for (resource, request) in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("c", "c1"), ("b", "b2")] {
-            queue.join(Priority::Job, &ResourceKey::new(resource), request).unwrap();
+            queue.join(Priority::Job, &key(resource), request).unwrap();
         }
         assert_eq!(drain(&mut queue), ["a1", "b1", "c1", "a2", "b2", "a3"]);
     }
@@ -194,30 +169,30 @@ mod tests {
     #[test]
     fn a_full_priority_refuses_and_leaves_the_others_open() {
         let mut queue = FairQueue::default();
-        let key = ResourceKey::new("a");
+        let key = key("a");
         while queue.join(Priority::Check, &key, ()).is_ok() {}
-        assert_eq!(queue.len(), MAX_WAITING);
+        assert_eq!(len(&queue), MAX_WAITING);
         assert!(queue.join(Priority::Rollback, &key, ()).is_ok());
     }
 
     proptest! {
         #[test]
         fn who_stays_is_taken_once_by_priority_and_no_resource_waits_two_rounds(
-            joins in proptest::collection::vec((0usize..6, 0u8..5, any::<bool>()), 0..200),
+            joins in proptest::collection::vec((0usize..7, 0u8..5, any::<bool>()), 0..200),
         ) {
             let mut queue = FairQueue::default();
             let mut staying: Vec<(Priority, u8, usize)> = Vec::new();
             let mut leaving = Vec::new();
             for (number, (priority, resource, leaves)) in joins.into_iter().enumerate() {
-                let entry = (PRIORITIES[priority], resource, number);
-                let place = queue.join(entry.0, &ResourceKey::new(&resource.to_string()), entry).unwrap();
+                let entry = (Priority::ALL[priority], resource, number);
+                let place = queue.join(entry.0, &key(&resource.to_string()), entry).unwrap();
                 if leaves { leaving.push(place) } else { staying.push(entry) }
             }
             for place in leaving {
                 queue.leave(place);
                 queue.leave(place);
             }
-            prop_assert_eq!(queue.len(), staying.len());
+            prop_assert_eq!(len(&queue), staying.len());
             let taken = drain(&mut queue);
             prop_assert!(queue.is_empty());
             prop_assert!(taken.is_sorted_by_key(|entry| entry.0));

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn key(text: &str) -> ResourceKey {
-    ResourceKey::new(text)
+fn key(name: &str) -> Requester {
+    Requester::new("namespace", name)
 }
 
 /// A budget whose start is over, so that all that is free may go at once.
@@ -87,10 +87,10 @@ async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
     settle().await;
     let second = spawn("second");
     settle().await;
-    assert_eq!(budget.waiting(), 2);
+    assert_eq!(budget.reading().waiting_in_all(), 2);
     first.abort();
     settle().await;
-    assert_eq!(budget.waiting(), 1);
+    assert_eq!(budget.reading().waiting_in_all(), 1);
     drop(blocking);
     let start = Instant::now();
     second.await.unwrap().unwrap();
@@ -104,7 +104,7 @@ async fn whoever_waits_too_long_is_told_to_come_back() {
     let start = Instant::now();
     assert_eq!(budget.admit(Priority::Rollback, &key("a")).await.unwrap_err(), BudgetError::Busy);
     assert_eq!(start.elapsed(), PATIENCE);
-    assert_eq!(budget.waiting(), 0);
+    assert_eq!(budget.reading().waiting_in_all(), 0);
 }
 
 #[tokio::test(start_paused = true)]

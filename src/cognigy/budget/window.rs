@@ -1,10 +1,12 @@
 //! How many requests fit now: a sliding window over exact times, paced at its start, paused when the API says so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::{Priority, Reading};
 
 /// The time over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -96,6 +98,23 @@ impl Window {
     /// Changes how many requests a minute are allowed.
     pub(crate) fn set_limit(&mut self, limit: NonZeroU32) {
         self.limit = limit;
+    }
+
+    /// How it stands, with those who wait.
+    #[must_use]
+    pub(crate) fn reading(&mut self, now: Instant, waiting: BTreeMap<Priority, usize>) -> Reading {
+        self.forget_counted_out(now);
+        let used = self.under_way.saturating_add(u32::try_from(self.finished.len()).unwrap_or(u32::MAX));
+        let reserve = self.reserved();
+        Reading {
+            limit: self.limit,
+            effective_limit: self.limit,
+            used,
+            reserve,
+            reserve_free: self.limit.get().saturating_sub(used).min(reserve),
+            waiting,
+            paused_for: self.paused_until.saturating_duration_since(now),
+        }
     }
 
     /// Whether forgetting this window would lose anything.

@@ -39,7 +39,7 @@ async fn a_poll_is_tried_once() {
     let api = api([status(503, "maintenance"), Reply::Interrupted]);
     assert!(matches!(api.job().await, Err(JobError::Unreadable(error)) if error.message().ends_with("maintenance")));
     let reading = api.client.health(&"env".parse().unwrap(), 0.05, &me()).await;
-    assert!(matches!(reading, HealthReading::Unreadable { .. }));
+    assert!(matches!(reading, Ok(HealthReading::Unreadable { .. })));
     assert_eq!(api.sent().len(), 2);
 }
 

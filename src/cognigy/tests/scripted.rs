@@ -164,8 +164,8 @@ impl Fixture {
     }
 }
 
-pub(super) fn me() -> ResourceKey {
-    ResourceKey::new("me")
+pub(super) fn me() -> Requester {
+    Requester::new("bots", "me")
 }
 
 pub(super) fn key() -> IdempotencyKey {

@@ -123,7 +123,7 @@ async fn the_polls_are_the_contracts() {
     let api = api([ok(r#"{"status": "completed"}"#), ok(r#"{"status": "healthy", "errorRate": 0.01}"#)]);
     assert_eq!(api.job().await, Ok(JobStatus::Completed));
     let reading = api.client.health(&"env_prod_us_01".parse().unwrap(), 0.05, &me()).await;
-    assert_eq!(reading, HealthReading::Good { error_rate: 0.01 });
+    assert_eq!(reading, Ok(HealthReading::Good { error_rate: 0.01 }));
     assert_sent(&api.sent()[0], "GET https://api.cognigy.ai/api/v2/jobs/job_8f3a2c", &[BEARER, ACCEPT], "");
     let health = "GET https://api.cognigy.ai/api/v2/environments/env_prod_us_01/health";
     assert_sent(&api.sent()[1], health, &[BEARER, ACCEPT], "");

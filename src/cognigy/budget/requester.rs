@@ -1,0 +1,73 @@
+//! On whose behalf a request is made, and how it is taken back.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// The resource on whose behalf a request is made. Requests of one priority go by turns: between namespaces, and inside one
+/// between its resources.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    namespace: Arc<str>,
+    name: Arc<str>,
+    withdrawal: Option<Withdrawal>,
+}
+
+impl Requester {
+    /// A resource by its namespace and name, whose requests nobody takes back.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), withdrawal: None }
+    }
+
+    /// The same resource; its requests are taken back by this signal.
+    #[must_use]
+    pub fn withdrawn_by(&self, withdrawal: Withdrawal) -> Self {
+        Self { withdrawal: Some(withdrawal), ..self.clone() }
+    }
+
+    /// The same resource; nobody takes its requests back.
+    #[must_use]
+    pub fn insisting(&self) -> Self {
+        Self { withdrawal: None, ..self.clone() }
+    }
+
+    pub(crate) fn namespace(&self) -> &Arc<str> {
+        &self.namespace
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Waits until the requests are taken back; for ever, where nobody does.
+    pub(crate) async fn withdrawn(&self) {
+        match &self.withdrawal {
+            Some(withdrawal) => withdrawal.raised().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A signal that takes requests back: those that wait for their turn leave the queue, those to come are not made, and those
+/// that were sent are not touched. Once raised, it stays so. Clones are the same signal.
+#[derive(Debug, Clone, Default)]
+pub struct Withdrawal(Arc<watch::Sender<bool>>);
+
+impl Withdrawal {
+    /// Takes the requests back.
+    pub fn raise(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was raised.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    async fn raised(&self) {
+        // The sender lives as long as this future, which borrows it.
+        let _ = self.0.subscribe().wait_for(|raised| *raised).await;
+    }
+}
