@@ -192,6 +192,37 @@ pub enum Step {
     Settled,
 }
 
+impl Step {
+    /// Every step, in the order in which an attempt takes them.
+    pub const ALL: [Self; 9] = [
+        Self::Pending,
+        Self::Validating,
+        Self::Tracing,
+        Self::Submitting,
+        Self::RollingOut,
+        Self::Monitoring,
+        Self::RollingBack,
+        Self::VerifyingRollback,
+        Self::Settled,
+    ];
+
+    /// The name as it stands in status and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Validating => "Validating",
+            Self::Tracing => "Tracing",
+            Self::Submitting => "Submitting",
+            Self::RollingOut => "RollingOut",
+            Self::Monitoring => "Monitoring",
+            Self::RollingBack => "RollingBack",
+            Self::VerifyingRollback => "VerifyingRollback",
+            Self::Settled => "Settled",
+        }
+    }
+}
+
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Outcome {
@@ -212,6 +243,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::RolledBack,
+        Self::RollbackFailed,
+        Self::Failed,
+        Self::Superseded,
+        Self::Abandoned,
+        Self::Unknown,
+    ];
+
     /// The name as it stands in status, events and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -262,6 +304,10 @@ pub enum RollbackReason {
 }
 
 impl RollbackReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] =
+        [Self::HealthCheckFailure, Self::DeploymentFailed, Self::Timeout, Self::Manual, Self::ResourceDeleted];
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -360,6 +406,20 @@ pub enum DeliveryKind {
     Audit,
     /// The CI/CD webhook (contract, section 8).
     Webhook,
+}
+
+impl DeliveryKind {
+    /// Every receiver.
+    pub const ALL: [Self; 2] = [Self::Audit, Self::Webhook];
+
+    /// The receiver as the value of a metric's label.
+    #[must_use]
+    pub fn metric_label(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 fn unobserved() -> i64 {

@@ -28,6 +28,19 @@ pub enum Call {
 }
 
 impl Call {
+    /// Every call, in the order of the contract's sections.
+    pub const ALL: [Self; 9] = [
+        Self::Token,
+        Self::Validate,
+        Self::Trace,
+        Self::Submit,
+        Self::Job,
+        Self::Health,
+        Self::Rollback,
+        Self::Audit,
+        Self::Webhook,
+    ];
+
     /// The call's name, as the value of a metric's label.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -26,6 +26,9 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// Every label that a request ends with by which it failed; one that was withdrawn was never made.
+    pub const OF_REQUESTS: [&str; 5] = ["transient", "unauthorized", "rejected", "protocol", "egress_refused"];
+
     /// The class as the value of a metric's label: one of six words.
     #[must_use]
     pub fn metric_label(self) -> &'static str {

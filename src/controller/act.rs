@@ -7,7 +7,6 @@ use super::reconcile::Round;
 use super::sessions::Session;
 use super::{record, wire};
 use crate::api::reason::Reason;
-use crate::api::status::Attempt;
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, Snapshot};
 use crate::cognigy::{self, CallError, ErrorClass, RollbackAnswer as Rolled};
@@ -76,11 +75,7 @@ impl Round<'_> {
     ) {
         let object = Arc::clone(&self.object);
         let facts = self.facts(&object, asked);
-        let had_verdict = self.status.attempt.as_ref().is_some_and(|attempt| attempt.verdict.is_some());
         let effects = change(&mut self.status, &facts, &mut self.remembered.memory);
-        if let (false, Some(outcome)) = (had_verdict, self.status.attempt.as_ref().and_then(Attempt::outcome)) {
-            self.context.metrics.concluded(outcome);
-        }
         self.take_up(effects);
     }
 

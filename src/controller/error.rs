@@ -47,6 +47,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Every value of [`metric_label`](Self::metric_label).
+    pub const METRIC_LABELS: [&str; 9] = [
+        "conflict",
+        "gone",
+        "api_server",
+        "no_answer",
+        "malformed",
+        "panicked",
+        "not_leading",
+        "not_ready",
+        "withdrawn",
+    ];
+
     /// Whether the API server forbids what was asked: it will until somebody changes the operator's rights.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {

@@ -3,6 +3,7 @@
 
 mod act;
 pub mod announce;
+pub mod census;
 pub mod clock;
 pub mod context;
 pub mod credentials;

@@ -16,6 +16,7 @@ use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::Requests;
 use crate::rollout::memory::LOOK_AGAIN;
+use crate::rollout::passage::passages;
 use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use kube::ResourceExt;
 use std::sync::Arc;
@@ -213,11 +214,22 @@ impl<'c> Round<'c> {
                 // An intent whose record is in doubt may be another process's, which has sent it.
                 self.remembered.memory.attempt.unsent = None;
             }
-            self.object = written?;
+            let written = written?;
+            self.count_passages();
+            self.object = written;
             self.remembered.written = Some(Arc::clone(&self.object));
         }
         self.recorded.append(&mut self.pending);
         Ok(())
+    }
+
+    /// What is over by the record that was just taken: counted then, and not when it happened, since what is not recorded
+    /// happens again.
+    fn count_passages(&self) {
+        let (before, memory) = (self.object.status.as_ref(), &self.remembered.memory.attempt);
+        for passage in passages(before, &self.status, memory, self.context.now().wall) {
+            self.context.metrics.passed(passage);
+        }
     }
 
     /// The resource is gone, and nothing of it can be recorded any more.

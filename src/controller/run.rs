@@ -81,9 +81,11 @@ async fn control(
     let changed = Arc::clone(&context);
     let resources: Api<DeserializeGuard<CognigyDeployment>> = scoped(&client, namespace.as_deref());
     // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
+    let census = context.metrics.census().watch();
     let watched = watcher(resources, watcher::Config::default())
         .default_backoff()
         .filter_map(|event| async { readable(event) })
+        .inspect_ok(move |event| census.show(event))
         .reflect(writer)
         .inspect_ok(move |event| changed.withdrawals.heard(event))
         .applied_objects();

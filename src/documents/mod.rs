@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fields;
+mod metrics;
 mod operations;
 mod pages;
 mod reasons;

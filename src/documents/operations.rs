@@ -1,13 +1,9 @@
-//! `docs/operations.md`: every flag, every environment variable and every metric.
+//! `docs/operations.md`: every flag and every environment variable.
 
 use super::{first_cells, quoted, read};
-use crate::api::status::Outcome;
-use crate::cognigy::{Call, CallObserver};
 use crate::command::settings::RunArguments;
-use crate::server::Metrics;
 use clap::Args;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 const PAGE: &str = "docs/operations.md";
 
@@ -53,30 +49,4 @@ fn every_variable_that_is_named_is_read() {
     for name in NO_FLAG {
         assert!(named.iter().any(|found| found == name), "{PAGE} lacks {name}");
     }
-}
-
-#[test]
-fn every_metric_is_listed_and_none_that_does_not_exist() {
-    let listed: BTreeSet<String> =
-        first_cells(&read(PAGE)).into_iter().filter(|cell| cell.starts_with("cognigy_operator_")).collect();
-    assert_eq!(listed, metrics(), "{PAGE}");
-}
-
-/// The names as a scrape shows them, once everything that is counted has happened.
-fn metrics() -> BTreeSet<String> {
-    let metrics = Metrics::new();
-    metrics.observed(Call::Health, "success", Duration::from_millis(1));
-    metrics.reconciled(None, Duration::from_millis(1));
-    metrics.wrote("status", None);
-    metrics.concluded(Outcome::Succeeded);
-    metrics.leads(true);
-    let text = metrics.encode().unwrap();
-    let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    described
-        .map(|line| match line.split_once(' ').unwrap() {
-            (name, "counter") => format!("{name}_total"),
-            (name, "info") => format!("{name}_info"),
-            (name, _) => name.to_owned(),
-        })
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! What is known at the moment of a decision.
 
 use super::answer::Obstacle;
+use super::memory::Answered;
 use crate::api::spec::Monitoring;
 use crate::api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
@@ -154,6 +155,12 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// When the question was asked whose answer is being looked at, and that it was answered now.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        Answered { asked: self.asked, answered: self.now }
+    }
+
     /// The least time between two looks.
     #[must_use]
     pub fn interval(&self) -> Duration {

@@ -45,12 +45,33 @@ pub struct Blocked {
     pub generation: i64,
 }
 
+/// When a question was asked, and when it was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// When it was asked.
+    pub asked: Now,
+    /// When its answer was there.
+    pub answered: Now,
+}
+
+impl Answered {
+    /// How long the answer took.
+    #[must_use]
+    pub fn took(self) -> Duration {
+        self.answered.uptime.saturating_sub(self.asked.uptime)
+    }
+}
+
 /// What this process remembers of the current attempt.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptMemory {
     /// Which attempt: another number or another configuration starts with an empty memory. The number alone is not
     /// enough: an attempt whose first record failed may begin anew, with its number, at another configuration.
     of: Option<(i64, Digest)>,
+    /// When the validation was answered in this process: for how long it took.
+    pub validation: Option<Answered>,
+    /// When the synthetic trace was answered in this process: for how long it took.
+    pub trace: Option<Answered>,
     /// The synthetic trace has passed in this process, so the intent comes next.
     pub trace_passed: bool,
     /// The key of an intent that this process wrote and has not sent yet: only this one POST can be rejected.

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod key;
 pub mod memory;
 pub mod notice;
+pub mod passage;
 pub mod requests;
 pub mod standing;
 
@@ -25,3 +26,4 @@ pub use decide::{Decision, decide};
 pub use facts::{Facts, Now, Settings};
 pub use memory::Memory;
 pub use notice::{Announcement, Effects, Notice};
+pub use passage::Passage;

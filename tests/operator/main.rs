@@ -17,6 +17,7 @@ mod edits;
 mod kubectl;
 mod log;
 mod manifests;
+mod metrics;
 mod ownership;
 mod refusals;
 mod requests;

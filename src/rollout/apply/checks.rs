@@ -22,8 +22,10 @@ pub fn validation(
     answer: ValidationAnswer,
 ) -> Effects {
     memory.clear_failures();
+    memory.attempt.validation = Some(facts.answered());
     // A trace that passed before the checks changed, or whose record failed, proves nothing about these.
     memory.attempt.trace_passed = false;
+    memory.attempt.trace = None;
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {
             let message = passed_message(&warnings, capacity_utilization);
@@ -51,6 +53,7 @@ pub fn trace(
     answer: TraceAnswer,
 ) -> Effects {
     memory.clear_failures();
+    memory.attempt.trace = Some(facts.answered());
     if let Some(attempt) = &mut status.attempt {
         attempt.trace_id = answer.trace_id.map(|mut trace_id| {
             truncate(&mut trace_id, TRACE_ID_LIMIT);

@@ -14,9 +14,10 @@ use crate::rollout::answer::{
 };
 use crate::rollout::apply::{self, checks, health, job, rollback, submit};
 use crate::rollout::facts::{Requests, SubmitIdempotency, Target};
+use crate::rollout::passage::passages;
 use crate::rollout::{
-    Announcement, Decision, Effects, Facts, Memory, Notice, Now, Obstacle, Settings, attempt, decide, requests,
-    standing,
+    Announcement, Decision, Effects, Facts, Memory, Notice, Now, Obstacle, Passage, Settings, attempt, decide,
+    requests, standing,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -97,6 +98,8 @@ pub(super) struct Rollout {
     pub(super) notices: Vec<Notice>,
     pub(super) asked: Vec<Decision>,
     pub(super) is_released: bool,
+    /// What was over by each record.
+    pub(super) passages: Vec<Passage>,
     /// What a process that takes over after a crash would read.
     recorded: (CognigyDeploymentStatus, Vec<Notice>),
     promises: Promises,
@@ -137,6 +140,7 @@ impl Rollout {
             notices: Vec::new(),
             asked: Vec::new(),
             is_released: false,
+            passages: Vec::new(),
             recorded: (CognigyDeploymentStatus::default(), Vec::new()),
             promises: Promises::default(),
         }
@@ -301,6 +305,8 @@ impl Rollout {
     }
 
     fn record(&mut self) {
+        let memory = &self.memory.attempt;
+        self.passages.extend(passages(Some(&self.recorded.0), &self.status, memory, self.given.now.wall));
         self.recorded = (self.status.clone(), self.notices.clone());
     }
 

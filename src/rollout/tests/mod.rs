@@ -10,6 +10,7 @@ mod fixture;
 mod health;
 mod job;
 mod notices;
+mod passages;
 mod promises;
 mod random_stories;
 mod requests;

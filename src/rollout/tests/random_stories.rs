@@ -5,6 +5,7 @@ use super::fixture::unsupported;
 use super::fixture::{
     DAY, Rollout, TIMEOUT, bad, failed_job, trace_answer, unauthorized, unavailable, unreadable, unreadable_job,
 };
+use super::passages::outcomes;
 use crate::api::JobId;
 use crate::api::reason::Reason;
 use crate::api::spec::DeletionPolicy;
@@ -185,6 +186,8 @@ proptest! {
         prop_assert!(rollout.outcome().is_some(), "L1");
         let wanted = rollout.given.target().map(|target| target.digest);
         prop_assert_eq!(Ok(rollout.attempt().digest.clone()), wanted, "the last configuration was tried");
+        let counted = i64::try_from(outcomes(&rollout).len());
+        prop_assert_eq!(counted, Ok(rollout.attempt().number), "each attempt is counted once, when it has ended");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::DEADLINE;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
@@ -80,6 +81,25 @@ impl Operator {
         let metrics = self.get("/metrics").await;
         let value = metrics.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(' '));
         value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// The value of a metric's series, with its labels as they stand in the text; 0 where it is not there.
+    pub(crate) async fn shown(&self, series: &str) -> f64 {
+        let metrics = self.get("/metrics").await;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Scrapes until a series has that value: what the operator's own watch shows comes a moment later than the test's.
+    pub(crate) async fn until_shown(&self, series: &str, value: f64) {
+        let wait = async {
+            while self.shown(series).await != value {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if timeout(DEADLINE, wait).await.is_err() {
+            panic!("{series} never was {value}:\n{}\n{}", self.get("/metrics").await, self.log_tail());
+        }
     }
 
     /// How much memory it holds, in KiB (`VmRSS`), where the system tells.

@@ -1,0 +1,102 @@
+//! Metrics, in the OpenMetrics format. Every label takes its values from a fixed set: no resource's name, no error's text.
+//! Each series with a fixed set of labels is there from the start, at nothing, so that its first event is seen as a rise.
+//!
+//! Counters and histograms are told what happens; gauges are read at the scrape from what is true then. `docs/metrics.md`
+//! lists all of them, and a test holds the page to what is registered.
+
+mod buckets;
+mod process;
+mod requests;
+mod resources;
+mod rollouts;
+mod work;
+
+use crate::cognigy::{Call, CallObserver};
+use crate::controller::census::Census;
+use crate::controller::error::Error;
+use crate::rollout::Passage;
+use process::Process;
+use prometheus_client::registry::Registry;
+use requests::Requests;
+use resources::Resources;
+use rollouts::Rollouts;
+use std::sync::Arc;
+use std::time::Duration;
+use work::Work;
+
+/// What every name begins with, but for those of the process.
+const PREFIX: &str = "cognigy_operator";
+
+/// The operator's metrics.
+pub struct Metrics {
+    registry: Registry,
+    requests: Requests,
+    rollouts: Rollouts,
+    work: Work,
+    census: Arc<Census>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Every metric at nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        let census = Arc::new(Census::default());
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process::begin()));
+        let own = registry.sub_registry_with_prefix(PREFIX);
+        let (requests, rollouts, work) = (Requests::register(own), Rollouts::register(own), Work::register(own));
+        own.register_collector(Box::new(Resources::of(Arc::clone(&census))));
+        Self { registry, requests, rollouts, work, census }
+    }
+
+    /// All metrics as OpenMetrics text.
+    ///
+    /// # Errors
+    /// [`std::fmt::Error`], where a metric cannot be written.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// What the watches show of all resources.
+    #[must_use]
+    pub fn census(&self) -> &Arc<Census> {
+        &self.census
+    }
+
+    /// A reconcile has ended.
+    pub fn reconciled(&self, error: Option<&Error>, took: Duration) {
+        self.work.reconciled(error, took);
+    }
+
+    /// A write to the API server has ended.
+    pub fn wrote(&self, kind: &'static str, error: Option<&Error>) {
+        self.work.wrote(kind, error);
+    }
+
+    /// Something of a rollout is over, and recorded as such.
+    pub fn passed(&self, passage: Passage) {
+        self.rollouts.passed(passage);
+    }
+
+    /// This process acts from now on, or no longer.
+    pub fn leads(&self, leads: bool) {
+        self.work.leads(leads);
+    }
+}
+
+impl CallObserver for Metrics {
+    fn observed(&self, call: Call, class: &'static str, elapsed: Duration) {
+        self.requests.observed(call, class, elapsed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Requests to Cognigy.AI and to webhooks: how many, how they were answered, how long they took.
+
+use super::buckets;
+use crate::cognigy::{Call, ErrorClass};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+pub(super) struct Requests {
+    answered: Family<Answer, Counter>,
+    durations: Family<Asked, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    call: &'static str,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    call: &'static str,
+}
+
+impl Requests {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let answered = Family::<Answer, Counter>::default();
+        let durations = Family::new_with_constructor(buckets::of_a_call as fn() -> Histogram);
+        for call in Call::ALL.map(Call::name) {
+            for class in ["success"].into_iter().chain(ErrorClass::OF_REQUESTS) {
+                drop(answered.get_or_create(&Answer { call, class }));
+            }
+            drop(durations.get_or_create(&Asked { call }));
+        }
+        registry.register(
+            "requests",
+            "Requests to Cognigy.AI and to webhooks, by call and class of answer",
+            answered.clone(),
+        );
+        registry.register_with_unit("request_duration", "How long requests took", Unit::Seconds, durations.clone());
+        Self { answered, durations }
+    }
+
+    pub(super) fn observed(&self, call: Call, class: &'static str, elapsed: Duration) {
+        self.answered.get_or_create(&Answer { call: call.name(), class }).inc();
+        self.durations.get_or_create(&Asked { call: call.name() }).observe(elapsed.as_secs_f64());
+    }
+}

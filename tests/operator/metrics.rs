@@ -1,0 +1,79 @@
+//! What rollouts leave in the operator's numbers.
+
+use crate::stage::*;
+
+#[tokio::test]
+async fn a_rollout_shows_in_the_numbers_step_by_step() {
+    let world = World::start().await;
+    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    let operator = world.operator();
+    operator.until_shown(r#"cognigy_operator_resources{state="ready"}"#, 1.0).await;
+    for step in ["Pending", "Validating", "Tracing", "Submitting", "RollingOut", "Monitoring"] {
+        let count = format!(r#"cognigy_operator_step_duration_seconds_count{{step="{step}"}}"#);
+        assert_eq!(operator.shown(&count).await, 1.0, "{step}");
+    }
+    let rolling_out = operator.shown(r#"cognigy_operator_step_duration_seconds_sum{step="RollingOut"}"#).await;
+    assert!(rolling_out > 0.5, "the job is first asked an interval after the submit: {rolling_out}");
+    assert_eq!(operator.shown(r#"cognigy_operator_step_duration_seconds_count{step="RollingBack"}"#).await, 0.0);
+    assert_eq!(operator.shown(r#"cognigy_operator_requests_total{call="submit",class="success"}"#).await, 1.0);
+    assert_eq!(operator.shown("cognigy_operator_leader").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_bad_rollout_shows_how_long_it_waited_for_its_rollback_and_that_it_needs_a_person_until_it_goes() {
+    let world = World::with_environment("deploymentsAreUnhealthy: true").await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_settled(1, Outcome::RolledBack).await;
+    let operator = world.operator();
+    let stalled = r#"cognigy_operator_resources_stalled{reason="RolledBack"}"#;
+    operator.until_shown(stalled, 1.0).await;
+    assert_eq!(operator.shown(r#"cognigy_operator_rollouts_total{outcome="RolledBack"}"#).await, 1.0);
+    let waited =
+        |part: &str| format!(r#"cognigy_operator_verdict_to_rollback_seconds_{part}{{reason="health_check_failure"}}"#);
+    assert_eq!(operator.shown(&waited("count")).await, 1.0);
+    let rollback = object.attempt().rollback.clone().unwrap();
+    let recorded = rollback.accepted_at.unwrap().duration_since(rollback.requested_at).as_secs_f64();
+    let shown = operator.shown(&waited("sum")).await;
+    assert!((shown - recorded).abs() < 1e-6, "{shown} shown, {recorded} recorded");
+    for step in ["RollingBack", "VerifyingRollback"] {
+        let count = format!(r#"cognigy_operator_step_duration_seconds_count{{step="{step}"}}"#);
+        assert_eq!(operator.shown(&count).await, 1.0, "{step}");
+    }
+
+    bot.delete_and_wait().await;
+    operator.until_shown(r#"cognigy_operator_resources{state="stalled"}"#, 0.0).await;
+}
+
+#[tokio::test]
+async fn messages_that_nobody_takes_show_until_they_are_taken() {
+    let world =
+        World::plan().scenario("faults: [{call: webhook, times: forever, fault: {status: {code: 500}}}]").start().await;
+    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    bot.until_ready().await;
+    let operator = world.operator();
+    let messages = r#"cognigy_operator_outbox_messages{receiver="webhook"}"#;
+    operator.until_shown(messages, 1.0).await;
+    assert!(operator.shown(r#"cognigy_operator_outbox_oldest_message_age_seconds{receiver="webhook"}"#).await > 0.0);
+    world.mend();
+    operator.until_shown(messages, 0.0).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(operator.shown(r#"cognigy_operator_outbox_oldest_message_age_seconds{receiver="webhook"}"#).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_of_a_job_loses_nothing_of_its_duration() {
+    let mut world = World::with_running_jobs("").await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_step(Step::RollingOut).await;
+    world.kill_operator().await;
+    world.start_operator().await;
+    world.let_jobs_end();
+    let bot = world.resource("bot");
+    let ended = bot.until_settled(1, Outcome::Succeeded).await;
+    let began = object.attempt().submitted_at.unwrap();
+    let recorded = ended.attempt().job_completed_at.unwrap().duration_since(began).as_secs_f64();
+    let operator = world.operator();
+    let shown = operator.shown(r#"cognigy_operator_step_duration_seconds_sum{step="RollingOut"}"#).await;
+    assert!((shown - recorded).abs() < 1e-6, "{shown} shown, {recorded} recorded");
+    assert_eq!(operator.shown(r#"cognigy_operator_step_duration_seconds_count{step="Submitting"}"#).await, 0.0);
+}
