@@ -5,7 +5,8 @@ pub use super::settings::RunArguments;
 use super::logging;
 use super::settings::ElectionArguments;
 use crate::cognigy::{
-    Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport, WebhookSender,
+    Budgets, Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport,
+    WebhookSender,
 };
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
@@ -90,12 +91,13 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     // Where port 0 was asked for, the log says which one it became.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
-    let metrics = Arc::new(Metrics::new());
+    let budgets = Arc::new(Budgets::default());
+    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets)));
     let readiness = Readiness::default();
     let scope = scope(&arguments.namespaces);
     let elector = elector(&arguments.election, &kubernetes)?;
     let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
-    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), leadership)?);
+    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), budgets, leadership)?);
     let stopped = stop_signal()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
     let served = probes::serve(listener, Arc::clone(&metrics), readiness.clone());
@@ -204,6 +206,7 @@ fn context(
     arguments: RunArguments,
     kubernetes: kube::Client,
     metrics: Arc<Metrics>,
+    budgets: Arc<Budgets>,
     leadership: Leadership,
 ) -> Result<Context, RunError> {
     let policy = EgressPolicy::new(arguments.egress_allow);
@@ -228,7 +231,7 @@ fn context(
     Ok(Context {
         clock: Arc::new(SystemClock::start()),
         settings,
-        sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), seed),
+        sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), budgets, seed),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
         memories: Memories::default(),

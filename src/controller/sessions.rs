@@ -39,7 +39,7 @@ pub struct Sessions {
     transports: TransportFactory,
     options: crate::cognigy::Options,
     jitter_seed: u64,
-    budgets: Budgets,
+    budgets: Arc<Budgets>,
     by_source: Mutex<HashMap<Source, Session>>,
     by_fingerprint: Mutex<HashMap<CredentialsFingerprint, Session>>,
 }
@@ -67,6 +67,7 @@ impl Sessions {
         defaults: Defaults,
         transports: TransportFactory,
         options: crate::cognigy::Options,
+        budgets: Arc<Budgets>,
         jitter_seed: u64,
     ) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Sessions {
             transports,
             options,
             jitter_seed,
-            budgets: Budgets::default(),
+            budgets,
             by_source: Mutex::default(),
             by_fingerprint: Mutex::default(),
         }

@@ -280,6 +280,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Co
             defaults,
             Arc::new(move |_| Ok(Arc::clone(&shared))),
             options.clone(),
+            Arc::default(),
             seed,
         ),
         snapshots: Snapshots::new(kubernetes.clone()),

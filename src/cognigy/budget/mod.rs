@@ -57,6 +57,9 @@ pub enum BudgetError {
 }
 
 impl BudgetError {
+    /// Every value of [`metric_label`](Self::metric_label).
+    pub const METRIC_LABELS: [&str; 4] = ["full", "paused", "busy", "withdrawn"];
+
     /// The kind of error, as the value of a metric's label.
     #[must_use]
     pub fn metric_label(self) -> &'static str {

@@ -7,6 +7,11 @@ pub(super) fn of_a_call() -> Histogram {
     Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
+/// For the wait for a turn in a request budget: from a hundredth of a second to a little more than a request waits at most.
+pub(super) fn of_a_wait() -> Histogram {
+    Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 80.0])
+}
+
 /// For the steps of a rollout: from a tenth of a second to the longest time-out, a day.
 pub(super) fn of_a_rollout() -> Histogram {
     Histogram::new([

@@ -5,16 +5,18 @@
 //! lists all of them, and a test holds the page to what is registered.
 
 mod buckets;
+mod budget;
 mod process;
 mod requests;
 mod resources;
 mod rollouts;
 mod work;
 
-use crate::cognigy::{Call, CallObserver};
+use crate::cognigy::{Budgets, Call, CallObserver, Priority};
 use crate::controller::census::Census;
 use crate::controller::error::Error;
 use crate::rollout::Passage;
+use budget::{Fullness, Waits};
 use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
@@ -31,6 +33,7 @@ const PREFIX: &str = "cognigy_operator";
 pub struct Metrics {
     registry: Registry,
     requests: Requests,
+    waits: Waits,
     rollouts: Rollouts,
     work: Work,
     census: Arc<Census>,
@@ -43,16 +46,24 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Every metric at nothing.
+    /// Every metric at nothing, and no budget to read.
     #[must_use]
     pub fn new() -> Self {
+        Self::of(Arc::default())
+    }
+
+    /// Every metric at nothing, and these budgets to read at each scrape.
+    #[must_use]
+    pub fn of(budgets: Arc<Budgets>) -> Self {
         let census = Arc::new(Census::default());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process::begin()));
         let own = registry.sub_registry_with_prefix(PREFIX);
-        let (requests, rollouts, work) = (Requests::register(own), Rollouts::register(own), Work::register(own));
+        let (requests, waits) = (Requests::register(own), Waits::register(own));
+        let (rollouts, work) = (Rollouts::register(own), Work::register(own));
+        own.register_collector(Box::new(Fullness::of(budgets)));
         own.register_collector(Box::new(Resources::of(Arc::clone(&census))));
-        Self { registry, requests, rollouts, work, census }
+        Self { registry, requests, waits, rollouts, work, census }
     }
 
     /// All metrics as OpenMetrics text.
@@ -95,6 +106,10 @@ impl Metrics {
 impl CallObserver for Metrics {
     fn observed(&self, call: Call, class: &'static str, elapsed: Duration) {
         self.requests.observed(call, class, elapsed);
+    }
+
+    fn waited(&self, priority: Priority, outcome: &'static str, waited: Duration) {
+        self.waits.waited(priority, outcome, waited);
     }
 }
 

@@ -4,9 +4,11 @@
 
 use super::*;
 use crate::api::status::{Outcome, RollbackReason, Step};
+use crate::cognigy::{BaseUrl, ClientFingerprint, Credentials, Requester, TokenUrl};
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use serde_json::json;
+use std::num::NonZeroU32;
 
 /// The value of that series, as it stands in the text; `None` where it is not there.
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {
@@ -64,6 +66,62 @@ fn what_is_over_of_a_rollout_is_counted_and_timed() {
         (r#"rollouts_total{outcome="Succeeded"}"#, 0.0),
     ] {
         assert_eq!(value(&metrics, &format!("cognigy_operator_{series}")), Some(expected), "{series}");
+    }
+}
+
+fn client(id: &str) -> ClientFingerprint {
+    let credentials = Credentials {
+        client_id: id.to_owned(),
+        client_secret: "secret".to_owned().into(),
+        base_url: BaseUrl::public(),
+        token_url: TokenUrl::public(),
+        ca_pem: None,
+        requests_per_minute: None,
+    };
+    credentials.client_fingerprint()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budgets_of_all_clients_are_summed_up_and_the_fullest_stands_out() {
+    let budgets = Arc::new(Budgets::default());
+    let metrics = Metrics::of(Arc::clone(&budgets));
+    assert_eq!(value(&metrics, "cognigy_operator_budget_clients"), Some(0.0));
+    let (busy, resting) = (budgets.shared(client("busy")), budgets.shared(client("resting")));
+    busy.set_limit(NonZeroU32::new(10).unwrap());
+    resting.set_limit(NonZeroU32::new(200).unwrap());
+    let _permit = busy.admit(Priority::Job, &Requester::new("bots", "bot")).await.unwrap();
+    resting.pause(Duration::from_secs(45));
+    let waiting = tokio::spawn(async move { resting.admit(Priority::Health, &Requester::new("bots", "bot")).await });
+    tokio::task::yield_now().await;
+    for (series, expected) in [
+        ("clients", 2.0),
+        ("limit_requests", 210.0),
+        ("effective_limit_requests", 210.0),
+        ("used_requests", 1.0),
+        ("fullest_used_ratio", 0.1),
+        ("longest_pause_seconds", 45.0),
+        (r#"waiting_requests{priority="health"}"#, 1.0),
+        (r#"waiting_requests{priority="job"}"#, 0.0),
+    ] {
+        assert_eq!(value(&metrics, &format!("cognigy_operator_budget_{series}")), Some(expected), "{series}");
+    }
+    let reserve = |series: &str| value(&metrics, &format!("cognigy_operator_budget_reserve{series}_requests")).unwrap();
+    assert!(reserve("") >= reserve("_free") && reserve("_free") > 0.0);
+    waiting.abort();
+}
+
+#[test]
+fn the_wait_for_a_turn_is_timed_and_who_got_none_is_counted_by_why() {
+    let metrics = Metrics::new();
+    metrics.waited(Priority::Rollback, "admitted", Duration::from_millis(40));
+    metrics.waited(Priority::Audit, "busy", Duration::from_secs(75));
+    for (series, expected) in [
+        (r#"wait_seconds_bucket{le="0.05",priority="rollback"}"#, 1.0),
+        (r#"wait_seconds_count{priority="audit"}"#, 0.0),
+        (r#"refusals_total{priority="audit",reason="busy"}"#, 1.0),
+        (r#"refusals_total{priority="audit",reason="full"}"#, 0.0),
+    ] {
+        assert_eq!(value(&metrics, &format!("cognigy_operator_budget_{series}")), Some(expected), "{series}");
     }
 }
 

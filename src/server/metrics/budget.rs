@@ -1,0 +1,125 @@
+//! The request budgets: how full they are at the scrape, and how long requests wait for their turn.
+//!
+//! There is one budget for each client of the API, and as many clients as tenants: their readings are summed up, and the
+//! fullest and the one that rests longest stand for what a sum would hide.
+
+use super::buckets;
+use super::resources::gauges;
+use crate::cognigy::{BudgetError, Budgets, Priority, Reading};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long requests waited, and which had no turn.
+pub(super) struct Waits {
+    turns: Family<Rank, Histogram, fn() -> Histogram>,
+    refusals: Family<Refusal, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rank {
+    priority: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refusal {
+    priority: &'static str,
+    reason: &'static str,
+}
+
+impl Waits {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let turns = Family::new_with_constructor(buckets::of_a_wait as fn() -> Histogram);
+        let refusals = Family::<Refusal, Counter>::default();
+        for priority in Priority::ALL.map(Priority::name) {
+            drop(turns.get_or_create(&Rank { priority }));
+            for reason in BudgetError::METRIC_LABELS {
+                drop(refusals.get_or_create(&Refusal { priority, reason }));
+            }
+        }
+        registry.register_with_unit(
+            "budget_wait",
+            "How long requests waited for the turn that they got",
+            Unit::Seconds,
+            turns.clone(),
+        );
+        registry.register("budget_refusals", "Requests that got no turn, by why", refusals.clone());
+        Self { turns, refusals }
+    }
+
+    pub(super) fn waited(&self, priority: Priority, outcome: &'static str, waited: Duration) {
+        let priority = priority.name();
+        match BudgetError::METRIC_LABELS.contains(&outcome) {
+            true => drop(self.refusals.get_or_create(&Refusal { priority, reason: outcome }).inc()),
+            false => self.turns.get_or_create(&Rank { priority }).observe(waited.as_secs_f64()),
+        }
+    }
+}
+
+/// How full the budgets are.
+#[derive(Debug)]
+pub(super) struct Fullness {
+    budgets: Arc<Budgets>,
+}
+
+impl Fullness {
+    pub(super) fn of(budgets: Arc<Budgets>) -> Self {
+        Self { budgets }
+    }
+}
+
+impl Collector for Fullness {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let readings = self.budgets.readings();
+        let sum = |of: fn(&Reading) -> u32| -> u64 { readings.iter().map(|reading| u64::from(of(reading))).sum() };
+        let help = "Clients of Cognigy.AI that have a request budget";
+        gauge(&mut encoder, "budget_clients", help, None, readings.len())?;
+        let help = "Requests a minute that Cognigy.AI is said to allow, of all clients";
+        gauge(&mut encoder, "budget_limit_requests", help, None, sum(|reading| reading.limit.get()))?;
+        let help =
+            "Requests a minute that are made at most for now: less than the limit after a 429 that others caused";
+        let effective = sum(|reading| reading.effective_limit.get());
+        gauge(&mut encoder, "budget_effective_limit_requests", help, None, effective)?;
+        let help = "Requests that take a place: under way, or ended within the last minute";
+        gauge(&mut encoder, "budget_used_requests", help, None, sum(|reading| reading.used))?;
+        let help = "Places that are kept for rollbacks, of all clients";
+        gauge(&mut encoder, "budget_reserve_requests", help, None, sum(|reading| reading.reserve))?;
+        let help = "Of the places that are kept for rollbacks, those that are free";
+        gauge(&mut encoder, "budget_reserve_free_requests", help, None, sum(|reading| reading.reserve_free))?;
+        let help = "The part of the effective limit that is used, of the fullest client";
+        let fullest = readings.iter().map(used_ratio).fold(0.0, f64::max);
+        gauge(&mut encoder, "budget_fullest_used_ratio", help, None, fullest)?;
+        let help = "How much longer nothing may go because Cognigy.AI said so, of the client that rests longest";
+        let paused = readings.iter().map(|reading| reading.paused_for).max().unwrap_or_default();
+        gauge(&mut encoder, "budget_longest_pause", help, Some(&Unit::Seconds), paused.as_secs_f64())?;
+        let waiting = Priority::ALL.map(|priority| {
+            let count: usize = readings.iter().filter_map(|reading| reading.waiting.get(&priority)).sum();
+            (priority.name(), count)
+        });
+        let name = ("budget_waiting_requests", "Requests that wait for their turn", None);
+        gauges(&mut encoder, name, "priority", waiting)
+    }
+}
+
+fn used_ratio(reading: &Reading) -> f64 {
+    f64::from(reading.used) / f64::from(reading.effective_limit.get())
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: impl EncodeGaugeValue,
+) -> fmt::Result {
+    let gauge = ConstGauge::new(value);
+    let metric = encoder.encode_descriptor(name, help, unit, gauge.metric_type())?;
+    gauge.encode(metric)
+}
