@@ -139,7 +139,7 @@ reasons! {
     ResourceDeleted,
     /// A newer configuration took its place before anything was submitted.
     Superseded,
-    /// A newer configuration waits for the end of the attempt in flight.
+    /// A newer configuration waits for the end of the attempt in flight, or is about to be tried.
     NewerConfigurationWaiting,
     /// The resource went before its rollout was settled.
     DeletionGraceExpired,

@@ -4,7 +4,7 @@
 //! table of the rollout reads as the functions below, from the top down.
 
 use super::answer::Retry;
-use super::facts::{Facts, SubmitIdempotency};
+use super::facts::{Facts, SubmitIdempotency, Target};
 use super::memory::{LOOK_AGAIN, Memory};
 use super::requests::{self, Request};
 use crate::api::reason::Reason;
@@ -210,16 +210,20 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
 
 fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
-    let checks_changed = !attempt.has_intent()
-        && attempt.outcome() == Some(Outcome::Failed)
-        && target.checks_digest != attempt.checks_digest;
-    let wants_nothing_new = target.digest == attempt.digest && !checks_changed;
     match time_until_free(facts, attempt, memory) {
-        Duration::ZERO if wants_nothing_new || facts.spec.suspend => Decision::Wait(None),
+        Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
         // A retry that was asked for waits for this moment as well.
         left => Decision::Wait(Some(left)),
     }
+}
+
+/// Whether an attempt that has ended says nothing of what is wanted now: another configuration, or other checks of one
+/// that was refused.
+#[must_use]
+pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
+    let was_refused = !attempt.has_intent() && attempt.outcome() == Some(Outcome::Failed);
+    target.digest != attempt.digest || (was_refused && target.checks_digest != attempt.checks_digest)
 }
 
 /// A rollout that may be out without anybody knowing its job keeps the environment until its deadline has passed.

@@ -4,7 +4,7 @@
 use super::apply::job;
 use super::apply::rollback::UNREACHABLE_AFTER;
 use super::conditions::{Tell, message_of, tell};
-use super::decide::{is_past_deadline, time_until_free};
+use super::decide::{is_outdated, is_past_deadline, time_until_free};
 use super::facts::Facts;
 use super::memory::Memory;
 use crate::api::condition::{ConditionSet, ConditionStatus, ConditionType};
@@ -148,6 +148,11 @@ fn ended(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt,
         Ok(target) if target.digest != attempt.digest && !time_until_free(facts, attempt, memory).is_zero() => {
             let message =
                 "a newer configuration waits until the deadline of the submit that nobody answered has passed";
+            return Standing::Reconciling(Reason::NewerConfigurationWaiting, message.to_owned());
+        }
+        // Whoever waits for the resource must not take the old outcome for that of what he has just written.
+        Ok(target) if is_outdated(attempt, target) && !facts.spec.suspend && facts.deleted_at.is_none() => {
+            let message = "a newer configuration is about to be tried";
             return Standing::Reconciling(Reason::NewerConfigurationWaiting, message.to_owned());
         }
         Ok(_) => {}

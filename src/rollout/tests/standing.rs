@@ -6,7 +6,7 @@ use crate::api::reason::Reason;
 use crate::api::status::{DeliveryKind, OutboxEntry, Phase, Step};
 use crate::api::{IdempotencyKey, JobId};
 use crate::rollout::Decision;
-use crate::rollout::answer::{JobAnswer, SubmitAnswer};
+use crate::rollout::answer::{JobAnswer, SubmitAnswer, ValidationAnswer};
 
 fn message(rollout: &Rollout) -> OutboxEntry {
     OutboxEntry {
@@ -113,4 +113,46 @@ fn a_status_that_was_edited_by_hand_is_told() {
     rollout.status.attempt.as_mut().unwrap().verdict = None;
     rollout.refresh();
     assert_eq!(rollout.told(ConditionType::Stalled), "True/StatusUnreadable");
+}
+
+#[test]
+fn the_outcome_of_an_older_configuration_is_not_told_of_a_newer_one() {
+    let waits = "Unknown/NewerConfigurationWaiting";
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.edit_digest("2.5.0").refresh();
+    assert_eq!(
+        rollout.told(ConditionType::Ready),
+        waits,
+        "who waits for the newer one must not find the older one's success"
+    );
+
+    let mut rollout = Rollout::at(Step::RollingOut);
+    rollout.edit_digest("2.5.0").before_decision(&Decision::Start);
+    rollout.refresh();
+    assert_eq!(rollout.told(ConditionType::Ready), waits, "nor where that success has only just come");
+
+    let mut rollout = Rollout::at(Step::VerifyingRollback);
+    rollout.edit_digest("2.5.0").refresh();
+    assert_eq!(rollout.told(ConditionType::Ready), waits, "nor the older one's failure");
+    assert!(!rollout.has(ConditionType::Stalled));
+}
+
+#[test]
+fn a_refusal_is_not_told_of_checks_that_were_changed_since() {
+    let mut rollout = Rollout::new();
+    rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["segment".to_owned()] })];
+    rollout.run();
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/ValidationRefused");
+    rollout.edit_checks("another-segment").refresh();
+    assert_eq!(rollout.told(ConditionType::Ready), "Unknown/NewerConfigurationWaiting");
+}
+
+#[test]
+fn nothing_newer_is_awaited_where_the_resource_goes_or_is_suspended() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.edit_digest("2.5.0").delete().refresh();
+    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.edit_digest("2.5.0").suspend(true).refresh();
+    assert_eq!(rollout.told(ConditionType::Ready), "False/Suspended");
 }
