@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fields;
+mod gitops;
 mod metrics;
 mod operations;
 mod pages;

@@ -14,6 +14,7 @@ mod credentials;
 mod deletion;
 mod deliveries;
 mod edits;
+mod gitops;
 mod kubectl;
 mod log;
 mod manifests;

@@ -27,7 +27,7 @@ async fn install() -> &'static str {
         .await
 }
 
-async fn kubectl(arguments: &[&str], input: &str) -> Output {
+pub(crate) async fn kubectl(arguments: &[&str], input: &str) -> Output {
     let mut kubectl = Command::new("kubectl")
         .current_dir(root())
         .arg("--kubeconfig")
@@ -45,7 +45,7 @@ async fn kubectl(arguments: &[&str], input: &str) -> Output {
     kubectl.wait_with_output().await.unwrap()
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -58,7 +58,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 /// Dry-runs resources of the samples' namespace, which a dry run needs to be there.
-async fn accept(what: &str, text: &str) {
+pub(crate) async fn accept(what: &str, text: &str) {
     install().await;
     let namespace = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bots"}}"#;
     let output = kubectl(&["apply", "--server-side", "-f", "-"], namespace).await;

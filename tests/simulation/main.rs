@@ -10,6 +10,8 @@ mod end;
 mod fault;
 mod faults;
 mod gate;
+mod gitops;
+mod kstatus;
 mod kubernetes;
 mod log;
 mod model;

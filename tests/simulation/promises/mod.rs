@@ -1,6 +1,7 @@
 //! The promises, each checked against a run's story.
 
 mod deliveries;
+mod kstatus;
 mod rollbacks;
 mod status;
 mod submits;
@@ -29,6 +30,7 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     submits::check(&record, &mut broken);
     rollbacks::check(&record, &mut broken);
     status::check(&record, &mut broken);
+    kstatus::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
     broken
 }

@@ -1,0 +1,46 @@
+-- The status follows kstatus (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): Reconciling
+-- and Stalled are there only when True, never both, and Ready is there as soon as the operator has seen the resource.
+-- The one thing that kstatus has no word for is a rollout that spec.suspend holds back: Ready is False then, and no more.
+
+local function health(status, message)
+  return { status = status, message = message }
+end
+
+if obj.status == nil or obj.status.observedGeneration == nil then
+  return health("Progressing", "the operator has not seen this resource yet")
+end
+if obj.status.observedGeneration ~= obj.metadata.generation then
+  return health("Progressing", "the operator has not seen this version of the resource yet")
+end
+
+local conditions = {}
+for _, condition in ipairs(obj.status.conditions or {}) do
+  conditions[condition.type] = condition
+end
+
+local function says(condition)
+  return condition.reason .. ": " .. (condition.message or "")
+end
+
+local function is_true(condition)
+  return condition ~= nil and condition.status == "True"
+end
+
+if is_true(conditions.Reconciling) then
+  return health("Progressing", says(conditions.Reconciling))
+end
+if is_true(conditions.Stalled) then
+  return health("Degraded", says(conditions.Stalled))
+end
+
+local ready = conditions.Ready
+if ready == nil then
+  return health("Progressing", "the operator has not said yet how this resource stands")
+end
+if ready.status == "True" then
+  return health("Healthy", says(ready))
+end
+if ready.status == "False" and ready.reason == "Suspended" then
+  return health("Suspended", says(ready))
+end
+return health("Progressing", says(ready))

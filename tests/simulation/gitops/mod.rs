@@ -1,0 +1,59 @@
+//! What GitOps tools make of the statuses that the operator writes: Argo CD by the health script in `deploy/gitops`, Flux
+//! by the expressions there, both against what kstatus reads.
+
+mod argo_cd;
+mod examples;
+mod flux;
+mod states;
+
+use serde_json::Value;
+
+use super::kstatus::{Reading, conditions, reading};
+
+/// Whether `spec.suspend` holds a rollout back, which kstatus has no word for.
+fn is_held_back(object: &Value) -> bool {
+    let is_seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+    let mut suspended = conditions(object).filter(|it| it["type"] == "Ready" && it["reason"] == "Suspended");
+    is_seen && suspended.next().is_some()
+}
+
+#[test]
+fn argo_cd_reads_every_status_as_kstatus_does_but_knows_what_is_suspended() {
+    // Argo CD asks no script about what is being deleted.
+    let states: Vec<_> = states::all().iter().filter(|state| reading(&state.object) != Reading::Terminating).collect();
+    let objects: Vec<&Value> = states.iter().map(|state| state.object.as_ref()).collect();
+    for (state, health) in states.iter().zip(argo_cd::assess(&objects)) {
+        let expected = match reading(&state.object) {
+            _ if is_held_back(&state.object) => "Suspended",
+            Reading::Current => "Healthy",
+            Reading::Failed => "Degraded",
+            Reading::InProgress | Reading::Terminating => "Progressing",
+        };
+        assert_eq!(health.status, expected, "{state}: {health:?}");
+        let is_told = conditions(&state.object).all(|it| it["type"] != "Ready" || !health.message.is_empty());
+        assert!(is_told, "{state}: {health:?}");
+    }
+    println!("{} states through the health script", states.len());
+}
+
+#[test]
+fn flux_reads_every_status_as_kstatus_does_but_does_not_wait_for_what_is_suspended() {
+    let expressions = flux::Expressions::read();
+    for state in states::all() {
+        let expected = match reading(&state.object) {
+            // Flux asks kstatus about it, whatever expressions there are.
+            Reading::Terminating => continue,
+            _ if is_held_back(&state.object) => Reading::Failed,
+            reading => reading,
+        };
+        assert_eq!(expressions.reading(&state.object), expected, "{state}");
+    }
+}
+
+#[test]
+fn every_kind_of_reading_is_among_the_statuses() {
+    for wanted in [Reading::Terminating, Reading::InProgress, Reading::Current, Reading::Failed] {
+        assert!(states::all().iter().any(|state| reading(&state.object) == wanted), "{wanted:?}");
+    }
+    assert!(states::all().iter().any(|state| is_held_back(&state.object)));
+}

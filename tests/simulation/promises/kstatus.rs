@@ -1,0 +1,124 @@
+//! What makes a status readable to tools that know nothing of this resource (S10): the conventions of kstatus, in every
+//! status that the operator writes.
+
+use cognigy_operator::simulator::Call;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::Broken;
+use crate::kstatus::{Reading, conditions, reading};
+use crate::record::Record;
+use crate::story::{Author, Happening, is_deployment};
+
+pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let mut before: BTreeMap<&str, &Value> = BTreeMap::new();
+    for (place, entry) in record.run.story.iter().enumerate() {
+        let Happening::Changed { by, name, after } = &entry.what else { continue };
+        if !is_deployment(name) {
+            continue;
+        }
+        let Some(after) = after else {
+            before.remove(name.name.as_str());
+            continue;
+        };
+        let known = before.insert(&name.name, after);
+        let is_status = known.is_some_and(|known| known["status"] != after["status"]);
+        if is_status && matches!(by, Author::Operator(_)) {
+            let wrong = forms(after).into_iter().chain(too_early(record, place, after));
+            broken.extend(wrong.map(|how| Broken::new("S10", format!("{how}: {}", after["status"]["conditions"]))));
+        }
+    }
+}
+
+/// What is not as the conventions ask.
+fn forms(object: &Value) -> Vec<String> {
+    let status = &object["status"];
+    let find = |condition_type: &str| conditions(object).find(|condition| condition["type"] == condition_type);
+    let says = |condition_type: &str, value: &str| find(condition_type).is_some_and(|it| it["status"] == value);
+    let mut wrong = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(what.to_owned());
+        }
+    };
+
+    // A write is guarded by the version that it was decided on, so that no other generation can have been seen.
+    must(status["observedGeneration"] == object["metadata"]["generation"], "observedGeneration is not the generation");
+    must(find("Ready").is_some(), "Ready is missing");
+    let (reconciling, stalled) = (find("Reconciling"), find("Stalled"));
+    must(reconciling.is_none() || stalled.is_none(), "Reconciling and Stalled are both there");
+    for flag in [reconciling, stalled].into_iter().flatten() {
+        must(flag["status"] == "True", "a condition that is there only when True is there without");
+    }
+    must(
+        says("Ready", "Unknown") == reconciling.is_some(),
+        "Ready is Unknown without Reconciling, or the other way round",
+    );
+    must(stalled.is_none() || says("Ready", "False"), "Stalled beside a Ready that is not False");
+    let is_suspended = find("Ready").is_some_and(|ready| ready["reason"] == "Suspended");
+    must(!says("Ready", "False") || stalled.is_some() != is_suspended, "Ready is False, neither stalled nor suspended");
+    if says("Ready", "True") {
+        for good in ["Validated", "TracePassed", "RolledOut", "Healthy"] {
+            must(says(good, "True"), &format!("Ready without {good}"));
+        }
+        must(!says("RolledBack", "True"), "Ready although it was rolled back");
+    }
+
+    let mut types: Vec<&str> = conditions(object).filter_map(|condition| condition["type"].as_str()).collect();
+    let count = types.len();
+    types.sort_unstable();
+    types.dedup();
+    must(types.len() == count, "a condition is there twice");
+    for condition in conditions(object) {
+        must(condition["lastTransitionTime"].is_string(), "a condition without its time");
+        must(condition["reason"].as_str().is_some_and(is_camel_case), "a reason that is no CamelCase word");
+        let seen = condition["observedGeneration"].as_i64();
+        must(
+            seen.is_some() && seen <= status["observedGeneration"].as_i64(),
+            "a condition speaks of another generation",
+        );
+    }
+    let is_of_now = |condition: &Value| condition["observedGeneration"] == status["observedGeneration"];
+    must(
+        [find("Ready"), reconciling, stalled].into_iter().flatten().all(is_of_now),
+        "how it stands is told of an older generation",
+    );
+    wrong
+}
+
+/// Why a rollout failed that was tried.
+const TRIED: [&str; 7] = [
+    "ValidationRefused",
+    "TraceNotPassed",
+    "SubmitRejected",
+    "JobFailed",
+    "HealthCheckFailed",
+    "DeadlineExceeded",
+    "RolledBack",
+];
+
+/// Who waits for the resource goes on when it is Current, and gives up when it has failed: by then, what its spec wants
+/// has to have been deployed, or tried.
+fn too_early(record: &Record<'_>, place: usize, object: &Value) -> Option<String> {
+    let wanted = &object["spec"]["configurationSnapshot"];
+    let was_asked = |call: Call, field: &str| {
+        record.calls(call).any(|asked| asked.place < place && asked.exchange.body[field] == *wanted)
+    };
+    let ready = conditions(object).find(|condition| condition["type"] == "Ready")?;
+    match reading(object) {
+        _ if wanted.is_null() => None,
+        Reading::Current if !was_asked(Call::Submit, "configuration_snapshot") => {
+            Some("current, and what the spec wants was never submitted".to_owned())
+        }
+        Reading::Failed if TRIED.contains(&ready["reason"].as_str()?) => {
+            let was_tried = was_asked(Call::Validate, "configurationSnapshot");
+            (!was_tried).then(|| "failed, and what the spec wants was never tried".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn is_camel_case(word: &str) -> bool {
+    word.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && word.chars().all(|letter| letter.is_ascii_alphanumeric())
+}
