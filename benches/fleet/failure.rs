@@ -1,0 +1,39 @@
+//! Why a measurement could not be made.
+
+/// Why a measurement could not be made. Nothing was measured then.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The control plane does not run; the message says what to do.
+    #[error(transparent)]
+    ControlPlane(#[from] control_plane::Error),
+    /// The API server refused what the benchmark needs.
+    #[error("the API server: {0}")]
+    Kubernetes(#[from] kube::Error),
+    /// The CRD was not served.
+    #[error("the CRD was not served: {0}")]
+    Definition(#[from] kube::runtime::wait::Error),
+    /// The kubeconfig of the control plane cannot be used.
+    #[error("the kubeconfig: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// The platform cannot be what the plan says.
+    #[error("the scenario: {0}")]
+    Scenario(#[from] cognigy_operator::simulator::ScenarioError),
+    /// The platform cannot listen.
+    #[error("the platform: {0}")]
+    Platform(#[from] cognigy_operator::simulator::ServerError),
+    /// The operator's transport cannot be made.
+    #[error("the transport: {0}")]
+    Transport(#[from] cognigy_operator::cognigy::HttpTransportError),
+    /// The operator's egress rules cannot be read.
+    #[error("the egress rules: {0}")]
+    Egress(#[from] cognigy_operator::cognigy::EgressRuleError),
+    /// A thread, a process or a file.
+    #[error("the system: {0}")]
+    System(#[from] std::io::Error),
+    /// What is written is not JSON.
+    #[error("JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Something that has to run ended by itself.
+    #[error("{0} ended before it could be measured")]
+    Ended(&'static str),
+}

@@ -1,0 +1,202 @@
+//! The resources of a run, and the people who change them.
+
+use crate::Failure;
+use crate::time::Time;
+use cognigy_operator::api::status::Step;
+use cognigy_operator::api::{CognigyDeployment, CognigyDeploymentStatus};
+use futures::StreamExt;
+use futures::stream;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
+use std::time::Duration;
+
+/// Four namespaces of unequal size: of 150 resources, so many are in each.
+const SHARES: [usize; 4] = [60, 50, 30, 10];
+/// One environment in so many is bad.
+const BAD_IN: usize = 5;
+/// How many resources are made at once.
+const MADE_AT_ONCE: usize = 32;
+/// The Secret that every resource names.
+const SECRET: &str = "cognigy-api";
+
+/// One resource, and the environment that it deploys to.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Which namespace, from 0.
+    pub namespace: usize,
+    /// Its name.
+    pub name: String,
+    /// Its environment, which no other has.
+    pub environment: String,
+    /// Whether what is deployed there does not do well.
+    pub is_bad: bool,
+}
+
+/// The resources of a run.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// Each of them.
+    pub members: Vec<Member>,
+}
+
+/// What a run asks of its resources, apart from what is the same in all.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Seconds to a verdict.
+    pub timeout_seconds: u32,
+}
+
+impl Fleet {
+    /// So many resources, spread over the namespaces, with the bad ones spread over each.
+    pub fn of(size: usize) -> Self {
+        let total: usize = SHARES.iter().sum();
+        let members = (0..SHARES.len()).flat_map(|namespace| {
+            let before: usize = SHARES[..namespace].iter().sum();
+            let (first, end) = (size * before / total, size * (before + SHARES[namespace]) / total);
+            (0..end - first).map(move |number| Member {
+                namespace,
+                name: format!("bot-{number}"),
+                environment: format!("env-{namespace}-{number}"),
+                is_bad: number % BAD_IN == BAD_IN / 2,
+            })
+        });
+        Self { members: members.collect() }
+    }
+
+    /// Makes the namespaces, with the Secret for that platform in each, and the resources.
+    ///
+    /// # Errors
+    /// Where the API server refuses one of them.
+    pub async fn make(&self, client: &Client, url: &str, policy: Policy) -> Result<(), Failure> {
+        let namespaces: BTreeSet<usize> = self.members.iter().map(|member| member.namespace).collect();
+        for namespace in namespaces {
+            let name = name_of(namespace);
+            let object: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+            Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await?;
+            let credentials = json!({
+                "clientId": "demo", "clientSecret": "demo-secret",
+                "baseUrl": url, "tokenUrl": format!("{url}/oauth/token"),
+            });
+            let secret: Secret =
+                serde_json::from_value(json!({"metadata": {"name": SECRET}, "stringData": credentials}))?;
+            Api::<Secret>::namespaced(client.clone(), &name).create(&PostParams::default(), &secret).await?;
+        }
+        let mut made = stream::iter(self.members.iter().map(|member| async move {
+            let object: CognigyDeployment = serde_json::from_value(manifest(member, policy))?;
+            resources(client, &name_of(member.namespace)).create(&PostParams::default(), &object).await?;
+            Ok::<(), Failure>(())
+        }))
+        .buffer_unordered(MADE_AT_ONCE);
+        while let Some(result) = made.next().await {
+            result?;
+        }
+        Ok(())
+    }
+}
+
+/// The people who own the resources.
+pub struct People {
+    client: Client,
+    time: Time,
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Resources with nothing left to do.
+    pub resources: usize,
+    /// When the last of them was seen so.
+    pub at: Duration,
+}
+
+impl People {
+    /// People with that client, who live in real time and keep virtual time from jumping while they act.
+    pub fn new(client: Client, time: Time) -> Self {
+        Self { client, time }
+    }
+
+    /// Waits until so many resources have come to rest.
+    ///
+    /// # Errors
+    /// Where the watch ends.
+    pub async fn wait_for(&self, count: usize) -> Result<Ended, Failure> {
+        let mut at_rest = BTreeSet::new();
+        let mut objects = pin!(self.watch());
+        while let Some(object) = objects.next().await {
+            let Ok(object) = object else { continue };
+            if is_at_rest(&object) && at_rest.insert(object.uid()) && at_rest.len() == count {
+                return Ok(Ended { resources: count, at: self.time.now() });
+            }
+        }
+        Err(Failure::Ended("the watch"))
+    }
+
+    /// Asks for another version of whatever has come to rest, at once and for ever.
+    ///
+    /// # Errors
+    /// Where the watch ends, or an edit is refused.
+    pub async fn keep_busy(&self) -> Result<Ended, Failure> {
+        let mut edited: HashMap<String, i64> = HashMap::new();
+        let mut objects = pin!(self.watch());
+        while let Some(object) = objects.next().await {
+            let Ok(object) = object else { continue };
+            let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
+            if !is_at_rest(&object) || edited.get(&uid).is_some_and(|edited| *edited >= generation) {
+                continue;
+            }
+            edited.insert(uid, generation);
+            let version = json!({"spec": {"configurationSnapshot": snapshot(generation + 1)}});
+            let resources = resources(&self.client, &object.namespace().unwrap_or_default());
+            resources.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(version)).await?;
+        }
+        Err(Failure::Ended("the watch"))
+    }
+
+    fn watch(&self) -> impl futures::Stream<Item = watcher::Result<CognigyDeployment>> + use<> {
+        let all: Api<CognigyDeployment> = Api::all(self.client.clone());
+        watcher(all, watcher::Config::default()).default_backoff().applied_objects()
+    }
+}
+
+fn is_at_rest(object: &CognigyDeployment) -> bool {
+    let is_settled = |status: &CognigyDeploymentStatus| {
+        let attempt = status.attempt.as_ref();
+        Some(status.observed_generation) == object.metadata.generation
+            && status.outbox.is_empty()
+            && attempt.is_some_and(|attempt| attempt.step == Step::Settled)
+    };
+    object.status.as_ref().is_some_and(is_settled)
+}
+
+/// A namespace by its place.
+pub fn name_of(namespace: usize) -> String {
+    format!("team-{namespace}")
+}
+
+fn resources(client: &Client, namespace: &str) -> Api<CognigyDeployment> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+fn snapshot(version: i64) -> Value {
+    json!({"botVersion": format!("2.4.{version}"), "nlpEngine": "v3.2", "integrations": ["salesforce_crm", "sap_erp"]})
+}
+
+fn manifest(member: &Member, policy: Policy) -> Value {
+    json!({
+        "apiVersion": "deploy.cognigy.ai/v1alpha1",
+        "kind": "CognigyDeployment",
+        "metadata": {"name": member.name},
+        "spec": {
+            "environmentId": member.environment,
+            "configurationSnapshot": snapshot(1),
+            "dependencyLocks": [{"packageName": "cognigy-nlp-core", "version": "3.2.0"}],
+            "rollbackPolicy": {"timeoutSeconds": policy.timeout_seconds},
+            "credentialsRef": {"name": SECRET},
+        },
+    })
+}

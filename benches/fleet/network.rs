@@ -1,0 +1,50 @@
+//! The network between an operator and Cognigy.AI: every request and every answer is on its way for a while.
+
+use crate::time::Time;
+use bytes::Bytes;
+use cognigy_operator::cognigy::{Transport, TransportError};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The least time that a message is on its way.
+const LEAST: Duration = Duration::from_millis(10);
+/// The mean of what comes on top, exponentially distributed: now and then a message takes ten times as long as another.
+const MEAN_DELAY: Duration = Duration::from_millis(40);
+/// The longest time that a message is on its way.
+const MOST: Duration = Duration::from_millis(500);
+
+/// Carries requests over real HTTP, after a delay, and answers back after another.
+pub struct Network {
+    wire: Arc<dyn Transport>,
+    time: Time,
+    delays: Mutex<fastrand::Rng>,
+}
+
+impl Network {
+    /// With delays drawn from `seed`.
+    pub fn new(wire: Arc<dyn Transport>, time: Time, seed: u64) -> Self {
+        Self { wire, time, delays: Mutex::new(fastrand::Rng::with_seed(seed)) }
+    }
+
+    fn delay(&self) -> Duration {
+        let drawn = self.delays.lock().unwrap_or_else(PoisonError::into_inner).f64();
+        (LEAST + MEAN_DELAY.mul_f64(-(1.0 - drawn).ln())).min(MOST)
+    }
+}
+
+impl Transport for Network {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        let (there, back) = (self.delay(), self.delay());
+        async move {
+            tokio::time::sleep(there).await;
+            let hold = self.time.hold();
+            let answer = self.wire.send(request).await;
+            drop(hold);
+            tokio::time::sleep(back).await;
+            answer
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,191 @@
+//! The whole operator on a thread of its own in virtual time: its controller, its client of Cognigy.AI, real sockets.
+
+use crate::Failure;
+use crate::kubernetes::{self, Counter};
+use crate::network::Network;
+use crate::time::{ThreadClock, Time};
+use cognigy_operator::cognigy::{
+    BaseUrl, Budgets, Credentials, EgressPolicy, EgressRule, HttpOptions, HttpTransport, Options, TokenUrl, Transport,
+    WallClock, WebhookSender,
+};
+use cognigy_operator::controller::announce::Announcer;
+use cognigy_operator::controller::clock::Clock;
+use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::leadership::Leadership;
+use cognigy_operator::controller::ownership::Claims;
+use cognigy_operator::controller::remembered::Memories;
+use cognigy_operator::controller::run::Scope;
+use cognigy_operator::controller::sessions::Sessions;
+use cognigy_operator::controller::snapshot::Snapshots;
+use cognigy_operator::controller::withdrawal::Withdrawals;
+use cognigy_operator::controller::{self, Context};
+use cognigy_operator::delivery::Courier;
+use cognigy_operator::rollout::facts::SubmitIdempotency;
+use cognigy_operator::rollout::{Now, Settings};
+use cognigy_operator::server::Metrics;
+use cognigy_operator::server::probes::Readiness;
+use jiff::{Timestamp, Unit};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::{OnceCell, broadcast, oneshot, watch};
+
+/// Where an operator works.
+#[derive(Clone)]
+pub struct Place {
+    /// The API server.
+    pub kubeconfig: PathBuf,
+    /// The time it lives in.
+    pub time: Time,
+    /// What the wall's clock shows when that begins.
+    pub epoch: Timestamp,
+    /// Draws delays of the network.
+    pub seed: u64,
+}
+
+impl Place {
+    /// The network to Cognigy.AI.
+    ///
+    /// # Errors
+    /// Where no transport can be made.
+    pub fn network(&self) -> Result<Arc<dyn Transport>, Failure> {
+        let http = HttpOptions { policy: policy()?, ..HttpOptions::default() };
+        Ok(Arc::new(Network::new(Arc::new(HttpTransport::new(&http)?), self.time.clone(), self.seed)))
+    }
+}
+
+/// An operator at work. It ends when dropped.
+pub struct Running {
+    /// What it asks of the API server.
+    pub counter: Counter,
+    /// The processor time of its thread, which drives its clock as well.
+    pub processor: ThreadClock,
+    _stop: watch::Sender<bool>,
+}
+
+/// Which operator is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// This one.
+    Cognigy,
+    /// An ordinary one, to compare with.
+    Ordinary,
+}
+
+impl Kind {
+    /// Starts one, in a time that may not pass yet.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub async fn start(self, place: &Place) -> Result<Running, Failure> {
+        let counter = Counter::default();
+        let (stop, stopped) = watch::channel(false);
+        let (tell, told) = oneshot::channel();
+        let (own, counts) = (place.clone(), counter.clone());
+        place.time.spawn("operator", move || async move {
+            match self.prepare(&own, &counts, stopped).await {
+                // Nobody to tell means that the run is over already.
+                Ok((work, processor)) => {
+                    if tell.send(Ok(processor)).is_ok() {
+                        work.await;
+                    }
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
+        })?;
+        let processor = told.await.map_err(|_| Failure::Ended("the operator"))??;
+        Ok(Running { counter, processor, _stop: stop })
+    }
+
+    async fn prepare(
+        self,
+        place: &Place,
+        counter: &Counter,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<(Work, ThreadClock), Failure> {
+        let client = kubernetes::connect(&place.kubeconfig, &place.time, counter).await?;
+        let work = match self {
+            Self::Cognigy => run(place, client, stopped)?,
+            Self::Ordinary => crate::ordinary::run(place, client, stopped).await?,
+        };
+        Ok((work, ThreadClock::of_this_thread()?))
+    }
+}
+
+/// What an operator does until it is told to stop.
+pub type Work = futures::future::BoxFuture<'static, ()>;
+
+fn run(place: &Place, client: kube::Client, stopped: watch::Receiver<bool>) -> Result<Work, Failure> {
+    let context = Arc::new(context(place, client)?);
+    Ok(Box::pin(async move {
+        let mut over = stopped.clone();
+        tokio::select! {
+            () = controller::run(context, Scope::Cluster, Readiness::default(), stopped) => {}
+            _ = over.changed() => {}
+        }
+    }))
+}
+
+/// The clock on the wall of virtual time.
+struct WallOf {
+    epoch: Timestamp,
+    started: tokio::time::Instant,
+}
+
+impl Clock for WallOf {
+    fn now(&self) -> Now {
+        let uptime = self.started.elapsed();
+        let wall = self.epoch.checked_add(uptime).unwrap_or(Timestamp::MAX);
+        Now { wall: wall.round(Unit::Microsecond).unwrap_or(wall), uptime }
+    }
+}
+
+fn policy() -> Result<EgressPolicy, Failure> {
+    let local: EgressRule = "127.0.0.1".parse()?;
+    Ok(EgressPolicy::new(vec![local]))
+}
+
+/// What `cognigy-operator run` makes of its flags, with the network and the clock of this place.
+fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> {
+    let transport = place.network()?;
+    let clock = Arc::new(WallOf { epoch: place.epoch, started: tokio::time::Instant::now() });
+    let budgets = Arc::new(Budgets::default());
+    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets)));
+    let wall = Arc::clone(&clock);
+    let wall_clock: WallClock = Arc::new(move || wall.now().wall);
+    let options = Options { observer: Some(metrics.clone()), wall_clock, ..Options::new(policy()?) };
+    let defaults = Defaults {
+        base_url: BaseUrl::public(),
+        token_url: TokenUrl::public(),
+        requests_per_minute: None,
+        client: None,
+        namespaces: OfferedNamespaces::default(),
+    };
+    let settings = Settings {
+        deletion_grace: Duration::from_secs(15 * 60),
+        submit_key_ttl: Duration::from_secs(24 * 60 * 60),
+        submit_idempotency: SubmitIdempotency::Supported,
+        has_default_webhook: false,
+    };
+    let shared = Arc::clone(&transport);
+    let transports = Arc::new(move |_: &Credentials| Ok(Arc::clone(&shared)));
+    Ok(Context {
+        clock,
+        settings,
+        sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), budgets, place.seed),
+        snapshots: Snapshots::new(kubernetes.clone()),
+        claims: Claims::default(),
+        memories: Memories::default(),
+        withdrawals: Withdrawals::default(),
+        announcer: Announcer::new(kubernetes.clone(), None),
+        courier: Courier::new(WebhookSender::new(transport, options)),
+        default_webhook: None,
+        metrics,
+        leadership: Leadership::unshared(),
+        jitter: Mutex::new(fastrand::Rng::with_seed(place.seed)),
+        stores: OnceLock::new(),
+        woken: broadcast::channel(1024).0,
+        claims_rebuilt: OnceCell::new(),
+        kubernetes,
+    })
+}

@@ -1,0 +1,83 @@
+//! The simulated Cognigy.AI, on a thread of its own in virtual time.
+
+use crate::Failure;
+use crate::time::Time;
+use cognigy_operator::simulator::{Scenario, Server, WorldHandle};
+use jiff::Timestamp;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// What every environment of a run is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// How long a job takes, in seconds.
+    pub job_seconds: u32,
+    /// Requests a minute that the client may send, tokens included.
+    pub requests_per_minute: u32,
+}
+
+impl Manners {
+    /// A platform of these manners, on which what is deployed in one of these environments is unhealthy.
+    ///
+    /// # Errors
+    /// Where the simulator cannot read it.
+    pub fn scenario<'a>(self, bad: impl Iterator<Item = &'a str>) -> Result<Scenario, Failure> {
+        let Self { job_seconds, requests_per_minute } = self;
+        let mut text = format!(
+            "jobDurationSeconds: {job_seconds}\nrateLimit: {{requestsPerMinute: {requests_per_minute}, countTokenRequests: true}}\n\
+             journalLimit: 10000000\nenvironments:\n  env-nobody: {{}}\n"
+        );
+        for environment in bad {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {environment}: {{deploymentsAreUnhealthy: true}}");
+        }
+        Ok(Scenario::parse(&text)?)
+    }
+}
+
+/// A running platform. It ends when dropped.
+pub struct Platform {
+    /// Its world.
+    pub handle: WorldHandle,
+    /// Its base URL.
+    pub url: String,
+    /// What its clock shows when virtual time begins.
+    pub epoch: Timestamp,
+    _stop: oneshot::Sender<()>,
+    _thread: JoinHandle<()>,
+}
+
+struct Opened {
+    handle: WorldHandle,
+    url: String,
+    epoch: Timestamp,
+}
+
+impl Platform {
+    /// Starts it, in a time that does not pass yet.
+    ///
+    /// # Errors
+    /// Where it cannot listen.
+    pub async fn open(time: &Time, scenario: Scenario) -> Result<Self, Failure> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = oneshot::channel();
+        let thread = time.spawn("platform", move || async move {
+            let bound = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), scenario, None).await;
+            let server = match bound {
+                Ok(server) => server,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let handle = server.handle();
+            let opened = Opened { url: server.url(), epoch: handle.now(), handle };
+            if tell.send(Ok(opened)).is_ok() {
+                // Ends with an error when the sender is dropped, as it is meant to.
+                let _ = stopped.await;
+            }
+            server.shutdown().await;
+        })?;
+        let Opened { handle, url, epoch } = told.await.map_err(|_| Failure::Ended("the platform"))??;
+        Ok(Self { handle, url, epoch, _stop: stop, _thread: thread })
+    }
+}

@@ -1,0 +1,138 @@
+//! What became of each rollout, told from what the platform received and from nothing that an operator claims.
+
+use crate::fleet::Fleet;
+use cognigy_operator::simulator::{Call, RequestFilter, RequestRecord, World};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// One rollout, from its validation to its audit record. Moments are times since the start of the run.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    /// Which namespace, from 0.
+    pub namespace: usize,
+    /// Whether what it deployed did not do well.
+    pub is_bad: bool,
+    /// The first request.
+    pub began: Duration,
+    /// The submit that was accepted.
+    pub submitted: Option<Duration>,
+    /// The end of the job.
+    pub job_ended: Option<Duration>,
+    /// The first look at the job after its end.
+    pub noticed: Option<Duration>,
+    /// The last look at health before the rollback; of a good one, the last of all.
+    pub last_look: Option<Duration>,
+    /// The rollback that was accepted.
+    pub rollback: Option<Rollback>,
+    /// The audit record that was taken.
+    pub audited: Option<Duration>,
+    /// Requests, refused ones included.
+    pub requests: u32,
+    /// Whether another one has followed it in its environment.
+    pub is_over: bool,
+}
+
+/// A rollback that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollback {
+    /// When.
+    pub at: Duration,
+    /// Whether it was asked for because there was no verdict in time.
+    pub by_deadline: bool,
+}
+
+impl Rollout {
+    /// When the rollout no longer needed to be watched.
+    pub fn watched_until(&self) -> Option<Duration> {
+        self.rollback.map(|rollback| rollback.at).or(self.last_look)
+    }
+}
+
+/// Every rollout, in the order in which they began.
+pub fn told_by(world: &World, epoch: Timestamp, fleet: &Fleet, job_length: Duration) -> Vec<Rollout> {
+    let members = fleet.members.iter().map(|member| (member.environment.as_str(), (member.namespace, member.is_bad)));
+    let mut story = Story { members: members.collect(), epoch, job_length, ..Story::default() };
+    for record in world.requests(&RequestFilter::default()) {
+        story.go_on(record);
+    }
+    story.rollouts
+}
+
+#[derive(Default)]
+struct Story<'f> {
+    members: HashMap<&'f str, (usize, bool)>,
+    epoch: Timestamp,
+    job_length: Duration,
+    rollouts: Vec<Rollout>,
+    /// The latest rollout of each environment, and of each job.
+    by_environment: HashMap<String, usize>,
+    by_job: HashMap<String, usize>,
+}
+
+impl Story<'_> {
+    fn go_on(&mut self, record: &RequestRecord) {
+        let at = Duration::try_from(record.received_at.duration_since(self.epoch)).unwrap_or_default();
+        let Some(index) = self.rollout_of(record, at) else { return };
+        if let (Some(Call::Submit), Some(job)) = (record.call, &record.job_id) {
+            self.by_job.insert(job.to_string(), index);
+        }
+        let job_length = self.job_length;
+        let rollout = &mut self.rollouts[index];
+        rollout.requests += 1;
+        if record.status.is_none_or(|status| !(200..300).contains(&status)) {
+            return;
+        }
+        match record.call {
+            Some(Call::Submit) => {
+                rollout.submitted = Some(at);
+                rollout.job_ended = Some(at + job_length);
+            }
+            Some(Call::Job) if rollout.job_ended.is_some_and(|ended| ended <= at) => {
+                rollout.noticed.get_or_insert(at);
+            }
+            Some(Call::Health) if rollout.rollback.is_none() => rollout.last_look = Some(at),
+            Some(Call::Rollback) => {
+                let reason = record.body.as_ref().and_then(|body| body["reason"].as_str());
+                rollout.rollback.get_or_insert(Rollback { at, by_deadline: reason == Some("timeout") });
+            }
+            Some(Call::Audit) => {
+                rollout.audited.get_or_insert(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// The rollout that a request belongs to; a validation after a submit begins another one.
+    fn rollout_of(&mut self, record: &RequestRecord, at: Duration) -> Option<usize> {
+        if let Some(index) = record.job_id.as_ref().and_then(|job| self.by_job.get(job.as_str())) {
+            return Some(*index);
+        }
+        let environment = record.environment_id.as_ref()?.as_str();
+        let latest = self.by_environment.get(environment).copied();
+        let goes_on = |index: &usize| record.call != Some(Call::Validate) || self.rollouts[*index].submitted.is_none();
+        if let Some(index) = latest.filter(goes_on) {
+            return Some(index);
+        }
+        if let Some(previous) = latest {
+            self.rollouts[previous].is_over = true;
+        }
+        let (namespace, is_bad) = *self.members.get(environment)?;
+        self.rollouts.push(Rollout {
+            namespace,
+            is_bad,
+            began: at,
+            submitted: None,
+            job_ended: None,
+            noticed: None,
+            last_look: None,
+            rollback: None,
+            audited: None,
+            requests: 0,
+            is_over: false,
+        });
+        let index = self.rollouts.len() - 1;
+        self.by_environment.insert(environment.to_owned(), index);
+        Some(index)
+    }
+}

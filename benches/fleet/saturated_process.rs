@@ -1,0 +1,70 @@
+//! A busy fleet of a real process, in real time: its memory and its processor time.
+
+use crate::Failure;
+use crate::fleet::{Fleet, People, Policy};
+use crate::platform::Manners;
+use crate::process::Process;
+use crate::report::Line;
+use crate::report::Target::{self, AtMost};
+use crate::rollouts::told_by;
+use crate::stage::Stage;
+use crate::time::Time;
+use cognigy_operator::simulator::Server;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// How many resources there are.
+const SIZE: usize = 150;
+/// How long before the processor's time counts.
+const WARM_UP: Duration = Duration::from_secs(3 * 60);
+
+/// Measures for so long after the warm-up.
+///
+/// # Errors
+/// Where something that it needs does not work.
+pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failure> {
+    let fleet = Fleet::of(SIZE);
+    let manners = Manners { job_seconds: 60, requests_per_minute: 100 };
+    let bad = fleet.members.iter().filter(|member| member.is_bad).map(|member| member.environment.as_str());
+    let platform = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), manners.scenario(bad)?, None).await?;
+    let (world, epoch) = (platform.handle(), platform.handle().now());
+    let real_time = Time::new();
+    let client = stage.client(&real_time).await?;
+
+    let process = Process::start(stage).await?;
+    let before = process.resident_kib()?;
+    fleet.make(&client, &platform.url(), Policy { timeout_seconds: 300 }).await?;
+    let people = People::new(client, real_time);
+    let watched = async {
+        tokio::time::sleep(WARM_UP).await;
+        let (used, written, at) = (process.processor()?, writes(&process).await?, world.now());
+        tokio::time::sleep(length).await;
+        Ok::<_, Failure>((process.processor()? - used, writes(&process).await? - written, at))
+    };
+    let (used, writes, from) = tokio::select! {
+        watched = watched => watched?,
+        ended = people.keep_busy() => return ended.and(Err(Failure::Ended("the fleet"))),
+    };
+    let most = process.most_resident_kib()?;
+    let from = Duration::try_from(from.duration_since(epoch)).unwrap_or_default();
+    let (ended, refused) = world.with(|world| {
+        let rollouts = told_by(world, epoch, &fleet, Duration::from_secs(manners.job_seconds.into()));
+        let ended = rollouts.iter().filter(|rollout| rollout.audited.is_some_and(|at| at >= from)).count();
+        (ended as f64, world.traffic().map(|(_, traffic)| traffic.refused).sum::<u64>())
+    });
+    let line = |what, measured, target| Line { what, measured, target };
+    Ok(vec![
+        line("resident when ready, MiB", before / 1024.0, Target::None),
+        line("most resident, MiB", most / 1024.0, Target::None),
+        line("growth, MiB", (most - before) / 1024.0, AtMost(25.0)),
+        line("processor for a rollout, ms", used.as_secs_f64() * 1000.0 / ended, AtMost(10.0)),
+        line("Kubernetes writes for a rollout", writes / ended, Target::None),
+        line("rollouts an hour", ended * 3600.0 / length.as_secs_f64(), Target::None),
+        line("rollouts measured", ended, Target::None),
+        line("429s", refused as f64, AtMost(0.0)),
+    ])
+}
+
+async fn writes(process: &Process) -> Result<f64, Failure> {
+    process.counted("cognigy_operator_kubernetes_writes_total").await
+}

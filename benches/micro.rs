@@ -1,0 +1,196 @@
+//! What single parts of the operator cost: `cargo bench --bench micro`.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use bytes::Bytes;
+use cognigy_operator::api::status::{CognigyDeploymentStatus, Step};
+use cognigy_operator::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot};
+use cognigy_operator::cognigy::{
+    BaseUrl, Budget, Client, Credentials, EgressPolicy, EnvironmentId, Options, Priority, Requester, TokenUrl,
+    Transport, TransportError,
+};
+use cognigy_operator::rollout::facts::{Requests, Target};
+use cognigy_operator::rollout::{Facts, Memory, Now, Settings, attempt, decide, requests, standing};
+use divan::{Bencher, black_box};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+fn main() {
+    divan::main();
+}
+
+/// A spec whose snapshot holds about so many KiB of JSON.
+fn spec(kib: usize) -> CognigyDeploymentSpec {
+    let dialogue =
+        |number| json!({"name": format!("dialogue-{number:04}"), "intents": ["order", "return"], "version": number});
+    // One of them takes about 73 bytes.
+    let dialogues: Vec<Value> = (0..kib * 14).map(dialogue).collect();
+    serde_json::from_value(json!({
+        "environmentId": "env_prod_us_01",
+        "configurationSnapshot": {"botVersion": "2.4.1", "dialogues": dialogues},
+        "dependencyLocks": [{"packageName": "cognigy-nlp-core", "version": "3.2.0"}],
+    }))
+    .unwrap()
+}
+
+/// The hash that tells whether there is anything to deploy, by the size of the snapshot in KiB.
+#[divan::bench(args = [1, 8, 64])]
+fn digest(bencher: Bencher, kib: usize) {
+    let spec = spec(kib);
+    let snapshot: Snapshot = spec.configuration_snapshot.clone().unwrap();
+    bencher.bench_local(|| Digest::of_deployment(black_box(&spec), black_box(&snapshot)));
+}
+
+/// A resource as the watch delivers it, from JSON; by the size of its snapshot in KiB.
+#[divan::bench(args = [1, 8, 64])]
+fn read_a_resource(bencher: Bencher, kib: usize) {
+    let object = json!({
+        "apiVersion": "deploy.cognigy.ai/v1alpha1",
+        "kind": "CognigyDeployment",
+        "metadata": {"name": "bot", "namespace": "team", "uid": "6f2c0f0e", "resourceVersion": "12", "generation": 1},
+        "spec": spec(kib),
+    });
+    let text = serde_json::to_vec(&object).unwrap();
+    bencher.bench_local(|| serde_json::from_slice::<CognigyDeployment>(black_box(&text)).unwrap());
+}
+
+/// A resource in some state of its rollout.
+struct Case {
+    spec: CognigyDeploymentSpec,
+    target: Target,
+    status: CognigyDeploymentStatus,
+    settings: Settings,
+    now: Now,
+}
+
+impl Case {
+    fn at(step: Step) -> Self {
+        let spec = spec(8);
+        let snapshot = spec.configuration_snapshot.clone().unwrap();
+        let target =
+            Target { digest: Digest::of_deployment(&spec, &snapshot), checks_digest: Digest::of_checks(&spec) };
+        let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::from_secs(100) };
+        let mut case =
+            Self { spec, target, status: CognigyDeploymentStatus::default(), settings: Settings::default(), now };
+        let mut status = CognigyDeploymentStatus::default();
+        // What is announced is not what is measured.
+        drop(requests::note(&mut status, &case.facts()));
+        drop(attempt::start(&mut status, &case.facts()));
+        if let Some(attempt) = &mut status.attempt {
+            attempt.step = step;
+            attempt.submitted_at = Some(now.wall);
+        }
+        case.status = status;
+        case
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            uid: "6f2c0f0e",
+            generation: 1,
+            deleted_at: None,
+            spec: &self.spec,
+            target: Ok(self.target.clone()),
+            requests: Requests::default(),
+            settings: &self.settings,
+            asked: self.now,
+            now: self.now,
+        }
+    }
+}
+
+const STEPS: [Step; 4] = [Step::Pending, Step::RollingOut, Step::Monitoring, Step::Settled];
+
+/// What comes next, by the step that the attempt is at.
+#[divan::bench(args = STEPS)]
+fn decide_what_comes_next(bencher: Bencher, step: &Step) {
+    let case = Case::at(*step);
+    let mut memory = Memory::default();
+    memory.turn_to(case.status.attempt.as_ref(), None, case.now);
+    bencher.bench_local(|| decide(black_box(&case.facts()), black_box(&case.status), &memory));
+}
+
+/// The conditions and the phase that follow from a status.
+#[divan::bench]
+fn refresh_the_standing(bencher: Bencher) {
+    let case = Case::at(Step::RollingOut);
+    let memory = Memory::default();
+    bencher.with_inputs(|| case.status.clone()).bench_local_values(|mut status| {
+        standing::refresh(&mut status, black_box(&case.facts()), &memory);
+        status
+    });
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// So many requests a minute that the budget never makes anybody wait.
+const PLENTY: NonZeroU32 = NonZeroU32::MAX;
+
+/// A turn that comes at once.
+#[divan::bench]
+fn a_turn_in_a_free_budget(bencher: Bencher) {
+    let runtime = runtime();
+    let budget = runtime.block_on(async { Budget::new(PLENTY) });
+    let requester = Requester::new("team", "bot");
+    bencher.bench_local(|| drop(runtime.block_on(budget.admit(Priority::Health, &requester)).unwrap()));
+}
+
+/// To join and to leave a queue in which so many wait.
+#[divan::bench(args = [10, 1000])]
+fn joining_and_leaving_a_queue(bencher: Bencher, waiting: usize) {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let budget = Budget::new(NonZeroU32::MIN);
+        // The only place is taken for as long as this permit lives.
+        let _only = budget.admit(Priority::Health, &Requester::new("team", "first")).await.unwrap();
+        let requesters: Vec<_> = (0..waiting).map(|number| Requester::new("team", &format!("bot-{number}"))).collect();
+        let mut all: Vec<_> =
+            requesters.iter().map(|requester| Box::pin(budget.admit(Priority::Health, requester))).collect();
+        for admission in &mut all {
+            assert!(futures::poll!(admission.as_mut()).is_pending());
+        }
+        let late = Requester::new("team", "late");
+        bencher.bench_local(|| assert!(budget.admit(Priority::Health, &late).now_or_never().is_none()));
+    });
+}
+
+/// Answers at once: the rest is the client's own.
+struct Instantly;
+
+impl Transport for Instantly {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        let body: &'static [u8] = match request.uri().path().ends_with("/token") {
+            true => br#"{"access_token": "token", "expires_in": 3600}"#,
+            false => br#"{"status": "healthy", "errorRate": 0.01}"#,
+        };
+        async move { Ok(http::Response::new(Bytes::from_static(body))) }.boxed()
+    }
+}
+
+/// One request for an environment's health: the turn, the token, the egress rules, the answer.
+#[divan::bench]
+fn a_call_of_the_client(bencher: Bencher) {
+    let runtime = runtime();
+    let credentials = Credentials {
+        client_id: "demo".to_owned(),
+        client_secret: "demo-secret".to_owned().into(),
+        base_url: BaseUrl::public(),
+        token_url: TokenUrl::public(),
+        ca_pem: None,
+        requests_per_minute: Some(PLENTY),
+    };
+    let budget = runtime.block_on(async { Budget::new(PLENTY) });
+    let options = Options::new(EgressPolicy::new(Vec::new()));
+    let client = Client::new(&credentials, Arc::new(Instantly), options, budget, 7);
+    let environment: EnvironmentId = "env_prod_us_01".parse().unwrap();
+    let requester = Requester::new("team", "bot");
+    bencher.bench_local(|| runtime.block_on(client.health(&environment, 0.05, &requester)).unwrap());
+}
