@@ -8,6 +8,7 @@ mod priority;
 mod queue;
 mod reading;
 mod requester;
+mod turns;
 mod window;
 
 use std::collections::HashMap;
@@ -207,7 +208,7 @@ struct Leave<'a> {
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.budget.state().queue.leave(self.place);
+        self.budget.state().queue.leave(&self.place);
         self.budget.changed.notify_one();
     }
 }

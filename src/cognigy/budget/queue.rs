@@ -1,18 +1,16 @@
-//! Who goes next: by priority, and inside one priority by turns between resources.
+//! Who goes next: by priority, and inside one priority by turns, between namespaces and inside one between its resources.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
+use super::turns::{Own, Turns};
 use super::{Priority, Requester};
 
-/// A resource: its namespace and its name.
-type Key = (Arc<str>, Arc<str>);
-
 /// A place in the queue, by which an entry leaves it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     number: u64,
     priority: Priority,
+    requester: Requester,
 }
 
 /// The queue is full for this priority.
@@ -22,54 +20,65 @@ pub(crate) struct Full;
 /// The most entries of one priority.
 const MAX_WAITING: usize = 4096;
 
-/// Entries that wait, each with a payload. Bounded; an entry may leave from any place.
+/// Entries that wait, each with a payload. Bounded; an entry may leave from any place, and what that takes grows no faster
+/// than the logarithm of how many wait.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     lanes: BTreeMap<Priority, Lane<T>>,
-    numbers: u64,
+    last_number: u64,
 }
 
-/// The entries of one priority: each resource's own, and the order in which resources have their turns.
+/// The entries of one priority.
 #[derive(Debug)]
 struct Lane<T> {
-    waiting: BTreeMap<Key, VecDeque<(u64, T)>>,
-    turns: VecDeque<Key>,
-    entries: usize,
+    namespaces: Turns<Turns<Entries<T>>>,
+    length: usize,
 }
+
+/// The entries of one resource, in the order in which they came.
+#[derive(Debug)]
+struct Entries<T>(BTreeMap<u64, T>);
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self { lanes: BTreeMap::new(), numbers: 0 }
+        Self { lanes: BTreeMap::new(), last_number: 0 }
     }
 }
 
 impl<T> Default for Lane<T> {
     fn default() -> Self {
-        Self { waiting: BTreeMap::new(), turns: VecDeque::new(), entries: 0 }
+        Self { namespaces: Turns::default(), length: 0 }
+    }
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Own for Entries<T> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
 impl<T> FairQueue<T> {
-    /// Joins behind the resource's own entries; a resource that had none has its turn after all others.
+    /// Joins behind the resource's own entries. A resource that had none has its turn after the others of its namespace, and
+    /// a namespace that had none after all others.
     ///
     /// # Errors
     /// [`Full`] where 4096 entries of this priority wait already.
     pub(crate) fn join(&mut self, priority: Priority, requester: &Requester, payload: T) -> Result<Place, Full> {
         let lane = self.lanes.entry(priority).or_default();
-        if lane.entries >= MAX_WAITING {
+        if lane.length >= MAX_WAITING {
             return Err(Full);
         }
-        self.numbers += 1;
-        lane.entries += 1;
-        let resource = (requester.namespace().clone(), requester.name().clone());
-        match lane.waiting.get_mut(&resource) {
-            Some(own) => own.push_back((self.numbers, payload)),
-            None => {
-                lane.turns.push_back(resource.clone());
-                lane.waiting.insert(resource.clone(), VecDeque::from([(self.numbers, payload)]));
-            }
-        }
-        Ok(Place { number: self.numbers, priority })
+        lane.length += 1;
+        self.last_number += 1;
+        let number = self.last_number;
+        lane.namespaces.own(requester.namespace()).own(requester.name()).0.insert(number, payload);
+        Ok(Place { number, priority, requester: requester.insisting() })
     }
 
     /// The priority of the entry that goes next.
@@ -80,46 +89,39 @@ impl<T> FairQueue<T> {
 
     /// Takes the entry that goes next.
     pub(crate) fn take(&mut self) -> Option<T> {
-        let mut first = self.lanes.first_entry()?;
-        let lane = first.get_mut();
-        let resource = lane.turns.pop_front()?;
-        let own = lane.waiting.get_mut(&resource)?;
-        let taken = own.pop_front();
-        if own.is_empty() {
-            lane.waiting.remove(&resource);
-        } else {
-            lane.turns.push_back(resource);
-        }
-        lane.entries -= 1;
-        if lane.entries == 0 {
-            first.remove();
-        }
-        taken.map(|(_, payload)| payload)
+        let priority = self.first()?;
+        self.take_from(priority, |namespaces| {
+            namespaces.take(|resources| resources.take(|entries| entries.0.pop_first().map(|(_, payload)| payload)))
+        })
     }
 
     /// Leaves the queue; nothing happens where the entry was taken before.
-    pub(crate) fn leave(&mut self, place: Place) {
-        let Some(lane) = self.lanes.get_mut(&place.priority) else { return };
-        let own = |entries: &VecDeque<(u64, T)>| entries.iter().position(|(number, _)| *number == place.number);
-        let found = lane.waiting.iter().find_map(|(resource, entries)| Some((resource.clone(), own(entries)?)));
-        let Some((resource, index)) = found else { return };
-        if let Some(entries) = lane.waiting.get_mut(&resource) {
-            entries.remove(index);
-            if entries.is_empty() {
-                lane.waiting.remove(&resource);
-                lane.turns.retain(|turn| *turn != resource);
-            }
+    pub(crate) fn leave(&mut self, place: &Place) {
+        let (namespace, name) = (place.requester.namespace(), place.requester.name());
+        self.take_from(place.priority, |namespaces| {
+            namespaces
+                .take_of(namespace, |resources| resources.take_of(name, |entries| entries.0.remove(&place.number)))
+        });
+    }
+
+    fn take_from(
+        &mut self,
+        priority: Priority,
+        take: impl FnOnce(&mut Turns<Turns<Entries<T>>>) -> Option<T>,
+    ) -> Option<T> {
+        let lane = self.lanes.get_mut(&priority)?;
+        let taken = take(&mut lane.namespaces)?;
+        lane.length -= 1;
+        if lane.length == 0 {
+            self.lanes.remove(&priority);
         }
-        lane.entries -= 1;
-        if lane.entries == 0 {
-            self.lanes.remove(&place.priority);
-        }
+        Some(taken)
     }
 
     /// How many entries of a priority wait.
     #[must_use]
     pub(crate) fn waiting(&self, priority: Priority) -> usize {
-        self.lanes.get(&priority).map_or(0, |lane| lane.entries)
+        self.lanes.get(&priority).map_or(0, |lane| lane.length)
     }
 
     /// Whether nothing waits.
@@ -167,6 +169,18 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_with_five_hundred_resources_has_no_more_turns_than_one_with_one() {
+        let mut queue = FairQueue::default();
+        for resource in 0..500 {
+            queue.join(Priority::Health, &Requester::new("large", &resource.to_string()), "large").unwrap();
+        }
+        for entry in ["small", "small"] {
+            queue.join(Priority::Health, &Requester::new("small", "only"), entry).unwrap();
+        }
+        assert_eq!(drain(&mut queue)[..5], ["large", "small", "large", "small", "large"]);
+    }
+
+    #[test]
     fn a_full_priority_refuses_and_leaves_the_others_open() {
         let mut queue = FairQueue::default();
         let key = key("a");
@@ -175,20 +189,38 @@ mod tests {
         assert!(queue.join(Priority::Rollback, &key, ()).is_ok());
     }
 
+    /// An entry of the property below: its priority, its namespace, its resource, and when it came.
+    type Entry = (Priority, u8, u8, usize);
+
+    /// Of those who waited from the start, nobody has another turn before everybody has had one.
+    fn is_in_turns(taken: &[Entry], member: impl Fn(&Entry) -> u8) -> bool {
+        let mut left: BTreeMap<u8, usize> = BTreeMap::new();
+        taken.iter().for_each(|entry| *left.entry(member(entry)).or_default() += 1);
+        let mut round = BTreeMap::new();
+        taken.iter().all(|entry| {
+            if left.iter().all(|(other, left)| *left == 0 || round.contains_key(other)) {
+                round.clear();
+            }
+            *left.entry(member(entry)).or_default() -= 1;
+            round.insert(member(entry), ()).is_none()
+        })
+    }
+
     proptest! {
         #[test]
-        fn who_stays_is_taken_once_by_priority_and_no_resource_waits_two_rounds(
-            joins in proptest::collection::vec((0usize..7, 0u8..5, any::<bool>()), 0..200),
+        fn who_stays_is_taken_once_by_priority_and_nobody_waits_for_two_turns_of_another(
+            joins in proptest::collection::vec((0usize..7, 0u8..3, 0u8..4, any::<bool>()), 0..200),
         ) {
             let mut queue = FairQueue::default();
-            let mut staying: Vec<(Priority, u8, usize)> = Vec::new();
+            let mut staying: Vec<Entry> = Vec::new();
             let mut leaving = Vec::new();
-            for (number, (priority, resource, leaves)) in joins.into_iter().enumerate() {
-                let entry = (Priority::ALL[priority], resource, number);
-                let place = queue.join(entry.0, &key(&resource.to_string()), entry).unwrap();
+            for (number, (priority, namespace, resource, leaves)) in joins.into_iter().enumerate() {
+                let entry = (Priority::ALL[priority], namespace, resource, number);
+                let requester = Requester::new(&namespace.to_string(), &resource.to_string());
+                let place = queue.join(entry.0, &requester, entry).unwrap();
                 if leaves { leaving.push(place) } else { staying.push(entry) }
             }
-            for place in leaving {
+            for place in &leaving {
                 queue.leave(place);
                 queue.leave(place);
             }
@@ -196,13 +228,20 @@ mod tests {
             let taken = drain(&mut queue);
             prop_assert!(queue.is_empty());
             prop_assert!(taken.is_sorted_by_key(|entry| entry.0));
-            for pair in taken.windows(2) {
-                let another_waits = staying.iter().any(|other| other.0 == pair[0].0 && other.1 != pair[0].1
-                    && taken.iter().position(|entry| entry == other) > taken.iter().position(|entry| entry == &pair[0]));
-                prop_assert!(!another_waits || pair[0].0 != pair[1].0 || pair[0].1 != pair[1].1, "one resource twice in a row");
+            for of_one_priority in taken.chunk_by(|one, next| one.0 == next.0) {
+                prop_assert!(is_in_turns(of_one_priority, |entry| entry.1), "namespaces: {of_one_priority:?}");
+                for namespace in 0..3 {
+                    let inside: Vec<Entry> =
+                        of_one_priority.iter().filter(|entry| entry.1 == namespace).copied().collect();
+                    prop_assert!(is_in_turns(&inside, |entry| entry.2), "resources: {inside:?}");
+                    for resource in 0..4 {
+                        let own = inside.iter().filter(|entry| entry.2 == resource);
+                        prop_assert!(own.is_sorted_by_key(|entry| entry.3), "one resource's own: {inside:?}");
+                    }
+                }
             }
             let mut sorted = taken.clone();
-            sorted.sort_by_key(|entry| entry.2);
+            sorted.sort_by_key(|entry| entry.3);
             prop_assert_eq!(sorted, staying);
         }
     }
