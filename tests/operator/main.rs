@@ -8,6 +8,7 @@
 
 mod stage;
 
+mod budget;
 mod checks;
 mod crashes;
 mod credentials;
