@@ -152,8 +152,10 @@ impl Caller {
             }
         };
         let sent = self.exchange.send(request.call, self.http_request(request, &token)?).await;
-        if let Some(pause) = sent.as_ref().ok().and_then(Answer::pause) {
-            self.budget.pause(pause);
+        match sent.as_ref().map(|answer| (answer.status, answer.pause())) {
+            Ok((StatusCode::TOO_MANY_REQUESTS, Some(pause))) => permit.refused(pause),
+            Ok((_, Some(pause))) => self.budget.pause(pause),
+            Ok((_, None)) | Err(_) => {}
         }
         drop(permit);
         match sent {

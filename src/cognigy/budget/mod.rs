@@ -1,9 +1,11 @@
 //! The request budget: never more requests in any sliding minute than the API allows one client, the most important
 //! first, by turns between resources.
 //!
-//! The decisions are plain data (`Window`: when; `FairQueue`: who); here they meet tasks and time. No task of its own
+//! The decisions are plain data (`Window`: when, by its places, its `Allowance` and its `Pace`; `FairQueue`: who); here they meet tasks and time. No task of its own
 //! drives a budget: one of those who wait holds the baton and sleeps for all, and hands it on when it leaves.
 
+mod allowance;
+mod pace;
 mod priority;
 mod queue;
 mod reading;
@@ -25,7 +27,7 @@ use queue::{FairQueue, Full, Place};
 pub use reading::Reading;
 pub use requester::{Requester, Withdrawal};
 pub use window::WINDOW;
-use window::{Next, Window};
+use window::{Lane, Next, Window};
 
 use super::credentials::ClientFingerprint;
 use super::retry::MAX_RETRY_AFTER;
@@ -89,7 +91,7 @@ struct State {
 }
 
 impl Budget {
-    /// A budget of `limit` requests per minute, whose first minute is spread evenly.
+    /// A budget of `limit` requests per minute, which is careful for its first.
     #[must_use]
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
         let state = State { window: Window::new(limit, Instant::now()), queue: FairQueue::default() };
@@ -131,7 +133,7 @@ impl Budget {
 
     /// Changes how many requests a minute are allowed.
     pub fn set_limit(&self, limit: NonZeroU32) {
-        self.state().window.set_limit(limit);
+        self.state().window.set_limit(Instant::now(), limit);
         self.changed.notify_one();
     }
 
@@ -171,14 +173,14 @@ impl Budget {
         let now = Instant::now();
         loop {
             let mut state = self.state();
-            let urgent = state.queue.first()? == Priority::Rollback;
-            match state.window.next(now, urgent) {
+            let lane = Lane::from(state.queue.first()?);
+            match state.window.next(now, lane) {
                 Next::Admit => {
                     let waiter = state.queue.take()?;
-                    state.window.admit(now);
+                    state.window.admit(now, lane);
                     drop(state);
                     // A waiter that has just gone gives the permit back, and that takes the lock again.
-                    drop(waiter.send(Permit { budget: self.clone() }));
+                    drop(waiter.send(Permit { budget: self.clone(), lane, admitted: now }));
                 }
                 wait => return Some(wait),
             }
@@ -191,11 +193,23 @@ impl Budget {
 #[must_use = "a permit that is dropped counts as a finished request"]
 pub struct Permit {
     budget: Arc<Budget>,
+    lane: Lane,
+    admitted: Instant,
+}
+
+impl Permit {
+    /// The API answered the request with 429, and wants to be left alone for so long (at most an hour): others use this
+    /// client too. Nothing goes until then, and fewer requests for some minutes after it.
+    pub fn refused(&self, length: Duration) {
+        let now = Instant::now();
+        self.budget.state().window.refused(self.admitted, now, now + length.min(MAX_RETRY_AFTER));
+        self.budget.changed.notify_one();
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.budget.state().window.finish(Instant::now());
+        self.budget.state().window.finish(Instant::now(), self.lane);
         self.budget.changed.notify_one();
     }
 }

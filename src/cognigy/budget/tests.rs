@@ -21,15 +21,19 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_over_the_limit_wait_a_minute() {
+async fn requests_are_spread_and_rollbacks_are_not() {
     let budget = warm(20).await;
     let start = Instant::now();
-    for _ in 0..19 {
+    for _ in 0..2 {
         drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
     }
-    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(start.elapsed(), Duration::ZERO, "a tenth may go at once");
+    for _ in 2..19 {
+        drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
+    }
+    assert_eq!(start.elapsed(), 17 * WINDOW / 20);
     drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
-    assert_eq!(start.elapsed(), Duration::ZERO, "one place is kept for a rollback");
+    assert_eq!(start.elapsed(), 17 * WINDOW / 20, "one place is kept for a rollback");
     drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
     assert_eq!(start.elapsed(), WINDOW);
 }
@@ -120,33 +124,52 @@ async fn a_pause_holds_everybody_back_and_a_long_one_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_tasks_with_slow_requests_never_exceed_the_limit_in_any_minute() {
-    let budget = Budget::new(NonZeroU32::new(30).unwrap());
-    let sent = Arc::new(Mutex::new(Vec::new()));
-    let mut tasks = Vec::new();
-    for number in 0..25u64 {
-        let (budget, sent) = (budget.clone(), sent.clone());
-        tasks.push(tokio::spawn(async move {
+async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_once() {
+    const LIMIT: usize = 100;
+    const REQUESTS: usize = 10_000;
+    let budget = warm(100).await;
+    let start = Instant::now();
+    let counted = Arc::new(Mutex::new(Vec::new()));
+    let request = |priority: Priority, number: u64| {
+        let (budget, counted) = (budget.clone(), counted.clone());
+        async move {
             let mut random = fastrand::Rng::with_seed(number);
-            let mut done = 0;
-            while done < 8 {
-                let Ok(permit) = budget.admit(Priority::Job, &key(&number.to_string())).await else { continue };
-                tokio::time::sleep(Duration::from_millis(random.u64(0..9000))).await;
-                sent.lock().unwrap().push(Instant::now());
-                tokio::time::sleep(Duration::from_millis(random.u64(0..9000))).await;
-                drop(permit);
-                done += 1;
-            }
-        }));
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let mut sent = sent.lock().unwrap().clone();
-    sent.sort();
-    assert_eq!(sent.len(), 200);
-    for (index, &first) in sent.iter().enumerate() {
-        assert!(sent[index..].iter().take_while(|&&at| at < first + WINDOW).count() <= 30);
+            let asked = Instant::now();
+            let Ok(permit) = budget.admit(priority, &key(&number.to_string())).await else { return None };
+            let waited = asked.elapsed();
+            tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
+            counted.lock().unwrap().push(Instant::now());
+            tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
+            drop(permit);
+            Some(waited)
+        }
+    };
+    let (request, sent) = (&request, &|| counted.lock().unwrap().len());
+    let busy = (0..200).map(|task| async move {
+        let mut number = task;
+        while sent() < REQUESTS {
+            request(Priority::ALL[1 + number as usize % 6], number).await;
+            number += 200;
+        }
+    });
+    futures::future::join(futures::future::join_all(busy), async {
+        let mut number = 1_000_000;
+        while sent() < REQUESTS {
+            tokio::time::sleep(Duration::from_millis(13_000)).await;
+            let waited = request(Priority::Rollback, number).await.unwrap();
+            assert!(waited < Duration::from_secs(1), "a rollback waited for {waited:?}");
+            number += 1;
+        }
+    })
+    .await;
+    let minutes = start.elapsed().as_secs_f64() / WINDOW.as_secs_f64();
+    let mut counted = counted.lock().unwrap().clone();
+    counted.sort();
+    let use_of_limit = counted.len() as f64 / minutes / LIMIT as f64;
+    assert!(use_of_limit >= 0.93, "{use_of_limit} of the limit");
+    for (index, &first) in counted.iter().enumerate() {
+        let inside = counted.partition_point(|&at| at < first + WINDOW) - index;
+        assert!(inside <= LIMIT, "the API refuses {} requests", inside - LIMIT);
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many requests fit now: a sliding window over exact times, paced at its start, paused when the API says so.
+//! How many requests fit now: a sliding window over exact times, with a lane of its own for rollbacks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
+use super::pace::Pace;
 use super::{Priority, Reading};
 
 /// The time over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
-
-/// Of a hundred requests, how many are kept free for rollbacks.
-const RESERVED_PERCENT: u32 = 5;
-
-/// Of a hundred requests, how many may go at once while requests are paced.
-const BURST_PERCENT: u32 = 5;
 
 /// When the next request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,65 +24,116 @@ pub(crate) enum Next {
     WaitForFinish,
 }
 
+/// Which places a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The reserve first, and then any.
+    Rollbacks,
+    /// What is not reserved.
+    Others,
+}
+
+impl From<Priority> for Lane {
+    fn from(priority: Priority) -> Self {
+        if priority == Priority::Rollback { Self::Rollbacks } else { Self::Others }
+    }
+}
+
 /// The requests that the API may count against us, as plain data driven by the times it is given.
 ///
 /// We see when a request is admitted and when it finished; the API counts it some time in between. So a request takes
 /// its place from its admission until a window's length after it *finished*: then no window of the API's holds more
 /// than the limit, whatever the network did.
+///
+/// The places of the reserve are apart: others leave them free, and the rollbacks in them take nothing from others. Only
+/// a rollback beyond the reserve takes a place that others could have had.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
-    limit: NonZeroU32,
-    under_way: u32,
-    finished: VecDeque<Instant>,
-    paced_until: Instant,
-    /// When the next request is due, were they spread evenly.
-    due: Instant,
+    allowance: Allowance,
+    pace: Pace,
     paused_until: Instant,
+    /// Requests under way and those that still count.
+    taken: Places,
+    finished: VecDeque<(Instant, Lane)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Places {
+    rollbacks: u32,
+    others: u32,
+}
+
+impl Places {
+    fn take(&mut self, lane: Lane) {
+        let places = self.of(lane);
+        *places = places.saturating_add(1);
+    }
+
+    fn give_back(&mut self, lane: Lane) {
+        let places = self.of(lane);
+        *places = places.saturating_sub(1);
+    }
+
+    fn of(&mut self, lane: Lane) -> &mut u32 {
+        match lane {
+            Lane::Rollbacks => &mut self.rollbacks,
+            Lane::Others => &mut self.others,
+        }
+    }
+
+    fn all(self) -> u32 {
+        self.rollbacks.saturating_add(self.others)
+    }
 }
 
 impl Window {
-    /// A window that knows nothing of the requests made before it (by a process that crashed, say), and so spreads its
-    /// first ones.
+    /// A window that knows nothing of the requests made before it, and so is careful for its first minute.
     #[must_use]
     pub(crate) fn new(limit: NonZeroU32, now: Instant) -> Self {
-        Self { limit, under_way: 0, finished: VecDeque::new(), paced_until: now + WINDOW, due: now, paused_until: now }
+        Self {
+            allowance: Allowance::new(limit),
+            pace: Pace::careful(now),
+            paused_until: now,
+            taken: Places::default(),
+            finished: VecDeque::new(),
+        }
     }
 
-    /// When a request may go; an `urgent` one may use the places that are kept free.
+    /// When a request of this lane may go, for which somebody waits.
     #[must_use]
-    pub(crate) fn next(&mut self, now: Instant, urgent: bool) -> Next {
+    pub(crate) fn next(&mut self, now: Instant, lane: Lane) -> Next {
         self.forget_counted_out(now);
-        let reserved = if urgent { 0 } else { self.reserved() };
-        let room = (self.limit.get() - reserved) as usize;
-        let taken = self.under_way as usize + self.finished.len();
-        let free_at = match (taken + 1).saturating_sub(room) {
-            0 => now,
-            surplus => match self.finished.get(surplus - 1) {
-                Some(&finished) => finished + WINDOW,
-                None => return Next::WaitForFinish,
-            },
-        };
-        let at = free_at.max(self.paused_until).max(self.paced_at(now));
+        let free_at = self.free_at(now, lane);
+        if lane == Lane::Others && free_at != Some(now) {
+            self.pace.stalled(free_at.unwrap_or(now));
+        }
+        let Some(free_at) = free_at else { return Next::WaitForFinish };
+        let at = free_at.max(self.paused_until).max(self.pace.next_at(lane));
         if at <= now { Next::Admit } else { Next::WaitUntil(at) }
     }
 
     /// Counts a request that goes now. Only after [`next`](Self::next) said [`Next::Admit`].
-    pub(crate) fn admit(&mut self, now: Instant) {
-        self.under_way += 1;
-        self.due = self.due.max(now) + self.interval();
+    pub(crate) fn admit(&mut self, now: Instant, lane: Lane) {
+        self.taken.take(lane);
+        self.pace.went(now, lane, self.allowance.effective(now));
     }
 
     /// Counts a request as finished: answered, failed or given up.
-    pub(crate) fn finish(&mut self, now: Instant) {
-        self.under_way = self.under_way.saturating_sub(1);
-        self.finished.push_back(now);
+    pub(crate) fn finish(&mut self, now: Instant, lane: Lane) {
+        self.finished.push_back((now, lane));
     }
 
-    /// Lets nothing go before `until`, and spreads what follows: the API's count is not ours.
+    /// Lets nothing go before `until`, and is careful for a minute after it: the API's count is not ours.
     pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
         self.paused_until = self.paused_until.max(until);
-        self.paced_until = self.paced_until.max(self.paused_until + WINDOW);
-        self.due = self.due.max(now);
+        self.pace.pause(now, self.paused_until);
+    }
+
+    /// The API refused a request that was admitted at `admitted`: it has counted enough requests of this client. Pauses, and
+    /// goes on with fewer.
+    pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
+        self.pause(now, until);
+        self.allowance.refused(admitted, now, self.paused_until);
     }
 
     /// When the pause ends; past, where there is none.
@@ -96,22 +143,26 @@ impl Window {
     }
 
     /// Changes how many requests a minute are allowed.
-    pub(crate) fn set_limit(&mut self, limit: NonZeroU32) {
-        self.limit = limit;
+    pub(crate) fn set_limit(&mut self, now: Instant, limit: NonZeroU32) {
+        if limit != self.allowance.limit() {
+            self.allowance.set_limit(limit);
+            self.pace.rate_changed(now, self.allowance.effective(now));
+        }
     }
 
     /// How it stands, with those who wait.
     #[must_use]
     pub(crate) fn reading(&mut self, now: Instant, waiting: BTreeMap<Priority, usize>) -> Reading {
         self.forget_counted_out(now);
-        let used = self.under_way.saturating_add(u32::try_from(self.finished.len()).unwrap_or(u32::MAX));
-        let reserve = self.reserved();
+        let (limit, reserve) = (self.allowance.limit(), self.allowance.reserve());
         Reading {
-            limit: self.limit,
-            effective_limit: self.limit,
-            used,
+            limit,
+            effective_limit: self.allowance.effective(now),
+            used: self.taken.all(),
             reserve,
-            reserve_free: self.limit.get().saturating_sub(used).min(reserve),
+            reserve_free: reserve
+                .saturating_sub(self.taken.rollbacks)
+                .min(limit.get().saturating_sub(self.taken.all())),
             waiting,
             paused_for: self.paused_until.saturating_duration_since(now),
         }
@@ -121,158 +172,43 @@ impl Window {
     #[must_use]
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
         self.forget_counted_out(now);
-        self.under_way == 0 && self.finished.is_empty() && self.paused_until <= now
+        let is_whole = self.allowance.effective(now) == self.allowance.limit();
+        self.taken == Places::default() && self.paused_until <= now && is_whole
     }
 
     fn forget_counted_out(&mut self, now: Instant) {
-        while self.finished.front().is_some_and(|&finished| finished + WINDOW <= now) {
-            self.finished.pop_front();
+        while let Some((_, lane)) = self.finished.pop_front_if(|(finished, _)| *finished + WINDOW <= now) {
+            self.taken.give_back(lane);
         }
     }
 
-    fn reserved(&self) -> u32 {
-        self.limit.get().saturating_mul(RESERVED_PERCENT).div_ceil(100).min(self.limit.get() - 1)
+    /// When there is a place; `None` where that takes a request that is still under way.
+    fn free_at(&self, now: Instant, lane: Lane) -> Option<Instant> {
+        let mut taken = self.taken;
+        if self.fits(taken, now, lane) {
+            return Some(now);
+        }
+        for &(finished, of) in &self.finished {
+            taken.give_back(of);
+            if self.fits(taken, now, lane) {
+                return Some(finished + WINDOW);
+            }
+        }
+        None
     }
 
-    fn interval(&self) -> Duration {
-        WINDOW / self.limit.get()
-    }
-
-    fn paced_at(&self, now: Instant) -> Instant {
-        let ahead = self.interval() * (self.limit.get().saturating_mul(BURST_PERCENT).div_ceil(100).max(1) - 1);
-        self.due.checked_sub(ahead).unwrap_or(now).min(self.paced_until)
+    /// Whether one more request fits beside these. Somebody else's use of the client slows a rollback less than all others:
+    /// it may take any place under the limit itself.
+    fn fits(&self, taken: Places, now: Instant, lane: Lane) -> bool {
+        match lane {
+            Lane::Rollbacks => taken.all() < self.allowance.limit().get(),
+            Lane::Others => {
+                let kept = taken.rollbacks.max(self.allowance.reserve());
+                taken.others.saturating_add(kept) < self.allowance.effective(now).get()
+            }
+        }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn limit(limit: u32) -> NonZeroU32 {
-        NonZeroU32::new(limit).unwrap()
-    }
-
-    fn seconds(seconds: f64) -> Duration {
-        Duration::from_secs_f64(seconds)
-    }
-
-    /// Admits at `at` as many as go at once, each finishing at once.
-    fn take_all(window: &mut Window, at: Instant, urgent: bool) -> usize {
-        std::iter::from_fn(|| {
-            (window.next(at, urgent) == Next::Admit).then(|| {
-                window.admit(at);
-                window.finish(at)
-            })
-        })
-        .count()
-    }
-
-    #[test]
-    fn a_new_process_starts_spread_out_after_a_small_burst() {
-        let start = Instant::now();
-        let mut window = Window::new(limit(100), start);
-        assert_eq!(take_all(&mut window, start, true), 5);
-        assert_eq!(window.next(start, true), Next::WaitUntil(start + seconds(0.6)));
-        assert_eq!(take_all(&mut window, start + seconds(6.0), true), 5, "what was not used does not pile up");
-    }
-
-    #[test]
-    fn after_a_window_all_that_is_free_may_go_but_for_the_places_of_rollbacks() {
-        let start = Instant::now();
-        let mut window = Window::new(limit(100), start);
-        let later = start + WINDOW;
-        assert_eq!(take_all(&mut window, later, false), 95);
-        assert_eq!(take_all(&mut window, later, true), 5);
-        assert_eq!(window.next(later, true), Next::WaitUntil(later + WINDOW));
-    }
-
-    #[test]
-    fn a_limit_of_one_keeps_no_place_free() {
-        let start = Instant::now();
-        let mut window = Window::new(limit(1), start);
-        assert_eq!(take_all(&mut window, start, false), 1);
-    }
-
-    #[test]
-    fn a_request_takes_its_place_until_a_window_after_it_finished() {
-        let start = Instant::now();
-        let mut window = Window::new(limit(1), start);
-        window.admit(start);
-        assert_eq!(window.next(start + seconds(500.0), true), Next::WaitForFinish);
-        window.finish(start + seconds(500.0));
-        assert_eq!(window.next(start + seconds(559.9), true), Next::WaitUntil(start + seconds(560.0)));
-        assert_eq!(window.next(start + seconds(560.0), true), Next::Admit);
-    }
-
-    #[test]
-    fn after_a_pause_requests_are_spread_again() {
-        let start = Instant::now();
-        let mut window = Window::new(limit(100), start);
-        let calm = start + seconds(1000.0);
-        window.pause(calm, calm + seconds(30.0));
-        assert_eq!(window.next(calm, true), Next::WaitUntil(calm + seconds(30.0)));
-        assert_eq!(take_all(&mut window, calm + seconds(30.0), true), 5);
-    }
-
-    #[derive(Debug, Clone)]
-    struct Step {
-        pass: f64,
-        takes: f64,
-        counted: f64,
-        urgent: bool,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = (0.0f64..3.0, 0.0f64..40.0, 0.0f64..1.0, any::<bool>())
-            .prop_map(|(pass, takes, counted, urgent)| Step { pass, takes, counted, urgent });
-        proptest::collection::vec(step, 1..300)
-    }
-
-    proptest! {
-        #[test]
-        fn no_sliding_minute_at_the_api_holds_more_than_the_limit(max in 1u32..30, steps in steps()) {
-            let start = Instant::now();
-            let mut window = Window::new(limit(max), start);
-            let mut now = start;
-            let mut under_way: Vec<Instant> = Vec::new();
-            let mut counted: Vec<Instant> = Vec::new();
-            for step in steps {
-                now += seconds(step.pass);
-                under_way.sort();
-                let done = under_way.partition_point(|&end| end <= now);
-                for end in under_way.drain(..done) {
-                    window.finish(end);
-                }
-                if window.next(now, step.urgent) == Next::Admit {
-                    window.admit(now);
-                    under_way.push(now + seconds(step.takes));
-                    counted.push(now + seconds(step.takes * step.counted));
-                }
-            }
-            counted.sort();
-            for (index, &first) in counted.iter().enumerate() {
-                let inside = counted[index..].iter().take_while(|&&at| at < first + WINDOW).count();
-                prop_assert!(inside <= max as usize, "{inside} in one window");
-            }
-        }
-
-        #[test]
-        fn waiting_as_told_is_enough(max in 1u32..200, takes in 0.0f64..5.0, urgent in any::<bool>()) {
-            let mut now = Instant::now();
-            let mut window = Window::new(limit(max), now);
-            for _ in 0..3 * max {
-                if let Next::WaitUntil(at) = window.next(now, urgent) {
-                    prop_assert!(at > now);
-                    now = at;
-                }
-                prop_assert_eq!(window.next(now, urgent), Next::Admit);
-                window.admit(now);
-                now += seconds(takes);
-                window.finish(now);
-            }
-        }
-    }
-}
+mod tests;

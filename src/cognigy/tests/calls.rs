@@ -46,6 +46,7 @@ async fn a_poll_is_tried_once() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_does_not_come_is_given_up_after_thirty_seconds() {
     let api = api([Reply::Never]);
+    api.is_no_longer_careful().await;
     let started = Instant::now();
     assert!(matches!(api.job().await, Err(JobError::Unreadable(error)) if error.class() == ErrorClass::Transient));
     assert_eq!(started.elapsed(), seconds(30));
@@ -54,9 +55,11 @@ async fn an_answer_that_does_not_come_is_given_up_after_thirty_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_short_retry_after_is_waited_for_and_a_long_one_is_handed_on() {
     let api = api([Reply::RetryAfter(503, "9"), status(200, ""), Reply::RetryAfter(429, "42")]);
+    api.is_no_longer_careful().await;
     api.audit().await.unwrap();
     let sent = api.sent();
     assert!(sent[1].at - sent[0].at >= seconds(9));
+    api.is_no_longer_careful().await;
     let started = Instant::now();
     assert_eq!(api.audit().await.unwrap_err().retry_after(), Some(seconds(42)));
     assert_eq!(started.elapsed(), Duration::ZERO, "nobody waits inside the call");
@@ -188,4 +191,14 @@ async fn every_request_is_observed_with_its_class() {
             (Call::Job, "success", seconds(3)),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_lowers_what_is_made_and_a_503_does_not() {
+    for (answer, effective) in [(Reply::RetryAfter(429, "20"), 50), (Reply::RetryAfter(503, "20"), 100)] {
+        let api = api([answer]);
+        api.audit().await.unwrap_err();
+        let reading = api.budget.reading();
+        assert_eq!((reading.effective_limit.get(), reading.paused_for), (effective, seconds(20)));
+    }
 }

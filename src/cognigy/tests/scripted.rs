@@ -150,6 +150,11 @@ impl Fixture {
         self.transport.sent.lock().unwrap().clone()
     }
 
+    /// From then on requests go as soon as they are made, where they are few.
+    pub(super) async fn is_no_longer_careful(&self) {
+        tokio::time::sleep(2 * WINDOW).await;
+    }
+
     pub(super) async fn job(&self) -> Result<JobStatus, JobError> {
         self.client.job(&"job_8f3a2c".parse().unwrap(), &me()).await
     }

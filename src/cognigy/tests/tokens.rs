@@ -45,6 +45,7 @@ async fn a_caller_that_gives_up_while_asking_leaves_nobody_stuck() {
 async fn those_who_waited_share_a_failure() {
     let refusal = Reply::Slowly(Duration::from_secs(1), 401, r#"{"error_description": "unknown client"}"#.to_owned());
     let api = api_with_tokens([refusal], []);
+    api.is_no_longer_careful().await;
     for result in join_all((0..5).map(|_| api.audit())).await {
         let error = result.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Unauthorized);
