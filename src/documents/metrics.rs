@@ -10,10 +10,10 @@ const PAGE: &str = "docs/metrics.md";
 
 /// A metric, in the page or in the text of a scrape.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Metric {
-    kind: String,
+pub(super) struct Metric {
+    pub(super) kind: String,
     /// The values of each label; nothing where the page leads elsewhere for them.
-    labels: BTreeMap<String, Option<BTreeSet<String>>>,
+    pub(super) labels: BTreeMap<String, Option<BTreeSet<String>>>,
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn every_metric_is_listed_with_its_type_and_labels_and_none_that_does_not_exist(
 }
 
 /// The rows of the page's tables: name, type, labels, meaning.
-fn listed() -> BTreeMap<String, Metric> {
+pub(super) fn listed() -> BTreeMap<String, Metric> {
     let page = read(PAGE);
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {

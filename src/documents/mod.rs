@@ -5,6 +5,7 @@
 mod fields;
 mod gitops;
 mod metrics;
+mod monitoring;
 mod operations;
 mod pages;
 mod reasons;

@@ -50,7 +50,7 @@ fn blocks_of_yaml(text: &str) -> Vec<String> {
 }
 
 /// The anchors of a page's headings, as a forge makes them.
-fn headings(text: &str) -> Vec<String> {
+pub(super) fn headings(text: &str) -> Vec<String> {
     let is_kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
     let prose: String = text.split("```").step_by(2).collect();
     prose
