@@ -1,8 +1,9 @@
 //! The request budget: never more requests in any sliding minute than the API allows one client, the most important
 //! first, by turns between resources.
 //!
-//! The decisions are plain data (`Window`: when, by its places, its `Allowance` and its `Pace`; `FairQueue`: who); here they meet tasks and time. No task of its own
-//! drives a budget: one of those who wait holds the baton and sleeps for all, and hands it on when it leaves.
+//! The decisions are plain data (`Window`: when, by its places, its `Allowance` and its `Pace`; `FairQueue`: who); here
+//! they meet tasks and time. No task of its own drives a budget: one of those who wait holds the baton and sleeps for all,
+//! and hands it on when it leaves.
 
 mod allowance;
 mod pace;
@@ -104,6 +105,9 @@ impl Budget {
     /// # Errors
     /// [`BudgetError`] where the turn does not come within [`PATIENCE`], will not for certain, or is no longer wanted.
     pub async fn admit(self: &Arc<Self>, priority: Priority, requester: &Requester) -> Result<Permit, BudgetError> {
+        if priority.may_be_withdrawn() && requester.is_withdrawn() {
+            return Err(BudgetError::Withdrawn);
+        }
         let left = self.state().window.paused_until().saturating_duration_since(Instant::now());
         if left > PATIENCE {
             return Err(BudgetError::Paused { left });

@@ -40,6 +40,10 @@ impl Requester {
         &self.name
     }
 
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawal.as_ref().is_some_and(Withdrawal::is_raised)
+    }
+
     /// Waits until the requests are taken back; for ever, where nobody does.
     pub(crate) async fn withdrawn(&self) {
         match &self.withdrawal {

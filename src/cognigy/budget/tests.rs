@@ -102,6 +102,18 @@ async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_took_its_requests_back_takes_no_place() {
+    let budget = warm(100).await;
+    let withdrawal = Withdrawal::default();
+    let requester = key("a").withdrawn_by(withdrawal.clone());
+    withdrawal.raise();
+    assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Withdrawn);
+    assert_eq!(budget.reading().used, 0);
+    drop(budget.admit(Priority::Rollback, &requester).await.unwrap());
+    assert_eq!(budget.reading().used, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_too_long_is_told_to_come_back() {
     let budget = warm(1).await;
     let _blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
