@@ -68,13 +68,17 @@ impl Fleet {
         Self { members: members.collect() }
     }
 
+    /// How many namespaces it is spread over.
+    pub fn namespaces(&self) -> usize {
+        self.members.iter().map(|member| member.namespace + 1).max().unwrap_or_default()
+    }
+
     /// Makes the namespaces, with the Secret for that platform in each, and the resources.
     ///
     /// # Errors
     /// Where the API server refuses one of them.
     pub async fn make(&self, client: &Client, url: &str, policy: Policy) -> Result<(), Failure> {
-        let namespaces: BTreeSet<usize> = self.members.iter().map(|member| member.namespace).collect();
-        for namespace in namespaces {
+        for namespace in 0..self.namespaces() {
             let name = name_of(namespace);
             let object: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
             Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await?;
@@ -136,25 +140,30 @@ impl People {
         Err(Failure::Ended("the watch"))
     }
 
-    /// Asks for another version of whatever has come to rest, at once and for ever.
-    ///
-    /// # Errors
-    /// Where the watch ends, or an edit is refused.
-    pub async fn keep_busy(&self) -> Result<Ended, Failure> {
+    /// Asks for another version of whatever has come to rest, at once and for ever; ends only where that fails.
+    pub async fn keep_busy(&self) -> Failure {
         let mut edited: HashMap<String, i64> = HashMap::new();
         let mut objects = pin!(self.watch());
         while let Some(object) = objects.next().await {
             let Ok(object) = object else { continue };
             let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-            if !is_at_rest(&object) || edited.get(&uid).is_some_and(|edited| *edited >= generation) {
-                continue;
+            // An event from before the last edit asks for nothing.
+            let is_news = edited.get(&uid).is_none_or(|edited| *edited < generation);
+            if is_news && is_at_rest(&object) {
+                edited.insert(uid, generation);
+                if let Err(failure) = self.ask_for(&object, generation + 1).await {
+                    return failure;
+                }
             }
-            edited.insert(uid, generation);
-            let version = json!({"spec": {"configurationSnapshot": snapshot(generation + 1)}});
-            let resources = resources(&self.client, &object.namespace().unwrap_or_default());
-            resources.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(version)).await?;
         }
-        Err(Failure::Ended("the watch"))
+        Failure::Ended("the watch")
+    }
+
+    async fn ask_for(&self, object: &CognigyDeployment, version: i64) -> Result<(), Failure> {
+        let patch = json!({"spec": {"configurationSnapshot": snapshot(version)}});
+        let resources = resources(&self.client, &object.namespace().unwrap_or_default());
+        resources.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
     }
 
     fn watch(&self) -> impl futures::Stream<Item = watcher::Result<CognigyDeployment>> + use<> {

@@ -9,9 +9,11 @@ mod failure;
 mod figures;
 mod fleet;
 mod kubernetes;
+mod measured;
 mod network;
 mod operator;
 mod ordinary;
+mod plan;
 mod platform;
 mod process;
 mod report;
@@ -24,8 +26,9 @@ mod time;
 
 use clap::Parser;
 use failure::Failure;
+use plan::Plan;
 use report::Report;
-use run::Plan;
+
 use stage::Stage;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What every environment of a run is like.
@@ -79,5 +80,10 @@ impl Platform {
         })?;
         let Opened { handle, url, epoch } = told.await.map_err(|_| Failure::Ended("the platform"))??;
         Ok(Self { handle, url, epoch, _stop: stop, _thread: thread })
+    }
+
+    /// A moment by its clock, as the time since virtual time began.
+    pub fn since_epoch(&self, moment: Timestamp) -> Duration {
+        Duration::try_from(moment.duration_since(self.epoch)).unwrap_or_default()
     }
 }

@@ -43,7 +43,7 @@ pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failu
     };
     let (used, writes, from) = tokio::select! {
         watched = watched => watched?,
-        ended = people.keep_busy() => return ended.and(Err(Failure::Ended("the fleet"))),
+        failure = people.keep_busy() => return Err(failure),
     };
     let most = process.most_resident_kib()?;
     let from = Duration::try_from(from.duration_since(epoch)).unwrap_or_default();
