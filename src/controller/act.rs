@@ -235,8 +235,9 @@ impl Round<'_> {
 
     /// Claims the environment; what stands in the way is another owner.
     pub(super) fn claim(&self, session: &Session, claim: Claim) -> Result<(), Obstacle> {
-        let place = Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() };
-        let Some(claimant) = claimant(&self.object, claim) else { return Ok(()) };
+        let environment = self.object.spec.environment_id.clone();
+        let place = Arc::new(Place { origin: session.origin.clone(), environment });
+        let Some(claimant) = claimant(self.object.as_ref(), claim) else { return Ok(()) };
         let claimed = self.context.claims.claim(&place, claimant.clone()).or_else(|_| {
             // The owner may have gone without a word, its finalizer taken off by hand.
             self.context.forget_the_gone();

@@ -2,11 +2,13 @@
 //!
 //! A few dozen bytes for each resource; the resources themselves are kept by whoever needs them.
 
+use super::watched::Watched;
 use crate::api::condition::{ConditionSet, ConditionType};
 use crate::api::status::{DeliveryKind, Step};
 use crate::api::{CognigyDeployment, Reason};
 use crate::rollout::facts::between;
 use jiff::Timestamp;
+use kube::Resource;
 use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -97,14 +99,14 @@ impl Census {
 }
 
 impl Watch {
-    /// Takes up what the watch shows.
-    pub fn show(&self, event: &Event<CognigyDeployment>) {
+    /// Takes up what the watch shows, while it is whole.
+    pub fn show(&self, event: &Event<Watched>) {
         let mut shown = lock(&self.shown);
         match event {
             Event::Init => shown.listed = Some(HashMap::new()),
-            Event::InitApply(object) => {
-                if let (Some(listed), Some(uid)) = (&mut shown.listed, uid(object)) {
-                    listed.insert(uid, Entry::of(object));
+            Event::InitApply(watched) => {
+                if let (Some(listed), Some((uid, entry))) = (&mut shown.listed, entry(watched)) {
+                    listed.insert(uid, entry);
                 }
             }
             Event::InitDone => {
@@ -112,22 +114,24 @@ impl Watch {
                     shown.present = listed;
                 }
             }
-            Event::Apply(object) => {
-                if let Some(uid) = uid(object) {
-                    shown.present.insert(uid, Entry::of(object));
+            Event::Apply(watched) => {
+                if let Some((uid, entry)) = entry(watched) {
+                    shown.present.insert(uid, entry);
                 }
             }
-            Event::Delete(object) => {
-                if let Some(uid) = uid(object) {
-                    shown.present.remove(&uid);
+            Event::Delete(watched) => {
+                if let Some(uid) = watched.meta().uid.as_deref() {
+                    shown.present.remove(uid);
                 }
             }
         }
     }
 }
 
-fn uid(object: &CognigyDeployment) -> Option<Box<str>> {
-    object.metadata.uid.as_deref().map(Box::from)
+/// Of what cannot be read nobody can say how it stands.
+fn entry(watched: &Watched) -> Option<(Box<str>, Entry)> {
+    let object = watched.whole()?;
+    Some((object.metadata.uid.as_deref()?.into(), Entry::of(object)))
 }
 
 impl Entry {
@@ -180,7 +184,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn resource(uid: &str, status: serde_json::Value) -> CognigyDeployment {
+    fn resource(uid: &str, status: serde_json::Value) -> Watched {
         let object = json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
             "kind": "CognigyDeployment",
@@ -195,7 +199,7 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
-    fn standing(uid: &str, conditions: &[(&str, &str, &str)]) -> CognigyDeployment {
+    fn standing(uid: &str, conditions: &[(&str, &str, &str)]) -> Watched {
         let conditions: Vec<_> = conditions
             .iter()
             .map(|(kind, status, reason)| {
@@ -205,11 +209,11 @@ mod tests {
         resource(uid, json!({"conditions": conditions}))
     }
 
-    fn stalled(uid: &str) -> CognigyDeployment {
+    fn stalled(uid: &str) -> Watched {
         standing(uid, &[("Ready", "False", "RolledBack"), ("Stalled", "True", "RolledBack")])
     }
 
-    fn with_outbox(uid: &str, step: &str) -> CognigyDeployment {
+    fn with_outbox(uid: &str, step: &str) -> Watched {
         let entry = |id: &str, kind: &str, at: &str| json!({"id": id, "kind": kind, "body": "{}", "createdAt": at});
         let attempt = json!({
             "number": 1, "digest": "v1:a", "checksDigest": "v1:b", "generation": 1, "step": step,

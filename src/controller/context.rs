@@ -4,19 +4,19 @@ use super::announce::Announcer;
 use super::clock::Clock;
 use super::error::Error;
 use super::leadership::Leadership;
-use super::ownership::{Claim, Claimant, Claims, Place};
+use super::ownership::{Claim, Claimant, Claims};
 use super::remembered::Memories;
 use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
+use super::watched::Watched;
 use super::withdrawal::Withdrawals;
-use crate::api::{CognigyDeployment, status::Attempt};
 use crate::cognigy::WebhookUrl;
 use crate::delivery::Courier;
 use crate::rollout::{Now, Settings};
 use crate::server::metrics::Metrics;
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::broadcast;
@@ -48,11 +48,11 @@ pub struct Context {
     /// Spreads the tries of a fleet; seeded, so that a simulation can repeat itself.
     pub jitter: Mutex<fastrand::Rng>,
     /// The resources as watched, one store for each namespace that is watched.
-    pub stores: OnceLock<Vec<Store<CognigyDeployment>>>,
+    pub stores: OnceLock<Vec<Store<Watched>>>,
     /// Whether this process may act.
     pub leadership: Leadership,
     /// Resources that are worth a reconcile, because another one has let go of what they wait for.
-    pub woken: broadcast::Sender<ObjectRef<CognigyDeployment>>,
+    pub woken: broadcast::Sender<ObjectRef<Watched>>,
     /// Takes back what a running reconcile waits to ask, once its resource has changed.
     pub withdrawals: Withdrawals,
     /// Whether the claims were rebuilt from the first complete list.
@@ -94,13 +94,34 @@ impl Context {
         for store in stores {
             store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
         }
-        for object in stores.iter().flat_map(Store::state) {
-            let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
-            if let Some((place, claimant)) = attempt.and_then(|attempt| recorded_claim(&object, attempt)) {
+        for watched in stores.iter().flat_map(Store::state) {
+            if let Some((place, claimant)) = watched.recorded_claim() {
                 self.claims.note(&place, claimant);
             }
         }
         Ok(())
+    }
+
+    /// What is kept of a resource that the watch tells of.
+    #[must_use]
+    pub fn keep(&self, received: Watched) -> Watched {
+        received.pruned(&self.settings, self.now())
+    }
+
+    /// Whether a resource that the watch tells of is worth a reconcile: there may be something to do for it, or to forget
+    /// of it. At a start, what is at rest is not so much as looked at.
+    #[must_use]
+    pub fn must_look_at(&self, watched: &Watched) -> bool {
+        !watched.is_at_rest() || watched.meta().uid.as_deref().is_some_and(|uid| self.memories.know(uid))
+    }
+
+    /// Nothing is to be done for a resource, so nothing need be remembered of it. One that cannot be read may have a
+    /// rollout in flight: its claim stays as it is.
+    pub fn let_rest(&self, watched: &Watched, uid: &str) {
+        if watched.is_at_rest() {
+            self.claims.renew(uid, false);
+        }
+        self.memories.forget(uid);
     }
 
     /// Has these resources reconciled.
@@ -115,25 +136,18 @@ impl Context {
     pub fn forget_the_gone(&self) {
         let Some(stores) = self.stores.get() else { return };
         let present: Vec<_> = stores.iter().flat_map(Store::state).collect();
-        let uids: HashSet<&str> = present.iter().filter_map(|object| object.metadata.uid.as_deref()).collect();
-        let sources: HashSet<Source> = present.iter().map(|object| Source::of(object)).collect();
+        let uids: HashSet<&str> = present.iter().filter_map(|object| object.meta().uid.as_deref()).collect();
+        let sources: HashSet<Source> = present.iter().filter_map(|object| object.source()).collect();
         self.memories.retain(|uid| uids.contains(uid));
         self.claims.retain(|uid| uids.contains(uid));
         self.sessions.retain(|source| sources.contains(source));
     }
 }
 
-fn recorded_claim(object: &CognigyDeployment, attempt: &Attempt) -> Option<(Place, Claimant)> {
-    let origin = attempt.api_origin.clone()?;
-    let place = Place { origin, environment: object.spec.environment_id.clone() };
-    let claim = if attempt.is_in_flight() { Claim::InFlight } else { Claim::Accepted };
-    Some((place, claimant(object, claim)?))
-}
-
 /// A resource as a claimant of its environment.
 #[must_use]
-pub fn claimant(object: &CognigyDeployment, claim: Claim) -> Option<Claimant> {
+pub fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claimant> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Some(Claimant { uid: object.uid()?, namespace, name, created_at, claim })
+    Some(Claimant { uid: object.meta().uid.as_deref()?.into(), namespace, name, created_at, claim })
 }

@@ -8,8 +8,8 @@
 use crate::api::EnvironmentId;
 use crate::api::identifier::ApiOrigin;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An environment of an API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
     /// The resource's uid.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// The resource's namespace.
     pub namespace: String,
     /// The resource's name.
@@ -60,13 +60,13 @@ impl Claimant {
 /// Who claims what.
 #[derive(Debug, Default)]
 pub struct Claims {
-    places: Mutex<HashMap<Place, BTreeMap<String, Claimant>>>,
+    register: Mutex<Register>,
 }
 
 impl Claims {
     /// Notes a claim that was recorded before this process began; whether it owns the environment is told when it asks.
-    pub fn note(&self, place: &Place, claimant: Claimant) {
-        self.lock().entry(place.clone()).or_default().insert(claimant.uid.clone(), claimant);
+    pub fn note(&self, place: &Arc<Place>, claimant: Claimant) {
+        self.lock().put(place, claimant);
     }
 
     /// Claims an environment, or renews the claim; credentials once accepted stay so. Who asks to go in flight is judged
@@ -74,66 +74,97 @@ impl Claims {
     ///
     /// # Errors
     /// The claimant that owns it, where that is another one.
-    pub fn claim(&self, place: &Place, mut claimant: Claimant) -> Result<(), Claimant> {
-        let mut places = self.lock();
-        for (other, claimants) in places.iter_mut() {
-            if other != place {
-                claimants.remove(&claimant.uid);
-            }
-        }
-        places.retain(|other, claimants| other == place || !claimants.is_empty());
-        let claimants = places.entry(place.clone()).or_default();
+    pub fn claim(&self, place: &Arc<Place>, mut claimant: Claimant) -> Result<(), Claimant> {
+        let mut register = self.lock();
         let wanted = claimant.claim;
-        let present = claimants.get(&claimant.uid).map_or(Claim::Asking, |present| present.claim);
+        let present = register.at(place).iter().find(|present| present.uid == claimant.uid);
+        let present = present.map_or(Claim::Asking, |present| present.claim);
         claimant.claim = wanted.max(Claim::Accepted).min(present);
-        claimants.insert(claimant.uid.clone(), claimant.clone());
-        let stronger = claimants.values().filter(|other| other.outranks(&claimant));
+        register.put(place, claimant.clone());
+        let stronger = register.at(place).iter().filter(|other| other.outranks(&claimant));
         if let Some(owner) = stronger.min_by(|left, right| left.rank().cmp(&right.rank())) {
             return Err(owner.clone());
         }
         claimant.claim = wanted.min(present);
-        claimants.insert(claimant.uid.clone(), claimant);
+        register.put(place, claimant);
         Ok(())
     }
 
     /// Notes whether a claimant has an attempt in flight.
     pub fn renew(&self, uid: &str, in_flight: bool) {
-        for claimants in self.lock().values_mut() {
-            if let Some(claimant) = claimants.get_mut(uid) {
-                claimant.claim = match (in_flight, claimant.claim) {
-                    (true, _) => Claim::InFlight,
-                    (false, Claim::InFlight) => Claim::Accepted,
-                    (false, claim) => claim,
-                };
-            }
+        if let Some(claimant) = self.lock().find(uid) {
+            claimant.claim = match (in_flight, claimant.claim) {
+                (true, _) => Claim::InFlight,
+                (false, Claim::InFlight) => Claim::Accepted,
+                (false, claim) => claim,
+            };
         }
     }
 
-    /// Takes back every claim of a resource; the answer is who else wants what it had.
+    /// Takes back the claim of a resource; the answer is who else wants what it had.
     pub fn release(&self, uid: &str) -> Vec<Claimant> {
-        let mut places = self.lock();
-        let mut others = Vec::new();
-        for claimants in places.values_mut() {
-            if claimants.remove(uid).is_some() {
-                others.extend(claimants.values().cloned());
-            }
-        }
-        places.retain(|_, claimants| !claimants.is_empty());
-        others
+        self.lock().remove(uid)
     }
 
     /// Takes back the claims of resources that are no longer there.
     pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        let mut places = self.lock();
-        for claimants in places.values_mut() {
-            claimants.retain(|uid, _| is_there(uid));
+        let mut register = self.lock();
+        let gone: Vec<_> = register.place_of.keys().filter(|uid| !is_there(uid)).cloned().collect();
+        for uid in gone {
+            register.remove(&uid);
         }
-        places.retain(|_, claimants| !claimants.is_empty());
     }
 
     /// A panic elsewhere leaves the claims whole: each change is one call.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, BTreeMap<String, Claimant>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The claims from both sides. A resource claims one place at a time. There is an entry for each resource that ever
+/// deployed, so the two sides share what they can, and a place has room for no more claimants than it has.
+#[derive(Debug, Default)]
+struct Register {
+    /// In the order in which they came.
+    claimants: HashMap<Arc<Place>, Vec<Claimant>>,
+    place_of: HashMap<Arc<str>, Arc<Place>>,
+}
+
+impl Register {
+    fn at(&self, place: &Place) -> &[Claimant] {
+        self.claimants.get(place).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn find(&mut self, uid: &str) -> Option<&mut Claimant> {
+        let claimants = self.claimants.get_mut(self.place_of.get(uid)?)?;
+        claimants.iter_mut().find(|claimant| &*claimant.uid == uid)
+    }
+
+    /// Puts a claimant at a place, and takes it away from where it was.
+    fn put(&mut self, place: &Arc<Place>, claimant: Claimant) {
+        if self.place_of.get(&claimant.uid).is_some_and(|present| present != place) {
+            self.remove(&claimant.uid);
+        }
+        if let Some(present) = self.find(&claimant.uid) {
+            *present = claimant;
+            return;
+        }
+        self.place_of.insert(Arc::clone(&claimant.uid), Arc::clone(place));
+        let claimants = self.claimants.entry(Arc::clone(place)).or_default();
+        claimants.reserve_exact(1);
+        claimants.push(claimant);
+    }
+
+    /// Takes a claimant away; the answer is who stays at its place.
+    fn remove(&mut self, uid: &str) -> Vec<Claimant> {
+        let Some(place) = self.place_of.remove(uid) else { return Vec::new() };
+        let Some(claimants) = self.claimants.get_mut(&place) else { return Vec::new() };
+        claimants.retain(|claimant| &*claimant.uid != uid);
+        let others = claimants.clone();
+        if others.is_empty() {
+            self.claimants.remove(&place);
+        }
+        others
     }
 }
 
@@ -141,13 +172,17 @@ impl Claims {
 mod tests {
     use super::*;
 
-    fn place() -> Place {
-        Place { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new("env") }
+    fn place() -> Arc<Place> {
+        place_of("env")
+    }
+
+    fn place_of(environment: &str) -> Arc<Place> {
+        Arc::new(Place { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new(environment) })
     }
 
     fn claimant(uid: &str, created: i64, claim: Claim) -> Claimant {
         let created_at = Timestamp::from_second(created).unwrap_or_default();
-        Claimant { uid: uid.to_owned(), namespace: "bots".to_owned(), name: uid.to_owned(), created_at, claim }
+        Claimant { uid: uid.into(), namespace: "bots".to_owned(), name: uid.to_owned(), created_at, claim }
     }
 
     #[test]
@@ -214,7 +249,7 @@ mod tests {
     #[test]
     fn the_next_takes_over_when_the_owner_is_gone_or_has_moved_elsewhere() {
         let claims = Claims::default();
-        let elsewhere = Place { environment: EnvironmentId::new("other"), ..place() };
+        let elsewhere = place_of("other");
         assert_eq!(claims.claim(&place(), claimant("owner", 1, Claim::Accepted)), Ok(()));
         assert!(claims.claim(&place(), claimant("next", 2, Claim::Accepted)).is_err());
         assert_eq!(claims.claim(&elsewhere, claimant("owner", 1, Claim::Accepted)), Ok(()));

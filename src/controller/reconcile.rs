@@ -8,6 +8,7 @@ use super::record;
 use super::remembered::Remembered;
 use super::sessions::Source;
 use super::snapshot::{Desired, READ_AGAIN};
+use super::watched::Watched;
 use super::withdrawal::Registration;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, Reason};
@@ -30,9 +31,15 @@ const MOST_STEPS: usize = 32;
 ///
 /// # Errors
 /// [`Error`], where the API server failed or somebody else has written the resource: decided anew, nothing is lost.
-pub async fn reconcile(watched: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
+pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     context.ready().await?;
-    let mut round = Round::begin(watched, &context).await?;
+    let uid = watched.uid().ok_or(Error::Malformed("uid"))?;
+    let mut remembered = context.memories.take(&uid);
+    let Some(object) = remembered.newest(&watched) else {
+        context.let_rest(&watched, &uid);
+        return Ok(None);
+    };
+    let mut round = Round::begin(object, uid, remembered, &context).await;
     let result = round.run().await;
     context.announcer.announce(&round.object, std::mem::take(&mut round.recorded)).await;
     round.end();
@@ -59,15 +66,17 @@ pub(super) struct Round<'c> {
 }
 
 impl<'c> Round<'c> {
-    async fn begin(watched: Arc<CognigyDeployment>, context: &'c Context) -> Result<Self, Error> {
-        let uid = watched.uid().ok_or(Error::Malformed("uid"))?;
-        let mut remembered = context.memories.take(&uid);
-        let object = remembered.newest(watched);
+    async fn begin(
+        object: Arc<CognigyDeployment>,
+        uid: String,
+        mut remembered: Remembered,
+        context: &'c Context,
+    ) -> Self {
         remembered.memory.jitter = context.draw();
         let registration = context.withdrawals.begin(&object.metadata);
         let requester = Requester::new(&object.namespace().unwrap_or_default(), &object.name_any());
         let desired = context.snapshots.desired(&object, context.now().uptime).await;
-        Ok(Self {
+        Self {
             requester: requester.withdrawn_by(registration.withdrawal()),
             _registration: registration,
             source: Source::of(&object),
@@ -80,7 +89,7 @@ impl<'c> Round<'c> {
             is_forgotten: false,
             pending: Vec::new(),
             recorded: Vec::new(),
-        })
+        }
     }
 
     /// The steps of a reconcile.
@@ -106,8 +115,9 @@ impl<'c> Round<'c> {
 
     /// Keeps what is remembered for the next reconcile.
     fn end(self) {
-        if !self.is_forgotten {
-            self.context.memories.put(&self.uid, self.remembered);
+        match self.is_forgotten {
+            true => self.context.memories.forget(&self.uid),
+            false => self.context.memories.put(&self.uid, self.remembered),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::{Error, call};
+use super::watched::without_bookkeeping;
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, FINALIZER};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -23,7 +24,8 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
     while is_too_large(status) && status.history.pop().is_some() {}
 }
 
-/// Writes the status; a conflict means that somebody knows more than we do.
+/// Writes the status; a conflict means that somebody knows more than we do. Of the object only the status is taken (API
+/// conventions, "Spec and Status"): what is not kept of it is not lost.
 ///
 /// # Errors
 /// [`Error::Conflict`], or that the API server failed.
@@ -36,7 +38,7 @@ pub async fn status(
     let api = resources(context, object);
     let written = call("write the status", api.replace_status(&object.name_any(), &PostParams::default(), &body)).await;
     context.metrics.wrote("status", written.as_ref().err());
-    written.map(Arc::new)
+    written.map(|object| Arc::new(without_bookkeeping(object)))
 }
 
 /// Whether the finalizer is there.
@@ -79,5 +81,5 @@ async fn write_finalizers(
     })
     .await;
     context.metrics.wrote("finalizer", written.as_ref().err());
-    written.map(Arc::new)
+    written.map(|object| Arc::new(without_bookkeeping(object)))
 }

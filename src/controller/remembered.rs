@@ -1,11 +1,13 @@
 //! What this process remembers of each resource between two reconciles. All of it may be lost at any time.
 
+use super::watched::Watched;
 use crate::api::status::DeliveryKind;
 use crate::api::{CognigyDeployment, IdempotencyKey};
 use crate::cognigy::CredentialsFingerprint;
 use crate::rollout::Memory;
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,15 +41,12 @@ pub struct DeliveryPause {
 }
 
 impl Remembered {
-    /// The newer of the resource as watched and as written. A watch that lags behind one's own write would show an
-    /// intent as not written, and a job as not known.
-    pub fn newest(&mut self, watched: Arc<CognigyDeployment>) -> Arc<CognigyDeployment> {
-        let Some(written) = self.written.take() else { return watched };
-        if version(&written.metadata) > version(&watched.metadata) {
-            self.written = Some(Arc::clone(&written));
-            return written;
-        }
-        watched
+    /// The newer of the resource as watched and as written, where there is anything to do for it. A watch that lags behind
+    /// one's own write would show an intent as not written, and a job as not known.
+    pub fn newest(&mut self, watched: &Watched) -> Option<Arc<CognigyDeployment>> {
+        let written = self.written.take().filter(|written| version(&written.metadata) > version(watched.meta()));
+        self.written.clone_from(&written);
+        written.or_else(|| watched.whole().cloned())
     }
 }
 
@@ -59,21 +58,34 @@ pub(super) fn version(resource: &ObjectMeta) -> u64 {
 /// What this process remembers of all resources, by uid.
 #[derive(Default)]
 pub struct Memories {
-    by_uid: Mutex<HashMap<String, Remembered>>,
+    /// Nothing where a reconcile has taken it out.
+    by_uid: Mutex<HashMap<String, Option<Remembered>>>,
     /// Reconciles that failed in a row; kept apart, so that one that panics and forgets all else is still slowed down.
     failures: Mutex<HashMap<String, u32>>,
 }
 
 impl Memories {
-    /// Takes out what is remembered of a resource. A reconcile that does not put it back has forgotten it, like a restart.
+    /// Takes out what is remembered of a resource. A reconcile that does not put it back has lost it, like a restart.
     #[must_use]
     pub fn take(&self, uid: &str) -> Remembered {
-        lock(&self.by_uid).remove(uid).unwrap_or_default()
+        lock(&self.by_uid).insert(uid.to_owned(), None).flatten().unwrap_or_default()
     }
 
     /// Puts it back.
     pub fn put(&self, uid: &str, remembered: Remembered) {
-        lock(&self.by_uid).insert(uid.to_owned(), remembered);
+        lock(&self.by_uid).insert(uid.to_owned(), Some(remembered));
+    }
+
+    /// Forgets a resource.
+    pub fn forget(&self, uid: &str) {
+        lock(&self.by_uid).remove(uid);
+        self.succeeded(uid);
+    }
+
+    /// Whether anything is remembered of a resource, or a reconcile of it is under way and may come to remember something.
+    #[must_use]
+    pub fn know(&self, uid: &str) -> bool {
+        lock(&self.by_uid).contains_key(uid)
     }
 
     /// A reconcile failed; the answer is how many did in a row before it.

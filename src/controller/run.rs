@@ -3,16 +3,18 @@
 use super::context::Context;
 use super::error::Error;
 use super::reconcile::reconcile;
-use crate::api::{CognigyDeployment, WATCH_LABEL};
+use super::watched::Watched;
+use crate::api::WATCH_LABEL;
 use crate::server::probes::Readiness;
 use futures::future::{self, join_all};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -73,22 +75,23 @@ pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop
 async fn control(
     context: Arc<Context>,
     namespace: Option<String>,
-    store: Store<CognigyDeployment>,
-    writer: reflector::store::Writer<CognigyDeployment>,
+    store: Store<Watched>,
+    writer: reflector::store::Writer<Watched>,
     mut stop: watch::Receiver<bool>,
 ) {
     let client = context.kubernetes.clone();
-    let changed = Arc::clone(&context);
-    let resources: Api<DeserializeGuard<CognigyDeployment>> = scoped(&client, namespace.as_deref());
-    // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
+    let resources: Api<Watched> = scoped(&client, namespace.as_deref());
+    let (for_watched, for_rested) = (Arc::clone(&context), Arc::clone(&context));
     let census = context.metrics.census().watch();
+    // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
     let watched = watcher(resources, watcher::Config::default())
         .default_backoff()
-        .filter_map(|event| async { readable(event) })
         .inspect_ok(move |event| census.show(event))
+        .map_ok(move |event| kept(event, &for_watched))
+        .inspect_err(|error| tracing::warn!(%error, "the watch was interrupted and goes on"))
         .reflect(writer)
-        .inspect_ok(move |event| changed.withdrawals.heard(event))
-        .applied_objects();
+        .applied_objects()
+        .try_filter(move |watched| future::ready(for_rested.must_look_at(watched)));
     let maps: Api<PartialObjectMeta<ConfigMap>> = scoped(&client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
     let map_changes = watcher(maps, labelled).default_backoff().touched_objects();
@@ -112,9 +115,9 @@ async fn control(
 
 /// The resources to reconcile because another one has let go of what they wait for.
 fn woken(
-    receiver: broadcast::Receiver<ObjectRef<CognigyDeployment>>,
+    receiver: broadcast::Receiver<ObjectRef<Watched>>,
     namespace: Option<String>,
-) -> impl Stream<Item = ObjectRef<CognigyDeployment>> {
+) -> impl Stream<Item = ObjectRef<Watched>> {
     let each = stream::unfold(receiver, |mut receiver| async move {
         loop {
             match receiver.recv().await {
@@ -137,47 +140,32 @@ where
     }
 }
 
-/// One object that cannot be read must not stop the watch of all others.
-fn readable(
-    event: watcher::Result<watcher::Event<DeserializeGuard<CognigyDeployment>>>,
-) -> Option<watcher::Result<watcher::Event<CognigyDeployment>>> {
-    let read = |guard: DeserializeGuard<CognigyDeployment>| match guard.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
-            let name = invalid.metadata.name.unwrap_or_default();
-            let namespace = invalid.metadata.namespace.unwrap_or_default();
-            tracing::error!(%namespace, %name, error = %invalid.error, "a resource cannot be read and is left alone");
-            None
-        }
-    };
-    match event {
-        Ok(watcher::Event::Apply(guard)) => read(guard).map(|object| Ok(watcher::Event::Apply(object))),
-        Ok(watcher::Event::InitApply(guard)) => read(guard).map(|object| Ok(watcher::Event::InitApply(object))),
-        Ok(watcher::Event::Delete(guard)) => read(guard).map(|object| Ok(watcher::Event::Delete(object))),
-        Ok(watcher::Event::Init) => Some(Ok(watcher::Event::Init)),
-        Ok(watcher::Event::InitDone) => Some(Ok(watcher::Event::InitDone)),
-        Err(error) => {
-            tracing::warn!(%error, "the watch was interrupted and goes on");
-            Some(Err(error))
-        }
+/// What the watch tells, with what is kept of it. A running reconcile hears of it while it is whole.
+#[must_use]
+pub fn kept(event: watcher::Event<Watched>, context: &Context) -> watcher::Event<Watched> {
+    context.withdrawals.heard(&event);
+    let event = event.modify(|watched| *watched = context.keep(watched.clone()));
+    if let watcher::Event::Apply(Watched::Unreadable(unreadable))
+    | watcher::Event::InitApply(Watched::Unreadable(unreadable)) = &event
+    {
+        let ObjectMeta { namespace, name, .. } = &unreadable.metadata;
+        tracing::error!(namespace, name, error = unreadable.problem, "a resource cannot be read and is left alone");
     }
+    event
 }
 
 /// The resources that take their snapshot from a ConfigMap.
-fn users_of(known: &Store<CognigyDeployment>, namespace: &str, name: &str) -> Vec<ObjectRef<CognigyDeployment>> {
-    let uses = |object: &CognigyDeployment| {
-        let source = object.spec.configuration_snapshot_from.as_ref();
-        object.metadata.namespace.as_deref() == Some(namespace)
-            && source.is_some_and(|source| source.config_map_key_ref.name == name)
-    };
-    known.state_filter(uses).iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+#[must_use]
+pub fn users_of(known: &Store<Watched>, namespace: &str, name: &str) -> Vec<ObjectRef<Watched>> {
+    let uses = |watched: &Watched| watched.takes_snapshot_from(namespace, name);
+    known.state_filter(uses).iter().map(|watched| ObjectRef::from_obj(watched.as_ref())).collect()
 }
 
-async fn run_once(object: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+async fn run_once(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Error> {
     guarded(object, context).await.map(action)
 }
 
-fn run_again(object: Arc<CognigyDeployment>, error: &Error, context: Arc<Context>) -> Action {
+fn run_again(object: Arc<Watched>, error: &Error, context: Arc<Context>) -> Action {
     action(after_failure(&object, error, &context))
 }
 
@@ -189,13 +177,13 @@ fn action(come_back: Option<Duration>) -> Action {
 ///
 /// # Errors
 /// As for [`reconcile`], and [`Error::Panicked`].
-pub async fn guarded(object: Arc<CognigyDeployment>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
+pub async fn guarded(object: Arc<Watched>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     let began = Instant::now();
     let span = tracing::info_span!(
         "reconcile",
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any(),
-        generation = object.metadata.generation,
+        generation = object.meta().generation,
     );
     let work = tracing::Instrument::instrument(reconcile(object, Arc::clone(&context)), span);
     let result = match AssertUnwindSafe(work).catch_unwind().await {
@@ -214,7 +202,7 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 /// A reconcile that failed is run again, after a pause that grows with each failure in a row: at once where it only
 /// ended because the resource has changed, and not at all where the resource is gone.
 #[must_use]
-pub fn after_failure(object: &CognigyDeployment, error: &Error, context: &Context) -> Option<Duration> {
+pub fn after_failure(object: &Watched, error: &Error, context: &Context) -> Option<Duration> {
     if matches!(error, Error::Withdrawn) {
         return Some(Duration::ZERO);
     }

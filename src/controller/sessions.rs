@@ -14,7 +14,7 @@ use crate::cognigy::{Budgets, Client, Credentials, CredentialsFingerprint, Trans
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt};
+use kube::Api;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,7 +55,13 @@ impl Source {
     /// Where a resource's credentials come from.
     #[must_use]
     pub fn of(object: &CognigyDeployment) -> Self {
-        Self { namespace: object.namespace().unwrap_or_default(), secret: object.spec.credentials_ref.clone() }
+        Self::new(object.metadata.namespace.as_deref().unwrap_or_default(), object.spec.credentials_ref.as_ref())
+    }
+
+    /// The credentials in that Secret of that namespace; where none is named, the operator's own.
+    #[must_use]
+    pub fn new(namespace: &str, secret: Option<&SecretReference>) -> Self {
+        Self { namespace: namespace.to_owned(), secret: secret.cloned() }
     }
 }
 

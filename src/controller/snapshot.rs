@@ -147,8 +147,18 @@ fn hash(text: &str) -> String {
 }
 
 fn desired(spec: &CognigyDeploymentSpec, snapshot: Snapshot) -> Desired {
-    let target = Target { digest: Digest::of_deployment(spec, &snapshot), checks_digest: Digest::of_checks(spec) };
-    Desired { target, snapshot: Arc::new(snapshot) }
+    Desired { target: target(spec, &snapshot), snapshot: Arc::new(snapshot) }
+}
+
+fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Target {
+    Target { digest: Digest::of_deployment(spec, snapshot), checks_digest: Digest::of_checks(spec) }
+}
+
+/// What the environment should run, where that is written in the resource itself, and can be deployed.
+#[must_use]
+pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
+    let snapshot = object.spec.configuration_snapshot.as_ref()?;
+    fits(object).ok().map(|()| target(&object.spec, snapshot))
 }
 
 /// Status writes into a larger object would fail in etcd just when they matter.

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod notice;
 pub mod passage;
 pub mod requests;
+pub mod rest;
 pub mod standing;
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use cognigy_operator::api::CognigyDeployment;
 use cognigy_operator::cognigy::{BaseUrl, EgressPolicy, Options, TokenUrl, Transport, WebhookSender, WebhookUrl};
 use cognigy_operator::controller::Context;
 use cognigy_operator::controller::announce::Announcer;
@@ -17,9 +16,10 @@ use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
 use cognigy_operator::controller::remembered::Memories;
-use cognigy_operator::controller::run::{after_failure, guarded};
+use cognigy_operator::controller::run::{after_failure, guarded, kept, users_of};
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
+use cognigy_operator::controller::watched::Watched;
 use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::delivery::Courier;
 use cognigy_operator::rollout::Settings;
@@ -29,6 +29,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::Event;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
 
@@ -50,14 +51,14 @@ pub struct Setup {
     pub default_webhook: Option<WebhookUrl>,
 }
 
-type Name = ObjectRef<CognigyDeployment>;
+type Name = ObjectRef<Watched>;
 
 /// A running operator.
 pub struct Process {
     gate: Gate,
     context: Arc<Context>,
-    store: Store<CognigyDeployment>,
-    writer: Writer<CognigyDeployment>,
+    store: Store<Watched>,
+    writer: Writer<Watched>,
     woken: broadcast::Receiver<Name>,
     watch: Watch,
     /// Resources to reconcile, and when.
@@ -76,8 +77,7 @@ struct Watch {
     next_at: Option<Instant>,
 }
 
-type Finished =
-    (Name, Option<Arc<CognigyDeployment>>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
+type Finished = (Name, Option<Arc<Watched>>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
 
 impl Process {
     /// Starts with empty memory, from a list of that age. Once `retires` is set, it finishes what it has begun and
@@ -117,12 +117,20 @@ impl Process {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
         self.writer.apply_watcher_event(&Event::Init);
         for object in listed {
-            let Ok(object) = CognigyDeployment::deserialize(object.as_ref()) else { continue };
-            let name = Name::from_obj(&object);
-            self.writer.apply_watcher_event(&Event::InitApply(object));
-            self.schedule(name, Instant::now());
+            self.tell(Event::InitApply(received(&object)));
         }
         self.writer.apply_watcher_event(&Event::InitDone);
+    }
+
+    /// What the watch tells goes the way that it goes in production.
+    fn tell(&mut self, event: Event<Watched>) {
+        let event = kept(event, &self.context);
+        self.writer.apply_watcher_event(&event);
+        if let Event::Apply(watched) | Event::InitApply(watched) = &event
+            && self.context.must_look_at(watched)
+        {
+            self.schedule(Name::from_obj(watched), Instant::now());
+        }
     }
 
     /// Runs for ever.
@@ -172,24 +180,14 @@ impl Process {
         }
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
-        let Ok(object) = CognigyDeployment::deserialize(object.as_ref()) else { return };
-        let name = Name::from_obj(&object);
-        let event = if is_gone { Event::Delete(object) } else { Event::Apply(object) };
-        self.writer.apply_watcher_event(&event);
-        self.context.withdrawals.heard(&event);
-        if !is_gone {
-            self.schedule(name, Instant::now());
-        }
+        let watched = received(&object);
+        self.tell(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
     }
 
     fn config_map_changed(&mut self, map: &ObjectName) {
         self.context.snapshots.forget(&map.namespace, &map.name);
-        let users = self.store.state_filter(|object| {
-            let source = object.spec.configuration_snapshot_from.as_ref();
-            object.metadata.namespace.as_deref() == Some(&map.namespace)
-                && source.is_some_and(|source| source.config_map_key_ref.name == map.name)
-        });
-        users.iter().for_each(|object| self.schedule(Name::from_obj(object.as_ref()), Instant::now()));
+        let users = users_of(&self.store, &map.namespace, &map.name);
+        users.into_iter().for_each(|name| self.schedule(name, Instant::now()));
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -246,6 +244,10 @@ impl Process {
     }
 }
 
+fn received(object: &Value) -> Watched {
+    Watched::deserialize(object).expect("an object has metadata")
+}
+
 fn key(name: &Name) -> String {
     format!("{}/{}", name.namespace.as_deref().unwrap_or_default(), name.name)
 }
@@ -257,7 +259,7 @@ async fn until(next: Option<Instant>) {
     }
 }
 
-fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<CognigyDeployment>) -> Context {
+fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Watched>) -> Context {
     let kubernetes = kube::Client::new(KubernetesService(gate.clone()), "default");
     let transport: Arc<dyn Transport> = Arc::new(PlatformTransport(gate.clone()));
     let wall = Arc::clone(&clock);

@@ -14,6 +14,7 @@ mod passages;
 mod promises;
 mod random_stories;
 mod requests;
+mod rest;
 mod rollback;
 mod standing;
 mod submit;

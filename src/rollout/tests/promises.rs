@@ -6,7 +6,8 @@ use crate::api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome
 use crate::rollout::answer::HealthAnswer;
 use crate::rollout::facts::Target;
 use crate::rollout::requests::Request;
-use crate::rollout::{Decision, Memory, Notice, key};
+use crate::rollout::rest::is_at_rest;
+use crate::rollout::{Decision, Memory, Notice, decide, key, standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen so far, as far as the promises speak of it.
@@ -51,6 +52,7 @@ impl Promises {
         every_message_has_its_own_id(notices);
         every_submitted_attempt_is_audited(after, notices, given);
         history_is_as_long_as_the_spec_says(before, after, given);
+        what_is_at_rest_needs_no_memory(after, given, memory);
     }
 
     /// S2.
@@ -216,4 +218,15 @@ fn history_is_as_long_as_the_spec_says(
     let limit = usize::try_from(given.spec.history_limit).unwrap();
     assert!(after.history.len() <= limit.max(before.history.len()), "history grows over its limit");
     assert!(after.history.is_sorted_by(|newer, older| newer.number > older.number), "history is out of order");
+}
+
+/// What is remembered of a resource at rest may be forgotten, since nothing is done by it.
+fn what_is_at_rest_needs_no_memory(after: &CognigyDeploymentStatus, given: &Given, memory: &Memory) {
+    let facts = given.facts(given.now);
+    if is_at_rest(&facts, after) {
+        assert_eq!(decide(&facts, after, memory), Decision::Wait(None), "something is to be done for what is at rest");
+        let mut refreshed = after.clone();
+        standing::refresh(&mut refreshed, &facts, memory);
+        assert_eq!(refreshed, *after, "something is to be written for what is at rest");
+    }
 }
