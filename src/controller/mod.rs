@@ -18,6 +18,7 @@ pub mod run;
 pub mod sessions;
 pub mod snapshot;
 mod submit;
+pub mod watch;
 pub mod watched;
 pub mod wire;
 pub mod withdrawal;

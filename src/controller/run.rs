@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::Error;
 use super::reconcile::reconcile;
+use super::watch::StreamingLists;
 use super::watched::Watched;
 use crate::api::WATCH_LABEL;
 use crate::server::probes::Readiness;
@@ -49,11 +50,10 @@ pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
     // Set once: `run` is called once for a context.
     let _ = context.stores.set(stores.clone());
-    let controllers = scopes
-        .into_iter()
-        .zip(stores)
-        .zip(writers)
-        .map(|((namespace, store), writer)| control(Arc::clone(&context), namespace, store, writer, stop.clone()));
+    let lists = StreamingLists::default();
+    let controllers = scopes.into_iter().zip(stores).zip(writers).map(|((namespace, store), writer)| {
+        control(Arc::clone(&context), namespace, store, writer, lists.clone(), stop.clone())
+    });
     let declare = async {
         match context.ready().await {
             Ok(()) => readiness.declare(),
@@ -77,14 +77,15 @@ async fn control(
     namespace: Option<String>,
     store: Store<Watched>,
     writer: reflector::store::Writer<Watched>,
+    lists: StreamingLists,
     mut stop: watch::Receiver<bool>,
 ) {
     let client = context.kubernetes.clone();
     let resources: Api<Watched> = scoped(&client, namespace.as_deref());
     let (for_watched, for_rested) = (Arc::clone(&context), Arc::clone(&context));
     let census = context.metrics.census().watch();
-    // Not a streaming list: Kubernetes 1.33 refuses one unless a feature gate is set.
-    let watched = watcher(resources, watcher::Config::default())
+    let watched = lists
+        .watch(resources, watcher::Config::default())
         .default_backoff()
         .inspect_ok(move |event| census.show(event))
         .map_ok(move |event| kept(event, &for_watched))
@@ -94,7 +95,7 @@ async fn control(
         .try_filter(move |watched| future::ready(for_rested.must_look_at(watched)));
     let maps: Api<PartialObjectMeta<ConfigMap>> = scoped(&client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
-    let map_changes = watcher(maps, labelled).default_backoff().touched_objects();
+    let map_changes = lists.watch(maps, labelled).default_backoff().touched_objects();
     let (for_maps, known) = (Arc::clone(&context), store.clone());
     Controller::for_stream(watched, store)
         .with_config(Config::default().concurrency(CONCURRENCY))
