@@ -247,6 +247,9 @@ mod tests {
     use serde_json::json;
     use std::time::Duration;
 
+    /// What is tried, and how the object comes to be so.
+    type Case = (&'static str, fn(&mut Value));
+
     /// A resource after a success, as the API server tells of it.
     fn succeeded() -> Value {
         let spec = json!({
@@ -335,7 +338,7 @@ mod tests {
 
     #[test]
     fn each_of_these_keeps_a_resource_whole() {
-        let table: [(&str, fn(&mut Value)); 10] = [
+        let table: [Case; 10] = [
             ("no finalizer", |object| object["metadata"]["finalizers"] = json!([])),
             ("its deletion", |object| object["metadata"]["deletionTimestamp"] = json!("2026-01-02T11:00:00Z")),
             ("no status", |object| drop(object.as_object_mut().unwrap().remove("status"))),

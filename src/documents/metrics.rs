@@ -54,7 +54,7 @@ fn label(text: &str) -> (String, Option<BTreeSet<String>>) {
 fn scraped() -> BTreeMap<String, Metric> {
     let metrics = Metrics::new();
     let watch = metrics.census().watch();
-    watch.show(&Event::Apply(stalled()));
+    watch.show(&Event::Apply(stalled().into()));
     let text = metrics.encode().unwrap();
     let mut scraped: BTreeMap<String, Metric> = BTreeMap::new();
     for line in text.lines() {

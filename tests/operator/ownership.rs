@@ -32,6 +32,8 @@ async fn the_next_process_knows_the_owner() {
     younger.edit(&sample().named("younger").version("3.0.0")).await;
     younger.until_stalled(Reason::EnvironmentInUse).await;
     assert_eq!(world.count(Call::Submit), 1);
+    world.resource("older").delete_and_wait().await;
+    younger.until_ready().await;
 }
 
 #[tokio::test]

@@ -44,6 +44,49 @@ async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing(
         .iter()
         .filter(|record| record.environment_id.as_ref().is_some_and(|id| id.as_str() == ENVIRONMENT));
     assert_eq!(of_the_first.count(), 0);
+    // Nor has it looked at what is at rest more closely than to see that it is.
+    let log = world.operator().log();
+    assert!(log.contains("/other.") && !log.contains("/bot."), "{log}");
+}
+
+#[tokio::test]
+async fn a_new_process_is_roused_by_each_change_of_what_it_found_at_rest() {
+    let mut world = World::start().await;
+    let config_map = |version: &str| json!({"botVersion": version}).to_string();
+    world.config_map("flow", &config_map("1")).await;
+    let mapped = sample().named("mapped").environment("env-mapped").snapshot_from("flow");
+    world.apply(mapped).await.until_settled(1, Outcome::Succeeded).await;
+    for name in ["edited", "retried", "rolled-back", "deleted"] {
+        world.apply(sample().named(name).environment(&format!("env-{name}"))).await;
+    }
+    for name in ["edited", "retried", "rolled-back", "deleted"] {
+        world.resource(name).until_settled(1, Outcome::Succeeded).await;
+    }
+    world.kill_operator().await;
+    world.start_operator().await;
+
+    let again = |name: &str| sample().named(name).environment(&format!("env-{name}"));
+    world.apply(again("edited").version("2.5.0")).await.until_settled(2, Outcome::Succeeded).await;
+    let retried = again("retried").annotated("deploy.cognigy.ai/retry", "1");
+    world.apply(retried).await.until_settled(2, Outcome::Succeeded).await;
+    let rolled_back = again("rolled-back").annotated("deploy.cognigy.ai/rollback", "1");
+    let is_rolled_back = |object: &CognigyDeployment| object.recorded().phase == Some(Phase::RolledBack);
+    world.apply(rolled_back).await.until("it is rolled back", is_rolled_back).await;
+    world.resource("deleted").delete_and_wait().await;
+    world.config_map("flow", &config_map("2")).await;
+    world.resource("mapped").until_settled(2, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn what_the_operator_does_not_keep_is_not_lost_by_what_it_writes() {
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let world = World::start().await;
+    let applied = sample().annotated(LAST_APPLIED, "the manifest").annotated("team", "bots");
+    let settled = world.apply(applied).await.until_settled(1, Outcome::Succeeded).await;
+    let annotations = [LAST_APPLIED, "team"].map(|name| settled.annotations().get(name).map(String::as_str));
+    assert_eq!(annotations, [Some("the manifest"), Some("bots")]);
+    let managers: Vec<_> = settled.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
+    assert!(managers.contains(&"tests"), "who applied it is still known: {managers:?}");
 }
 
 #[tokio::test]

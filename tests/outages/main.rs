@@ -13,4 +13,5 @@ mod stage;
 mod api_server;
 mod by_hand;
 mod leadership;
+mod lists;
 mod removals;

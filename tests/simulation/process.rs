@@ -29,7 +29,6 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::Event;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
 
@@ -117,7 +116,8 @@ impl Process {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
         self.writer.apply_watcher_event(&Event::Init);
         for object in listed {
-            self.tell(Event::InitApply(received(&object)));
+            let Ok(watched) = Watched::deserialize(object.as_ref()) else { continue };
+            self.tell(Event::InitApply(watched));
         }
         self.writer.apply_watcher_event(&Event::InitDone);
     }
@@ -180,7 +180,7 @@ impl Process {
         }
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
-        let watched = received(&object);
+        let Ok(watched) = Watched::deserialize(object.as_ref()) else { return };
         self.tell(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
     }
 
@@ -242,10 +242,6 @@ impl Process {
         let entry = self.due.entry(key(&name)).or_insert_with(|| (at, name));
         entry.0 = entry.0.min(at);
     }
-}
-
-fn received(object: &Value) -> Watched {
-    Watched::deserialize(object).expect("an object has metadata")
 }
 
 fn key(name: &Name) -> String {

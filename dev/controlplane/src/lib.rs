@@ -162,6 +162,16 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// The same with other flags in place of [`Options::api_server_flags`], from now on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`restart_api_server`](Self::restart_api_server).
+    pub async fn restart_api_server_with(&mut self, flags: Vec<String>) -> Result<(), Error> {
+        self.options.api_server_flags = flags;
+        self.restart_api_server().await
+    }
+
     /// Ends the control plane and removes its folder: the same as dropping it, by name.
     ///
     /// Both programs are killed: the data has no further use, and asked politely the API server would linger a minute.

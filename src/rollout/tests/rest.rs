@@ -8,6 +8,9 @@ use crate::rollout::answer::{HealthAnswer, Retry, RollbackAnswer, SubmitAnswer, 
 use crate::rollout::rest::is_at_rest;
 use crate::rollout::{Decision, Obstacle};
 
+/// What is tried, and how it comes about.
+type Case<What> = (What, fn(&mut Rollout));
+
 /// As another process finds it: by what is recorded alone.
 fn rests(rollout: &Rollout) -> bool {
     is_at_rest(&rollout.given.facts(rollout.given.now), &rollout.status)
@@ -33,7 +36,7 @@ fn outcome(rollout: &Rollout) -> Option<Outcome> {
 
 #[test]
 fn every_outcome_comes_to_rest_but_the_one_that_nobody_knows() {
-    let table: [(Outcome, fn(&mut Rollout)); 5] = [
+    let table: [Case<Outcome>; 5] = [
         (Outcome::Succeeded, |_| ()),
         (Outcome::RolledBack, |rollout| {
             rollout.health_says(&[bad(), bad(), bad(), HealthAnswer::Good]);
@@ -86,7 +89,7 @@ fn no_step_on_the_way_is_at_rest() {
 
 #[test]
 fn each_thing_that_is_still_to_be_done_keeps_it_awake() {
-    let table: [(&str, fn(&mut Rollout)); 11] = [
+    let table: [Case<&str>; 11] = [
         ("a new configuration", |rollout| {
             rollout.edit_digest("2.5.0");
         }),

@@ -90,9 +90,15 @@ impl Cluster {
 
     /// Starts the API server (again) over the same data.
     pub(crate) async fn restart_api_server(&mut self) {
-        self.is_hurt = true;
-        self.control_plane.restart_api_server().await.unwrap_or_else(|error| panic!("{error}"));
+        self.restart_api_server_with(&[]).await;
         self.is_hurt = false;
+    }
+
+    /// The same with these flags, for this test alone.
+    pub(crate) async fn restart_api_server_with(&mut self, flags: &[&str]) {
+        self.is_hurt = true;
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.control_plane.restart_api_server_with(flags).await.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// A name that no test has used before.

@@ -69,7 +69,12 @@ impl Operator {
 
     /// Whether a line of the log holds this.
     pub(crate) fn has_logged(&self, text: &str) -> bool {
-        self.log.lines.borrow().iter().any(|line| line.contains(text))
+        self.times_logged(text) > 0
+    }
+
+    /// How many lines of the log hold this.
+    pub(crate) fn times_logged(&self, text: &str) -> usize {
+        self.log.lines.borrow().iter().filter(|line| line.contains(text)).count()
     }
 
     pub(crate) async fn signal(&self, signal: Signal) {
