@@ -4,7 +4,7 @@
 //! table of the rollout reads as the functions below, from the top down.
 
 use super::answer::Retry;
-use super::facts::{Facts, SubmitIdempotency, Target};
+use super::facts::{Facts, Sighting, SubmitIdempotency, Target};
 use super::memory::{LOOK_AGAIN, Memory};
 use super::requests::{self, Request};
 use crate::api::reason::Reason;
@@ -161,7 +161,7 @@ fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool
 
 fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     // Silence is no verdict: an operator that was down, or a clock that jumped, must first ask.
-    if memory.attempt.no_good_answer_at_age.is_some_and(|age| age >= facts.timeout()) {
+    if memory.attempt.no_good_answer_at_age.is_some_and(|age| age >= end_of_patience(facts, memory.attempt.submit)) {
         return Decision::JudgeLate;
     }
     if let Some(wait) = paused(facts, memory) {
@@ -176,6 +176,15 @@ fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
         (true, Step::Monitoring) => Decision::AskHealth,
         (true, _) => Decision::AskJob,
     }
+}
+
+/// From which age on a question that gets no good answer is a verdict: once the time-out has passed. Of time that passed
+/// before this process looked, it knows by the wall clock alone, and its first question may fail for reasons of its own:
+/// what it finds has at least as long as bad health needs for a verdict, however late it seems.
+fn end_of_patience(facts: &Facts<'_>, since: Option<Sighting>) -> Duration {
+    let looks = u32::try_from(facts.spec.rollback_policy.health_threshold).unwrap_or(1);
+    let unseen = since.map_or(Duration::ZERO, Sighting::age_when_first_seen);
+    facts.timeout().max(unseen + facts.interval().saturating_mul(looks))
 }
 
 /// Whether there should have been a verdict by now.
@@ -197,8 +206,8 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
         return Decision::Start;
     }
-    // Here as well silence is no verdict: an operator that was down must first ask.
-    if memory.attempt.unwell_at_age.is_some_and(|age| age >= facts.timeout()) {
+    // Here as well silence is no verdict.
+    if memory.attempt.unwell_at_age.is_some_and(|age| age >= end_of_patience(facts, memory.attempt.verification)) {
         return Decision::Settle;
     }
     if let Some(wait) = paused(facts, memory) {

@@ -43,6 +43,18 @@ impl Sighting {
         self.began == began
     }
 
+    /// How long before this process first looked it had begun, by the wall clock.
+    #[must_use]
+    pub fn age_when_first_seen(self) -> Duration {
+        self.already
+    }
+
+    /// For how long this process has known of it.
+    #[must_use]
+    pub fn known_for(self, now: Now) -> Duration {
+        now.uptime.saturating_sub(self.uptime)
+    }
+
     /// The time passed since it began.
     #[must_use]
     pub fn age(self, now: Now) -> Duration {

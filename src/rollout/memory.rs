@@ -89,10 +89,10 @@ pub struct AttemptMemory {
     /// When the rollback was decided on.
     rollback: Option<Sighting>,
     /// When the verification after the rollback began.
-    verification: Option<Sighting>,
+    pub verification: Option<Sighting>,
     /// When the job or health was last asked, in the time of the process.
     pub polled_at: Option<Duration>,
-    /// When a health answer last counted, in the time of the process.
+    /// When a health answer last counted, in the time of the process: at the latest when this process began.
     pub counted_at: Option<Duration>,
     /// When the job was first not found.
     pub job_missing_at: Option<Duration>,

@@ -8,6 +8,9 @@ use crate::rollout::Decision;
 use crate::rollout::answer::{HealthAnswer, JobAnswer};
 use std::time::Duration;
 
+/// How long a process watches what was late when it came, before it judges: as long as bad health needs for a verdict.
+const PATIENCE: u64 = 3 * INTERVAL;
+
 #[test]
 fn a_job_that_runs_past_the_deadline_is_rolled_back() {
     for answer in [JobAnswer::Running, unreadable_job()] {
@@ -52,13 +55,34 @@ fn an_operator_that_was_down_past_the_deadline_asks_first() {
 #[test]
 fn an_operator_that_was_down_past_the_deadline_judges_by_what_it_hears() {
     let mut running = Rollout::at(Step::RollingOut);
-    running.job_says(&[JobAnswer::Running]).restart_after(10 * TIMEOUT).run();
+    running.job_says(&[JobAnswer::Running]).restart_after(10 * TIMEOUT).run_for(PATIENCE);
     assert_eq!(running.outcome(), Some((Outcome::RolledBack, Reason::DeadlineExceeded)));
-    for answer in [bad(), unreadable()] {
-        let mut ill = Rollout::at(Step::Monitoring);
-        ill.health_says(&[answer]).restart_after(10 * TIMEOUT).run();
-        assert_eq!(ill.outcome(), Some((Outcome::RolledBack, Reason::DeadlineExceeded)));
+    let mut silent = Rollout::at(Step::Monitoring);
+    silent.health_says(&[unreadable()]).restart_after(10 * TIMEOUT).run_for(PATIENCE);
+    assert_eq!(silent.outcome(), Some((Outcome::RolledBack, Reason::DeadlineExceeded)));
+    let mut ill = Rollout::at(Step::Monitoring);
+    ill.health_says(&[bad()]).restart_after(10 * TIMEOUT).run_for(PATIENCE);
+    assert_eq!(ill.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
+}
+
+#[test]
+fn a_first_question_that_fails_is_no_verdict_on_what_nobody_has_watched() {
+    let mut running = Rollout::at(Step::RollingOut);
+    running.job_says(&[unreadable_job(), JobAnswer::Running, JobAnswer::Completed]);
+    let mut monitored = Rollout::at(Step::Monitoring);
+    monitored.health_says(&[unreadable(), bad(), HealthAnswer::Good]);
+    for mut rollout in [running, monitored] {
+        rollout.restart_after(10 * TIMEOUT).run_for(PATIENCE - 1);
+        assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
     }
+}
+
+#[test]
+fn a_wall_clock_that_went_ahead_over_a_restart_rolls_nothing_back_that_is_well_soon() {
+    let mut rollout = Rollout::at(Step::RollingOut);
+    rollout.job_says(&[JobAnswer::Running, JobAnswer::Completed]);
+    rollout.wall_clock_jumps(86_400).restart_after(1).run_for(INTERVAL);
+    assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The rollback: asked for until it is accepted or refused, then watched.
 
-use super::fixture::{Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
+use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
 use crate::api::condition::ConditionType;
 use crate::api::reason::Reason;
 use crate::api::status::{Outcome, Step};
@@ -115,6 +115,8 @@ fn a_restart_during_the_verification_goes_on_with_it() {
     assert_eq!(rollout.decision(), Decision::AskHealth);
     rollout.restart_after(TIMEOUT);
     assert_eq!(rollout.decision(), Decision::AskHealth, "nobody has asked since: silence is no verdict");
-    rollout.step();
-    assert_eq!(rollout.decision(), Decision::Settle);
+    rollout.run_for(3 * INTERVAL - 1);
+    assert_eq!(rollout.step_now(), Step::VerifyingRollback, "nobody has watched for long enough to say so");
+    rollout.run_for(1);
+    assert_eq!(rollout.step_now(), Step::Settled);
 }
