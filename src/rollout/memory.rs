@@ -127,6 +127,10 @@ impl Memory {
         {
             self.attempt.submit = Some(Sighting::of(began, now));
         }
+        if attempt.last_counted_at.is_some() {
+            // When that was, only the wall clock tells, which may have jumped, or be another machine's.
+            self.attempt.counted_at.get_or_insert(now.uptime);
+        }
         let Some(rollback) = &attempt.rollback else { return };
         if self.attempt.rollback_key.as_ref() != Some(&rollback.key) {
             self.attempt.rollback_key = Some(rollback.key.clone());

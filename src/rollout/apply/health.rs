@@ -9,7 +9,7 @@ use crate::rollout::answer::HealthAnswer;
 use crate::rollout::attempt;
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::decide::is_past_deadline;
-use crate::rollout::facts::{Facts, between};
+use crate::rollout::facts::Facts;
 use crate::rollout::memory::Memory;
 use crate::rollout::notice::Effects;
 
@@ -49,7 +49,7 @@ fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Me
     // However soon it comes, a good answer breaks a row of bad ones.
     attempt.bad_streak = 0;
     // After the deadline any good answer is what the deadline waits for.
-    if !counts(attempt, facts, memory) && !is_past_deadline(facts, memory) {
+    if !counts(facts, memory) && !is_past_deadline(facts, memory) {
         return Effects::none();
     }
     let wanted = facts.spec.monitoring.success_threshold;
@@ -84,7 +84,7 @@ fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Mem
     memory.attempt.undisturbed_until = None;
     note_no_good_answer(facts, memory);
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
-    if !counts(attempt, facts, memory) {
+    if !counts(facts, memory) {
         return Effects::none();
     }
     let allowed = facts.spec.rollback_policy.health_threshold;
@@ -101,15 +101,11 @@ fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Mem
     Effects::warning(Reason::HealthBad, message)
 }
 
-/// An answer counts if 0.9 of an interval has passed since the last one that did: an edit of the interval or a restart
-/// must not speed a verdict up. A wall clock that went back since then counts at once.
-fn counts(attempt: &Attempt, facts: &Facts<'_>, memory: &Memory) -> bool {
+/// An answer counts if 0.9 of an interval has passed since the last one that did, or since this process first saw that
+/// there was one: an edit of the interval or a restart must not speed a verdict up, whatever the wall clock says.
+fn counts(facts: &Facts<'_>, memory: &Memory) -> bool {
     let spacing = facts.interval().mul_f64(0.9);
-    match (memory.attempt.counted_at, attempt.last_counted_at) {
-        (Some(at), _) => facts.asked.uptime.saturating_sub(at) >= spacing,
-        (None, Some(at)) => at > facts.asked.wall || between(at, facts.asked.wall) >= spacing,
-        (None, None) => true,
-    }
+    memory.attempt.counted_at.is_none_or(|at| facts.asked.uptime.saturating_sub(at) >= spacing)
 }
 
 fn count(attempt: &mut Attempt, facts: &Facts<'_>, memory: &mut Memory) {

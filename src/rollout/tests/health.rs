@@ -75,8 +75,20 @@ fn a_restart_does_not_speed_a_verdict_up() {
         rollout.restart_after(1).run();
     }
     assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None));
-    rollout.restart_after(14).run();
+    rollout.run_for(INTERVAL);
     assert_eq!(rollout.attempt().bad_streak, 2);
+}
+
+#[test]
+fn a_restart_does_not_speed_a_verdict_up_whatever_the_wall_clock_says() {
+    for jump in [-86_400, 0, 86_400] {
+        let mut rollout = Rollout::at(Step::Monitoring);
+        rollout.health_says(&[bad()]).run();
+        rollout.wall_clock_jumps(jump).restart_after(1).run();
+        assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None), "{jump} s");
+        rollout.run_for(INTERVAL);
+        assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (2, None), "{jump} s");
+    }
 }
 
 #[test]
