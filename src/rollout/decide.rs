@@ -12,6 +12,10 @@ use crate::api::spec::DeletionPolicy;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
 use std::time::Duration;
 
+/// A deleted resource whose grace was over before this process saw it is tried for this long all the same: nobody was there
+/// to use the grace, or the wall clock has jumped.
+const LAST_CHANCE: Duration = Duration::from_secs(60);
+
 /// The keyed retries of a submit stop this long before the API forgets the key.
 const KEY_MARGIN: Duration = Duration::from_secs(600);
 
@@ -246,24 +250,32 @@ pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) ->
 
 /// However long the next step could wait, the end of the grace must not be slept through.
 fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decision {
-    let left = facts.settings.deletion_grace.saturating_sub(memory.deletion_age(facts.now));
+    let left = grace_left(facts, memory);
     match decision {
         Decision::Wait(wait) => Decision::Wait(Some(wait.map_or(left, |wait| wait.min(left)))),
         decision => decision,
     }
 }
 
+fn grace_left(facts: &Facts<'_>, memory: &Memory) -> Duration {
+    let grace = facts.settings.deletion_grace;
+    let known_for = memory.deletion.map_or(Duration::ZERO, |deletion| deletion.known_for(facts.now));
+    let chance = LAST_CHANCE.min(grace).saturating_sub(known_for);
+    grace.saturating_sub(memory.deletion_age(facts.now)).max(chance)
+}
+
 /// A deleted resource: what is in flight is brought to its end, as far as the grace allows.
 fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&Attempt>, memory: &Memory) -> Decision {
-    let must_go = memory.credentials_gone || memory.deletion_age(facts.now) >= facts.settings.deletion_grace;
+    let must_go = memory.credentials_gone || grace_left(facts, memory).is_zero();
     let Some(attempt) = attempt else { return Decision::Release };
     match attempt.step {
         Step::Pending | Step::Validating | Step::Tracing => Decision::Abandon(Reason::ResourceDeleted),
         _ if attempt.is_in_flight() && must_go => Decision::Abandon(Reason::DeletionGraceExpired),
         _ if attempt.is_in_flight() => in_flight(facts, attempt, memory),
+        // Where it must go as well, the next decision lets go of the rollback, with a Warning.
+        _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
         _ if must_go => Decision::Release,
         Step::VerifyingRollback => Decision::Settle,
-        _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
         _ if status.outbox.is_empty() => Decision::Release,
         _ => Decision::Wait(None),
     }

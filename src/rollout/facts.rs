@@ -58,7 +58,7 @@ impl Sighting {
     /// The time passed since it began.
     #[must_use]
     pub fn age(self, now: Now) -> Duration {
-        self.already + now.uptime.saturating_sub(self.uptime)
+        self.already + self.known_for(now)
     }
 }
 

@@ -7,8 +7,11 @@ use crate::api::spec::DeletionPolicy;
 use crate::api::status::{DeliveryKind, OutboxEntry, Outcome, RollbackReason, Step};
 use crate::rollout::Decision;
 use crate::rollout::answer::{JobAnswer, RollbackAnswer, SubmitAnswer};
+use std::time::Duration;
 
 const GRACE: u64 = 15 * 60;
+/// For how long an operator that was down past the grace tries all the same.
+const LAST_CHANCE: u64 = 60;
 const POLICIES: [DeletionPolicy; 2] = [DeletionPolicy::Retain, DeletionPolicy::Rollback];
 
 fn at(step: Step, policy: DeletionPolicy) -> Rollout {
@@ -155,14 +158,37 @@ fn without_credentials_the_resource_goes_at_once() {
         rollout.memory.credentials_gone = true;
         rollout.delete().run();
         assert!(rollout.is_released, "{step:?}");
-        assert_eq!(rollout.warned(Reason::DeletionGraceExpired), usize::from(step != Step::Settled));
+        assert_eq!(rollout.warned(Reason::DeletionGraceExpired), 1, "nothing is left undone without a word");
     }
 }
 
 #[test]
 fn the_grace_counts_across_restarts() {
     let mut rollout = at(Step::RollingOut, DeletionPolicy::Retain);
-    rollout.job_says(&[JobAnswer::Running]).delete().run_for(INTERVAL).restart_after(GRACE).run();
+    rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 86_400);
+    rollout.job_says(&[JobAnswer::Running]).delete().run_for(INTERVAL).restart_after(GRACE).run_for(LAST_CHANCE - 1);
+    assert!(!rollout.is_released);
+    rollout.run_for(1);
+    assert!(rollout.is_released);
+}
+
+#[test]
+fn an_operator_that_was_down_past_the_grace_still_does_what_it_can() {
+    for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack, Step::Settled] {
+        let mut rollout = at(step, DeletionPolicy::Rollback);
+        rollout.delete().restart_after(2 * GRACE).run_for(LAST_CHANCE);
+        let rollback = rollout.attempt().rollback.as_ref().unwrap();
+        assert!(rollback.accepted_at.is_some() && rollout.is_released, "{step:?}");
+        assert_eq!(rollout.warned(Reason::DeletionGraceExpired), 0, "{step:?}");
+    }
+}
+
+#[test]
+fn a_short_grace_is_not_made_longer_by_a_restart() {
+    let mut rollout = at(Step::RollingOut, DeletionPolicy::Retain);
+    rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 86_400);
+    rollout.given.settings.deletion_grace = Duration::from_secs(20);
+    rollout.job_says(&[JobAnswer::Running]).delete().restart_after(GRACE).run_for(20);
     assert!(rollout.is_released);
 }
 
