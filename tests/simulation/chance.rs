@@ -12,10 +12,11 @@ use super::end;
 use super::fault::{Fault, Plan};
 use super::promises::{self, Broken};
 use super::scenario::{
-    Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, create, credentials,
-    delete, deploy, edit, environment, mended, operator_down, take_away, tokens_revoked,
+    Action, CLIENT_SECRET, Cue, NEXT_CLIENT_SECRET, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps,
+    config_map, create, credentials, credentials_of, delete, deploy, deploy_from_config_map, deploy_snapshot, edit,
+    environment, mended, operator_down, take_away, tokens_revoked,
 };
-use super::trials::{Failure, Report, failure};
+use super::trials::{self, Failure, Report, failure};
 
 /// When all is made well again.
 const PEACE: u64 = 900;
@@ -147,34 +148,28 @@ pub fn play(seed: u64) -> Report {
     report
 }
 
-/// Leaves out what is not needed for a promise to be broken.
+/// Leaves out what is not needed for a promise to be broken: what goes wrong, and then what people do.
 fn shortest(mut drawn: Drawn) -> Drawn {
-    loop {
-        let shorter = without_one(&drawn).into_iter().find(|shorter| !judge(shorter).0.is_empty());
-        match shorter {
-            Some(shorter) => drawn = shorter,
-            None => return drawn,
-        }
+    let fails = |drawn: &Drawn| !judge(drawn).0.is_empty();
+    drawn.plan = trials::shortest(drawn.plan.clone(), |plan| fails(&Drawn { plan: plan.clone(), ..drawn.clone() }));
+    while let Some(shorter) = without_one_act(&drawn).into_iter().find(fails) {
+        drawn = shorter;
     }
+    drawn
 }
 
-fn without_one(drawn: &Drawn) -> Vec<Drawn> {
-    let fewer_faults = drawn.plan.keys().map(|index| {
-        let mut shorter = drawn.clone();
-        shorter.plan.remove(index);
-        shorter
-    });
+fn without_one_act(drawn: &Drawn) -> Vec<Drawn> {
     let may_go = |planned: &Planned| {
         planned.cue == Cue::Start && planned.delay > Duration::ZERO && planned.delay.as_secs() < PEACE
     };
     let places =
         drawn.scenario.planned.iter().enumerate().filter(|(_, planned)| may_go(planned)).map(|(place, _)| place);
-    let fewer_acts = places.map(|place| {
+    let without = |place| {
         let mut shorter = drawn.clone();
         shorter.scenario.planned.remove(place);
         shorter
-    });
-    fewer_faults.chain(fewer_acts).collect()
+    };
+    places.map(without).collect()
 }
 
 fn told(drawn: Drawn) -> Failure {

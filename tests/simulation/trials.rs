@@ -55,11 +55,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what came of other runs. A story that was told already, because two plans shrink to the same, is not told again.
     fn add(&mut self, other: Self) {
         self.runs += other.runs;
         self.faults += other.faults;
         self.requests += other.requests;
-        self.failures.extend(other.failures);
+        for failure in other.failures {
+            if self.failures.iter().all(|told| told.name() != failure.name()) {
+                self.failures.push(failure);
+            }
+        }
     }
 
     /// The failures, those with the fewest faults and the shortest stories first.
@@ -70,7 +75,7 @@ impl Report {
             // Writing into a String cannot fail.
             let _ = writeln!(text, "{failure}");
         }
-        let _ = writeln!(text, "{} of {} runs broke a promise", self.failures.len(), self.runs);
+        let _ = writeln!(text, "{} stories in {} runs broke a promise", self.failures.len(), self.runs);
         for failure in &self.failures {
             let how: Vec<&str> = failure.broken.iter().map(|broken| broken.promise).collect();
             let _ = writeln!(text, "  {}: {how:?}", failure.name());
@@ -113,6 +118,29 @@ pub fn play(stage: &Stage, plan: &Plan) -> (Report, Run) {
     let mut report = Report { runs: 1, faults: plan.len(), requests: run.ios.len(), ..Report::default() };
     report.failures.extend(failed(&stage.scenario, plan, broken, &run));
     (report, run)
+}
+
+/// Plays the scenario with these faults; where a promise is broken, only the faults that it takes are told.
+fn play_to_tell(stage: &Stage, plan: &Plan) -> Report {
+    let (mut report, _) = play(stage, plan);
+    if !report.failures.is_empty() {
+        let shortest = shortest(plan.clone(), |plan| !play(stage, plan).0.failures.is_empty());
+        report.failures = play(stage, &shortest).0.failures;
+    }
+    report
+}
+
+/// The plan without the faults that it fails without as well.
+pub fn shortest(mut plan: Plan, fails: impl Fn(&Plan) -> bool) -> Plan {
+    let without = |plan: &Plan, index: &usize| {
+        let mut shorter = plan.clone();
+        shorter.remove(index);
+        shorter
+    };
+    while let Some(shorter) = plan.keys().map(|index| without(&plan, index)).find(|shorter| fails(shorter)) {
+        plan = shorter;
+    }
+    plan
 }
 
 /// A run that broke promises, as it is told.
@@ -194,7 +222,7 @@ pub fn every_pair_near(scenarios: &[Scenario], path: &str, share: usize) -> Repo
         for (index, fault) in pairs.skip(number % share).step_by(share) {
             let mut plan = first.plan.clone();
             plan.insert(index, fault);
-            report.add(play(first.stage, &plan).0);
+            report.add(play_to_tell(first.stage, &plan));
         }
         report
     }));
@@ -219,4 +247,15 @@ pub fn for_all<T: Sync>(all: &[T], work: impl Fn(&T) -> Report + Sync) -> Report
         }
     });
     report.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_plan_is_told_without_the_faults_that_it_fails_without() {
+    let faults = [(3, Fault::CrashAfter), (5, Fault::Refused), (9, Fault::Conflict)];
+    let plan_of =
+        |places: &[usize]| -> Plan { faults.into_iter().filter(|(place, _)| places.contains(place)).collect() };
+    for needed in [&[3][..], &[9], &[3, 9], &[3, 5, 9], &[]] {
+        let fails = |plan: &Plan| needed.iter().all(|place| plan.contains_key(place));
+        assert_eq!(shortest(plan_of(&[3, 5, 9]), fails), plan_of(needed));
+    }
 }
