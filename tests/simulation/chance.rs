@@ -37,6 +37,10 @@ pub struct Drawn {
 pub fn draw(seed: u64) -> Drawn {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut scenario = Scenario::new("a story drawn from a seed", "    badSnapshots: [{bad: true}]\n").creating(|_| {});
+    let clients = format!(
+        "clients: [{{clientId: demo, clientSecret: {CLIENT_SECRET}}}, {{clientId: next, clientSecret: {NEXT_CLIENT_SECRET}}}]\n"
+    );
+    scenario.platform.insert_str(0, &clients);
     scenario.setup.seed = seed;
     scenario.setup.watch_lag = Duration::from_millis(random.u64(5..4000));
     scenario.horizon = Duration::from_secs(4 * 3600);
@@ -66,11 +70,9 @@ fn at_peace(scenario: Scenario) -> Scenario {
 
 fn action(random: &mut fastrand::Rng) -> Action {
     let number = random.u32(2..6);
-    match random.u32(0..20) {
+    match random.u32(0..24) {
         0..=3 => deploy(number),
-        4 => edit(&format!("bad version {number}"), move |object| {
-            object["spec"]["configurationSnapshot"] = json!({"botVersion": number.to_string(), "bad": true});
-        }),
+        4 => deploy_snapshot(&format!("bad version {number}"), json!({"botVersion": number.to_string(), "bad": true})),
         5 => edit("suspended", |object| object["spec"]["suspend"] = json!(true)),
         6 => edit("resumed", |object| object["spec"]["suspend"] = json!(false)),
         7 => annotate("retry", number),
@@ -92,7 +94,11 @@ fn action(random: &mut fastrand::Rng) -> Action {
         15 => take_away("secrets", "cognigy-api"),
         16 => tokens_revoked(),
         17 => operator_down(u64::from(number) * 20),
-        18 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
+        18 => credentials_of("next", NEXT_CLIENT_SECRET),
+        19 => deploy_from_config_map(),
+        20 => config_map("bot", format!("botVersion: '{number}'")),
+        21 => take_away("configmaps", "bot"),
+        22 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
         _ => trouble(random),
     }
 }

@@ -19,6 +19,8 @@ pub const NAMESPACE: &str = "bots";
 pub const WEBHOOK_SECRET: &str = "hook-token-5f1d";
 /// The secret of the platform's client.
 pub const CLIENT_SECRET: &str = "demo-secret";
+/// The secret of another client, where the platform knows one.
+pub const NEXT_CLIENT_SECRET: &str = "next-secret";
 
 /// When somebody acts.
 #[derive(Clone, Debug, PartialEq)]
@@ -220,10 +222,30 @@ pub fn edit(what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> 
 
 /// Somebody deploys another version.
 pub fn deploy(version: impl Display) -> Action {
-    let version = version.to_string();
-    edit(&format!("version {version}"), move |object| {
-        object["spec"]["configurationSnapshot"] = json!({"botVersion": version});
+    deploy_snapshot(&format!("version {version}"), json!({"botVersion": version.to_string()}))
+}
+
+/// Somebody deploys this snapshot.
+pub fn deploy_snapshot(what: &str, snapshot: Value) -> Action {
+    edit(what, move |object| {
+        if let Some(spec) = object["spec"].as_object_mut() {
+            spec.remove("configurationSnapshotFrom");
+        }
+        object["spec"]["configurationSnapshot"] = snapshot.clone();
     })
+}
+
+/// Somebody deploys what the ConfigMap `bot` holds.
+pub fn deploy_from_config_map() -> Action {
+    edit("the version in the ConfigMap", take_from_config_map)
+}
+
+/// The snapshot is what the ConfigMap `bot` holds.
+pub fn take_from_config_map(object: &mut Value) {
+    if let Some(spec) = object["spec"].as_object_mut() {
+        spec.remove("configurationSnapshot");
+    }
+    object["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
 }
 
 /// Somebody sets a request annotation.
@@ -244,10 +266,15 @@ pub fn delete(name: &'static str) -> Action {
 
 /// The Secret with credentials is there, with that client secret.
 pub fn credentials(client_secret: &'static str) -> Action {
+    credentials_of("demo", client_secret)
+}
+
+/// The Secret with credentials is there, those of that client.
+pub fn credentials_of(client: &'static str, client_secret: &'static str) -> Action {
     store("secrets", "cognigy-api", move || {
         let secret = k8s_openapi::api::core::v1::Secret {
             data: Some(
-                [("clientId", "demo"), ("clientSecret", client_secret)]
+                [("clientId", client), ("clientSecret", client_secret)]
                     .map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())))
                     .into(),
             ),
@@ -258,7 +285,8 @@ pub fn credentials(client_secret: &'static str) -> Action {
 }
 
 /// A ConfigMap holds this text under the key `snapshot`.
-pub fn config_map(name: &'static str, text: &'static str) -> Action {
+pub fn config_map(name: &'static str, text: impl Into<String>) -> Action {
+    let text = text.into();
     store(
         "configmaps",
         name,

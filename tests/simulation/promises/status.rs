@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::Broken;
 use crate::record::{Judged, Record, Write};
-use crate::scenario::{CLIENT_SECRET, WEBHOOK_SECRET};
+use crate::scenario::{CLIENT_SECRET, NEXT_CLIENT_SECRET, WEBHOOK_SECRET};
 use crate::story::{Happening, is_deployment};
 
 /// The most bytes of a status.
@@ -55,7 +55,7 @@ fn outcomes(record: &Record<'_>, broken: &mut Vec<Broken>) {
 }
 
 fn secrets(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    let mut secrets = vec![CLIENT_SECRET.to_owned(), WEBHOOK_SECRET.to_owned()];
+    let mut secrets = [CLIENT_SECRET, NEXT_CLIENT_SECRET, WEBHOOK_SECRET].map(str::to_owned).to_vec();
     secrets.extend(
         record.calls(Call::Token).filter_map(|asked| Some(asked.exchange.answer["access_token"].as_str()?.to_owned())),
     );

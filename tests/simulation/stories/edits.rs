@@ -5,7 +5,7 @@ use cognigy_operator::api::status::Step;
 use cognigy_operator::simulator::Call;
 use serde_json::json;
 
-use crate::scenario::{Cue, Scenario, Tolerance, config_map, deploy, edit, environment};
+use crate::scenario::{Cue, Scenario, Tolerance, config_map, deploy, edit, environment, take_from_config_map};
 
 pub fn all() -> Vec<Scenario> {
     [before_the_job(), with_a_job(), suspended(), from_config_maps()].concat()
@@ -112,18 +112,14 @@ fn suspended() -> Vec<Scenario> {
 }
 
 fn from_config_maps() -> Vec<Scenario> {
-    let from = |object: &mut serde_json::Value| {
-        object["spec"].as_object_mut().map(|spec| spec.remove("configurationSnapshot"));
-        object["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
-    };
     vec![
         Scenario::new("a snapshot in a ConfigMap that comes later", "")
-            .creating(from)
+            .creating(take_from_config_map)
             .at(30, config_map("bot", r#"{"botVersion": "2"}"#))
             .ending(&[Succeeded], "2"),
         Scenario::new("a ConfigMap that changes while the job runs", "")
             .at(0, config_map("bot", r#"{"botVersion": "2"}"#))
-            .creating(from)
+            .creating(take_from_config_map)
             .when(Cue::Written(Step::RollingOut), config_map("bot", "botVersion: '3'"))
             .ending(&[Succeeded, Succeeded], "3"),
         Scenario::new("an environment that is mended after a refusal", "    validationErrors: [full]\n")
