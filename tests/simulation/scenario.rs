@@ -31,6 +31,8 @@ pub enum Cue {
     Asked(Call, u32),
     /// When the operator first writes this step.
     Written(Step),
+    /// When a resource of the operator is gone.
+    Gone,
 }
 
 /// Something that a person, or the world, does.

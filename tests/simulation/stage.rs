@@ -202,9 +202,13 @@ impl Stage {
             let step =
                 change.after.as_ref().and_then(|after| Step::deserialize(&after["status"]["attempt"]["step"]).ok());
             let is_by_operator = matches!(by, Author::Operator(_)) && is_deployment(&change.name);
+            let is_gone = is_deployment(&change.name) && change.after.is_none();
             self.note(Happening::Changed { by, name: change.name, after: change.after });
             if let Some(step) = step.filter(|_| is_by_operator) {
                 self.cue(|cue| matches!(cue, Cue::Written(wanted) if step == *wanted));
+            }
+            if is_gone {
+                self.cue(|cue| *cue == Cue::Gone);
             }
         }
     }

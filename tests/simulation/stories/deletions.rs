@@ -40,7 +40,7 @@ fn special() -> Vec<Scenario> {
             .gone("1"),
         Scenario::new("deleted while its rollback is verified", "    deploymentsAreUnhealthy: true\n    rollbackDurationSeconds: 40\n")
             .creating(|_| {})
-            .after(Cue::Written(Step::VerifyingRollback), 5, delete("web"))
+            .after(Cue::Asked(Call::Rollback, 1), 5, delete("web"))
             .gone("1"),
         Scenario::new("deleted with its Secret while the job runs", "")
             .creating(|_| {})
@@ -56,7 +56,7 @@ fn special() -> Vec<Scenario> {
         Scenario::new("deleted and created again with the same name", "")
             .creating(|_| {})
             .when(Cue::Written(Step::RollingOut), delete("web"))
-            .at(300, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"})))
+            .after(Cue::Gone, 60, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"})))
             .ending(&[cognigy_operator::api::status::Outcome::Succeeded], "3")
             .tolerating(Tolerance::Timing),
     ]

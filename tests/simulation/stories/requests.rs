@@ -20,8 +20,8 @@ fn retries() -> Vec<Scenario> {
             .ending(&[Failed, Succeeded], "2"),
         Scenario::new("a retry after a rollback", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})
-            .after(Cue::Written(Step::RollingBack), 30, environment("{}"))
-            .after(Cue::Written(Step::RollingBack), 60, annotate("retry", "once"))
+            .after(Cue::Written(Step::Settled), 30, environment("{}"))
+            .after(Cue::Written(Step::Settled), 60, annotate("retry", "once"))
             .ending(&[RolledBack, Succeeded], "2"),
         Scenario::new("a retry of a success", "")
             .creating(|_| {})
@@ -73,8 +73,9 @@ fn restored() -> Vec<Scenario> {
         Scenario::new("created again with old requests", "")
             .creating(move |object| object["metadata"]["annotations"] = requests())
             .when(Cue::Written(Step::RollingOut), crate::scenario::delete("web"))
-            .at(
-                300,
+            .after(
+                Cue::Gone,
+                60,
                 create("web", move |object| {
                     object["metadata"]["annotations"] = requests();
                     object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"});

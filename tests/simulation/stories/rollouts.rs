@@ -1,8 +1,8 @@
 //! One configuration, from its first check to its verdict.
 
 use cognigy_operator::api::status::Outcome::{Failed, RollbackFailed, RolledBack, Succeeded};
+use cognigy_operator::api::status::Step;
 use cognigy_operator::rollout::Settings;
-use cognigy_operator::simulator::Call;
 use serde_json::json;
 use std::time::Duration;
 
@@ -80,8 +80,8 @@ pub fn all() -> Vec<Scenario> {
             "    deploymentsAreUnhealthy: true\n    faults: [{call: rollback, times: forever, fault: {status: {code: 422}}}]\n",
         )
         .creating(|_| {})
-        .after(Cue::Asked(Call::Rollback, 1), 150, mended())
-        .after(Cue::Asked(Call::Rollback, 1), 200, annotate("rollback", "once more"))
+        .after(Cue::Written(Step::VerifyingRollback), 150, mended())
+        .after(Cue::Written(Step::VerifyingRollback), 200, annotate("rollback", "once more"))
         .ending(&[RollbackFailed], "1"),
         Scenario::new(
             "a job that nobody knows any more",
