@@ -38,14 +38,18 @@ fn wanted() -> Vec<scenario::Scenario> {
     all.into_iter().filter(|story| if is_name { story.name == part } else { story.name.contains(&part) }).collect()
 }
 
-/// Every single fault is a longer set as well: `SIMULATION_SINGLES=1`.
+/// One in so many single faults is tried, spread over all; `SIMULATION_SINGLES=1` tries every one.
 fn share_of_singles() -> usize {
-    usize::try_from(number("SIMULATION_SINGLES", 6)).unwrap_or(1).max(1)
+    share("SIMULATION_SINGLES", 60)
 }
 
-/// All pairs of faults are a longer set: `SIMULATION_PAIRS=1`. By default one in so many is tried, spread over all.
+/// One in so many pairs of faults is tried, spread over all; `SIMULATION_PAIRS=1` tries every one.
 fn share_of_pairs() -> usize {
-    usize::try_from(number("SIMULATION_PAIRS", 60)).unwrap_or(1).max(1)
+    share("SIMULATION_PAIRS", 2000)
+}
+
+fn share(variable: &str, otherwise: u64) -> usize {
+    usize::try_from(number(variable, otherwise)).unwrap_or(1).max(1)
 }
 
 fn number(variable: &str, otherwise: u64) -> u64 {
@@ -64,19 +68,16 @@ fn every_story_ends_as_it_should_when_nothing_goes_wrong() {
 }
 
 #[test]
-#[ignore = "a longer set: --ignored, and SIMULATION_SINGLES=1 for every request"]
 fn every_promise_holds_whatever_goes_wrong_at_any_one_request() {
     judge(Instant::now(), trials::every_single_fault(&wanted(), share_of_singles()));
 }
 
 #[test]
-#[ignore = "a longer set: --ignored, and SIMULATION_PAIRS=1 for every pair"]
 fn every_promise_holds_whatever_two_things_go_wrong_around_a_submit() {
     judge(Instant::now(), trials::every_pair_near(&wanted(), "/deployments", share_of_pairs()));
 }
 
 #[test]
-#[ignore = "a longer set: --ignored, and SIMULATION_PAIRS=1 for every pair"]
 fn every_promise_holds_whatever_two_things_go_wrong_around_a_rollback() {
     judge(Instant::now(), trials::every_pair_near(&wanted(), "/rollback", share_of_pairs()));
 }

@@ -200,32 +200,38 @@ fn singles(stage: &Stage, places: Range<usize>) -> impl Iterator<Item = Trial<'_
 }
 
 /// Each pair of faults of which the first hits a request near one whose path ends so, and the second one of the next
-/// few requests of what follows; or one in `share` of these pairs, spread over all of them.
+/// few requests of what follows; or about one in `share` of these pairs, spread over all of them.
 pub fn every_pair_near(scenarios: &[Scenario], path: &str, share: usize) -> Report {
     const BEFORE: usize = 2;
     const AFTER: usize = 2;
-    const NEXT: usize = 7;
+    /// About how many pairs have the same first fault.
+    const ALIKE: usize = 60;
     let (stages, mut report) = rehearse_all(scenarios);
     let mut firsts = Vec::new();
     for stage in &stages {
         let Some(place) = stage.ios.iter().position(|io| io.what.ends_with(path)) else { continue };
         firsts.extend(singles(stage, place.saturating_sub(BEFORE)..place + AFTER));
     }
-    let firsts: Vec<(usize, Trial<'_>)> = firsts.into_iter().enumerate().collect();
-    report.add(for_all(&firsts, |(number, first)| {
-        let (mut report, run) = play(first.stage, &first.plan);
-        let Some(hit) = first.plan.keys().next().copied() else { return report };
-        let places = run.ios.iter().enumerate().skip(hit + 1).take(NEXT);
-        let pairs = places.flat_map(|(index, io)| {
-            Fault::ALL.into_iter().filter(|fault| fault.can_hit(io)).map(move |fault| (index, fault))
-        });
-        for (index, fault) in pairs.skip(number % share).step_by(share) {
-            let mut plan = first.plan.clone();
-            plan.insert(index, fault);
-            report.add(play_to_tell(first.stage, &plan));
-        }
-        report
-    }));
+    let firsts: Vec<(usize, Trial<'_>)> = firsts.into_iter().step_by(share.div_ceil(ALIKE)).enumerate().collect();
+    let share = share.min(ALIKE);
+    report.add(for_all(&firsts, |(number, first)| every_pair_after(first, number % share, share)));
+    report
+}
+
+/// Each pair of this fault and another one soon after it; or one in `share` of them, from that one on.
+fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
+    const NEXT: usize = 7;
+    let (mut report, run) = play(first.stage, &first.plan);
+    let Some(hit) = first.plan.keys().next().copied() else { return report };
+    let places = run.ios.iter().enumerate().skip(hit + 1).take(NEXT);
+    let pairs = places.flat_map(|(index, io)| {
+        Fault::ALL.into_iter().filter(|fault| fault.can_hit(io)).map(move |fault| (index, fault))
+    });
+    for (index, fault) in pairs.skip(from).step_by(share) {
+        let mut plan = first.plan.clone();
+        plan.insert(index, fault);
+        report.add(play_to_tell(first.stage, &plan));
+    }
     report
 }
 
