@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
-use cognigy_operator::command::{crd, run};
+use cognigy_operator::command::{crd, logging, probe, run};
 use cognigy_operator::simulator;
 use std::process::ExitCode;
 
@@ -25,6 +25,8 @@ enum Command {
     Run(Box<run::RunArguments>),
     /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
     Crd,
+    /// Asks a URL until it answers well, such as an operator's /readyz.
+    Probe(probe::ProbeArguments),
     /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.
     Simulator(simulator::command::SimulatorArguments),
 }
@@ -37,6 +39,7 @@ async fn main() -> ExitCode {
     let result: Result<(), Box<dyn std::error::Error>> = match arguments.command {
         Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
         Command::Crd => crd::print().map_err(Into::into),
+        Command::Probe(arguments) => ask(arguments).await,
         Command::Simulator(arguments) => simulate(arguments).await,
     };
     match result {
@@ -48,7 +51,12 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn ask(arguments: probe::ProbeArguments) -> Result<(), Box<dyn std::error::Error>> {
+    logging::start(logging::LogFormat::Text);
+    Ok(probe::probe(arguments).await?)
+}
+
 async fn simulate(arguments: simulator::command::SimulatorArguments) -> Result<(), Box<dyn std::error::Error>> {
-    cognigy_operator::command::logging::start(cognigy_operator::command::logging::LogFormat::Text);
+    logging::start(logging::LogFormat::Text);
     Ok(simulator::command::run(arguments).await?)
 }

@@ -2,5 +2,6 @@
 
 pub mod crd;
 pub mod logging;
+pub mod probe;
 pub mod run;
 pub mod settings;

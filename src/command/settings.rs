@@ -141,7 +141,7 @@ impl From<SubmitIdempotency> for crate::rollout::facts::SubmitIdempotency {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
     parsed.ok_or_else(|| "write a duration such as 90s, 15m or 24h".to_owned())
 }

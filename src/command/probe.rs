@@ -1,0 +1,124 @@
+//! `cognigy-operator probe`: asks a URL until it answers well. For `helm test`, and for whoever wants to wait for an
+//! operator: the image has no shell and no other program.
+
+use super::settings::duration;
+use clap::Args;
+use reqwest::redirect;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+
+/// The pause between two questions.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The flags of `cognigy-operator probe`.
+#[derive(Args, Clone, Debug)]
+pub struct ProbeArguments {
+    /// URL to ask, such as http://cognigy-operator-metrics:8080/readyz.
+    pub url: Url,
+
+    /// How long to ask until it answers with a success.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub within: Duration,
+}
+
+/// Why a probe failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(#[source] reqwest::Error),
+    /// Nothing but refusals, or nothing at all: look at what serves there.
+    #[error("{url} has not answered well within {within:?}; at last: {last}")]
+    NotWell {
+        /// What was asked.
+        url: Url,
+        /// For how long.
+        within: Duration,
+        /// The last answer, or why there was none.
+        last: String,
+    },
+}
+
+/// Asks until the answer is a success (2xx). The first question is always asked.
+///
+/// # Errors
+/// [`ProbeError`], where there is none in time.
+pub async fn probe(arguments: ProbeArguments) -> Result<(), ProbeError> {
+    let ProbeArguments { url, within } = arguments;
+    let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none());
+    let client = client.build().map_err(ProbeError::Client)?;
+    let deadline = Instant::now() + within;
+    let mut last = "no answer".to_owned();
+    loop {
+        match timeout_at(deadline, client.get(url.clone()).send()).await {
+            Ok(Ok(answer)) if answer.status().is_success() => return Ok(()),
+            Ok(Ok(answer)) => last = answer.status().to_string(),
+            Ok(Err(error)) => last = cause_of(&error),
+            Err(_) => {}
+        }
+        if Instant::now() + PAUSE >= deadline {
+            return Err(ProbeError::NotWell { url, within, last });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What reqwest says is the URL again; what went wrong is at the end of its sources.
+fn cause_of(error: &reqwest::Error) -> String {
+    let first: &dyn std::error::Error = error;
+    std::iter::successors(Some(first), |error| error.source()).last().unwrap_or(first).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::net::TcpListener;
+
+    /// A server that refuses so many times before it is well, and how often it was asked.
+    async fn server(refusals: usize) -> (Url, Arc<AtomicUsize>) {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let answer = move || {
+            let count = counted.fetch_add(1, Ordering::Relaxed);
+            async move { if count < refusals { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK } }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/readyz", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/readyz", get(answer))).await });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn it_asks_again_until_the_answer_is_a_success() {
+        let (url, asked) = server(1).await;
+        probe(ProbeArguments { url, within: Duration::from_secs(60) }).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn out_of_time_it_tells_the_last_answer() {
+        let (url, _) = server(usize::MAX).await;
+        let within = Duration::from_secs(1);
+        let error = probe(ProbeArguments { url: url.clone(), within }).await.unwrap_err().to_string();
+        assert!(error.contains(url.as_str()) && error.ends_with("503 Service Unavailable"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_it_says_so() {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/readyz", listener.local_addr().unwrap()).parse().unwrap();
+        drop(listener);
+        let within = Duration::from_secs(1);
+        let error = probe(ProbeArguments { url, within }).await.unwrap_err().to_string();
+        assert!(error.contains("refused"), "{error}");
+    }
+}
