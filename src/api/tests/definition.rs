@@ -3,7 +3,11 @@
 use crate::api::crd;
 use serde_json::{Value, json};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/deploy.cognigy.ai_cognigydeployments.yaml");
+/// The definition by itself, and the chart's copy: a chart holds all that it installs.
+const FILES: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/crds/deploy.cognigy.ai_cognigydeployments.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/charts/cognigy-operator/files/deploy.cognigy.ai_cognigydeployments.yaml"),
+];
 
 fn definition() -> Value {
     serde_json::to_value(crd::definition()).unwrap()
@@ -14,14 +18,19 @@ fn schema() -> Value {
 }
 
 #[test]
-fn the_file_in_crds_is_what_the_types_generate() {
+fn the_files_that_are_installed_are_what_the_types_generate() {
     let generated = crd::yaml().unwrap();
-    if std::env::var_os("UPDATE_CRDS").is_some() {
-        std::fs::create_dir_all(std::path::Path::new(FILE).parent().unwrap()).unwrap();
-        std::fs::write(FILE, &generated).unwrap();
+    for file in FILES {
+        if std::env::var_os("UPDATE_CRDS").is_some() {
+            std::fs::create_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
+            std::fs::write(file, &generated).unwrap();
+        }
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(
+            text == generated,
+            "{file} differs from the types: run this test with UPDATE_CRDS=1 and commit the file"
+        );
     }
-    let file = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(file == generated, "{FILE} differs from the types: run this test with UPDATE_CRDS=1 and commit the file");
 }
 
 #[test]

@@ -1,0 +1,187 @@
+//! The chart, as Helm and the API server see it.
+
+use crate::manifest::{Manifest, sets_of_values, template};
+use crate::schemas::FOREIGN;
+use crate::stage::{CHART, Cluster, helm, root};
+use cognigy_operator::simulator::Scenario;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn helm_finds_nothing_to_complain_of_with_any_set_of_values() {
+    for file in sets_of_values() {
+        let said = helm(&["lint", "--strict", CHART, "--values", &file]).await.ok();
+        assert!(said.contains("0 chart(s) failed"), "{file}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_server_accepts_what_is_rendered_and_so_do_restricted_namespaces() {
+    let cluster = Cluster::shared().await;
+    for file in sets_of_values() {
+        let mut manifest = Manifest::of_values(&file).await;
+        manifest.objects.retain(|object| !FOREIGN.contains(&object["kind"].as_str().unwrap()));
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": manifest.objects});
+        let arguments = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
+        let answer = cluster.kubectl(&arguments, &list.to_string()).await;
+        assert!(!answer.error.contains("would violate"), "{file}: {}", answer.error);
+        let accepted = answer.ok().lines().count();
+        assert_eq!(accepted, manifest.objects.len(), "{file}");
+    }
+}
+
+/// Values that a schema cannot judge, and what they are refused with.
+const REFUSED: [(&[&str], &str); 11] = [
+    (&["replicas=2", "leaderElection.enabled=false"], "two operators would get in each other's way"),
+    (&["caBundle.configMap=a", "caBundle.secret=b"], "name one of them"),
+    (&["credentials.namespaces={bots}"], "credentials.existingSecret does not name"),
+    (&["metrics.serviceMonitor.enabled=true", "metrics.podMonitor.enabled=true"], "every sample would be there twice"),
+    (&["metrics.serviceMonitor.enabled=true", "metrics.service.enabled=false"], "a PodMonitor needs no Service"),
+    (&["replcas=2"], "replcas"),
+    (&["namespaces={Bots}"], "namespaces"),
+    (&["image.digest=latest"], "digest"),
+    (&["leaderElection.leaseDuration=15"], "leaseDuration"),
+    (&["terminationGracePeriodSeconds=5"], "terminationGracePeriodSeconds"),
+    (&["egress.httpsProxy=http://user:password@proxy"], "httpsProxy"),
+];
+
+#[tokio::test]
+async fn values_that_cannot_work_are_refused_with_what_is_wrong() {
+    for (values, wrong) in REFUSED {
+        let arguments: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
+        let refusal = template(&arguments).await.refusal();
+        assert!(refusal.contains(wrong), "{values:?}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn the_definition_is_the_projects_own_and_is_kept_unless_told_otherwise() {
+    let file = std::fs::read_to_string(root().join("crds/deploy.cognigy.ai_cognigydeployments.yaml")).unwrap();
+    let ours: Value = serde_saphyr::from_str(&file).unwrap();
+    let name = ours["metadata"]["name"].as_str().unwrap();
+    for (arguments, policy) in [(&[][..], json!("keep")), (&["--set", "crds.keep=false"][..], Value::Null)] {
+        let manifest = Manifest::of_chart(arguments).await;
+        let rendered = manifest.one("CustomResourceDefinition", name);
+        assert_eq!(rendered["spec"], ours["spec"]);
+        assert_eq!(rendered["metadata"]["annotations"]["helm.sh/resource-policy"], policy);
+    }
+    let without = Manifest::of_chart(&["--set", "crds.install=false"]).await;
+    assert_eq!(without.of_kind("CustomResourceDefinition").count(), 0);
+}
+
+#[tokio::test]
+async fn every_object_is_in_the_releases_namespace_or_in_one_that_is_served_or_in_none() {
+    for file in sets_of_values() {
+        for object in Manifest::of_values(&file).await.objects {
+            let namespace = object["metadata"]["namespace"].as_str();
+            let kind = object["kind"].as_str().unwrap();
+            let is_cluster_wide = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"].contains(&kind);
+            let expected: &[Option<&str>] = match kind {
+                _ if is_cluster_wide => &[None],
+                "Role" | "RoleBinding" => &[Some("cognigy-system"), Some("bots"), Some("bots-staging")],
+                _ => &[Some("cognigy-system")],
+            };
+            assert!(expected.contains(&namespace), "{file}: {kind} in {namespace:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_container_may_more_than_the_least() {
+    for file in sets_of_values() {
+        for container in Manifest::of_values(&file).await.containers() {
+            let context = &container["securityContext"];
+            assert_eq!(context["readOnlyRootFilesystem"], true, "{file}");
+            assert_eq!(context["allowPrivilegeEscalation"], false, "{file}");
+            assert_eq!(context["capabilities"], json!({"drop": ["ALL"]}), "{file}");
+            let resources = &container["resources"];
+            assert!(!resources["requests"].is_null() && !resources["limits"]["memory"].is_null(), "{file}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_wins_over_the_tag_in_every_pod() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let manifest = Manifest::of_chart(&[
+        "--set",
+        &format!("image.repository=example.com/operator,image.tag=1.0,image.digest={digest},simulator.enabled=true"),
+    ])
+    .await;
+    let images: Vec<&Value> = manifest.containers().map(|container| &container["image"]).collect();
+    assert_eq!(images.len(), 3, "operator, simulator and test");
+    assert!(images.iter().all(|image| **image == json!(format!("example.com/operator@{digest}"))), "{images:?}");
+}
+
+#[tokio::test]
+async fn monitors_scrape_the_port_that_there_is() {
+    let manifest = Manifest::of_values(&format!("{CHART}/ci/ha.yaml")).await;
+    let service = manifest.of_kind("Service").next().unwrap();
+    let monitor = manifest.of_kind("ServiceMonitor").next().unwrap();
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
+    let selected = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
+    for (label, value) in selected {
+        assert_eq!(&service["metadata"]["labels"][label], value, "the monitor selects the Service by {label}");
+    }
+
+    let manifest = Manifest::of_values(&format!("{CHART}/ci/own-credentials.yaml")).await;
+    let monitor = manifest.of_kind("PodMonitor").next().unwrap();
+    let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
+    assert_eq!(endpoint["port"], manifest.operator()["ports"][0]["name"]);
+    assert_eq!(manifest.operator()["ports"][0]["containerPort"], 9090);
+}
+
+#[tokio::test]
+async fn the_simulator_plays_what_the_values_say_and_the_secret_points_to_it() {
+    let manifest = Manifest::of_values(&format!("{CHART}/ci/evaluation.yaml")).await;
+    let name = "cognigy-operator-simulator";
+    let scenario = manifest.one("ConfigMap", name)["data"]["scenario.yaml"].as_str().unwrap();
+    let scenario = Scenario::parse(scenario).unwrap();
+    assert_eq!((scenario.bad_snapshots.len(), scenario.environments.len()), (1, 1));
+
+    let secret = &manifest.one("Secret", name)["stringData"];
+    let service = manifest.one("Service", name);
+    let port = &service["spec"]["ports"][0]["port"];
+    let host = format!("{name}.cognigy-system.svc:{port}");
+    assert_eq!(secret["baseUrl"], format!("http://{host}"));
+    assert_eq!(secret["tokenUrl"], format!("http://{host}/oauth/token"));
+    assert!(manifest.arguments().contains(&format!("--egress-allow={host}")), "the operator may go there");
+    let client = &scenario.clients[0];
+    assert_eq!(secret["clientId"], client.client_id.as_str());
+    assert_eq!(secret["clientSecret"], client.client_secret.reveal());
+}
+
+#[tokio::test]
+async fn a_bundle_is_trusted_besides_the_images_own_certificates() {
+    for (value, source) in [("configMap", "configMap"), ("secret", "secret")] {
+        let manifest = Manifest::of_chart(&["--set", &format!("caBundle.{value}=example-ca")]).await;
+        let container = manifest.operator();
+        let mount = &container["volumeMounts"][0];
+        let folders = container["env"].as_array().unwrap().iter().find(|variable| variable["name"] == "SSL_CERT_DIR");
+        let folders: Vec<&str> = folders.unwrap()["value"].as_str().unwrap().split(':').collect();
+        assert_eq!(folders, ["/etc/ssl/certs", mount["mountPath"].as_str().unwrap()]);
+        let deployment = manifest.one("Deployment", "cognigy-operator");
+        let volume = &deployment["spec"]["template"]["spec"]["volumes"][0];
+        assert_eq!(volume["name"], mount["name"]);
+        assert!(!volume[source].is_null(), "{volume}");
+    }
+}
+
+#[tokio::test]
+async fn the_pod_is_the_one_that_kustomize_installs() {
+    let chart = Manifest::of_chart(&[]).await;
+    let kustomize = Manifest::of_folder("deploy").await;
+    let pod = |manifest: &Manifest| manifest.one("Deployment", "cognigy-operator")["spec"]["template"]["spec"].clone();
+    let (mut of_chart, mut of_kustomize) = (pod(&chart), pod(&kustomize));
+    // The chart says the defaults of every flag, and how much is logged.
+    let (flags, few) = (chart.arguments(), kustomize.arguments());
+    assert!(few.iter().all(|flag| flags.contains(flag)), "{few:?} are not all among {flags:?}");
+    let spread = of_chart.as_object_mut().unwrap().remove("topologySpreadConstraints");
+    assert!(spread.is_some(), "kustomize spreads pods in the overlay with several");
+    for field in ["ports", "livenessProbe", "readinessProbe", "resources", "securityContext", "image"] {
+        assert_eq!(of_chart["containers"][0][field], of_kustomize["containers"][0][field], "{field}");
+    }
+    for pod in [&mut of_chart, &mut of_kustomize] {
+        pod.as_object_mut().unwrap().remove("containers");
+    }
+    assert_eq!(of_chart, of_kustomize);
+}

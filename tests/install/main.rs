@@ -1,0 +1,15 @@
+//! What people install: the Helm chart and the kustomize overlays, judged by Helm, kubectl, kubeconform and a real API
+//! server.
+//!
+//! The tools are built once a machine, in minutes (`COGNIGY_TOOLS` names a folder that holds them already).
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod chart;
+mod command_line;
+mod lifecycle;
+mod manifest;
+mod overlays;
+mod page;
+mod rules;
+mod schemas;
+mod stage;

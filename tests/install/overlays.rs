@@ -1,0 +1,42 @@
+//! The kustomize overlays, as the API server sees them.
+
+use crate::manifest::{Manifest, OVERLAYS};
+use crate::stage::Cluster;
+
+#[tokio::test]
+async fn every_overlay_is_accepted_and_breaks_no_pod_security_standard() {
+    let cluster = Cluster::shared().await;
+    for folder in OVERLAYS {
+        let manifest = Manifest::of_folder(folder).await;
+        let arguments = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
+        let answer = cluster.kubectl(&arguments, &manifest.text).await;
+        assert!(!answer.error.contains("would violate"), "{folder}: {}", answer.error);
+        assert_eq!(answer.ok().lines().count(), manifest.objects.len(), "{folder}");
+    }
+}
+
+#[tokio::test]
+async fn the_overlay_for_one_namespace_leaves_the_cluster_alone() {
+    let manifest = Manifest::of_folder("deploy/overlays/namespaced").await;
+    for object in &manifest.objects {
+        let is_namespaced = object["metadata"]["namespace"].is_string() || object["kind"] == "Namespace";
+        assert!(is_namespaced, "{} is cluster-wide", object["kind"]);
+    }
+}
+
+#[tokio::test]
+async fn the_overlay_with_a_stand_by_spreads_two_pods_and_lets_drains_go_on() {
+    let manifest = Manifest::of_folder("deploy/overlays/ha").await;
+    let deployment = manifest.one("Deployment", "cognigy-operator");
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    assert!(manifest.arguments().contains(&"--leader-elect".to_owned()));
+    let pod = &deployment["spec"]["template"];
+    let budget = manifest.one("PodDisruptionBudget", "cognigy-operator");
+    let selectors = pod["spec"]["topologySpreadConstraints"].as_array().unwrap().iter();
+    let selectors = selectors.map(|constraint| &constraint["labelSelector"]).chain([&budget["spec"]["selector"]]);
+    for selector in selectors {
+        for (label, value) in selector["matchLabels"].as_object().unwrap() {
+            assert_eq!(&pod["metadata"]["labels"][label], value, "{selector} selects the pods");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Who may do what: the chart and kustomize grant the same, to one service account.
+
+use crate::manifest::{Manifest, words};
+use crate::stage::NAMESPACE;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// One verb on one resource, and where it holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    /// Nowhere in particular: the whole cluster.
+    namespace: Option<String>,
+    group: String,
+    resource: String,
+    names: Vec<String>,
+    verb: String,
+}
+
+#[tokio::test]
+async fn the_chart_and_kustomize_grant_the_same_rights_in_the_whole_cluster() {
+    let of_kustomize = granted(&Manifest::of_folder("deploy/overlays/cluster").await);
+    assert_eq!(granted(&Manifest::of_chart(&[]).await), of_kustomize);
+    assert_eq!(granted(&Manifest::of_folder("deploy").await), of_kustomize);
+    assert_eq!(granted(&Manifest::of_folder("deploy/overlays/ha").await), of_kustomize);
+    assert!(of_kustomize.iter().any(|right| right.namespace.is_none()));
+}
+
+#[tokio::test]
+async fn the_chart_and_kustomize_grant_the_same_rights_in_one_namespace_and_none_in_the_cluster() {
+    let chart = Manifest::of_chart(&["--set", "namespaces={bots},rbac.userRoles=false"]).await;
+    let kustomize = Manifest::of_folder("deploy/overlays/namespaced").await;
+    for manifest in [&chart, &kustomize] {
+        assert_eq!(manifest.of_kind("ClusterRole").count() + manifest.of_kind("ClusterRoleBinding").count(), 0);
+        assert!(manifest.arguments().contains(&"--namespace=bots".to_owned()));
+    }
+    assert_eq!(granted(&chart), granted(&kustomize));
+}
+
+#[tokio::test]
+async fn in_namespaces_the_operator_may_do_what_it_may_do_in_the_cluster() {
+    let in_cluster = granted(&Manifest::of_chart(&[]).await);
+    let in_namespaces = granted(&Manifest::of_chart(&["--set", "namespaces={bots,bots-staging}"]).await);
+    let served = |right: &Right| right.namespace.is_none();
+    for namespace in ["bots", "bots-staging"] {
+        let there = in_namespaces.iter().filter(|right| right.namespace.as_deref() == Some(namespace));
+        let there: BTreeSet<Right> = there.map(|right| Right { namespace: None, ..right.clone() }).collect();
+        assert_eq!(there, in_cluster.iter().filter(|right| served(right)).cloned().collect(), "{namespace}");
+    }
+}
+
+#[tokio::test]
+async fn without_an_election_there_is_no_right_to_a_lease() {
+    let alone = granted(&Manifest::of_chart(&["--set", "leaderElection.enabled=false"]).await);
+    assert!(!alone.is_empty() && alone.iter().all(|right| right.resource != "leases"), "{alone:?}");
+}
+
+#[tokio::test]
+async fn users_get_the_same_from_the_chart_and_from_kustomize() {
+    let roles = |manifest: &Manifest| -> Vec<(Value, Vec<String>)> {
+        let is_for_users = |label: &str| label.starts_with("rbac.authorization.k8s.io/aggregate-to-");
+        let labels = |role: &Value| {
+            let labels = role["metadata"]["labels"].as_object().unwrap().keys();
+            labels.filter(|label| is_for_users(label)).cloned().collect::<Vec<_>>()
+        };
+        let all = manifest.of_kind("ClusterRole").map(|role| (role["rules"].clone(), labels(role)));
+        let mut roles: Vec<_> = all.filter(|(_, labels)| !labels.is_empty()).collect();
+        roles.sort_by_key(|(_, labels)| labels.len());
+        roles
+    };
+    let of_chart = roles(&Manifest::of_chart(&[]).await);
+    assert_eq!(of_chart.len(), 2);
+    assert_eq!(of_chart, roles(&Manifest::of_folder("deploy").await));
+}
+
+/// What the operator's service account may do. Every binding names it alone, and a role that is there.
+fn granted(manifest: &Manifest) -> BTreeSet<Right> {
+    let bindings = manifest.of_kind("RoleBinding").chain(manifest.of_kind("ClusterRoleBinding"));
+    bindings.flat_map(|binding| rights_by(binding, manifest)).collect()
+}
+
+fn rights_by(binding: &Value, manifest: &Manifest) -> Vec<Right> {
+    let subjects = binding["subjects"].as_array().unwrap();
+    assert_eq!(subjects.len(), 1, "{binding}");
+    assert_eq!((&subjects[0]["kind"], &subjects[0]["namespace"]), (&"ServiceAccount".into(), &NAMESPACE.into()));
+    let account = manifest.of_kind("ServiceAccount").next().unwrap();
+    assert_eq!(subjects[0]["name"], account["metadata"]["name"]);
+
+    let (kind, name) = (binding["roleRef"]["kind"].as_str().unwrap(), &binding["roleRef"]["name"]);
+    let namespace = binding["metadata"]["namespace"].as_str().map(str::to_owned);
+    let role = manifest.of_kind(kind).find(|role| {
+        role["metadata"]["name"] == *name && role["metadata"]["namespace"].as_str() == namespace.as_deref()
+    });
+    let rules = role.unwrap_or_else(|| panic!("{binding} binds nothing"))["rules"].as_array().unwrap();
+    rules.iter().flat_map(|rule| rights_of(rule, namespace.as_deref())).collect()
+}
+
+fn rights_of(rule: &Value, namespace: Option<&str>) -> Vec<Right> {
+    let names = rule.get("resourceNames").map(words).unwrap_or_default();
+    let mut rights = Vec::new();
+    for group in words(&rule["apiGroups"]) {
+        for resource in words(&rule["resources"]) {
+            for verb in words(&rule["verbs"]) {
+                assert!(![&group, &resource, &verb].contains(&&"*".to_owned()), "nothing is granted wholesale");
+                rights.push(Right {
+                    namespace: namespace.map(str::to_owned),
+                    group: group.clone(),
+                    resource: resource.clone(),
+                    names: names.clone(),
+                    verb,
+                });
+            }
+        }
+    }
+    rights
+}

@@ -1,0 +1,109 @@
+//! kubeconform, with the schemas of the API server itself: nothing is downloaded, and they are of the release we test on.
+
+use crate::manifest::{Manifest, OVERLAYS, sets_of_values};
+use crate::stage::{Answer, Cluster, ask, tools};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+/// Kinds of other projects, which no API server knows before their operators are installed.
+pub(crate) const FOREIGN: [&str; 3] = ["ServiceMonitor", "PodMonitor", "PrometheusRule"];
+
+/// The groups and versions of everything else that is installed.
+const GROUPS: [&str; 7] = [
+    "api/v1",
+    "apis/apps/v1",
+    "apis/policy/v1",
+    "apis/networking.k8s.io/v1",
+    "apis/rbac.authorization.k8s.io/v1",
+    "apis/apiextensions.k8s.io/v1",
+    "apis/coordination.k8s.io/v1",
+];
+
+static FOLDER: OnceCell<PathBuf> = OnceCell::const_new();
+
+#[tokio::test]
+async fn what_the_chart_renders_follows_the_schemas() {
+    for file in sets_of_values() {
+        check(&file, &Manifest::of_values(&file).await).await;
+    }
+}
+
+#[tokio::test]
+async fn what_kustomize_renders_follows_the_schemas() {
+    for folder in OVERLAYS {
+        check(folder, &Manifest::of_folder(folder).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_no_schema_knows_is_found() {
+    for (field, misspelt) in [("replicas", "replica"), ("readOnlyRootFilesystem", "readonlyRootFilesystem")] {
+        let text = Manifest::of_chart(&[]).await.text.replace(field, misspelt);
+        let answer = conform(&text).await;
+        assert!(!answer.is_success && answer.output.contains(misspelt), "{}", answer.output);
+    }
+}
+
+async fn check(what: &str, manifest: &Manifest) {
+    let answer = conform(&manifest.text).await;
+    assert!(answer.is_success, "{what}: {}{}", answer.output, answer.error);
+    let summary: Value = serde_json::from_str(&answer.output).unwrap();
+    let foreign = manifest.objects.iter().filter(|object| FOREIGN.contains(&object["kind"].as_str().unwrap())).count();
+    assert_eq!(summary["summary"]["skipped"], foreign, "{what}");
+    assert_eq!(summary["summary"]["valid"], manifest.objects.len() - foreign, "{what}");
+}
+
+async fn conform(text: &str) -> Answer {
+    let folder = FOLDER.get_or_init(write_schemas).await;
+    let mut kubeconform = Command::new(tools().await.kubeconform());
+    kubeconform
+        .args(["-strict", "-summary", "-output", "json", "-skip", &FOREIGN.join(",")])
+        .args(["-schema-location", folder.join("{{.ResourceKind}}{{.KindSuffix}}.json").to_str().unwrap()]);
+    ask(kubeconform, text).await
+}
+
+/// Writes a schema for each kind of the groups, under the name by which kubeconform looks for it.
+async fn write_schemas() -> PathBuf {
+    let cluster = Cluster::shared().await;
+    let folder = cluster.folder().join("schemas");
+    std::fs::create_dir_all(&folder).unwrap();
+    for group in GROUPS {
+        let document = cluster.kubectl(&["get", "--raw", &format!("/openapi/v3/{group}")], "").await.ok();
+        let document = document.replace("#/components/schemas/", "#/definitions/");
+        let mut document: Value = serde_json::from_str(&document).unwrap();
+        let Value::Object(mut definitions) = document["components"]["schemas"].take() else { panic!("{group}") };
+        definitions.values_mut().for_each(close);
+        write_kinds(&folder, group, &definitions);
+    }
+    folder
+}
+
+fn write_kinds(folder: &Path, group: &str, definitions: &Map<String, Value>) {
+    let (path, version) = group.rsplit_once('/').unwrap();
+    // The oldest group has no name, and a path of its own.
+    let group = path.strip_prefix("apis/").unwrap_or_default();
+    for (name, schema) in definitions {
+        let kinds = schema["x-kubernetes-group-version-kind"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for kind in kinds.iter().filter(|kind| kind["group"] == group && kind["version"] == version) {
+            let kind = kind["kind"].as_str().unwrap().to_lowercase();
+            let suffix = match group.split('.').next() {
+                Some("") | None => version.to_owned(),
+                Some(first) => format!("{first}-{version}"),
+            };
+            let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": definitions});
+            std::fs::write(folder.join(format!("{kind}-{suffix}.json")), schema.to_string()).unwrap();
+        }
+    }
+}
+
+/// Makes an object with named fields one without others, as the API server's strict decoding has it.
+fn close(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    let open =
+        fields.contains_key("additionalProperties") || fields.contains_key("x-kubernetes-preserve-unknown-fields");
+    if fields.contains_key("properties") && !open {
+        fields.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
+}
