@@ -171,7 +171,8 @@ fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    if memory.attempt.must_look_at_job {
+    // Not where the record that the job has completed was lost: then all is asked anew.
+    if memory.attempt.must_look_at_job && attempt.step == Step::Monitoring {
         return Decision::LookAtJob;
     }
     let due_in = poll_due_in(facts, attempt, memory);

@@ -68,8 +68,9 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
         attempt.step = Step::Monitoring;
         attempt.job_completed_at = Some(facts.now.wall);
     }
-    // Health is asked at once.
+    // Health is asked at once, whatever was remembered of an earlier answer whose record was lost.
     memory.attempt.polled_at = None;
+    memory.attempt.must_look_at_job = false;
     memory.attempt.undisturbed_until = Some(facts.asked.uptime + AT_ONCE);
     Effects::normal(Reason::JobCompleted, message)
 }

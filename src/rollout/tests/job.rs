@@ -6,6 +6,7 @@ use crate::api::reason::Reason;
 use crate::api::status::{Outcome, RollbackReason, Step};
 use crate::rollout::answer::{HealthAnswer, JobAnswer, Retry};
 use crate::rollout::{Decision, Obstacle};
+use std::time::Duration;
 
 #[test]
 fn the_job_is_first_asked_an_interval_after_the_submit_then_every_interval() {
@@ -160,4 +161,18 @@ fn without_a_disturbance_the_job_is_not_asked_again() {
     rollout.run_for(120);
     assert_eq!((rollout.count(&Decision::AskJob), rollout.count(&Decision::LookAtJob)), (1, 0));
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn a_job_whose_end_was_not_recorded_is_asked_again_whatever_was_heard_since() {
+    let mut rollout = Rollout::at(Step::RollingOut);
+    rollout.run().pass(INTERVAL);
+    // Late answers, after which the job is to be looked at once more.
+    rollout.world.latency = Duration::from_secs(30);
+    rollout.before_decision(&Decision::LookAtJob);
+    rollout.world.latency = Duration::ZERO;
+    rollout.record_fails().run_for(INTERVAL);
+    assert_eq!(rollout.count(&Decision::LookAtJob), 0);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+    assert_eq!(rollout.told(ConditionType::RolledOut), "True/JobCompleted");
 }
