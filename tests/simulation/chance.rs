@@ -12,9 +12,9 @@ use super::end;
 use super::fault::{Fault, Plan};
 use super::promises::{self, Broken};
 use super::scenario::{
-    Action, CLIENT_SECRET, Cue, NEXT_CLIENT_SECRET, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps,
-    config_map, create, credentials, credentials_of, delete, deploy, deploy_from_config_map, deploy_snapshot, edit,
-    environment, mended, operator_down, take_away, tokens_revoked,
+    Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, config_map, create,
+    credentials, delete, deploy, deploy_from_config_map, deploy_snapshot, edit, environment, mended, operator_down,
+    take_away, tokens_revoked,
 };
 use super::trials::{self, Failure, Report, failure};
 
@@ -37,10 +37,6 @@ pub struct Drawn {
 pub fn draw(seed: u64) -> Drawn {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut scenario = Scenario::new("a story drawn from a seed", "    badSnapshots: [{bad: true}]\n").creating(|_| {});
-    let clients = format!(
-        "clients: [{{clientId: demo, clientSecret: {CLIENT_SECRET}}}, {{clientId: next, clientSecret: {NEXT_CLIENT_SECRET}}}]\n"
-    );
-    scenario.platform.insert_str(0, &clients);
     scenario.setup.seed = seed;
     scenario.setup.watch_lag = Duration::from_millis(random.u64(5..4000));
     scenario.horizon = Duration::from_secs(4 * 3600);
@@ -70,7 +66,7 @@ fn at_peace(scenario: Scenario) -> Scenario {
 
 fn action(random: &mut fastrand::Rng) -> Action {
     let number = random.u32(2..6);
-    match random.u32(0..24) {
+    match random.u32(0..23) {
         0..=3 => deploy(number),
         4 => deploy_snapshot(&format!("bad version {number}"), json!({"botVersion": number.to_string(), "bad": true})),
         5 => edit("suspended", |object| object["spec"]["suspend"] = json!(true)),
@@ -94,11 +90,10 @@ fn action(random: &mut fastrand::Rng) -> Action {
         15 => take_away("secrets", "cognigy-api"),
         16 => tokens_revoked(),
         17 => operator_down(u64::from(number) * 20),
-        18 => credentials_of("next", NEXT_CLIENT_SECRET),
-        19 => deploy_from_config_map(),
-        20 => config_map("bot", format!("botVersion: '{number}'")),
-        21 => take_away("configmaps", "bot"),
-        22 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
+        18 => deploy_from_config_map(),
+        19 => config_map("bot", format!("botVersion: '{number}'")),
+        20 => take_away("configmaps", "bot"),
+        21 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
         _ => trouble(random),
     }
 }

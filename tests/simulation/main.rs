@@ -13,6 +13,7 @@ mod gate;
 mod gitops;
 mod kstatus;
 mod kubernetes;
+mod limits;
 mod log;
 mod model;
 mod process;

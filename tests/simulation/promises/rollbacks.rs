@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use cognigy_operator::api::ROLLBACK_ANNOTATION;
-use cognigy_operator::api::status::{Attempt, Outcome};
+use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Outcome};
+use cognigy_operator::api::{ROLLBACK_ANNOTATION, Reason};
 use cognigy_operator::simulator::Call;
 
 use super::Broken;
@@ -84,8 +84,11 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
     if !record.run.rests {
         return;
     }
-    for ((_, number), attempt) in record.attempts() {
+    for ((uid, number), attempt) in record.attempts() {
         let Some(rollback) = &attempt.rollback else { continue };
+        if is_let_go(record, &uid, number) {
+            continue;
+        }
         let is_answered = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
         // Deleted, or without a job that is known; or answered in the very write that begins the next attempt.
         let is_ended = !matches!(attempt.outcome(), None | Some(Outcome::Succeeded));
@@ -93,6 +96,20 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
             broken.push(Broken::new("S4", format!("the rollback of attempt {number} was never accepted or refused")));
         }
     }
+}
+
+/// Whether a deleted resource went, and said so, before its rollback was answered: its grace was over, or its Secret is
+/// gone (L4 comes before L2).
+fn is_let_go(record: &Record<'_>, uid: &str, number: i64) -> bool {
+    record.operator_writes().any(|write| {
+        let says_so = |status: &CognigyDeploymentStatus| {
+            status.conditions.iter().any(|condition| condition.reason == Reason::DeletionGraceExpired)
+        };
+        write.uid() == uid
+            && write.object.metadata.deletion_timestamp.is_some()
+            && write.attempt().is_some_and(|attempt| attempt.number == number)
+            && write.status().is_some_and(says_so)
+    })
 }
 
 /// The streak grows by no more than the bad answers that were heard since it was last written.
@@ -159,8 +176,7 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
     match reason {
         "health_check_failure" => {
             let threshold = usize::try_from(write.object.spec.rollback_policy.health_threshold).unwrap_or(usize::MAX);
-            let spacing =
-                Duration::from_secs(u64::try_from(write.object.spec.monitoring.interval_seconds).unwrap_or(0));
+            let spacing = shortest_interval(record, write, part.clone());
             let heard: Vec<_> = record.heard(Call::Health, part).collect();
             let since_good = heard.iter().rposition(|asked| is_good(asked)).map_or(0, |good| good + 1);
             let bad: Vec<_> = heard[since_good..].iter().filter(|asked| is_bad(asked, write)).collect();
@@ -188,6 +204,13 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
         "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
         _ => false,
     }
+}
+
+/// The shortest interval that was asked for in this part: each answer counts by the one of its moment.
+fn shortest_interval(record: &Record<'_>, write: &Write, part: Range<usize>) -> Duration {
+    let of_part = record.writes.iter().filter(|other| other.uid() == write.uid() && part.contains(&other.place));
+    let intervals = of_part.chain([write]).map(|other| other.object.spec.monitoring.interval_seconds);
+    Duration::from_secs(intervals.min().and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0))
 }
 
 fn is_good(asked: &Asked<'_>) -> bool {

@@ -102,7 +102,7 @@ fn suspended() -> Vec<Scenario> {
         Scenario::new("suspended during the trace", "")
             .creating(|_| {})
             .when(Cue::Asked(Call::Trace, 1), suspend(true))
-            .at(120, suspend(false))
+            .after(Cue::Asked(Call::Trace, 1), 120, suspend(false))
             .ending(&[Succeeded], "2"),
         Scenario::new("suspended while the job runs, and bad", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})
