@@ -5,6 +5,7 @@
 mod chart;
 mod fields;
 mod gitops;
+mod image;
 mod metrics;
 mod monitoring;
 mod operations;

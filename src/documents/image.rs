@@ -1,0 +1,98 @@
+//! The image: what its last stage holds, and that it fits what is installed.
+
+use super::{read, root};
+use serde_json::Value;
+use std::path::Path;
+
+const DOCKERFILE: &str = "Dockerfile";
+
+/// The instructions of the Dockerfile, each in one line.
+fn instructions() -> Vec<String> {
+    let text = read(DOCKERFILE).replace("\\\n", " ");
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Those of the last stage: what is shipped.
+fn last_stage() -> Vec<String> {
+    let all = instructions();
+    let start = all.iter().rposition(|line| line.starts_with("FROM ")).unwrap();
+    all[start..].to_vec()
+}
+
+fn operand<'i>(instructions: &'i [String], name: &str) -> &'i str {
+    let mut found = instructions.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let operand = found.next().unwrap_or_else(|| panic!("{DOCKERFILE} lacks {name}"));
+    assert_eq!(found.next(), None, "{name} stands there once");
+    operand
+}
+
+#[test]
+fn the_image_holds_the_binary_its_licence_and_certificates_and_no_more() {
+    let stage = last_stage();
+    assert_eq!(stage[0], "FROM scratch");
+    let copied: Vec<&str> = stage.iter().filter_map(|line| line.strip_prefix("COPY ")?.rsplit(' ').next()).collect();
+    assert_eq!(copied, ["/etc/ssl/certs/ca-certificates.crt", "/LICENSE", "/cognigy-operator"]);
+    assert!(!stage.iter().any(|line| line.starts_with("RUN ") || line.starts_with("ADD ")), "{stage:?}");
+}
+
+#[test]
+fn the_image_runs_as_the_deployment_wants_it() {
+    let stage = last_stage();
+    let deployment: Value = serde_saphyr::from_str(&read("deploy/base/deployment.yaml")).unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let user = format!("{}:{}", pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]);
+    assert_eq!(operand(&stage, "USER"), user);
+    let container = &pod["containers"][0];
+    assert_eq!(operand(&stage, "EXPOSE"), container["ports"][0]["containerPort"].to_string());
+    assert_eq!(operand(&stage, "ENTRYPOINT"), r#"["/cognigy-operator"]"#);
+    assert_eq!(operand(&stage, "CMD"), r#"["run"]"#);
+    assert_eq!(container["args"][0], "run", "the Deployment's arguments take the place of CMD");
+}
+
+#[test]
+fn the_image_is_built_from_this_version_with_this_compiler() {
+    let all = instructions();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(all.contains(&format!("ARG VERSION={version}")), "{all:?}");
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    assert!(all.contains(&format!("ARG RUST_VERSION={rust}")), "{all:?}");
+    assert!(all.iter().any(|line| line.contains("cargo build --release --locked")), "{all:?}");
+}
+
+#[test]
+fn all_that_cargo_wants_to_see_reaches_the_build() {
+    let ignored = read(".dockerignore");
+    let lines: Vec<&str> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert_eq!(lines[0], "*", "nothing does by itself");
+    let kept: Vec<&str> = lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
+    let is_kept = |path: &str| kept.iter().any(|pattern| covers(pattern, path));
+
+    let mut wanted: Vec<String> =
+        ["Cargo.toml", "Cargo.lock", "LICENSE", "src/main.rs", "src/lib.rs"].map(str::to_owned).to_vec();
+    let manifest = read("Cargo.toml");
+    let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    assert!(!members.is_empty());
+    for member in members {
+        wanted.push(format!("{member}/Cargo.toml"));
+        let target = ["src/lib.rs", "src/main.rs"].map(|file| format!("{member}/{file}"));
+        wanted.extend(target.into_iter().filter(|file| root().join(file).is_file()));
+    }
+    for bench in manifest.split("[[bench]]\nname = \"").skip(1) {
+        let name = bench.split('"').next().unwrap();
+        let files = [format!("benches/{name}.rs"), format!("benches/{name}/main.rs")];
+        wanted.extend(files.into_iter().filter(|file| root().join(file).is_file()));
+    }
+    for file in wanted {
+        assert!(root().join(&file).is_file(), "{file} is not there");
+        assert!(is_kept(&file), "{file} is kept from the build");
+    }
+    assert!(!is_kept("target/debug/cognigy-operator") && !is_kept(".git/config"));
+}
+
+/// Whether a pattern names a path, or a folder that it is in; a star stands for one name.
+fn covers(pattern: &str, path: &str) -> bool {
+    let mut names = Path::new(path).iter();
+    Path::new(pattern).iter().all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
+}
