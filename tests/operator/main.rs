@@ -24,6 +24,7 @@ mod ownership;
 mod refusals;
 mod requests;
 mod rest;
+mod rights;
 mod rollbacks;
 mod snapshots;
 mod submits;

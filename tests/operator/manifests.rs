@@ -1,31 +1,15 @@
 //! What is installed, and the resources that people copy: `kubectl` and the API server judge them.
 
-use crate::stage::kubeconfig;
+use crate::stage::{installed, kubeconfig};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 
 /// How long the API server may take to know of new rights.
 const RIGHTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 const OPERATOR: &str = "--as=system:serviceaccount:cognigy-system:cognigy-operator";
-
-/// What `kubectl apply -k deploy/` said; it is applied once for all tests.
-static INSTALLED: OnceCell<String> = OnceCell::const_new();
-
-async fn install() -> &'static str {
-    INSTALLED
-        .get_or_init(|| async {
-            let output = kubectl(&["apply", "-k", "deploy/"], "").await;
-            let said = [output.stdout, output.stderr].concat();
-            let said = String::from_utf8(said).unwrap();
-            assert!(output.status.success(), "{said}");
-            said
-        })
-        .await
-}
 
 pub(crate) async fn kubectl(arguments: &[&str], input: &str) -> Output {
     let mut kubectl = Command::new("kubectl")
@@ -59,7 +43,6 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 
 /// Dry-runs resources of the samples' namespace, which a dry run needs to be there.
 pub(crate) async fn accept(what: &str, text: &str) {
-    install().await;
     let namespace = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bots"}}"#;
     let output = kubectl(&["apply", "--server-side", "-f", "-"], namespace).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -69,7 +52,7 @@ pub(crate) async fn accept(what: &str, text: &str) {
 
 #[tokio::test]
 async fn the_whole_installation_is_accepted_and_breaks_no_pod_security_standard() {
-    let said = install().await;
+    let said = installed().await;
     for object in [
         "namespace/cognigy-system",
         "customresourcedefinition.apiextensions.k8s.io/cognigydeployments.deploy.cognigy.ai",
@@ -85,7 +68,6 @@ async fn the_whole_installation_is_accepted_and_breaks_no_pod_security_standard(
 
 #[tokio::test]
 async fn the_operator_may_do_what_it_does_and_nothing_else() {
-    install().await;
     for right in [
         "list cognigydeployments -A",
         "watch cognigydeployments -A",

@@ -1,39 +1,92 @@
 //! The control plane that all tests share, with the CRD in place.
 
+use super::account::{self, Right};
 use cognigy_operator::api::CognigyDeployment;
 use control_plane::{ControlPlane, Options};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Client, Config};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static NAMESPACES: AtomicU32 = AtomicU32::new(1);
 
-const CRD: &str = include_str!("../../../crds/deploy.cognigy.ai_cognigydeployments.yaml");
 const CRD_NAME: &str = "cognigydeployments.deploy.cognigy.ai";
+
+/// The control plane, with everything of `deploy/` in it.
+struct Cluster {
+    control_plane: ControlPlane,
+    /// What `kubectl apply` said of it.
+    installed: String,
+    /// The kubeconfig of the service account that was installed.
+    operators: PathBuf,
+}
+
+async fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(start).await
+}
 
 /// The administrator's kubeconfig of the running control plane; the first caller starts it.
 pub(crate) async fn kubeconfig() -> PathBuf {
-    CONTROL_PLANE.get_or_init(start).await.kubeconfig_path()
+    cluster().await.control_plane.kubeconfig_path()
 }
 
-async fn start() -> ControlPlane {
+/// The kubeconfig of the operator as it is installed: its service account's own, with the rights of `deploy/`.
+pub(crate) async fn operators_kubeconfig() -> PathBuf {
+    cluster().await.operators.clone()
+}
+
+/// What `kubectl apply --server-side -k deploy/` said.
+pub(crate) async fn installed() -> &'static str {
+    &cluster().await.installed
+}
+
+/// The kubeconfig of another service account, once one of its rights is known.
+pub(crate) async fn kubeconfig_of(namespace: &str, name: &str, right: &Right) -> PathBuf {
+    let control_plane = &cluster().await.control_plane;
+    kubeconfig_with(control_plane, namespace, name, right).await
+}
+
+async fn kubeconfig_with(control_plane: &ControlPlane, namespace: &str, name: &str, right: &Right) -> PathBuf {
+    let administrator = client_of(control_plane.kubeconfig_path()).await;
+    let path = account::kubeconfig(control_plane, &administrator, namespace, name).await;
+    account::until_granted(&client_of(path.clone()).await, namespace, right).await;
+    path
+}
+
+async fn start() -> Cluster {
     let control_plane = ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}"));
+    let installed = install(&control_plane.kubeconfig_path()).await;
     let client = client_of(control_plane.kubeconfig_path()).await;
-    let definition: CustomResourceDefinition = serde_saphyr::from_str(CRD).unwrap();
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    definitions.patch(CRD_NAME, &PatchParams::apply("tests"), &Patch::Apply(definition)).await.unwrap();
     await_condition(definitions, CRD_NAME, is_crd_established()).await.unwrap();
     let resources: Api<CognigyDeployment> = Api::all(client);
     resources.list(&Default::default()).await.unwrap();
-    control_plane
+    let right = Right {
+        group: "deploy.cognigy.ai".to_owned(),
+        resource: "cognigydeployments".to_owned(),
+        names: Vec::new(),
+        verb: "list".to_owned(),
+    };
+    let operators = kubeconfig_with(&control_plane, "cognigy-system", "cognigy-operator", &right).await;
+    Cluster { control_plane, installed, operators }
+}
+
+async fn install(kubeconfig: &Path) -> String {
+    let mut kubectl = Command::new("kubectl");
+    kubectl.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--kubeconfig").arg(kubeconfig);
+    let output =
+        kubectl.args(["apply", "--server-side", "-k", "deploy/"]).output().await.expect("kubectl is on the PATH");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 /// A client of its own for each test: a client lives and dies with the runtime that made it.

@@ -1,5 +1,6 @@
 //! What every test stands on: a control plane, an operator process, a simulated platform, and words to speak of them.
 
+mod account;
 mod chronicle;
 mod cluster;
 mod operator;
@@ -10,7 +11,9 @@ mod world;
 
 use std::time::Duration;
 
-pub(crate) use cluster::kubeconfig;
+pub(crate) use account::Right;
+pub(crate) use cluster::{installed, kubeconfig, kubeconfig_of};
+pub(crate) use operator::Operator;
 pub(crate) use resource::Reading;
 pub(crate) use sample::{Sample, sample};
 pub(crate) use world::World;

@@ -54,6 +54,15 @@ impl Operator {
         }
     }
 
+    /// Waits for a line of the log that holds a text in any of its fields.
+    pub(crate) async fn until_logged_anywhere(&self, text: &str) {
+        let mut lines = self.log.lines.subscribe();
+        // Errors quote the API server's words, some of them twice over.
+        let is_it = |line: &Value| line.to_string().replace('\\', "").contains(text);
+        let seen = timeout(DEADLINE, lines.wait_for(|lines| lines.iter().any(is_it))).await;
+        assert!(matches!(seen, Ok(Ok(_))), "the operator never said `{text}`:\n{}", self.log_tail());
+    }
+
     /// Kills it as a crash would, and waits until it has ended.
     pub(crate) async fn kill(mut self) {
         self.process.kill().await.unwrap();

@@ -183,7 +183,7 @@ impl World {
 
     /// Starts an operator as the first one was started.
     pub(crate) async fn start_operator(&mut self) {
-        let kubeconfig = cluster::kubeconfig().await;
+        let kubeconfig = cluster::operators_kubeconfig().await;
         self.operator = Some(Operator::start(&kubeconfig, &self.flags, &self.variables).await);
     }
 
@@ -222,12 +222,17 @@ impl World {
     }
 }
 
-/// Whatever a test is about: the operator has kept to the contract, and to one job at a time.
+/// Whatever a test is about: the operator has kept to the contract, to one job at a time, and to its rights.
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
+        let log = self.operator.as_ref().map(Operator::log).unwrap_or_default();
+        let tells_of_a_refusal =
+            |line: &&str| ["system:serviceaccount:", "may not read"].iter().any(|words| line.contains(words));
+        let refused = log.lines().find(tells_of_a_refusal);
+        assert_eq!(refused, None, "the API server refused something that the installation does not grant");
         self.platform.handle().with(|world| {
             assert_eq!(world.violations().collect::<Vec<_>>(), Vec::<&_>::new(), "the contract was broken");
             for (id, environment) in world.environments() {

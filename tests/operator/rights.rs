@@ -1,0 +1,124 @@
+//! The rights that an installation grants are those that the operator uses: all other tests run under them and end without
+//! a refusal, and here each is taken away in turn.
+
+use crate::manifests::kubectl;
+use crate::stage::*;
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{Api, PostParams};
+use serde::de::DeserializeOwned;
+
+/// How many operators run at once.
+const AT_ONCE: usize = 4;
+const ACCOUNT: &str = "limited";
+
+/// Asked only of an API server that has no streaming lists, unlike this one: `lists` among the tests of outages has one.
+const OF_OLDER_SERVERS: &str = "list";
+
+#[tokio::test]
+async fn without_any_one_of_its_rights_the_operator_is_refused_something() {
+    let granted = granted().await;
+    assert!(granted.len() > 8, "{granted:?}");
+    let granted = &granted;
+    let used_here = granted.iter().filter(|right| right.verb != OF_OLDER_SERVERS);
+    let each = used_here.map(|missing| async move {
+        let left: Vec<Right> = granted.iter().filter(|right| *right != missing).cloned().collect();
+        let world = World::plan().without_operator().start().await;
+        let operator = start_with(&world, &left).await;
+        let words = refusal(missing);
+        let is_in_status = |object: &CognigyDeployment| {
+            serde_json::to_string(&object.status).unwrap().replace('\\', "").contains(&words)
+        };
+        let bot = world.resource("bot");
+        // In whichever of the two places a person would find it.
+        tokio::select! {
+            () = operator.until_logged_anywhere(&words) => {}
+            _ = bot.until(&words, is_in_status) => {}
+        }
+    });
+    stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+}
+
+#[tokio::test]
+async fn with_all_of_them_in_one_namespace_it_leads_and_succeeds_there() {
+    let world = World::plan().without_operator().start().await;
+    let operator = start_with(&world, &granted().await).await;
+    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    assert!(!operator.log().contains(&format!("{}:{ACCOUNT}", world.namespace)), "nothing was refused");
+}
+
+/// The words that tell that a right is missing: the operator's own of a Secret, else those of the API server.
+fn refusal(Right { resource, verb, .. }: &Right) -> String {
+    match resource.as_str() {
+        "secrets" => "may not read the Secret cognigy-api".to_owned(),
+        _ => format!("cannot {verb} resource \"{resource}\""),
+    }
+}
+
+/// Starts an operator whose service account has these rights in the world's namespace, and gives it something to do that
+/// takes all of them: an election, a resource with its Secret, and a snapshot in a ConfigMap that is watched.
+async fn start_with(world: &World, rights: &[Right]) -> Operator {
+    let namespace = &world.namespace;
+    let named = json!({"name": ACCOUNT, "namespace": namespace});
+    create::<ServiceAccount>(world, json!({"metadata": named})).await;
+    let rules: Vec<Value> = rights
+        .iter()
+        .map(|right| {
+            let Right { group, resource, names, verb } = right;
+            let names = (!names.is_empty()).then_some(names);
+            json!({"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": [verb]})
+        })
+        .collect();
+    create::<Role>(world, json!({"metadata": named, "rules": rules})).await;
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT});
+    let subject = json!({"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace});
+    create::<RoleBinding>(world, json!({"metadata": named, "roleRef": role, "subjects": [subject]})).await;
+    let kubeconfig = kubeconfig_of(namespace, ACCOUNT, &rights[0]).await;
+
+    world.config_map("flows", r#"{"botVersion": "1.0.0", "nlpEngine": "v3.2"}"#).await;
+    world.apply(sample().snapshot_from("flows")).await;
+    let flags = ["--namespace", namespace, "--egress-allow", "127.0.0.1", "--leader-elect", "--retry-period", "500ms"];
+    Operator::start(&kubeconfig, &flags.map(str::to_owned), &[]).await
+}
+
+async fn create<K>(world: &World, object: Value)
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + std::fmt::Debug + serde::Serialize + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(world.client.clone(), &world.namespace);
+    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+}
+
+/// What `deploy/` grants the operator, each verb for itself.
+async fn granted() -> Vec<Right> {
+    let rendered = kubectl(&["kustomize", "deploy"], "").await;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&String::from_utf8(rendered.stdout).unwrap()).unwrap();
+    let roles = ["cognigy-operator", "cognigy-operator-leader"];
+    let is_granted =
+        |object: &&Value| object["rules"].is_array() && roles.iter().any(|role| object["metadata"]["name"] == *role);
+    let rules = objects.iter().filter(is_granted).flat_map(|role| role["rules"].as_array().unwrap());
+    rules.flat_map(rights_of).collect()
+}
+
+fn rights_of(rule: &Value) -> Vec<Right> {
+    let texts = |field: &str| -> Vec<String> {
+        let list = rule[field].as_array().map(Vec::as_slice).unwrap_or_default();
+        list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut rights = Vec::new();
+    for group in texts("apiGroups") {
+        for resource in texts("resources") {
+            for verb in texts("verbs") {
+                rights.push(Right {
+                    group: group.clone(),
+                    resource: resource.clone(),
+                    names: texts("resourceNames"),
+                    verb,
+                });
+            }
+        }
+    }
+    rights
+}
