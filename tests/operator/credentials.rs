@@ -168,6 +168,20 @@ async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secr
 }
 
 #[tokio::test]
+async fn an_authority_in_a_folder_of_certificates_is_trusted_by_all() {
+    let (tls, authority) = private_tls();
+    let bundle = tempfile::tempdir().unwrap();
+    // As a ConfigMap is mounted: the keys are links into a hidden folder.
+    let data = bundle.path().join("..data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("example-ca.pem"), authority).unwrap();
+    std::os::unix::fs::symlink("..data/example-ca.pem", bundle.path().join("example-ca.pem")).unwrap();
+    let folders = format!("/etc/ssl/certs:{}", bundle.path().display());
+    let world = World::plan().tls(tls).variable("SSL_CERT_DIR", &folders).start().await;
+    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
 async fn a_certificate_in_the_secret_that_is_none_is_named() {
     let world = World::start().await;
     let mut broken = world.credentials();
