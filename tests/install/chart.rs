@@ -131,6 +131,17 @@ async fn monitors_scrape_the_port_that_there_is() {
 }
 
 #[tokio::test]
+async fn alerts_and_dashboard_are_those_of_the_files_word_for_word() {
+    let manifest = Manifest::of_values(&format!("{CHART}/ci/ha.yaml")).await;
+    let read = |file: &str| std::fs::read_to_string(root().join(CHART).join("files").join(file)).unwrap();
+    let alerts: Value = serde_saphyr::from_str(&read("alerts.yaml")).unwrap();
+    assert_eq!(manifest.of_kind("PrometheusRule").next().unwrap()["spec"], alerts);
+    let dashboard = &manifest.one("ConfigMap", "cognigy-operator-dashboard")["data"]["cognigy-operator.json"];
+    let shown: Value = serde_json::from_str(dashboard.as_str().unwrap()).unwrap();
+    assert_eq!(shown, serde_json::from_str::<Value>(&read("dashboard.json")).unwrap());
+}
+
+#[tokio::test]
 async fn the_simulator_plays_what_the_values_say_and_the_secret_points_to_it() {
     let manifest = Manifest::of_values(&format!("{CHART}/ci/evaluation.yaml")).await;
     let name = "cognigy-operator-simulator";
