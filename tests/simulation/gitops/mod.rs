@@ -1,6 +1,8 @@
 //! What GitOps tools make of the statuses that the operator writes: Argo CD by the health script in `deploy/gitops`, Flux
 //! by the expressions there, both against what kstatus reads.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod argo_cd;
 mod examples;
 mod flux;
