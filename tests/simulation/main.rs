@@ -41,12 +41,12 @@ fn wanted() -> Vec<scenario::Scenario> {
 
 /// One in so many single faults is tried, spread over all; `SIMULATION_SINGLES=1` tries every one.
 fn share_of_singles() -> usize {
-    share("SIMULATION_SINGLES", 60)
+    share("SIMULATION_SINGLES", 100)
 }
 
 /// One in so many pairs of faults is tried, spread over all; `SIMULATION_PAIRS=1` tries every one.
 fn share_of_pairs() -> usize {
-    share("SIMULATION_PAIRS", 2000)
+    share("SIMULATION_PAIRS", 4000)
 }
 
 fn share(variable: &str, otherwise: u64) -> usize {
