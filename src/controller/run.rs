@@ -150,7 +150,12 @@ pub fn kept(event: watcher::Event<Watched>, context: &Context) -> watcher::Event
     | watcher::Event::InitApply(Watched::Unreadable(unreadable)) = &event
     {
         let ObjectMeta { namespace, name, .. } = &unreadable.metadata;
-        tracing::error!(namespace, name, error = unreadable.problem, "a resource cannot be read and is left alone");
+        tracing::error!(
+            namespace,
+            resource = name,
+            error = unreadable.problem,
+            "a resource cannot be read and is left alone"
+        );
     }
     event
 }
@@ -183,7 +188,7 @@ pub async fn guarded(object: Arc<Watched>, context: Arc<Context>) -> Result<Opti
     let span = tracing::info_span!(
         "reconcile",
         namespace = object.namespace().unwrap_or_default(),
-        name = object.name_any(),
+        resource = object.name_any(),
         generation = object.meta().generation,
     );
     let work = tracing::Instrument::instrument(reconcile(object, Arc::clone(&context)), span);
@@ -214,7 +219,7 @@ pub fn after_failure(object: &Watched, error: &Error, context: &Context) -> Opti
         Error::Conflict => tracing::debug!("the resource was written by somebody else; deciding anew"),
         error => tracing::warn!(
             namespace = object.namespace().unwrap_or_default(),
-            name = object.name_any(),
+            resource = object.name_any(),
             %error,
             "the reconcile failed and is run again"
         ),
