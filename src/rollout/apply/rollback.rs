@@ -70,10 +70,13 @@ pub fn remember_for_later(status: &mut CognigyDeploymentStatus, facts: &Facts<'_
 
 fn remember(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: RollbackReason) {
     let Some(attempt) = &mut status.attempt else { return };
+    // A clock that stands still or goes back must not give this rollback the key of the one before.
+    let earliest = attempt.rollback.as_ref().map(|before| after(before.requested_at, Duration::from_micros(1)));
+    let requested_at = earliest.map_or(facts.now.wall, |earliest| facts.now.wall.max(earliest));
     attempt.rollback = Some(Rollback {
-        key: key::rollback(facts.uid, attempt.number, facts.now.wall),
+        key: key::rollback(facts.uid, attempt.number, requested_at),
         reason,
-        requested_at: facts.now.wall,
+        requested_at,
         accepted_at: None,
         refused_at: None,
         verify_until: None,

@@ -6,6 +6,7 @@ use crate::api::reason::Reason;
 use crate::api::status::{Outcome, Step};
 use crate::rollout::Decision;
 use crate::rollout::answer::{HealthAnswer, RollbackAnswer};
+use std::collections::BTreeSet;
 
 fn not_yet() -> RollbackAnswer {
     RollbackAnswer::NotYet(unavailable())
@@ -67,6 +68,20 @@ fn a_refused_rollback_is_asked_again_under_a_new_key_when_a_person_says_so() {
     assert_eq!(rollout.outcome().unwrap().0, Outcome::RollbackFailed, "an outcome is never rewritten");
     assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
     assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+}
+
+#[test]
+fn a_clock_that_stands_still_or_goes_back_gives_no_two_rollbacks_one_key() {
+    for jump in [0, -7200] {
+        let mut rollout = failing();
+        rollout.rollback_says(&[refusal()]).run_for(600);
+        let mut keys = BTreeSet::new();
+        for request in ["1", "2", "3"] {
+            keys.insert(rollout.attempt().rollback.as_ref().unwrap().key.clone());
+            rollout.wall_clock_jumps(jump).ask_for_rollback(request).run();
+        }
+        assert_eq!(keys.len(), 3, "a jump of {jump} seconds");
+    }
 }
 
 #[test]
