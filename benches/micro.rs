@@ -10,7 +10,7 @@ use cognigy_operator::cognigy::{
     Transport, TransportError,
 };
 use cognigy_operator::rollout::facts::{Requests, Target};
-use cognigy_operator::rollout::{Facts, Memory, Now, Settings, attempt, decide, requests, standing};
+use cognigy_operator::rollout::{Facts, Memory, Now, Pace, Settings, attempt, decide, requests, standing};
 use divan::{Bencher, black_box};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -99,6 +99,7 @@ impl Case {
             target: Ok(self.target.clone()),
             requests: Requests::default(),
             settings: &self.settings,
+            pace: Pace::default(),
             asked: self.now,
             now: self.now,
         }

@@ -11,6 +11,7 @@ use cognigy_operator::cognigy::{
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
 use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
 use cognigy_operator::controller::remembered::Memories;
@@ -175,6 +176,7 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
         sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), budgets, place.seed),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
+        fleet: Fleet::default(),
         memories: Memories::default(),
         withdrawals: Withdrawals::default(),
         announcer: Announcer::new(kubernetes.clone(), None),

@@ -67,6 +67,8 @@ reasons! {
     UnexpectedAnswer,
     /// spec.suspend holds the rollout back.
     Suspended,
+    /// The rollout waits for its turn: the request budget can watch no more, or its validation is not due yet.
+    Queued,
     /// The environment is asked whether it can take the configuration.
     Validating,
     /// The synthetic trace looks for conflicts.

@@ -64,7 +64,7 @@ impl From<BudgetError> for Failure {
             BudgetError::Full | BudgetError::Busy => (ErrorClass::Transient, None),
             BudgetError::Withdrawn => (ErrorClass::Withdrawn, None),
         };
-        CallError::new(class, refusal.to_string()).with_retry_after(retry_after).into()
+        CallError::new(class, refusal.to_string()).with_retry_after(retry_after).held_back().into()
     }
 }
 

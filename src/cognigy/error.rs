@@ -50,11 +50,12 @@ pub struct CallError {
     class: ErrorClass,
     message: String,
     retry_after: Option<Duration>,
+    is_held_back: bool,
 }
 
 impl CallError {
     pub(crate) fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, message: words::tidy(&message.into()), retry_after: None }
+        Self { class, message: words::tidy(&message.into()), retry_after: None, is_held_back: false }
     }
 
     pub(crate) fn transient(message: impl Into<String>) -> Self {
@@ -68,6 +69,18 @@ impl CallError {
     pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
         self
+    }
+
+    /// The request budget had no room for it: nothing was sent.
+    pub(crate) fn held_back(mut self) -> Self {
+        self.is_held_back = true;
+        self
+    }
+
+    /// Whether the last try was not sent, because the request budget had no room for it in time.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.is_held_back
     }
 
     /// What the caller can do.

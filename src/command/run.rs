@@ -11,6 +11,7 @@ use crate::cognigy::{
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
 use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
+use crate::controller::fleet::Fleet;
 use crate::controller::leadership::{Elector, Fenced, Leadership, TermsError};
 use crate::controller::ownership::Claims;
 use crate::controller::remembered::Memories;
@@ -234,6 +235,7 @@ fn context(
         sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), budgets, seed),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
+        fleet: Fleet::default(),
         memories: Memories::default(),
         announcer: Announcer::new(kubernetes.clone(), std::env::var("POD_NAME").ok()),
         courier: Courier::new(WebhookSender::new(public, options)),

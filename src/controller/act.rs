@@ -31,7 +31,8 @@ impl Round<'_> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
             Decision::Release => return self.release().await,
-            Decision::Validate => self.validate().await?,
+            Decision::AskTurn => return self.ask_turn().await,
+            Decision::Validate => return self.validate().await,
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
             Decision::Submit => self.submit().await?,
@@ -83,16 +84,16 @@ impl Round<'_> {
         self.change(|status, facts, memory| apply::obstacle(status, facts, memory, obstacle));
     }
 
-    async fn validate(&mut self) -> Result<(), Error> {
-        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
+    async fn validate(&mut self) -> Result<Flow, Error> {
+        let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(Flow::Again) };
         if let Err(obstacle) = self.claim(&session, Claim::Asking) {
             self.hinder(obstacle);
-            return Ok(());
+            return Ok(Flow::Again);
         }
         let object = Arc::clone(&self.object);
         let Some(environment) = self.environment(&object) else {
             self.hinder(unsafe_environment(&object));
-            return Ok(());
+            return Ok(Flow::Again);
         };
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
         let asked = self.context.now();
@@ -100,13 +101,15 @@ impl Round<'_> {
             Ok(validation) => {
                 // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
                 let _ = self.claim(&session, Claim::Accepted);
+                self.has_begun();
                 self.answered(asked, |status, facts, memory| {
                     apply::checks::validation(status, facts, memory, wire::validation(validation))
                 });
             }
+            Err(error) if error.is_held_back() => return Ok(self.keep_turn(error.retry_after())),
             Err(error) => self.hinder_check(&session, &error).await?,
         }
-        Ok(())
+        Ok(Flow::Again)
     }
 
     async fn trace(&mut self) -> Result<(), Error> {
@@ -162,6 +165,7 @@ impl Round<'_> {
             true => apply::job::last_look(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
+        self.tell_duration();
         Ok(())
     }
 
@@ -286,7 +290,10 @@ impl Round<'_> {
             _ => Ok(session),
         });
         match session {
-            Ok(session) => Ok(Some(session)),
+            Ok(session) => {
+                self.account = Some(session.account);
+                Ok(Some(session))
+            }
             Err(obstacle) => {
                 self.remembered.refused = None;
                 self.remembered.looked_again_at = Some(self.context.now().uptime);

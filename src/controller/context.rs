@@ -3,6 +3,7 @@
 use super::announce::Announcer;
 use super::clock::Clock;
 use super::error::Error;
+use super::fleet::{Fleet, name_of};
 use super::leadership::Leadership;
 use super::ownership::{Claim, Claimant, Claims};
 use super::remembered::Memories;
@@ -12,6 +13,7 @@ use super::watched::Watched;
 use super::withdrawal::Withdrawals;
 use crate::cognigy::WebhookUrl;
 use crate::delivery::Courier;
+use crate::rollout::admission::ResourceName;
 use crate::rollout::{Now, Settings};
 use crate::server::metrics::Metrics;
 use jiff::Timestamp;
@@ -35,6 +37,8 @@ pub struct Context {
     pub snapshots: Snapshots,
     /// Who owns which environment.
     pub claims: Claims,
+    /// Whose turn it is to begin, and how closely what is in flight is looked at.
+    pub fleet: Fleet,
     /// What is remembered of each resource.
     pub memories: Memories,
     /// Events.
@@ -120,6 +124,7 @@ impl Context {
     pub fn let_rest(&self, watched: &Watched, uid: &str) {
         if watched.is_at_rest() {
             self.claims.renew(uid, false);
+            self.rouse(self.fleet.leave(&name_of(watched), self.now().uptime));
         }
         self.memories.forget(uid);
     }
@@ -132,14 +137,24 @@ impl Context {
         }
     }
 
+    /// Has these resources reconciled.
+    pub fn rouse(&self, names: Vec<ResourceName>) {
+        for ResourceName { namespace, name } in names {
+            // As above. One that does not hear of it asks by itself later.
+            let _ = self.woken.send(ObjectRef::new(&name).within(&namespace));
+        }
+    }
+
     /// Forgets what is remembered of resources that are no longer there.
     pub fn forget_the_gone(&self) {
         let Some(stores) = self.stores.get() else { return };
         let present: Vec<_> = stores.iter().flat_map(Store::state).collect();
         let uids: HashSet<&str> = present.iter().filter_map(|object| object.meta().uid.as_deref()).collect();
+        let names: HashSet<ResourceName> = present.iter().map(|watched| name_of(watched.as_ref())).collect();
         let sources: HashSet<Source> = present.iter().filter_map(|object| object.source()).collect();
         self.memories.retain(|uid| uids.contains(uid));
         self.claims.retain(|uid| uids.contains(uid));
+        self.rouse(self.fleet.retain(|name| names.contains(name), self.now().uptime));
         self.sessions.retain(|source| sources.contains(source));
     }
 }

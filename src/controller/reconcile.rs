@@ -3,10 +3,11 @@
 use super::act::Flow;
 use super::context::Context;
 use super::error::Error;
+use super::fleet::name_of;
 use super::ownership::Claim;
 use super::record;
 use super::remembered::Remembered;
-use super::sessions::Source;
+use super::sessions::{Account, Source};
 use super::snapshot::{Desired, READ_AGAIN};
 use super::watched::Watched;
 use super::withdrawal::Registration;
@@ -57,6 +58,10 @@ pub(super) struct Round<'c> {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
     pub(super) desired: Result<Desired, Obstacle>,
+    /// Whose requests it spends, once that is known.
+    pub(super) account: Option<Account>,
+    /// It waits for its turn, or has it and could not use it yet.
+    pub(super) keeps_turn: bool,
     /// The resource is gone, and what was remembered of it as well.
     is_forgotten: bool,
     /// Events of changes that are not recorded yet: what is not recorded has not happened.
@@ -86,6 +91,8 @@ impl<'c> Round<'c> {
             uid,
             remembered,
             desired,
+            account: None,
+            keeps_turn: false,
             is_forgotten: false,
             pending: Vec::new(),
             recorded: Vec::new(),
@@ -107,6 +114,7 @@ impl<'c> Round<'c> {
         };
         self.record().await?;
         self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
+        self.take_place();
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
         self.context.memories.succeeded(&self.uid);
@@ -127,6 +135,7 @@ impl<'c> Round<'c> {
 
     pub(super) fn forget(&mut self) {
         self.context.wake(self.context.claims.release(&self.uid));
+        self.context.rouse(self.context.fleet.leave(&name_of(self.object.as_ref()), self.context.now().uptime));
         self.is_forgotten = true;
     }
 
@@ -274,6 +283,7 @@ impl<'c> Round<'c> {
             target: self.desired.as_ref().map(|desired| desired.target.clone()).map_err(Clone::clone),
             requests: Requests::from_annotations(object.annotations()),
             settings: &self.context.settings,
+            pace: self.pace(),
             asked,
             now: self.context.now(),
         }

@@ -10,12 +10,15 @@ use crate::api::CognigyDeployment;
 use crate::api::identifier::ApiOrigin;
 use crate::api::reason::Reason;
 use crate::api::spec::SecretReference;
-use crate::cognigy::{Budgets, Client, Credentials, CredentialsFingerprint, Transport};
+use crate::cognigy::{
+    Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport,
+};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A client, and what it was made from.
@@ -27,6 +30,17 @@ pub struct Session {
     pub origin: ApiOrigin,
     /// Tells whether the credentials have changed.
     pub fingerprint: CredentialsFingerprint,
+    /// Whose requests it spends.
+    pub account: Account,
+}
+
+/// A client as the API counts its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who.
+    pub client: ClientFingerprint,
+    /// How many requests a minute it may make.
+    pub limit: NonZeroU32,
 }
 
 /// Makes the transport for a set of credentials; a simulation makes its own.
@@ -166,7 +180,9 @@ impl Sessions {
         let budget = self.budgets.shared(credentials.client_fingerprint());
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = ApiOrigin::new(client.origin().as_str());
-        let session = Session { client, origin, fingerprint };
+        let limit = credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT);
+        let account = Account { client: credentials.client_fingerprint(), limit };
+        let session = Session { client, origin, fingerprint, account };
         lock(&self.by_fingerprint).insert(fingerprint, session.clone());
         Ok(session)
     }

@@ -10,7 +10,7 @@ use crate::api::spec::SecretReference;
 use crate::api::status::Attempt;
 use crate::rollout::facts::Requests;
 use crate::rollout::rest::is_at_rest;
-use crate::rollout::{Facts, Now, Settings};
+use crate::rollout::{Facts, Now, Pace, Settings};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
@@ -222,6 +222,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
         target: Ok(target),
         requests: Requests::from_annotations(object.annotations()),
         settings,
+        pace: Pace::default(),
         asked: now,
         now,
     };
@@ -289,6 +290,7 @@ mod tests {
             target: Ok(target),
             requests: Requests::default(),
             settings: &settings,
+            pace: Pace::default(),
             asked: now,
             now,
         };

@@ -6,6 +6,7 @@
 use super::answer::Retry;
 use super::facts::{Facts, Sighting, SubmitIdempotency, Target};
 use super::memory::{LOOK_AGAIN, Memory};
+use super::pace;
 use super::requests::{self, Request};
 use crate::api::reason::Reason;
 use crate::api::spec::DeletionPolicy;
@@ -30,6 +31,8 @@ pub enum Decision {
     Start,
     /// What the attempt is checked against has changed before its submit: check again.
     CheckAgain,
+    /// Ask for its turn: no more begin than the request budget can watch.
+    AskTurn,
     /// Ask for the validation.
     Validate,
     /// Ask for the synthetic trace.
@@ -128,6 +131,7 @@ fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> D
         return wait;
     }
     match attempt.step {
+        _ if !memory.attempt.turn.is_here() => Decision::AskTurn,
         Step::Tracing if memory.attempt.trace_passed => Decision::Intend,
         Step::Tracing => Decision::Trace,
         _ => Decision::Validate,
@@ -175,7 +179,7 @@ fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     if memory.attempt.must_look_at_job && attempt.step == Step::Monitoring {
         return Decision::LookAtJob;
     }
-    let due_in = poll_due_in(facts, attempt, memory);
+    let due_in = pace::due_in(facts, attempt, memory);
     match (due_in.is_zero(), attempt.step) {
         (false, _) => Decision::Wait(Some(due_in)),
         (true, Step::Monitoring) => Decision::AskHealth,
@@ -198,15 +202,6 @@ pub fn is_past_deadline(facts: &Facts<'_>, memory: &Memory) -> bool {
     memory.submit_age(facts.now) >= facts.timeout()
 }
 
-/// The time until the next look: one interval after the last, and the first one an interval after the submit.
-fn poll_due_in(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
-    match (memory.attempt.polled_at, attempt.step) {
-        (Some(polled_at), _) => (polled_at + facts.interval()).saturating_sub(facts.now.uptime),
-        (None, Step::RollingOut) => facts.interval().saturating_sub(memory.submit_age(facts.now)),
-        (None, _) => Duration::ZERO,
-    }
-}
-
 fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
         return Decision::Start;
@@ -218,7 +213,7 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    let due_in = poll_due_in(facts, attempt, memory);
+    let due_in = pace::due_in(facts, attempt, memory);
     if due_in.is_zero() { Decision::AskHealth } else { Decision::Wait(Some(due_in)) }
 }
 

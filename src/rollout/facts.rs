@@ -2,7 +2,7 @@
 
 use super::answer::Obstacle;
 use super::memory::Answered;
-use crate::api::spec::Monitoring;
+use super::pace::Pace;
 use crate::api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -160,6 +160,8 @@ pub struct Facts<'a> {
     pub requests: Requests,
     /// The operator's settings.
     pub settings: &'a Settings,
+    /// How closely it may be looked at now.
+    pub pace: Pace,
     /// When the question was asked whose answer is being looked at; without one, the moment.
     pub asked: Now,
     /// The moment.
@@ -176,13 +178,13 @@ impl Facts<'_> {
     /// The least time between two looks.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        interval(&self.spec.monitoring)
+        interval(self.spec)
     }
 
     /// How long a rollout may take.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        Duration::from_secs(u64::try_from(self.spec.rollback_policy.timeout_seconds).unwrap_or(1))
+        timeout(self.spec)
     }
 
     /// Whether what the environment should run is known, and is not this.
@@ -198,6 +200,10 @@ impl Facts<'_> {
     }
 }
 
-fn interval(monitoring: &Monitoring) -> Duration {
-    Duration::from_secs(u64::try_from(monitoring.interval_seconds).unwrap_or(1))
+pub(super) fn interval(spec: &CognigyDeploymentSpec) -> Duration {
+    Duration::from_secs(u64::try_from(spec.monitoring.interval_seconds).unwrap_or(1))
+}
+
+pub(super) fn timeout(spec: &CognigyDeploymentSpec) -> Duration {
+    Duration::from_secs(u64::try_from(spec.rollback_policy.timeout_seconds).unwrap_or(1))
 }

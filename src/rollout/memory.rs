@@ -1,7 +1,9 @@
 //! What this process remembers of a resource, and may forget at any time: nothing here decides an outcome that a restart
 //! would decide otherwise for the worse.
 
+use super::admission::Turn;
 use super::answer::{Obstacle, Retry, SubmitAnswer};
+use super::durations::JobRun;
 use super::facts::{Now, Sighting};
 use crate::api::status::Attempt;
 use crate::api::{Digest, IdempotencyKey};
@@ -32,6 +34,8 @@ pub struct Memory {
     pub credentials_gone: bool,
     /// What it remembers of the current attempt.
     pub attempt: AttemptMemory,
+    /// The attempt that a person asked for last, or asked to be tried again.
+    pub asked_for: Option<i64>,
     /// Spreads the tries of a fleet: between 0 and 1, drawn anew for each pause.
     pub jitter: f64,
 }
@@ -72,6 +76,8 @@ pub struct AttemptMemory {
     pub validation: Option<Answered>,
     /// When the synthetic trace was answered in this process: for how long it took.
     pub trace: Option<Answered>,
+    /// Whether it is its turn to begin; nothing that has begun asks for it.
+    pub turn: Turn,
     /// The synthetic trace has passed in this process, so the intent comes next.
     pub trace_passed: bool,
     /// The key of an intent that this process wrote and has not sent yet: only this one POST can be rejected.
@@ -90,6 +96,14 @@ pub struct AttemptMemory {
     rollback: Option<Sighting>,
     /// When the verification after the rollback began.
     pub verification: Option<Sighting>,
+    /// When the job was taken, in the time of the process; from then on it runs.
+    pub taken_at: Option<Duration>,
+    /// How old the job was when it was last seen running, in this process.
+    pub running_at_age: Option<Duration>,
+    /// What the looks at the job have told of how long it takes, until somebody has learned from it.
+    pub job_run: Option<JobRun>,
+    /// The last answer was bad or could not be read: the next question is not put off.
+    pub is_in_doubt: bool,
     /// When the job or health was last asked, in the time of the process.
     pub polled_at: Option<Duration>,
     /// When a health answer last counted, in the time of the process: at the latest when this process began.
@@ -193,6 +207,13 @@ impl Memory {
     #[must_use]
     pub fn submit_age(&self, now: Now) -> Duration {
         self.attempt.submit.map_or(Duration::ZERO, |sighting| sighting.age(now))
+    }
+
+    /// How old the job is: the time since it was taken, or since its intent where another process sent it.
+    #[must_use]
+    pub fn job_age(&self, now: Now) -> Duration {
+        let taken_at = self.attempt.taken_at;
+        taken_at.map_or_else(|| self.submit_age(now), |taken_at| now.uptime.saturating_sub(taken_at))
     }
 
     /// The time since the rollback was accepted or refused.

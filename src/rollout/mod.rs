@@ -5,15 +5,18 @@
 //! write it into the status and return what is worth telling. No clock, no I/O and no Kubernetes in here: time comes in
 //! with the facts.
 
+pub mod admission;
 pub mod answer;
 pub mod apply;
 pub mod attempt;
 pub mod conditions;
 pub mod decide;
+pub mod durations;
 pub mod facts;
 pub mod key;
 pub mod memory;
 pub mod notice;
+pub mod pace;
 pub mod passage;
 pub mod requests;
 pub mod rest;
@@ -27,4 +30,5 @@ pub use decide::{Decision, decide};
 pub use facts::{Facts, Now, Settings};
 pub use memory::Memory;
 pub use notice::{Announcement, Effects, Notice};
+pub use pace::Pace;
 pub use passage::Passage;

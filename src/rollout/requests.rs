@@ -108,11 +108,14 @@ fn retry(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut M
         ),
         Some(Step::Pending | Step::Validating | Step::Tracing) => {
             memory.clear_failures();
+            memory.asked_for = status.attempt.as_ref().map(|attempt| attempt.number);
             Effects::normal(Reason::RetryRequested, "trying again at once")
         }
         Some(Step::Settled | Step::VerifyingRollback) | None => {
             memory.clear_failures();
-            Effects::normal(Reason::RetryRequested, "starting another attempt").and(attempt::start(status, facts))
+            let started = attempt::start(status, facts);
+            memory.asked_for = status.attempt.as_ref().map(|attempt| attempt.number);
+            Effects::normal(Reason::RetryRequested, "starting another attempt").and(started)
         }
     }
 }

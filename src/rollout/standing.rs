@@ -84,6 +84,10 @@ fn checking(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Standing {
         _ if facts.spec.suspend => Standing::Suspended,
         Some(obstacle) => Standing::Reconciling(obstacle.reason, obstacle.message.clone()),
         None => {
+            if let Some(place) = memory.attempt.turn.place() {
+                let message = format!("attempt {} waits for the request budget: {place}", attempt.number);
+                return Standing::Reconciling(Reason::Queued, message);
+            }
             let (reason, what) = match attempt.step {
                 Step::Tracing => (Reason::Tracing, "the synthetic trace is looking for conflicts"),
                 _ => (Reason::Validating, "the environment is asked whether it can take this configuration"),

@@ -21,6 +21,7 @@ mod log;
 mod manifests;
 mod metrics;
 mod ownership;
+mod queue;
 mod refusals;
 mod requests;
 mod rest;

@@ -13,6 +13,7 @@ use cognigy_operator::controller::Context;
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
 use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
 use cognigy_operator::controller::remembered::Memories;
@@ -283,6 +284,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         ),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
+        fleet: Fleet::default(),
         memories: Memories::default(),
         announcer: Announcer::new(kubernetes.clone(), None),
         courier: Courier::new(WebhookSender::new(transport, options)),

@@ -112,6 +112,10 @@ pub struct TraceOptions {
 /// How the environment's health is watched after the rollout.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= self.intervalSeconds")
+        .message("maxIntervalSeconds must not be under intervalSeconds: raise it, lower the interval, or leave it out")
+)]
 pub struct Monitoring {
     /// The least time between two looks at the job or the environment's health, in seconds, 1 to 3600.
     #[serde(default = "default_interval_seconds")]
@@ -119,6 +123,15 @@ pub struct Monitoring {
         validation = Rule::new("self >= 1 && self <= 3600").message("intervalSeconds must be from 1 to 3600 (an hour)")
     )]
     pub interval_seconds: i32,
+
+    /// The longest time between two looks, in seconds, 1 to 3600 and not under intervalSeconds, while more rollouts are in
+    /// flight than the request budget can watch at their intervals. Left out, eight times intervalSeconds. Either way no
+    /// longer than the deadline allows, and never between looks at health that is bad or cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("self >= 1 && self <= 3600").message("maxIntervalSeconds must be from 1 to 3600 (an hour)")
+    )]
+    pub max_interval_seconds: Option<i32>,
 
     /// The error rate at which a healthy environment counts as bad, above 0 and up to 1.
     #[serde(default = "default_max_error_rate")]
@@ -229,6 +242,7 @@ impl Default for Monitoring {
     fn default() -> Self {
         Self {
             interval_seconds: default_interval_seconds(),
+            max_interval_seconds: None,
             max_error_rate: default_max_error_rate(),
             success_threshold: default_success_threshold(),
         }

@@ -23,6 +23,7 @@ pub fn validation(
 ) -> Effects {
     memory.clear_failures();
     memory.attempt.validation = Some(facts.answered());
+    memory.attempt.turn.has_begun();
     // A trace that passed before the checks changed, or whose record failed, proves nothing about these.
     memory.attempt.trace_passed = false;
     memory.attempt.trace = None;

@@ -28,6 +28,7 @@ pub fn health(
         (Some(Step::Monitoring), HealthAnswer::Bad(what)) => bad(status, facts, memory, &what),
         (Some(Step::Monitoring), HealthAnswer::Unreadable(why)) => {
             memory.attempt.undisturbed_until = None;
+            memory.attempt.is_in_doubt = true;
             note_no_good_answer(facts, memory);
             tell(status, facts, unreadable(&why));
             Effects::none()
@@ -42,6 +43,7 @@ fn unreadable(why: &str) -> Tell {
 }
 
 fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    memory.attempt.is_in_doubt = false;
     let undisturbed = memory.attempt.undisturbed_until.is_some_and(|until| facts.now.uptime <= until);
     // The next look follows an interval later.
     memory.attempt.undisturbed_until = undisturbed.then(|| facts.asked.uptime + facts.interval().mul_f64(1.5));
@@ -82,6 +84,7 @@ pub(super) fn succeed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -
 
 fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, what: &str) -> Effects {
     memory.attempt.undisturbed_until = None;
+    memory.attempt.is_in_doubt = true;
     note_no_good_answer(facts, memory);
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     if !counts(facts, memory) {

@@ -8,6 +8,7 @@ use crate::rollout::answer::JobAnswer;
 use crate::rollout::attempt;
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::decide::is_past_deadline;
+use crate::rollout::durations::JobRun;
 use crate::rollout::facts::Facts;
 use crate::rollout::memory::Memory;
 use crate::rollout::notice::Effects;
@@ -24,6 +25,8 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
     if answer != JobAnswer::NotFound {
         memory.attempt.job_missing_at = None;
     }
+    memory.attempt.is_in_doubt = matches!(answer, JobAnswer::NotFound | JobAnswer::Unreadable(_));
+    note_age(facts, memory, &answer);
     match answer {
         JobAnswer::Completed => completed(status, facts, memory),
         JobAnswer::EndedBadly(word) => ended_badly(status, facts, memory, &word),
@@ -40,6 +43,20 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
             tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::JobUnreadable, message));
             Effects::none()
         }
+    }
+}
+
+/// What this look tells of how long the job takes. One that another process submitted tells nothing until it was seen
+/// running: nobody may have looked for hours.
+fn note_age(facts: &Facts<'_>, memory: &mut Memory, answer: &JobAnswer) {
+    match answer {
+        JobAnswer::Running => memory.attempt.running_at_age = Some(memory.job_age(facts.asked)),
+        JobAnswer::Completed | JobAnswer::EndedBadly(_) | JobAnswer::RolledBack => {
+            let running = memory.attempt.running_at_age;
+            let was_watched = running.is_some() || memory.attempt.taken_at.is_some();
+            memory.attempt.job_run = was_watched.then(|| JobRun { running, ended: memory.job_age(facts.now) });
+        }
+        JobAnswer::NotFound | JobAnswer::Unreadable(_) => {}
     }
 }
 
@@ -121,6 +138,9 @@ pub fn last_look(
         // Health was good after the deadline, and that is what the deadline waits for.
         _ if is_past_deadline(facts, memory) => super::health::succeed(status, facts),
         // Health and job are asked again an interval later.
-        _ => Effects::none(),
+        _ => {
+            memory.attempt.is_in_doubt = true;
+            Effects::none()
+        }
     }
 }

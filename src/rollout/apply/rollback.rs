@@ -140,6 +140,7 @@ fn finish(
 ) -> Effects {
     memory.clear_failures();
     memory.attempt.polled_at = None;
+    memory.attempt.is_in_doubt = false;
     let earlier = status.attempt.as_ref().and_then(|attempt| attempt.outcome());
     let effects = match earlier {
         None => attempt::conclude(status, facts, outcome, reason, message),

@@ -50,8 +50,9 @@ pub fn submit(
         SubmitAnswer::Accepted(job_id) => {
             memory.clear_failures();
             memory.attempt.submit_unknown = None;
-            // The job is first asked an interval from now (contract, section 4).
+            // The job is first asked an interval from now (contract, section 4), or when it is likely to be done.
             memory.attempt.polled_at = Some(facts.now.uptime);
+            memory.attempt.taken_at = Some(facts.now.uptime);
             let message = format!("Cognigy.AI has taken the rollout as {job_id}; its job is running");
             tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message.clone()));
             count_from_now(status, facts, memory);

@@ -18,6 +18,7 @@ fn a_rollout_goes_from_checks_to_success() {
     let expected = [
         Decision::NoteRequests,
         Decision::Start,
+        Decision::AskTurn,
         Decision::Validate,
         Decision::Trace,
         Decision::Intend,

@@ -16,7 +16,7 @@ use crate::rollout::apply::{self, checks, health, job, rollback, submit};
 use crate::rollout::facts::{Requests, SubmitIdempotency, Target};
 use crate::rollout::passage::passages;
 use crate::rollout::{
-    Announcement, Decision, Effects, Facts, Memory, Notice, Now, Obstacle, Passage, Settings, attempt, decide,
+    Announcement, Decision, Effects, Facts, Memory, Notice, Now, Obstacle, Pace, Passage, Settings, attempt, decide,
     requests, standing,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -41,6 +41,7 @@ pub(super) struct Given {
     pub(super) deleted_at: Option<Timestamp>,
     pub(super) snapshot_obstacle: Option<Obstacle>,
     pub(super) now: Now,
+    pub(super) pace: Pace,
 }
 
 impl Given {
@@ -53,6 +54,7 @@ impl Given {
             target: self.target(),
             requests: self.requests.clone(),
             settings: &self.settings,
+            pace: self.pace,
             asked,
             now: self.now,
         }
@@ -119,6 +121,7 @@ impl Rollout {
                 deleted_at: None,
                 snapshot_obstacle: None,
                 now,
+                pace: Pace::default(),
             },
             world: World {
                 validation: vec![Ok(ValidationAnswer::Passed {
@@ -263,7 +266,11 @@ impl Rollout {
 
     /// Only time passes; nobody looks.
     pub(super) fn pass(&mut self, seconds: u64) -> &mut Self {
-        self.given.pass(Duration::from_secs(seconds));
+        self.pass_for(Duration::from_secs(seconds))
+    }
+
+    pub(super) fn pass_for(&mut self, passed: Duration) -> &mut Self {
+        self.given.pass(passed);
         self
     }
 
@@ -322,6 +329,10 @@ impl Rollout {
             Decision::Obey(request) => requests::obey(status, &facts, memory, *request),
             Decision::Start => attempt::start(status, &facts),
             Decision::CheckAgain => attempt::check_again(status, &facts),
+            Decision::AskTurn => {
+                memory.attempt.turn = memory.attempt.turn.begin();
+                Effects::none()
+            }
             Decision::Validate => match next(&mut world.validation) {
                 Ok(answer) => checks::validation(status, &facts, memory, answer),
                 Err(obstacle) => apply::obstacle(status, &facts, memory, obstacle),

@@ -5,11 +5,13 @@
 mod before_submit;
 mod deadline;
 mod deletion;
+mod durations;
 mod edits;
 mod fixture;
 mod health;
 mod job;
 mod notices;
+mod pace;
 mod passages;
 mod promises;
 mod random_stories;

@@ -8,9 +8,10 @@ use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
 use cognigy_operator::api::identifier::{ApiOrigin, RequestHash};
 use cognigy_operator::api::status::CognigyDeploymentStatus;
 use cognigy_operator::api::{CognigyDeploymentSpec, Digest};
+use cognigy_operator::rollout::admission::Turn;
 use cognigy_operator::rollout::answer::{TraceAnswer, ValidationAnswer};
 use cognigy_operator::rollout::facts::{Requests, Settings, Target};
-use cognigy_operator::rollout::{Decision, Facts, Memory, apply, attempt, decide, requests};
+use cognigy_operator::rollout::{Decision, Effects, Facts, Memory, Pace, apply, attempt, decide, requests};
 use serde_json::json;
 
 /// What a process does next that others can see.
@@ -81,6 +82,7 @@ impl Brain {
             target: Ok(variant.target.clone()),
             requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
             settings: &self.settings,
+            pace: Pace::default(),
             asked: moment(tick),
             now: moment(tick),
         }
@@ -116,6 +118,7 @@ impl Brain {
             }
             without_words(&mut status);
         };
+        without_the_fleet(&mut memory);
         Plan { status, memory, body_of, next }
     }
 
@@ -132,6 +135,10 @@ impl Brain {
             Decision::Obey(request) => requests::obey(status, facts, memory, request),
             Decision::Start => attempt::start(status, facts),
             Decision::CheckAgain => attempt::check_again(status, facts),
+            Decision::AskTurn => {
+                memory.attempt.turn = memory.attempt.turn.begin();
+                Effects::none()
+            }
             Decision::Validate => {
                 let passed = ValidationAnswer::Passed { warnings: Vec::new(), capacity_utilization: None };
                 apply::checks::validation(status, facts, memory, passed)
@@ -190,6 +197,15 @@ pub(super) fn without_words(status: &mut CognigyDeploymentStatus) {
     status.conditions.clear();
 }
 
+/// Leaves out what concerns other rollouts: when this one may begin, and what they learn from its job. None of it decides
+/// anything but when.
+fn without_the_fleet(memory: &mut Memory) {
+    memory.attempt.turn = Turn::NotAsked;
+    memory.attempt.taken_at = None;
+    memory.attempt.running_at_age = None;
+    memory.attempt.job_run = None;
+}
+
 impl Process {
     /// Takes the plan's steps that nobody sees.
     pub(super) fn follow(&mut self, plan: Plan) {
@@ -209,6 +225,7 @@ impl Process {
         read(&mut status, facts, &mut memory);
         without_words(&mut status);
         self.working = Printed::new(status);
+        without_the_fleet(&mut memory);
         self.memory = Printed::new(memory);
         self.is_waiting = false;
     }

@@ -1,0 +1,116 @@
+//! Who goes next: by turns between namespaces, and in a namespace the oldest first.
+
+use jiff::Timestamp;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A resource by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceName {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name in there.
+    pub name: Arc<str>,
+}
+
+/// Those who wait. What it costs to join, to leave, to be told one's place and to find the next grows with the number
+/// of namespaces, and hardly with the number of those who wait.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    lines: BTreeMap<Arc<str>, Line>,
+    /// The round that was served last: each namespace has one turn in a round.
+    round: u64,
+    entries: usize,
+}
+
+/// Those of one namespace who wait, the oldest first.
+#[derive(Debug)]
+struct Line {
+    /// The round of the next turn.
+    round: u64,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    since: Timestamp,
+    name: Arc<str>,
+}
+
+impl Turns {
+    /// Joins, behind those of the same namespace who have waited for longer. A namespace that had nobody waiting has its
+    /// turn in the next round, however often it comes back.
+    pub(super) fn join(&mut self, who: &ResourceName, since: Timestamp) {
+        let next = self.round + 1;
+        let line = self
+            .lines
+            .entry(Arc::clone(&who.namespace))
+            .or_insert_with(|| Line { round: next, entries: VecDeque::new() });
+        let entry = Entry { since, name: Arc::clone(&who.name) };
+        if let Err(index) = line.entries.binary_search(&entry) {
+            line.entries.insert(index, entry);
+            self.entries += 1;
+        }
+    }
+
+    /// Leaves; nothing happens where it does not wait.
+    pub(super) fn leave(&mut self, who: &ResourceName, since: Timestamp) {
+        let Some(line) = self.lines.get_mut(&who.namespace) else { return };
+        let Ok(index) = line.entries.binary_search(&Entry { since, name: Arc::clone(&who.name) }) else { return };
+        line.entries.remove(index);
+        self.entries -= 1;
+        if line.entries.is_empty() {
+            self.lines.remove(&who.namespace);
+        }
+    }
+
+    /// Who goes next.
+    pub(super) fn first(&self) -> Option<ResourceName> {
+        let heads =
+            self.lines.iter().filter_map(|(namespace, line)| Some((namespace, line.round, line.entries.front()?)));
+        let (namespace, _, head) = heads.min_by(|left, right| (left.1, left.2).cmp(&(right.1, right.2)))?;
+        Some(ResourceName { namespace: Arc::clone(namespace), name: Arc::clone(&head.name) })
+    }
+
+    /// Takes the one that goes next.
+    pub(super) fn take(&mut self) -> Option<ResourceName> {
+        let first = self.first()?;
+        let line = self.lines.get_mut(&first.namespace)?;
+        line.entries.pop_front();
+        self.entries -= 1;
+        self.round = line.round;
+        line.round += 1;
+        if line.entries.is_empty() {
+            self.lines.remove(&first.namespace);
+        }
+        Some(first)
+    }
+
+    /// How many go before it, were nobody to come or leave.
+    pub(super) fn ahead_of(&self, who: &ResourceName, since: Timestamp) -> Option<usize> {
+        let own = self.lines.get(&who.namespace)?;
+        let entry = Entry { since, name: Arc::clone(&who.name) };
+        let index = own.entries.binary_search(&entry).ok()?;
+        let round = own.round + index as u64;
+        let others = self.lines.iter().filter(|(namespace, _)| **namespace != who.namespace);
+        Some(index + others.map(|(_, line)| line.before(round, &entry)).sum::<usize>())
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.entries
+    }
+}
+
+impl Line {
+    /// How many of this line go before one of another line, whose turn is in that round.
+    fn before(&self, round: u64, other: &Entry) -> usize {
+        let Ok(rounds) = usize::try_from(round.saturating_sub(self.round)) else { return self.entries.len() };
+        if round < self.round {
+            return 0;
+        }
+        let in_the_same = self.entries.get(rounds).is_some_and(|entry| entry.cmp(other) == Ordering::Less);
+        rounds.min(self.entries.len()) + usize::from(in_the_same)
+    }
+}
