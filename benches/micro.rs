@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use bytes::Bytes;
-use cognigy_operator::api::status::{CognigyDeploymentStatus, Step};
-use cognigy_operator::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot};
+use cognigy_operator::api::status::{CognigyDeploymentStatus, Outcome, Step, Verdict};
+use cognigy_operator::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, FINALIZER, Reason, Snapshot};
 use cognigy_operator::cognigy::{
     BaseUrl, Budget, Client, Credentials, EgressPolicy, EnvironmentId, Options, Priority, Requester, TokenUrl,
     Transport, TransportError,
 };
+use cognigy_operator::controller::watched::Watched;
 use cognigy_operator::rollout::facts::{Requests, Target};
 use cognigy_operator::rollout::{Facts, Memory, Now, Pace, Settings, attempt, decide, requests, standing};
 use divan::{Bencher, black_box};
@@ -53,12 +54,34 @@ fn read_a_resource(bencher: Bencher, kib: usize) {
     let object = json!({
         "apiVersion": "deploy.cognigy.ai/v1alpha1",
         "kind": "CognigyDeployment",
-        "metadata": {"name": "bot", "namespace": "team", "uid": "6f2c0f0e", "resourceVersion": "12", "generation": 1},
+        "metadata": {"name": "bot", "namespace": "team", "uid": UID, "resourceVersion": "12", "generation": 1},
         "spec": spec(kib),
     });
     let text = serde_json::to_vec(&object).unwrap();
     bencher.bench_local(|| serde_json::from_slice::<CognigyDeployment>(black_box(&text)).unwrap());
 }
+
+/// What the watch keeps of a resource at rest, from the JSON that it delivers; by the size of its snapshot in KiB.
+#[divan::bench(args = [1, 8, 64])]
+fn read_a_resource_at_rest_and_keep_what_is_needed(bencher: Bencher, kib: usize) {
+    let case = Case::succeeded(kib);
+    let object = json!({
+        "apiVersion": "deploy.cognigy.ai/v1alpha1",
+        "kind": "CognigyDeployment",
+        "metadata": {
+            "name": "bot", "namespace": "team", "uid": UID, "resourceVersion": "12", "generation": 1,
+            "finalizers": [FINALIZER],
+        },
+        "spec": case.spec,
+        "status": case.status,
+    });
+    let text = serde_json::to_vec(&object).unwrap();
+    let keep = || serde_json::from_slice::<Watched>(black_box(&text)).unwrap().pruned(&case.settings, case.now);
+    assert!(keep().is_at_rest());
+    bencher.bench_local(keep);
+}
+
+const UID: &str = "6f2c0f0e";
 
 /// A resource in some state of its rollout.
 struct Case {
@@ -71,7 +94,23 @@ struct Case {
 
 impl Case {
     fn at(step: Step) -> Self {
-        let spec = spec(8);
+        Self::of(spec(8), step)
+    }
+
+    /// After a success, and told of.
+    fn succeeded(kib: usize) -> Self {
+        let mut case = Self::of(spec(kib), Step::Settled);
+        let verdict = Verdict { outcome: Outcome::Succeeded, reason: Reason::Succeeded, at: case.now.wall };
+        if let Some(attempt) = &mut case.status.attempt {
+            attempt.verdict = Some(verdict);
+        }
+        let mut status = case.status.clone();
+        standing::refresh(&mut status, &case.facts(), &Memory::default());
+        case.status = status;
+        case
+    }
+
+    fn of(spec: CognigyDeploymentSpec, step: Step) -> Self {
         let snapshot = spec.configuration_snapshot.clone().unwrap();
         let target =
             Target { digest: Digest::of_deployment(&spec, &snapshot), checks_digest: Digest::of_checks(&spec) };
@@ -92,7 +131,7 @@ impl Case {
 
     fn facts(&self) -> Facts<'_> {
         Facts {
-            uid: "6f2c0f0e",
+            uid: UID,
             generation: 1,
             deleted_at: None,
             spec: &self.spec,

@@ -1,8 +1,9 @@
 //! The operator as a process of its own, as in a cluster: what it takes of memory and processor.
 
 use crate::Failure;
+use crate::report;
 use crate::stage::Stage;
-use std::fs;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -25,7 +26,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the operator that was built with this benchmark, and waits until it is ready.
+    /// Starts the operator that was built with this benchmark, and waits until it is ready. It logs as much as it does by
+    /// default, into `target/bench/operator.log`.
     ///
     /// # Errors
     /// Where it does not start, or is not ready in time.
@@ -39,9 +41,9 @@ impl Process {
             .arg("--metrics-addr")
             .arg(address.to_string())
             .args(["--egress-allow", "127.0.0.1"])
-            .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(File::create(report::folder()?.join("operator.log"))?)
             .kill_on_drop(true)
             .spawn()?;
         let id = child.id().ok_or(Failure::Ended("the operator"))?;

@@ -2,8 +2,18 @@
 
 use crate::Failure;
 use serde_json::{Map, Value, json};
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Where what was measured is kept.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn folder() -> io::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
 
 /// Every run so far.
 #[derive(Default)]
@@ -66,10 +76,8 @@ impl Report {
             self.misses += usize::from(!is_met);
             figures.insert((*what).to_owned(), json!({"measured": measured, "target": bound}));
         }
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
-        fs::create_dir_all(&folder)?;
         let whole = json!({"run": name, "heading": heading, "figures": Value::Object(figures)});
-        fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(&whole)?)?;
+        fs::write(folder()?.join(format!("{name}.json")), serde_json::to_string_pretty(&whole)?)?;
         Ok(())
     }
 }
