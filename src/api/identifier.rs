@@ -53,3 +53,7 @@ text_newtype!(
     /// SHA-256, in hexadecimal, over the exact bytes of a request's body.
     RequestHash
 );
+text_newtype!(
+    /// A hash over who a client of Cognigy.AI is: it tells two apart and names neither.
+    ClientHash
+);

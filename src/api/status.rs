@@ -5,7 +5,7 @@
 
 use super::condition::Condition;
 use super::digest::Digest;
-use super::identifier::{ApiOrigin, IdempotencyKey, JobId, RequestHash};
+use super::identifier::{ApiOrigin, ClientHash, IdempotencyKey, JobId, RequestHash};
 use super::reason::Reason;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -102,6 +102,11 @@ pub struct Attempt {
     /// The Cognigy.AI that this attempt talks to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_origin: Option<ApiOrigin>,
+
+    /// Hash over the API client that the submit is sent as. Cognigy.AI knows a key only from the client that used it: a
+    /// repeat by another client is never sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_hash: Option<ClientHash>,
 
     /// Hash over the submit's exact body: a repeat with another body is never sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

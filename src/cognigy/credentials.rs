@@ -48,6 +48,12 @@ impl Credentials {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientFingerprint([u8; 32]);
 
+impl fmt::Display for ClientFingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&hex::encode(self.0))
+    }
+}
+
 impl fmt::Debug for ClientFingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "ClientFingerprint({})", hex::encode(&self.0[..6]))

@@ -4,10 +4,12 @@ use super::act::{unreadable, unsafe_environment};
 use super::error::Error;
 use super::ownership::Claim;
 use super::reconcile::Round;
+use super::sessions::Session;
 use super::wire;
-use crate::api::identifier::RequestHash;
+use crate::api::identifier::{ClientHash, RequestHash};
 use crate::api::{IdempotencyKey, Snapshot};
 use crate::cognigy::{self, FirstPost, Idempotency, request_hash};
+use crate::rollout::apply::submit::Submission;
 use crate::rollout::facts::SubmitIdempotency;
 use crate::rollout::{Obstacle, apply};
 use bytes::Bytes;
@@ -32,8 +34,12 @@ impl Round<'_> {
                 return Ok(());
             }
         };
-        let hash = RequestHash::new(request_hash(&body));
-        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, session.origin, hash));
+        let submission = Submission {
+            client_hash: client_hash(&session),
+            api_origin: session.origin,
+            request_hash: RequestHash::new(request_hash(&body)),
+        };
+        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, submission));
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
         self.remembered.submit_body = key.map(|key| (key, body));
         Ok(())
@@ -51,13 +57,14 @@ impl Round<'_> {
             self.hinder(unreadable("attempt.idempotencyKey"));
             return Ok(());
         };
-        let Some(body) = self.recorded_body(&key).await? else {
-            self.change(apply::submit::body_lost);
-            return Ok(());
-        };
         let first = match self.remembered.memory.attempt.unsent.as_ref() == Some(&key) {
             true => FirstPost::Yes,
             false => FirstPost::No,
+        };
+        let body = self.recorded_body(&key).await?.filter(|_| first == FirstPost::Yes || self.is_sender(&session));
+        let Some(body) = body else {
+            self.change(apply::submit::body_lost);
+            return Ok(());
         };
         let idempotency = match self.context.settings.submit_idempotency {
             SubmitIdempotency::Supported => Idempotency::Supported,
@@ -93,6 +100,12 @@ impl Round<'_> {
         Ok(body.ok().filter(is_recorded))
     }
 
+    /// Whether the submit was sent as this client, if it was sent. Another one's repeat would be news to the API.
+    fn is_sender(&self, session: &Session) -> bool {
+        let sender = self.status.attempt.as_ref().and_then(|attempt| attempt.client_hash.as_ref());
+        sender.is_none_or(|sender| *sender == client_hash(session))
+    }
+
     async fn submit_body(&self, snapshot: &Snapshot) -> Result<Result<Bytes, Obstacle>, Error> {
         let webhook = match self.webhook_url().await? {
             Ok(webhook) => webhook,
@@ -103,6 +116,10 @@ impl Round<'_> {
         };
         Ok(Ok(wire::submit_request(&self.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
     }
+}
+
+fn client_hash(session: &Session) -> ClientHash {
+    ClientHash::new(session.account.client.to_string())
 }
 
 /// The call took too long: it may have been sent.

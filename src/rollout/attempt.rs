@@ -23,6 +23,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         generation: facts.generation,
         step: Step::Pending,
         api_origin: None,
+        client_hash: None,
         request_hash: None,
         idempotency_key: None,
         job_id: None,

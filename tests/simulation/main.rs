@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::print_stdout)]
 
 mod chance;
+mod clients;
 mod director;
 mod end;
 mod fault;
@@ -13,7 +14,6 @@ mod gate;
 mod gitops;
 mod kstatus;
 mod kubernetes;
-mod limits;
 mod log;
 mod model;
 mod process;

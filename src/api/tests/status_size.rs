@@ -2,7 +2,7 @@
 
 use super::sample_with;
 use crate::api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, MESSAGE_LIMIT};
-use crate::api::identifier::{ApiOrigin, RequestHash};
+use crate::api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::api::reason::Reason;
 use crate::api::status::{
     Attempt, CognigyDeploymentStatus, DeliveryKind, HandledRequests, LastSuccessful, OutboxEntry, Outcome, PastAttempt,
@@ -48,6 +48,7 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             generation: i64::MAX,
             step: Step::VerifyingRollback,
             api_origin: Some(ApiOrigin::new("x".repeat(256))),
+            client_hash: Some(ClientHash::new("f".repeat(64))),
             request_hash: Some(RequestHash::new("f".repeat(64))),
             idempotency_key: Some(key.clone()),
             job_id: Some(job_id.clone()),

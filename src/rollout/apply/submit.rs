@@ -2,7 +2,7 @@
 
 use super::obstacle;
 use crate::api::condition::ConditionType;
-use crate::api::identifier::{ApiOrigin, RequestHash};
+use crate::api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::api::reason::Reason;
 use crate::api::status::{CognigyDeploymentStatus, Outcome, Step};
 use crate::rollout::answer::{Obstacle, SubmitAnswer};
@@ -13,19 +13,30 @@ use crate::rollout::key;
 use crate::rollout::memory::Memory;
 use crate::rollout::notice::Effects;
 
+/// What a repeat of a submit must have in common with the first, for the API to know it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// To whom it is sent.
+    pub api_origin: ApiOrigin,
+    /// As whom it is sent.
+    pub client_hash: ClientHash,
+    /// Its body.
+    pub request_hash: RequestHash,
+}
+
 /// The point of no return: from this record on the rollout may be out, and only this key may be sent.
 pub fn intend(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
     memory: &mut Memory,
-    api_origin: ApiOrigin,
-    request_hash: RequestHash,
+    submission: Submission,
 ) -> Effects {
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     let key = key::submit(facts.uid, attempt.number, &attempt.digest);
     attempt.step = Step::Submitting;
-    attempt.api_origin = Some(api_origin);
-    attempt.request_hash = Some(request_hash);
+    attempt.api_origin = Some(submission.api_origin);
+    attempt.client_hash = Some(submission.client_hash);
+    attempt.request_hash = Some(submission.request_hash);
     attempt.idempotency_key = Some(key.clone());
     attempt.submitted_at = Some(facts.now.wall);
     attempt.deadline_at = Some(after(facts.now.wall, facts.timeout()));
@@ -93,15 +104,16 @@ fn count_from_now(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memor
     }
 }
 
-/// The body can no longer be built to the recorded hash, so that it cannot be sent.
+/// The submit cannot be repeated so that the API knows it again, so that it is not sent: its body can no longer be built to
+/// the recorded hash, or the credentials are another client's.
 pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     memory.attempt.body_lost = true;
     unknown(
         status,
         facts,
         memory,
-        "the spec or its webhook has changed since the intent was written, so that the submit cannot be repeated to the \
-         byte"
+        "the spec, its webhook or the client in its Secret has changed since the intent was written, so that the submit \
+         cannot be repeated as it was"
             .to_owned(),
     )
 }

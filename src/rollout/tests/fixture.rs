@@ -5,7 +5,7 @@
 
 use super::promises::Promises;
 use crate::api::condition::{Condition, ConditionSet, ConditionType};
-use crate::api::identifier::{ApiOrigin, RequestHash};
+use crate::api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::api::reason::Reason;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
 use crate::api::{CognigyDeploymentSpec, Digest, JobId};
@@ -342,8 +342,12 @@ impl Rollout {
                 Err(obstacle) => apply::obstacle(status, &facts, memory, obstacle),
             },
             Decision::Intend => {
-                let (origin, hash) = (ApiOrigin::new("https://api.cognigy.ai"), RequestHash::new("a-hash"));
-                submit::intend(status, &facts, memory, origin, hash)
+                let submission = submit::Submission {
+                    api_origin: ApiOrigin::new("https://api.cognigy.ai"),
+                    client_hash: ClientHash::new("a-client"),
+                    request_hash: RequestHash::new("a-hash"),
+                };
+                submit::intend(status, &facts, memory, submission)
             }
             Decision::Submit if world.body_is_lost && memory.attempt.submit_answer.is_none() => {
                 submit::body_lost(status, &facts, memory)

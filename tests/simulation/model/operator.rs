@@ -5,7 +5,7 @@
 
 use super::protocol::Mutant;
 use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
-use cognigy_operator::api::identifier::{ApiOrigin, RequestHash};
+use cognigy_operator::api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use cognigy_operator::api::status::CognigyDeploymentStatus;
 use cognigy_operator::api::{CognigyDeploymentSpec, Digest};
 use cognigy_operator::rollout::admission::Turn;
@@ -148,9 +148,12 @@ impl Brain {
                 apply::checks::trace(status, facts, memory, passed)
             }
             Decision::Intend => {
-                let hash = RequestHash::new(self.request_hash(facts));
-                let origin = ApiOrigin::new("https://api.example.com");
-                let effects = apply::submit::intend(status, facts, memory, origin, hash);
+                let submission = apply::submit::Submission {
+                    api_origin: ApiOrigin::new("https://api.example.com"),
+                    client_hash: ClientHash::new("client"),
+                    request_hash: RequestHash::new(self.request_hash(facts)),
+                };
+                let effects = apply::submit::intend(status, facts, memory, submission);
                 *body_of = key_of(status);
                 effects
             }
