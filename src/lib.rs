@@ -13,6 +13,8 @@ pub mod controller;
 pub mod delivery;
 #[cfg(test)]
 mod documents;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod rollout;
 pub mod server;
 pub mod simulator;

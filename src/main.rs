@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
+use cognigy_operator::command::logging::LogFormat;
 use cognigy_operator::command::{crd, logging, probe, run};
 use cognigy_operator::simulator;
 use std::process::ExitCode;
@@ -39,8 +40,8 @@ async fn main() -> ExitCode {
     let result: Result<(), Box<dyn std::error::Error>> = match arguments.command {
         Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
         Command::Crd => crd::print().map_err(Into::into),
-        Command::Probe(arguments) => ask(arguments).await,
-        Command::Simulator(arguments) => simulate(arguments).await,
+        Command::Probe(arguments) => logged(probe::probe(arguments)).await,
+        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,12 +52,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn ask(arguments: probe::ProbeArguments) -> Result<(), Box<dyn std::error::Error>> {
-    logging::start(logging::LogFormat::Text);
-    Ok(probe::probe(arguments).await?)
-}
-
-async fn simulate(arguments: simulator::command::SimulatorArguments) -> Result<(), Box<dyn std::error::Error>> {
-    logging::start(logging::LogFormat::Text);
-    Ok(simulator::command::run(arguments).await?)
+/// Works with a log for people.
+async fn logged<E>(work: impl Future<Output = Result<(), E>>) -> Result<(), Box<dyn std::error::Error>>
+where
+    E: std::error::Error + 'static,
+{
+    let log = logging::start(LogFormat::Text);
+    let ended = work.await;
+    log.end().await;
+    Ok(ended?)
 }

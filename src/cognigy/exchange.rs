@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::{Instrument, field};
 use url::Url;
 
 use super::call::{Call, CallObserver};
@@ -49,12 +50,23 @@ impl Exchange {
     /// Sends one request under the call's deadline.
     pub(crate) async fn send(&self, call: Call, request: http::Request<Bytes>) -> Result<Answer, Unanswered> {
         let started = Instant::now();
-        let result = self.send_unobserved(call, request).await;
+        let span = tracing::debug_span!(
+            "request",
+            otel.name = call.name(),
+            otel.kind = "client",
+            class = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let result = self.send_unobserved(call, request).instrument(span.clone()).await;
+        let class = match &result {
+            Ok(answer) => class_of(answer.status).map_or("success", ErrorClass::metric_label),
+            Err(unanswered) => unanswered.error.metric_label(),
+        };
+        span.record("class", class);
+        if class != "success" {
+            span.record("otel.status_code", "error");
+        }
         if let Some(observer) = &self.observer {
-            let class = match &result {
-                Ok(answer) => class_of(answer.status).map_or("success", ErrorClass::metric_label),
-                Err(unanswered) => unanswered.error.metric_label(),
-            };
             observer.observed(call, class, started.elapsed());
         }
         result

@@ -86,7 +86,13 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`], where it cannot start, lost its lease, or lost its server for metrics.
 pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
-    logging::start(arguments.log_format);
+    let log = logging::start(arguments.log_format);
+    let ended = operate(arguments).await;
+    log.end().await;
+    ended
+}
+
+async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     let kubernetes = connect(arguments.kubeconfig.as_deref()).await?;
     let address = arguments.metrics_addr;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;

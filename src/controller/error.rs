@@ -1,6 +1,7 @@
 //! Why a reconcile could not be finished. None of these is a verdict about a rollout: the reconcile is simply run again.
 
 use std::time::Duration;
+use tracing::{Instrument, field};
 
 /// The longest that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
@@ -88,11 +89,23 @@ pub(super) async fn call<T>(
     what: &'static str,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(CALL_DEADLINE, request).await {
+    let span = tracing::debug_span!(
+        "kubernetes",
+        otel.name = what,
+        otel.kind = "client",
+        result = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    let answer = match tokio::time::timeout(CALL_DEADLINE, request).instrument(span.clone()).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Error::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Error::Gone),
         Ok(Err(source)) => Err(Error::ApiServer { what, source: Box::new(source) }),
         Err(_) => Err(Error::NoAnswer { what }),
+    };
+    span.record("result", answer.as_ref().err().map_or("success", Error::metric_label));
+    if answer.is_err() {
+        span.record("otel.status_code", "error");
     }
+    answer
 }

@@ -19,6 +19,7 @@ pub mod run;
 pub mod sessions;
 pub mod snapshot;
 mod submit;
+mod trail;
 mod turn;
 pub mod watch;
 pub mod watched;

@@ -9,6 +9,7 @@ use super::record;
 use super::remembered::Remembered;
 use super::sessions::{Account, Source};
 use super::snapshot::{Desired, READ_AGAIN};
+use super::trail::Trail;
 use super::watched::Watched;
 use super::withdrawal::Registration;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
@@ -23,6 +24,7 @@ use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, deci
 use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument, Span};
 
 /// More steps than any reconcile takes; a decision that does not move the status would spin.
 const MOST_STEPS: usize = 32;
@@ -42,7 +44,8 @@ pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<O
     };
     let mut round = Round::begin(object, uid, remembered, &context).await;
     let result = round.run().await;
-    context.announcer.announce(&round.object, std::mem::take(&mut round.recorded)).await;
+    let (span, recorded) = (round.span(), std::mem::take(&mut round.recorded));
+    context.announcer.announce(&round.object, recorded).instrument(span).await;
     round.end();
     result
 }
@@ -68,6 +71,8 @@ pub(super) struct Round<'c> {
     pending: Vec<Announcement>,
     /// Events of changes that are; published at the end, since no effect is to wait for them.
     recorded: Vec<Announcement>,
+    /// The spans of the attempts that it works on.
+    trail: Trail,
 }
 
 impl<'c> Round<'c> {
@@ -96,6 +101,7 @@ impl<'c> Round<'c> {
             is_forgotten: false,
             pending: Vec::new(),
             recorded: Vec::new(),
+            trail: Trail::default(),
         }
     }
 
@@ -105,13 +111,29 @@ impl<'c> Round<'c> {
             self.forget();
             return Ok(None);
         }
-        self.put_finalizer().await?;
-        self.look_again().await?;
+        let span = self.span();
+        self.prepare().instrument(span).await?;
         let rest = match self.advance().await? {
             Flow::Rest(rest) => rest,
             Flow::Again => Some(Duration::ZERO),
             Flow::Gone => return Ok(None),
         };
+        let span = self.span();
+        self.settle(rest).instrument(span).await
+    }
+
+    /// The span of the attempt that is being worked on.
+    fn span(&mut self) -> Span {
+        self.trail.span(&self.uid, self.status.attempt.as_ref())
+    }
+
+    async fn prepare(&mut self) -> Result<(), Error> {
+        self.put_finalizer().await?;
+        self.look_again().await
+    }
+
+    /// Records what nobody waited for yet, and delivers while there is nothing else to do.
+    async fn settle(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.record().await?;
         self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
         self.take_place();
@@ -200,19 +222,25 @@ impl<'c> Round<'c> {
                 }
                 polled.push(decision.clone());
             }
-            if decision.needs_record(&self.status) && !self.would_only_be_seen_to_go(&decision) {
-                self.record().await?;
-            }
-            tracing::debug!(?decision, "decided");
-            // A process that was paused for longer than its lease finds out here, before it acts.
-            self.context.must_lead()?;
-            match self.carry_out(decision).await? {
+            let span = self.span();
+            match self.take(decision).instrument(span).await? {
                 Flow::Again => {}
                 flow => return Ok(flow),
             }
         }
         tracing::error!("the reconcile took more than {MOST_STEPS} steps and is continued later");
         Ok(Flow::Rest(Some(LOOK_AGAIN)))
+    }
+
+    /// Records what a decision rests on, and carries it out.
+    async fn take(&mut self, decision: Decision) -> Result<Flow, Error> {
+        if decision.needs_record(&self.status) && !self.would_only_be_seen_to_go(&decision) {
+            self.record().await?;
+        }
+        tracing::debug!(?decision, "decided");
+        // A process that was paused for longer than its lease finds out here, before it acts.
+        self.context.must_lead()?;
+        self.carry_out(decision).await
     }
 
     /// A deletion moves the generation; a resource that goes with nothing else to say is not written just for that.
@@ -248,6 +276,7 @@ impl<'c> Round<'c> {
         let (before, memory) = (self.object.status.as_ref(), &self.remembered.memory.attempt);
         for passage in passages(before, &self.status, memory, self.context.now().wall) {
             self.context.metrics.passed(passage);
+            self.trail.passed(passage, &self.uid, self.status.attempt.as_ref());
         }
     }
 

@@ -32,6 +32,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// How many reconciles run at once; each of them may wait for an answer of Cognigy.AI.
 const CONCURRENCY: u16 = 256;
 
+/// The span around everything that is done for a resource; inside it, each attempt has its own.
+pub const RESOURCE_SPAN: &str = "resource";
+
 /// The namespaces that are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -186,7 +189,7 @@ fn action(come_back: Option<Duration>) -> Action {
 pub async fn guarded(object: Arc<Watched>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     let began = Instant::now();
     let span = tracing::info_span!(
-        "reconcile",
+        RESOURCE_SPAN,
         namespace = object.namespace().unwrap_or_default(),
         resource = object.name_any(),
         generation = object.meta().generation,

@@ -10,6 +10,15 @@ const PAGE: &str = "docs/operations.md";
 /// Read from the environment, but by no flag.
 const NO_FLAG: [&str; 4] = ["COGNIGY_CLIENT_ID", "COGNIGY_CLIENT_SECRET", "RUST_LOG", "POD_NAME"];
 
+/// Read by the exporter of traces.
+const TRACES: [&str; 5] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
+];
+
 #[test]
 fn every_flag_stands_in_a_row_with_its_variable_and_its_default() {
     let page = read(PAGE);
@@ -36,7 +45,7 @@ fn every_flag_stands_in_a_row_with_its_variable_and_its_default() {
 fn every_variable_that_is_named_is_read() {
     let command = RunArguments::augment_args(clap::Command::new("run"));
     let by_flags = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-    let read_somewhere: BTreeSet<&str> = by_flags.chain(NO_FLAG).collect();
+    let read_somewhere: BTreeSet<&str> = by_flags.chain(NO_FLAG).chain(TRACES).collect();
     let page = read(PAGE);
     let is_variable = |word: &String| {
         let is_shouted = |letter: char| letter.is_ascii_uppercase() || letter == '_';
@@ -46,7 +55,7 @@ fn every_variable_that_is_named_is_read() {
     for name in &named {
         assert!(read_somewhere.contains(name.as_str()), "{name} is read by nobody");
     }
-    for name in NO_FLAG {
+    for name in NO_FLAG.into_iter().chain(TRACES) {
         assert!(named.iter().any(|found| found == name), "{PAGE} lacks {name}");
     }
 }

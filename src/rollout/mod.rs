@@ -21,6 +21,7 @@ pub mod passage;
 pub mod requests;
 pub mod rest;
 pub mod standing;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -32,3 +33,4 @@ pub use memory::Memory;
 pub use notice::{Announcement, Effects, Notice};
 pub use pace::Pace;
 pub use passage::Passage;
+pub use trace::{RootSpanId, TraceId};

@@ -30,3 +30,5 @@ mod rollbacks;
 mod snapshots;
 mod submits;
 mod success;
+#[cfg(feature = "otlp")]
+mod traces;

@@ -1,0 +1,68 @@
+//! The operator's log, on standard error, and its traces where they are asked for.
+
+mod json;
+
+use clap::ValueEnum;
+use json::FlatJson;
+use std::io::{self, IsTerminal};
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// A log that was started. To be ended, so that the last spans arrive where they are sent to.
+#[must_use = "the last spans are lost unless the log is ended"]
+pub struct Log {
+    #[cfg(feature = "otlp")]
+    export: Option<crate::otlp::Export>,
+}
+
+impl Log {
+    /// Sends what is still to be sent, for a few seconds at most.
+    pub async fn end(self) {
+        #[cfg(feature = "otlp")]
+        if let Some(export) = self.export {
+            export.end().await;
+        }
+    }
+}
+
+/// Starts the log. `RUST_LOG` says how much of it (default `info`).
+pub fn start(format: LogFormat) -> Log {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr);
+    let log = match format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.fmt_fields(JsonFields::new()).event_format(FlatJson).boxed(),
+    };
+    let registry = registry().with(log.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    {
+        let (spans, export) = crate::otlp::start().unzip();
+        // A second start, which only tests make, keeps the first.
+        let _ = registry.with(spans).try_init();
+        Log { export }
+    }
+    #[cfg(not(feature = "otlp"))]
+    {
+        // A second start, which only tests make, keeps the first.
+        let _ = registry.try_init();
+        Log {}
+    }
+}
+
+/// Colours are for a terminal, and only where nobody asks for none (<https://no-color.org>); in a file or a collector they
+/// are noise.
+fn is_coloured() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

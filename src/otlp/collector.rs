@@ -1,0 +1,79 @@
+//! The way to the collector: the operator's own transport, with the operator's own egress rules, which let it reach the
+//! endpoint that the operator's environment names and nothing else that is not public.
+
+use crate::cognigy::{EgressPolicy, EgressRule, HttpOptions, HttpTransport, Transport};
+use bytes::Bytes;
+use http::{Request, Response};
+use opentelemetry_http::{HttpClient, HttpError};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use url::Url;
+
+/// How long the collector may take (OpenTelemetry's default for `OTEL_EXPORTER_OTLP_TIMEOUT`).
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Sends spans to a collector. They are sent from a thread of their own, the requests made on the operator's runtime.
+pub(super) struct Collector {
+    transport: Arc<HttpTransport>,
+    runtime: Handle,
+}
+
+impl Collector {
+    /// The way to that endpoint.
+    pub(super) fn at(endpoint: &str) -> Result<Self, String> {
+        let options = HttpOptions { policy: EgressPolicy::new(vec![rule(endpoint)?]), ca_pem: None, https_proxy: None };
+        let transport = HttpTransport::new(&options).map_err(|error| error.to_string())?;
+        let runtime = Handle::try_current().map_err(|error| error.to_string())?;
+        Ok(Self { transport: Arc::new(transport), runtime })
+    }
+}
+
+/// The endpoint's host and port may be reached, whatever they are.
+fn rule(endpoint: &str) -> Result<EgressRule, String> {
+    let url = Url::parse(endpoint).map_err(|error| format!("the endpoint is no URL ({error})"))?;
+    let place = url.host_str().zip(url.port_or_known_default()).map(|(host, port)| format!("{host}:{port}"));
+    let rule = place.and_then(|place| place.parse().ok());
+    rule.ok_or_else(|| "the endpoint names no host to send to".to_owned())
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Collector")
+    }
+}
+
+impl HttpClient for Collector {
+    fn send_bytes<'s, 'f>(
+        &'s self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'f>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        let transport = Arc::clone(&self.transport);
+        let sent = self.runtime.spawn(async move { tokio::time::timeout(DEADLINE, transport.send(request)).await });
+        Box::pin(async move { Ok(sent.await???) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_host_and_port_of_the_endpoint_may_be_reached() {
+        for (endpoint, place) in [
+            ("http://otel-collector.monitoring:4318", "otel-collector.monitoring:4318"),
+            ("https://traces.example.com/otlp", "traces.example.com:443"),
+            ("http://[::1]:4318/", "[::1]:4318"),
+        ] {
+            assert_eq!(rule(endpoint).unwrap().to_string(), place, "{endpoint}");
+        }
+        assert!(rule("otel-collector:4318").is_err(), "a scheme is missing");
+    }
+}

@@ -1,0 +1,146 @@
+//! Traces over OTLP, one for each attempt of a rollout: whichever process works on it, and however often it comes back, what
+//! it does lands in the trace that [`TraceId`] derives.
+//!
+//! The spans are those of `tracing`: a `reconcile` for each time that the operator comes back to an attempt, and in it one
+//! for each request to Cognigy.AI and one for each call to the API server. Their common parent, the attempt itself, is sent
+//! once its outcome is recorded. The standard variables of OpenTelemetry say where to and how much; with none of them
+//! nothing is sent.
+
+mod collector;
+mod identity;
+
+use crate::api::status::Attempt;
+use crate::rollout::{RootSpanId, TraceId};
+use collector::Collector;
+use identity::Identities;
+use jiff::Timestamp;
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceState, Tracer as _, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::time::{Duration, SystemTime};
+use tracing::{Metadata, Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Where spans are sent to, for all signals and for traces (OpenTelemetry, "OpenTelemetry Protocol Exporter").
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// What the spans come from, unless `OTEL_SERVICE_NAME` says otherwise.
+const SERVICE: &str = "cognigy-operator";
+/// How long the end of the process waits for the last spans to be taken.
+const END_WITHIN: Duration = Duration::from_secs(3);
+
+/// What sends the spans.
+pub struct Export {
+    provider: SdkTracerProvider,
+}
+
+impl Export {
+    /// Sends what is still to be sent, for three seconds at most.
+    pub async fn end(self) {
+        let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(END_WITHIN)).await;
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not taken"),
+            Err(error) => tracing::warn!(%error, "the last spans were not sent"),
+        }
+    }
+}
+
+/// Starts sending, where an endpoint is named; must be called on a tokio runtime. Where it cannot be used, that is said on
+/// standard error, and the operator goes on without: rollouts do not depend on their traces.
+pub fn start<S>() -> Option<(impl Layer<S> + Send + Sync + 'static, Export)>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let endpoint = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+    let provider = match provider(&endpoint) {
+        Ok(provider) => provider,
+        Err(problem) => {
+            // The log is not there yet: this is a part of it.
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("no traces are sent, because {problem}; correct {}\n", ENDPOINTS[1]),
+            );
+            return None;
+        }
+    };
+    global::set_tracer_provider(provider.clone());
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer(SERVICE))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(is_sent).with_max_level_hint(LevelFilter::DEBUG));
+    Some((spans, Export { provider }))
+}
+
+/// The operator's own spans, but for the one of the resource: it may belong to two attempts. And the log lines in them.
+fn is_sent(metadata: &Metadata<'_>) -> bool {
+    let is_own = metadata.target().starts_with(env!("CARGO_CRATE_NAME")) || metadata.target() == "audit";
+    match metadata.is_span() {
+        true => is_own && metadata.name() != crate::controller::run::RESOURCE_SPAN,
+        false => is_own && *metadata.level() <= tracing::Level::INFO,
+    }
+}
+
+fn provider(endpoint: &str) -> Result<SdkTracerProvider, String> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_http_client(Collector::at(endpoint)?)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let mut resource = Resource::builder();
+    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+        resource = resource.with_service_name(SERVICE);
+    }
+    let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
+    Ok(SdkTracerProvider::builder()
+        .with_id_generator(Identities)
+        .with_resource(resource)
+        .with_batch_exporter(exporter)
+        .build())
+}
+
+/// Puts a span that has not begun into the trace of a resource's attempt of that number.
+pub fn belongs_to_rollout(span: &Span, uid: &str, number: i64) {
+    let (trace, root) = ids(uid, number);
+    let parent = SpanContext::new(trace, root, TraceFlags::SAMPLED, true, TraceState::default());
+    // Where nothing is sent there is nobody to tell.
+    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+}
+
+/// Sends the span of an attempt that has ended: the parent of all others in its trace.
+pub fn ended(uid: &str, attempt: &Attempt) {
+    let Some(verdict) = &attempt.verdict else { return };
+    let (trace, root) = ids(uid, attempt.number);
+    let tracer = global::tracer(SERVICE);
+    let builder = tracer
+        .span_builder("rollout")
+        .with_kind(SpanKind::Internal)
+        .with_start_time(system_time(attempt.started_at))
+        .with_attributes([
+            KeyValue::new("uid", uid.to_owned()),
+            KeyValue::new("attempt", attempt.number),
+            KeyValue::new("outcome", verdict.outcome.as_str()),
+            KeyValue::new("reason", verdict.reason.as_str()),
+        ]);
+    let mut span = identity::given(trace, root, || tracer.build_with_context(builder, &Context::new()));
+    span.end_with_timestamp(system_time(verdict.at));
+}
+
+fn ids(uid: &str, number: i64) -> (opentelemetry::trace::TraceId, SpanId) {
+    let trace = opentelemetry::trace::TraceId::from_bytes(TraceId::of(uid, number).to_bytes());
+    (trace, SpanId::from_bytes(RootSpanId::of(uid, number).to_bytes()))
+}
+
+fn system_time(moment: Timestamp) -> SystemTime {
+    SystemTime::from(moment)
+}
