@@ -156,8 +156,11 @@ fn known<'m>(measured: &'m BTreeMap<String, Metric>, series: &str) -> Option<(&'
     (is_histogram == (name != series)).then_some((name, metric))
 }
 
-/// Each series that a query selects: its name, and for each label the values that it is asked for with.
-fn selectors(query: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+/// A label, and the values that it is asked for with.
+type Matcher = (String, Vec<String>);
+
+/// Each series that a query selects: its name, and what its labels are asked for with.
+fn selectors(query: &str) -> Vec<(String, Vec<Matcher>)> {
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let mut selectors = Vec::new();
     for (start, _) in query.match_indices("cognigy_operator_").chain(query.match_indices("process_")) {
