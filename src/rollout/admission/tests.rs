@@ -95,7 +95,7 @@ fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_al
     let mut admission = Admission::new(1);
     let restless = Ticket { rhythm: rhythm(1, 1), ..ticket("bots", "restless", 1) };
     admission.ask(&restless, NOW);
-    assert_eq!(admission.call(NOW), [restless.who.clone()]);
+    assert_eq!(admission.call(NOW), std::slice::from_ref(&restless.who));
     admission.begun(&restless.who, NOW);
     admission.ask(&Ticket { who: who("bots", "other"), ..restless }, NOW);
     assert_eq!(admission.call(NOW), []);

@@ -67,8 +67,12 @@ fn jobs_shorter_than_the_interval_are_looked_at_after_one_interval() {
 #[test]
 fn jobs_that_take_longer_from_some_day_on_are_followed_at_once() {
     let mut durations = Durations::default();
-    (0..50).for_each(|environment| drop(watch(&mut durations, environment, seconds(60.0))));
-    (50..65).for_each(|environment| drop(watch(&mut durations, environment, seconds(100.0))));
+    for environment in 0..50 {
+        watch(&mut durations, environment, seconds(60.0));
+    }
+    for environment in 50..65 {
+        watch(&mut durations, environment, seconds(100.0));
+    }
     // The early ends of before are still heeded.
     let costs: Vec<_> = (65..300).map(|environment| watch(&mut durations, environment, seconds(100.0))).collect();
     assert!(costs.iter().all(|cost| cost.late <= INTERVAL));
@@ -78,8 +82,12 @@ fn jobs_that_take_longer_from_some_day_on_are_followed_at_once() {
 #[test]
 fn jobs_that_become_shorter_are_found_out_by_a_probe() {
     let mut durations = Durations::default();
-    (0..50).for_each(|environment| drop(watch(&mut durations, environment, seconds(120.0))));
-    (50..150).for_each(|environment| drop(watch(&mut durations, environment, seconds(30.0))));
+    for environment in 0..50 {
+        watch(&mut durations, environment, seconds(120.0));
+    }
+    for environment in 50..150 {
+        watch(&mut durations, environment, seconds(30.0));
+    }
     for environment in 150..200 {
         let cost = watch(&mut durations, environment, seconds(30.0));
         assert!(cost.late <= INTERVAL, "{:?} late", cost.late);
@@ -90,7 +98,9 @@ fn jobs_that_become_shorter_are_found_out_by_a_probe() {
 fn an_environment_whose_jobs_take_longer_than_others_has_its_own_expectation() {
     let mut durations = Durations::default();
     for round in 0..30 {
-        (0..5).for_each(|environment| drop(watch(&mut durations, environment, seconds(60.0))));
+        for environment in 0..5 {
+            watch(&mut durations, environment, seconds(60.0));
+        }
         let cost = watch(&mut durations, 99, seconds(150.0));
         if round > 12 {
             assert!(
@@ -106,7 +116,9 @@ fn an_environment_whose_jobs_take_longer_than_others_has_its_own_expectation() {
 #[test]
 fn one_early_end_among_many_does_not_cost_the_others_a_look() {
     let mut durations = Durations::default();
-    (0..60).for_each(|environment| drop(watch(&mut durations, environment, seconds(60.0))));
+    for environment in 0..60 {
+        watch(&mut durations, environment, seconds(60.0));
+    }
     durations.learn(&60, JobRun { running: None, ended: seconds(15.0) }, INTERVAL);
     let looks: u32 = (61..90).map(|environment| watch(&mut durations, environment, seconds(60.0)).looks).sum();
     assert!(looks <= 31, "{looks} looks at 29 jobs");
