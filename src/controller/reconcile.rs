@@ -13,8 +13,8 @@ use super::trail::Trail;
 use super::watched::Watched;
 use super::withdrawal::Registration;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
-use crate::api::{CognigyDeployment, Reason};
-use crate::cognigy::Requester;
+use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
+use crate::cognigy::{self, Requester};
 use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::Requests;
@@ -179,6 +179,7 @@ impl<'c> Round<'c> {
         let mended = match obstacle.retry {
             Retry::Later { .. } | Retry::SnapshotChange => false,
             Retry::OwnerGone => self.environment_is_free().await?,
+            Retry::InputChange if obstacle.reason == Reason::StatusUnreadable => self.status_is_whole(),
             _ if !due => false,
             Retry::CredentialsChange | Retry::InputChange => {
                 self.remembered.looked_again_at = Some(now.uptime);
@@ -194,6 +195,19 @@ impl<'c> Round<'c> {
             self.remembered.looked_again_at = Some(now.uptime);
         }
         Ok(())
+    }
+
+    /// Whether the status holds what the attempt's step needs: then somebody has put it back.
+    fn status_is_whole(&self) -> bool {
+        let Some(attempt) = &self.status.attempt else { return true };
+        let has_job = || attempt.job_id.as_ref().is_some_and(|id| id.as_str().parse::<cognigy::JobId>().is_ok());
+        let is_key = |key: &IdempotencyKey| key.as_str().parse::<cognigy::IdempotencyKey>().is_ok();
+        match attempt.step {
+            Step::Submitting => attempt.idempotency_key.as_ref().is_some_and(is_key),
+            Step::RollingOut | Step::Monitoring => has_job(),
+            Step::RollingBack => has_job() && attempt.rollback.as_ref().is_some_and(|rollback| is_key(&rollback.key)),
+            Step::Pending | Step::Validating | Step::Tracing | Step::VerifyingRollback | Step::Settled => true,
+        }
     }
 
     async fn environment_is_free(&self) -> Result<bool, Error> {

@@ -9,6 +9,7 @@ use super::end;
 use super::fault::{Fault, Plan};
 use super::promises;
 use super::scenario::{CLIENT_SECRET, Cue, Ending, NEXT_CLIENT_SECRET, Scenario, credentials_of, operator_down};
+use super::trials::failure;
 
 fn another_client_in_the_middle_of_a_submit() -> Scenario {
     let mut story = Scenario::new("another client in the middle of a submit", "")
@@ -26,7 +27,7 @@ fn another_client_in_the_middle_of_a_submit() -> Scenario {
 fn judged(story: &Scenario, plan: &Plan) -> Run {
     let run = run(story, plan);
     let broken = promises::broken(story, &run);
-    assert!(broken.is_empty(), "{plan:?}: {broken:?}");
+    assert!(broken.is_empty(), "{}", failure(story, plan.clone(), broken, &run));
     run
 }
 
