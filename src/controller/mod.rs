@@ -11,6 +11,7 @@ mod deliver;
 pub mod error;
 pub mod fleet;
 pub mod leadership;
+mod overtaken;
 pub mod ownership;
 pub mod reconcile;
 pub mod record;

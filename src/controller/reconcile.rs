@@ -113,10 +113,16 @@ impl<'c> Round<'c> {
         }
         let span = self.span();
         self.prepare().instrument(span).await?;
-        let rest = match self.advance().await? {
-            Flow::Rest(rest) => rest,
-            Flow::Again => Some(Duration::ZERO),
-            Flow::Gone => return Ok(None),
+        let rest = match self.advance().await {
+            Ok(Flow::Rest(rest)) => rest,
+            Ok(Flow::Again) => Some(Duration::ZERO),
+            Ok(Flow::Gone) => return Ok(None),
+            Err(Error::Withdrawn) => {
+                // What was answered before need not be asked again.
+                self.record().await?;
+                return Err(Error::Withdrawn);
+            }
+            Err(error) => return Err(error),
         };
         let span = self.span();
         self.settle(rest).instrument(span).await
@@ -166,8 +172,8 @@ impl<'c> Round<'c> {
             return Ok(());
         }
         self.context.must_lead()?;
-        self.object = record::put_finalizer(self.context, &self.object).await?;
-        self.remembered.written = Some(Arc::clone(&self.object));
+        let written = record::put_finalizer(self.context, &self.object).await?;
+        self.keep(written);
         Ok(())
     }
 
@@ -264,29 +270,35 @@ impl<'c> Round<'c> {
 
     /// Writes the status where it has changed.
     pub(super) async fn record(&mut self) -> Result<(), Error> {
-        let object = Arc::clone(&self.object);
-        let facts = self.facts(&object, self.context.now());
-        standing::refresh(&mut self.status, &facts, &self.remembered.memory);
+        self.refresh_status();
         if self.object.status.as_ref() != Some(&self.status) {
-            self.context.must_lead()?;
-            record::bound(&mut self.status);
-            let written = record::status(self.context, &self.object, &self.status).await;
+            let written = self.write_status().await;
             if written.is_err() {
                 // An intent whose record is in doubt may be another process's, which has sent it.
                 self.remembered.memory.attempt.unsent = None;
             }
-            let written = written?;
-            self.count_passages();
-            self.object = written;
-            self.remembered.written = Some(Arc::clone(&self.object));
+            written?;
         }
         self.recorded.append(&mut self.pending);
         Ok(())
     }
 
+    /// Brings what follows from the rest of the status up to this moment.
+    pub(super) fn refresh_status(&mut self) {
+        let object = Arc::clone(&self.object);
+        let facts = self.facts(&object, self.context.now());
+        standing::refresh(&mut self.status, &facts, &self.remembered.memory);
+    }
+
+    /// Goes on with the resource as it was just written, however far the watch lags behind.
+    pub(super) fn keep(&mut self, written: Arc<CognigyDeployment>) {
+        self.object = written;
+        self.remembered.written = Some(Arc::clone(&self.object));
+    }
+
     /// What is over by the record that was just taken: counted then, and not when it happened, since what is not recorded
     /// happens again.
-    fn count_passages(&self) {
+    pub(super) fn count_passages(&self) {
         let (before, memory) = (self.object.status.as_ref(), &self.remembered.memory.attempt);
         for passage in passages(before, &self.status, memory, self.context.now().wall) {
             self.context.metrics.passed(passage);

@@ -24,6 +24,16 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
     while is_too_large(status) && status.history.pop().is_some() {}
 }
 
+/// Reads the resource as it is now.
+///
+/// # Errors
+/// [`Error::Gone`], or that the API server failed.
+pub async fn read(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
+    let api = resources(context, object);
+    let read = call("read the resource", api.get(&object.name_any())).await;
+    read.map(|object| Arc::new(without_bookkeeping(object)))
+}
+
 /// Writes the status; a conflict means that somebody knows more than we do. Of the object only the status is taken (API
 /// conventions, "Spec and Status"): what is not kept of it is not lost.
 ///

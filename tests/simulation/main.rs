@@ -74,6 +74,14 @@ fn every_promise_holds_whatever_goes_wrong_at_any_one_request() {
 }
 
 #[test]
+fn no_question_is_asked_again_because_somebody_else_writes_the_resource_too() {
+    let plain = ["success", "rollback by health", "rollback by job failure", "validation refused"];
+    let stories: Vec<_> = stories::all().into_iter().filter(|story| plain.contains(&story.name)).collect();
+    assert_eq!(stories.len(), plain.len());
+    judge(Instant::now(), trials::for_all(&stories, trials::every_write_overtaken));
+}
+
+#[test]
 fn every_promise_holds_whatever_two_things_go_wrong_around_a_submit() {
     judge(Instant::now(), trials::every_pair_near(&wanted(), "/deployments", share_of_pairs()));
 }

@@ -235,6 +235,29 @@ fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
     report
 }
 
+/// Plays the scenario once for each write of its resource, with somebody else ahead of that write: no question is put to
+/// the platform more often than without.
+pub fn every_write_overtaken(scenario: &Scenario) -> Report {
+    let (stage, mut report) = rehearse(scenario);
+    let asked = questions(&stage.ios);
+    for (index, io) in stage.ios.iter().enumerate().filter(|(_, io)| Fault::Conflict.can_hit(io)) {
+        let plan = Plan::from([(index, Fault::Conflict)]);
+        let (played, run) = play(&stage, &plan);
+        report.add(played);
+        let again = questions(&run.ios);
+        if again != asked {
+            let how = format!("{} overtaken: asked {again:?}, and otherwise {asked:?}", io.what);
+            report.failures.extend(failed(scenario, &plan, vec![Broken::new("no question twice", how)], &run));
+        }
+    }
+    report
+}
+
+/// What the platform was asked; its paths begin at its root, unlike those of Kubernetes.
+fn questions(ios: &[Io]) -> Vec<&str> {
+    ios.iter().map(|io| io.what.as_str()).filter(|what| what.contains(" /")).collect()
+}
+
 /// Does the work for each of these, on as many threads as the machine has.
 pub fn for_all<T: Sync>(all: &[T], work: impl Fn(&T) -> Report + Sync) -> Report {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);

@@ -67,10 +67,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{/* What the operator does in the namespaces it serves; deploy/ grants the same. */}}
 {{- define "cognigy-operator.rules" -}}
-# The finalizer is written by a patch.
+# The finalizer is written by a patch; a write that somebody else was ahead of reads the resource by itself.
 - apiGroups: [deploy.cognigy.ai]
   resources: [cognigydeployments]
-  verbs: [list, watch, patch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [deploy.cognigy.ai]
   resources: [cognigydeployments/status]
   verbs: [update]
