@@ -20,8 +20,8 @@ static NAMESPACES: AtomicU32 = AtomicU32::new(1);
 
 const CRD_NAME: &str = "cognigydeployments.deploy.cognigy.ai";
 
-/// The control plane, with everything of `deploy/` in it.
-struct Cluster {
+/// A control plane, with everything of `deploy/` in it.
+pub(crate) struct Cluster {
     control_plane: ControlPlane,
     /// What `kubectl apply` said of it.
     installed: String,
@@ -30,7 +30,43 @@ struct Cluster {
 }
 
 async fn cluster() -> &'static Cluster {
-    CLUSTER.get_or_init(start).await
+    CLUSTER.get_or_init(|| Cluster::start(Options::default())).await
+}
+
+impl Cluster {
+    /// One of its own, whose API server has no streaming lists, as those of Kubernetes 1.33 have none.
+    pub(crate) async fn without_streaming_lists() -> Self {
+        let api_server_flags = vec!["--feature-gates=WatchList=false".to_owned()];
+        Self::start(Options { api_server_flags, ..Options::default() }).await
+    }
+
+    /// The administrator's client.
+    pub(crate) async fn client(&self) -> Client {
+        client_of(self.control_plane.kubeconfig_path()).await
+    }
+
+    /// The kubeconfig of a service account, once one of its rights is known.
+    pub(crate) async fn kubeconfig_of(&self, namespace: &str, name: &str, right: &Right) -> PathBuf {
+        kubeconfig_with(&self.control_plane, namespace, name, right).await
+    }
+
+    async fn start(options: Options) -> Self {
+        let control_plane = ControlPlane::start(options).await.unwrap_or_else(|error| panic!("{error}"));
+        let installed = install(&control_plane.kubeconfig_path()).await;
+        let client = client_of(control_plane.kubeconfig_path()).await;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        await_condition(definitions, CRD_NAME, is_crd_established()).await.unwrap();
+        let resources: Api<CognigyDeployment> = Api::all(client);
+        resources.list(&Default::default()).await.unwrap();
+        let right = Right {
+            group: "deploy.cognigy.ai".to_owned(),
+            resource: "cognigydeployments".to_owned(),
+            names: Vec::new(),
+            verb: "list".to_owned(),
+        };
+        let operators = kubeconfig_with(&control_plane, "cognigy-system", "cognigy-operator", &right).await;
+        Self { control_plane, installed, operators }
+    }
 }
 
 /// The administrator's kubeconfig of the running control plane; the first caller starts it.
@@ -50,8 +86,7 @@ pub(crate) async fn installed() -> &'static str {
 
 /// The kubeconfig of another service account, once one of its rights is known.
 pub(crate) async fn kubeconfig_of(namespace: &str, name: &str, right: &Right) -> PathBuf {
-    let control_plane = &cluster().await.control_plane;
-    kubeconfig_with(control_plane, namespace, name, right).await
+    cluster().await.kubeconfig_of(namespace, name, right).await
 }
 
 async fn kubeconfig_with(control_plane: &ControlPlane, namespace: &str, name: &str, right: &Right) -> PathBuf {
@@ -59,24 +94,6 @@ async fn kubeconfig_with(control_plane: &ControlPlane, namespace: &str, name: &s
     let path = account::kubeconfig(control_plane, &administrator, namespace, name).await;
     account::until_granted(&client_of(path.clone()).await, namespace, right).await;
     path
-}
-
-async fn start() -> Cluster {
-    let control_plane = ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}"));
-    let installed = install(&control_plane.kubeconfig_path()).await;
-    let client = client_of(control_plane.kubeconfig_path()).await;
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    await_condition(definitions, CRD_NAME, is_crd_established()).await.unwrap();
-    let resources: Api<CognigyDeployment> = Api::all(client);
-    resources.list(&Default::default()).await.unwrap();
-    let right = Right {
-        group: "deploy.cognigy.ai".to_owned(),
-        resource: "cognigydeployments".to_owned(),
-        names: Vec::new(),
-        verb: "list".to_owned(),
-    };
-    let operators = kubeconfig_with(&control_plane, "cognigy-system", "cognigy-operator", &right).await;
-    Cluster { control_plane, installed, operators }
 }
 
 async fn install(kubeconfig: &Path) -> String {
@@ -91,7 +108,7 @@ async fn install(kubeconfig: &Path) -> String {
 
 /// A client of its own for each test: a client lives and dies with the runtime that made it.
 pub(crate) async fn client() -> Client {
-    client_of(kubeconfig().await).await
+    cluster().await.client().await
 }
 
 async fn client_of(kubeconfig: PathBuf) -> Client {

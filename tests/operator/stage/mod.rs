@@ -12,7 +12,7 @@ mod world;
 use std::time::Duration;
 
 pub(crate) use account::Right;
-pub(crate) use cluster::{installed, kubeconfig, kubeconfig_of};
+pub(crate) use cluster::{Cluster, installed, kubeconfig, kubeconfig_of, namespace};
 pub(crate) use operator::Operator;
 pub(crate) use resource::Reading;
 pub(crate) use sample::{Sample, sample};
