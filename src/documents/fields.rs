@@ -1,8 +1,9 @@
 //! `docs/fields.md` is generated from the CRD, so that it says what `kubectl explain` says, and what the API server checks.
 
 use super::root;
-use crate::api::crd;
+use crate::api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, WATCH_LABEL, crd};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 const PAGE: &str = "docs/fields.md";
@@ -12,7 +13,7 @@ const HEAD: &str = "\
 
 Generated from the CRD: `UPDATE_DOCS=1 cargo test --lib documents::fields` writes this page again. `kubectl explain
 cognigydeployment.spec --recursive` tells the same. A field without a default may be left out unless it is marked as
-required. The API server checks all of it, so `kubectl apply --dry-run=server` tells what is wrong before anything happens.
+required. The API server checks all of it, so a server-side dry run tells what is wrong before anything happens.
 
 What an edit brings about: another `configurationSnapshot`, other `dependencyLocks` or other `capacityConstraints` are a
 new configuration, and start an attempt. Other `isolationRules` or `traceOptions` make an attempt check again that has not
@@ -30,14 +31,94 @@ fn the_page_is_what_the_crd_generates() {
     assert!(written == generated, "{PAGE} differs from the CRD: run this test with UPDATE_DOCS=1 and commit the page");
 }
 
+/// What the page tells of a field, in its own words or in those of the description and the rules.
+const TOLD: [&str; 15] = [
+    "type",
+    "format",
+    "description",
+    "default",
+    "enum",
+    "required",
+    "properties",
+    "items",
+    "minLength",
+    "maxLength",
+    "maxItems",
+    "minProperties",
+    "nullable",
+    "x-kubernetes-validations",
+    "x-kubernetes-preserve-unknown-fields",
+];
+
+/// How server-side apply merges: lists and the snapshot as a whole, conditions by their type.
+const MERGE: [&str; 3] = ["x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"];
+
+#[test]
+fn the_page_tells_all_that_the_definition_says_of_a_field() {
+    let version = version();
+    let fields = &version["schema"]["openAPIV3Schema"]["properties"];
+    let mut words = BTreeSet::new();
+    ["spec", "status"].iter().for_each(|part| gather(&fields[part], &mut words));
+    let known: BTreeSet<&str> = TOLD.into_iter().chain(MERGE).collect();
+    assert_eq!(words.iter().map(String::as_str).collect::<BTreeSet<_>>(), known, "the schema's on the left");
+}
+
+/// The words that a schema and those in it say something with.
+fn gather(schema: &Value, words: &mut BTreeSet<String>) {
+    for (word, value) in schema.as_object().into_iter().flatten() {
+        words.insert(word.clone());
+        match word.as_str() {
+            "properties" => value.as_object().into_iter().flatten().for_each(|(_, field)| gather(field, words)),
+            "items" => gather(value, words),
+            _ => {}
+        }
+    }
+}
+
+/// The one version of the definition.
+fn version() -> Value {
+    let mut definition = serde_json::to_value(crd::definition()).unwrap();
+    let Value::Array(mut versions) = definition["spec"]["versions"].take() else { panic!("there are versions") };
+    assert_eq!(versions.len(), 1);
+    versions.remove(0)
+}
+
 fn page() -> String {
-    let definition = serde_json::to_value(crd::definition()).unwrap();
-    let properties = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let version = version();
+    let properties = &version["schema"]["openAPIV3Schema"]["properties"];
     let mut page = HEAD.to_owned();
+    tell_names(&mut page);
+    tell_columns(&mut page, &version["additionalPrinterColumns"]);
     for part in ["spec", "status"] {
         describe(&mut page, part, &properties[part]);
     }
     page
+}
+
+/// The names in a resource's metadata that mean something to the operator.
+fn tell_names(page: &mut String) {
+    let names = [
+        (RETRY_ANNOTATION, "annotation", "any new value asks for another attempt"),
+        (ROLLBACK_ANNOTATION, "annotation", "any new value asks for a rollback"),
+        (FINALIZER, "finalizer", "the operator's own: holds a deleted resource until its rollout is settled"),
+        (WATCH_LABEL, "label of a ConfigMap", "with the value `true`, a change of the snapshot in it is seen at once"),
+    ];
+    writeln!(page, "\n## metadata\n\n[Operations](operations.md#requests-by-annotation) tells more.").unwrap();
+    writeln!(page, "\n| name | what it is | meaning |\n|---|---|---|").unwrap();
+    for (name, what, meaning) in names {
+        writeln!(page, "| `{name}` | {what} | {meaning} |").unwrap();
+    }
+}
+
+/// What `kubectl get` shows.
+fn tell_columns(page: &mut String, columns: &Value) {
+    writeln!(page, "\n## Columns of kubectl get\n\n| column | shown | from | meaning |\n|---|---|---|---|").unwrap();
+    for column in columns.as_array().unwrap() {
+        let text = |field: &str| column[field].as_str().unwrap_or_default();
+        let shown = if column["priority"].as_i64().unwrap_or_default() == 0 { "always" } else { "with `-o wide`" };
+        let name = text("name").to_uppercase();
+        writeln!(page, "| {name} | {shown} | `{}` | {} |", text("jsonPath"), text("description")).unwrap();
+    }
 }
 
 /// One table for an object, then those for the objects in it.

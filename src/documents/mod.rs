@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod chart;
+mod contributing;
+mod dashboard;
 mod fields;
 mod gitops;
 mod image;

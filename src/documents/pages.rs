@@ -44,6 +44,16 @@ fn every_resource_in_a_page_follows_the_rules() {
     assert!(resources > 0, "resources were found");
 }
 
+#[test]
+fn the_first_page_shows_the_resource_that_it_applies() {
+    let page = read("README.md");
+    let sample = "deploy/samples/first-resource.yaml";
+    assert!(page.contains(&format!("kubectl apply -f {sample}")), "it is applied");
+    let text = read(sample);
+    let resource = text.split_inclusive('\n').skip_while(|line| line.starts_with('#')).collect::<String>();
+    assert_eq!(blocks_of_yaml(&page), [resource]);
+}
+
 /// The blocks that are marked as YAML, and those that a shell hands on as a document.
 fn blocks_of_yaml(text: &str) -> Vec<String> {
     text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n")).map(str::to_owned).collect()

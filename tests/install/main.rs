@@ -2,14 +2,15 @@
 //! server.
 //!
 //! The tools are built once a machine, in minutes (`COGNIGY_TOOLS` names a folder that holds them already).
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod chart;
 mod command_line;
+mod documents;
 mod lifecycle;
 mod manifest;
+mod monitoring;
 mod overlays;
-mod page;
 mod rules;
 mod schemas;
 mod stage;

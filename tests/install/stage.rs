@@ -1,5 +1,6 @@
 //! A control plane, and the programs of people who install things.
 
+use crate::monitoring;
 use control_plane::{ControlPlane, Options, Tools};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 /// The folder of the chart, in the project.
 pub(crate) const CHART: &str = "charts/cognigy-operator";
@@ -16,6 +17,8 @@ pub(crate) const NAMESPACE: &str = "cognigy-system";
 
 static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 static TOOLS: OnceCell<Tools> = OnceCell::const_new();
+/// Control planes are started one after the other: all at once, on a few cores, each takes longer than a start may.
+static STARTS: Mutex<()> = Mutex::const_new(());
 
 /// The folder of the project.
 pub(crate) fn root() -> &'static Path {
@@ -28,11 +31,13 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The one of all tests that only look. It has the namespaces that the examples name, which a dry run needs.
+    /// The one of all tests that only look. It has the namespaces that the examples name, which a dry run needs, and knows
+    /// the kinds of the Prometheus Operator.
     pub(crate) async fn shared() -> &'static Self {
         SHARED
             .get_or_init(|| async {
                 let cluster = Self::start().await;
+                monitoring::define(&cluster).await;
                 for namespace in [NAMESPACE, "bots", "bots-staging"] {
                     let labels = r#"{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}"#;
                     let namespace = format!(
@@ -47,6 +52,7 @@ impl Cluster {
 
     /// One of its own, for a test that installs and removes.
     pub(crate) async fn start() -> Self {
+        let _alone = STARTS.lock().await;
         let control_plane = ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}"));
         Self { control_plane }
     }

@@ -1,0 +1,123 @@
+//! The commands that pages tell people to run.
+
+/// The programs whose commands are looked for in the text between the blocks.
+const PROGRAMS: [&str; 12] = [
+    "argocd",
+    "cargo",
+    "cognigy-operator",
+    "curl",
+    "dev/mutants/run",
+    "docker",
+    "flux",
+    "git",
+    "go",
+    "helm",
+    "kubectl",
+    "promtool",
+];
+
+/// From so many words on, what stands between backticks is a command to run, and no mention of a program or its verb.
+const WORDS_OF_A_COMMAND: usize = 3;
+
+/// The blocks that hold no commands, by what stands behind their fence. A figure or a tree has nothing there.
+const OTHER_BLOCKS: [&str; 8] =
+    ["", "diff", "mermaid", "rust", "yaml", "yaml environment", "yaml fault", "yaml scenario"];
+
+/// The commands of a page, in their order: the lines of its console blocks that begin with `$`, and what is written out
+/// between backticks. A command anywhere else would escape the tests, and is an error.
+pub(crate) fn commands_of(page: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, part) in text.split("```").enumerate() {
+        let is_prose = number % 2 == 0;
+        match part.split_once('\n') {
+            _ if is_prose => found.extend(written_out(part)),
+            Some(("console", block)) => found.extend(of_console(page, block)),
+            Some((kind, block)) => {
+                assert!(OTHER_BLOCKS.contains(&kind), "{page}: commands stand in a block marked console, not {kind}");
+                let astray = block.lines().find(|line| is_command(line.trim_start().trim_start_matches("$ ")));
+                assert_eq!(astray, None, "{page}: no test finds a command in a block that is not marked console");
+            }
+            None => {}
+        }
+    }
+    found
+}
+
+/// The lines of a block that begin with `$`, each with those that it goes on with.
+fn of_console(page: &str, block: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = block.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let Some(command) = line.strip_prefix("$ ") else {
+            assert!(!is_command(line), "{page}: a command begins with `$`: {line}");
+            continue;
+        };
+        let mut command = command.to_owned();
+        while let Some(begun) = command.strip_suffix('\\') {
+            command = format!("{begun}{}", lines.next().unwrap_or_default());
+        }
+        found.push(command);
+    }
+    found
+}
+
+/// What stands between single backticks, and is a command.
+fn written_out(prose: &str) -> impl Iterator<Item = String> {
+    let spans = prose.split('`').skip(1).step_by(2);
+    let spans = spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" "));
+    spans.filter(|span| is_command(span))
+}
+
+fn is_command(text: &str) -> bool {
+    let words: Vec<&str> = without_variables(text).split_whitespace().collect();
+    words.len() >= WORDS_OF_A_COMMAND && PROGRAMS.contains(&words[0])
+}
+
+/// A command without the variables that are set in front of it.
+pub(crate) fn without_variables(command: &str) -> &str {
+    match command.split_once(' ') {
+        Some((first, rest)) if variable(first).is_some() => without_variables(rest),
+        _ => command,
+    }
+}
+
+/// The names of the variables that are set in front of a command.
+pub(crate) fn variables(command: &str) -> impl Iterator<Item = &str> {
+    command.split_whitespace().map_while(variable)
+}
+
+fn variable(word: &str) -> Option<&str> {
+    let (name, _) = word.split_once('=')?;
+    let is_shouted = |letter: char| letter.is_ascii_uppercase() || letter == '_';
+    (!name.is_empty() && name.chars().all(is_shouted)).then_some(name)
+}
+
+#[test]
+fn the_commands_of_a_page_are_those_behind_a_dollar_and_those_written_out() {
+    let page = "\
+Run `kubectl get` or `SET=1 cargo test --lib`:
+
+   ```console
+   $ kubectl get pods   # a remark
+   NAME   READY
+   $ helm install \\
+       name
+   ```
+";
+    assert_eq!(
+        commands_of("a page", page),
+        ["SET=1 cargo test --lib", "kubectl get pods   # a remark", "helm install name"]
+    );
+}
+
+#[test]
+#[should_panic(expected = "a command begins with `$`")]
+fn a_command_that_has_lost_its_dollar_is_an_error() {
+    commands_of("a page", "```console\nkubectl get pods\n```");
+}
+
+#[test]
+#[should_panic(expected = "not marked console")]
+fn a_command_in_another_block_is_an_error() {
+    commands_of("a page", "```\nkubectl get pods\n```");
+}

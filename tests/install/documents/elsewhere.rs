@@ -1,0 +1,198 @@
+//! The commands that are not run here, each with the reason, and with what can be said of it all the same.
+
+use super::command::{variables, without_variables};
+use crate::stage::root;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Commands that are not run as a page has them.
+pub(crate) struct Elsewhere {
+    /// How these commands begin.
+    pub(crate) begins: &'static str,
+    /// Why they are not run here.
+    why: &'static str,
+    /// What is looked at in place of running them.
+    judge: fn(&str),
+}
+
+impl Elsewhere {
+    /// The row that a command belongs to, if any.
+    pub(crate) fn of(command: &str) -> Option<&'static Self> {
+        let command = without_variables(command);
+        ELSEWHERE.iter().find(|row| command.starts_with(row.begins))
+    }
+
+    /// All rows.
+    pub(crate) fn all() -> BTreeSet<&'static str> {
+        ELSEWHERE.iter().map(|row| row.begins).collect()
+    }
+
+    /// Judges a command by what it names.
+    pub(crate) fn judge(&self, page: &str, command: &str) {
+        println!("{page}: {command}\n    is not run: {}", self.why);
+        (self.judge)(command);
+    }
+}
+
+const PODS: &str = "it waits for pods or asks them, and nothing runs pods here";
+
+static ELSEWHERE: [Elsewhere; 12] = [
+    Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
+    Elsewhere { begins: "cargo run --example demo", why: "it is a step of .ci/run", judge: is_an_example },
+    Elsewhere { begins: "cargo run -p", why: "the tests of that package run it", judge: names_a_package },
+    Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
+    Elsewhere {
+        begins: "dev/mutants/run",
+        why: ".ci/run runs the check; the rest builds for an hour",
+        judge: names_mutants,
+    },
+    Elsewhere { begins: "git diff", why: "it shows what somebody has changed", judge: names_a_folder },
+    Elsewhere { begins: "docker", why: "it needs a container engine and a registry", judge: names_build_arguments },
+    Elsewhere { begins: "argocd", why: "it needs an Argo CD", judge: names_an_application },
+    Elsewhere { begins: "flux", why: "it needs a Flux", judge: names_a_kustomization },
+    Elsewhere { begins: "helm test", why: PODS, judge: names_the_release },
+    Elsewhere { begins: "kubectl -n cognigy-system rollout status", why: PODS, judge: names_the_deployment },
+    Elsewhere { begins: "kubectl -n cognigy-system logs", why: PODS, judge: names_the_deployment },
+];
+
+/// Test binaries, modules, functions, profiles and variables are there.
+fn names_tests(command: &str) {
+    let sources = sources();
+    let read = |text: &str| sources.iter().any(|source| source.contains(text));
+    for variable in variables(command) {
+        assert!(read(&format!("\"{variable}\"")), "nothing reads {variable}: {command}");
+    }
+    let mut words = words(command).skip(2).take_while(|word| *word != "--" && *word != "#");
+    while let Some(word) = words.next() {
+        match word {
+            "--workspace" | "--lib" => {}
+            "--test" => {
+                let name = words.next().unwrap();
+                assert!(is_there(&format!("tests/{name}/main.rs")), "{command}");
+            }
+            "--profile" => assert!(manifest().contains(&format!("[profile.{}]", words.next().unwrap())), "{command}"),
+            "--features" => names_feature(words.next().unwrap(), command),
+            filter => {
+                assert!(!filter.starts_with('-'), "this test knows no {filter}: {command}");
+                for part in filter.split("::") {
+                    assert!(
+                        read(&format!("mod {part}")) || read(&format!("fn {part}")),
+                        "no test is in {part}: {command}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn is_an_example(command: &str) {
+    let ci = read(".ci/run");
+    assert!(ci.contains("cargo run --locked --example demo"), "{command} is no step of .ci/run");
+    if let Some((_, flag)) = command.split_once("-- ") {
+        assert!(read("examples/demo.rs").contains(&flag.replace("--", "").replace('-', "_")), "{command}");
+    }
+}
+
+fn names_a_package(command: &str) {
+    let name = after(command, "-p");
+    assert!(manifest().contains(&format!("\"dev/{name}\"")), "{command}");
+    assert!(read(&format!("dev/{name}/src/main.rs")).contains("fn main"), "{command}");
+}
+
+fn names_features(command: &str) {
+    names_feature(after(command, "--features"), command);
+}
+
+fn names_feature(feature: &str, command: &str) {
+    assert!(manifest().contains(&format!("\n{feature} = [")), "{command}");
+    assert!(read(".ci/run").contains(&format!("--features {feature}")), "{command}: no step has this feature");
+}
+
+fn names_mutants(command: &str) {
+    let patches: Vec<String> = std::fs::read_dir(root().join("dev/mutants"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for word in words(command).skip(1).take_while(|word| *word != "#") {
+        match word {
+            "--check" => assert!(read(".ci/run").contains("dev/mutants/run --check"), "{command}"),
+            word => assert!(patches.iter().any(|patch| patch.contains(word)), "no mutant is called {word}"),
+        }
+    }
+}
+
+fn names_a_folder(command: &str) {
+    assert!(is_there(after(command, "--")), "{command}");
+}
+
+fn names_build_arguments(command: &str) {
+    let dockerfile = read("Dockerfile");
+    let mut arguments = words(command).skip_while(|word| *word != "--build-arg").peekable();
+    assert!(arguments.peek().is_some(), "{command} has build arguments");
+    while let Some(word) = arguments.next() {
+        if word == "--build-arg" {
+            let name = arguments.next().unwrap().split('=').next().unwrap();
+            assert!(dockerfile.contains(&format!("ARG {name}")), "the Dockerfile takes no {name}");
+        }
+    }
+}
+
+fn names_an_application(command: &str) {
+    let name = words(command).nth(3).unwrap();
+    assert!(read("deploy/gitops/argo-cd/application.yaml").contains(&format!("name: {name}\n")), "{command}");
+}
+
+fn names_a_kustomization(command: &str) {
+    let name = words(command).nth(3).unwrap();
+    assert!(read("deploy/gitops/flux/kustomization.yaml").contains(&format!("name: {name}\n")), "{command}");
+}
+
+fn names_the_release(command: &str) {
+    assert!(command.contains("cognigy-operator") && command.contains("--namespace cognigy-system"), "{command}");
+}
+
+fn names_the_deployment(command: &str) {
+    let named = command.contains("deployment/cognigy-operator") || command.contains("deploy/cognigy-operator");
+    assert!(named, "{command} names the Deployment");
+}
+
+fn words(command: &str) -> impl Iterator<Item = &str> {
+    without_variables(command).split_whitespace()
+}
+
+fn after<'c>(command: &'c str, flag: &str) -> &'c str {
+    words(command).skip_while(|word| *word != flag).nth(1).unwrap_or_else(|| panic!("{command} has {flag}"))
+}
+
+fn is_there(path: &str) -> bool {
+    root().join(path).exists()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn manifest() -> String {
+    read("Cargo.toml")
+}
+
+/// The texts of all sources and tests, but this folder's.
+fn sources() -> Vec<String> {
+    let mut texts = Vec::new();
+    for folder in ["src", "tests"] {
+        gather(&root().join(folder), &mut texts);
+    }
+    assert!(texts.len() > 100, "sources were found");
+    texts
+}
+
+fn gather(folder: &Path, texts: &mut Vec<String>) {
+    let entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for path in entries {
+        if path.is_dir() {
+            gather(&path, texts);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            texts.push(std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}

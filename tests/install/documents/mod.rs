@@ -1,0 +1,152 @@
+//! The pages that people read: every command in them works, in the order in which it is read, from the project's folder.
+
+mod command;
+mod elsewhere;
+mod reader;
+
+use crate::stage::{Cluster, root};
+use command::commands_of;
+use elsewhere::Elsewhere;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+use reader::Reader;
+use std::collections::BTreeSet;
+use std::pin::pin;
+use tokio::task::JoinSet;
+
+const README: &str = "README.md";
+
+/// Pages that begin with nothing installed, and end with it.
+const ON_INSTALLATION: [&str; 2] = ["charts/cognigy-operator/README.md", "docs/install.md"];
+
+/// What a page leaves to its reader: before this command of it, that is done.
+const LEFT_TO_THE_READER: [(&str, &str, &str); 6] = [
+    // A cluster without the operator.
+    (
+        "docs/install.md",
+        "helm install cognigy-operator charts/cognigy-operator --namespace cognigy-system --create",
+        "helm uninstall cognigy-operator --namespace cognigy-system",
+    ),
+    // The other way to install.
+    (README, "kubectl apply --server-side -k deploy/", "helm uninstall cognigy-operator --namespace cognigy-system"),
+    // A cluster with Argo CD, whose ConfigMap is there.
+    (
+        "docs/gitops.md",
+        "kubectl kustomize deploy/gitops/argo-cd",
+        "kubectl create namespace argocd && kubectl -n argocd create configmap argocd-cm",
+    ),
+    // What a GitOps tool has applied, with Secrets that are not in Git. Its release is the one that is bad in the scenario
+    // of the first page.
+    (
+        "docs/gitops.md",
+        "kubectl -n bots-staging wait",
+        "curl --fail -X POST http://127.0.0.1:8090/simulator/reset -d '{}'",
+    ),
+    ("docs/gitops.md", "kubectl -n bots-staging wait", "kubectl apply -k deploy/gitops/environments/staging"),
+    (
+        "docs/gitops.md",
+        "kubectl -n bots-staging wait",
+        "kubectl -n bots-staging create secret generic cognigy-api \
+            --from-literal=clientId=demo --from-literal=clientSecret=demo-secret \
+            --from-literal=baseUrl=http://127.0.0.1:8090 --from-literal=tokenUrl=http://127.0.0.1:8090/oauth/token &&
+         kubectl -n bots-staging create secret generic ci-webhook --from-literal=url=http://127.0.0.1:8090/webhooks/ci",
+    ),
+];
+
+#[tokio::test]
+async fn every_command_of_the_pages_on_installation_works() {
+    follow(&ON_INSTALLATION).await;
+}
+
+#[tokio::test]
+async fn every_command_of_the_first_page_works_and_then_those_of_all_others() {
+    let pages = pages();
+    let others = pages.iter().map(String::as_str).filter(|page| *page != README && !ON_INSTALLATION.contains(page));
+    let all: Vec<&str> = [README].into_iter().chain(others).collect();
+    follow(&all).await;
+}
+
+#[test]
+fn every_reason_not_to_run_a_command_is_needed() {
+    let mut needed = BTreeSet::new();
+    for page in pages() {
+        let rows = commands(&page).into_iter().filter_map(|command| Some(Elsewhere::of(&command)?.begins));
+        needed.extend(rows);
+    }
+    assert_eq!(needed, Elsewhere::all());
+}
+
+#[test]
+fn what_is_left_to_a_reader_comes_before_a_command_that_is_there() {
+    for (page, command, _) in LEFT_TO_THE_READER {
+        assert!(commands(page).iter().any(|found| found.starts_with(command)), "{page} has no {command}");
+    }
+}
+
+/// Follows pages, one after the other, in a cluster of their own.
+async fn follow(pages: &[&str]) {
+    let cluster = Cluster::start().await;
+    let mut beside = JoinSet::new();
+    beside.spawn(let_namespaces_go(cluster.client().await));
+    let mut reader = Reader::new(&cluster);
+    let mut run = 0;
+    for page in pages {
+        for command in commands(page) {
+            if let Some(elsewhere) = Elsewhere::of(&command) {
+                elsewhere.judge(page, &command);
+                continue;
+            }
+            for (_, _, before) in
+                LEFT_TO_THE_READER.iter().filter(|(where_, what, _)| where_ == page && command.starts_with(what))
+            {
+                reader.run(page, before).await;
+            }
+            println!("{page}: {command}");
+            reader.run(page, &command).await;
+            run += 1;
+        }
+    }
+    assert!(run > 0, "commands were found in {pages:?}");
+    println!("{run} commands were run");
+}
+
+/// The commands of a page.
+fn commands(page: &str) -> Vec<String> {
+    commands_of(page, &std::fs::read_to_string(root().join(page)).unwrap())
+}
+
+/// All pages, by their paths in the project.
+fn pages() -> Vec<String> {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "charts/cognigy-operator"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    pages.sort();
+    assert!(ON_INSTALLATION.iter().chain(&[README]).all(|page| pages.iter().any(|found| found == page)), "{pages:?}");
+    pages
+}
+
+/// What is left to do for a deleted namespace once all that was in it is deleted by name: in a cluster, the
+/// controller-manager does it.
+async fn let_namespaces_go(client: Client) {
+    let namespaces: Api<Namespace> = Api::all(client);
+    let seen = watcher(namespaces.clone(), watcher::Config::default()).default_backoff().applied_objects();
+    let mut seen = pin!(seen);
+    while let Some(event) = seen.next().await {
+        let Ok(mut namespace) = event else { continue };
+        let finalizers = namespace.spec.as_mut().and_then(|spec| spec.finalizers.take());
+        if namespace.metadata.deletion_timestamp.is_some() && finalizers.is_some() {
+            let name = namespace.name_any();
+            // After somebody else's write in between it is seen once more.
+            let _ = namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
+        }
+    }
+}
