@@ -324,6 +324,18 @@ impl RollbackReason {
             Self::ResourceDeleted => "resource_deleted",
         }
     }
+
+    /// What people are told, as the end of a sentence.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::HealthCheckFailure => "health was bad",
+            Self::DeploymentFailed => "the job ended badly",
+            Self::Timeout => "there was no verdict in time",
+            Self::Manual => "a person asked for it",
+            Self::ResourceDeleted => "the resource was deleted",
+        }
+    }
 }
 
 /// A rollback that was decided on: written before it is asked for.

@@ -65,6 +65,65 @@ async fn a_rollout_from_apply_to_delete() {
     assert_eq!(kubectl.ok(&["get", "cgd", "-o", "name"]).await, "");
 }
 
+/// A line of the events that `kubectl describe` ends with.
+#[derive(Debug)]
+struct Told {
+    kind: String,
+    reason: String,
+    from: String,
+    message: String,
+}
+
+/// The events, in the order in which `kubectl describe` prints them.
+fn told(described: &str) -> Vec<Told> {
+    let (_, events) = described.split_once("\nEvents:").unwrap();
+    let rows = events.lines().skip_while(|line| !line.trim_start().starts_with("----")).skip(1);
+    let told = rows.map(|row| {
+        // Two spaces or more part the columns: type, reason, age, from, message.
+        let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        let [kind, reason, _age, from, message] = cells[..] else { panic!("five columns: {row}") };
+        let [kind, reason, from, message] = [kind, reason, from, message].map(str::to_owned);
+        Told { kind, reason, from, message }
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_for_people() {
+    let world = World::with_environment("deploymentsAreUnhealthy: true").await;
+    let bot = world.apply(sample()).await;
+    bot.until_settled(1, Outcome::RolledBack).await;
+    bot.until_told("Normal", Reason::HealthGood).await;
+    let kubectl = Kubectl { world: &world };
+    let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
+    let told = told(&described);
+
+    let story: Vec<String> = told.iter().map(|event| format!("{} {}", event.kind, event.reason)).collect();
+    let expected = [
+        "Normal AttemptStarted",
+        "Normal ValidationPassed",
+        "Normal TracePassed",
+        "Normal SubmitAccepted",
+        "Normal JobCompleted",
+        "Warning HealthBad",
+        "Warning HealthCheckFailed",
+        "Normal RollingBack",
+        "Warning RolledBack",
+        "Normal HealthGood",
+    ];
+    assert_eq!(story, expected, "{described}");
+    for event in &told {
+        let Told { from, message, reason, .. } = event;
+        assert_eq!(from, "cognigy-operator", "{event:?}");
+        assert!((10..=200).contains(&message.len()), "a sentence: {event:?}");
+        assert!(!message.contains(reason), "the message tells more than its reason: {event:?}");
+        let of_a_program = ["Some(", "None", "{", "}", "::", "\\", "_"];
+        let is_job = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).starts_with("job_");
+        let prose: String = message.split(' ').filter(|word| !is_job(word)).collect();
+        assert!(!of_a_program.iter().any(|text| prose.contains(text)), "words for people: {event:?}");
+    }
+}
+
 async fn bot_job(world: &World) -> String {
     world.resource("bot").now().await.attempt().job_id.as_ref().unwrap().as_str().to_owned()
 }

@@ -58,7 +58,7 @@ pub fn begin(
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::RollingBack;
     }
-    let message = format!("rolling back, because: {}", reason.as_str());
+    let message = format!("rolling back, because {}", reason.in_words());
     tell(status, facts, Tell::unknown(ConditionType::RolledBack, Reason::RollingBack, message.clone()));
     Effects::normal(Reason::RollingBack, message)
 }
@@ -110,7 +110,7 @@ fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mu
     let mut message = "Cognigy.AI has accepted the rollback".to_owned();
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.accepted_at = Some(facts.now.wall);
-        message = format!("{message}, asked for because: {}", rollback.reason.as_str());
+        message = format!("{message}, asked for because {}", rollback.reason.in_words());
     }
     tell(status, facts, Tell::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));
     let why = why(status);
