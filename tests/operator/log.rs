@@ -3,6 +3,7 @@
 use crate::stage::*;
 use cognigy_operator::rollout::TraceId;
 use kube::ResourceExt;
+use std::collections::BTreeSet;
 use std::process::Command;
 
 #[test]
@@ -17,7 +18,25 @@ fn a_log_that_no_terminal_shows_has_no_colours() {
     assert!(!log.contains('\x1b'), "{log:?}");
 }
 
-/// Keys that collectors may rely on: `docs/operations.md` lists them.
+/// Keys that collectors may rely on, by the lines that have them.
+const EVERY_LINE: [&str; 4] = ["timestamp", "level", "message", "target"];
+const ABOUT_A_RESOURCE: [&str; 3] = ["namespace", "resource", "generation"];
+const ABOUT_A_ROLLOUT: [&str; 2] = ["attempt", "trace_id"];
+const AUDIT_RECORDS: [&str; 2] = ["id", "record"];
+/// Of events, of failures, and of a webhook event that is given up.
+const OTHERS: [&str; 3] = ["reason", "error", "event"];
+
+#[test]
+fn the_keys_that_the_page_lists_are_those_that_are_tested() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let (_, part) = page.split_once("\n## Logs\n").unwrap();
+    let (part, _) = part.split_once("\n## ").unwrap();
+    let rows = part.lines().filter(|line| line.starts_with("| `")).map(|row| row.split('|').nth(1).unwrap());
+    let listed: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let tested = [&EVERY_LINE[..], &ABOUT_A_RESOURCE, &ABOUT_A_ROLLOUT, &AUDIT_RECORDS, &OTHERS].concat();
+    assert_eq!(listed, tested.into_iter().collect());
+}
+
 #[tokio::test]
 async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about() {
     let world = World::start().await;
@@ -28,7 +47,7 @@ async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about
     let log = world.operator().log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &lines {
-        for key in ["timestamp", "level", "message", "target"] {
+        for key in EVERY_LINE {
             assert!(line[key].is_string(), "{key}: {line}");
         }
         let timestamp: Result<jiff::Timestamp, _> = line["timestamp"].as_str().unwrap().parse();
@@ -43,7 +62,8 @@ async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about
     let event = lines.iter().find(|line| line["reason"] == "SubmitAccepted").expect("events are in the log");
     assert_eq!(event["level"], "INFO");
     let audit = lines.iter().find(|line| line["target"] == "audit").expect("audit records are in the log");
-    assert!(audit["id"].is_string() && audit["record"].as_str().unwrap().contains("auditCategory"), "{audit}");
+    assert!(AUDIT_RECORDS.iter().all(|key| audit[key].is_string()), "{audit}");
+    assert!(audit["record"].as_str().unwrap().contains("auditCategory"), "{audit}");
 }
 
 #[tokio::test]
@@ -66,6 +86,7 @@ async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace
             "trace_id": TraceId::of(&object.uid().unwrap(), attempt).to_string(),
             "reason": "Succeeded",
         });
+        assert!(ABOUT_A_ROLLOUT.iter().all(|key| !expected[*key].is_null()), "each key is looked at");
         for (key, value) in expected.as_object().unwrap() {
             assert_eq!(&line[key], value, "{key} in {line}");
         }

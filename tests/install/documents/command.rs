@@ -75,21 +75,34 @@ fn is_command(text: &str) -> bool {
 
 /// A command without the variables that are set in front of it.
 pub(crate) fn without_variables(command: &str) -> &str {
-    match command.split_once(' ') {
-        Some((first, rest)) if variable(first).is_some() => without_variables(rest),
-        _ => command,
-    }
+    variable(command).map_or(command, |(_, rest)| without_variables(rest))
 }
 
 /// The names of the variables that are set in front of a command.
-pub(crate) fn variables(command: &str) -> impl Iterator<Item = &str> {
-    command.split_whitespace().map_while(variable)
+pub(crate) fn variables(command: &str) -> Vec<&str> {
+    let Some((name, rest)) = variable(command) else { return Vec::new() };
+    [name].into_iter().chain(variables(rest)).collect()
 }
 
-fn variable(word: &str) -> Option<&str> {
-    let (name, _) = word.split_once('=')?;
+/// The variable that a command begins with, and the rest of the command.
+fn variable(command: &str) -> Option<(&str, &str)> {
+    let (name, rest) = command.split_once('=')?;
     let is_shouted = |letter: char| letter.is_ascii_uppercase() || letter == '_';
-    (!name.is_empty() && name.chars().all(is_shouted)).then_some(name)
+    if name.is_empty() || !name.chars().all(is_shouted) {
+        return None;
+    }
+    let (_, rest) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_once("\" ")?,
+        None => rest.split_once(' ')?,
+    };
+    Some((name, rest.trim_start()))
+}
+
+#[test]
+fn variables_in_front_of_a_command_are_not_its_program() {
+    let command = "ONE=1 TWO=\"a b\" cargo test --lib";
+    assert_eq!((without_variables(command), variables(command)), ("cargo test --lib", vec!["ONE", "TWO"]));
+    assert_eq!(without_variables("kubectl get -l a=b"), "kubectl get -l a=b");
 }
 
 #[test]
