@@ -151,6 +151,7 @@ impl Caller {
                 self.admit(request, requester).await?
             }
         };
+        requester.sends();
         let sent = self.exchange.send(request.call, self.http_request(request, &token)?).await;
         match sent.as_ref().map(|answer| (answer.status, answer.pause())) {
             Ok((StatusCode::TOO_MANY_REQUESTS, Some(pause))) => permit.refused(pause),

@@ -11,6 +11,7 @@ use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, Snapshot};
 use crate::cognigy::{self, CallError, ErrorClass, RollbackAnswer as Rolled};
 use crate::rollout::answer::{Retry, RollbackAnswer};
+use crate::rollout::facts::after;
 use crate::rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,12 +162,23 @@ impl Round<'_> {
             self.forget_refused(error.class());
         }
         let answer = wire::job(answer)?;
+        let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| match is_last_look {
             true => apply::job::last_look(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
         self.tell_duration();
         Ok(())
+    }
+
+    /// When a question was asked that began to wait for its turn then: an answer tells of no earlier moment than that of
+    /// its sending. One that was not sent was asked when it began to wait.
+    fn sent_after(&self, began: Now) -> Now {
+        let Some(sent) = self.requester.last_sent() else { return began };
+        let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
+        // To the microsecond, as every moment that is written.
+        let waited = Duration::from_micros(u64::try_from(waited.as_micros()).unwrap_or_default());
+        Now { wall: after(began.wall, waited), uptime: began.uptime + waited }
     }
 
     async fn ask_health(&mut self) -> Result<(), Error> {
@@ -179,6 +191,7 @@ impl Round<'_> {
         let max_error_rate = object.spec.monitoring.max_error_rate;
         let asked = self.context.now();
         let reading = session.client.health(&environment, max_error_rate, &self.requester).await?;
+        let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| {
             apply::health::health(status, facts, memory, wire::health(reading))
         });

@@ -103,21 +103,23 @@ impl Fleet {
         self.state().leave(who, now)
     }
 
-    /// How closely what is in flight may be looked at; `environment` where that is a job which was not looked at yet.
+    /// How closely what is in flight may be looked at, and when the job in that environment is likely to be done.
     #[must_use]
-    pub fn pace(&self, who: &ResourceName, environment: Option<&EnvironmentId>) -> Pace {
+    pub fn pace(&self, who: &ResourceName, environment: &EnvironmentId, is_first_look: bool) -> Pace {
         let mut state = self.state();
         let Some(crew) = state.crew(who) else { return Pace::default() };
-        let usual = environment.and_then(|environment| crew.durations.expect(environment));
-        Pace { stretch: crew.admission.stretch(), usual }
+        if is_first_look {
+            crew.durations.offer_as_probe(environment);
+        }
+        Pace { stretch: crew.admission.stretch(), usual: crew.durations.expect(environment) }
     }
 
     /// Learns from a job that was seen to its end.
     pub fn learn(&self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
         let mut state = self.state();
         let Some(crew) = state.crew(who) else { return };
-        let Some(apart) = crew.admission.looks_apart(who) else { return };
-        crew.durations.learn(environment, run, apart);
+        let Some(rhythm) = crew.admission.rhythm(who) else { return };
+        crew.durations.learn(environment, run, rhythm.interval);
     }
 
     /// Forgets the resources that are no longer there. Those whose turn it is now are to be woken.

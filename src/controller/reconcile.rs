@@ -20,6 +20,7 @@ use crate::rollout::answer::Retry;
 use crate::rollout::facts::Requests;
 use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::passage::passages;
+use crate::rollout::requests::Request;
 use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use kube::ResourceExt;
 use std::sync::Arc;
@@ -254,7 +255,7 @@ impl<'c> Round<'c> {
 
     /// Records what a decision rests on, and carries it out.
     async fn take(&mut self, decision: Decision) -> Result<Flow, Error> {
-        if decision.needs_record(&self.status) && !self.would_only_be_seen_to_go(&decision) {
+        if decision.needs_record(&self.status) && !self.would_soon_be_overwritten(&decision) {
             self.record().await?;
         }
         tracing::debug!(?decision, "decided");
@@ -263,9 +264,11 @@ impl<'c> Round<'c> {
         self.carry_out(decision).await
     }
 
-    /// A deletion moves the generation; a resource that goes with nothing else to say is not written just for that.
-    fn would_only_be_seen_to_go(&self, decision: &Decision) -> bool {
-        *decision == Decision::Release && self.object.status.as_ref() == Some(&self.status)
+    /// An edit or a deletion moves the generation, and with it what the status says of itself. Where all else is recorded,
+    /// that is not worth a write right before an attempt begins or the resource goes.
+    fn would_soon_be_overwritten(&self, decision: &Decision) -> bool {
+        let is_next = matches!(decision, Decision::Release | Decision::Start | Decision::Obey(Request::Retry));
+        is_next && self.object.status.as_ref() == Some(&self.status)
     }
 
     /// Writes the status where it has changed.

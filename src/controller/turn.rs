@@ -78,8 +78,8 @@ impl Round<'_> {
             return Pace::default();
         };
         let is_first_look = attempt.step == Step::RollingOut && self.remembered.memory.attempt.running_at_age.is_none();
-        let environment = is_first_look.then_some(&self.object.spec.environment_id);
-        self.context.fleet.pace(&name_of(self.object.as_ref()), environment)
+        let environment = &self.object.spec.environment_id;
+        self.context.fleet.pace(&name_of(self.object.as_ref()), environment, is_first_look)
     }
 
     /// Lets others learn from a job that was seen to its end.

@@ -3,7 +3,7 @@
 //! A look tells little: the job was still running at this age, or it had ended by that one. Jobs that always take the
 //! same time are soon looked at once each, about a second after their end.
 
-use super::pace::Usual;
+use super::pace::{Usual, margin};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
@@ -16,8 +16,6 @@ const EXCEPTIONS: usize = 16;
 const SELDOM: u32 = 64;
 /// The most environments remembered in each of two generations.
 const MOST_ENVIRONMENTS: usize = 2048;
-/// The least time between the age at which jobs are known to run and that of the look that finds them done.
-const LEAST_MARGIN: Duration = Duration::from_secs(1);
 
 /// What the looks at one job told, as ages of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +58,10 @@ impl<Environment> Default for Durations<Environment> {
 
 impl<Environment: Clone + Eq + Hash> Durations<Environment> {
     /// When the job that runs in this environment is likely to have ended; nothing where no job was seen to.
-    pub fn expect(&mut self, environment: &Environment) -> Option<Usual> {
+    #[must_use]
+    pub fn expect(&self, environment: &Environment) -> Option<Usual> {
         let (end, earliest) = (self.end?, self.earliest()?);
-        let is_probe = self.is_probe(environment);
+        let is_probe = self.probe.as_ref() == Some(environment);
         let usual = Usual { end, earliest, is_probe };
         Some(match self.environments.get(environment) {
             // Slower than others.
@@ -74,12 +73,12 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         })
     }
 
-    /// Whether this one is looked at earlier. One at a time; if it is never heard of, another one's turn comes.
-    fn is_probe(&mut self, environment: &Environment) -> bool {
+    /// A job that was not looked at yet may be the one that is looked at earlier. There is one at a time; if it is never
+    /// heard of, another one's turn comes.
+    pub fn offer_as_probe(&mut self, environment: &Environment) {
         if self.jobs_since_probe >= self.probe_every && self.probe.is_none() {
             self.probe = Some(environment.clone());
         }
-        self.probe.as_ref() == Some(environment)
     }
 
     /// Jobs do not end before this age, but for exceptions.
@@ -89,8 +88,8 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         (index < not_ended.len()).then(|| *not_ended.select_nth_unstable(index).1)
     }
 
-    /// Learns from a job that was seen to its end, while looks were so far apart.
-    pub fn learn(&mut self, environment: &Environment, run: JobRun, apart: Duration) {
+    /// Learns from a job that was seen to its end, and may be looked at that often.
+    pub fn learn(&mut self, environment: &Environment, run: JobRun, interval: Duration) {
         self.jobs_since_probe = self.jobs_since_probe.saturating_add(1);
         let was_probe = self.probe.as_ref() == Some(environment);
         if was_probe || self.jobs_since_probe >= self.probe_every + SELDOM {
@@ -98,7 +97,7 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
             self.jobs_since_probe = 0;
         }
         let had_ended =
-            was_probe && run.running.is_none() && self.end.is_some_and(|end| run.ended + LEAST_MARGIN < end);
+            was_probe && run.running.is_none() && self.end.is_some_and(|end| run.ended + margin(run.ended) < end);
         if had_ended {
             // When others are looked at says nothing of when they end. The next probe looks earlier still.
             self.running.clear();
@@ -124,7 +123,7 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         }
         // One that had ended by the first look may have ended long before. Were it taken to have ended at the look, each
         // look would make the next one later.
-        remember(&mut self.not_ended, run.running.unwrap_or_else(|| run.ended.saturating_sub(apart)));
+        remember(&mut self.not_ended, run.running.unwrap_or_else(|| run.ended.saturating_sub(interval)));
         let before = self.environments.get(environment).and_then(|before| before.running);
         let running = run.running.or(before).filter(|running| *running < run.ended);
         self.environments.put(environment, JobRun { running, ..run });
@@ -139,8 +138,7 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
 
 /// A quarter of the way from an age at which the job had ended to one at which it was running, but not all the way.
 fn closer(ended: Duration, running: Duration) -> Duration {
-    let margin = LEAST_MARGIN.max(running / 50);
-    (ended - ended.saturating_sub(running) / 4).max(running + margin).min(ended)
+    (ended - ended.saturating_sub(running) / 4).max(running + margin(running)).min(ended)
 }
 
 fn remember(ages: &mut VecDeque<Duration>, age: Duration) {

@@ -60,9 +60,7 @@ impl Rhythm {
         Self { interval, longest: wanted.min(allowed).max(interval) }
     }
 
-    /// The time between two looks, where intervals are stretched that much.
-    #[must_use]
-    pub fn stretched(self, stretch: f64) -> Duration {
+    fn stretched(self, stretch: f64) -> Duration {
         self.interval.mul_f64(stretch.clamp(1.0, 1e6)).min(self.longest)
     }
 }
@@ -84,9 +82,11 @@ impl Look {
     pub fn at_job(self, pace: Pace) -> Duration {
         let stretched = self.rhythm.stretched(pace.stretch);
         let wanted = match pace.usual {
-            Some(usual) if self.age.is_zero() => self.first(usual, stretched),
+            Some(usual) if self.age.is_zero() => self.first(usual),
             Some(usual) if usual.end > self.age => (usual.end - self.age).min(stretched),
-            _ => stretched,
+            // The longer it is overdue, the less likely it is to end just now.
+            Some(usual) => ((self.age - usual.end) / 2).max(self.rhythm.interval).min(stretched),
+            None => (self.age / 2).max(2 * self.rhythm.interval).min(stretched),
         };
         self.bounded(wanted)
     }
@@ -98,8 +98,8 @@ impl Look {
     }
 
     /// Not before the job is likely to be done, but soon after it may be.
-    fn first(self, usual: Usual, stretched: Duration) -> Duration {
-        let end = usual.end.min(usual.earliest + stretched);
+    fn first(self, usual: Usual) -> Duration {
+        let end = usual.end.min(usual.earliest + self.rhythm.interval + margin(usual.earliest));
         // An interval earlier, so that the look after it comes when the job is usually done.
         let earlier = end.saturating_sub(self.rhythm.interval);
         if usual.is_probe && earlier >= self.rhythm.interval { earlier } else { end }
@@ -108,6 +108,12 @@ impl Look {
     fn bounded(self, wanted: Duration) -> Duration {
         wanted.min(self.room).max(self.rhythm.interval)
     }
+}
+
+/// How much later than an age at which jobs still run a look finds them done for certain, but for the odd one.
+#[must_use]
+pub fn margin(age: Duration) -> Duration {
+    Duration::from_secs(1).max(age / 50)
 }
 
 /// From the look that finds a job done to a bad verdict, and an interval to spare.

@@ -1,8 +1,9 @@
 //! On whose behalf a request is made, and how it is taken back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The resource on whose behalf a request is made. Requests of one priority go by turns: between namespaces, and inside one
 /// between its resources.
@@ -11,13 +12,14 @@ pub struct Requester {
     namespace: Arc<str>,
     name: Arc<str>,
     withdrawal: Option<Withdrawal>,
+    last_sent: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Requester {
     /// A resource by its namespace and name, whose requests nobody takes back.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into(), withdrawal: None }
+        Self { namespace: namespace.into(), name: name.into(), withdrawal: None, last_sent: Arc::default() }
     }
 
     /// The same resource; its requests are taken back by this signal.
@@ -30,6 +32,16 @@ impl Requester {
     #[must_use]
     pub fn insisting(&self) -> Self {
         Self { withdrawal: None, ..self.clone() }
+    }
+
+    /// When a request of its was sent last, after the wait for its turn. Clones share it.
+    #[must_use]
+    pub fn last_sent(&self) -> Option<Instant> {
+        *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sends(&self) {
+        *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {

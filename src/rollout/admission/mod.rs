@@ -342,10 +342,10 @@ impl Admission {
         self.stretch
     }
 
-    /// The time between two looks at what is in flight.
+    /// The rhythm of what is in flight.
     #[must_use]
-    pub fn looks_apart(&self, who: &ResourceName) -> Option<Duration> {
-        self.in_flight.get(who).map(|rhythm| rhythm.stretched(self.stretch))
+    pub fn rhythm(&self, who: &ResourceName) -> Option<Rhythm> {
+        self.in_flight.get(who).copied()
     }
 
     /// Whether there is nobody.

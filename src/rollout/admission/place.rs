@@ -5,8 +5,6 @@ use jiff::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// Places up to this one are not told again as they come nearer: they start before long.
-const NEAR: usize = 16;
 /// A start that is expected that much earlier or later than told is told again, where it is also a quarter of the wait.
 const WORTH_TELLING: Duration = Duration::from_secs(180);
 
@@ -17,6 +15,8 @@ pub struct Place {
     pub place: usize,
     /// How many wait.
     pub of: usize,
+    /// When that was so.
+    pub seen_at: Timestamp,
     /// When it is likely to start.
     pub starts_at: Timestamp,
 }
@@ -56,10 +56,11 @@ impl Turn {
         Self::Begins(self.place())
     }
 
-    /// It waits, at this place. What was told stands while it is about right: each telling is a write.
+    /// It waits, at this place. What was told stands while the start is expected when it was: each telling is a write, and
+    /// a place is told with the time at which it was held.
     #[must_use]
     pub fn wait(self, place: usize, of: usize, left: Duration, now: Timestamp) -> Self {
-        let new = Place { place, of, starts_at: after(now, left) };
+        let new = Place { place, of, seen_at: now, starts_at: after(now, left) };
         let told = self.place().filter(|told| !told.is_worth_replacing(new, left));
         Self::Waits(told.unwrap_or(new))
     }
@@ -75,19 +76,14 @@ impl Turn {
 impl Place {
     fn is_worth_replacing(self, new: Self, left: Duration) -> bool {
         let off = between(self.starts_at, new.starts_at).max(between(new.starts_at, self.starts_at));
-        let is_nearer = new.place <= self.place / 2 && self.place > NEAR;
-        let is_further = new.place / 2 >= self.place && new.place > NEAR;
-        is_nearer || is_further || off >= WORTH_TELLING.max(left / 4)
+        off >= WORTH_TELLING.max(left / 4)
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let starts_at = self.starts_at.strftime("%H:%M");
-        write!(
-            formatter,
-            "place {} of {} in the queue, expected to start at about {starts_at} UTC",
-            self.place, self.of
-        )
+        let [seen_at, starts_at] = [self.seen_at, self.starts_at].map(|moment| moment.strftime("%H:%M"));
+        let Self { place, of, .. } = self;
+        write!(formatter, "place {place} of {of} at {seen_at}, expected to start at about {starts_at} UTC")
     }
 }

@@ -19,7 +19,10 @@ fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> C
     let mut cost = Cost { looks: 0, late: Duration::ZERO };
     let (mut age, mut running) = (Duration::ZERO, None);
     loop {
-        let usual = if running.is_none() { durations.expect(&environment) } else { None };
+        if running.is_none() {
+            durations.offer_as_probe(&environment);
+        }
+        let usual = durations.expect(&environment);
         age += Look { rhythm, age, room: Duration::from_secs(3600) }.at_job(Pace { stretch: 1.0, usual });
         cost.looks += 1;
         if age >= takes {

@@ -20,35 +20,55 @@ fn usually(end: u64, earliest: u64) -> Option<Usual> {
     Some(Usual { end: seconds(end), earliest: seconds(earliest), is_probe: false })
 }
 
-/// After how many seconds the next question comes.
+/// After how many seconds, begun ones included, the next question comes.
 fn waits(rollout: &mut Rollout) -> u64 {
     rollout.run();
     match rollout.decision() {
-        Decision::Wait(Some(wait)) => wait.as_secs(),
+        Decision::Wait(Some(wait)) => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
         other => panic!("{other:?} is no wait"),
     }
 }
 
+/// The ages at which a job that does not end is looked at first.
+fn looks(rollout: &mut Rollout, count: usize) -> Vec<u64> {
+    rollout.job_says(&[JobAnswer::Running]);
+    let mut ages = Vec::new();
+    while ages.len() < count {
+        let wait = waits(rollout);
+        ages.push(ages.last().unwrap_or(&0) + wait);
+        rollout.pass(wait);
+    }
+    ages
+}
+
 #[test]
-fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval() {
-    for (stretch, named, expected) in
-        [(1.0, None, 15), (2.0, None, 30), (50.0, None, 120), (50.0, Some(40), 40), (1.5, Some(15), 15)]
-    {
+fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_useful_look() {
+    for (stretch, named, expected) in [
+        (1.0, None, [15, 30, 45, 60, 75, 90]),
+        (1.6, None, [24, 48, 72, 96, 120, 144]),
+        (50.0, None, [30, 60, 90, 135, 203, 240]),
+        (50.0, Some(40), [30, 60, 90, 130, 170, 210]),
+        (50.0, Some(15), [15, 30, 45, 60, 75, 90]),
+    ] {
         let mut rollout = Rollout::of(|spec| spec.monitoring.max_interval_seconds = named);
         rollout.given.pace = busy(stretch);
-        rollout.job_says(&[JobAnswer::Running]);
-        assert_eq!(waits(&mut rollout), expected, "the first look, stretched by {stretch}, longest {named:?}");
-        rollout.pass(expected);
-        assert_eq!(waits(&mut rollout), expected, "the next look");
+        assert_eq!(looks(&mut rollout, 6), expected, "stretched by {stretch}, longest {named:?}");
     }
+}
+
+#[test]
+fn a_job_that_is_overdue_is_looked_at_closely_at_first_and_then_less_and_less() {
+    let mut rollout = Rollout::new();
+    rollout.given.pace = Pace { stretch: 50.0, usual: usually(60, 58) };
+    assert_eq!(looks(&mut rollout, 6), [60, 75, 90, 105, 128, 162]);
 }
 
 #[test]
 fn the_first_look_waits_for_when_the_job_is_usually_done() {
     for (usual, stretch, expected) in [
         (usually(61, 58), 1.0, 61),
-        (usually(61, 20), 1.0, 35),
-        (usually(61, 20), 2.0, 50),
+        (usually(61, 20), 1.0, 36),
+        (usually(61, 20), 2.0, 36),
         (usually(5, 5), 1.0, 15),
         (usually(2000, 2000), 1.0, TIMEOUT - 4 * INTERVAL),
     ] {
@@ -88,8 +108,8 @@ fn a_job_that_cannot_be_read_or_found_is_asked_again_at_the_plain_interval() {
         let mut rollout = Rollout::new();
         rollout.given.pace = busy(4.0);
         rollout.job_says(&[answer]);
-        assert_eq!(waits(&mut rollout), 60);
-        rollout.pass(60);
+        assert_eq!(waits(&mut rollout), 2 * INTERVAL);
+        rollout.pass(2 * INTERVAL);
         assert_eq!(waits(&mut rollout), INTERVAL);
     }
 }
