@@ -2,6 +2,7 @@
 
 use super::{all, read, root};
 use crate::api::CognigyDeployment;
+use std::collections::BTreeSet;
 
 #[test]
 fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
@@ -26,6 +27,26 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
         }
     }
     assert!(links > 20, "links were found");
+}
+
+#[test]
+fn every_page_can_be_reached_from_the_first() {
+    let all: BTreeSet<String> = all().into_iter().collect();
+    let mut reached = BTreeSet::new();
+    let mut to_read = vec!["README.md".to_owned()];
+    while let Some(page) = to_read.pop() {
+        if !reached.insert(page.clone()) {
+            continue;
+        }
+        let text = read(&page);
+        for target in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            let path = root().join(&page).parent().unwrap().join(target);
+            let Ok(path) = path.canonicalize() else { continue };
+            let page = path.strip_prefix(root()).ok().and_then(|path| path.to_str()).map(str::to_owned);
+            to_read.extend(page.filter(|page| all.contains(page)));
+        }
+    }
+    assert_eq!(reached, all, "the reached ones on the left");
 }
 
 #[test]
