@@ -32,7 +32,8 @@ enum Command {
     Simulator(simulator::command::SimulatorArguments),
 }
 
-#[tokio::main]
+// All of it waits for others nearly all the time: several threads would mostly wake each other.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // One TLS provider for everything; a second call, which cannot be here, would change nothing.

@@ -99,7 +99,7 @@ async fn control(
     let maps: Api<PartialObjectMeta<ConfigMap>> = scoped(&client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
     let map_changes = lists.watch(maps, labelled).default_backoff().touched_objects();
-    let (for_maps, known) = (Arc::clone(&context), store.clone());
+    let (for_maps, for_stop, known) = (Arc::clone(&context), Arc::clone(&context), store.clone());
     Controller::for_stream(watched, store)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches_stream(map_changes, move |map| {
@@ -111,6 +111,7 @@ async fn control(
         .graceful_shutdown_on(async move {
             // The sender lives as long as the process; where it is gone, stopping is right as well.
             let _ = stop.wait_for(|stop| *stop).await;
+            for_stop.withdrawals.withdraw_all();
         })
         .run(run_once, run_again, context)
         .for_each(|_| async {})

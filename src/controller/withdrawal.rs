@@ -1,4 +1,4 @@
-//! Takes back what a running reconcile still waits to ask, once the resource has changed under it.
+//! Takes back what a running reconcile still waits to ask, once the resource has changed under it or the process is to end.
 //!
 //! Behind a busy request budget a question may wait for a minute. By then nobody may want its answer: the resource was
 //! deleted, edited, or is to be rolled back. The runner starts no second reconcile of a resource that has one running, so the
@@ -79,6 +79,13 @@ impl Withdrawals {
         }
     }
 
+    /// The process is to end: whatever still waits for its turn is the next process's to ask.
+    pub fn withdraw_all(&self) {
+        for running in self.running().values() {
+            running.withdrawal.raise();
+        }
+    }
+
     /// A panic elsewhere leaves the map whole: each change is one call.
     fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,6 +155,15 @@ mod tests {
         let registration = withdrawals.begin(&resource(7, 1, None));
         withdrawals.gone(&resource(8, 1, None));
         assert!(registration.withdrawal().is_raised());
+    }
+
+    #[test]
+    fn a_process_that_is_to_end_waits_for_no_turn() {
+        let withdrawals = Withdrawals::default();
+        let others = ["one", "two"].map(|uid| ObjectMeta { uid: Some(uid.to_owned()), ..resource(7, 1, None) });
+        let registrations = others.each_ref().map(|other| withdrawals.begin(other));
+        withdrawals.withdraw_all();
+        assert!(registrations.iter().all(|registration| registration.withdrawal().is_raised()));
     }
 
     #[test]

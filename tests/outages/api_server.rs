@@ -134,8 +134,6 @@ async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing()
     storm.abort();
     resource.assert_one_job_and_all_told(true).await;
     assert!(operator.has_logged("somebody else was ahead with a change"), "there was no conflict");
-    let asked = [Call::Validate, Call::Trace, Call::Submit].map(|call| resource.count(call));
-    assert_eq!(asked, [1, 1, 1], "an answer that was heard is not asked for again");
 }
 
 /// An account that priority and fairness applies to, as it does not to `system:masters`.
