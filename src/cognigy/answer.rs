@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::endpoint::JobId;
-use super::words;
+use super::words::{self, Secrets};
 
 /// The most warnings that are kept, and the most bytes of each.
 const MAX_WARNINGS: (usize, usize) = (10, 256);
@@ -17,6 +17,11 @@ const MAX_REASONS: (usize, usize) = (20, 512);
 
 /// The most bytes of a single word, such as a status.
 const MAX_WORD_BYTES: usize = 64;
+
+/// The words that stand for good news (sections 2 and 5). They are judged as they were sent: a secret that is such a word
+/// changes no verdict.
+const PASSED: &str = "passed";
+const HEALTHY: &str = "healthy";
 
 /// The body is not what the contract says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,12 +72,12 @@ struct ValidationBody {
     capacity_utilization: Value,
 }
 
-pub(crate) fn read_validation(body: &[u8]) -> Result<Validation, NotTheContract> {
+pub(crate) fn read_validation(body: &[u8], secrets: &Secrets) -> Result<Validation, NotTheContract> {
     let body: ValidationBody = parse(body)?;
     Ok(Validation {
         valid: body.valid.unwrap_or(false),
-        warnings: lines(&body.warnings, MAX_WARNINGS),
-        errors: lines(&body.validation_errors, MAX_REASONS),
+        warnings: lines(&body.warnings, MAX_WARNINGS, secrets),
+        errors: lines(&body.validation_errors, MAX_REASONS, secrets),
         capacity_utilization: body.capacity_utilization.as_f64(),
     })
 }
@@ -92,7 +97,7 @@ impl Trace {
     /// Whether the deployment may start: any conflict, or any status but `passed`, stops it.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.status == "passed" && self.conflicts.is_empty()
+        self.status == PASSED && self.conflicts.is_empty()
     }
 }
 
@@ -106,12 +111,13 @@ struct TraceBody {
     dependency_conflicts: Value,
 }
 
-pub(crate) fn read_trace(body: &[u8]) -> Result<Trace, NotTheContract> {
+pub(crate) fn read_trace(body: &[u8], secrets: &Secrets) -> Result<Trace, NotTheContract> {
     let body: TraceBody = parse(body)?;
+    let status = words::tidy(&body.status);
     Ok(Trace {
-        trace_id: body.trace_id.as_str().map(word).filter(|id| !id.is_empty()),
-        status: word(&body.status),
-        conflicts: lines(&body.dependency_conflicts, MAX_REASONS),
+        trace_id: body.trace_id.as_str().map(|id| word(id, secrets)).filter(|id| !id.is_empty()),
+        status: if status == PASSED { status } else { word(&status, secrets) },
+        conflicts: lines(&body.dependency_conflicts, MAX_REASONS, secrets),
     })
 }
 
@@ -148,13 +154,13 @@ struct StatusBody {
 ///
 /// # Errors
 /// [`NotTheContract`] where it has no `status` that is text.
-pub fn read_job_status(body: &[u8]) -> Result<JobStatus, NotTheContract> {
+pub(crate) fn read_job_status(body: &[u8], secrets: &Secrets) -> Result<JobStatus, NotTheContract> {
     let body: StatusBody = parse(body)?;
     Ok(match body.status.as_str() {
         "completed" => JobStatus::Completed,
         "failed" | "error" | "cancelled" | "canceled" => JobStatus::EndedBadly(body.status),
         "rolled_back" => JobStatus::RolledBack,
-        _ => JobStatus::Running(word(&body.status)),
+        _ => JobStatus::Running(word(&body.status, secrets)),
     })
 }
 
@@ -188,15 +194,14 @@ struct RateBody {
 
 /// What the answer to a health poll means (contract, section 5). A status that is not `healthy` is bad whatever else the
 /// answer holds, also where the rest of it cannot be read.
-#[must_use]
-pub fn read_health(body: &[u8], max_error_rate: f64) -> HealthReading {
+pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthReading {
     let status = match parse::<StatusBody>(body) {
-        Ok(body) => word(&body.status),
+        Ok(body) => words::tidy(&body.status),
         Err(error) => return HealthReading::Unreadable { message: error.to_string() },
     };
     let error_rate = parse::<RateBody>(body).ok().map(|body| body.error_rate).filter(|rate| rate.is_finite());
     match error_rate {
-        error_rate if status != "healthy" => HealthReading::Bad { status, error_rate },
+        error_rate if status != HEALTHY => HealthReading::Bad { status: word(&status, secrets), error_rate },
         Some(error_rate) if error_rate >= max_error_rate => HealthReading::Bad { status, error_rate: Some(error_rate) },
         Some(error_rate) if error_rate >= 0.0 => HealthReading::Good { error_rate },
         Some(_) => HealthReading::Unreadable { message: "healthy, but with an error rate below zero".to_owned() },
@@ -226,22 +231,22 @@ pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
     Ok(GrantedToken { access_token, expires_in })
 }
 
-/// A list of strings or objects as bounded lines; a single one counts as a list of one, nothing as none.
-fn lines(value: &Value, (count, bytes): (usize, usize)) -> Vec<String> {
+/// A list of strings or objects as bounded lines without secrets; a single one counts as a list of one, nothing as none.
+fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Vec<String> {
     let entries = match value {
         Value::Null => return Vec::new(),
         Value::Array(entries) => entries.as_slice(),
         single => std::slice::from_ref(single),
     };
     let shown = |entry: &Value| {
-        let line = words::of_value(entry);
-        if line.is_empty() { entry.to_string() } else { line }
+        let line = words::of_value(entry, secrets);
+        if line.is_empty() { secrets.blank(&entry.to_string()) } else { line }
     };
     entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
 }
 
-fn word(text: &str) -> String {
-    words::cut(&words::tidy(text), MAX_WORD_BYTES).into_owned()
+fn word(text: &str, secrets: &Secrets) -> String {
+    words::cut(&words::tidy(&secrets.blank(text)), MAX_WORD_BYTES).into_owned()
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ use super::credentials::Credentials;
 use super::endpoint::{BaseUrl, IdempotencyKey};
 use super::error::{CallError, ErrorClass};
 use super::exchange::{Answer, Exchange};
+use super::request::webhook_callback_url;
 use super::retry;
 use super::token::{Obtained, Token, TokenSource};
+use super::webhook::parts_that_may_be_secret;
 use super::words::Secrets;
 
 /// The header that makes a repeat harmless (contract, section 3).
@@ -133,12 +135,22 @@ impl Caller {
             (answer, token) = self.send(request, requester).await?;
         }
         let status = answer.status;
-        answer.accepted(&Secrets::new([self.client_secret.expose_secret(), token.expose()])).map_err(|error| Failure {
+        answer.accepted(self.secrets(request, &token)).map_err(|error| Failure {
             error,
             status: Some(status),
             sent: true,
             sent_earlier: false,
         })
+    }
+
+    /// What the request held that an answer may echo, and nobody may read.
+    fn secrets(&self, request: &ApiRequest<'_>, token: &Token) -> Secrets {
+        let webhook = match (request.call, &request.body) {
+            (Call::Submit, Some(body)) => webhook_callback_url(body),
+            _ => None,
+        };
+        let own = [self.client_secret.expose_secret(), token.expose()];
+        Secrets::new(own.into_iter().chain(webhook.iter().flat_map(|url| parts_that_may_be_secret(url))))
     }
 
     async fn send(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(Answer, Token), Failure> {

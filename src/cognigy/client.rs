@@ -18,6 +18,7 @@ use super::exchange::{Exchange, WallClock};
 use super::request::{RollbackReason, RollbackRequest, TraceRequest, ValidateRequest, encode};
 use super::submit::{self, FirstPost, Idempotency, SubmitAnswer};
 use super::transport::Transport;
+use super::words::Secrets;
 
 /// What all requests of a process have in common.
 #[derive(Clone)]
@@ -176,13 +177,13 @@ impl Client {
     /// # Errors
     /// [`JobError`]; everything but a job that is not there is unreadable.
     pub async fn job(&self, job_id: &JobId, requester: &Requester) -> Result<JobStatus, JobError> {
-        let body =
+        let (body, secrets) =
             self.get(Call::Job, format!("/jobs/{job_id}"), requester).await.map_err(|error| match error.class() {
                 ErrorClass::Rejected { status: 404 } => JobError::NotFound { message: error.message().to_owned() },
                 ErrorClass::Withdrawn => JobError::Withdrawn(Withdrawn),
                 _ => JobError::Unreadable(error),
             })?;
-        answer::read_job_status(&body).map_err(|error| protocol(&error).into())
+        answer::read_job_status(&body, &secrets).map_err(|error| protocol(&error).into())
     }
 
     /// Asks how an environment is (contract, section 5): one try. `max_error_rate` is above 0 to 1.
@@ -196,7 +197,7 @@ impl Client {
         requester: &Requester,
     ) -> Result<HealthReading, Withdrawn> {
         match self.get(Call::Health, format!("/environments/{environment}/health"), requester).await {
-            Ok(body) => Ok(answer::read_health(&body, max_error_rate)),
+            Ok((body, secrets)) => Ok(answer::read_health(&body, max_error_rate, &secrets)),
             Err(error) if error.class() == ErrorClass::Withdrawn => Err(Withdrawn),
             Err(error) => Ok(HealthReading::Unreadable { message: error.message().to_owned() }),
         }
@@ -254,17 +255,18 @@ impl Client {
         call: Call,
         path: String,
         body: &impl Serialize,
-        read: fn(&[u8]) -> Result<T, NotTheContract>,
+        read: fn(&[u8], &Secrets) -> Result<T, NotTheContract>,
         requester: &Requester,
     ) -> Result<T, CallError> {
         let request = ApiRequest { call, path, body: Some(encode(body)), key: None };
         let answer = self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?;
-        read(&answer.into_body()?).map_err(|error| protocol(&error))
+        let (body, secrets) = answer.into_parts()?;
+        read(&body, &secrets).map_err(|error| protocol(&error))
     }
 
-    async fn get(&self, call: Call, path: String, requester: &Requester) -> Result<Bytes, CallError> {
+    async fn get(&self, call: Call, path: String, requester: &Requester) -> Result<(Bytes, Secrets), CallError> {
         let request = ApiRequest { call, path, body: None, key: None };
-        self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?.into_body()
+        self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?.into_parts()
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<Duration>,
     /// `None` where it is longer than we read.
     body: Option<Bytes>,
+    /// What must not be shown of it.
+    secrets: Secrets,
 }
 
 /// There is no answer.
@@ -78,7 +80,9 @@ impl Exchange {
         self.policy.check(&url).map_err(|refusal| Unanswered::unsent(refusal.into()))?;
         match tokio::time::timeout(call.deadline(), self.transport.send(request)).await {
             Ok(Ok(response)) => Ok(self.answer(response)),
-            Ok(Err(TransportError::TooLarge { status })) => Ok(Answer { status, retry_after: None, body: None }),
+            Ok(Err(TransportError::TooLarge { status })) => {
+                Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default() })
+            },
             Ok(Err(TransportError::EgressRefused(refusal))) => Err(Unanswered::unsent(refusal.into())),
             Ok(Err(error @ TransportError::NotConnected(_))) => {
                 Err(Unanswered::unsent(CallError::transient(error.to_string())))
@@ -96,7 +100,7 @@ impl Exchange {
     fn answer(&self, response: http::Response<Bytes>) -> Answer {
         let (parts, body) = response.into_parts();
         let retry_after = retry::retry_after(&parts.headers, || (self.wall_clock)());
-        Answer { status: parts.status, retry_after, body: Some(body) }
+        Answer { status: parts.status, retry_after, body: Some(body), secrets: Secrets::default() }
     }
 }
 
@@ -108,8 +112,8 @@ impl Unanswered {
 
 impl Answer {
     /// The answer itself, if it is a good one; else the error, in the API's own words without the secrets.
-    pub(crate) fn accepted(self, secrets: &Secrets) -> Result<Self, CallError> {
-        let Some(class) = class_of(self.status) else { return Ok(self) };
+    pub(crate) fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
+        let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
         let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();
         let message = described(self.status, &secrets.blank(&words));
         Err(CallError::new(class, message).with_retry_after(self.retry_after))
@@ -117,8 +121,14 @@ impl Answer {
 
     /// The whole body.
     pub(crate) fn into_body(self) -> Result<Bytes, CallError> {
+        self.into_parts().map(|(body, _)| body)
+    }
+
+    /// The whole body, and the secrets that nothing which is shown of it may hold.
+    pub(crate) fn into_parts(self) -> Result<(Bytes, Secrets), CallError> {
         let too_large = TransportError::TooLarge { status: self.status };
-        self.body.ok_or_else(|| CallError::protocol(too_large.to_string()))
+        let body = self.body.ok_or_else(|| CallError::protocol(too_large.to_string()))?;
+        Ok((body, self.secrets))
     }
 
     /// How long everything that shares the budget should rest after this answer, where it should.

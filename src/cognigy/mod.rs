@@ -33,7 +33,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation, read_health, read_job_status};
+pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation};
 pub use budget::{
     Budget, BudgetError, Budgets, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW, Withdrawal,
 };

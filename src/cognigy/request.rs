@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -84,6 +84,16 @@ pub struct SubmitRequest<'a> {
     /// Where the platform reports to: the URL of section 8; `null` where there is none.
     #[serde(rename = "webhookCallbackUrl")]
     pub webhook_callback_url: Option<&'a str>,
+}
+
+/// The `webhookCallbackUrl` in the bytes of a [`SubmitRequest`], where it names one.
+pub(crate) fn webhook_callback_url(submit: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Callback {
+        webhook_callback_url: Option<String>,
+    }
+    serde_json::from_slice::<Callback>(submit).ok()?.webhook_callback_url
 }
 
 /// One package that is held at a version.
@@ -356,6 +366,10 @@ mod tests {
         };
         let body = submit.to_bytes();
         assert!(text(&body).contains(r#""dependency_locks":[],"#));
+        assert_eq!(webhook_callback_url(&body), None);
+        let url = "https://ci.example.com/\"hooks";
+        let submit = SubmitRequest { webhook_callback_url: Some(url), ..submit };
+        assert_eq!(webhook_callback_url(&submit.to_bytes()).as_deref(), Some(url));
         assert!(text(&body).contains(r#""revert_snapshot_id":null}"#));
         assert!(text(&body).ends_with(r#""webhookCallbackUrl":null}"#));
     }

@@ -152,7 +152,7 @@ impl TokenSource {
 
     fn read(&self, answer: Answer) -> Result<answer::GrantedToken, CallError> {
         let secrets = Secrets::new([self.client_secret.expose_secret()]);
-        let answer = answer.accepted(&secrets).map_err(|error| match error.class() {
+        let answer = answer.accepted(secrets).map_err(|error| match error.class() {
             ErrorClass::Rejected { .. } => CallError::new(ErrorClass::Unauthorized, error.message()),
             _ => error,
         })?;

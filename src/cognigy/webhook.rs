@@ -17,6 +17,9 @@ use super::error::CallError;
 use super::exchange::{Exchange, class_of, described};
 use super::transport::Transport;
 
+/// The fewest bytes of a part of a URL that is taken for a secret.
+const SHORTEST_SECRET: usize = 8;
+
 /// A webhook's URL. Its path and query are often a secret: it shows its host only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl(Url);
@@ -47,6 +50,22 @@ impl fmt::Debug for WebhookUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "WebhookUrl({}, ..)", self.host())
     }
+}
+
+/// The URL, and each part of it after the host in which a secret is usually kept: what an answer to the submit, which
+/// holds the URL, must not be shown with.
+pub(crate) fn parts_that_may_be_secret(url: &str) -> impl Iterator<Item = &str> {
+    let after_scheme = url.find("://").map_or(0, |found| found + 3);
+    let after_host = url[after_scheme..].find(['/', '?']).map_or(url.len(), |found| after_scheme + found);
+    let target = &url[after_host..];
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let segments = path.split('/').chain(query.split(['&', '='])).filter(|segment| !is_word(segment));
+    [url, target, path, query].into_iter().chain(segments).filter(|part| part.len() >= SHORTEST_SECRET)
+}
+
+/// Nothing but small letters, such as `webhooks`: to blank these would make messages unreadable.
+fn is_word(segment: &str) -> bool {
+    segment.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte))
 }
 
 /// Delivers events to webhooks. Its transport trusts the system's certificates, and carries no token of ours.
@@ -85,5 +104,21 @@ impl WebhookSender {
             }
             Err(unanswered) => Err(CallError::new(unanswered.error.class(), named(unanswered.error.message()))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_secret_as_a_whole_and_in_its_parts_but_for_its_host_and_plain_words() {
+        let parts = |url| parts_that_may_be_secret(url).collect::<Vec<_>>();
+        let url = "https://hooks.example.com/webhooks/T0ken-T0ken?key=K3y-K3y-K3y";
+        let (path, query) = ("/webhooks/T0ken-T0ken", "key=K3y-K3y-K3y");
+        assert_eq!(parts(url), [url, &url[25..], path, query, "T0ken-T0ken", "K3y-K3y-K3y"]);
+        assert_eq!(parts("https://hooks.example.com"), ["https://hooks.example.com"]);
+        let bare = "https://hooks.example.com?T0ken-T0ken";
+        assert_eq!(parts(bare), [bare, "?T0ken-T0ken", "T0ken-T0ken", "T0ken-T0ken"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The API's own words, made fit to be shown: taken out of an answer, without secrets, control characters or excess.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -25,9 +26,9 @@ pub(crate) fn of_answer(body: &[u8]) -> String {
     }
 }
 
-/// One line out of a string or an object that somebody wrote to be read by people.
-pub(crate) fn of_value(value: &Value) -> String {
-    tidy(&flatten(value, MAX_DEPTH))
+/// One line, without the secrets, out of a string or an object that somebody wrote to be read by people.
+pub(crate) fn of_value(value: &Value, secrets: &Secrets) -> String {
+    tidy(&secrets.blank(&flatten(value, MAX_DEPTH)))
 }
 
 fn flatten(value: &Value, depth: usize) -> String {
@@ -92,8 +93,14 @@ pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
 }
 
 /// The secrets that must not be repeated, in every spelling in which an answer may echo them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Secrets({} spellings)", self.0.len())
+    }
+}
 
 impl Secrets {
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
@@ -150,7 +157,7 @@ mod tests {
     #[test]
     fn an_object_about_a_constraint_is_one_readable_line() {
         let entry = json!({"constraint": "memory_limit_mb", "message": "4096 is over\nthe 2048 left"});
-        assert_eq!(of_value(&entry), "memory_limit_mb: 4096 is over the 2048 left");
+        assert_eq!(of_value(&entry, &Secrets::default()), "memory_limit_mb: 4096 is over the 2048 left");
     }
 
     #[test]

@@ -5,6 +5,11 @@ use serde_json::json;
 
 use super::*;
 
+/// Nothing has to be blanked.
+fn none() -> Secrets {
+    Secrets::default()
+}
+
 fn bad(status: &str, error_rate: Option<f64>) -> HealthReading {
     HealthReading::Bad { status: status.to_owned(), error_rate }
 }
@@ -25,7 +30,7 @@ fn health_is_good_only_if_healthy_and_under_the_rate() {
         (r#"{"status": "unhealthy", "errorRate": "high"}"#, bad("unhealthy", None)),
         (r#"{"status": "unhealthy", "errorRate": 1e999}"#, bad("unhealthy", None)),
     ] {
-        assert_eq!(read_health(body.as_bytes(), 0.05), reading, "{body}");
+        assert_eq!(read_health(body.as_bytes(), 0.05, &none()), reading, "{body}");
     }
 }
 
@@ -47,7 +52,7 @@ fn health_that_cannot_be_read_is_neither_good_nor_bad() {
         "<html>502</html>",
         "",
     ] {
-        assert!(matches!(read_health(body.as_bytes(), 0.05), HealthReading::Unreadable { .. }), "{body}");
+        assert!(matches!(read_health(body.as_bytes(), 0.05, &none()), HealthReading::Unreadable { .. }), "{body}");
     }
 }
 
@@ -66,22 +71,22 @@ fn only_documented_words_end_a_job() {
         ("COMPLETED", running("COMPLETED")),
         ("", running("")),
     ] {
-        assert_eq!(read_job_status(json!({"status": word}).to_string().as_bytes()).unwrap(), status);
+        assert_eq!(read_job_status(json!({"status": word}).to_string().as_bytes(), &none()).unwrap(), status);
     }
     for body in ["{}", r#"{"status": 3}"#, r#"["completed"]"#, "completed", ""] {
-        assert!(read_job_status(body.as_bytes()).is_err(), "{body}");
+        assert!(read_job_status(body.as_bytes(), &none()).is_err(), "{body}");
     }
 }
 
 #[test]
 fn validation_is_valid_only_if_it_says_so() {
-    let report = read_validation(br#"{"valid": true, "warnings": ["a"], "capacityUtilization": 0.42}"#).unwrap();
+    let report = read_validation(br#"{"valid": true, "warnings": ["a"], "capacityUtilization": 0.42}"#, &none()).unwrap();
     assert_eq!((report.valid, report.capacity_utilization), (true, Some(0.42)));
     assert_eq!(report.warnings, ["a"]);
-    assert!(!read_validation(b"{}").unwrap().valid);
-    assert!(!read_validation(br#"{"valid": null}"#).unwrap().valid);
+    assert!(!read_validation(b"{}", &none()).unwrap().valid);
+    assert!(!read_validation(br#"{"valid": null}"#, &none()).unwrap().valid);
     for body in [r#"{"valid": "true"}"#, r#"{"valid": 1}"#, "true", ""] {
-        assert!(read_validation(body.as_bytes()).is_err(), "{body}");
+        assert!(read_validation(body.as_bytes(), &none()).is_err(), "{body}");
     }
 }
 
@@ -94,7 +99,7 @@ fn broken_constraints_are_readable_whether_strings_or_objects() {
         {}, 7,
     ]});
     assert_eq!(
-        read_validation(body.to_string().as_bytes()).unwrap().errors,
+        read_validation(body.to_string().as_bytes(), &none()).unwrap().errors,
         ["memory over the limit", "max_concurrent_sessions: 500 is over 200", "E7: tenant isolation", "{}", "7"]
     );
 }
@@ -102,21 +107,21 @@ fn broken_constraints_are_readable_whether_strings_or_objects() {
 #[test]
 fn warnings_are_few_and_short() {
     let body = json!({"valid": true, "warnings": vec!["ö".repeat(400); 30]});
-    let warnings = read_validation(body.to_string().as_bytes()).unwrap().warnings;
+    let warnings = read_validation(body.to_string().as_bytes(), &none()).unwrap().warnings;
     assert_eq!(warnings.len(), 10);
     assert!(warnings.iter().all(|warning| warning.len() <= 256));
 }
 
 #[test]
 fn a_trace_passes_only_without_a_conflict() {
-    let passed = |body: Value| read_trace(body.to_string().as_bytes()).unwrap().passed();
+    let passed = |body: Value| read_trace(body.to_string().as_bytes(), &none()).unwrap().passed();
     assert!(passed(json!({"traceId": "tr_99x2", "status": "passed", "dependencyConflicts": [], "executionPath": [1]})));
     assert!(passed(json!({"status": "passed"})));
     for conflicts in [json!(["nlp"]), json!([{}]), json!([null]), json!("nlp"), json!({"package": "nlp"})] {
         assert!(!passed(json!({"status": "passed", "dependencyConflicts": conflicts})), "{conflicts}");
     }
     assert!(!passed(json!({"status": "Passed", "dependencyConflicts": []})));
-    assert!(read_trace(br#"{"dependencyConflicts": []}"#).is_err());
+    assert!(read_trace(br#"{"dependencyConflicts": []}"#, &none()).is_err());
 }
 
 #[test]
@@ -154,13 +159,47 @@ proptest! {
         body in prop_oneof![proptest::collection::vec(any::<u8>(), 0..200), json_like()],
         max in any::<f64>(),
     ) {
-        let _ = (read_job_status(&body), read_validation(&body), read_trace(&body), read_job_id(&body), read_token(&body).is_ok());
-        match read_health(&body, max) {
+        let _ = (read_job_status(&body, &none()), read_validation(&body, &none()), read_trace(&body, &none()), read_job_id(&body), read_token(&body).is_ok());
+        match read_health(&body, max, &none()) {
             HealthReading::Good { error_rate } => prop_assert!(error_rate >= 0.0 && (error_rate < max || max.is_nan())),
             HealthReading::Bad { status, error_rate } => {
                 prop_assert!(status != "healthy" || error_rate.is_some_and(|rate| rate >= max));
             }
             HealthReading::Unreadable { message } => prop_assert!(!message.is_empty()),
         }
+    }
+}
+
+#[test]
+fn no_word_that_is_shown_holds_a_secret_and_no_secret_changes_a_verdict() {
+    let secrets = Secrets::new(["s3cr3t-s3cr3t", PASSED, HEALTHY]);
+    let echo = "no: s3cr3t-s3cr3t";
+    let body = |status: &str| {
+        let lists = json!({"warnings": [echo], "validationErrors": [{"message": echo}, [[[[[[echo]]]]]]]});
+        let mut body = json!({"traceId": echo, "status": status, "dependencyConflicts": [echo], "errorRate": 0.0});
+        body.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
+        body.to_string().into_bytes()
+    };
+    let echoing = body(echo);
+    let shown = [
+        format!("{:?}", read_validation(&echoing, &secrets).unwrap()),
+        format!("{:?}", read_trace(&echoing, &secrets).unwrap()),
+        format!("{:?}", read_job_status(&echoing, &secrets).unwrap()),
+        format!("{:?}", read_health(&echoing, 0.05, &secrets)),
+    ];
+    for shown in shown {
+        assert!(shown.contains("no: [redacted]") && !shown.contains("s3cr3t"), "{shown}");
+    }
+    assert_eq!(read_trace(&body(PASSED), &secrets).unwrap().status, PASSED);
+    assert_eq!(read_health(&body(HEALTHY), 0.05, &secrets), HealthReading::Good { error_rate: 0.0 });
+}
+
+#[test]
+fn a_secret_is_blanked_before_a_line_is_cut_in_its_middle() {
+    let secrets = Secrets::new(["s3cr3t-s3cr3t"]);
+    for filler in 200..300 {
+        let body = json!({"warnings": [format!("{} s3cr3t-s3cr3t", "x".repeat(filler))]}).to_string();
+        let warnings = read_validation(body.as_bytes(), &secrets).unwrap().warnings;
+        assert!(!warnings[0].contains("s3c"), "{warnings:?}");
     }
 }

@@ -130,3 +130,14 @@ async fn without_keys_nothing_is_sent_blindly() {
     assert!(matches!(answer, SubmitAnswer::OutcomeUnknown { .. }));
     assert!(api.all_sent().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_echoes_the_webhooks_url_is_told_without_it() {
+    let url = "https://ci.example.com/hooks/T0ken-T0ken?key=K3y-K3y-K3y";
+    let echo = format!(r#"{{"message": "{url} (T0ken-T0ken, /hooks/T0ken-T0ken) is no URL of ci.example.com"}}"#);
+    let api = api([status(422, &echo)]);
+    let body = Bytes::from(format!(r#"{{"environment_id": "env", "webhookCallbackUrl": "{url}"}}"#));
+    let answer = api.client.submit(body, &key(), FirstPost::Yes, Idempotency::Supported, &me()).await;
+    let message = "422 Unprocessable Entity: [redacted] ([redacted], [redacted]) is no URL of ci.example.com".to_owned();
+    assert_eq!(answer, SubmitAnswer::Rejected { status: 422, message });
+}
