@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Prefixes of IPv4 that are not the public internet (IANA's special-purpose registry), and Azure's host agent.
-const CLOSED_V4: [(Ipv4Addr, u32); 17] = [
+const CLOSED_V4: [(Ipv4Addr, u32); 19] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),        // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),       // private
     (Ipv4Addr::new(100, 64, 0, 0), 10),    // shared by carriers, also some clouds' metadata
@@ -13,9 +13,11 @@ const CLOSED_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::new(172, 16, 0, 0), 12),    // private
     (Ipv4Addr::new(192, 0, 0, 0), 24),     // protocol assignments
     (Ipv4Addr::new(192, 0, 2, 0), 24),     // documentation
-    (Ipv4Addr::new(192, 31, 196, 0), 24),  // AS112
+    (Ipv4Addr::new(192, 31, 196, 0), 24),  // AS112, often run by the network itself
+    (Ipv4Addr::new(192, 52, 193, 0), 24),  // relays of multicast
     (Ipv4Addr::new(192, 88, 99, 0), 24),   // 6to4 relays
     (Ipv4Addr::new(192, 168, 0, 0), 16),   // private
+    (Ipv4Addr::new(192, 175, 48, 0), 24),  // AS112
     (Ipv4Addr::new(198, 18, 0, 0), 15),    // benchmarking
     (Ipv4Addr::new(198, 51, 100, 0), 24),  // documentation
     (Ipv4Addr::new(203, 0, 113, 0), 24),   // documentation
@@ -109,6 +111,9 @@ mod tests {
             "172.31.255.255",
             "192.0.0.192",
             "192.0.2.1",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.175.48.1",
             "192.168.1.1",
             "198.18.0.1",
             "198.19.255.255",

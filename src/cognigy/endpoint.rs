@@ -62,7 +62,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, EndpointError> {
     if url.fragment().is_some() {
         return Err(EndpointError::Fragment);
     }
-    if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
+    let host = url.host_str().filter(|host| host.ends_with('.')).map(|host| host.trim_end_matches('.').to_owned());
+    if let Some(host) = host {
         url.set_host(Some(&host)).map_err(EndpointError::NotAUrl)?;
     }
     Ok(url)
@@ -240,6 +241,11 @@ mod tests {
             "https://api.cognigy.ai/api/v2/",
             "https://API.cognigy.ai:443/api/v2//",
             "https://api.cognigy.ai./",
+            "https://api.cognigy.ai../",
+            "https://api.cognigy.ai%2E/",
+            "https://api。cognigy。ai/",
+            "https:\\\\api.cognigy.ai\\api\\v2",
+            "https://api.cognigy.ai/./x/../api/v2",
             " https://api.cognigy.ai ",
         ] {
             assert_eq!(spelling.parse::<BaseUrl>().unwrap(), BaseUrl::public(), "{spelling}");

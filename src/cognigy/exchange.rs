@@ -82,7 +82,7 @@ impl Exchange {
             Ok(Ok(response)) => Ok(self.answer(response)),
             Ok(Err(TransportError::TooLarge { status })) => {
                 Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default() })
-            },
+            }
             Ok(Err(TransportError::EgressRefused(refusal))) => Err(Unanswered::unsent(refusal.into())),
             Ok(Err(error @ TransportError::NotConnected(_))) => {
                 Err(Unanswered::unsent(CallError::transient(error.to_string())))

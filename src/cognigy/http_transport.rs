@@ -1,32 +1,31 @@
 //! The transport of production: HTTP over TLS, to where the egress rules allow and nowhere else.
 
 use std::error::Error;
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Method, Proxy, Request, redirect, retry};
 use url::Url;
 
 use super::egress::{EgressPolicy, EgressRefusal, Route};
+use super::proxy::{ProxyUrl, is_never_public};
+use super::resolver::{self, CheckedResolver, Lookup};
 use super::transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 
 /// How long a connection may take: shorter than any call's deadline, so that "nothing was sent" is known for certain.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
-/// What a transport is made of. Not `Debug`: a proxy's URL may hold a password.
-#[derive(Clone, Default)]
+/// What a transport is made of.
+#[derive(Clone, Debug, Default)]
 pub struct HttpOptions {
     /// Where requests may go.
     pub policy: EgressPolicy,
     /// Certificates (PEM) to trust besides the system's.
     pub ca_pem: Option<String>,
-    /// A proxy for `https`, from the operator's own flags. It resolves names itself: schemes and literal addresses are
-    /// judged here all the same, but what a name resolves to is then the proxy's to judge.
-    pub https_proxy: Option<Url>,
+    /// A proxy for `https`, from the operator's own flags. It resolves names itself: schemes, literal addresses and names
+    /// that are never public are judged here all the same, but what a name resolves to is then the proxy's to judge.
+    pub https_proxy: Option<ProxyUrl>,
 }
 
 /// Why a transport cannot be made. The caller shows it to whoever wrote the certificates or the proxy.
@@ -51,6 +50,7 @@ pub struct HttpTransport {
     public: reqwest::Client,
     network: Option<reqwest::Client>,
     listed: Option<reqwest::Client>,
+    has_proxy: bool,
 }
 
 impl HttpTransport {
@@ -59,13 +59,18 @@ impl HttpTransport {
     /// # Errors
     /// [`HttpTransportError`] where the options cannot be used.
     pub fn new(options: &HttpOptions) -> Result<Self, HttpTransportError> {
+        Self::with_lookup(options, &resolver::system())
+    }
+
+    fn with_lookup(options: &HttpOptions, lookup: &Lookup) -> Result<Self, HttpTransportError> {
         let policy = &options.policy;
-        let client = |route| client(options, route);
+        let client = |route| client(options, route, lookup);
         Ok(Self {
             public: client(Route::Public)?,
             network: policy.has_networks().then(|| client(Route::Network)).transpose()?,
             listed: policy.has_hosts().then(|| client(Route::Listed)).transpose()?,
             policy: policy.clone(),
+            has_proxy: options.https_proxy.is_some(),
         })
     }
 
@@ -76,13 +81,23 @@ impl HttpTransport {
             // An empty body is a body: some servers refuse its `Content-Length` on a GET.
             *request.body_mut() = None;
         }
-        let client = match self.policy.route(request.url())? {
+        let client = match self.route(request.url())? {
             Route::Public => Some(&self.public),
             Route::Network => self.network.as_ref(),
             Route::Listed => self.listed.as_ref(),
         };
         let response = client.unwrap_or(&self.public).execute(request).await.map_err(failed)?;
         read(response).await
+    }
+
+    fn route(&self, url: &Url) -> Result<Route, EgressRefusal> {
+        let route = self.policy.route(url)?;
+        match url.domain() {
+            Some(name) if self.has_proxy && route == Route::Public && is_never_public(name) => {
+                Err(EgressRefusal::Address { host: name.to_owned() })
+            }
+            _ => Ok(route),
+        }
     }
 }
 
@@ -92,8 +107,15 @@ impl Transport for HttpTransport {
     }
 }
 
-fn client(options: &HttpOptions, route: Route) -> Result<reqwest::Client, HttpTransportError> {
-    let proxy_host = options.https_proxy.as_ref().and_then(Url::host_str).map(str::to_owned);
+fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwest::Client, HttpTransportError> {
+    // What goes by network is plain http, which no proxy sees: to that client the proxy is a host like any other.
+    let proxy = options.https_proxy.as_ref().filter(|_| route != Route::Network);
+    let resolver = CheckedResolver {
+        lookup: lookup.clone(),
+        policy: options.policy.clone(),
+        route,
+        proxy_host: proxy.map(|proxy| proxy.host().to_owned()),
+    };
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("cognigy-operator/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
@@ -104,7 +126,7 @@ fn client(options: &HttpOptions, route: Route) -> Result<reqwest::Client, HttpTr
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(4)
         .tcp_keepalive(Duration::from_secs(30))
-        .dns_resolver(CheckedResolver { policy: options.policy.clone(), route, proxy_host });
+        .dns_resolver(resolver);
     if let Some(pem) = &options.ca_pem {
         let certificates =
             Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| HttpTransportError::Certificates)?;
@@ -113,8 +135,9 @@ fn client(options: &HttpOptions, route: Route) -> Result<reqwest::Client, HttpTr
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    if let Some(url) = &options.https_proxy {
-        builder = builder.proxy(Proxy::https(url.clone()).map_err(|_| HttpTransportError::Proxy)?);
+    if let Some(proxy) = proxy {
+        let proxy = Proxy::https(proxy.expose().clone()).map_err(|_| HttpTransportError::Proxy)?;
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| HttpTransportError::Tls(root_cause(&error)))
 }
@@ -158,35 +181,6 @@ fn root_cause(error: &reqwest::Error) -> String {
 
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
-}
-
-/// Resolves names with the system's resolver, and leaves only addresses that the route allows: what is connected to is
-/// what was judged.
-struct CheckedResolver {
-    policy: EgressPolicy,
-    route: Route,
-    /// The operator's own proxy may be anywhere. A URL that names its host gains nothing: it goes through the proxy.
-    proxy_host: Option<String>,
-}
-
-impl Resolve for CheckedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = name.as_str().to_owned();
-        let route = if self.proxy_host.as_deref() == Some(name.as_str()) { Route::Listed } else { self.route };
-        let policy = self.policy.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
-            }
-            let allowed: Vec<SocketAddr> =
-                found.into_iter().filter(|address| policy.admits(route, address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(EgressRefusal::Address { host }.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ mod endpoint;
 mod error;
 mod exchange;
 mod http_transport;
+mod proxy;
 mod request;
+mod resolver;
 mod retry;
 mod submit;
 mod token;
@@ -45,6 +47,7 @@ pub use endpoint::{ApiOrigin, BaseUrl, EndpointError, EnvironmentId, Idempotency
 pub use error::{CallError, ErrorClass};
 pub use exchange::WallClock;
 pub use http_transport::{HttpOptions, HttpTransport, HttpTransportError};
+pub use proxy::{ProxyUrl, ProxyUrlError};
 pub use request::{
     AuditCategory, AuditRecord, CapacityConstraints, ComplianceFlags, DependencyLock, IsolationRules, RollbackPolicy,
     RollbackReason, SubmitRequest, TraceOptions, TraceRequest, ValidateRequest, WebhookEvent, WebhookEventKind,

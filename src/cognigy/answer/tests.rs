@@ -80,7 +80,8 @@ fn only_documented_words_end_a_job() {
 
 #[test]
 fn validation_is_valid_only_if_it_says_so() {
-    let report = read_validation(br#"{"valid": true, "warnings": ["a"], "capacityUtilization": 0.42}"#, &none()).unwrap();
+    let report =
+        read_validation(br#"{"valid": true, "warnings": ["a"], "capacityUtilization": 0.42}"#, &none()).unwrap();
     assert_eq!((report.valid, report.capacity_utilization), (true, Some(0.42)));
     assert_eq!(report.warnings, ["a"]);
     assert!(!read_validation(b"{}", &none()).unwrap().valid);

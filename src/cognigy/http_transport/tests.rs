@@ -1,10 +1,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod addresses;
+mod certificates;
+mod names;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::response::Redirect;
 use axum::routing::get;
-use futures::stream;
+use futures::{FutureExt, stream};
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -22,6 +30,21 @@ fn transport(rules: &[&str]) -> HttpTransport {
     rustls::crypto::ring::default_provider().install_default().ok();
     let policy = EgressPolicy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
     HttpTransport::new(&HttpOptions { policy, ..HttpOptions::default() }).unwrap()
+}
+
+/// A transport to which the test is the name server.
+fn transport_with_names(
+    rules: &[&str],
+    answer: impl Fn(&str) -> Vec<SocketAddr> + Send + Sync + 'static,
+) -> HttpTransport {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let policy = EgressPolicy::new(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+    let options = HttpOptions { policy, ..HttpOptions::default() };
+    HttpTransport::with_lookup(&options, &name_server(answer)).unwrap()
+}
+
+fn name_server(answer: impl Fn(&str) -> Vec<SocketAddr> + Send + Sync + 'static) -> Lookup {
+    Arc::new(move |name| std::future::ready(Ok(answer(&name))).boxed())
 }
 
 fn request(url: String) -> Request<Bytes> {
@@ -183,15 +206,62 @@ async fn a_proxy_of_the_operators_own_is_used_for_https_and_may_be_anywhere() {
     let proxy = format!("http://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
     let options = HttpOptions { https_proxy: Some(proxy), ..HttpOptions::default() };
     let transport = HttpTransport::new(&options).unwrap();
-    let sending = transport.send(request("https://api.invalid/path".to_owned()));
+    let sending = transport.send(request("https://api.example.com/path".to_owned()));
     let (result, asked) = tokio::join!(sending, first_bytes(listener));
-    assert!(asked.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.starts_with("CONNECT api.example.com:443 HTTP/1.1\r\n"), "{asked}");
     assert!(
         matches!(result, Err(TransportError::NotConnected(_))),
         "a proxy that hangs up has passed nothing on: {result:?}"
     );
-    let literal = transport.send(request("https://10.0.0.1/".to_owned())).await;
-    assert!(matches!(literal, Err(TransportError::EgressRefused(_))));
+}
+
+#[tokio::test]
+async fn a_proxy_does_not_hear_of_what_is_never_public() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap()).parse().unwrap();
+    let options = HttpOptions { https_proxy: Some(url), ..HttpOptions::default() };
+    let transport = HttpTransport::new(&options).unwrap();
+    for host in
+        ["10.0.0.1", "[::1]", "0x7f.1", "localhost", "vault", "kubernetes.default.svc", "metadata.google.internal."]
+    {
+        let refused = transport.send(request(format!("https://{host}/"))).await;
+        assert!(matches!(refused, Err(TransportError::EgressRefused(_))), "{host}: {refused:?}");
+    }
+    assert!(proxy.accept().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn a_name_that_a_rule_lists_is_the_proxys_to_resolve() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://me:s3cr%40t@{}", listener.local_addr().unwrap()).parse().unwrap();
+    let policy = EgressPolicy::new(vec!["cognigy.corp".parse().unwrap()]);
+    let options = HttpOptions { policy, https_proxy: Some(proxy), ..HttpOptions::default() };
+    let transport = HttpTransport::new(&options).unwrap();
+    let sending = transport.send(request("https://cognigy.corp/s3cret".to_owned()));
+    let (_, asked) = tokio::join!(sending, first_bytes(listener));
+    assert!(asked.starts_with("CONNECT cognigy.corp:443 HTTP/1.1\r\n"), "{asked}");
+    let basic = asked.lines().find(|line| line.to_lowercase().starts_with("proxy-authorization: basic "));
+    assert!(basic.is_some_and(|line| line.ends_with("bWU6czNjckB0")), "user and password, decoded: {asked}");
+    assert!(!asked.contains("s3cret"), "{asked}");
+}
+
+/// Plain http, which rules of a network allow, goes directly; the proxy's host is judged there like any other.
+#[tokio::test]
+async fn the_proxys_host_is_no_way_around_the_rules_for_plain_http() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let policy = EgressPolicy::new(vec!["10.0.0.0/8".parse().unwrap()]);
+    let proxy = "http://localhost:3128".parse().unwrap();
+    let options = HttpOptions { policy, https_proxy: Some(proxy), ..HttpOptions::default() };
+    let transport = HttpTransport::new(&options).unwrap();
+    let url = format!("http://localhost:{}/", inside.local_addr().unwrap().port());
+    let refused = tokio::select! {
+        answer = transport.send(request(url)) => answer,
+        _ = inside.accept() => panic!("a port of the proxy's host was reached"),
+    };
+    assert!(matches!(refused, Err(TransportError::EgressRefused(_))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,119 @@
+//! The proxy that the operator's own flag names (`--https-proxy`), and what it is not asked for.
+//!
+//! A proxy resolves names itself, often with a resolver that knows the inside of the cluster or of the company. What a
+//! name resolves to is then the proxy's to judge; a name that is never public is refused before the proxy hears of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+/// The last labels of names that are nowhere in the public DNS: the special-use names of RFC 6761, 6762 (with its
+/// appendix G) and 8375, ICANN's `internal`, and what Kubernetes' resolvers add.
+const NEVER_PUBLIC: [&str; 14] = [
+    "arpa",
+    "corp",
+    "home",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "onion",
+    "private",
+    "svc",
+    "test",
+];
+
+/// The URL of a proxy: `http` or `https`, perhaps with a user name and a password, which are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(Url);
+
+/// The text is no URL of a proxy. The caller shows it to whoever set the flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not the URL of a proxy: write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ where the proxy asks for it"
+)]
+pub struct ProxyUrlError;
+
+impl ProxyUrl {
+    /// The whole URL, with the password. Not to be shown.
+    pub(crate) fn expose(&self) -> &Url {
+        &self.0
+    }
+
+    /// The host.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+}
+
+impl FromStr for ProxyUrl {
+    type Err = ProxyUrlError;
+
+    fn from_str(text: &str) -> Result<Self, ProxyUrlError> {
+        let url = Url::parse(text.trim()).map_err(|_| ProxyUrlError)?;
+        let is_one = matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/";
+        if is_one && url.query().is_none() && url.fragment().is_none() { Ok(Self(url)) } else { Err(ProxyUrlError) }
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ProxyUrl({}, ..)", self.host())
+    }
+}
+
+/// Whether a name is never in the public DNS: it has one label only, or ends as none does.
+pub(crate) fn is_never_public(name: &str) -> bool {
+    match name.trim_end_matches('.').rsplit_once('.') {
+        Some((_, last)) => NEVER_PUBLIC.contains(&last),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_inside_are_never_public() {
+        for name in [
+            "localhost",
+            "vault",
+            "vault.",
+            "metadata.google.internal",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local.",
+            "printer.local",
+            "wiki.corp",
+            "router.home.arpa",
+        ] {
+            assert!(is_never_public(name), "{name}");
+        }
+        for name in ["api.cognigy.ai", "api.cognigy.ai.", "hooks.slack.com", "local.example.com", "svc.example"] {
+            assert!(!is_never_public(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_url_is_read_and_its_password_never_shown() {
+        let proxy: ProxyUrl = "http://me:s3cr%40t@proxy.example.com:3128".parse().unwrap();
+        assert_eq!(format!("{proxy:?}"), "ProxyUrl(proxy.example.com, ..)");
+        assert_eq!(proxy.expose().port(), Some(3128));
+        for text in [
+            "",
+            "proxy:3128",
+            "me:s3cret@proxy:3128",
+            "socks5://proxy:1080",
+            "http://proxy/path",
+            "http://proxy?s3cret",
+        ] {
+            let error = text.parse::<ProxyUrl>().unwrap_err().to_string();
+            assert!(error.contains("http://HOST:PORT") && !error.contains("s3cret"), "{text}: {error}");
+        }
+    }
+}
