@@ -1,5 +1,6 @@
 //! The subcommands of `cognigy-operator`, but the simulator's.
 
+mod confidential;
 pub mod crd;
 pub mod logging;
 pub mod probe;

@@ -1,7 +1,8 @@
 //! The flags of `cognigy-operator run`, each with its environment variable.
 
+use super::confidential::Confidential;
 use super::logging::LogFormat;
-use crate::cognigy::{BaseUrl, EgressRule, TokenUrl, WebhookUrl};
+use crate::cognigy::{BaseUrl, EgressRule, ProxyUrl, TokenUrl, WebhookUrl};
 use crate::controller::leadership::{Terms, TermsError};
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
@@ -9,7 +10,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
-use url::Url;
 
 /// The flags of `cognigy-operator run`.
 #[derive(Args, Clone, Debug)]
@@ -39,8 +39,8 @@ pub struct RunArguments {
     pub egress_allow: Vec<EgressRule>,
 
     /// Proxy for https requests to Cognigy.AI and webhooks. The usual proxy variables are not read.
-    #[arg(long, env = "COGNIGY_HTTPS_PROXY", value_name = "URL", hide_env_values = true)]
-    pub https_proxy: Option<Url>,
+    #[arg(long, env = "COGNIGY_HTTPS_PROXY", value_name = "URL", hide_env_values = true, value_parser = Confidential::<ProxyUrl>::default())]
+    pub https_proxy: Option<ProxyUrl>,
 
     /// Namespace whose resources may use the operator's own credentials; repeatable, * for all. Left out, none.
     #[arg(
@@ -64,7 +64,7 @@ pub struct RunArguments {
     pub requests_per_minute: NonZeroU32,
 
     /// Webhook that is told of every outcome, where a resource names none.
-    #[arg(long, env = "CI_CD_WEBHOOK_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "CI_CD_WEBHOOK_URL", value_name = "URL", hide_env_values = true, value_parser = Confidential::<WebhookUrl>::default())]
     pub webhook_url: Option<WebhookUrl>,
 
     /// How long a deleted resource may stay for its rollout to be settled.
