@@ -2,6 +2,7 @@
 
 pub use super::settings::RunArguments;
 
+use super::connection::{ConnectionError, connect};
 use super::logging;
 use super::settings::ElectionArguments;
 use crate::cognigy::{
@@ -24,11 +25,9 @@ use crate::delivery::Courier;
 use crate::rollout::Settings;
 use crate::server::Metrics;
 use crate::server::probes::{self, Readiness};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -47,15 +46,9 @@ const WOKEN_AT_ONCE: usize = 1024;
 /// Why the operator did not start, or ended. The message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The kubeconfig cannot be used.
-    #[error("the kubeconfig cannot be used: {0}")]
-    Kubeconfig(#[from] KubeconfigError),
-    /// There is no cluster to talk to.
-    #[error("no cluster is configured: {0}; name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a pod")]
-    NoCluster(#[from] kube::config::InferConfigError),
-    /// The client for the API server cannot be built.
-    #[error("the client for the API server cannot be built: {0}")]
-    Client(#[source] Box<kube::Error>),
+    /// There is no way to the API server.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     /// The address for metrics cannot be listened on.
     #[error("cannot listen on {address} for metrics: {source}; choose another one with --metrics-addr")]
     Listen {
@@ -186,27 +179,6 @@ async fn act(
         () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
     }
     metrics.leads(false);
-}
-
-async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, RunError> {
-    let config = match kubeconfig {
-        Some(paths) => {
-            let kubeconfig = read(paths)?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
-        }
-        None => kube::Config::infer().await?,
-    };
-    kube::Client::try_from(config).map_err(|error| RunError::Client(Box::new(error)))
-}
-
-/// KUBECONFIG may name several files; they are merged, as kubectl does.
-fn read(paths: &Path) -> Result<Kubeconfig, KubeconfigError> {
-    let files = std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()).map(Kubeconfig::read_from);
-    let mut merged = Kubeconfig::default();
-    for file in files {
-        merged = merged.merge(file?)?;
-    }
-    Ok(merged)
 }
 
 fn context(

@@ -1,8 +1,6 @@
 //! Secrets, the operator's own credentials, and where they lead.
 
 use crate::stage::*;
-use cognigy_operator::simulator::Tls;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 #[tokio::test]
 async fn a_missing_secret_waits_for_a_person_and_goes_on_once_it_is_there() {
@@ -138,21 +136,9 @@ async fn an_address_that_the_operator_does_not_allow_is_not_reached() {
     assert_eq!(world.count(Call::Validate), 0);
 }
 
-/// A certificate for 127.0.0.1, and the one of the private authority that signed it.
-fn private_tls() -> (Tls, String) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = server.signed_by(&key, &authority).unwrap();
-    let tls = Tls { certificate_pem: certificate.pem().into_bytes(), key_pem: key.serialize_pem().into_bytes() };
-    (tls, authority.pem())
-}
-
 #[tokio::test]
 async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secret() {
-    let (tls, authority) = private_tls();
+    let (tls, authority) = certified("127.0.0.1");
     let world = World::plan().tls(tls).start().await;
     let bot = world.apply(sample()).await;
     let object = bot.until_ready_says(Reason::ApiUnavailable).await;
@@ -168,8 +154,26 @@ async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secr
 }
 
 #[tokio::test]
+async fn an_authority_in_the_secret_vouches_for_the_api_and_for_no_webhook() {
+    let (tls, authority) = certified("127.0.0.1");
+    let world = World::plan().tls(tls).start().await;
+    let mut trusting = world.credentials();
+    trusting["ca.crt"] = json!(authority);
+    world.secret("cognigy-api", trusting).await;
+    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let object = bot.until_ready().await;
+    let object = match object.says(ConditionType::Delivered) {
+        (Unknown, Reason::DeliveryPending) => object,
+        told => panic!("a webhook behind that authority was told: {told:?}"),
+    };
+    assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded));
+    world.operator().until_logged_anywhere("webhook at 127.0.0.1: no connection: invalid peer certificate").await;
+    assert_eq!(world.count(Call::Webhook), 0);
+}
+
+#[tokio::test]
 async fn an_authority_in_a_folder_of_certificates_is_trusted_by_all() {
-    let (tls, authority) = private_tls();
+    let (tls, authority) = certified("127.0.0.1");
     let bundle = tempfile::tempdir().unwrap();
     // As a ConfigMap is mounted: the keys are links into a hidden folder.
     let data = bundle.path().join("..data");

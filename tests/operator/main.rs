@@ -6,9 +6,12 @@
 //! `COGNIGY_TEST_KILLS` and `COGNIGY_TEST_SEED` repeat `crashes::random` for longer, or as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+#[path = "../shared/canary.rs"]
+mod canary;
 mod stage;
 
 mod budget;
+mod canaries;
 mod checks;
 mod crashes;
 mod credentials;
@@ -21,6 +24,7 @@ mod log;
 mod manifests;
 mod metrics;
 mod ownership;
+mod proxies;
 mod queue;
 mod refusals;
 mod requests;

@@ -1,6 +1,7 @@
 //! What every test stands on: a control plane, an operator process, a simulated platform, and words to speak of them.
 
 mod account;
+mod authority;
 mod chronicle;
 mod cluster;
 mod operator;
@@ -12,11 +13,12 @@ mod world;
 use std::time::Duration;
 
 pub(crate) use account::Right;
-pub(crate) use cluster::{Cluster, installed, kubeconfig, kubeconfig_of, namespace};
+pub(crate) use authority::certified;
+pub(crate) use cluster::{Cluster, installed, kubeconfig, kubeconfig_of, namespace, operators_kubeconfig};
 pub(crate) use operator::Operator;
 pub(crate) use resource::Reading;
 pub(crate) use sample::{Sample, sample};
-pub(crate) use world::World;
+pub(crate) use world::{Plan, World};
 
 pub(crate) use cognigy_operator::api::condition::ConditionStatus::{False, True, Unknown};
 pub(crate) use cognigy_operator::api::status::{Outcome, Phase, RollbackReason, Step};

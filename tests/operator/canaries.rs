@@ -1,0 +1,222 @@
+//! Secrets that are planted wherever the operator takes one, and looked for wherever it says something.
+
+use crate::canary::Canary;
+use crate::stage::*;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams};
+use sha2::{Digest, Sha256};
+use std::process::Command;
+
+/// With characters that are spelled otherwise in a form, a URL or JSON.
+const CLIENT_SECRET: &str = "c1i3nt/s3cr3t+&\"canary\"=";
+const OWN_CLIENT_SECRET: &str = "0wn/s3cr3t+&\"canary\"=";
+const WRONG_CLIENT_SECRET: &str = "wr0ng/s3cr3t+&\"canary\"=";
+const UNREAD: &str = "unr3ad/s3cr3t+&\"canary\"=";
+const HOOK: &str = "h00k-canary-T0ken";
+const HOOK_KEY: &str = "h00k-canary-K3y";
+const OWN_HOOK: &str = "0wn-h00k-canary-T0ken";
+const PROXY_PASSWORD: &str = "pr0xy-canary-passw0rd";
+const MALFORMED: &str = "ma1f0rmed-canary";
+
+/// A platform that quotes what a request told it, wherever it has words.
+fn platform() -> String {
+    let quoted = json!(format!("{CLIENT_SECRET} at /webhooks/{HOOK}?key={HOOK_KEY} or {HOOK} or {HOOK_KEY}"));
+    let platform = json!({
+        "clients": [
+            {"clientId": "demo", "clientSecret": CLIENT_SECRET},
+            {"clientId": "operators", "clientSecret": OWN_CLIENT_SECRET},
+        ],
+        "faults": [
+            {"call": "submit", "environment": "env_refused",
+             "fault": {"status": {"code": 422, "body": {"message": quoted}}}},
+            {"call": "trace", "environment": "env_talkative",
+             "fault": {"status": {"code": 503, "body": CLIENT_SECRET}}},
+            {"call": "health", "environment": "env_talkative",
+             "fault": {"status": {"code": 500, "body": [CLIENT_SECRET]}}},
+            {"call": "webhook", "fault": {"status": {"code": 500, "body": quoted}}},
+        ],
+        "environments": {
+            "env_talkative": {"validationWarnings": [CLIENT_SECRET, {"message": CLIENT_SECRET}]},
+            "env_invalid": {"validationErrors": [CLIENT_SECRET, {"constraint": "memory", "message": CLIENT_SECRET}]},
+            "env_bad": {"deploymentsAreUnhealthy": true},
+        },
+    });
+    platform.as_object().unwrap().iter().map(|(field, value)| format!("{field}: {value}\n")).collect()
+}
+
+/// Secrets that cannot be used, each with a canary where it is wrong.
+fn unusable(world: &World) -> Vec<(&'static str, Value)> {
+    let malformed = [
+        ("base-url", "baseUrl", format!("no url {MALFORMED}")),
+        ("base-url-with-user", "baseUrl", format!("https://me:{MALFORMED}@api.example.com")),
+        ("token-url", "tokenUrl", format!("ftp://api.example.com/{MALFORMED}")),
+        ("rate", "requestsPerMinute", MALFORMED.to_owned()),
+        ("authority", "ca.crt", format!("-----BEGIN CERTIFICATE-----\n{MALFORMED}\n-----END CERTIFICATE-----\n")),
+    ];
+    let with = |key: &str, value: String| {
+        let mut secret = world.credentials();
+        secret["clientSecret"] = json!(CLIENT_SECRET);
+        secret[key] = json!(value);
+        secret
+    };
+    malformed.map(|(name, key, value)| (name, with(key, value))).to_vec()
+}
+
+#[tokio::test]
+async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
+    let world = World::plan()
+        .without_secret()
+        .scenario(&platform())
+        .flags(&["--default-credentials-namespace", "{namespace}", "--base-url", "{url}"])
+        .flags(&["--token-url", "{url}/oauth/token", "--requests-per-minute", "6000"])
+        .variable("COGNIGY_CLIENT_ID", "operators")
+        .variable("COGNIGY_CLIENT_SECRET", OWN_CLIENT_SECRET)
+        .variable("CI_CD_WEBHOOK_URL", &format!("{{url}}/webhooks/{OWN_HOOK}"))
+        .variable("COGNIGY_HTTPS_PROXY", &format!("http://me:{PROXY_PASSWORD}@127.0.0.1:1"))
+        .variable("RUST_LOG", "trace")
+        .start()
+        .await;
+    let mut credentials = world.credentials();
+    credentials["clientSecret"] = json!(CLIENT_SECRET);
+    credentials["notOurs"] = json!(UNREAD);
+    world.secret("cognigy-api", credentials.clone()).await;
+    let hook = format!("{}/webhooks/{HOOK}?key={HOOK_KEY}", world.platform.url());
+    world.secret("ci", json!({"url": hook, "malformed": format!("no url {MALFORMED}")})).await;
+    let told = |key: &str| json!({"webhook": {"urlFrom": {"secretKeyRef": {"name": "ci", "key": key}}}});
+    let bot = |name: &str, environment: &str| sample().named(name).environment(environment).with(told("url"));
+
+    // Each ends in another way.
+    for secret in ["wrong", "far"] {
+        let mut other = credentials.clone();
+        match secret {
+            "wrong" => other["clientSecret"] = json!(WRONG_CLIENT_SECRET),
+            _ => other["baseUrl"] = json!("https://far.example.com"),
+        }
+        world.secret(secret, other).await;
+        let reference = json!({"credentialsRef": {"name": secret}});
+        world.apply(bot(secret, &format!("env_{secret}")).with(reference)).await;
+    }
+    for (name, environment) in
+        [("talkative", "env_talkative"), ("invalid", "env_invalid"), ("refused", "env_refused"), ("bad", "env_bad")]
+    {
+        world.apply(bot(name, environment)).await;
+    }
+    world.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
+    world.apply(bot("hookless", "env_hookless").with(told("malformed"))).await;
+    let unusable = unusable(&world);
+    for (name, secret) in &unusable {
+        world.secret(name, secret.clone()).await;
+        let reference = json!({"credentialsRef": {"name": name}});
+        world.apply(bot(name, &format!("env-{name}")).with(reference)).await;
+    }
+
+    for (name, outcome) in [
+        ("talkative", Outcome::Succeeded),
+        ("own", Outcome::Succeeded),
+        ("invalid", Outcome::Failed),
+        ("refused", Outcome::Failed),
+        ("bad", Outcome::RolledBack),
+    ] {
+        world.resource(name).until_settled(1, outcome).await;
+    }
+    world.resource("wrong").until_stalled(Reason::Unauthorized).await;
+    world.resource("far").until_ready_says(Reason::ApiUnavailable).await;
+    world.resource("hookless").until_stalled(Reason::WebhookUrlNotFound).await;
+    for (name, _) in &unusable {
+        world.resource(name).until_stalled(Reason::CredentialsInvalid).await;
+    }
+
+    let places = places(&world).await;
+    let log = &places[0].1;
+    assert!(
+        log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&world.namespace),
+        "{log}"
+    );
+    assert!(places[1].1.contains("cognigy_operator_build_info"), "{}", places[1].1);
+    let canaries = canaries(&world).await;
+    for (place, text) in &places {
+        for canary in &canaries {
+            let found = canary.found_in(text);
+            let at = found.and_then(|found| text.lines().find(|line| line.contains(found)));
+            assert_eq!(found, None, "{} is in {place}: {}", canary.place, at.unwrap_or_default());
+        }
+    }
+    eprintln!("{} canaries looked for in {} places, {} bytes of log", canaries.len(), places.len(), log.len());
+}
+
+async fn canaries(world: &World) -> Vec<Canary> {
+    let kubeconfig = std::fs::read_to_string(operators_kubeconfig().await).unwrap();
+    let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
+    let planted = [
+        ("the Secret's clientSecret", CLIENT_SECRET),
+        ("the operator's own client secret", OWN_CLIENT_SECRET),
+        ("a clientSecret that is wrong", WRONG_CLIENT_SECRET),
+        ("a key of the Secret that is not the operator's", UNREAD),
+        ("the webhook's path", HOOK),
+        ("the webhook's query", HOOK_KEY),
+        ("the path of the operator's own webhook", OWN_HOOK),
+        ("the proxy's password", PROXY_PASSWORD),
+        ("what cannot be used of a Secret", MALFORMED),
+        ("the service account's token", kubeconfig["users"][0]["user"]["token"].as_str().unwrap()),
+    ];
+    let mut canaries: Vec<Canary> = planted.into_iter().map(|(place, secret)| Canary::new(place, secret)).collect();
+    // The simulator's tokens can be foretold: they guard nothing.
+    let tokens = (0..world.count(Call::Token)).flat_map(|nth| ["demo", "operators"].map(|client| (nth, client)));
+    canaries.extend(tokens.map(|(nth, client)| {
+        let digits = hex::encode(Sha256::digest(format!("{nth}/{client}")));
+        Canary::new(format!("token {nth} of {client}"), &format!("sim_{}", &digits[..32]))
+    }));
+    canaries
+}
+
+/// Everything that the operator said, by the place where it can be read.
+async fn places(world: &World) -> Vec<(String, String)> {
+    let mut places = vec![("the log at trace level".to_owned(), world.operator().log())];
+    for path in ["/metrics", "/healthz", "/readyz", "/there-is-no-such-page"] {
+        places.push((path.to_owned(), world.operator().get(path).await));
+    }
+    for object in world.resources().list(&ListParams::default()).await.unwrap() {
+        let name = object.metadata.name.clone().unwrap();
+        places.push((format!("the resource {name}"), serde_json::to_string(&object).unwrap()));
+    }
+    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    for event in events.list(&ListParams::default()).await.unwrap() {
+        places.push(("an event".to_owned(), serde_json::to_string(&event).unwrap()));
+    }
+    for record in world.journal() {
+        let mut body = record.body.clone().unwrap_or_default();
+        let mut headers = record.headers.clone();
+        if record.call == Some(Call::Submit) {
+            // As the contract wants it.
+            assert!(body.as_object_mut().unwrap().remove("webhookCallbackUrl").is_some());
+        }
+        headers.remove("host");
+        places.push((format!("a request of {:?}", record.call), format!("{headers:?} {body}")));
+    }
+    places
+}
+
+#[test]
+fn a_start_that_fails_tells_no_secret() {
+    let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+    let broken = format!("users:\n- name: me\n  user:\n    token: {MALFORMED}\n    exec: {MALFORMED}\n");
+    std::fs::write(kubeconfig.path(), broken).unwrap();
+    let path = kubeconfig.path().to_str().unwrap();
+    let canary = Canary::new("the environment", MALFORMED);
+    for (variable, value) in [
+        ("CI_CD_WEBHOOK_URL", format!("hooks.example.com/{MALFORMED}")),
+        ("CI_CD_WEBHOOK_URL", format!("https://{MALFORMED}@hooks.example.com")),
+        ("COGNIGY_HTTPS_PROXY", format!("me:{MALFORMED}@proxy:3128")),
+        ("COGNIGY_HTTPS_PROXY", format!("socks5://me:{MALFORMED}@proxy:1080")),
+        ("COGNIGY_CLIENT_SECRET", MALFORMED.to_owned()),
+        ("RUST_LOG", "trace".to_owned()),
+    ] {
+        for arguments in [&["run", "--kubeconfig", path][..], &["run", "--help"]] {
+            let mut operator = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"));
+            let output = operator.args(arguments).env(variable, &value).output().unwrap();
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(said.len() > 40, "{variable}: {said}");
+            assert_eq!(canary.found_in(&said), None, "{variable}: {said}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Private authorities, and the certificates that they give.
+
+use cognigy_operator::simulator::Tls;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+/// A certificate for a name or an address, and the one of the private authority that signed it.
+pub(crate) fn certified(name: &str) -> (Tls, String) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = server.signed_by(&key, &authority).unwrap();
+    let tls = Tls { certificate_pem: certificate.pem().into_bytes(), key_pem: key.serialize_pem().into_bytes() };
+    (tls, authority.pem())
+}

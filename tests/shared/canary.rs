@@ -1,0 +1,105 @@
+//! Secrets that are planted, and looked for in every spelling in which they could come out again.
+
+use std::fmt::Write;
+
+/// A secret that was planted, and where.
+pub struct Canary {
+    /// Where it was planted.
+    pub place: String,
+    spellings: Vec<String>,
+}
+
+impl Canary {
+    /// A secret of at least eight characters: a shorter one would be found by chance.
+    pub fn new(place: impl Into<String>, secret: &str) -> Self {
+        assert!(secret.len() >= 8, "{secret} would be found by chance");
+        Self { place: place.into(), spellings: spellings(secret) }
+    }
+
+    /// How a text holds it, where it does.
+    pub fn found_in(&self, text: &str) -> Option<&str> {
+        self.spellings.iter().find(|spelling| text.contains(spelling.as_str())).map(String::as_str)
+    }
+}
+
+/// As it is; as it stands in a URL, a form, JSON, JSON within JSON, and Rust's `Debug` of a text and of bytes; in hexadecimal; and in
+/// base64 with whatever stands before it.
+fn spellings(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let percent = |keep: &str, upper: bool| {
+        bytes.iter().fold(String::new(), |mut text, &byte| {
+            let is_kept = byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte);
+            let written = match (is_kept, upper) {
+                (true, _) => text.write_char(char::from(byte)),
+                (false, true) => write!(text, "%{byte:02X}"),
+                (false, false) => write!(text, "%{byte:02x}"),
+            };
+            written.expect("a String takes everything");
+            text
+        })
+    };
+    let json = |text: &str| {
+        let quoted = serde_json::Value::from(text).to_string();
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    let listed = |separator: &str| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(separator);
+    let mut all = vec![
+        secret.to_owned(),
+        percent("-._*", true).replace("%20", "+"),
+        percent("-._~", true),
+        percent("-._~", false),
+        json(secret),
+        json(&json(secret)),
+        secret.escape_debug().to_string(),
+        bytes.escape_ascii().to_string(),
+        listed(", "),
+        listed(","),
+        hex::encode(bytes),
+        hex::encode_upper(bytes),
+    ];
+    all.extend((0..3).flat_map(|before| [base64(bytes, before, b"+/"), base64(bytes, before, b"-_")]));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The characters of base64 that are sure to be there when so many bytes stand before these (modulo 3).
+fn base64(bytes: &[u8], before: usize, last_two: &[u8; 2]) -> String {
+    let alphabet: Vec<u8> =
+        (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last_two.iter().copied()).collect();
+    let bits: Vec<bool> = std::iter::repeat_n(0, before)
+        .chain(bytes.iter().copied())
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1))
+        .collect();
+    // What shares its six bits with a neighbour could be any character.
+    let first = (before * 8).div_ceil(6);
+    let whole = bits.chunks_exact(6).skip(first);
+    whole.map(|six| char::from(alphabet[six.iter().fold(0, |value, &bit| value << 1 | usize::from(bit))])).collect()
+}
+
+#[test]
+fn a_canary_is_found_however_it_is_spelled() {
+    let secret = "s3cr3t+/\"ca nary=";
+    let canary = Canary::new("here", secret);
+    for text in [
+        format!("a {secret} b"),
+        "s3cr3t%2B%2F%22ca+nary%3D".to_owned(),
+        "s3cr3t%2b%2f%22ca%20nary%3d".to_owned(),
+        serde_json::json!({"words": secret}).to_string(),
+        serde_json::json!({"line": serde_json::json!({"words": secret}).to_string()}).to_string(),
+        format!("{secret:?}"),
+        format!("{:?}", secret.as_bytes()),
+        format!("{:?}", bytes::Bytes::copy_from_slice(secret.as_bytes())),
+        hex::encode(secret),
+        // base64 of "s3cr3t+/\"ca nary=", and of it behind "x", "xy" and "demo:"
+        "czNjcjN0Ky8iY2EgbmFyeT0=".to_owned(),
+        "eHMzY3IzdCsvImNhIG5hcnk9".to_owned(),
+        "eHlzM2NyM3QrLyJjYSBuYXJ5PQ==".to_owned(),
+        "Basic ZGVtbzpzM2NyM3QrLyJjYSBuYXJ5PQ==".to_owned(),
+    ] {
+        assert!(canary.found_in(&text).is_some(), "{text}");
+    }
+    for text in ["", "s3cr3t", "S3CR3T+/\"CA NARY=", "[redacted]"] {
+        assert_eq!(canary.found_in(text), None, "{text}");
+    }
+}
