@@ -24,6 +24,7 @@ mod log;
 mod manifests;
 mod metrics;
 mod ownership;
+mod policies;
 mod proxies;
 mod queue;
 mod refusals;

@@ -1,0 +1,122 @@
+//! The example policies that say who may deploy to which environment, judged by the API server.
+
+use crate::manifests::kubectl;
+use crate::stage::*;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long the API server may take to know of a policy, a label or a role.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+
+async fn apply(text: &str) {
+    let output = kubectl(&["apply", "--server-side", "-f", "-"], text).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs kubectl until the API server accepts or refuses, as it should once it knows of everything.
+async fn until(arguments: &[&str], input: &str, accepted: bool) -> String {
+    let deadline = Instant::now() + KNOWN_WITHIN;
+    loop {
+        let output = timeout_at(deadline, kubectl(arguments, input)).await;
+        let output = output.unwrap_or_else(|_| panic!("{arguments:?} was never {accepted}: {input}"));
+        if output.status.success() == accepted {
+            return String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        }
+    }
+}
+
+/// A namespace's labels and annotations become these.
+async fn mark(world: &World, metadata: Value) {
+    let patch = json!({"metadata": metadata}).to_string();
+    until(&["patch", "namespace", &world.namespace, "--type", "merge", "--patch", &patch], "", true).await;
+}
+
+/// Whoever is named here may write resources in the namespace.
+async fn let_write(world: &World, people: &[&str]) {
+    let metadata = json!({"name": "writers", "namespace": world.namespace});
+    let rule = json!({"apiGroups": ["deploy.cognigy.ai"], "resources": ["cognigydeployments"], "verbs": ["*"]});
+    apply(&role(&metadata, &[rule], people)).await;
+}
+
+fn role(metadata: &Value, rules: &[Value], people: &[&str]) -> String {
+    let group = "rbac.authorization.k8s.io";
+    let subjects: Vec<Value> =
+        people.iter().map(|name| json!({"apiGroup": group, "kind": "User", "name": name})).collect();
+    let version = format!("{group}/v1");
+    let items = json!([
+        {"apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules},
+        {"apiVersion": version, "kind": "RoleBinding", "metadata": metadata, "subjects": subjects,
+         "roleRef": {"apiGroup": group, "kind": "Role", "name": metadata["name"]}},
+    ]);
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+fn resource(world: &World, environment: &str) -> String {
+    let mut object = sample().environment(environment).object();
+    object["metadata"]["namespace"] = json!(world.namespace);
+    object.to_string()
+}
+
+#[tokio::test]
+async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_other() {
+    let world = World::start().await;
+    let namespace = world.namespace.as_str();
+    apply(include_str!("../../deploy/policies/environments-by-person.yaml")).await;
+    mark(&world, json!({"labels": {"deploy.cognigy.ai/environments-by": "person"}})).await;
+    let_write(&world, &["alice", "bob"]).await;
+    let (production, other) = (resource(&world, ENVIRONMENT), resource(&world, "env_other"));
+    let metadata = json!({"name": "production", "namespace": namespace});
+    let use_it = json!({
+        "apiGroups": ["deploy.cognigy.ai"], "resources": ["environments"], "resourceNames": [ENVIRONMENT], "verbs": ["use"]
+    });
+    apply(&role(&metadata, &[use_it], &["alice"])).await;
+
+    let create = |who: &'static str| ["create", "--as", who, "-f", "-", "--dry-run=server"];
+    let words = until(&create("bob"), &production, false).await;
+    assert!(words.contains(&format!("bob may not deploy to {ENVIRONMENT}")), "{words}");
+    until(&create("alice"), &production, true).await;
+    let words = until(&create("alice"), &other, false).await;
+    assert!(words.contains("environments.deploy.cognigy.ai/env_other"), "{words}");
+
+    // The operator, which has no such right, does its work all the same.
+    until(&["create", "--as", "alice", "-f", "-"], &production, true).await;
+    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    let patch = |who: &'static str, patch: Value| async move {
+        let patch = patch.to_string();
+        let of = ["patch", "cgd", "bot", "--namespace", namespace, "--type", "merge", "--as", who, "--patch", &patch];
+        kubectl(&of, "").await.status.success()
+    };
+    for (change, may_bob) in [
+        (json!({"metadata": {"labels": {"team": "bots"}}}), true),
+        (json!({"metadata": {"annotations": {"example.com/note": "mine"}}}), true),
+        (json!({"metadata": {"annotations": {"deploy.cognigy.ai/retry": "now"}}}), false),
+        (json!({"metadata": {"annotations": {"deploy.cognigy.ai/rollback": "now"}}}), false),
+        (json!({"spec": {"configurationSnapshot": {"botVersion": "3.0.0"}}}), false),
+        (json!({"spec": {"suspend": true}}), false),
+    ] {
+        assert_eq!(patch("bob", change.clone()).await, may_bob, "bob: {change}");
+        assert!(patch("alice", change.clone()).await, "alice: {change}");
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_deploys_to_the_environments_that_it_names_whoever_asks() {
+    let world = World::plan().without_operator().without_secret().start().await;
+    apply(include_str!("../../deploy/policies/environments-by-namespace.yaml")).await;
+    mark(&world, json!({"labels": {"deploy.cognigy.ai/environments-by": "namespace"}})).await;
+    let create = ["create", "-f", "-", "--dry-run=server"];
+    let words = until(&create, &resource(&world, "env_staging_eu"), false).await;
+    assert!(words.contains(&format!("the namespace {} may not deploy to env_staging_eu", world.namespace)), "{words}");
+    mark(&world, json!({"annotations": {"deploy.cognigy.ai/environments": "env_dev_1, env_staging_*"}})).await;
+    for (environment, is_allowed) in [
+        ("env_staging_eu", true),
+        ("env_staging_", true),
+        ("env_dev_1", true),
+        ("env_dev_11", false),
+        ("env_staging", false),
+        ("my_env_staging_eu", false),
+        (ENVIRONMENT, false),
+    ] {
+        until(&create, &resource(&world, environment), is_allowed).await;
+    }
+}
