@@ -33,6 +33,10 @@ pub struct Run {
     pub platform: World,
     /// What the operator logged.
     pub log: String,
+    /// What it would have logged at trace level, where nothing goes wrong.
+    pub trace: Option<String>,
+    /// The metrics of each process, as they were at the end.
+    pub metrics: Vec<String>,
     /// Whether the operator came to rest; else it was cut off at the scenario's end.
     pub rests: bool,
 }
@@ -46,12 +50,12 @@ const AFTERWARDS: Duration = Duration::from_secs(3600);
 /// Runs a scenario, with what goes wrong in it.
 pub fn run(scenario: &Scenario, plan: &Plan) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let log = Log::default();
+    let log = Log::new(plan.is_empty());
     let run = tracing::subscriber::with_default(log.subscriber(), || match runtime {
         Ok(runtime) => runtime.block_on(async { Director::new(scenario, plan).direct().await }),
         Err(error) => panic!("no runtime: {error}"),
     });
-    Run { log: log.text(), ..run }
+    Run { log: log.text(), trace: log.trace(), ..run }
 }
 
 struct Actor {
@@ -144,6 +148,8 @@ impl<'s> Director<'s> {
             kubernetes: std::mem::take(&mut stage.kubernetes),
             platform: stage.platform.clone(),
             log: String::new(),
+            trace: None,
+            metrics: stage.metrics.iter().filter_map(|metrics| metrics.encode().ok()).collect(),
             rests,
         }
     }

@@ -4,29 +4,54 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::{fmt, registry};
 
 /// A log in memory.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log {
+    production: Pages,
+    trace: Option<Pages>,
+}
 
 impl Log {
-    /// Writes into this log what production would write at its default level.
-    pub fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
-        tracing_subscriber::fmt()
-            .with_writer(self.clone())
-            .with_max_level(tracing::Level::INFO)
-            .with_ansi(false)
-            .without_time()
-            .finish()
+    /// What production would write at its default level; where it is asked for, also what it would write at trace level.
+    pub fn new(with_trace: bool) -> Self {
+        Self { production: Pages::default(), trace: with_trace.then(Pages::default) }
     }
 
+    /// Writes into this log.
+    pub fn subscriber(&self) -> impl Subscriber + Send + Sync + use<> {
+        let layer = |pages: &Pages, level: LevelFilter| {
+            fmt::layer().with_writer(pages.clone()).with_ansi(false).without_time().with_filter(level).boxed()
+        };
+        let production = layer(&self.production, LevelFilter::INFO);
+        let trace = self.trace.as_ref().map(|pages| layer(pages, LevelFilter::TRACE));
+        registry().with(Vec::from_iter(trace.into_iter().chain([production])))
+    }
+
+    /// What production would have written at its default level.
     pub fn text(&self) -> String {
+        self.production.text()
+    }
+
+    /// What it would have written at trace level, where that was asked for.
+    pub fn trace(&self) -> Option<String> {
+        self.trace.as_ref().map(Pages::text)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Pages(Arc<Mutex<Vec<u8>>>);
+
+impl Pages {
+    fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }
 
-impl<'w> MakeWriter<'w> for Log {
+impl<'w> MakeWriter<'w> for Pages {
     type Writer = Self;
 
     fn make_writer(&'w self) -> Self {
@@ -34,7 +59,7 @@ impl<'w> MakeWriter<'w> for Log {
     }
 }
 
-impl Write for Log {
+impl Write for Pages {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())

@@ -269,6 +269,8 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         client: None,
         namespaces: OfferedNamespaces::default(),
     };
+    let metrics = Arc::new(Metrics::new());
+    gate.stage.lock().metrics.push(Arc::clone(&metrics));
     let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
     Context {
         clock,
@@ -289,7 +291,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         announcer: Announcer::new(kubernetes.clone(), None),
         courier: Courier::new(WebhookSender::new(transport, options)),
         default_webhook: setup.default_webhook.clone(),
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
         stores: OnceLock::from(vec![store]),
         woken: broadcast::channel(64).0,

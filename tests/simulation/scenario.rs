@@ -17,8 +17,12 @@ use super::stage::{Signal, Stage};
 pub const NAMESPACE: &str = "bots";
 /// The path of the webhook: a secret, as such URLs often are.
 pub const WEBHOOK_SECRET: &str = "hook-token-5f1d";
+/// Its query, which as often is one.
+pub const WEBHOOK_KEY: &str = "hook-key-7a2c";
 /// The secret of the platform's client.
 pub const CLIENT_SECRET: &str = "demo-secret";
+/// What the Secret holds besides, and the operator has no business with.
+pub const UNREAD_SECRET: &str = "unread-secret-9b41";
 /// The secret of another client, where the platform knows one.
 pub const NEXT_CLIENT_SECRET: &str = "next-secret";
 
@@ -196,7 +200,7 @@ pub fn create(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 's
                 "dependencyLocks": [{"packageName": "dialog-runtime", "version": "2.1.4", "pinned": true}],
                 "rollbackPolicy": {"timeoutSeconds": 120},
                 "credentialsRef": {"name": "cognigy-api"},
-                "webhook": {"url": format!("https://ci.example.com/webhooks/{WEBHOOK_SECRET}")},
+                "webhook": {"url": webhook_url()},
             },
         });
         change(&mut object);
@@ -204,6 +208,11 @@ pub fn create(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 's
         let now = stage.time.wall();
         stage.kubernetes.create(now, resource(name), object);
     })
+}
+
+/// Where `web` has its outcomes told.
+pub fn webhook_url() -> String {
+    format!("https://ci.example.com/webhooks/{WEBHOOK_SECRET}?key={WEBHOOK_KEY}")
 }
 
 fn with_defaults(object: Value) -> Value {
@@ -276,7 +285,7 @@ pub fn credentials_of(client: &'static str, client_secret: &'static str) -> Acti
     store("secrets", "cognigy-api", move || {
         let secret = k8s_openapi::api::core::v1::Secret {
             data: Some(
-                [("clientId", client), ("clientSecret", client_secret)]
+                [("clientId", client), ("clientSecret", client_secret), ("unread", UNREAD_SECRET)]
                     .map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())))
                     .into(),
             ),

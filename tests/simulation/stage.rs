@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cognigy_operator::api::status::Step;
+use cognigy_operator::server::Metrics;
 use cognigy_operator::simulator::{Call, RequestFilter, World};
 use http::Request;
 use serde::Deserialize;
@@ -51,6 +52,8 @@ pub struct Stage {
     /// The call that gets no connection to the platform.
     pub unreachable: Option<Call>,
     pub story: Vec<Entry>,
+    /// What each process counts.
+    pub metrics: Vec<Arc<Metrics>>,
     /// Told of every change of an object.
     pub changed: Arc<Notify>,
     plan: Plan,
@@ -87,6 +90,7 @@ impl Stage {
             platform,
             unreachable: None,
             story: Vec::new(),
+            metrics: Vec::new(),
             changed: Arc::new(Notify::new()),
             plan,
             requests: 0,

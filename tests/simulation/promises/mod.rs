@@ -3,6 +3,7 @@
 mod deliveries;
 mod kstatus;
 mod rollbacks;
+mod secrets;
 mod status;
 mod submits;
 
@@ -30,6 +31,7 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     submits::check(&record, &mut broken);
     rollbacks::check(&record, &mut broken);
     status::check(&record, &mut broken);
+    secrets::check(&record, &mut broken);
     kstatus::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
     broken

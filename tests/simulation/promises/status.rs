@@ -1,17 +1,14 @@
-//! S7: an outcome once recorded is never rewritten. S9: secrets stay where they are. S10: status never claims what was
-//! not observed.
+//! S7: an outcome once recorded is never rewritten. S10: status never claims what was not observed.
 
 use cognigy_operator::api::condition::ConditionSet;
 use cognigy_operator::api::status::{Attempt, Outcome, Verdict};
 use cognigy_operator::api::{self, ConditionType};
 use cognigy_operator::simulator::{self, Call};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::Broken;
 use crate::record::{Judged, Record, Write};
-use crate::scenario::{CLIENT_SECRET, NEXT_CLIENT_SECRET, WEBHOOK_SECRET};
-use crate::story::{Happening, is_deployment};
+use crate::story::Happening;
 
 /// The most bytes of a status.
 const LARGEST: usize = 64 * 1024;
@@ -20,7 +17,6 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     outcomes(record, broken);
     verdicts(record, broken);
     events(record, broken);
-    secrets(record, broken);
     for write in record.operator_writes() {
         forms(write, broken);
         claims(record, write, broken);
@@ -51,38 +47,6 @@ fn outcomes(record: &Record<'_>, broken: &mut Vec<Broken>) {
                 broken.push(Broken::new("S7", format!("the outcome of attempt {} was taken back", attempt.number)));
             }
         }
-    }
-}
-
-fn secrets(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    let mut secrets = [CLIENT_SECRET, NEXT_CLIENT_SECRET, WEBHOOK_SECRET].map(str::to_owned).to_vec();
-    secrets.extend(
-        record.calls(Call::Token).filter_map(|asked| Some(asked.exchange.answer["access_token"].as_str()?.to_owned())),
-    );
-    let holds = |text: &str| secrets.iter().any(|secret| text.contains(secret.as_str()));
-    let mut shown = Vec::from_iter(holds(&record.run.log).then_some("the log"));
-    for entry in &record.run.story {
-        match &entry.what {
-            Happening::Changed { name, after: Some(after), .. }
-                if is_deployment(name) && any_text(&after["status"], &holds) =>
-            {
-                shown.push("a status");
-            }
-            Happening::Announced { note, .. } if holds(note) => shown.push("an event"),
-            _ => {}
-        }
-    }
-    for place in shown {
-        broken.push(Broken::new("S9", format!("{place} holds a secret")));
-    }
-}
-
-fn any_text(value: &Value, holds: &impl Fn(&str) -> bool) -> bool {
-    match value {
-        Value::String(text) => holds(text),
-        Value::Array(items) => items.iter().any(|item| any_text(item, holds)),
-        Value::Object(fields) => fields.values().any(|field| any_text(field, holds)),
-        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use cognigy_operator::rollout::Settings;
 use serde_json::json;
 use std::time::Duration;
 
-use crate::scenario::{Cue, Scenario, Tolerance, annotate, environment, mended};
+use crate::scenario::{CLIENT_SECRET, Cue, Scenario, Tolerance, annotate, environment, mended, webhook_url};
 
 pub fn all() -> Vec<Scenario> {
     vec![
@@ -42,7 +42,10 @@ pub fn all() -> Vec<Scenario> {
         Scenario::new("a deadline without autoTrigger", "    jobOutcome: neverEnds\n")
             .creating(|object| object["spec"]["rollbackPolicy"] = json!({"autoTrigger": false, "timeoutSeconds": 60}))
             .ending(&[Failed], "1"),
-        Scenario::new("validation refused", "    validationErrors: ['memory limit exceeded']\n")
+        Scenario::new(
+            "validation refused",
+            &format!("    validationErrors: ['memory limit exceeded', 'for {CLIENT_SECRET}']\n"),
+        )
             .creating(|_| {})
             .ending(&[Failed], "1"),
         Scenario::new("conflicts found by the trace", "    traceConflicts: [{package: dialog-runtime}]\n")
@@ -50,7 +53,11 @@ pub fn all() -> Vec<Scenario> {
             .ending(&[Failed], "1"),
         Scenario::new(
             "a submit that is refused",
-            "    faults: [{call: submit, times: forever, fault: {status: {code: 422}}}]\n",
+            // In words that quote what was sent.
+            &format!(
+                "    faults: [{{call: submit, times: forever, fault: {{status: {{code: 422, body: '{} {CLIENT_SECRET}'}}}}}}]\n",
+                webhook_url()
+            ),
         )
         .creating(|_| {})
         .ending(&[Failed], "1")

@@ -1,0 +1,70 @@
+//! S9: secrets stay where they are. Whatever the operator says in a run is searched for every secret of the run: in any spelling
+//! where nothing goes wrong, and then down to trace level; as they are where something does.
+
+use cognigy_operator::simulator::Call;
+use serde_json::Value;
+
+use super::Broken;
+use crate::canary::Canary;
+use crate::record::Record;
+use crate::scenario::{CLIENT_SECRET, NEXT_CLIENT_SECRET, UNREAD_SECRET, WEBHOOK_KEY, WEBHOOK_SECRET};
+use crate::story::{Happening, is_deployment};
+
+/// The secrets that are planted in every run, besides the tokens that it gets.
+const PLANTED: [(&str, &str); 5] = [
+    ("the client's secret", CLIENT_SECRET),
+    ("the next client's secret", NEXT_CLIENT_SECRET),
+    ("what else the Secret holds", UNREAD_SECRET),
+    ("the webhook's path", WEBHOOK_SECRET),
+    ("the webhook's query", WEBHOOK_KEY),
+];
+
+pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let answers = record.calls(Call::Token).filter_map(|asked| asked.exchange.answer["access_token"].as_str());
+    let tokens = answers.map(|token| ("a token", token));
+    let secrets: Vec<(&str, &str)> = PLANTED.into_iter().chain(tokens).collect();
+    let mut said = said(record);
+    let found: Vec<String> = if let Some(trace) = &record.run.trace {
+        said.push(("the log at trace level", trace.clone()));
+        let canaries: Vec<Canary> = secrets.iter().map(|(what, secret)| Canary::new(*what, secret)).collect();
+        let spelled = |text: &str| canaries.iter().find(|canary| canary.found_in(text).is_some());
+        let found = said.iter().filter_map(|(place, text)| Some(told(place, &spelled(text)?.place)));
+        found.collect()
+    } else {
+        let plain = |text: &str| secrets.iter().find(|(_, secret)| text.contains(secret));
+        said.iter().filter_map(|(place, text)| Some(told(place, plain(text)?.0))).collect()
+    };
+    broken.extend(found.into_iter().map(|how| Broken::new("S9", how)));
+}
+
+fn told(place: &str, what: &str) -> String {
+    format!("{place} holds {what}")
+}
+
+/// Everything that the operator says, and where.
+fn said(record: &Record<'_>) -> Vec<(&'static str, String)> {
+    let mut said = vec![("the log", record.run.log.clone())];
+    said.extend(record.run.metrics.iter().map(|metrics| ("the metrics", metrics.clone())));
+    for entry in &record.run.story {
+        match &entry.what {
+            Happening::Changed { name, after: Some(after), .. } if is_deployment(name) => {
+                // The spec is its author's: it names the webhook's URL in these stories.
+                said.push(("a resource", format!("{} {}", after["metadata"], after["status"])));
+            }
+            Happening::Announced { reason, note, .. } => said.push(("an event", format!("{reason} {note}"))),
+            Happening::Failed(error) => said.push(("an error", error.clone())),
+            Happening::Asked(exchange) => said.push(("a request", without_callback(&exchange.body).to_string())),
+            _ => {}
+        }
+    }
+    said
+}
+
+/// A submit tells the webhook's URL, as the contract wants it.
+fn without_callback(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("webhookCallbackUrl");
+    }
+    body
+}
