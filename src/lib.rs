@@ -13,6 +13,8 @@ pub mod controller;
 pub mod delivery;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod hostile;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 pub mod rollout;

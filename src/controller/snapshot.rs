@@ -16,13 +16,20 @@ use std::time::Duration;
 
 /// How long a ConfigMap that nobody watches is believed.
 pub const READ_AGAIN: Duration = Duration::from_secs(300);
-/// The largest resource, in bytes, that can still be stored together with its status.
+/// The largest resource, in bytes, that can still be stored together with its status; no snapshot is larger.
 const LARGEST: usize = 1024 * 1024;
 
 /// The snapshots in ConfigMaps, as they were last read.
 pub struct Snapshots {
     kubernetes: kube::Client,
-    read: Mutex<HashMap<Place, Read>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    read: HashMap<Place, Read>,
+    /// How often a change was told: an answer that was on its way meanwhile may be older than it.
+    changes: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +63,7 @@ impl Snapshots {
     /// Nothing read yet.
     #[must_use]
     pub fn new(kubernetes: kube::Client) -> Self {
-        Self { kubernetes, read: Mutex::default() }
+        Self { kubernetes, memory: Mutex::default() }
     }
 
     /// What the environment should run.
@@ -91,7 +98,7 @@ impl Snapshots {
             namespace: namespace.to_owned(),
             reference: Key { name: reference.name.clone(), key: reference.key.clone() },
         };
-        let believed = self.lock().get(&place).filter(|read| is_believed(read, reference, uptime)).cloned();
+        let believed = self.lock().read.get(&place).filter(|read| is_believed(read, reference, uptime)).cloned();
         let text = match believed {
             Some(read) => read.text,
             None => self.read(place, uptime).await?,
@@ -108,22 +115,27 @@ impl Snapshots {
 
     async fn read(&self, place: Place, uptime: Duration) -> Result<Option<Arc<str>>, Error> {
         let maps: Api<ConfigMap> = Api::namespaced(self.kubernetes.clone(), &place.namespace);
+        let changes = self.lock().changes;
         let map = call("read a ConfigMap", maps.get_opt(&place.reference.name)).await?;
         let text = map.and_then(|map| map.data?.remove(&place.reference.key)).map(Arc::from);
-        let mut read = self.lock();
-        read.retain(|_, read| uptime.saturating_sub(read.at) < READ_AGAIN);
-        read.insert(place, Read { at: uptime, text: text.clone() });
+        let mut memory = self.lock();
+        memory.read.retain(|_, read| uptime.saturating_sub(read.at) < READ_AGAIN);
+        if memory.changes == changes {
+            memory.read.insert(place, Read { at: uptime, text: text.clone() });
+        }
         Ok(text)
     }
 
     /// A watched ConfigMap has changed: what was read of it is no longer believed.
     pub fn forget(&self, namespace: &str, name: &str) {
-        self.lock().retain(|place, _| place.namespace != namespace || place.reference.name != name);
+        let mut memory = self.lock();
+        memory.changes += 1;
+        memory.read.retain(|place, _| place.namespace != namespace || place.reference.name != name);
     }
 
-    /// A panic elsewhere leaves the map whole: each change is one call.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Read>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic elsewhere leaves it whole: nothing that is done under the lock can panic.
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,16 +198,35 @@ fn parse(text: &str, reference: &ConfigMapKeyReference) -> Result<Snapshot, Obst
     };
     let value: serde_json::Value = match serde_json::from_str(text) {
         Ok(value) => value,
-        Err(_) => serde_saphyr::from_str(text)
+        Err(_) => serde_saphyr::from_str_with_options(text, yaml())
             .map_err(|error| invalid(&format!("it is neither JSON nor YAML: {}", first_line(&error.to_string()))))?,
     };
     match value {
         serde_json::Value::Object(map) if map.is_empty() => Err(invalid("it is empty")),
-        serde_json::Value::Object(map) => Ok(map.into()),
+        serde_json::Value::Object(map) => match serde_json::to_vec(&map).map_or(0, |bytes| bytes.len()) {
+            0..=LARGEST => Ok(map.into()),
+            size => {
+                let message = format!(
+                    "{place} stands for {size} bytes once it is written out, more than {LARGEST}: use fewer aliases"
+                );
+                Err(Obstacle::lasting(Reason::SnapshotTooLarge, message, Retry::SnapshotChange))
+            }
+        },
         _ => Err(invalid("it is not an object; write keys and values")),
+    }
+}
+
+/// How YAML is read: its aliases may stand for some MiB at most, whatever a few lines of them multiply to.
+fn yaml() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_aliases: 256, max_recorded_anchor_bytes: 64 * 1024 },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
     }
 }
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

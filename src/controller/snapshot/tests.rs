@@ -1,0 +1,37 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use http::{Request, Response};
+use http_body_util::Full;
+use kube::client::Body;
+use serde_json::json;
+use std::convert::Infallible;
+use std::sync::Weak;
+use tower::service_fn;
+
+#[tokio::test]
+async fn an_answer_that_was_overtaken_by_a_change_is_not_believed_the_next_time() {
+    // The ConfigMap changes while each answer is on its way; the watch is quicker.
+    let texts = Mutex::new(vec!["version: 3", "version: 2", "version: 1"]);
+    let object: CognigyDeployment = serde_json::from_value(json!({
+        "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
+        "metadata": {"name": "bot", "namespace": "bots"},
+        "spec": {"environmentId": "env", "configurationSnapshotFrom": {"configMapKeyRef": {"name": "flows", "key": "snapshot"}}},
+    }))
+    .unwrap();
+    let snapshots = Arc::new_cyclic(|snapshots: &Weak<Snapshots>| {
+        let told = snapshots.clone();
+        let api_server = service_fn(move |_: Request<Body>| {
+            let text = texts.lock().unwrap().pop().unwrap();
+            told.upgrade().unwrap().forget("bots", "flows");
+            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "flows"}, "data": {"snapshot": text}});
+            let answer = Response::new(Full::new(bytes::Bytes::from(map.to_string())));
+            std::future::ready(Ok::<_, Infallible>(answer))
+        });
+        Snapshots::new(kube::Client::new(api_server, "default"))
+    });
+    for version in 1..=3 {
+        let desired = snapshots.desired(&object, Duration::ZERO).await.unwrap();
+        assert_eq!(serde_json::to_value(&*desired.snapshot).unwrap(), json!({"version": version}));
+    }
+}

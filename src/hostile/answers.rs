@@ -1,0 +1,308 @@
+//! Answers of Cognigy.AI, of its token endpoint and of webhooks: each call of the client, over a transport that answers anything.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderValue, Request, Response, StatusCode};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::config;
+use super::damage::{bytes_like, text_like};
+use crate::cognigy::*;
+
+const SECRET: &str = "s3cr3t-of-the-client";
+const ANSWERS: [&str; 12] = [
+    r#"{"valid": true, "warnings": [], "capacityUtilization": 0.42}"#,
+    r#"{"valid": false, "validationErrors": ["memory", {"constraint": "sessions", "message": "s3cr3t-of-the-client"}]}"#,
+    r#"{"traceId": "tr_99x2", "status": "passed", "dependencyConflicts": [], "executionPath": ["a", {"b": 1}]}"#,
+    r#"{"traceId": "tr_99x2", "status": "failed", "dependencyConflicts": [{"package": "a", "message": "b"}]}"#,
+    r#"{"jobId": "job_8f3a2c"}"#,
+    r#"{"status": "completed"}"#,
+    r#"{"status": "rolled_back"}"#,
+    r#"{"status": "running: s3cr3t-of-the-client"}"#,
+    r#"{"status": "healthy", "errorRate": 0.01}"#,
+    r#"{"status": "unhealthy", "errorRate": 0.9}"#,
+    r#"{"error": {"code": "E42", "message": "s3cr3t-of-the-client is not known"}}"#,
+    "<html><body>502 Bad Gateway: s3cr3t-of-the-client</body></html>",
+];
+const TOKENS: [&str; 3] = [
+    r#"{"access_token": "abcdefgh", "expires_in": 3600}"#,
+    r#"{"access_token": "abcdefgh", "token_type": "Bearer", "expires_in": 0.5}"#,
+    r#"{"error": "invalid_client", "error_description": "s3cr3t-of-the-client"}"#,
+];
+const WAITS: [&str; 5] = ["0", "7", "86400", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"];
+
+/// One answer for all.
+#[derive(Clone, Debug)]
+struct Hostile {
+    status: u16,
+    retry_after: Vec<u8>,
+    date: String,
+    body: Vec<u8>,
+}
+
+fn answer(bodies: &'static [&'static str]) -> impl Strategy<Value = Hostile> {
+    let status = prop_oneof![
+        5 => Just(200u16),
+        1 => 200u16..300,
+        3 => prop::sample::select(&[400u16, 401, 403, 404, 409, 422, 429, 500, 503][..]),
+        1 => 100u16..=999,
+    ];
+    (status, bytes_like(&WAITS), text_like(&WAITS), bytes_like(bodies))
+        .prop_map(|(status, retry_after, date, body)| Hostile { status, retry_after, date, body })
+}
+
+impl Hostile {
+    fn response(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.body.clone()));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap();
+        for (name, value) in [(RETRY_AFTER, self.retry_after.as_slice()), (DATE, self.date.as_bytes())] {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What the contract's table says of its status; a good one with a body that is not the contract is a protocol error.
+    fn class(&self) -> ErrorClass {
+        match self.status {
+            429 | 500..=599 => ErrorClass::Transient,
+            401 | 403 => ErrorClass::Unauthorized,
+            status @ 400..=499 => ErrorClass::Rejected { status },
+            _ => ErrorClass::Protocol,
+        }
+    }
+
+    /// A field of its body, where that is an object.
+    fn says(&self, field: &str) -> Value {
+        serde_json::from_slice::<Value>(&self.body).map_or(Value::Null, |body| body[field].clone())
+    }
+}
+
+/// Answers every request for a token with one, and everything else with the other.
+struct Platform {
+    token: Response<Bytes>,
+    other: Response<Bytes>,
+}
+
+impl Transport for Platform {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        let is_token = request.uri().host() == Some("auth.cognigy.ai");
+        Box::pin(std::future::ready(Ok(if is_token { self.token.clone() } else { self.other.clone() })))
+    }
+}
+
+fn client(token: Response<Bytes>, other: Response<Bytes>) -> Client {
+    let credentials = Credentials {
+        client_id: "operator".to_owned(),
+        client_secret: SECRET.to_owned().into(),
+        base_url: BaseUrl::public(),
+        token_url: TokenUrl::public(),
+        ca_pem: None,
+        requests_per_minute: NonZeroU32::new(6000),
+    };
+    let budget = Budget::new(NonZeroU32::new(6000).unwrap());
+    let options = Options::new(EgressPolicy::default());
+    Client::new(&credentials, Arc::new(Platform { token, other }), options, budget, 7)
+}
+
+fn good_token() -> Response<Bytes> {
+    Response::new(Bytes::from_static(TOKENS[0].as_bytes()))
+}
+
+/// In virtual time, of which it must not take more than the budget lets anything wait.
+fn soon<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE * 4, future).await.expect("it ends") })
+}
+
+fn me() -> Requester {
+    Requester::new("bots", "me")
+}
+
+fn key() -> IdempotencyKey {
+    "key-1".parse().unwrap()
+}
+
+/// Words that are shown: short, on one line, and without the secret.
+fn fit_to_show(text: &str, most: usize) -> Result<(), TestCaseError> {
+    prop_assert!(text.len() <= most, "{} bytes", text.len());
+    prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+    prop_assert!(!text.contains(SECRET), "{text}");
+    Ok(())
+}
+
+fn fit(error: &CallError) -> Result<(), TestCaseError> {
+    // An hour, and what the budget adds so as to be sure.
+    prop_assert!(error.retry_after().is_none_or(|wait| wait <= Duration::from_secs(3601)), "{error:?}");
+    fit_to_show(error.message(), 1024)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_check_passes_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
+        let client = client(good_token(), answer.response());
+        let (environment_id, snapshot) = ("env".parse().unwrap(), json!({}));
+        let isolation_rules =
+            IsolationRules { tenant_boundary: "strict", network_segment: None, resource_quota_check: true };
+        let validate = ValidateRequest {
+            environment_id: &environment_id,
+            configuration_snapshot: snapshot.as_object().unwrap(),
+            capacity_constraints: CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 1 },
+            isolation_rules,
+        };
+        match soon(client.validate(&validate, &me())) {
+            Ok(validation) => {
+                prop_assert!(answer.is_good());
+                prop_assert!(!validation.valid || answer.says("valid") == true, "{validation:?}");
+                prop_assert!(validation.warnings.len() <= 10 && validation.errors.len() <= 20);
+                validation.warnings.iter().try_for_each(|warning| fit_to_show(warning, 256))?;
+                validation.errors.iter().try_for_each(|error| fit_to_show(error, 512))?;
+            }
+            Err(error) => {
+                fit(&error)?;
+                prop_assert_eq!(error.class(), answer.class());
+            }
+        }
+        let trace_options =
+            TraceOptions { simulation_depth: 1, include_dependency_graph: false, detect_version_conflicts: true };
+        let trace = TraceRequest {
+            environment_id: &environment_id,
+            configuration_snapshot: snapshot.as_object().unwrap(),
+            trace_options,
+        };
+        match soon(client.trace(&trace, &me())) {
+            Ok(trace) => {
+                let conflicts = answer.says("dependencyConflicts");
+                let has_none = conflicts.is_null() || conflicts.as_array().is_some_and(Vec::is_empty);
+                let status = answer.says("status");
+                let is_passed = status.as_str().is_some_and(|status| status.trim().starts_with("passed"));
+                prop_assert!(answer.is_good() && (!trace.passed() || has_none && is_passed), "{trace:?}");
+                trace.conflicts.iter().try_for_each(|conflict| fit_to_show(conflict, 512))?;
+                fit_to_show(&trace.status, 64)?;
+                fit_to_show(trace.trace_id.as_deref().unwrap_or_default(), 64)?;
+            }
+            Err(error) => {
+                fit(&error)?;
+                prop_assert_eq!(error.class(), answer.class());
+            }
+        }
+    }
+
+    #[test]
+    fn a_poll_is_a_verdict_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
+        let client = client(good_token(), answer.response());
+        let status = answer.says("status");
+        match soon(client.job(&"job_1".parse().unwrap(), &me())) {
+            Ok(JobStatus::Completed) => prop_assert!(answer.is_good() && status == "completed"),
+            Ok(JobStatus::RolledBack) => prop_assert!(answer.is_good() && status == "rolled_back"),
+            Ok(JobStatus::EndedBadly(word)) => {
+                prop_assert!(answer.is_good() && ["failed", "error", "cancelled", "canceled"].contains(&word.as_str()));
+            }
+            Ok(JobStatus::Running(word)) => fit_to_show(&word, 64)?,
+            Err(JobError::NotFound { message }) => {
+                prop_assert_eq!(answer.status, 404);
+                fit_to_show(&message, 1024)?;
+            }
+            Err(JobError::Unreadable(error)) => fit(&error)?,
+            Err(JobError::Withdrawn(_)) => prop_assert!(false, "nobody took it back"),
+        }
+        match soon(client.health(&"env".parse().unwrap(), 0.05, &me())).unwrap() {
+            HealthReading::Good { error_rate } => {
+                prop_assert!(answer.is_good() && (0.0..0.05).contains(&error_rate));
+                prop_assert!(status.as_str().is_some_and(|status| status.contains("healthy")), "{status}");
+                prop_assert_eq!(answer.says("errorRate").as_f64(), Some(error_rate));
+            }
+            HealthReading::Bad { status: word, .. } => {
+                prop_assert!(answer.is_good() && status.is_string());
+                fit_to_show(&word, 64)?;
+            }
+            HealthReading::Unreadable { message } => fit_to_show(&message, 1024)?,
+        }
+    }
+
+    #[test]
+    fn an_effect_is_believed_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
+        let client = client(good_token(), answer.response());
+        let body = Bytes::from_static(br#"{"webhookCallbackUrl": "https://ci.example.com/hooks"}"#);
+        match soon(client.submit(body, &key(), FirstPost::Yes, Idempotency::Supported, &me())) {
+            SubmitAnswer::Accepted(job) => {
+                prop_assert!(answer.is_good());
+                prop_assert_eq!(answer.says("jobId"), json!(job.as_str()));
+            }
+            SubmitAnswer::Rejected { status, message } => {
+                prop_assert!(status == answer.status && (400..500).contains(&status) && status != 429);
+                fit_to_show(&message, 1024)?;
+            }
+            SubmitAnswer::Transient { error, .. } => fit(&error)?,
+            SubmitAnswer::OutcomeUnknown { message } => fit_to_show(&message, 1024)?,
+            other => prop_assert!(false, "{other:?}"),
+        }
+        match soon(client.rollback(&"job_1".parse().unwrap(), &key(), RollbackReason::Manual, &me())) {
+            RollbackAnswer::Accepted => prop_assert!([200, 202, 204].contains(&answer.status)),
+            RollbackAnswer::Conflict { message } => {
+                prop_assert_eq!(answer.status, 409);
+                fit_to_show(&message, 1024)?;
+            }
+            RollbackAnswer::Unauthorized { message } => {
+                prop_assert!([401, 403].contains(&answer.status));
+                fit_to_show(&message, 1024)?;
+            }
+            RollbackAnswer::Refused { status, message } => {
+                prop_assert!(status == answer.status && (400..500).contains(&status));
+                fit_to_show(&message, 1024)?;
+            }
+            RollbackAnswer::Transient(error) => fit(&error)?,
+        }
+        let audited = soon(client.audit(Bytes::from_static(b"{}"), &key(), &me()));
+        prop_assert_eq!(audited.is_ok(), answer.is_good());
+        audited.err().iter().try_for_each(fit)?;
+    }
+
+    #[test]
+    fn a_token_is_taken_only_if_it_can_be_sent(token in answer(&TOKENS)) {
+        let asked = soon(client(token.response(), Response::new(Bytes::new())).audit(Bytes::new(), &key(), &me()));
+        match asked {
+            Ok(()) => {
+                let text = token.says("access_token");
+                let is_sendable = text.as_str().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+                prop_assert!(token.is_good() && is_sendable && text != "", "{text}");
+                prop_assert!(token.says("expires_in").as_f64().is_some_and(|seconds| seconds >= 0.0));
+            }
+            Err(error) => {
+                fit(&error)?;
+                let of_the_credentials = matches!(token.class(), ErrorClass::Unauthorized | ErrorClass::Rejected { .. });
+                prop_assert_eq!(error.class() == ErrorClass::Unauthorized, of_the_credentials);
+            }
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_told_only_if_it_says_so_and_its_words_are_not_repeated(answer in answer(&ANSWERS)) {
+        let platform = Arc::new(Platform { token: good_token(), other: answer.response() });
+        let sender = WebhookSender::new(platform, Options::new(EgressPolicy::default()));
+        let url = "https://ci.example.com/hooks/s3cr3t-of-the-client".parse().unwrap();
+        match soon(sender.deliver(&url, Bytes::from_static(b"{}"), &key())) {
+            Ok(()) => prop_assert!(answer.is_good()),
+            Err(error) => {
+                fit(&error)?;
+                prop_assert_eq!(error.class(), answer.class());
+                let status = StatusCode::from_u16(answer.status).unwrap();
+                prop_assert_eq!(error.message(), format!("webhook at ci.example.com: {status}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Resources as they may be after somebody has written a status by hand, or set an annotation to anything.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use super::config;
+use super::damage::{bytes_like, text_like};
+use crate::api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
+use crate::controller::watched::Watched;
+use crate::rollout::facts::Requests;
+use crate::rollout::{Now, Settings};
+
+/// A resource in the middle of a rollout, with everything in its status.
+const RESOURCE: &str = r#"{"apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
+"metadata": {"name": "bot", "namespace": "bots", "uid": "0a1b", "generation": 3, "resourceVersion": "42",
+ "creationTimestamp": "2026-01-01T12:00:00Z", "finalizers": ["deploy.cognigy.ai/rollout"]},
+"spec": {"environmentId": "env", "configurationSnapshot": {"botVersion": "2.4.1"}, "credentialsRef": {"name": "cognigy-api"}},
+"status": {"observedGeneration": 3, "phase": "RollingOut", "conditions": [{"type": "Ready", "status": "Unknown",
+  "reason": "RollingOut", "message": "the job runs", "lastTransitionTime": "2026-01-01T12:00:01Z", "observedGeneration": 3}],
+ "attempt": {"number": 2, "digest": "v1:00", "checksDigest": "v1:00", "generation": 3, "step": "RollingOut",
+  "apiOrigin": "https://api.cognigy.ai", "requestHash": "00", "idempotencyKey": "key", "jobId": "job_1",
+  "startedAt": "2026-01-01T12:00:00Z", "submittedAt": "2026-01-01T12:00:01Z", "deadlineAt": "2026-01-01T12:05:01Z",
+  "badStreak": 1, "goodStreak": 0, "lastCountedAt": "2026-01-01T12:00:31Z"},
+ "handledRequests": {"retry": "now"}, "history": [], "outbox": []}}"#;
+
+fn resource() -> Value {
+    serde_json::from_str(RESOURCE).unwrap()
+}
+
+/// Some JSON, where something else is expected.
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        ".{0,40}".prop_map(Value::from),
+        Just(json!("9999-12-31T23:59:59.999999999Z")),
+        Just(json!("-009999-01-02T01:59:59Z")),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{1,8}", inner, 0..4).prop_map(|fields| json!(fields)),
+        ]
+    })
+}
+
+/// The pointers to every field below the status and the metadata, the outer ones first.
+fn pointers() -> Vec<String> {
+    fn below(place: &str, value: &Value, found: &mut Vec<String>) {
+        found.push(place.to_owned());
+        match value {
+            Value::Object(fields) => {
+                fields.iter().for_each(|(key, value)| below(&format!("{place}/{key}"), value, found))
+            }
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(place_in, value)| below(&format!("{place}/{place_in}"), value, found));
+            }
+            _ => {}
+        }
+    }
+    let (resource, mut found) = (resource(), Vec::new());
+    below("/status", &resource["status"], &mut found);
+    below("/spec", &resource["spec"], &mut found);
+    found
+}
+
+/// Does with a resource what the watch does.
+fn look_at(watched: Watched) {
+    let (settings, wall) = (Settings::default(), "2026-01-01T12:01:00Z".parse::<Timestamp>().unwrap());
+    for (wall, uptime) in
+        [(wall, Duration::from_secs(60)), (Timestamp::MIN, Duration::ZERO), (Timestamp::MAX, Duration::MAX)]
+    {
+        let seen = watched.clone().pruned(&settings, Now { wall, uptime });
+        let _ = (seen.is_at_rest(), seen.source(), seen.recorded_claim(), seen.takes_snapshot_from("bots", "flows"));
+        if let Watched::Unreadable(unreadable) = &seen {
+            assert!(!unreadable.problem.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_resource_of_these_tests_is_one() {
+    assert!(matches!(serde_json::from_str(RESOURCE).unwrap(), Watched::Whole(_)));
+    assert!(pointers().len() > 25, "{:?}", pointers());
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_resource_of_any_bytes_is_looked_at_or_left_alone(bytes in bytes_like(&[RESOURCE])) {
+        if let Ok(watched) = serde_json::from_slice::<Watched>(&bytes) {
+            look_at(watched);
+        }
+    }
+
+    #[test]
+    fn a_field_that_somebody_has_written_is_looked_at_or_told(
+        edits in prop::collection::vec((prop::sample::select(pointers()), json_value()), 1..4),
+    ) {
+        let mut resource = resource();
+        for (pointer, value) in edits {
+            if let Some(field) = resource.pointer_mut(&pointer) {
+                *field = value;
+            }
+        }
+        look_at(serde_json::from_value::<Watched>(resource).unwrap());
+    }
+
+    #[test]
+    fn an_annotation_of_any_length_is_remembered_in_few_bytes(value in text_like(&["now", "2026-01-01"]), times in 1usize..4096) {
+        let value = value.repeat(times);
+        let mut object: CognigyDeployment = serde_json::from_value(resource()).unwrap();
+        let annotations = [RETRY_ANNOTATION, ROLLBACK_ANNOTATION].map(|key| (key.to_owned(), value.clone()));
+        object.metadata.annotations = Some(annotations.into_iter().collect());
+        let requests = Requests::from_annotations(object.metadata.annotations.as_ref().unwrap());
+        for request in [requests.retry, requests.rollback] {
+            prop_assert!(request.as_ref().is_some_and(|request| request.len() <= 128));
+            prop_assert!(value.len() > 128 || request == Some(value.clone()));
+        }
+    }
+}
