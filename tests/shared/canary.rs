@@ -1,7 +1,5 @@
 //! Secrets that are planted, and looked for in every spelling in which they could come out again.
 
-use std::fmt::Write;
-
 /// A secret that was planted, and where.
 pub struct Canary {
     /// Where it was planted.
@@ -26,17 +24,13 @@ impl Canary {
 /// base64 with whatever stands before it.
 fn spellings(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
-    let percent = |keep: &str, upper: bool| {
-        bytes.iter().fold(String::new(), |mut text, &byte| {
-            let is_kept = byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte);
-            let written = match (is_kept, upper) {
-                (true, _) => text.write_char(char::from(byte)),
-                (false, true) => write!(text, "%{byte:02X}"),
-                (false, false) => write!(text, "%{byte:02x}"),
-            };
-            written.expect("a String takes everything");
-            text
-        })
+    let percent = |keep: &str, upper: bool| -> String {
+        let spell = |&byte: &u8| match (byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte), upper) {
+            (true, _) => char::from(byte).to_string(),
+            (false, true) => format!("%{byte:02X}"),
+            (false, false) => format!("%{byte:02x}"),
+        };
+        bytes.iter().map(spell).collect()
     };
     let json = |text: &str| {
         let quoted = serde_json::Value::from(text).to_string();

@@ -65,8 +65,11 @@ const CLOSED_V6: [(&str, &str); 24] = [
     ("unassigned", "e000::1"),
 ];
 
+type Spell = fn(Ipv4Addr) -> String;
+type Embed = fn(Ipv4Addr) -> Ipv6Addr;
+
 /// How the host of a URL may be written so that it means this address.
-const SPELLINGS: [(&str, fn(Ipv4Addr) -> String); 19] = [
+const SPELLINGS: [(&str, Spell); 19] = [
     ("dotted", |v4| v4.to_string()),
     ("with a dot at its end", |v4| format!("{v4}.")),
     ("decimal", |v4| v4.to_bits().to_string()),
@@ -100,7 +103,7 @@ const SPELLINGS: [(&str, fn(Ipv4Addr) -> String); 19] = [
 ];
 
 /// The addresses of IPv6 that lead to, or stand for, one of IPv4.
-const EMBEDDINGS: [(&str, fn(Ipv4Addr) -> Ipv6Addr); 9] = [
+const EMBEDDINGS: [(&str, Embed); 9] = [
     ("mapped", |v4| v4.to_ipv6_mapped()),
     ("compatible", |v4| v6([0, 0, 0, 0, 0, 0], v4)),
     ("translated", |v4| v6([0, 0, 0, 0, 0xffff, 0], v4)),
