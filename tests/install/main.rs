@@ -11,6 +11,7 @@ mod lifecycle;
 mod manifest;
 mod monitoring;
 mod overlays;
+mod rights;
 mod rules;
 mod schemas;
 mod stage;
