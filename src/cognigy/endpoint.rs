@@ -62,6 +62,10 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, EndpointError> {
     if url.fragment().is_some() {
         return Err(EndpointError::Fragment);
     }
+    // Written as URLs are, it may have become three times as long.
+    if url.as_str().len() > MAX_URL_BYTES {
+        return Err(EndpointError::TooLong);
+    }
     let host = url.host_str().filter(|host| host.ends_with('.')).map(|host| host.trim_end_matches('.').to_owned());
     if let Some(host) = host {
         url.set_host(Some(&host)).map_err(EndpointError::NotAUrl)?;
@@ -278,7 +282,9 @@ mod tests {
             assert_eq!(text.parse::<BaseUrl>(), Err(error), "{text}");
         }
         assert!(matches!("api.example".parse::<BaseUrl>(), Err(EndpointError::NotAUrl(_))));
-        assert_eq!(format!("https://a/{}", "x".repeat(3000)).parse::<BaseUrl>(), Err(EndpointError::TooLong));
+        for long in ["x".repeat(3000), "ä".repeat(400), "\u{10ffff}".repeat(200)] {
+            assert_eq!(format!("https://a/{long}").parse::<BaseUrl>(), Err(EndpointError::TooLong), "{long}");
+        }
     }
 
     #[test]
