@@ -196,6 +196,13 @@ fn no_word_that_is_shown_holds_a_secret_and_no_secret_changes_a_verdict() {
 }
 
 #[test]
+fn an_answer_that_is_not_utf_8_is_no_answer_wherever_it_is_not() {
+    let body = b"{\"status\": \"healthy\", \"errorRate\": 0.01, \"unread\": \"\x80\"}";
+    assert!(matches!(read_health(body, 0.05, &none()), HealthReading::Unreadable { .. }));
+    assert!(read_job_status(b"{\"status\": \"completed\", \"\xff\": 1}", &none()).is_err());
+}
+
+#[test]
 fn a_secret_is_blanked_before_a_line_is_cut_in_its_middle() {
     let secrets = Secrets::new(["s3cr3t-s3cr3t"]);
     for filler in 200..300 {
