@@ -18,9 +18,8 @@ async fn the_api_server_accepts_what_is_rendered_and_so_do_restricted_namespaces
     let cluster = Cluster::shared().await;
     for file in sets_of_values() {
         let manifest = Manifest::of_values(&file).await;
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": manifest.objects});
         let arguments = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
-        let answer = cluster.kubectl(&arguments, &list.to_string()).await;
+        let answer = cluster.kubectl(&arguments, &manifest.text).await;
         assert!(!answer.error.contains("would violate"), "{file}: {}", answer.error);
         let accepted = answer.ok().lines().count();
         assert_eq!(accepted, manifest.objects.len(), "{file}");
