@@ -38,21 +38,26 @@ const LEFT_TO_THE_READER: [(&str, &str, &str); 6] = [
         "kubectl kustomize deploy/gitops/argo-cd",
         "kubectl create namespace argocd && kubectl -n argocd create configmap argocd-cm",
     ),
-    // What a GitOps tool has applied, with Secrets that are not in Git. Its release is the one that is bad in the scenario
-    // of the first page.
+    // What a GitOps tool has applied, after the Secrets, which are not in Git: a resource looks for one that is missing
+    // every minute. Its release is the one that is bad in the scenario of the first page.
     (
         "docs/gitops.md",
         "kubectl -n bots-staging wait",
         "curl --fail -X POST http://127.0.0.1:8090/simulator/reset -d '{}'",
     ),
-    ("docs/gitops.md", "kubectl -n bots-staging wait", "kubectl apply -k deploy/gitops/environments/staging"),
     (
         "docs/gitops.md",
         "kubectl -n bots-staging wait",
-        "kubectl -n bots-staging create secret generic cognigy-api \
+        "kubectl create namespace bots-staging &&
+         kubectl -n bots-staging create secret generic ci-webhook --from-literal=url=http://127.0.0.1:8090/webhooks/ci &&
+         kubectl -n bots-staging create secret generic cognigy-api \
             --from-literal=clientId=demo --from-literal=clientSecret=demo-secret \
-            --from-literal=baseUrl=http://127.0.0.1:8090 --from-literal=tokenUrl=http://127.0.0.1:8090/oauth/token &&
-         kubectl -n bots-staging create secret generic ci-webhook --from-literal=url=http://127.0.0.1:8090/webhooks/ci",
+            --from-literal=baseUrl=http://127.0.0.1:8090 --from-literal=tokenUrl=http://127.0.0.1:8090/oauth/token",
+    ),
+    (
+        "docs/gitops.md",
+        "kubectl -n bots-staging wait",
+        "kubectl apply -k deploy/gitops/environments/staging",
     ),
 ];
 
