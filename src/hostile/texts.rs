@@ -94,9 +94,11 @@ proptest! {
     #[test]
     fn an_api_has_one_origin_however_its_url_is_written(text in text_like(&URLS)) {
         let Ok(base) = text.parse::<BaseUrl>() else { return Ok(()) };
-        prop_assert_eq!(&base.origin().as_str().parse::<BaseUrl>().unwrap(), &base);
         let longer = format!("{}/api/v2", base.origin());
         prop_assert!(longer.len() > 2048 || longer.parse::<BaseUrl>() == Ok(base.clone()));
+        // One that ends so is below another API, and would be read as that one.
+        let is_below = base.origin().as_str().ends_with("/api/v2");
+        prop_assert!(is_below || base.origin().as_str().parse::<BaseUrl>() == Ok(base.clone()));
         prop_assert!(!base.origin().as_str().ends_with('/') && base.to_string().len() <= 2048);
     }
 
