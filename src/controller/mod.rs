@@ -20,6 +20,7 @@ pub mod run;
 pub mod sessions;
 pub mod snapshot;
 mod submit;
+mod texts;
 mod trail;
 mod turn;
 pub mod watch;

@@ -1,6 +1,7 @@
 //! What the environment should run: the snapshot, written in the resource or kept in a ConfigMap, and its digest.
 
 use super::error::{Error, call};
+use super::texts::{Text, TextPlace, Texts};
 use crate::api::reason::Reason;
 use crate::api::spec::ConfigMapKeyReference;
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot};
@@ -10,44 +11,16 @@ use crate::rollout::facts::Target;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a ConfigMap that nobody watches is believed.
-pub const READ_AGAIN: Duration = Duration::from_secs(300);
 /// The largest resource, in bytes, that can still be stored together with its status; no snapshot is larger.
 const LARGEST: usize = 1024 * 1024;
 
 /// The snapshots in ConfigMaps, as they were last read.
 pub struct Snapshots {
     kubernetes: kube::Client,
-    memory: Mutex<Memory>,
-}
-
-#[derive(Default)]
-struct Memory {
-    read: HashMap<Place, Read>,
-    /// How often a change was told: an answer that was on its way meanwhile may be older than it.
-    changes: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Place {
-    namespace: String,
-    reference: Key,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    name: String,
-    key: String,
-}
-
-#[derive(Clone)]
-struct Read {
-    at: Duration,
-    text: Option<Arc<str>>,
+    read: Mutex<Texts>,
 }
 
 /// What the environment should run, and the snapshot that says so.
@@ -63,7 +36,7 @@ impl Snapshots {
     /// Nothing read yet.
     #[must_use]
     pub fn new(kubernetes: kube::Client) -> Self {
-        Self { kubernetes, memory: Mutex::default() }
+        Self { kubernetes, read: Mutex::default() }
     }
 
     /// What the environment should run.
@@ -94,11 +67,9 @@ impl Snapshots {
         reference: &ConfigMapKeyReference,
         uptime: Duration,
     ) -> Result<Result<Snapshot, Obstacle>, Error> {
-        let place = Place {
-            namespace: namespace.to_owned(),
-            reference: Key { name: reference.name.clone(), key: reference.key.clone() },
-        };
-        let believed = self.lock().read.get(&place).filter(|read| is_believed(read, reference, uptime)).cloned();
+        let place =
+            TextPlace { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
+        let believed = self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
         let text = match believed {
             Some(read) => read.text,
             None => self.read(place, uptime).await?,
@@ -113,40 +84,36 @@ impl Snapshots {
         })
     }
 
-    async fn read(&self, place: Place, uptime: Duration) -> Result<Option<Arc<str>>, Error> {
+    async fn read(&self, place: TextPlace, uptime: Duration) -> Result<Option<Arc<str>>, Error> {
         let maps: Api<ConfigMap> = Api::namespaced(self.kubernetes.clone(), &place.namespace);
-        let changes = self.lock().changes;
-        let map = call("read a ConfigMap", maps.get_opt(&place.reference.name)).await?;
-        let text = map.and_then(|map| map.data?.remove(&place.reference.key)).map(Arc::from);
-        let mut memory = self.lock();
-        memory.read.retain(|_, read| uptime.saturating_sub(read.at) < READ_AGAIN);
-        if memory.changes == changes {
-            memory.read.insert(place, Read { at: uptime, text: text.clone() });
+        let changes = self.lock().changes();
+        let map = call("read a ConfigMap", maps.get_opt(&place.name)).await?;
+        let text = map.and_then(|map| map.data?.remove(&place.key)).map(Arc::from);
+        let mut texts = self.lock();
+        if texts.changes() == changes {
+            texts.put(place, Text { at: uptime, text: text.clone() });
         }
         Ok(text)
     }
 
     /// A watched ConfigMap has changed: what was read of it is no longer believed.
     pub fn forget(&self, namespace: &str, name: &str) {
-        let mut memory = self.lock();
-        memory.changes += 1;
-        memory.read.retain(|place, _| place.namespace != namespace || place.reference.name != name);
+        self.lock().forget(namespace, name);
     }
 
     /// A panic elsewhere leaves it whole: nothing that is done under the lock can panic.
-    fn lock(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Texts> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A text that is missing, or is not the one that is waited for, is looked for each time.
-fn is_believed(read: &Read, reference: &ConfigMapKeyReference, uptime: Duration) -> bool {
-    let is_wanted = match (&read.text, &reference.sha256) {
+fn is_believed(read: &Text, reference: &ConfigMapKeyReference) -> bool {
+    match (&read.text, &reference.sha256) {
         (Some(text), Some(sha256)) => hash(text) == *sha256,
         (text, None) => text.is_some(),
         (None, Some(_)) => false,
-    };
-    is_wanted && uptime.saturating_sub(read.at) < READ_AGAIN
+    }
 }
 
 fn unreadable(name: &str, error: &Error) -> Obstacle {

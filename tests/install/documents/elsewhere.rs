@@ -36,11 +36,16 @@ impl Elsewhere {
 
 const PODS: &str = "it waits for pods or asks them, and nothing runs pods here";
 
-static ELSEWHERE: [Elsewhere; 12] = [
+static ELSEWHERE: [Elsewhere; 13] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run --example demo", why: "it is a step of .ci/run", judge: is_an_example },
     Elsewhere { begins: "cargo run -p", why: "the tests of that package run it", judge: names_a_package },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
+    Elsewhere {
+        begins: "cargo bench",
+        why: "it measures for long; .ci/run checks that it builds",
+        judge: names_a_benchmark,
+    },
     Elsewhere {
         begins: "dev/mutants/run",
         why: ".ci/run runs the check; the rest builds for an hour",
@@ -106,6 +111,19 @@ fn names_features(command: &str) {
 fn names_feature(feature: &str, command: &str) {
     assert!(manifest().contains(&format!("\n{feature} = [")), "{command}");
     assert!(read(".ci/run").contains(&format!("--features {feature}")), "{command}: no step has this feature");
+}
+
+fn names_a_benchmark(command: &str) {
+    let name = after(command, "--bench");
+    assert!(manifest().contains(&format!("[[bench]]\nname = \"{name}\"")), "{command}");
+    let own = words(command).skip_while(|word| *word != "--").skip(1).take_while(|word| *word != "#");
+    for word in own {
+        let (file, text) = match word.strip_prefix("--") {
+            Some(flag) => ("main.rs", format!("{flag}: bool")),
+            None => ("plan.rs", format!("name: \"{word}\"")),
+        };
+        assert!(read(&format!("benches/{name}/{file}")).contains(&text), "{command}: nothing reads {word}");
+    }
 }
 
 fn names_mutants(command: &str) {

@@ -1,0 +1,139 @@
+//! The texts in ConfigMaps as they were last read, bounded in time and in bytes: what is let go of is read again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a text is believed where nobody watches its ConfigMap.
+pub const READ_AGAIN: Duration = Duration::from_secs(300);
+/// The most bytes of all texts together. One alone may be as long as a ConfigMap can be, 1 MiB.
+pub const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Where a text is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TextPlace {
+    /// The ConfigMap's namespace.
+    pub namespace: String,
+    /// The ConfigMap.
+    pub name: String,
+    /// The key in it.
+    pub key: String,
+}
+
+/// A text as it was read.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// When, in the time of the process.
+    pub at: Duration,
+    /// What was there, if anything was.
+    pub text: Option<Arc<str>>,
+}
+
+impl Text {
+    fn bytes(&self) -> usize {
+        self.text.as_ref().map_or(0, |text| text.len())
+    }
+}
+
+/// The texts that were read lately.
+#[derive(Debug, Default)]
+pub struct Texts {
+    by_place: HashMap<TextPlace, Text>,
+    bytes: usize,
+    changes: u64,
+}
+
+impl Texts {
+    /// How often a change was told: an answer that was on its way meanwhile may be older than it.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// What was read there, if that is not too long ago.
+    #[must_use]
+    pub fn get(&self, place: &TextPlace, uptime: Duration) -> Option<&Text> {
+        self.by_place.get(place).filter(|text| is_fresh(text, uptime))
+    }
+
+    /// Remembers what was read there, and forgets what is old, and then the oldest of what is too much.
+    pub fn put(&mut self, place: TextPlace, text: Text) {
+        let now = text.at;
+        self.retain(|other, text| *other != place && is_fresh(text, now));
+        let room = MOST_BYTES.saturating_sub(text.bytes());
+        while self.bytes > room {
+            let oldest = self.by_place.iter().min_by_key(|(_, text)| text.at).map(|(place, _)| place.clone());
+            let Some(oldest) = oldest else { break };
+            self.retain(|place, _| *place != oldest);
+        }
+        self.bytes += text.bytes();
+        self.by_place.insert(place, text);
+    }
+
+    /// That ConfigMap has changed: forgets what was read in it.
+    pub fn forget(&mut self, namespace: &str, name: &str) {
+        self.changes += 1;
+        self.retain(|place, _| place.namespace != namespace || place.name != name);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&TextPlace, &Text) -> bool) {
+        self.by_place.retain(|place, text| keep(place, text));
+        self.bytes = self.by_place.values().map(Text::bytes).sum();
+    }
+}
+
+fn is_fresh(text: &Text, uptime: Duration) -> bool {
+    uptime.saturating_sub(text.at) < READ_AGAIN
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> TextPlace {
+        TextPlace { namespace: "bots".to_owned(), name: name.to_owned(), key: "snapshot".to_owned() }
+    }
+
+    fn text(at: u64, bytes: usize) -> Text {
+        Text { at: Duration::from_secs(at), text: Some("x".repeat(bytes).into()) }
+    }
+
+    #[test]
+    fn what_was_read_is_known_until_it_is_old_or_its_map_has_changed() {
+        let mut texts = Texts::default();
+        texts.put(place("flows"), text(10, 5));
+        assert_eq!(texts.get(&place("flows"), Duration::from_secs(309)).unwrap().bytes(), 5);
+        assert!(texts.get(&place("flows"), Duration::from_secs(310)).is_none());
+        assert!(texts.get(&place("others"), Duration::from_secs(10)).is_none());
+        texts.forget("bots", "others");
+        assert!(texts.get(&place("flows"), Duration::from_secs(10)).is_some());
+        texts.forget("bots", "flows");
+        assert!(texts.get(&place("flows"), Duration::from_secs(10)).is_none());
+    }
+
+    #[test]
+    fn however_many_texts_are_read_the_oldest_make_room_for_the_others() {
+        let (mut texts, quarter) = (Texts::default(), MOST_BYTES / 4);
+        for number in 0..40 {
+            texts.put(place(&number.to_string()), text(number, quarter));
+            assert!(texts.bytes <= MOST_BYTES);
+        }
+        let known: Vec<bool> =
+            (34..40).map(|number| texts.get(&place(&number.to_string()), Duration::from_secs(40)).is_some()).collect();
+        assert_eq!(known, [false, false, true, true, true, true]);
+        texts.put(place("large"), text(40, MOST_BYTES + 1));
+        assert!(texts.get(&place("large"), Duration::from_secs(40)).is_some(), "what is needed now is kept");
+        texts.put(place("next"), text(41, 1));
+        assert_eq!(texts.bytes, 1);
+    }
+
+    #[test]
+    fn a_text_that_is_read_again_is_counted_once() {
+        let mut texts = Texts::default();
+        for at in 0..10 {
+            texts.put(place("flows"), text(at, 100));
+        }
+        assert_eq!(texts.bytes, 100);
+    }
+}
