@@ -3,7 +3,7 @@
 //! A look tells little: the job was still running at this age, or it had ended by that one. Jobs that always take the
 //! same time are soon looked at once each, about a second after their end.
 
-use super::pace::{Usual, margin};
+use super::pace::{Usual, before_margin, margin};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
@@ -14,6 +14,8 @@ const LATELY: usize = 32;
 const EXCEPTIONS: usize = 16;
 /// One job in so many, at the least, is looked at earlier, to find out whether others end before they are looked at.
 const SELDOM: u32 = 64;
+/// One in so many, where jobs take longer now and then: others may end much earlier than they are looked at.
+const OFTEN: u32 = 4;
 /// The most environments remembered in each of two generations.
 const MOST_ENVIRONMENTS: usize = 2048;
 
@@ -105,6 +107,8 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
             self.probe_every = 1;
         } else if was_probe {
             self.probe_every = (2 * self.probe_every).min(SELDOM);
+        } else if run.running.is_some() {
+            self.probe_every = self.probe_every.min(OFTEN);
         }
         self.end = Some(match (self.end, run.running) {
             _ if had_ended => run.ended,
@@ -121,9 +125,9 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         if let Some(running) = run.running {
             remember(&mut self.running, running);
         }
-        // One that had ended by the first look may have ended long before. Were it taken to have ended at the look, each
-        // look would make the next one later.
-        remember(&mut self.not_ended, run.running.unwrap_or_else(|| run.ended.saturating_sub(interval)));
+        // One that had ended by the first look may have ended long before. Were it taken to have ended any later than that
+        // look allows for, each look would make the next one later.
+        remember(&mut self.not_ended, run.running.unwrap_or_else(|| before_margin(run.ended.saturating_sub(interval))));
         let before = self.environments.get(environment).and_then(|before| before.running);
         let running = run.running.or(before).filter(|running| *running < run.ended);
         self.environments.put(environment, JobRun { running, ..run });

@@ -116,6 +116,12 @@ pub fn margin(age: Duration) -> Duration {
     Duration::from_secs(1).max(age / 50)
 }
 
+/// The age to which its margin adds up to this one.
+#[must_use]
+pub fn before_margin(age: Duration) -> Duration {
+    age.saturating_sub(Duration::from_secs(1).max(age / 51))
+}
+
 /// From the look that finds a job done to a bad verdict, and an interval to spare.
 fn verdict_takes(spec: &CognigyDeploymentSpec) -> Duration {
     let answers = spec.rollback_policy.health_threshold.max(spec.monitoring.success_threshold);
