@@ -87,7 +87,13 @@ impl<'c> Round<'c> {
         remembered.memory.jitter = context.draw();
         let registration = context.withdrawals.begin(&object.metadata);
         let requester = Requester::new(&object.namespace().unwrap_or_default(), &object.name_any());
-        let desired = context.snapshots.desired(&object, context.now().uptime).await;
+        let desired = match remembered.known_desired(&object) {
+            Some(desired) => Ok(desired),
+            None => context.snapshots.desired(&object, context.now().uptime).await,
+        };
+        if let Ok(desired) = &desired {
+            remembered.know_desired(&object, desired);
+        }
         Self {
             requester: requester.withdrawn_by(registration.withdrawal()),
             _registration: registration,

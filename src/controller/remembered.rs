@@ -1,5 +1,6 @@
 //! What this process remembers of each resource between two reconciles. All of it may be lost at any time.
 
+use super::snapshot::Desired;
 use super::watched::Watched;
 use crate::api::status::DeliveryKind;
 use crate::api::{CognigyDeployment, IdempotencyKey};
@@ -19,6 +20,8 @@ pub struct Remembered {
     pub memory: Memory,
     /// The resource as this process last wrote it, until the watch has caught up.
     pub written: Option<Arc<CognigyDeployment>>,
+    /// What the spec asks for that was last looked at.
+    pub digested: Option<Digested>,
     /// The submit's exact bytes, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
     /// The attempt for which the credentials were read.
@@ -29,6 +32,13 @@ pub struct Remembered {
     pub looked_again_at: Option<Duration>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
+}
+
+/// What a spec with a snapshot of its own asks for. To hash a snapshot takes ten times as long as to see that it is the
+/// same.
+pub struct Digested {
+    object: Arc<CognigyDeployment>,
+    desired: Desired,
 }
 
 /// The pause after a delivery that failed.
@@ -47,6 +57,22 @@ impl Remembered {
         let written = self.written.take().filter(|written| version(&written.metadata) > version(watched.meta()));
         self.written.clone_from(&written);
         written.or_else(|| watched.whole().cloned())
+    }
+
+    /// What the resource asks for, where that is known from its spec alone, and was found out before.
+    #[must_use]
+    pub fn known_desired(&self, object: &CognigyDeployment) -> Option<Desired> {
+        let digested = self.digested.as_ref().filter(|digested| digested.object.spec == object.spec);
+        digested.map(|digested| digested.desired.clone())
+    }
+
+    /// Remembers what the resource asks for.
+    pub fn know_desired(&mut self, object: &Arc<CognigyDeployment>, desired: &Desired) {
+        self.digested = object
+            .spec
+            .configuration_snapshot
+            .is_some()
+            .then(|| Digested { object: Arc::clone(object), desired: desired.clone() });
     }
 }
 
@@ -111,4 +137,40 @@ impl Memories {
 /// A panic elsewhere leaves the maps whole: each change is one call.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::controller::snapshot::written_target;
+    use serde_json::{Value, json};
+
+    fn object(generation: i64, spec: Value) -> Arc<CognigyDeployment> {
+        let object = json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
+            "metadata": {"name": "bot", "namespace": "bots", "generation": generation},
+            "spec": spec,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_a_spec_asks_for_is_known_again_only_by_that_very_spec() {
+        let inline = |version: &str| json!({"environmentId": "env", "configurationSnapshot": {"botVersion": version}});
+        let of_a_map = json!({"environmentId": "env", "configurationSnapshotFrom": {"configMapKeyRef": {"name": "flows", "key": "snapshot"}}});
+        let mut remembered = Remembered::default();
+        let first = object(1, inline("1"));
+        assert!(remembered.known_desired(&first).is_none());
+        let snapshot = Arc::new(first.spec.configuration_snapshot.clone().unwrap());
+        let desired = Desired { target: written_target(&first).unwrap(), snapshot };
+        remembered.know_desired(&first, &desired);
+        let known = remembered.known_desired(&object(2, inline("1"))).unwrap();
+        assert_eq!(known.target, desired.target);
+        // After an etcd was put back, one generation may have had two specs.
+        assert!(remembered.known_desired(&object(1, inline("2"))).is_none());
+        remembered.know_desired(&object(3, of_a_map.clone()), &desired);
+        assert!(remembered.known_desired(&object(3, of_a_map)).is_none(), "the map may have changed");
+        assert!(remembered.known_desired(&first).is_none());
+    }
 }

@@ -210,7 +210,7 @@ fn essentials(metadata: &ObjectMeta) -> ObjectMeta {
 /// alone: a ConfigMap may change without a word.
 fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
     let Some(status) = object.status.as_ref().filter(|_| record::has_finalizer(object)) else { return false };
-    if attempt(object).is_some_and(Attempt::is_in_flight) {
+    if attempt(object).is_some_and(Attempt::is_in_flight) || !status.outbox.is_empty() {
         return false;
     }
     let Some(target) = snapshot::written_target(object) else { return false };
