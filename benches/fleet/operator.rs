@@ -5,12 +5,12 @@ use crate::kubernetes::{self, Counter};
 use crate::network::Network;
 use crate::time::{ThreadClock, Time};
 use cognigy_operator::cognigy::{
-    BaseUrl, Budgets, Credentials, EgressPolicy, EgressRule, HttpOptions, HttpTransport, Options, TokenUrl, Transport,
-    WallClock, WebhookSender,
+    Budgets, Credentials, EgressPolicy, EgressRule, HttpOptions, HttpTransport, Options, Transport, WallClock,
+    WebhookSender,
 };
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
-use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::credentials::Defaults;
 use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
@@ -21,14 +21,13 @@ use cognigy_operator::controller::snapshot::Snapshots;
 use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::controller::{self, Context};
 use cognigy_operator::delivery::Courier;
-use cognigy_operator::rollout::facts::SubmitIdempotency;
 use cognigy_operator::rollout::{Now, Settings};
 use cognigy_operator::server::Metrics;
 use cognigy_operator::server::probes::Readiness;
 use jiff::{Timestamp, Unit};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+
 use tokio::sync::{OnceCell, broadcast, oneshot, watch};
 
 /// Where an operator works.
@@ -155,25 +154,19 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
     let wall = Arc::clone(&clock);
     let wall_clock: WallClock = Arc::new(move || wall.now().wall);
     let options = Options { observer: Some(metrics.clone()), wall_clock, ..Options::new(policy()?) };
-    let defaults = Defaults {
-        base_url: BaseUrl::public(),
-        token_url: TokenUrl::public(),
-        requests_per_minute: None,
-        client: None,
-        namespaces: OfferedNamespaces::default(),
-    };
-    let settings = Settings {
-        deletion_grace: Duration::from_secs(15 * 60),
-        submit_key_ttl: Duration::from_secs(24 * 60 * 60),
-        submit_idempotency: SubmitIdempotency::Supported,
-        has_default_webhook: false,
-    };
     let shared = Arc::clone(&transport);
     let transports = Arc::new(move |_: &Credentials| Ok(Arc::clone(&shared)));
     Ok(Context {
         clock,
-        settings,
-        sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), budgets, place.seed),
+        settings: Settings::default(),
+        sessions: Sessions::new(
+            kubernetes.clone(),
+            Defaults::default(),
+            transports,
+            options.clone(),
+            budgets,
+            place.seed,
+        ),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
         fleet: Fleet::default(),

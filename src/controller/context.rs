@@ -129,20 +129,19 @@ impl Context {
         self.memories.forget(uid);
     }
 
-    /// Has these resources reconciled.
+    /// Has the resources of these claimants reconciled.
     pub fn wake(&self, claimants: Vec<Claimant>) {
-        for claimant in claimants {
-            // Where nobody listens, nothing is watched, and so nothing waits.
-            let _ = self.woken.send(ObjectRef::new(&claimant.name).within(&claimant.namespace));
-        }
+        claimants.iter().for_each(|claimant| self.call_for(&claimant.namespace, &claimant.name));
     }
 
     /// Has these resources reconciled.
     pub fn rouse(&self, names: Vec<ResourceName>) {
-        for ResourceName { namespace, name } in names {
-            // As above. One that does not hear of it asks by itself later.
-            let _ = self.woken.send(ObjectRef::new(&name).within(&namespace));
-        }
+        names.iter().for_each(|who| self.call_for(&who.namespace, &who.name));
+    }
+
+    fn call_for(&self, namespace: &str, name: &str) {
+        // Where nobody listens, nothing is watched, and so nothing waits. Who does not hear of it asks by itself later.
+        let _ = self.woken.send(ObjectRef::new(name).within(namespace));
     }
 
     /// Forgets what is remembered of resources that are no longer there.

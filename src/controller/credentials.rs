@@ -27,6 +27,19 @@ pub struct Defaults {
     pub namespaces: OfferedNamespaces,
 }
 
+/// The public API, and no client of the operator's own.
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            base_url: BaseUrl::public(),
+            token_url: TokenUrl::public(),
+            requests_per_minute: None,
+            client: None,
+            namespaces: OfferedNamespaces::default(),
+        }
+    }
+}
+
 /// The operator's own client at Cognigy.AI.
 #[derive(Clone, Debug)]
 pub struct OwnClient {

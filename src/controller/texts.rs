@@ -39,7 +39,6 @@ impl Text {
 #[derive(Debug, Default)]
 pub struct Texts {
     by_place: HashMap<TextPlace, Text>,
-    bytes: usize,
     changes: u64,
 }
 
@@ -59,26 +58,25 @@ impl Texts {
     /// Remembers what was read there, and forgets what is old, and then the oldest of what is too much.
     pub fn put(&mut self, place: TextPlace, text: Text) {
         let now = text.at;
-        self.retain(|other, text| *other != place && is_fresh(text, now));
+        self.by_place.retain(|other, text| *other != place && is_fresh(text, now));
         let room = MOST_BYTES.saturating_sub(text.bytes());
-        while self.bytes > room {
+        let mut bytes = self.bytes();
+        while bytes > room {
             let oldest = self.by_place.iter().min_by_key(|(_, text)| text.at).map(|(place, _)| place.clone());
-            let Some(oldest) = oldest else { break };
-            self.retain(|place, _| *place != oldest);
+            let Some(oldest) = oldest.and_then(|oldest| self.by_place.remove(&oldest)) else { break };
+            bytes -= oldest.bytes();
         }
-        self.bytes += text.bytes();
         self.by_place.insert(place, text);
     }
 
     /// That ConfigMap has changed: forgets what was read in it.
     pub fn forget(&mut self, namespace: &str, name: &str) {
         self.changes += 1;
-        self.retain(|place, _| place.namespace != namespace || place.name != name);
+        self.by_place.retain(|place, _| place.namespace != namespace || place.name != name);
     }
 
-    fn retain(&mut self, keep: impl Fn(&TextPlace, &Text) -> bool) {
-        self.by_place.retain(|place, text| keep(place, text));
-        self.bytes = self.by_place.values().map(Text::bytes).sum();
+    fn bytes(&self) -> usize {
+        self.by_place.values().map(Text::bytes).sum()
     }
 }
 
@@ -117,7 +115,7 @@ mod tests {
         let (mut texts, quarter) = (Texts::default(), MOST_BYTES / 4);
         for number in 0..40 {
             texts.put(place(&number.to_string()), text(number, quarter));
-            assert!(texts.bytes <= MOST_BYTES);
+            assert!(texts.bytes() <= MOST_BYTES);
         }
         let known: Vec<bool> =
             (34..40).map(|number| texts.get(&place(&number.to_string()), Duration::from_secs(40)).is_some()).collect();
@@ -125,7 +123,7 @@ mod tests {
         texts.put(place("large"), text(40, MOST_BYTES + 1));
         assert!(texts.get(&place("large"), Duration::from_secs(40)).is_some(), "what is needed now is kept");
         texts.put(place("next"), text(41, 1));
-        assert_eq!(texts.bytes, 1);
+        assert_eq!(texts.bytes(), 1);
     }
 
     #[test]
@@ -134,6 +132,6 @@ mod tests {
         for at in 0..10 {
             texts.put(place("flows"), text(at, 100));
         }
-        assert_eq!(texts.bytes, 100);
+        assert_eq!(texts.bytes(), 100);
     }
 }

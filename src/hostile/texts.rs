@@ -12,9 +12,9 @@ use url::Url;
 
 use super::config;
 use super::damage::{bytes_like, text_like};
-use crate::cognigy::{BaseUrl, Credentials, EgressPolicy, EgressRule, ProxyUrl, TokenUrl, WebhookUrl};
+use crate::cognigy::{BaseUrl, Credentials, EgressPolicy, EgressRule, ProxyUrl, WebhookUrl};
 use crate::command::settings::RunArguments;
-use crate::controller::credentials::{Defaults, OfferedNamespaces};
+use crate::controller::credentials::Defaults;
 
 const URLS: [&str; 8] = [
     "https://api.cognigy.ai",
@@ -43,14 +43,7 @@ fn secret(data: BTreeMap<String, Vec<u8>>) -> Secret {
 }
 
 fn read(secret: &Secret) -> Result<Credentials, String> {
-    let defaults = Defaults {
-        base_url: BaseUrl::public(),
-        token_url: TokenUrl::public(),
-        requests_per_minute: None,
-        client: None,
-        namespaces: OfferedNamespaces::default(),
-    };
-    defaults.in_secret(secret).map_err(|obstacle| obstacle.message)
+    Defaults::default().in_secret(secret).map_err(|obstacle| obstacle.message)
 }
 
 /// A Secret with the usual keys, each of them as it should be, or damaged, or not there.

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use cognigy_operator::cognigy::{BaseUrl, EgressPolicy, Options, TokenUrl, Transport, WebhookSender, WebhookUrl};
+use cognigy_operator::cognigy::{EgressPolicy, Options, Transport, WebhookSender, WebhookUrl};
 use cognigy_operator::controller::Context;
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
-use cognigy_operator::controller::credentials::{Defaults, OfferedNamespaces};
+use cognigy_operator::controller::credentials::Defaults;
 use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
@@ -262,13 +262,6 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
     let wall = Arc::clone(&clock);
     let options =
         Options { wall_clock: Arc::new(move || wall.now().wall), ..Options::new(EgressPolicy::new(Vec::new())) };
-    let defaults = Defaults {
-        base_url: BaseUrl::public(),
-        token_url: TokenUrl::public(),
-        requests_per_minute: None,
-        client: None,
-        namespaces: OfferedNamespaces::default(),
-    };
     let metrics = Arc::new(Metrics::new());
     gate.stage.lock().metrics.push(Arc::clone(&metrics));
     let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
@@ -278,7 +271,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         settings: setup.settings.clone(),
         sessions: Sessions::new(
             kubernetes.clone(),
-            defaults,
+            Defaults::default(),
             Arc::new(move |_| Ok(Arc::clone(&shared))),
             options.clone(),
             Arc::default(),
