@@ -6,7 +6,12 @@ use clap::{Parser, Subcommand};
 use cognigy_operator::command::logging::LogFormat;
 use cognigy_operator::command::{crd, logging, probe, run};
 use cognigy_operator::simulator;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+/// The same in every build: the system's own may be musl's, which is slow.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when health says so.
 ///
@@ -32,19 +37,20 @@ enum Command {
     Simulator(simulator::command::SimulatorArguments),
 }
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 // All of it waits for others nearly all the time: several threads would mostly wake each other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // One TLS provider for everything; a second call, which cannot be here, would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let result: Result<(), Box<dyn std::error::Error>> = match arguments.command {
-        Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
-        Command::Crd => crd::print().map_err(Into::into),
-        Command::Probe(arguments) => logged(probe::probe(arguments)).await,
-        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await,
+    // A task of its own is woken without a system call; what the runtime itself waits for is not.
+    let carried_out = match tokio::spawn(carry_out(arguments.command)).await {
+        Ok(carried_out) => carried_out,
+        Err(error) => Err(error.into()),
     };
-    match result {
+    match carried_out {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -53,10 +59,19 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn carry_out(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
+        Command::Crd => crd::print().map_err(Into::into),
+        Command::Probe(arguments) => logged(probe::probe(arguments)).await,
+        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await,
+    }
+}
+
 /// Works with a log for people.
-async fn logged<E>(work: impl Future<Output = Result<(), E>>) -> Result<(), Box<dyn std::error::Error>>
+async fn logged<E>(work: impl Future<Output = Result<(), E>>) -> Result<(), Failure>
 where
-    E: std::error::Error + 'static,
+    E: std::error::Error + Send + Sync + 'static,
 {
     let log = logging::start(LogFormat::Text);
     let ended = work.await;

@@ -100,7 +100,9 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), budgets, leadership)?);
     let stopped = stop_signal()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
-    let served = probes::serve(listener, Arc::clone(&metrics), readiness.clone());
+    // A task of its own: else each wake of the operator would look whether somebody wants its metrics.
+    let mut serving = JoinSet::new();
+    serving.spawn(probes::serve(listener, Arc::clone(&metrics), readiness.clone()));
     let operator = async {
         match &elector {
             None => {
@@ -112,7 +114,9 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     };
     tokio::select! {
         ended = operator => ended?,
-        served = served => return served.map_err(RunError::Server),
+        Some(served) = serving.join_next() => {
+            return served.unwrap_or_else(|panic| Err(panic.into())).map_err(RunError::Server);
+        }
     }
     tracing::info!("cognigy-operator has stopped");
     Ok(())

@@ -26,22 +26,15 @@ impl Announcer {
     }
 
     /// Publishes events, in order. One that cannot be published is in the log, and that is all: it decides nothing.
-    pub async fn announce(&self, object: &CognigyDeployment, announcements: Vec<Announcement>) {
-        let mut events = Vec::with_capacity(announcements.len());
-        for Announcement { warning, reason, mut note } in announcements {
-            crate::api::condition::truncate(&mut note, NOTE_LIMIT);
+    pub async fn announce(&self, object: &CognigyDeployment, mut announcements: Vec<Announcement>) {
+        for Announcement { warning, reason, note } in &mut announcements {
+            crate::api::condition::truncate(note, NOTE_LIMIT);
             match warning {
                 true => tracing::warn!(%reason, "{note}"),
                 false => tracing::info!(%reason, "{note}"),
             }
-            events.push(Event {
-                type_: if warning { EventType::Warning } else { EventType::Normal },
-                reason: reason.to_string(),
-                note: Some(note),
-                action: "Rollout".to_owned(),
-                secondary: None,
-            });
         }
+        let events: Vec<_> = Announcement::gathered(announcements, NOTE_LIMIT).into_iter().map(event).collect();
         let reference = object.object_ref(&());
         let publish = async {
             for event in &events {
@@ -54,5 +47,15 @@ impl Announcer {
         if tokio::time::timeout(CALL_DEADLINE, publish).await.is_err() {
             tracing::debug!("events were not taken in time");
         }
+    }
+}
+
+fn event(Announcement { warning, reason, note }: Announcement) -> Event {
+    Event {
+        type_: if warning { EventType::Warning } else { EventType::Normal },
+        reason: reason.to_string(),
+        note: Some(note),
+        action: "Rollout".to_owned(),
+        secondary: None,
     }
 }

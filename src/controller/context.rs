@@ -113,10 +113,14 @@ impl Context {
     }
 
     /// Whether a resource that the watch tells of is worth a reconcile: there may be something to do for it, or to forget
-    /// of it. At a start, what is at rest is not so much as looked at.
+    /// of it. At a start, what is at rest is not so much as looked at; and what a reconcile wrote, it went on with.
     #[must_use]
     pub fn must_look_at(&self, watched: &Watched) -> bool {
-        !watched.is_at_rest() || watched.meta().uid.as_deref().is_some_and(|uid| self.memories.know(uid))
+        match watched {
+            Watched::Whole(object) => !self.memories.have_written(&object.metadata),
+            Watched::AtRest(_) => watched.meta().uid.as_deref().is_some_and(|uid| self.memories.know(uid)),
+            Watched::Unreadable(_) => true,
+        }
     }
 
     /// Nothing is to be done for a resource, so nothing need be remembered of it. One that cannot be read may have a

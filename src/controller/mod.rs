@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod leadership;
 mod overtaken;
 pub mod ownership;
+mod received;
 pub mod reconcile;
 pub mod record;
 pub mod remembered;

@@ -121,19 +121,31 @@ impl<'c> Round<'c> {
         }
         let span = self.span();
         self.prepare().instrument(span).await?;
-        let rest = match self.advance().await {
-            Ok(Flow::Rest(rest)) => rest,
-            Ok(Flow::Again) => Some(Duration::ZERO),
-            Ok(Flow::Gone) => return Ok(None),
+        match self.work().await {
             Err(Error::Withdrawn) => {
                 // What was answered before need not be asked again.
                 self.record().await?;
-                return Err(Error::Withdrawn);
+                Err(Error::Withdrawn)
             }
-            Err(error) => return Err(error),
-        };
-        let span = self.span();
-        self.settle(rest).instrument(span).await
+            worked => worked,
+        }
+    }
+
+    /// Decides, acts and delivers. What was delivered may have been all that a resource waited for that is to go.
+    async fn work(&mut self) -> Result<Option<Duration>, Error> {
+        loop {
+            let rest = match self.advance().await? {
+                Flow::Rest(rest) => rest,
+                Flow::Again => Some(Duration::ZERO),
+                Flow::Gone => return Ok(None),
+            };
+            let waiting = self.status.outbox.len();
+            let span = self.span();
+            let come_back = self.settle(rest).instrument(span).await?;
+            if self.status.outbox.len() == waiting {
+                return Ok(come_back);
+            }
+        }
     }
 
     /// The span of the attempt that is being worked on.
@@ -302,6 +314,7 @@ impl<'c> Round<'c> {
 
     /// Goes on with the resource as it was just written, however far the watch lags behind.
     pub(super) fn keep(&mut self, written: Arc<CognigyDeployment>) {
+        self.context.memories.wrote(&written.metadata);
         self.object = written;
         self.remembered.written = Some(Arc::clone(&self.object));
     }

@@ -2,17 +2,16 @@
 
 use super::context::Context;
 use super::error::{Error, call};
-use super::watched::without_bookkeeping;
+use super::received::Received;
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, FINALIZER};
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{GetParams, Patch, PatchParams, PostParams};
+use kube::core::{Request, request};
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
-
-fn resources(context: &Context, object: &CognigyDeployment) -> Api<CognigyDeployment> {
-    Api::namespaced(context.kubernetes.clone(), &object.namespace().unwrap_or_default())
-}
 
 /// The most bytes of a status; more would burden every watch, and in the end etcd.
 pub const STATUS_BOUND: usize = 64 * 1024;
@@ -29,13 +28,22 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
 /// # Errors
 /// [`Error::Gone`], or that the API server failed.
 pub async fn read(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
-    let api = resources(context, object);
-    let read = call("read the resource", api.get(&object.name_any())).await;
-    read.map(|object| Arc::new(without_bookkeeping(object)))
+    let request = requests(object).get(&object.name_any(), &GetParams::default());
+    call("read the resource", send(context, request)).await
+}
+
+/// A resource as far as a write of its status is about it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusOnly<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: ObjectMeta,
+    status: &'a CognigyDeploymentStatus,
 }
 
 /// Writes the status; a conflict means that somebody knows more than we do. Of the object only the status is taken (API
-/// conventions, "Spec and Status"): what is not kept of it is not lost.
+/// conventions, "Spec and Status"), so that nothing else is sent: what is not kept of it is not lost.
 ///
 /// # Errors
 /// [`Error::Conflict`], or that the API server failed.
@@ -44,11 +52,19 @@ pub async fn status(
     object: &CognigyDeployment,
     status: &CognigyDeploymentStatus,
 ) -> Result<Arc<CognigyDeployment>, Error> {
-    let body = CognigyDeployment { status: Some(status.clone()), ..object.clone() };
-    let api = resources(context, object);
-    let written = call("write the status", api.replace_status(&object.name_any(), &PostParams::default(), &body)).await;
+    let ObjectMeta { name, namespace, uid, resource_version, .. } = object.metadata.clone();
+    let body = StatusOnly {
+        api_version: &CognigyDeployment::api_version(&()),
+        kind: &CognigyDeployment::kind(&()),
+        metadata: ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() },
+        status,
+    };
+    let request = serde_json::to_vec(&body).map_err(request::Error::SerializeBody).and_then(|body| {
+        requests(object).replace_subresource("status", &object.name_any(), &PostParams::default(), body)
+    });
+    let written = call("write the status", send(context, request)).await;
     context.metrics.wrote("status", written.as_ref().err());
-    written.map(|object| Arc::new(without_bookkeeping(object)))
+    written
 }
 
 /// Whether the finalizer is there.
@@ -85,11 +101,21 @@ async fn write_finalizers(
     finalizers: Vec<String>,
 ) -> Result<Arc<CognigyDeployment>, Error> {
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
-    let api = resources(context, object);
-    let written = call("write the finalizer", async {
-        api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await
-    })
-    .await;
+    let request = requests(object).patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch));
+    let written = call("write the finalizer", send(context, request)).await;
     context.metrics.wrote("finalizer", written.as_ref().err());
-    written.map(|object| Arc::new(without_bookkeeping(object)))
+    written
+}
+
+fn requests(object: &CognigyDeployment) -> Request {
+    Request::new(CognigyDeployment::url_path(&(), object.metadata.namespace.as_deref()))
+}
+
+async fn send(
+    context: &Context,
+    request: Result<http::Request<Vec<u8>>, request::Error>,
+) -> Result<Arc<CognigyDeployment>, kube::Error> {
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    let received: Received = context.kubernetes.request(request).await?;
+    Ok(Arc::new(received.into()))
 }

@@ -88,6 +88,9 @@ pub struct Memories {
     by_uid: Mutex<HashMap<String, Option<Remembered>>>,
     /// Reconciles that failed in a row; kept apart, so that one that panics and forgets all else is still slowed down.
     failures: Mutex<HashMap<String, u32>>,
+    /// The version that this process last wrote of each resource; kept apart, since the watch tells of it while the
+    /// reconcile that wrote it still runs.
+    written: Mutex<HashMap<String, u64>>,
 }
 
 impl Memories {
@@ -105,7 +108,22 @@ impl Memories {
     /// Forgets a resource.
     pub fn forget(&self, uid: &str) {
         lock(&self.by_uid).remove(uid);
+        lock(&self.written).remove(uid);
         self.succeeded(uid);
+    }
+
+    /// A reconcile wrote a resource, as it is here, and goes on with what it wrote.
+    pub fn wrote(&self, resource: &ObjectMeta) {
+        if let (Some(uid), version @ 1..) = (&resource.uid, version(resource)) {
+            lock(&self.written).insert(uid.clone(), version);
+        }
+    }
+
+    /// Whether a resource is, as it is here, what a reconcile of this process wrote: to be told of it is no news.
+    #[must_use]
+    pub fn have_written(&self, resource: &ObjectMeta) -> bool {
+        let written = resource.uid.as_ref().and_then(|uid| lock(&self.written).get(uid).copied());
+        written.is_some_and(|written| written == version(resource))
     }
 
     /// Whether anything is remembered of a resource, or a reconcile of it is under way and may come to remember something.
@@ -130,6 +148,7 @@ impl Memories {
     /// Forgets the resources that are no longer there.
     pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
         lock(&self.by_uid).retain(|uid, _| is_there(uid));
+        lock(&self.written).retain(|uid, _| is_there(uid));
         lock(&self.failures).retain(|uid, _| is_there(uid));
     }
 }
@@ -153,6 +172,27 @@ mod tests {
             "spec": spec,
         });
         serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_resource_is_no_news_at_the_version_that_was_written_here_and_at_no_other() {
+        let at = |version: &str| ObjectMeta {
+            uid: Some("a-uid".to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        };
+        let memories = Memories::default();
+        assert!(!memories.have_written(&at("7")));
+        memories.wrote(&at("7"));
+        assert!(memories.have_written(&at("7")));
+        for other in ["6", "8", "", "seven"] {
+            assert!(!memories.have_written(&at(other)), "{other}");
+        }
+        assert!(!memories.have_written(&ObjectMeta { uid: Some("another".to_owned()), ..at("7") }));
+        memories.forget("a-uid");
+        assert!(!memories.have_written(&at("7")));
+        memories.wrote(&at("seven"));
+        assert!(!memories.have_written(&at("eight")), "versions that are no numbers cannot be told apart");
     }
 
     #[test]

@@ -3,11 +3,12 @@
 
 use super::context::claimant;
 use super::ownership::{Claim, Claimant, Place};
+use super::received::Received;
 use super::sessions::Source;
 use super::{record, snapshot};
-use crate::api::CognigyDeployment;
 use crate::api::spec::SecretReference;
 use crate::api::status::Attempt;
+use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use crate::rollout::facts::Requests;
 use crate::rollout::rest::is_at_rest;
 use crate::rollout::{Facts, Now, Pace, Settings};
@@ -17,9 +18,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Annotation of `kubectl apply`: the whole object once more, as text.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A resource as the watch has told of it. Copies share what is in it.
 #[derive(Clone, Debug)]
@@ -110,36 +108,27 @@ impl Watched {
     }
 }
 
-impl From<CognigyDeployment> for Watched {
-    fn from(object: CognigyDeployment) -> Self {
-        Self::Whole(Arc::new(without_bookkeeping(object)))
-    }
-}
-
-/// An object as it is kept: without what others have noted on it for themselves, which may be larger than the object. A
-/// write of the status leaves both as they are in the API server.
-#[must_use]
-pub fn without_bookkeeping(mut object: CognigyDeployment) -> CognigyDeployment {
-    object.metadata.managed_fields = None;
-    if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
-    object
-}
-
 /// One object that cannot be read must not stop the watch of all others.
 impl<'de> Deserialize<'de> for Watched {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
-        let metadata = object.get("metadata").cloned().unwrap_or_default();
-        match CognigyDeployment::deserialize(object) {
-            Ok(object) => Ok(object.into()),
+        let Received { metadata, spec, status } = Received::<Option<Value>, Option<Value>>::deserialize(deserializer)?;
+        let metadata = ObjectMeta::from(metadata);
+        Ok(match understood(spec, status) {
+            Ok((spec, status)) => Self::Whole(Arc::new(CognigyDeployment { metadata, spec, status })),
             Err(error) => {
-                let metadata = essentials(&ObjectMeta::deserialize(metadata).map_err(serde::de::Error::custom)?);
-                Ok(Self::Unreadable(Arc::new(Unreadable { metadata, problem: error.to_string() })))
+                Self::Unreadable(Arc::new(Unreadable { metadata: essentials(&metadata), problem: error.to_string() }))
             }
-        }
+        })
     }
+}
+
+/// What an object says, where it is one that this operator understands.
+fn understood(
+    spec: Option<Value>,
+    status: Option<Value>,
+) -> Result<(CognigyDeploymentSpec, Option<CognigyDeploymentStatus>), serde_json::Error> {
+    let spec = CognigyDeploymentSpec::deserialize(spec.unwrap_or_default())?;
+    Ok((spec, status.map(CognigyDeploymentStatus::deserialize).transpose()?))
 }
 
 impl Resource for Watched {
@@ -210,7 +199,9 @@ fn essentials(metadata: &ObjectMeta) -> ObjectMeta {
 /// alone: a ConfigMap may change without a word.
 fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
     let Some(status) = object.status.as_ref().filter(|_| record::has_finalizer(object)) else { return false };
-    if attempt(object).is_some_and(Attempt::is_in_flight) || !status.outbox.is_empty() {
+    // Most that are not at rest are found out without a hash of their snapshot.
+    let is_observed = object.metadata.generation == Some(status.observed_generation);
+    if attempt(object).is_some_and(Attempt::is_in_flight) || !status.outbox.is_empty() || !is_observed {
         return false;
     }
     let Some(target) = snapshot::written_target(object) else { return false };
@@ -243,7 +234,7 @@ fn attempt(object: &CognigyDeployment) -> Option<&Attempt> {
 mod tests {
     use super::*;
     use crate::api::FINALIZER;
-    use crate::api::status::CognigyDeploymentStatus;
+    use crate::controller::received::LAST_APPLIED;
     use crate::rollout::standing;
     use serde_json::json;
     use std::time::Duration;

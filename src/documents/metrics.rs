@@ -1,10 +1,12 @@
 //! `docs/metrics.md`: every metric with its type, its labels and their values.
 
 use super::read;
+use crate::controller::watched::Watched;
 use crate::server::Metrics;
 use kube::runtime::watcher::Event;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const PAGE: &str = "docs/metrics.md";
 
@@ -54,7 +56,7 @@ fn label(text: &str) -> (String, Option<BTreeSet<String>>) {
 fn scraped() -> BTreeMap<String, Metric> {
     let metrics = Metrics::new();
     let watch = metrics.census().watch();
-    watch.show(&Event::Apply(stalled().into()));
+    watch.show(&Event::Apply(Watched::Whole(Arc::new(stalled()))));
     let text = metrics.encode().unwrap();
     let mut scraped: BTreeMap<String, Metric> = BTreeMap::new();
     for line in text.lines() {

@@ -4,6 +4,9 @@ use crate::api::spec::Compliance;
 use crate::api::{IdempotencyKey, JobId, Reason};
 use jiff::Timestamp;
 
+/// What stands between two notes that are told as one.
+const BETWEEN: &str = "; ";
+
 /// Something that a person would want to see in `kubectl describe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
@@ -13,6 +16,28 @@ pub struct Announcement {
     pub reason: Reason,
     /// What happened.
     pub note: String,
+}
+
+impl Announcement {
+    /// The same in fewer announcements: a step that only led to the next is told with that one, where the note stays within
+    /// `limit` bytes. Each that is published is a request to the API server, and a line for its reader.
+    #[must_use]
+    pub fn gathered(announcements: Vec<Self>, limit: usize) -> Vec<Self> {
+        let mut gathered: Vec<Self> = Vec::with_capacity(announcements.len());
+        for mut next in announcements {
+            if let Some(step) = gathered.pop_if(|step| step.leads_to(&next, limit)) {
+                next.note = [step.note, next.note].join(BETWEEN);
+            }
+            gathered.push(next);
+        }
+        gathered
+    }
+
+    fn leads_to(&self, next: &Self, limit: usize) -> bool {
+        let is_on_the_way =
+            matches!(self.reason, Reason::ValidationPassed | Reason::TracePassed | Reason::JobCompleted);
+        is_on_the_way && !next.warning && self.note.len() + BETWEEN.len() + next.note.len() <= limit
+    }
 }
 
 /// Something that the audit log or the CI/CD webhook must be told.
@@ -84,5 +109,41 @@ impl Effects {
         self.announcements.extend(later.announcements);
         self.notices.extend(later.notices);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn announced(warning: bool, reason: Reason, note: &str) -> Announcement {
+        Announcement { warning, reason, note: note.to_owned() }
+    }
+
+    #[test]
+    fn a_step_that_only_led_to_the_next_is_told_with_it_and_all_else_by_itself() {
+        let checked = announced(false, Reason::ValidationPassed, "fits");
+        let traced = announced(false, Reason::TracePassed, "no conflict");
+        let taken = announced(false, Reason::SubmitAccepted, "taken");
+        let bad = announced(true, Reason::HealthBad, "bad");
+        let ignored = announced(false, Reason::RequestIgnored, "ignored");
+        let two = announced(false, Reason::TracePassed, "fits; no conflict");
+        let all = announced(false, Reason::SubmitAccepted, "fits; no conflict; taken");
+        for (what, announcements, limit, expected) in [
+            ("nothing", vec![], 100, vec![]),
+            ("one", vec![&checked], 100, vec![&checked]),
+            ("two steps", vec![&checked, &traced], 100, vec![&two]),
+            ("all steps", vec![&checked, &traced, &taken], 100, vec![&all]),
+            ("just as long as it may be", vec![&checked, &traced, &taken], all.note.len(), vec![&all]),
+            ("longer", vec![&checked, &traced, &taken], all.note.len() - 1, vec![&two, &taken]),
+            ("what ends a chain", vec![&taken, &checked], 100, vec![&taken, &checked]),
+            ("warnings", vec![&bad, &bad], 100, vec![&bad, &bad]),
+            ("a warning in between", vec![&checked, &bad, &traced], 100, vec![&checked, &bad, &traced]),
+            ("an answer to a person", vec![&ignored, &traced], 100, vec![&ignored, &traced]),
+        ] {
+            let announcements = announcements.into_iter().cloned().collect();
+            let gathered = Announcement::gathered(announcements, limit);
+            assert_eq!(gathered.iter().collect::<Vec<_>>(), expected, "{what}");
+        }
     }
 }

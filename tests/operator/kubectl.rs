@@ -101,8 +101,6 @@ async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_fo
     let story: Vec<String> = told.iter().map(|event| format!("{} {}", event.kind, event.reason)).collect();
     let expected = [
         "Normal AttemptStarted",
-        "Normal ValidationPassed",
-        "Normal TracePassed",
         "Normal SubmitAccepted",
         "Normal JobCompleted",
         "Warning HealthBad",

@@ -10,6 +10,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
+/// What is logged where nobody says otherwise. The resource that a line is about is named by the operator's own span;
+/// kube's would name it a second time.
+const DEFAULT_FILTER: &str = "info,kube_runtime=warn";
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -37,9 +41,9 @@ impl Log {
     }
 }
 
-/// Starts the log. `RUST_LOG` says how much of it (default `info`).
+/// Starts the log. `RUST_LOG` says how much of it (default [`DEFAULT_FILTER`]).
 pub fn start(format: LogFormat) -> Log {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr);
     let log = match format {
         LogFormat::Text => log.boxed(),

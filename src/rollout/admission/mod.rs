@@ -38,8 +38,9 @@ const MEASURED_STARTS: usize = 32;
 const MEASURED_OVER: Duration = Duration::from_secs(300);
 /// Fewer starts than these say nothing of the rate.
 const FEWEST_MEASURED: usize = 4;
-/// The least and the most time after which one that waits asks again by itself.
-const ASKS_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+/// The least and the most time after which one that waits asks again by itself: it is called when its turn comes, and
+/// asks only to be told anew when that will be.
+const ASKS_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
 
 /// A rollout that asks for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
