@@ -23,6 +23,7 @@ mod run;
 mod saturated_process;
 mod stage;
 mod time;
+mod yardstick;
 
 use clap::Parser;
 use failure::Failure;

@@ -1,7 +1,7 @@
 //! A busy fleet of a real process, in real time: its memory and its processor time.
 
 use crate::Failure;
-use crate::fleet::{Fleet, People, Policy};
+use crate::fleet::{Fleet, People, Policy, name_of};
 use crate::platform::Manners;
 use crate::process::Process;
 use crate::report::Line;
@@ -9,6 +9,7 @@ use crate::report::Target::{self, AtMost};
 use crate::rollouts::told_by;
 use crate::stage::Stage;
 use crate::time::Time;
+use crate::yardstick::Yardstick;
 use cognigy_operator::simulator::Server;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -35,13 +36,16 @@ pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failu
     let before = process.resident_kib()?;
     fleet.make(&client, &platform.url(), Policy { timeout_seconds: 300 }).await?;
     let people = People::new(client, real_time);
+    let read = fleet.members.first().ok_or(Failure::Ended("the fleet"))?;
     let watched = async {
         tokio::time::sleep(WARM_UP).await;
         let (used, written, at) = (process.processor()?, writes(&process).await?, world.now());
+        let yardstick = Yardstick::lay(stage.kubeconfig(), name_of(read.namespace), read.name.clone())?;
         tokio::time::sleep(length).await;
-        Ok::<_, Failure>((process.processor()? - used, writes(&process).await? - written, at))
+        let (used, written) = (process.processor()? - used, writes(&process).await? - written);
+        Ok::<_, Failure>((used, written, at, yardstick.read().await?))
     };
-    let (used, writes, from) = tokio::select! {
+    let (used, writes, from, one_read) = tokio::select! {
         watched = watched => watched?,
         failure = people.keep_busy() => return Err(failure),
     };
@@ -53,11 +57,14 @@ pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failu
         (ended as f64, world.traffic().map(|(_, traffic)| traffic.refused).sum::<u64>())
     });
     let line = |what, measured, target| Line { what, measured, target };
+    let (rollout, one_read) = (used.as_secs_f64() * 1000.0 / ended, one_read.as_secs_f64() * 1000.0);
     Ok(vec![
         line("resident when ready, MiB", before / 1024.0, Target::None),
         line("most resident, MiB", most / 1024.0, Target::None),
         line("growth, MiB", (most - before) / 1024.0, AtMost(25.0)),
-        line("processor for a rollout, ms", used.as_secs_f64() * 1000.0 / ended, AtMost(10.0)),
+        line("processor for a rollout, ms", rollout, AtMost(10.0)),
+        line("processor to read one resource, ms", one_read, Target::None),
+        line("a rollout, as reads of one resource", rollout / one_read, Target::None),
         line("Kubernetes writes for a rollout", writes / ended, Target::None),
         line("rollouts an hour", ended * 3600.0 / length.as_secs_f64(), Target::None),
         line("rollouts measured", ended, Target::None),

@@ -19,7 +19,8 @@ Credentials of the operator's own, for resources without spec.credentialsRef in 
   COGNIGY_CLIENT_ID      the OAuth2 client's id
   COGNIGY_CLIENT_SECRET  its secret; read from the environment only, so that no process list shows it
 
-RUST_LOG sets how much is logged (default: info,kube_runtime=warn), for example RUST_LOG=cognigy_operator=debug.")]
+RUST_LOG sets how much is logged (default: info,kube_runtime=warn); RUST_LOG=cognigy_operator=debug
+shows every decision.")]
 pub struct RunArguments {
     /// Kubeconfig of the cluster; left out, the one of the pod's service account or ~/.kube/config.
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
