@@ -41,7 +41,7 @@ impl Log {
     }
 }
 
-/// Starts the log. `RUST_LOG` says how much of it (default [`DEFAULT_FILTER`]).
+/// Starts the log. `RUST_LOG` says how much of it (default `info,kube_runtime=warn`).
 pub fn start(format: LogFormat) -> Log {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr);
