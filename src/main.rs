@@ -46,11 +46,8 @@ async fn main() -> ExitCode {
     // One TLS provider for everything; a second call, which cannot be here, would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A task of its own is woken without a system call; what the runtime itself waits for is not.
-    let carried_out = match tokio::spawn(carry_out(arguments.command)).await {
-        Ok(carried_out) => carried_out,
-        Err(error) => Err(error.into()),
-    };
-    match carried_out {
+    let carried_out = tokio::spawn(carry_out(arguments.command)).await;
+    match carried_out.unwrap_or_else(|panic| Err(panic.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

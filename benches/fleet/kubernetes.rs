@@ -78,10 +78,18 @@ impl Counter {
 /// # Errors
 /// Where the kubeconfig cannot be used.
 pub async fn connect(kubeconfig: &Path, time: &Time, counter: &Counter) -> Result<kube::Client, crate::Failure> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let config = configuration(kubeconfig).await?;
     let layer = Watched { time: time.clone(), counter: counter.clone() };
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
+}
+
+/// How the API server is reached, and as whom.
+///
+/// # Errors
+/// Where the kubeconfig cannot be used.
+pub async fn configuration(kubeconfig: &Path) -> Result<kube::Config, crate::Failure> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    Ok(kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
 #[derive(Clone)]

@@ -27,7 +27,6 @@ use cognigy_operator::server::probes::Readiness;
 use jiff::{Timestamp, Unit};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
-
 use tokio::sync::{OnceCell, broadcast, oneshot, watch};
 
 /// Where an operator works.

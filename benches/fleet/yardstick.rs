@@ -2,10 +2,10 @@
 //! resource. Processor times are told by it, since the same work may take half as long again an hour later.
 
 use crate::Failure;
+use crate::kubernetes::configuration;
 use crate::time::ThreadClock;
 use cognigy_operator::api::CognigyDeployment;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -54,9 +54,8 @@ fn read(
 ) -> Result<Duration, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let file = Kubeconfig::read_from(kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        let resources: Api<CognigyDeployment> = Api::namespaced(Client::try_from(config)?, namespace);
+        let client = Client::try_from(configuration(kubeconfig).await?)?;
+        let resources: Api<CognigyDeployment> = Api::namespaced(client, namespace);
         // The first one connects.
         resources.get(name).await?;
         let clock = ThreadClock::of_this_thread()?;
