@@ -11,7 +11,7 @@ use cognigy_operator::api::{CognigyDeployment, Digest};
 use cognigy_operator::simulator::{RequestFilter, Scenario, Server};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ListParams, PostParams, VersionMatch};
 use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ pub async fn measure(stage: &Stage, size: usize) -> Result<Vec<Line>, Failure> {
     alone.kill().await?;
 
     multiply(&client, &model, size).await?;
+    let_cache_catch_up(&client).await?;
     let before = Requests::of_resources(&client).await?;
     let process = Process::start(stage).await?;
     tokio::time::sleep(SETTLES_WITHIN).await;
@@ -153,6 +154,16 @@ async fn multiply(client: &Client, model: &CognigyDeployment, size: usize) -> Re
     while let Some(result) = made.next().await {
         result?;
     }
+    Ok(())
+}
+
+/// Waits until the API server's watch cache holds every write so far: a list may be answered from it as it is.
+async fn let_cache_catch_up(client: &Client) -> Result<(), Failure> {
+    let resources: Api<CognigyDeployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let latest = resources.list_metadata(&ListParams::default().limit(1)).await?.metadata.resource_version;
+    let latest = latest.ok_or(Failure::Ended("the list"))?;
+    let not_older = ListParams::default().limit(1).at(&latest).matching(VersionMatch::NotOlderThan);
+    resources.list_metadata(&not_older).await?;
     Ok(())
 }
 

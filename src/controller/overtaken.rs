@@ -22,9 +22,9 @@ impl Round<'_> {
             self.context.must_lead()?;
             record::bound(&mut self.status);
             match record::status(self.context, &self.object, &self.status).await {
-                Ok(written) => {
+                Ok(metadata) => {
                     self.count_passages();
-                    self.keep(written);
+                    self.keep_status(metadata);
                     return Ok(());
                 }
                 Err(Error::Conflict) => self.follow().await?,

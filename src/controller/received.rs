@@ -18,6 +18,12 @@ pub(super) struct Received<Spec = CognigyDeploymentSpec, Status = Option<Cognigy
     pub(super) status: Status,
 }
 
+/// An object of which only the metadata is wanted, whatever else was sent.
+#[derive(Deserialize)]
+pub(super) struct MetadataOnly {
+    pub(super) metadata: Metadata,
+}
+
 /// What is kept of an object's metadata.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,7 +88,9 @@ mod tests {
             "spec": {"environmentId": "env", "configurationSnapshot": {"botVersion": "2.4.1"}},
         });
         let whole: CognigyDeployment = serde_json::from_value(sent.clone()).unwrap();
-        let received: CognigyDeployment = serde_json::from_value::<Received>(sent).unwrap().into();
+        let received: CognigyDeployment = serde_json::from_value::<Received>(sent.clone()).unwrap().into();
+        let metadata: MetadataOnly = serde_json::from_value(json!({"metadata": sent["metadata"]})).unwrap();
+        assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata comes alone as well");
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));
         assert_eq!(received.annotations().keys().collect::<Vec<_>>(), ["team"]);
         let noted = whole.metadata;

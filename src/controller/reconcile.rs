@@ -18,16 +18,21 @@ use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
 use crate::cognigy::{self, Requester};
 use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
-use crate::rollout::facts::Requests;
+use crate::rollout::facts::{Requests, until_full};
 use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::passage::passages;
 use crate::rollout::requests::Request;
 use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Instrument, Span};
 
+/// Resources come back together, at full seconds...
+const TOGETHER: Duration = Duration::from_secs(1);
+/// ... unless the wait is so short that a second would matter.
+const SHORT: Duration = Duration::from_secs(30);
 /// More steps than any reconcile takes; a decision that does not move the status would spin.
 const MOST_STEPS: usize = 32;
 
@@ -319,6 +324,16 @@ impl<'c> Round<'c> {
         self.remembered.written = Some(Arc::clone(&self.object));
     }
 
+    /// Goes on with the resource with the status that was just written. It is changed in place, but for the first write of a
+    /// reconcile, when the watch has it too.
+    pub(super) fn keep_status(&mut self, metadata: ObjectMeta) {
+        self.remembered.written = None;
+        let object = Arc::make_mut(&mut self.object);
+        object.metadata = metadata;
+        object.status = Some(self.status.clone());
+        self.keep(Arc::clone(&self.object));
+    }
+
     /// What is over by the record that was just taken: counted then, and not when it happened, since what is not recorded
     /// happens again.
     pub(super) fn count_passages(&self) {
@@ -372,6 +387,7 @@ impl<'c> Round<'c> {
         let config_map = self.object.spec.configuration_snapshot_from.as_ref().map(|_| READ_AGAIN);
         let is_free = self.status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
         let config_map = config_map.filter(|_| is_free);
-        [rest, retry_delivery, config_map].into_iter().flatten().min()
+        let wait = [rest, retry_delivery, config_map].into_iter().flatten().min()?;
+        Some(if wait < SHORT { wait } else { until_full(TOGETHER, self.context.now().uptime, wait) })
     }
 }

@@ -2,17 +2,23 @@
 
 use super::context::Context;
 use super::error::{Error, call};
-use super::received::Received;
+use super::received::{MetadataOnly, Received};
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, FINALIZER};
+use http::HeaderValue;
+use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{GetParams, Patch, PatchParams, PostParams};
 use kube::core::{Request, request};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
 
+/// Asks for an object's metadata alone ("Resources metadata", in the Kubernetes API concepts).
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 /// The most bytes of a status; more would burden every watch, and in the end etcd.
 pub const STATUS_BOUND: usize = 64 * 1024;
 
@@ -29,7 +35,7 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
 /// [`Error::Gone`], or that the API server failed.
 pub async fn read(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
     let request = requests(object).get(&object.name_any(), &GetParams::default());
-    call("read the resource", send(context, request)).await
+    Ok(whole(call("read the resource", send(context, request)).await?))
 }
 
 /// A resource as far as a write of its status is about it.
@@ -42,8 +48,10 @@ struct StatusOnly<'a> {
     status: &'a CognigyDeploymentStatus,
 }
 
-/// Writes the status; a conflict means that somebody knows more than we do. Of the object only the status is taken (API
-/// conventions, "Spec and Status"), so that nothing else is sent: what is not kept of it is not lost.
+/// Writes the status, and returns the metadata that the object has with it; a conflict means that somebody knows more than
+/// we do. Of the object only the status is taken (API conventions, "Spec and Status"), so that nothing else is sent: what is
+/// not kept of it is not lost. Nothing else comes back either: all that the write does not change is known, since it is
+/// refused where the version is another.
 ///
 /// # Errors
 /// [`Error::Conflict`], or that the API server failed.
@@ -51,7 +59,7 @@ pub async fn status(
     context: &Context,
     object: &CognigyDeployment,
     status: &CognigyDeploymentStatus,
-) -> Result<Arc<CognigyDeployment>, Error> {
+) -> Result<ObjectMeta, Error> {
     let ObjectMeta { name, namespace, uid, resource_version, .. } = object.metadata.clone();
     let body = StatusOnly {
         api_version: &CognigyDeployment::api_version(&()),
@@ -62,9 +70,13 @@ pub async fn status(
     let request = serde_json::to_vec(&body).map_err(request::Error::SerializeBody).and_then(|body| {
         requests(object).replace_subresource("status", &object.name_any(), &PostParams::default(), body)
     });
-    let written = call("write the status", send(context, request)).await;
+    let request = request.map(|mut request| {
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        request
+    });
+    let written = call("write the status", send::<MetadataOnly>(context, request)).await;
     context.metrics.wrote("status", written.as_ref().err());
-    written
+    Ok(written?.metadata.into())
 }
 
 /// Whether the finalizer is there.
@@ -104,18 +116,20 @@ async fn write_finalizers(
     let request = requests(object).patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch));
     let written = call("write the finalizer", send(context, request)).await;
     context.metrics.wrote("finalizer", written.as_ref().err());
-    written
+    Ok(whole(written?))
 }
 
 fn requests(object: &CognigyDeployment) -> Request {
     Request::new(CognigyDeployment::url_path(&(), object.metadata.namespace.as_deref()))
 }
 
-async fn send(
+fn whole(received: Received) -> Arc<CognigyDeployment> {
+    Arc::new(received.into())
+}
+
+async fn send<T: DeserializeOwned>(
     context: &Context,
     request: Result<http::Request<Vec<u8>>, request::Error>,
-) -> Result<Arc<CognigyDeployment>, kube::Error> {
-    let request = request.map_err(kube::Error::BuildRequest)?;
-    let received: Received = context.kubernetes.request(request).await?;
-    Ok(Arc::new(received.into()))
+) -> Result<T, kube::Error> {
+    context.kubernetes.request(request.map_err(kube::Error::BuildRequest)?).await
 }

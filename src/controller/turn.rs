@@ -40,7 +40,7 @@ impl Round<'_> {
             Answer::Wait { place, of, left, ask_again } => {
                 *turn = turn.wait(place, of, left, now.wall);
                 self.keeps_turn = true;
-                Flow::Rest(Some(ask_again.mul_f64(1.0 + self.remembered.memory.jitter / 4.0)))
+                Flow::Rest(Some(ask_again))
             }
         })
     }

@@ -74,6 +74,15 @@ pub fn after(moment: Timestamp, passed: Duration) -> Timestamp {
     SignedDuration::try_from(passed).ok().and_then(|passed| moment.checked_add(passed).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// A wait that is made longer until it ends at a full `unit` of that clock, where others end as well: to wake for several
+/// costs a process little more than to wake for one.
+#[must_use]
+pub fn until_full(unit: Duration, now: Duration, wait: Duration) -> Duration {
+    let over = (now + wait).as_nanos() % unit.as_nanos().max(1);
+    let left = unit.as_nanos().saturating_sub(over) % unit.as_nanos().max(1);
+    wait + u64::try_from(left).map_or(Duration::ZERO, Duration::from_nanos)
+}
+
 /// The operator's own settings, as far as decisions depend on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -206,4 +215,24 @@ pub(super) fn interval(spec: &CognigyDeploymentSpec) -> Duration {
 
 pub(super) fn timeout(spec: &CognigyDeploymentSpec) -> Duration {
     Duration::from_secs(u64::try_from(spec.rollback_policy.timeout_seconds).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_wait_that_is_rounded_ends_at_a_full_unit_and_is_longer_by_less_than_one(
+            unit in 1u64..100_000,
+            now in 0u64..10_000_000,
+            wait in 0u64..10_000_000,
+        ) {
+            let [unit, now, wait] = [unit, now, wait].map(Duration::from_millis);
+            let rounded = until_full(unit, now, wait);
+            prop_assert_eq!((now + rounded).as_millis() % unit.as_millis(), 0);
+            prop_assert!(rounded >= wait && rounded - wait < unit);
+        }
+    }
 }

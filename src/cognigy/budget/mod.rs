@@ -176,15 +176,18 @@ impl Budget {
     fn grant(self: &Arc<Self>) -> Option<Next> {
         let now = Instant::now();
         loop {
-            let mut state = self.state();
+            let mut guard = self.state();
+            let state = &mut *guard;
             let lane = Lane::from(state.queue.first()?);
-            match state.window.next(now, lane) {
-                Next::Admit => {
-                    let waiter = state.queue.take()?;
-                    state.window.admit(now, lane);
-                    drop(state);
-                    // A waiter that has just gone gives the permit back, and that takes the lock again.
-                    drop(waiter.send(Permit { budget: self.clone(), lane, admitted: now }));
+            match state.window.next(now, lane, state.queue.len()) {
+                Next::Admit(count) => {
+                    let go: Vec<_> = std::iter::from_fn(|| state.queue.take()).take(count).collect();
+                    go.iter().for_each(|_| state.window.admit(now, lane));
+                    drop(guard);
+                    for waiter in go {
+                        // A waiter that has just gone gives the permit back, and that takes the lock again.
+                        drop(waiter.send(Permit { budget: self.clone(), lane, admitted: now }));
+                    }
                 }
                 wait => return Some(wait),
             }

@@ -11,6 +11,10 @@ use super::window::{Lane, WINDOW};
 /// Of a hundred requests, how many may go at once after a time with fewer.
 const BURST_PERCENT: u32 = 10;
 
+/// Of a hundred requests, how many go together where more wait than may go. Fewer than are reserved: what a process that was
+/// killed has sent leaves the API's window in such steps, and its successor has the reserve until the next of them.
+pub(crate) const TOGETHER_PERCENT: u32 = 3;
+
 /// When the next request is due, were requests spread evenly.
 ///
 /// A new process knows nothing of the requests that were made before it (by one that crashed, say), and after a pause the
@@ -30,18 +34,34 @@ impl Pace {
         Self { due: now, careful_until: now + WINDOW }
     }
 
-    /// When a request may go; a time that is past where it may at once.
+    /// When a rollback may go; a time that is past where it may at once.
     #[must_use]
-    pub(crate) fn next_at(&self, lane: Lane) -> Instant {
-        match lane {
-            Lane::Rollbacks => self.due.min(self.careful_until),
-            Lane::Others => self.due,
+    pub(crate) fn rollbacks_at(&self) -> Instant {
+        self.due.min(self.careful_until)
+    }
+
+    /// When so many others may go at once; a time that is past where they may now, `None` where so many never may.
+    #[must_use]
+    pub(crate) fn others_at(&self, now: Instant, count: usize, rate: NonZeroU32) -> Option<Instant> {
+        if count <= 1 {
+            return Some(self.due);
         }
+        let ahead = interval(rate) * u32::try_from(count - 1).ok()?;
+        (!self.is_careful(now) && ahead <= burst(rate)).then(|| self.due + ahead)
+    }
+
+    /// How many go together where more wait than may go: at least one.
+    pub(crate) fn together(&self, now: Instant, rate: NonZeroU32) -> u32 {
+        if self.is_careful(now) { 1 } else { percent(rate.get(), TOGETHER_PERCENT).max(1) }
+    }
+
+    fn is_careful(&self, now: Instant) -> bool {
+        now < self.careful_until
     }
 
     /// A request goes now.
     pub(crate) fn went(&mut self, now: Instant, lane: Lane, rate: NonZeroU32) {
-        if now < self.careful_until {
+        if self.is_careful(now) {
             self.due = self.due.max(now) + careful_interval(rate);
         } else if lane == Lane::Others {
             // However long ago it was due, no more than a burst is owed.
@@ -50,9 +70,11 @@ impl Pace {
         }
     }
 
-    /// Somebody waits for a place until then. What could not go in that time does not go in a burst after it.
-    pub(crate) fn stalled(&mut self, until: Instant) {
-        self.due = self.due.max(until);
+    /// Somebody waits for a place until then. What could not go in that time does not go in a burst after it; no more go
+    /// then than go together.
+    pub(crate) fn stalled(&mut self, now: Instant, until: Instant, rate: NonZeroU32) {
+        let together = interval(rate) * (self.together(now, rate) - 1);
+        self.due = self.due.max(until.checked_sub(together).unwrap_or(until));
     }
 
     /// Nothing goes before `until`, and what follows is careful.
@@ -63,7 +85,7 @@ impl Pace {
 
     /// The rate is another one: what was put off by the old one is not put off for longer than by the new one.
     pub(crate) fn rate_changed(&mut self, now: Instant, rate: NonZeroU32) {
-        if now < self.careful_until {
+        if self.is_careful(now) {
             self.due = self.due.min(now + careful_interval(rate));
         }
     }

@@ -124,6 +124,12 @@ impl<T> FairQueue<T> {
         self.lanes.get(&priority).map_or(0, |lane| lane.length)
     }
 
+    /// How many wait in all.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.lanes.values().map(|lane| lane.length).sum()
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
@@ -140,10 +146,6 @@ mod tests {
 
     fn key(name: &str) -> Requester {
         Requester::new("namespace", name)
-    }
-
-    fn len<T>(queue: &FairQueue<T>) -> usize {
-        Priority::ALL.iter().map(|priority| queue.waiting(*priority)).sum()
     }
 
     fn drain<T>(queue: &mut FairQueue<T>) -> Vec<T> {
@@ -185,7 +187,7 @@ mod tests {
         let mut queue = FairQueue::default();
         let key = key("a");
         while queue.join(Priority::Check, &key, ()).is_ok() {}
-        assert_eq!(len(&queue), MAX_WAITING);
+        assert_eq!(queue.len(), MAX_WAITING);
         assert!(queue.join(Priority::Rollback, &key, ()).is_ok());
     }
 
@@ -224,7 +226,7 @@ mod tests {
                 queue.leave(place);
                 queue.leave(place);
             }
-            prop_assert_eq!(len(&queue), staying.len());
+            prop_assert_eq!(queue.len(), staying.len());
             let taken = drain(&mut queue);
             prop_assert!(queue.is_empty());
             prop_assert!(taken.is_sorted_by_key(|entry| entry.0));

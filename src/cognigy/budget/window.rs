@@ -1,4 +1,7 @@
 //! How many requests fit now: a sliding window over exact times, with a lane of its own for rollbacks.
+//!
+//! Where more wait than may go, those that may go wait for a few others to go with: to wake costs a process as much as to
+//! send a request, and whoever waits for places is served as soon either way.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -7,17 +10,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
-use super::pace::Pace;
+use super::pace::{Pace, TOGETHER_PERCENT};
 use super::{Priority, Reading};
 
 /// The time over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// When the next request may go.
+/// The longest that a request which could go waits for others to go with: as long as as many take that go together, were
+/// requests spread evenly.
+const GATHERING: Duration = Duration::from_millis(WINDOW.as_secs() * 10 * TOGETHER_PERCENT as u64);
+
+/// When the next requests may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// At once.
-    Admit,
+    /// So many at once, at least one.
+    Admit(usize),
     /// Not before this time.
     WaitUntil(Instant),
     /// Not before a request that is under way has finished, and a window's length has passed since.
@@ -45,8 +52,9 @@ impl From<Priority> for Lane {
 /// its place from its admission until a window's length after it *finished*: then no window of the API's holds more
 /// than the limit, whatever the network did.
 ///
-/// The places of the reserve are apart: others leave them free, and the rollbacks in them take nothing from others. Only
-/// a rollback beyond the reserve takes a place that others could have had.
+/// The places of the reserve are apart: others leave them free, and the rollbacks in them take nothing from others. Where
+/// rollbacks have taken them all, others leave one more place free: the next rollback is not to wait until those that
+/// gather have gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     allowance: Allowance,
@@ -55,6 +63,8 @@ pub(crate) struct Window {
     /// Requests under way and those that still count.
     taken: Places,
     finished: VecDeque<(Instant, Lane)>,
+    /// When those that could go are gathered long enough.
+    gathered_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,25 +106,58 @@ impl Window {
             paused_until: now,
             taken: Places::default(),
             finished: VecDeque::new(),
+            gathered_at: None,
         }
     }
 
-    /// When a request of this lane may go, for which somebody waits.
+    /// When those of this lane may go, of which so many wait.
     #[must_use]
-    pub(crate) fn next(&mut self, now: Instant, lane: Lane) -> Next {
+    pub(crate) fn next(&mut self, now: Instant, lane: Lane, waiting: usize) -> Next {
         self.forget_counted_out(now);
-        let free_at = self.free_at(now, lane);
-        if lane == Lane::Others && free_at != Some(now) {
-            self.pace.stalled(free_at.unwrap_or(now));
+        match lane {
+            Lane::Rollbacks => self.next_rollback(now),
+            Lane::Others => self.next_others(now, waiting),
         }
-        let Some(free_at) = free_at else { return Next::WaitForFinish };
-        let at = free_at.max(self.paused_until).max(self.pace.next_at(lane));
-        if at <= now { Next::Admit } else { Next::WaitUntil(at) }
     }
 
-    /// Counts a request that goes now. Only after [`next`](Self::next) said [`Next::Admit`].
+    fn next_rollback(&self, now: Instant) -> Next {
+        let Some(free_at) = self.free_at(now, Lane::Rollbacks, 1) else { return Next::WaitForFinish };
+        let at = free_at.max(self.paused_until).max(self.pace.rollbacks_at());
+        if at <= now { Next::Admit(1) } else { Next::WaitUntil(at) }
+    }
+
+    fn next_others(&mut self, now: Instant, waiting: usize) -> Next {
+        let rate = self.allowance.effective(now);
+        let free_at = self.free_at(now, Lane::Others, 1);
+        if free_at != Some(now) {
+            self.pace.stalled(now, free_at.unwrap_or(now), rate);
+        }
+        let Some(first) = self.others_at(now, 1) else { return Next::WaitForFinish };
+        let gathered_at = self.gathered_at.map_or(first + GATHERING, |at| at.min(first + GATHERING));
+        self.gathered_at = Some(gathered_at);
+        let together = self.pace.together(now, rate) as usize;
+        let all = self.others_at(now, together.min(waiting));
+        let at = all.map_or(gathered_at, |all| all.min(gathered_at)).max(first);
+        if at > now {
+            return Next::WaitUntil(at);
+        }
+        let can_go = |count: &usize| self.others_at(now, *count).is_some_and(|at| at <= now);
+        Next::Admit((1..=waiting).take_while(can_go).count())
+    }
+
+    /// When that many at once may go; `None` where they may not together, or one takes a place of a request under way.
+    fn others_at(&self, now: Instant, count: usize) -> Option<Instant> {
+        let free_at = self.free_at(now, Lane::Others, u32::try_from(count).ok()?)?;
+        let due = self.pace.others_at(now, count, self.allowance.effective(now))?;
+        Some(free_at.max(due).max(self.paused_until))
+    }
+
+    /// Counts a request that goes now. Only as often as [`next`](Self::next) said with [`Next::Admit`].
     pub(crate) fn admit(&mut self, now: Instant, lane: Lane) {
         self.taken.take(lane);
+        if lane == Lane::Others {
+            self.gathered_at = None;
+        }
         self.pace.went(now, lane, self.allowance.effective(now));
     }
 
@@ -182,29 +225,31 @@ impl Window {
         }
     }
 
-    /// When there is a place; `None` where that takes a request that is still under way.
-    fn free_at(&self, now: Instant, lane: Lane) -> Option<Instant> {
+    /// When there are so many places; `None` where one of them is that of a request that is still under way.
+    fn free_at(&self, now: Instant, lane: Lane, count: u32) -> Option<Instant> {
         let mut taken = self.taken;
-        if self.fits(taken, now, lane) {
+        if self.fits(taken, now, lane, count) {
             return Some(now);
         }
         for &(finished, of) in &self.finished {
             taken.give_back(of);
-            if self.fits(taken, now, lane) {
+            if self.fits(taken, now, lane, count) {
                 return Some(finished + WINDOW);
             }
         }
         None
     }
 
-    /// Whether one more request fits beside these. Somebody else's use of the client slows a rollback less than all others:
-    /// it may take any place under the limit itself.
-    fn fits(&self, taken: Places, now: Instant, lane: Lane) -> bool {
+    /// Whether so many more requests fit beside these. Somebody else's use of the client slows a rollback less than all
+    /// others: it may take any place under the limit itself.
+    fn fits(&self, taken: Places, now: Instant, lane: Lane, count: u32) -> bool {
         match lane {
-            Lane::Rollbacks => taken.all() < self.allowance.limit().get(),
+            Lane::Rollbacks => taken.all().saturating_add(count) <= self.allowance.limit().get(),
             Lane::Others => {
-                let kept = taken.rollbacks.max(self.allowance.reserve());
-                taken.others.saturating_add(kept) < self.allowance.effective(now).get()
+                let effective = self.allowance.effective(now).get();
+                let kept_for_next = taken.rollbacks.saturating_add(1).min(effective - 1);
+                let kept = kept_for_next.max(taken.rollbacks).max(self.allowance.reserve());
+                taken.others.saturating_add(kept).saturating_add(count) <= effective
             }
         }
     }

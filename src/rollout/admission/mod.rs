@@ -12,9 +12,11 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
+use place::WORTH_TELLING;
 pub use place::{Place, Turn};
 pub use turns::ResourceName;
 
+use super::facts::until_full;
 use super::pace::{self, Rhythm};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -39,8 +41,10 @@ const MEASURED_OVER: Duration = Duration::from_secs(300);
 /// Fewer starts than these say nothing of the rate.
 const FEWEST_MEASURED: usize = 4;
 /// The least and the most time after which one that waits asks again by itself: it is called when its turn comes, and
-/// asks only to be told anew when that will be.
-const ASKS_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
+/// asks only to be told anew when that will be. What has changed in less than the least would not be worth telling.
+const ASKS_AGAIN: (Duration, Duration) = (WORTH_TELLING, Duration::from_secs(600));
+/// Those who ask again do so at full half minutes, all together: to wake for many costs little more than to wake for one.
+const ASK_TOGETHER: Duration = Duration::from_secs(30);
 
 /// A rollout that asks for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +167,7 @@ impl Admission {
         let left = self.time_for(place, now);
         let ask_again = match self.gathers_until {
             Some(until) if until > now => until - now,
-            _ => (left / 2).clamp(ASKS_AGAIN.0, ASKS_AGAIN.1),
+            _ => until_full(ASK_TOGETHER, now, (left / 2).clamp(ASKS_AGAIN.0, ASKS_AGAIN.1)),
         };
         Answer::Wait { place, of: self.waiting.len(), left, ask_again }
     }

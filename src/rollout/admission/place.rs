@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// A start that is expected that much earlier or later than told is told again, where it is also a quarter of the wait.
-const WORTH_TELLING: Duration = Duration::from_secs(180);
+pub(super) const WORTH_TELLING: Duration = Duration::from_secs(180);
 
 /// A place in the queue, as it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
