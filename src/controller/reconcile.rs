@@ -255,10 +255,7 @@ impl<'c> Round<'c> {
     async fn advance(&mut self) -> Result<Flow, Error> {
         let mut polled = Vec::new();
         for _ in 0..MOST_STEPS {
-            let object = Arc::clone(&self.object);
-            let facts = self.facts(&object, self.context.now());
-            self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
-            let decision = decide(&facts, &self.status, &self.remembered.memory);
+            let decision = self.decide();
             if decision.is_poll() {
                 // A poll that took longer than the interval is due again: not before what it said was recorded, and what
                 // people did meanwhile was seen.
@@ -275,6 +272,13 @@ impl<'c> Round<'c> {
         }
         tracing::error!("the reconcile took more than {MOST_STEPS} steps and is continued later");
         Ok(Flow::Rest(Some(LOOK_AGAIN)))
+    }
+
+    fn decide(&mut self) -> Decision {
+        let object = Arc::clone(&self.object);
+        let facts = self.facts(&object, self.context.now());
+        self.remembered.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
+        decide(&facts, &self.status, &self.remembered.memory)
     }
 
     /// Records what a decision rests on, and carries it out.
@@ -324,8 +328,7 @@ impl<'c> Round<'c> {
         self.remembered.written = Some(Arc::clone(&self.object));
     }
 
-    /// Goes on with the resource with the status that was just written. It is changed in place, but for the first write of a
-    /// reconcile, when the watch has it too.
+    /// Goes on with the resource with the status that was just written. It is changed in place, unless the watch has it too.
     pub(super) fn keep_status(&mut self, metadata: ObjectMeta) {
         self.remembered.written = None;
         let object = Arc::make_mut(&mut self.object);

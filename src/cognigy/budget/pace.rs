@@ -12,7 +12,7 @@ use super::window::{Lane, WINDOW};
 const BURST_PERCENT: u32 = 10;
 
 /// Of a hundred requests, how many go together where more wait than may go. Fewer than are reserved: what a process that was
-/// killed has sent leaves the API's window in such steps, and its successor has the reserve until the next of them.
+/// killed has sent leaves the API's window in about such steps, and its successor has the reserve until the next of them.
 pub(crate) const TOGETHER_PERCENT: u32 = 3;
 
 /// When the next request is due, were requests spread evenly.
@@ -42,7 +42,7 @@ impl Pace {
 
     /// When so many others may go at once; a time that is past where they may now, `None` where so many never may.
     #[must_use]
-    pub(crate) fn others_at(&self, now: Instant, count: usize, rate: NonZeroU32) -> Option<Instant> {
+    pub(crate) fn due_at(&self, now: Instant, count: usize, rate: NonZeroU32) -> Option<Instant> {
         if count <= 1 {
             return Some(self.due);
         }
@@ -52,7 +52,8 @@ impl Pace {
 
     /// How many go together where more wait than may go: at least one.
     pub(crate) fn together(&self, now: Instant, rate: NonZeroU32) -> u32 {
-        if self.is_careful(now) { 1 } else { percent(rate.get(), TOGETHER_PERCENT).max(1) }
+        let together = u64::from(rate.get()) * u64::from(TOGETHER_PERCENT) / 100;
+        if self.is_careful(now) { 1 } else { u32::try_from(together).unwrap_or(u32::MAX).max(1) }
     }
 
     fn is_careful(&self, now: Instant) -> bool {

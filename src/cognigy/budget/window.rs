@@ -16,9 +16,9 @@ use super::{Priority, Reading};
 /// The time over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// The longest that a request which could go waits for others to go with: as long as as many take that go together, were
+/// The longest that a request which could go waits for others to go with: the time in which so many become free to go, were
 /// requests spread evenly.
-const GATHERING: Duration = Duration::from_millis(WINDOW.as_secs() * 10 * TOGETHER_PERCENT as u64);
+const GATHERING: Duration = Duration::from_millis(WINDOW.as_millis() as u64 * TOGETHER_PERCENT as u64 / 100);
 
 /// When the next requests may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,12 +132,12 @@ impl Window {
         if free_at != Some(now) {
             self.pace.stalled(now, free_at.unwrap_or(now), rate);
         }
-        let Some(first) = self.others_at(now, 1) else { return Next::WaitForFinish };
-        let gathered_at = self.gathered_at.map_or(first + GATHERING, |at| at.min(first + GATHERING));
+        let Some(first_at) = self.others_at(now, 1) else { return Next::WaitForFinish };
+        let gathered_at = self.gathered_at.map_or(first_at + GATHERING, |at| at.min(first_at + GATHERING));
         self.gathered_at = Some(gathered_at);
         let together = self.pace.together(now, rate) as usize;
-        let all = self.others_at(now, together.min(waiting));
-        let at = all.map_or(gathered_at, |all| all.min(gathered_at)).max(first);
+        let all_at = self.others_at(now, together.min(waiting));
+        let at = all_at.map_or(gathered_at, |all_at| all_at.min(gathered_at)).max(first_at);
         if at > now {
             return Next::WaitUntil(at);
         }
@@ -148,7 +148,7 @@ impl Window {
     /// When that many at once may go; `None` where they may not together, or one takes a place of a request under way.
     fn others_at(&self, now: Instant, count: usize) -> Option<Instant> {
         let free_at = self.free_at(now, Lane::Others, u32::try_from(count).ok()?)?;
-        let due = self.pace.others_at(now, count, self.allowance.effective(now))?;
+        let due = self.pace.due_at(now, count, self.allowance.effective(now))?;
         Some(free_at.max(due).max(self.paused_until))
     }
 

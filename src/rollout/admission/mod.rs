@@ -40,10 +40,10 @@ const MEASURED_STARTS: usize = 32;
 const MEASURED_OVER: Duration = Duration::from_secs(300);
 /// Fewer starts than these say nothing of the rate.
 const FEWEST_MEASURED: usize = 4;
-/// The least and the most time after which one that waits asks again by itself: it is called when its turn comes, and
-/// asks only to be told anew when that will be. What has changed in less than the least would not be worth telling.
+/// The least and the most time after which one that waits asks again by itself. It is called when its turn comes, and asks
+/// to be told anew when that will be, which sooner would hardly be worth telling; and since a call may be lost.
 const ASKS_AGAIN: (Duration, Duration) = (WORTH_TELLING, Duration::from_secs(600));
-/// Those who ask again do so at full half minutes, all together: to wake for many costs little more than to wake for one.
+/// Those who ask again do so together, at about full half minutes: to wake for many costs little more than to wake for one.
 const ASK_TOGETHER: Duration = Duration::from_secs(30);
 
 /// A rollout that asks for its turn.

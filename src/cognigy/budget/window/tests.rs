@@ -309,6 +309,7 @@ proptest! {
         prop_assert!(most <= others as usize, "{most} in one window");
         let settled = went.partition_point(|at| *at < start + 2 * WINDOW);
         let longest = went[settled..].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        // What is reserved leaves a gap of three seconds, and those before and after it may have gathered.
         prop_assert!(longest < seconds(8.0), "nothing went for {longest:?}");
     }
 
@@ -334,7 +335,7 @@ proptest! {
 
     #[test]
     fn a_process_that_is_killed_at_its_busiest_and_started_again_stays_within_the_limit(
-        max in proptest::sample::select(vec![30u32, 100, 300]),
+        max in proptest::sample::select(vec![30u32, 40, 100, 300]),
         seed: u64,
         lives in proptest::collection::vec(10.0f64..100.0, 1..6),
     ) {
