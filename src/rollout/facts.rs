@@ -78,8 +78,8 @@ pub fn after(moment: Timestamp, passed: Duration) -> Timestamp {
 /// costs a process little more than to wake for one.
 #[must_use]
 pub fn until_full(unit: Duration, now: Duration, wait: Duration) -> Duration {
-    let over = (now + wait).as_nanos() % unit.as_nanos().max(1);
-    let left = unit.as_nanos().saturating_sub(over) % unit.as_nanos().max(1);
+    let end = (now + wait).as_nanos();
+    let left = end.next_multiple_of(unit.as_nanos().max(1)) - end;
     wait + u64::try_from(left).map_or(Duration::ZERO, Duration::from_nanos)
 }
 

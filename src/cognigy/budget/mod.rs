@@ -16,6 +16,7 @@ mod window;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::iter;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -181,10 +182,10 @@ impl Budget {
             let lane = Lane::from(state.queue.first()?);
             match state.window.next(now, lane, state.queue.len()) {
                 Next::Admit(count) => {
-                    let go: Vec<_> = std::iter::from_fn(|| state.queue.take()).take(count).collect();
-                    go.iter().for_each(|_| state.window.admit(now, lane));
+                    let admitted = iter::from_fn(|| state.queue.take()).take(count);
+                    let admitted: Vec<_> = admitted.inspect(|_| state.window.admit(now, lane)).collect();
                     drop(guard);
-                    for waiter in go {
+                    for waiter in admitted {
                         // A waiter that has just gone gives the permit back, and that takes the lock again.
                         drop(waiter.send(Permit { budget: self.clone(), lane, admitted: now }));
                     }
