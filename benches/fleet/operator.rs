@@ -18,6 +18,7 @@ use cognigy_operator::controller::remembered::Memories;
 use cognigy_operator::controller::run::Scope;
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
+use cognigy_operator::controller::watch::Watches;
 use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::controller::{self, Context};
 use cognigy_operator::delivery::Courier;
@@ -115,11 +116,12 @@ impl Kind {
 pub type Work = futures::future::BoxFuture<'static, ()>;
 
 fn run(place: &Place, client: kube::Client, stopped: watch::Receiver<bool>) -> Result<Work, Failure> {
+    let watches = Watches::new(client.clone(), "the bench's API server");
     let context = Arc::new(context(place, client)?);
     Ok(Box::pin(async move {
         let mut over = stopped.clone();
         tokio::select! {
-            () = controller::run(context, Scope::Cluster, Readiness::default(), stopped) => {}
+            () = controller::run(context, watches, Scope::Cluster, Readiness::default(), stopped) => {}
             _ = over.changed() => {}
         }
     }))

@@ -1,5 +1,10 @@
 //! The way to the API server: a kubeconfig's or the pod's own, and by no proxy that nobody named.
 
+use crate::api::CognigyDeployment;
+use crate::controller::error::CALL_DEADLINE;
+use crate::controller::watch;
+use crate::controller::watch::problem::{Problem, ProblemLog};
+use kube::Resource;
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use std::error::Error;
 use std::path::Path;
@@ -18,12 +23,22 @@ pub enum ConnectionError {
     Client(#[source] Box<kube::Error>),
 }
 
-/// A client of the cluster that the kubeconfig names; without one, of the cluster that this runs in or that
+/// The way to one API server.
+pub(super) struct Connection {
+    /// For calls. It tries again by itself if the API server is busy.
+    pub(super) calls: kube::Client,
+    /// For watches. These have a back-off of their own, so this client never waits by itself.
+    pub(super) watches: kube::Client,
+    /// The API server's URL, for messages.
+    pub(super) url: String,
+}
+
+/// A connection to the cluster that the kubeconfig names; without one, to the cluster that this runs in or that
 /// `~/.kube/config` names.
 ///
 /// # Errors
 /// [`ConnectionError`], where nothing names a cluster, or what does cannot be used.
-pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, ConnectionError> {
+pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectionError> {
     let (mut config, names_a_proxy) = match kubeconfig {
         Some(paths) => {
             let kubeconfig = read(paths)?;
@@ -39,7 +54,32 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<kube::Client, C
         // Then it is from the environment, whose proxies are not ours.
         config.proxy_url = None;
     }
-    kube::Client::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)))
+    let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let client = |config| kube::Client::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)));
+    let mut for_watches = config.clone();
+    for_watches.default_retry = false;
+    Ok(Connection { calls: client(config)?, watches: client(for_watches)?, url })
+}
+
+impl Connection {
+    /// Waits until the API server answers and serves the operator's resource; says what is wrong as long as it does not.
+    pub(super) async fn until_served(&self) {
+        let group_version = format!("{}/{}", CognigyDeployment::group(&()), CognigyDeployment::version(&()));
+        let plural = CognigyDeployment::plural(&());
+        let mut log = ProblemLog::new(&self.url, &*plural);
+        let mut backoff = watch::backoff();
+        loop {
+            let asked = self.watches.list_api_group_resources(&group_version);
+            let problem = match tokio::time::timeout(CALL_DEADLINE, asked).await {
+                Ok(Ok(served)) if served.resources.iter().any(|resource| resource.name == plural) => return,
+                Ok(Ok(_)) => Problem::NotServed,
+                Ok(Err(error)) => Problem::of_call(&error),
+                Err(_) => Problem::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())),
+            };
+            log.met(&problem);
+            tokio::time::sleep(backoff.next().unwrap_or(CALL_DEADLINE)).await;
+        }
+    }
 }
 
 /// KUBECONFIG may name several files; they are merged, as kubectl does.

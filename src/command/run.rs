@@ -19,6 +19,7 @@ use crate::controller::remembered::Memories;
 use crate::controller::run::Scope;
 use crate::controller::sessions::{Sessions, TransportFactory};
 use crate::controller::snapshot::Snapshots;
+use crate::controller::watch::Watches;
 use crate::controller::withdrawal::Withdrawals;
 use crate::controller::{self, Context};
 use crate::delivery::Courier;
@@ -86,7 +87,9 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 }
 
 async fn operate(arguments: RunArguments) -> Result<(), RunError> {
-    let kubernetes = connect(arguments.kubeconfig.as_deref()).await?;
+    let connection = connect(arguments.kubeconfig.as_deref()).await?;
+    let watches =
+        Watches::new(connection.watches.clone(), &connection.url).with_relist_interval(arguments.relist_interval);
     let address = arguments.metrics_addr;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     // Where port 0 was asked for, the log says which one it became.
@@ -95,21 +98,25 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::of(Arc::clone(&budgets)));
     let readiness = Readiness::default();
     let scope = scope(&arguments.namespaces);
-    let elector = elector(&arguments.election, &kubernetes)?;
+    let elector = elector(&arguments.election, &connection.calls)?;
     let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
-    let context = Arc::new(context(arguments, kubernetes, Arc::clone(&metrics), budgets, leadership)?);
-    let stopped = stop_signal()?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
+    let context = Arc::new(context(arguments, connection.calls.clone(), Arc::clone(&metrics), budgets, leadership)?);
+    let mut stopped = stop_signal()?;
     // A task of its own: else each wake of the operator would look whether somebody wants its metrics.
     let mut serving = JoinSet::new();
     serving.spawn(probes::serve(listener, Arc::clone(&metrics), readiness.clone()));
     let operator = async {
+        tokio::select! {
+            () = connection.until_served() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+        }
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
         match &elector {
             None => {
-                act(context, scope, &metrics, readiness, stopped).await;
+                act(context, watches, scope, &metrics, readiness, stopped).await;
                 Ok(())
             }
-            Some(elector) => act_while_leading(elector, context, scope, &metrics, readiness, stopped).await,
+            Some(elector) => act_while_leading(elector, context, watches, scope, &metrics, readiness, stopped).await,
         }
     };
     tokio::select! {
@@ -144,6 +151,7 @@ fn elector(election: &ElectionArguments, kubernetes: &kube::Client) -> Result<Op
 async fn act_while_leading(
     elector: &Elector,
     context: Arc<Context>,
+    watches: Watches,
     scope: Scope,
     metrics: &Metrics,
     readiness: Readiness,
@@ -161,7 +169,7 @@ async fn act_while_leading(
     let keeper = elector.clone();
     keeping.spawn(async move { keeper.keep().await });
     tokio::select! {
-        () = act(context, scope, metrics, readiness, stopped) => {}
+        () = act(context, watches, scope, metrics, readiness, stopped) => {}
         _ = keeping.join_next() => return Err(RunError::LeaseLost),
     }
     keeping.shutdown().await;
@@ -172,6 +180,7 @@ async fn act_while_leading(
 /// Acts until told to stop; a stop waits a few seconds for reconciles in the middle of a call.
 async fn act(
     context: Arc<Context>,
+    watches: Watches,
     scope: Scope,
     metrics: &Metrics,
     readiness: Readiness,
@@ -179,7 +188,7 @@ async fn act(
 ) {
     metrics.leads(true);
     tokio::select! {
-        () = controller::run(context, scope, readiness, stopped.clone()) => {}
+        () = controller::run(context, watches, scope, readiness, stopped.clone()) => {}
         () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
     }
     metrics.leads(false);

@@ -68,6 +68,10 @@ pub struct RunArguments {
     #[arg(long, env = "CI_CD_WEBHOOK_URL", value_name = "URL", hide_env_values = true, value_parser = Confidential::<WebhookUrl>::default())]
     pub webhook_url: Option<WebhookUrl>,
 
+    /// How often the operator lists all resources again, in case a change was missed; at least 1 minute.
+    #[arg(long, env = "COGNIGY_RELIST_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = relist_interval)]
+    pub relist_interval: Duration,
+
     /// How long a deleted resource may stay for its rollout to be settled.
     #[arg(long, env = "COGNIGY_DELETION_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub deletion_grace: Duration,
@@ -145,6 +149,16 @@ impl From<SubmitIdempotency> for crate::rollout::facts::SubmitIdempotency {
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
     parsed.ok_or_else(|| "write a duration such as 90s, 15m or 24h".to_owned())
+}
+
+fn relist_interval(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_secs(60);
+    let interval = duration(text)?;
+    if interval >= SHORTEST {
+        Ok(interval)
+    } else {
+        Err("write at least 1m: each list costs the API server work".to_owned())
+    }
 }
 
 fn key_ttl(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,6 @@
 //! Why a reconcile could not be finished. None of these is a verdict about a rollout: the reconcile is simply run again.
 
+use super::cause::cause;
 use std::time::Duration;
 use tracing::{Instrument, field};
 
@@ -16,7 +17,7 @@ pub enum Error {
     #[error("the resource is gone")]
     Gone,
     /// The API server could not be reached, or refused; tried again with a growing delay.
-    #[error("the API server failed to {what}: {source}")]
+    #[error("the API server failed to {what}: {}", cause(source))]
     ApiServer {
         /// What was asked of it.
         what: &'static str,
@@ -65,6 +66,20 @@ impl Error {
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::ApiServer { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 403))
+    }
+
+    /// Whether the API server is away, or too busy to answer: nothing is wrong with the request.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } => true,
+            Self::ApiServer { source, .. } => match &**source {
+                kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+                kube::Error::Service(_) | kube::Error::HyperError(_) => true,
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// The kind of error, as the value of a metric's label.

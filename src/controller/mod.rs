@@ -3,6 +3,7 @@
 
 mod act;
 pub mod announce;
+pub mod cause;
 pub mod census;
 pub mod clock;
 pub mod context;

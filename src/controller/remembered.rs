@@ -126,6 +126,11 @@ impl Memories {
         written.is_some_and(|written| written == version(resource))
     }
 
+    /// A whole list follows: each resource in it is news, also at the version that was last written here.
+    pub fn forget_written(&self) {
+        lock(&self.written).clear();
+    }
+
     /// Whether anything is remembered of a resource, or a reconcile of it is under way and may come to remember something.
     #[must_use]
     pub fn know(&self, uid: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::Error;
 use super::reconcile::reconcile;
-use super::watch::StreamingLists;
+use super::watch::Watches;
 use super::watched::Watched;
 use crate::api::WATCH_LABEL;
 use crate::server::probes::Readiness;
@@ -27,6 +27,8 @@ use tokio::sync::{broadcast, watch};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after a reconcile that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause while the API server is away: its return must be noticed soon.
+const LONGEST_PAUSE_WHILE_AWAY: Duration = Duration::from_secs(10);
 /// How often what is remembered of resources that went without a word is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// How many reconciles run at once; each of them may wait for an answer of Cognigy.AI.
@@ -45,7 +47,13 @@ pub enum Scope {
 }
 
 /// Runs until `stop` turns true; what is in the middle of a reconcile by then is finished first.
-pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop: watch::Receiver<bool>) {
+pub async fn run(
+    context: Arc<Context>,
+    watches: Watches,
+    scope: Scope,
+    readiness: Readiness,
+    stop: watch::Receiver<bool>,
+) {
     let scopes = match scope {
         Scope::Cluster => vec![None],
         Scope::Namespaces(namespaces) => namespaces.into_iter().map(Some).collect(),
@@ -53,9 +61,8 @@ pub async fn run(context: Arc<Context>, scope: Scope, readiness: Readiness, stop
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
     // Set once: `run` is called once for a context.
     let _ = context.stores.set(stores.clone());
-    let lists = StreamingLists::default();
     let controllers = scopes.into_iter().zip(stores).zip(writers).map(|((namespace, store), writer)| {
-        control(Arc::clone(&context), namespace, store, writer, lists.clone(), stop.clone())
+        control(Arc::clone(&context), namespace, store, writer, watches.clone(), stop.clone())
     });
     let declare = async {
         match context.ready().await {
@@ -80,25 +87,25 @@ async fn control(
     namespace: Option<String>,
     store: Store<Watched>,
     writer: reflector::store::Writer<Watched>,
-    lists: StreamingLists,
+    watches: Watches,
     mut stop: watch::Receiver<bool>,
 ) {
-    let client = context.kubernetes.clone();
-    let resources: Api<Watched> = scoped(&client, namespace.as_deref());
-    let (for_watched, for_rested) = (Arc::clone(&context), Arc::clone(&context));
+    let client = watches.client();
+    let resources: Api<Watched> = scoped(client, namespace.as_deref());
+    let (for_watched, for_rested, for_relist) = (Arc::clone(&context), Arc::clone(&context), Arc::clone(&context));
     let census = context.metrics.census().watch();
-    let watched = lists
-        .watch(resources, watcher::Config::default())
-        .default_backoff()
-        .inspect_ok(move |event| census.show(event))
-        .map_ok(move |event| kept(event, &for_watched))
-        .inspect_err(|error| tracing::warn!(%error, "the watch was interrupted and goes on"))
+    let watched = watches
+        .changes(resources, watcher::Config::default(), store.clone(), move || for_relist.memories.forget_written())
+        .inspect(move |event| census.show(event))
+        .map(move |event| Ok(kept(event, &for_watched)))
         .reflect(writer)
         .applied_objects()
         .try_filter(move |watched| future::ready(for_rested.must_look_at(watched)));
-    let maps: Api<PartialObjectMeta<ConfigMap>> = scoped(&client, namespace.as_deref());
+    let maps: Api<ConfigMapName> = scoped(client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
-    let map_changes = lists.watch(maps, labelled).default_backoff().touched_objects();
+    let (map_store, map_writer) = reflector::store();
+    let map_changes = watches.changes(maps, labelled, map_store, || {}).map(|event| Ok(event.modify(keep_the_name)));
+    let map_changes = map_changes.reflect(map_writer).touched_objects();
     let (for_maps, for_stop, known) = (Arc::clone(&context), Arc::clone(&context), store.clone());
     Controller::for_stream(watched, store)
         .with_config(Config::default().concurrency(CONCURRENCY))
@@ -133,6 +140,14 @@ fn woken(
         }
     });
     each.filter(move |woken| future::ready(namespace.is_none() || woken.namespace == namespace))
+}
+
+/// A ConfigMap as its watch tells of it: nothing is kept of it but its name. Its text is read when it is needed.
+type ConfigMapName = PartialObjectMeta<ConfigMap>;
+
+fn keep_the_name(map: &mut ConfigMapName) {
+    let ObjectMeta { name, namespace, uid, .. } = std::mem::take(&mut map.metadata);
+    map.metadata = ObjectMeta { name, namespace, uid, ..ObjectMeta::default() };
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
@@ -217,7 +232,8 @@ pub fn after_failure(object: &Watched, error: &Error, context: &Context) -> Opti
         return Some(Duration::ZERO);
     }
     let uid = object.uid().unwrap_or_default();
-    let pause = FIRST_PAUSE.saturating_mul(1 << context.memories.failed(&uid).min(16)).min(LONGEST_PAUSE);
+    let longest = if error.is_outage() { LONGEST_PAUSE_WHILE_AWAY } else { LONGEST_PAUSE };
+    let pause = FIRST_PAUSE.saturating_mul(1 << context.memories.failed(&uid).min(16)).min(longest);
     match error {
         Error::Gone => return None,
         Error::Conflict => tracing::debug!("the resource was written by somebody else; deciding anew"),

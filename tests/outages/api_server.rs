@@ -82,7 +82,7 @@ async fn a_watch_whose_place_in_history_is_compacted_begins_anew() {
     compact(world.cluster(), &revision).await;
     world.cluster().restart_api_server().await;
     operator.signal(Signal::Resume).await;
-    operator.until_logged("too old resource version").await;
+    operator.until_logged("has forgotten the changes of cognigydeployments").await;
 
     // The newest of the three is deployed, once the first has ended; those in between never are.
     world.mend();
@@ -158,10 +158,8 @@ async fn account(world: &mut World) -> Account {
     let request = from(json!({"spec": {"audiences": ["https://kubernetes.default.svc"]}}));
     let issued = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
     let token = issued.status.unwrap().token;
-    let cluster = world.cluster();
-    let administrator = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
-    let kubeconfig = cluster.folder().join("operator.kubeconfig");
-    std::fs::write(&kubeconfig, administrator.replace(cluster.admin_token(), &token)).unwrap();
+    let cluster = &*world.cluster();
+    let kubeconfig = cluster.kubeconfig_with("operator", |text| text.replace(cluster.admin_token(), &token));
     Account { user, token, kubeconfig }
 }
 

@@ -138,7 +138,7 @@ async fn a_leader_without_an_api_server_stops_before_its_lease_could_be_taken() 
     assert!(!standby.has_logged("this process leads"));
 
     // What the kubelet does; both wait for the lease that the crashed one has left behind.
-    let again = world.replica("first again", &terms).await;
+    let again = world.spawn_replica("first again", &terms);
     world.cluster().restart_api_server().await;
     let resource = world.resource("env-cut-off");
     let asked = resource.count(Call::Job);

@@ -12,6 +12,8 @@ mod stage;
 
 mod api_server;
 mod by_hand;
+mod changes;
 mod leadership;
 mod lists;
 mod removals;
+mod startup;

@@ -49,14 +49,10 @@ async fn a_definition_that_is_deleted_waits_for_its_rollouts_and_can_come_back()
     let resource = world.apply("env-definition").await;
     resource.until_asked(Call::Job, 1).await;
 
-    forget_others(&world).await;
-    let definitions = world.all::<CustomResourceDefinition>();
-    let deleted = definitions.delete(CRD_NAME, &DeleteParams::default()).await.unwrap();
-    let uid = deleted.left().and_then(|definition| definition.metadata.uid).unwrap();
+    let uid = delete_definition(&world).await;
     resource.until("it is being deleted", |object| object.metadata.deletion_timestamp.is_some()).await;
     world.mend();
-    let gone = await_condition(definitions.clone(), CRD_NAME, is_deleted(&uid));
-    assert!(timeout(crate::stage::DEADLINE, gone).await.is_ok(), "{}", world.report("the definition is gone").await);
+    until_undefined(&world, &uid).await;
     resource.assert_one_job_and_all_told(true).await;
 
     world.cluster().define_resource().await;
@@ -65,6 +61,20 @@ async fn a_definition_that_is_deleted_waits_for_its_rollouts_and_can_come_back()
     resource.assert_one_job_and_all_told(true).await;
     // What was there before does not come back with it.
     assert_eq!(world.resources().list(&ListParams::default()).await.unwrap().items.len(), 1);
+}
+
+/// Deletes the definition; returns its uid.
+pub(crate) async fn delete_definition(world: &World) -> String {
+    forget_others(world).await;
+    let definitions = world.all::<CustomResourceDefinition>();
+    let deleted = definitions.delete(CRD_NAME, &DeleteParams::default()).await.unwrap();
+    deleted.left().and_then(|definition| definition.metadata.uid).unwrap()
+}
+
+/// Waits until the definition with this uid is gone.
+pub(crate) async fn until_undefined(world: &World, uid: &str) {
+    let gone = await_condition(world.all::<CustomResourceDefinition>(), CRD_NAME, is_deleted(uid));
+    assert!(timeout(crate::stage::DEADLINE, gone).await.is_ok(), "{}", world.report("the definition is gone").await);
 }
 
 /// What other tests have left behind has no operator any more that would let it go with the definition.

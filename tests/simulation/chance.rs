@@ -14,8 +14,9 @@ use super::promises::{self, Broken};
 use super::scenario::{
     Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, config_map, create,
     credentials, delete, deploy, deploy_from_config_map, deploy_snapshot, edit, environment, mended, operator_down,
-    take_away, tokens_revoked,
+    take_away, tokens_revoked, watch_lost,
 };
+use super::stage::{WatchLoss, WatchReturn};
 use super::trials::{self, Failure, Report, failure};
 
 /// When all is made well again.
@@ -66,7 +67,7 @@ fn at_peace(scenario: Scenario) -> Scenario {
 
 fn action(random: &mut fastrand::Rng) -> Action {
     let number = random.u32(2..6);
-    match random.u32(0..23) {
+    match random.u32(0..25) {
         0..=3 => deploy(number),
         4 => deploy_snapshot(&format!("bad version {number}"), json!({"botVersion": number.to_string(), "bad": true})),
         5 => edit("suspended", |object| object["spec"]["suspend"] = json!(true)),
@@ -94,6 +95,16 @@ fn action(random: &mut fastrand::Rng) -> Action {
         19 => config_map("bot", format!("botVersion: '{number}'")),
         20 => take_away("configmaps", "bot"),
         21 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
+        22 | 23 => watch_lost(WatchLoss {
+            silent: Duration::from_millis(random.u64(0..20_000)),
+            then: match random.u64(0..4) {
+                0 => WatchReturn::Resumes,
+                versions_old => WatchReturn::Lists {
+                    versions_old: versions_old - 1,
+                    ends_after: Duration::from_millis(random.u64(0..10_000)),
+                },
+            },
+        }),
         _ => trouble(random),
     }
 }

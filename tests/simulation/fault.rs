@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use super::stage::{WatchLoss, WatchReturn};
+
 /// What goes wrong at one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -25,6 +27,8 @@ pub enum Fault {
     Refused,
     /// Somebody else writes the resource just before.
     Conflict,
+    /// The watch is lost for seconds, and begins anew with a list.
+    WatchLost,
     /// The process stands still before the request is sent; another one takes over; then the first goes on.
     PausedBefore,
     /// The process stands still after the request took effect; another one takes over; then the first hears the answer.
@@ -33,12 +37,13 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, the simplest first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::AnswerLost,
         Self::Refused,
         Self::Conflict,
+        Self::WatchLost,
         Self::AnswerLate,
         Self::CrashThenStale,
         Self::CrashWhileUnderWay,
@@ -69,6 +74,7 @@ impl Display for Fault {
             Self::AnswerLate => "answer late",
             Self::Refused => "no connection",
             Self::Conflict => "somebody else writes first",
+            Self::WatchLost => "the watch is lost, and begins with a list",
             Self::PausedBefore => "stands still before it, another takes over",
             Self::PausedAfter => "stands still after its effect, another takes over",
         })
@@ -99,6 +105,11 @@ pub struct Io {
 /// Which faults hit which requests, by their place in the order of all requests of a run.
 pub type Plan = BTreeMap<usize, Fault>;
 
+/// A lost watch: the API server is away for 5 s, and the end of its list comes 3 s after the list's objects.
+pub const RESTART: WatchLoss = WatchLoss {
+    silent: Duration::from_secs(5),
+    then: WatchReturn::Lists { versions_old: 0, ends_after: Duration::from_secs(3) },
+};
 /// How long after a crash the next process starts.
 pub const TAKE_OVER: Duration = Duration::from_secs(2);
 /// How long nobody takes over after a crash for long.

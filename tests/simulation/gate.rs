@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::{Fault, Io, LATE, LONG, TAKE_OVER, UNDER_WAY};
+use super::fault::{Fault, Io, LATE, LONG, RESTART, TAKE_OVER, UNDER_WAY};
 use super::stage::{ListAge, SharedStage, Signal, Stage};
 use super::story::ProcessId;
 
@@ -49,6 +49,7 @@ impl Gate {
             None => {}
             Some(Fault::Refused) => return Err(NoAnswer::NotConnected),
             Some(Fault::Conflict) => prepare(&mut self.stage.lock()),
+            Some(Fault::WatchLost) => self.stage.lock().lose_watch(RESTART),
             Some(Fault::CrashBefore) => self.crash(TAKE_OVER, ListAge::Current).await,
             Some(Fault::PausedBefore) => self.stand_still().await,
             Some(Fault::CrashWhileUnderWay) => {

@@ -211,6 +211,11 @@ impl Kubernetes {
         self.objects.get(name).map(Arc::as_ref)
     }
 
+    /// The names of all objects of a kind.
+    pub fn names(&self, plural: &str) -> Vec<ObjectName> {
+        self.objects.keys().filter(|name| name.plural == plural).cloned().collect()
+    }
+
     /// Every object of a kind, as it was at that version.
     pub fn list_at(&self, plural: &str, version: u64) -> Vec<Arc<Value>> {
         let mut listed: BTreeMap<&ObjectName, &Arc<Value>> = BTreeMap::new();

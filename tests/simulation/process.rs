@@ -20,6 +20,7 @@ use cognigy_operator::controller::remembered::Memories;
 use cognigy_operator::controller::run::{after_failure, guarded, kept, users_of};
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
+use cognigy_operator::controller::watch::relist::Relist;
 use cognigy_operator::controller::watched::Watched;
 use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::delivery::Courier;
@@ -37,7 +38,7 @@ use super::fault::STALE;
 use super::gate::Gate;
 use super::kubernetes::{Change, DEPLOYMENTS, ObjectName};
 use super::services::{KubernetesService, PlatformTransport};
-use super::stage::{ListAge, Signal};
+use super::stage::{ListAge, Signal, WatchLoss, WatchReturn};
 use super::story::Happening;
 use super::time::ProcessClock;
 
@@ -61,6 +62,7 @@ pub struct Process {
     writer: Writer<Watched>,
     woken: broadcast::Receiver<Name>,
     watch: Watch,
+    relist: Relist<Watched>,
     /// Resources to reconcile, and when.
     due: BTreeMap<String, (Instant, Name)>,
     running: BTreeSet<String>,
@@ -75,6 +77,19 @@ struct Watch {
     behind_until: Instant,
     /// When the next change that waits may be delivered.
     next_at: Option<Instant>,
+    /// How often it was lost so far.
+    losses: u32,
+    /// What it does next because it was lost, and when.
+    returns: Option<(Instant, Return)>,
+}
+
+/// How a watch that was lost comes back.
+#[derive(Clone, Copy)]
+enum Return {
+    /// It tells of all objects as they were so many versions ago; its list ends so long after.
+    List { versions_old: u64, ends_after: Duration },
+    /// Its list is complete.
+    ListIsComplete,
 }
 
 type Finished = (Name, Option<Arc<Watched>>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
@@ -97,7 +112,9 @@ impl Process {
             ListAge::AsOf(version) => (version, now + STALE),
         };
         let woken = context.woken.subscribe();
-        let watch = Watch { delivered, lag: setup.watch_lag, behind_until, next_at: None };
+        let losses = gate.stage.lock().watch_losses.0;
+        let watch = Watch { delivered, lag: setup.watch_lag, behind_until, next_at: None, losses, returns: None };
+        let relist = Relist::new(store.clone());
         let mut process = Self {
             gate,
             context,
@@ -105,6 +122,7 @@ impl Process {
             writer,
             woken,
             watch,
+            relist,
             due: BTreeMap::new(),
             running: BTreeSet::new(),
             retires,
@@ -114,23 +132,64 @@ impl Process {
     }
 
     fn list(&mut self) {
+        self.tell(Event::Init);
+        self.tell_listed();
+        self.tell(Event::InitDone);
+    }
+
+    fn tell_listed(&mut self) {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
-        self.writer.apply_watcher_event(&Event::Init);
         for object in listed {
             let Ok(watched) = Watched::deserialize(object.as_ref()) else { continue };
             self.tell(Event::InitApply(watched));
         }
-        self.writer.apply_watcher_event(&Event::InitDone);
     }
 
     /// What the watch tells goes the way that it goes in production.
     fn tell(&mut self, event: Event<Watched>) {
+        if matches!(event, Event::Init) && self.relist.has_listed() {
+            self.context.memories.forget_written();
+        }
+        self.relist.changes(event).into_iter().for_each(|event| self.tell_change(event));
+    }
+
+    fn tell_change(&mut self, event: Event<Watched>) {
         let event = kept(event, &self.context);
         self.writer.apply_watcher_event(&event);
         if let Event::Apply(watched) | Event::InitApply(watched) = &event
             && self.context.must_look_at(watched)
         {
             self.schedule(Name::from_obj(watched), Instant::now());
+        }
+    }
+
+    /// Finds out whether the watch was lost, and lets it come back when its time has come.
+    fn mind_the_watch(&mut self) {
+        let (losses, loss) = self.gate.stage.lock().watch_losses;
+        if let Some(WatchLoss { silent, then }) = loss.filter(|_| losses != self.watch.losses) {
+            let back = Instant::now() + silent;
+            self.watch.losses = losses;
+            self.watch.behind_until = back;
+            if let WatchReturn::Lists { versions_old, ends_after } = then {
+                self.watch.returns = Some((back, Return::List { versions_old, ends_after }));
+                self.watch.behind_until = back + ends_after;
+            }
+            self.watch.next_at = self.watch.next_at.map(|at| at.max(self.watch.behind_until));
+        }
+        match self.watch.returns.take_if(|(at, _)| *at <= Instant::now()) {
+            None => {}
+            Some((_, Return::List { versions_old, ends_after })) => {
+                self.watch.delivered = self.gate.stage.lock().kubernetes.version().saturating_sub(versions_old);
+                // Changes come once the list is complete.
+                self.watch.next_at = None;
+                self.watch.behind_until = Instant::now() + ends_after;
+                self.watch.returns = Some((Instant::now() + ends_after, Return::ListIsComplete));
+                self.tell(Event::Init);
+                self.tell_listed();
+                let maps = self.gate.stage.lock().kubernetes.names("configmaps");
+                maps.iter().for_each(|map| self.config_map_changed(map));
+            }
+            Some((_, Return::ListIsComplete)) => self.tell(Event::InitDone),
         }
     }
 
@@ -142,9 +201,11 @@ impl Process {
             let told = changed.notified();
             tokio::pin!(told);
             told.as_mut().enable();
+            self.mind_the_watch();
             self.deliver();
             self.begin(&mut reconciles);
-            let next = self.watch.next_at.into_iter().chain(self.next_due()).min();
+            let returns = self.watch.returns.map(|(at, _)| at);
+            let next = self.watch.next_at.into_iter().chain(returns).chain(self.next_due()).min();
             if next.is_none() && reconciles.is_empty() {
                 self.gate.stage.lock().signal(Signal::AtRest(self.gate.process));
             }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::kubernetes::{DEPLOYMENTS, ObjectName};
 use super::process::Setup;
-use super::stage::{Signal, Stage};
+use super::stage::{Signal, Stage, WatchLoss};
 
 /// The namespace of every resource.
 pub const NAMESPACE: &str = "bots";
@@ -364,4 +364,9 @@ pub fn operator_down(seconds: u64) -> Action {
 /// The operator's wall clock jumps.
 pub fn clock_jumps(seconds: i64) -> Action {
     action(format!("the operator's clock jumps by {seconds} s"), move |stage| stage.clock_error.jump(seconds))
+}
+
+/// The operator's watch is lost.
+pub fn watch_lost(loss: WatchLoss) -> Action {
+    action(format!("the watch is lost: {loss:?}"), move |stage| stage.lose_watch(loss))
 }

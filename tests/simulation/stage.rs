@@ -43,6 +43,23 @@ pub enum ListAge {
     AsOf(u64),
 }
 
+/// How the operator's watch is lost, and how it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchLoss {
+    /// For how long the watch says nothing: the API server is away, or the connection died without a word.
+    pub silent: Duration,
+    pub then: WatchReturn,
+}
+
+/// How a watch comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchReturn {
+    /// It goes on where it was.
+    Resumes,
+    /// With a list that is so many versions old, and whose end comes so long after its objects.
+    Lists { versions_old: u64, ends_after: Duration },
+}
+
 /// The world around the operator.
 pub struct Stage {
     pub time: VirtualTime,
@@ -56,6 +73,8 @@ pub struct Stage {
     pub metrics: Vec<Arc<Metrics>>,
     /// Told of every change of an object.
     pub changed: Arc<Notify>,
+    /// How often the watch was lost, and how the last time.
+    pub watch_losses: (u32, Option<WatchLoss>),
     plan: Plan,
     requests: usize,
     /// Of each request of the operator, which faults could hit it.
@@ -92,6 +111,7 @@ impl Stage {
             story: Vec::new(),
             metrics: Vec::new(),
             changed: Arc::new(Notify::new()),
+            watch_losses: (0, None),
             plan,
             requests: 0,
             ios: Vec::new(),
@@ -187,6 +207,12 @@ impl Stage {
         let stamp = self.kubernetes.version().to_string();
         self.kubernetes.edit(name, |object| object["metadata"]["labels"]["touched"] = Value::String(stamp));
         self.note_changes(Author::SomebodyElse);
+    }
+
+    /// The operator's watch is lost.
+    pub fn lose_watch(&mut self, loss: WatchLoss) {
+        self.watch_losses = (self.watch_losses.0 + 1, Some(loss));
+        self.changed.notify_waiters();
     }
 
     fn note_event(&mut self, event: &Value) {

@@ -41,9 +41,15 @@ impl Log {
     }
 }
 
+/// What no RUST_LOG switches on. kube logs an answer that it cannot read as a whole: all tenants' specs, or a Secret. And it
+/// dumps what the operator itself says in words.
+const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher=off"];
+
 /// Starts the log. `RUST_LOG` says how much of it (default `info,kube_runtime=warn`).
 pub fn start(format: LogFormat) -> Log {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let off = ALWAYS_OFF.iter().filter_map(|directive| directive.parse().ok());
+    let filter = off.fold(filter, EnvFilter::add_directive);
     let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr);
     let log = match format {
         LogFormat::Text => log.boxed(),

@@ -67,6 +67,14 @@ impl Cluster {
         self.control_plane.kubeconfig_path()
     }
 
+    /// Another kubeconfig, with this change of its text.
+    pub(crate) fn kubeconfig_with(&self, name: &str, change: impl FnOnce(String) -> String) -> PathBuf {
+        let text = std::fs::read_to_string(self.kubeconfig()).unwrap();
+        let path = self.folder().join(format!("{name}.kubeconfig"));
+        std::fs::write(&path, change(text)).unwrap();
+        path
+    }
+
     /// The API server's URL.
     pub(crate) fn server(&self) -> String {
         self.control_plane.server()

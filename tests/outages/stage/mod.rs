@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) use cluster::{CRD_NAME, Cluster, client_of};
 pub(crate) use operator::{Operator, Signal};
 pub(crate) use resource::{Resource, attempt};
-pub(crate) use world::{World, from};
+pub(crate) use world::{World, from, sample};
 
 pub(crate) use cognigy_operator::api::CognigyDeployment;
 pub(crate) use cognigy_operator::api::status::{Outcome, Step};

@@ -32,8 +32,8 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts the binary under test, and waits until it says that it runs.
-    pub(super) async fn start(name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
+    /// Starts the binary under test.
+    pub(super) fn spawn(name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
             .arg("run")
             .arg("--kubeconfig")
@@ -48,9 +48,12 @@ impl Operator {
             .spawn()
             .unwrap();
         let log = Log::of(name, process.stderr.take().unwrap());
-        let operator = Self { process, log };
-        operator.until_logged("cognigy-operator is running").await;
-        operator
+        Self { process, log }
+    }
+
+    /// Waits until it says that it runs.
+    pub(super) async fn until_running(&self) {
+        self.until_logged("cognigy-operator is running").await;
     }
 
     /// Waits until a line of the log holds this.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 /// A test's own world. While it lives, no other test runs.
 pub(crate) struct World {
-    pub(super) platform: Server,
+    pub(crate) platform: Server,
     pub(crate) client: Client,
     pub(crate) namespace: String,
     logs: Mutex<Vec<Log>>,
@@ -50,15 +50,29 @@ impl World {
 
     /// Starts a replica that takes part in the election, with these terms.
     pub(crate) async fn replica(&self, name: &str, terms: &[&str]) -> Operator {
+        let replica = self.spawn_replica(name, terms);
+        replica.until_running().await;
+        replica
+    }
+
+    /// The same, without waiting for it to run.
+    pub(crate) fn spawn_replica(&self, name: &str, terms: &[&str]) -> Operator {
         let namespace = format!("--leader-election-namespace={}", self.namespace);
         let flags: Vec<&str> = ["--leader-elect", &namespace].iter().chain(terms).copied().collect();
-        self.operator_with(name, &self.cluster.as_ref().unwrap().kubeconfig(), &flags).await
+        self.spawn_operator(name, &self.cluster.as_ref().unwrap().kubeconfig(), &flags)
     }
 
     pub(crate) async fn operator_with(&self, name: &str, kubeconfig: &Path, flags: &[&str]) -> Operator {
+        let operator = self.spawn_operator(name, kubeconfig, flags);
+        operator.until_running().await;
+        operator
+    }
+
+    /// The same, without waiting for it to run.
+    pub(crate) fn spawn_operator(&self, name: &str, kubeconfig: &Path, flags: &[&str]) -> Operator {
         let mut all = vec![format!("--namespace={}", self.namespace)];
         all.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let operator = Operator::start(name, kubeconfig, &all).await;
+        let operator = Operator::spawn(name, kubeconfig, &all);
         self.logs.lock().unwrap().push(operator.log());
         operator
     }
@@ -70,22 +84,15 @@ impl World {
 
     /// The same with another version of the bot.
     pub(crate) async fn apply_version(&self, name: &'static str, bot_version: &str) -> Resource<'_> {
-        let sample = json!({
-            "apiVersion": "deploy.cognigy.ai/v1alpha1",
-            "kind": "CognigyDeployment",
-            "metadata": {"name": name},
-            "spec": {
-                "environmentId": name,
-                "configurationSnapshot": {"botVersion": bot_version},
-                "rollbackPolicy": {"healthThreshold": 2, "timeoutSeconds": 300},
-                "monitoring": {"intervalSeconds": 1},
-                "credentialsRef": {"name": "cognigy-api"},
-                "webhook": {"url": format!("{}/webhooks/ci", self.platform.url())},
-            },
-        });
+        let sample = sample(name, bot_version, &self.webhook());
         let apply = PatchParams::apply("tests").force();
         self.resources().patch(name, &apply, &Patch::Apply(sample)).await.unwrap();
         self.resource(name)
+    }
+
+    /// The webhook that samples name.
+    pub(crate) fn webhook(&self) -> String {
+        format!("{}/webhooks/ci", self.platform.url())
     }
 
     pub(crate) fn resource(&self, name: &'static str) -> Resource<'_> {
@@ -180,6 +187,23 @@ impl Drop for World {
             }
         });
     }
+}
+
+/// A resource whose environment has its name; it is watched every second.
+pub(crate) fn sample(name: &str, bot_version: &str, webhook: &str) -> Value {
+    json!({
+        "apiVersion": "deploy.cognigy.ai/v1alpha1",
+        "kind": "CognigyDeployment",
+        "metadata": {"name": name},
+        "spec": {
+            "environmentId": name,
+            "configurationSnapshot": {"botVersion": bot_version},
+            "rollbackPolicy": {"healthThreshold": 2, "timeoutSeconds": 300},
+            "monitoring": {"intervalSeconds": 1},
+            "credentialsRef": {"name": "cognigy-api"},
+            "webhook": {"url": webhook},
+        },
+    })
 }
 
 /// An object from what a person would write.

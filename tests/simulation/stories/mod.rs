@@ -5,10 +5,11 @@ mod edits;
 mod outages;
 mod requests;
 mod rollouts;
+mod watches;
 
 use super::scenario::Scenario;
 
 /// Every story.
 pub fn all() -> Vec<Scenario> {
-    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all()].concat()
+    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all(), watches::all()].concat()
 }

@@ -1,0 +1,74 @@
+//! Why a call to the API server failed, in one sentence. kube's own texts hold a debug dump of the answer, and hide the cause
+//! of a failed connection.
+
+use kube::core::Status;
+use std::error::Error;
+
+/// Why a call failed, for a message that names the API server and what was asked of it.
+#[must_use]
+pub fn cause(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => refusal(status),
+        // The text of such an error may quote what it could not read, and that may be a Secret.
+        kube::Error::SerdeError(error) => {
+            format!("its answer cannot be read (line {}, column {})", error.line(), error.column())
+        }
+        kube::Error::Service(error) => root(error.as_ref()),
+        other => root(other),
+    }
+}
+
+/// What the API server says about a request that it refused.
+#[must_use]
+pub fn refusal(status: &Status) -> String {
+    let Status { code, reason, message, .. } = status;
+    match (message.is_empty(), reason.is_empty()) {
+        (true, true) => format!("it answered {code}"),
+        (true, false) => format!("it answered {code} {reason}"),
+        (false, _) => format!("it answered {code}: {message}"),
+    }
+}
+
+/// The innermost error: `client error (Connect)` says nothing, `Connection refused` does.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("client error (Connect)")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn a_failed_connection_is_told_by_its_innermost_cause() {
+        let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "Connection refused (os error 111)");
+        let error = kube::Error::Service(Box::new(Outer(refused)));
+        assert_eq!(cause(&error), "Connection refused (os error 111)");
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_without_a_debug_dump() {
+        let told = |code, reason: &str, message: &str| {
+            cause(&kube::Error::Api(Status { code, ..Status::failure(message, reason) }.boxed()))
+        };
+        assert_eq!(told(403, "Forbidden", "User \"x\" cannot list"), "it answered 403: User \"x\" cannot list");
+        assert_eq!(told(500, "InternalError", ""), "it answered 500 InternalError");
+        assert_eq!(told(502, "", ""), "it answered 502");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_quoted() {
+        let error = serde_json::from_str::<u8>("\"a secret\"").unwrap_err();
+        assert!(error.to_string().contains("a secret"));
+        assert_eq!(cause(&kube::Error::SerdeError(error)), "its answer cannot be read (line 1, column 10)");
+    }
+}

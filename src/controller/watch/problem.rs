@@ -1,0 +1,194 @@
+//! What is wrong between the operator and the API server, in words that say what to do, and not every time anew.
+
+use crate::controller::cause::{cause, refusal};
+use kube::core::Status;
+use kube::runtime::watcher;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a problem that lasts is logged again.
+const LOG_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is wrong between the operator and the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A list has begun and then said nothing.
+    SilentList,
+    /// The API server has forgotten the changes since the last one that was seen. A new list makes up for it.
+    Expired,
+    /// The API server knows no such resource.
+    NotServed,
+    /// The operator lacks a right.
+    Forbidden(String),
+    /// The operator's credentials are refused.
+    Unauthorized(String),
+    /// The API server's certificate is not trusted.
+    Untrusted(String),
+    /// There is no answer.
+    Unreachable(String),
+    /// The API server answers with this failure.
+    Failing(String),
+}
+
+impl Problem {
+    /// What a watch ran into.
+    #[must_use]
+    pub fn of(error: &watcher::Error) -> Self {
+        match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => Self::of_call(error),
+            watcher::Error::WatchError(status) => Self::of_status(status),
+            watcher::Error::NoResourceVersion => Self::Failing("its answer has no resourceVersion".to_owned()),
+        }
+    }
+
+    /// What a call ran into.
+    #[must_use]
+    pub fn of_call(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::of_status(status),
+            kube::Error::SerdeError(_) => Self::Failing(cause(error)),
+            other => {
+                let cause = cause(other);
+                if cause.contains("certificate") { Self::Untrusted(cause) } else { Self::Unreachable(cause) }
+            }
+        }
+    }
+
+    fn of_status(status: &Status) -> Self {
+        match status.code {
+            401 => Self::Unauthorized(refusal(status)),
+            403 => Self::Forbidden(refusal(status)),
+            404 => Self::NotServed,
+            410 => Self::Expired,
+            _ => Self::Failing(refusal(status)),
+        }
+    }
+
+    /// Whether the watch must begin with a list.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        *self == Self::Expired
+    }
+
+    /// The problem in a sentence: what, where, and what to do.
+    fn sentence(&self, api_server: &str, resource: &str) -> String {
+        match self {
+            Self::SilentList => format!(
+                "the API server {api_server} began a list of {resource} and then fell silent; the list is begun again"
+            ),
+            Self::Expired => format!(
+                "the API server {api_server} has forgotten the changes of {resource} since the last one seen; the list is read again"
+            ),
+            Self::NotServed => format!(
+                "the API server {api_server} does not serve {resource}: install the CRD (kubectl apply --server-side -k crds/)"
+            ),
+            Self::Forbidden(cause) => format!(
+                "the operator may not list and watch {resource}: {cause}; grant it (docs/security.md lists the rights)"
+            ),
+            Self::Unauthorized(cause) => format!(
+                "the API server {api_server} refuses the operator's credentials: {cause}; check the kubeconfig or the service account"
+            ),
+            Self::Untrusted(cause) => format!(
+                "the certificate of the API server {api_server} is not trusted: {cause}; check certificate-authority in the kubeconfig"
+            ),
+            Self::Unreachable(cause) => format!(
+                "the API server {api_server} cannot be reached: {cause}; the operator tries again every few seconds"
+            ),
+            Self::Failing(cause) => {
+                format!("the API server {api_server} fails: {cause}; the operator tries again every few seconds")
+            }
+        }
+    }
+}
+
+/// Logs the problems of one watch: each at once, one that lasts once a minute, and its end.
+#[derive(Debug)]
+pub struct ProblemLog {
+    api_server: String,
+    resource: String,
+    since: Option<Instant>,
+    logged: Option<(Problem, Instant)>,
+}
+
+impl ProblemLog {
+    /// Nothing has happened yet between this API server and whoever asks it for this resource (the plural).
+    #[must_use]
+    pub fn new(api_server: impl Into<String>, resource: impl Into<String>) -> Self {
+        Self { api_server: api_server.into(), resource: resource.into(), since: None, logged: None }
+    }
+
+    /// Logs the problem, unless it was logged a short while ago.
+    pub fn met(&mut self, problem: &Problem) {
+        let now = Instant::now();
+        self.since.get_or_insert(now);
+        if self.logged.as_ref().is_some_and(|(logged, at)| logged == problem && now - *at < LOG_AGAIN) {
+            return;
+        }
+        self.logged = Some((problem.clone(), now));
+        let sentence = problem.sentence(&self.api_server, &self.resource);
+        match problem {
+            Problem::Expired => tracing::info!("{sentence}"),
+            _ => tracing::warn!("{sentence}"),
+        }
+    }
+
+    /// The API server answers as it should.
+    pub fn is_over(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.logged = None;
+            tracing::info!("{} are watched again, after {:.1} s", self.resource, since.elapsed().as_secs_f64());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Status { code, ..Status::failure(message, "") }.boxed())
+    }
+
+    #[test]
+    fn each_problem_names_the_api_server_or_the_right_and_says_what_to_do() {
+        let broken = |text: &str| kube::Error::Service(text.to_owned().into());
+        let table: [(kube::Error, &str); 6] = [
+            (
+                broken("Connection refused (os error 111)"),
+                "the API server https://api:6443 cannot be reached: Connection refused (os error 111); the operator tries again every few seconds",
+            ),
+            (
+                broken("invalid peer certificate: UnknownIssuer"),
+                "the certificate of the API server https://api:6443 is not trusted: invalid peer certificate: UnknownIssuer; check certificate-authority in the kubeconfig",
+            ),
+            (
+                status(404, "404 page not found"),
+                "the API server https://api:6443 does not serve cognigydeployments: install the CRD (kubectl apply --server-side -k crds/)",
+            ),
+            (
+                status(403, "User \"x\" cannot list"),
+                "the operator may not list and watch cognigydeployments: it answered 403: User \"x\" cannot list; grant it (docs/security.md lists the rights)",
+            ),
+            (
+                status(401, "Unauthorized"),
+                "the API server https://api:6443 refuses the operator's credentials: it answered 401: Unauthorized; check the kubeconfig or the service account",
+            ),
+            (
+                status(503, "starting"),
+                "the API server https://api:6443 fails: it answered 503: starting; the operator tries again every few seconds",
+            ),
+        ];
+        for (error, sentence) in table {
+            assert_eq!(Problem::of_call(&error).sentence("https://api:6443", "cognigydeployments"), sentence);
+        }
+    }
+
+    #[test]
+    fn only_a_forgotten_place_in_history_asks_for_a_list() {
+        for (code, is_expired) in [(410, true), (404, false), (429, false), (500, false), (504, false)] {
+            assert_eq!(Problem::of_call(&status(code, "")).is_expired(), is_expired, "{code}");
+        }
+    }
+}

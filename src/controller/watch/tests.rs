@@ -1,0 +1,192 @@
+//! One watch over scripted lists and failures, in virtual time.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use kube::core::Status;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::time::timeout;
+
+type Script = Vec<watcher::Result<Event<u8>>>;
+
+fn error(code: u16) -> watcher::Error {
+    let status = Status { code, ..Status::failure("sendInitialEvents is forbidden", "Invalid") };
+    watcher::Error::WatchStartFailed(kube::Error::Api(status.boxed()))
+}
+
+fn unreachable() -> watcher::Error {
+    watcher::Error::WatchStartFailed(kube::Error::Service("Connection refused".into()))
+}
+
+fn list() -> Script {
+    vec![Ok(Event::Init), Ok(Event::InitApply(1)), Ok(Event::InitDone)]
+}
+
+fn word(event: &Event<u8>) -> &'static str {
+    match event {
+        Event::Init => "init",
+        Event::InitApply(_) => "listed",
+        Event::InitDone => "done",
+        Event::Apply(_) => "applied",
+        Event::Delete(_) => "deleted",
+    }
+}
+
+/// A watch whose begins are scripted. Each begin gives its events and is then silent.
+struct Scripted {
+    endless: Endless<u8>,
+    begins: Arc<Mutex<Vec<(ListKind, Instant)>>>,
+}
+
+impl Scripted {
+    fn new(scripts: impl IntoIterator<Item = Script>) -> Self {
+        Self::of(scripts.into_iter().map(|script| stream::iter(script).chain(stream::pending()).boxed()))
+    }
+
+    fn of(streams: impl IntoIterator<Item = Events<u8>>) -> Self {
+        let begins = Arc::<Mutex<Vec<_>>>::default();
+        let (noted, streams) = (Arc::clone(&begins), Mutex::new(streams.into_iter().collect::<VecDeque<_>>()));
+        let begin = move |kind| {
+            noted.lock().unwrap().push((kind, Instant::now()));
+            streams.lock().unwrap().pop_front().unwrap_or_else(|| stream::pending().boxed())
+        };
+        let log = ProblemLog::new("https://api", "cognigydeployments");
+        let endless = Endless::new(Box::new(begin), StreamingLists::default(), RELIST_INTERVAL, log);
+        Self { endless, begins }
+    }
+
+    /// The events that come within that time.
+    async fn told_within(&mut self, time: Duration) -> Vec<&'static str> {
+        let end = Instant::now() + time;
+        let mut told = Vec::new();
+        while let Ok(event) = timeout(end - Instant::now(), self.endless.next()).await {
+            told.push(word(&event));
+        }
+        told
+    }
+
+    /// How each list so far was read.
+    fn kinds(&self) -> Vec<ListKind> {
+        self.begins.lock().unwrap().iter().map(|(kind, _)| *kind).collect()
+    }
+}
+
+const A_WHILE: Duration = Duration::from_secs(600);
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_followed_by_changes_for_as_long_as_they_come() {
+    let mut script = list();
+    script.push(Ok(Event::Apply(2)));
+    let mut watch = Scripted::new([script]);
+    assert_eq!(watch.told_within(A_WHILE).await, ["init", "listed", "done", "applied"]);
+    assert_eq!(watch.kinds(), [ListKind::Streaming]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_streaming_list_is_read_in_pages_at_once_and_from_then_on() {
+    for code in [400, 422] {
+        let mut watch = Scripted::new([vec![Err(error(code))], list()]);
+        let began = Instant::now();
+        assert_eq!(watch.told_within(A_WHILE).await, ["init", "listed", "done"]);
+        let begins = watch.begins.lock().unwrap().clone();
+        assert_eq!(begins, [(ListKind::Streaming, began), (ListKind::Pages, began)], "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_otherwise_goes_on_by_itself_after_a_short_pause() {
+    for code in [401, 403, 404, 410, 429, 500, 503] {
+        let mut script: Script = vec![Err(error(code))];
+        script.extend(list());
+        let mut watch = Scripted::new([script]);
+        assert_eq!(watch.told_within(Duration::from_secs(1)).await, ["init", "listed", "done"], "{code}");
+        assert_eq!(watch.kinds(), [ListKind::Streaming]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_long_the_api_server_was_away_it_is_asked_again_within_seconds() {
+    let asked = Arc::<Mutex<Vec<Instant>>>::default();
+    let noted = Arc::clone(&asked);
+    let failing = stream::repeat_with(move || {
+        noted.lock().unwrap().push(Instant::now());
+        Err(unreachable())
+    });
+    let mut watch = Scripted::of([failing.boxed()]);
+    assert!(watch.told_within(A_WHILE).await.is_empty());
+    let asked = asked.lock().unwrap();
+    let longest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest <= 2 * LONGEST_PAUSE, "{longest:?}");
+    assert!(asked.len() < 1000, "and not without a pause: {}", asked.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_a_forgotten_place_in_history_costs_no_long_pause() {
+    let expired_at = Arc::<Mutex<Option<Instant>>>::default();
+    let noted = Arc::clone(&expired_at);
+    let outage = stream::iter((0..8).map(|_| Err(unreachable())));
+    let expired = stream::once(async move {
+        *noted.lock().unwrap() = Some(Instant::now());
+        Err(error(410))
+    });
+    let mut watch = Scripted::of([outage.chain(expired).chain(stream::iter(list())).boxed()]);
+    assert_eq!(word(&watch.endless.next().await), "init");
+    assert!(expired_at.lock().unwrap().unwrap().elapsed() <= 2 * FIRST_PAUSE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_falls_silent_is_begun_again_and_read_in_pages_the_third_time() {
+    let silent = || vec![Ok(Event::Init), Ok(Event::InitApply(1))];
+    let mut watch = Scripted::new([silent(), silent(), list()]);
+    assert_eq!(watch.told_within(A_WHILE).await, ["init", "listed", "init", "listed", "init", "listed", "done"]);
+    assert_eq!(watch.kinds(), [ListKind::Streaming, ListKind::Streaming, ListKind::Pages]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_not_even_begun_is_begun_again() {
+    let mut watch = Scripted::new([Vec::new(), list()]);
+    let began = Instant::now();
+    assert_eq!(word(&watch.endless.next().await), "init");
+    assert!(began.elapsed() < LIST_SILENCE + 2 * LONGEST_PAUSE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_list_that_says_something_all_the_time_is_waited_for() {
+    let long = stream::iter([Ok(Event::Init)]).chain(trickle().take(9)).chain(stream::iter([Ok(Event::InitDone)]));
+    let mut watch = Scripted::of([long.chain(stream::pending()).boxed()]);
+    let told = watch.told_within(STREAMING_LIST_DEADLINE - LIST_SILENCE).await;
+    assert_eq!((told.len(), told.last()), (11, Some(&"done")));
+    assert_eq!(watch.kinds(), [ListKind::Streaming]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_that_never_ends_is_read_in_pages_instead() {
+    let endless = stream::iter([Ok(Event::Init)]).chain(trickle());
+    let mut watch = Scripted::of([endless.boxed(), stream::iter(list()).chain(stream::pending()).boxed()]);
+    assert_eq!(watch.told_within(A_WHILE).await.last(), Some(&"done"));
+    assert_eq!(watch.kinds(), [ListKind::Streaming, ListKind::Pages]);
+}
+
+/// An object now and then, for ever.
+fn trickle() -> impl Stream<Item = watcher::Result<Event<u8>>> + Send {
+    stream::unfold((), |()| async {
+        sleep(LIST_SILENCE / 4).await;
+        Some((Ok(Event::InitApply(1)), ()))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_is_read_again_at_the_relist_interval_whatever_the_watch_has_missed() {
+    let mut watch = Scripted::new([list(), list(), list()]);
+    let told = watch.told_within(2 * RELIST_INTERVAL + A_WHILE).await;
+    assert_eq!(told.iter().filter(|word| **word == "done").count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_under_way_goes_on_if_another_one_is_refused() {
+    let mut watch = Scripted::new([list()]);
+    watch.told_within(Duration::from_secs(1)).await;
+    watch.endless.lists.give_up("a test says so");
+    assert!(watch.told_within(A_WHILE).await.is_empty());
+    assert_eq!(watch.kinds(), [ListKind::Streaming]);
+}

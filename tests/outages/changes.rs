@@ -1,0 +1,257 @@
+//! Changes that are made around an outage of the API server, each of which must be acted on.
+//!
+//! How the race that lost some of them ends depends on moments, so a fix is judged by many rounds:
+//! `COGNIGY_TEST_ROUNDS=20 COGNIGY_TEST_GAP=12 cargo test --test outages changes -- --nocapture` prints the changes that
+//! were lost, and how long after the API server's return the others were acted on.
+
+use crate::stage::{Call, CognigyDeployment, DEADLINE, World, from, json, sample};
+use cognigy_operator::simulator::{RequestFilter, WorldHandle};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How soon after the API server's return each change must be acted on.
+const ACTED_ON_WITHIN: Duration = Duration::from_secs(30);
+/// There is no event for an API server that is back, or for a resource that is gone while it is away.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Edit,
+    Delete,
+    Rollback,
+    ConfigMap,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Create, Self::Edit, Self::Delete, Self::Rollback, Self::ConfigMap];
+}
+
+/// When a change is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// Right before the API server is killed: the watch may not have delivered it.
+    Before,
+    /// As soon as the API server takes it again.
+    During,
+    /// A moment after the API server's return.
+    After(Duration),
+}
+
+impl Moment {
+    /// How long after the API server's return it is.
+    fn pause(self) -> Duration {
+        if let Self::After(pause) = self { pause } else { Duration::ZERO }
+    }
+
+    const ALL: [Self; 4] =
+        [Self::Before, Self::During, Self::After(Duration::from_millis(300)), Self::After(Duration::from_secs(2))];
+}
+
+/// Where changes are made and seen, apart from the control plane that is hurt meanwhile.
+struct Site {
+    resources: Api<CognigyDeployment>,
+    config_maps: Api<ConfigMap>,
+    platform: WorldHandle,
+    webhook: String,
+}
+
+impl Site {
+    fn of(world: &World) -> Self {
+        Self {
+            resources: world.own(),
+            config_maps: world.own(),
+            platform: world.platform.handle(),
+            webhook: world.webhook(),
+        }
+    }
+}
+
+struct Change {
+    kind: Kind,
+    moment: Moment,
+    name: String,
+}
+
+impl Change {
+    fn all(round: u32) -> Vec<Self> {
+        let change = |kind, (index, moment): (usize, Moment)| Self {
+            kind,
+            moment,
+            name: format!("round-{round}-{kind:?}-{index}").to_lowercase(),
+        };
+        let moments = || Moment::ALL.into_iter().enumerate();
+        Kind::ALL.into_iter().flat_map(|kind| moments().map(move |moment| change(kind, moment))).collect()
+    }
+
+    /// Brings the environment to version 1, and waits until it runs there.
+    async fn prepare(&self, site: &Site) {
+        let is_applied = match self.kind {
+            Kind::Create => return,
+            Kind::ConfigMap => {
+                self.write_config_map(site, "1").await;
+                self.apply(site, None).await
+            }
+            Kind::Edit | Kind::Delete | Kind::Rollback => self.apply(site, Some("1")).await,
+        };
+        assert!(is_applied, "the API server is there");
+        self.until_asked(site, Call::Audit, 1).await;
+    }
+
+    /// Makes the change, as soon as the API server takes it.
+    async fn make(&self, site: &Site) {
+        sleep(self.moment.pause()).await;
+        while !self.try_to_make(site).await {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn try_to_make(&self, site: &Site) -> bool {
+        let resources = &site.resources;
+        match self.kind {
+            Kind::Create => self.apply(site, Some("1")).await,
+            Kind::Edit => self.apply(site, Some("2")).await,
+            Kind::Delete => resources.delete(&self.name, &DeleteParams::default()).await.is_ok(),
+            Kind::Rollback => {
+                let patch = json!({"metadata": {"annotations": {"deploy.cognigy.ai/rollback": "1"}}});
+                resources.patch(&self.name, &PatchParams::default(), &Patch::Merge(patch)).await.is_ok()
+            }
+            Kind::ConfigMap => self.write_config_map(site, "2").await,
+        }
+    }
+
+    async fn apply(&self, site: &Site, version: Option<&str>) -> bool {
+        let mut object = sample(&self.name, version.unwrap_or_default(), &site.webhook);
+        if version.is_none() {
+            let reference = json!({"configMapKeyRef": {"name": self.name, "key": "snapshot"}});
+            object["spec"]["configurationSnapshotFrom"] = reference;
+            object["spec"].as_object_mut().unwrap().remove("configurationSnapshot");
+        }
+        let apply = PatchParams::apply("tests").force();
+        site.resources.patch(&self.name, &apply, &Patch::Apply(object)).await.is_ok()
+    }
+
+    async fn write_config_map(&self, site: &Site, version: &str) -> bool {
+        let map: ConfigMap = from(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": self.name, "labels": {"deploy.cognigy.ai/watch": "true"}},
+            "data": {"snapshot": json!({"botVersion": version}).to_string()},
+        }));
+        let apply = PatchParams::apply("tests").force();
+        site.config_maps.patch(&self.name, &apply, &Patch::Apply(map)).await.is_ok()
+    }
+
+    /// Waits until the operator has acted on the change.
+    async fn until_acted_on(&self, site: &Site) {
+        match self.kind {
+            Kind::Create => self.until_asked(site, Call::Submit, 1).await,
+            Kind::Edit | Kind::ConfigMap => self.until_asked(site, Call::Submit, 2).await,
+            Kind::Rollback => self.until_asked(site, Call::Rollback, 1).await,
+            Kind::Delete => {
+                while !matches!(site.resources.get_opt(&self.name).await, Ok(None)) {
+                    sleep(LOOK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn until_asked(&self, site: &Site, call: Call, count: usize) {
+        // Neither the audit log nor a rollback names the environment: the job does.
+        let environment = Some(self.name.parse().unwrap());
+        let filter = RequestFilter { call: Some(call), environment, ..RequestFilter::default() };
+        site.platform.wait_for_requests(&filter, count).await;
+    }
+}
+
+/// What came of the changes of some rounds.
+#[derive(Default)]
+struct Tally {
+    lost: Vec<String>,
+    took: Vec<Duration>,
+}
+
+impl Tally {
+    fn percentile(&self, percent: usize) -> Duration {
+        let mut took = self.took.clone();
+        took.sort();
+        took.get((took.len() * percent / 100).min(took.len().saturating_sub(1))).copied().unwrap_or_default()
+    }
+}
+
+/// One outage, with every kind of change at every moment around it.
+async fn outage(world: &mut World, number: u32, gap: Duration, flags: &[&str], tally: &mut Tally) {
+    let (site, changes) = (Site::of(world), Change::all(number));
+    let prepared = timeout(DEADLINE, join_all(changes.iter().map(|change| change.prepare(&site)))).await;
+    if prepared.is_err() {
+        panic!("{}", world.report("the environments run before the outage").await);
+    }
+    let make = |is_wanted: fn(Moment) -> bool| {
+        join_all(changes.iter().filter(move |change| is_wanted(change.moment)).map(|change| change.make(&site)))
+    };
+    make(|moment| moment == Moment::Before).await;
+    world.cluster().kill_api_server();
+    sleep(gap).await;
+    let restarted = async {
+        world.cluster().restart_api_server_with(flags).await;
+        Instant::now()
+    };
+    let (returned, _) = tokio::join!(restarted, make(|moment| moment == Moment::During));
+    let later = make(|moment| matches!(moment, Moment::After(_)));
+    let acted_on = join_all(changes.iter().map(|change| async {
+        let made = returned + change.moment.pause();
+        let acted_on = tokio::time::timeout_at(made + ACTED_ON_WITHIN, change.until_acted_on(&site)).await;
+        acted_on.is_ok().then(|| made.elapsed())
+    }));
+    let (_, acted_on) = tokio::join!(later, acted_on);
+    for (change, took) in changes.iter().zip(acted_on) {
+        match took {
+            Some(took) => tally.took.push(took),
+            None => tally.lost.push(format!("{} ({:?}, {:?})", change.name, change.kind, change.moment)),
+        }
+    }
+}
+
+fn setting(variable: &str, otherwise: u32) -> u32 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+async fn no_change_is_lost(elects: bool, lists: &[&str]) {
+    let mut world = World::start().await;
+    if !lists.is_empty() {
+        world.cluster().restart_api_server_with(lists).await;
+    }
+    let operator = match elects {
+        // A process whose lease outlasts the outage goes on, and must find out by itself what it has missed.
+        true => world.replica("elected", &["--lease-duration=120s", "--renew-deadline=90s"]).await,
+        false => world.operator("alone").await,
+    };
+    let (rounds, gap) = (setting("COGNIGY_TEST_ROUNDS", 1), setting("COGNIGY_TEST_GAP", 5));
+    let mut tally = Tally::default();
+    for number in 0..rounds {
+        outage(&mut world, number, Duration::from_secs(gap.into()), lists, &mut tally).await;
+    }
+    eprintln!(
+        "{rounds} outages of {gap} s (elects: {elects}, lists: {lists:?}): {} changes acted on, p50 {:?}, p99 {:?}; lost: {:#?}",
+        tally.took.len(),
+        tally.percentile(50),
+        tally.percentile(99),
+        tally.lost,
+    );
+    if !tally.lost.is_empty() {
+        panic!("{} changes were lost\n{}", tally.lost.len(), world.report("every change was acted on").await);
+    }
+    drop(operator);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_elected_operator_acts_on_every_change_around_an_outage() {
+    no_change_is_lost(true, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_that_lists_in_pages_acts_on_every_change_around_an_outage() {
+    no_change_is_lost(false, &["--feature-gates=WatchList=false"]).await;
+}
