@@ -1,7 +1,7 @@
 //! Changes that are made around an outage of the API server, each of which must be acted on.
 //!
 //! How the race that lost some of them ends depends on moments, so a fix is judged by many rounds:
-//! `COGNIGY_TEST_ROUNDS=20 COGNIGY_TEST_GAP=12 cargo test --test outages changes -- --nocapture` prints the changes that
+//! `COGNIGY_TEST_ROUNDS=20 COGNIGY_TEST_GAP=12 cargo test --test outages changes -- --include-ignored --nocapture` prints the changes that
 //! were lost, and how long after the API server's return the others were acted on.
 
 use crate::stage::{Call, CognigyDeployment, DEADLINE, World, from, json, sample};
@@ -254,4 +254,16 @@ async fn an_elected_operator_acts_on_every_change_around_an_outage() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_that_lists_in_pages_acts_on_every_change_around_an_outage() {
     no_change_is_lost(false, &["--feature-gates=WatchList=false"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the two tests above cover both kinds of list and both kinds of operator; this is for many rounds"]
+async fn an_elected_operator_that_lists_in_pages_acts_on_every_change_around_an_outage() {
+    no_change_is_lost(true, &["--feature-gates=WatchList=false"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the two tests above cover both kinds of list and both kinds of operator; this is for many rounds"]
+async fn an_operator_that_is_alone_acts_on_every_change_around_an_outage() {
+    no_change_is_lost(false, &[]).await;
 }
