@@ -211,6 +211,13 @@ pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -
     }
 }
 
+/// The most bytes of an access token. HTTP servers take headers of 8 to 16 KiB at the most, so that a longer token could
+/// not be used.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// How long a token lives if the answer does not say: RFC 6749, section 5.1, only recommends `expires_in`.
+const UNSTATED_LIFE_SECONDS: f64 = 300.0;
+
 /// A token, and how long it lives (section 0).
 pub(crate) struct GrantedToken {
     pub(crate) access_token: String,
@@ -221,15 +228,41 @@ pub(crate) struct GrantedToken {
 #[derive(Deserialize)]
 struct TokenBody {
     access_token: String,
-    expires_in: f64,
+    expires_in: Option<Lifetime>,
+}
+
+/// Some authorization servers write the number in quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lifetime {
+    Number(f64),
+    Text(String),
+}
+
+impl Lifetime {
+    fn seconds(&self) -> Option<f64> {
+        let seconds = match self {
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.trim().parse().ok(),
+        };
+        seconds.filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
+    }
 }
 
 pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
     let TokenBody { access_token, expires_in } = parse(body)?;
-    let is_header_safe = !access_token.is_empty() && access_token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_header_safe || !expires_in.is_finite() || expires_in < 0.0 {
-        return Err(NotTheContract("the token or its lifetime cannot be used".to_owned()));
+    if access_token.len() > MAX_TOKEN_BYTES {
+        let length = access_token.len();
+        return Err(NotTheContract(format!(
+            "the access_token has {length} bytes, and at most {MAX_TOKEN_BYTES} can be used"
+        )));
     }
+    if access_token.is_empty() || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(NotTheContract("the access_token is not one word of visible ASCII characters".to_owned()));
+    }
+    let expires_in = expires_in.map_or(Some(UNSTATED_LIFE_SECONDS), |lifetime| lifetime.seconds());
+    let expires_in =
+        expires_in.ok_or_else(|| NotTheContract("expires_in is not a number of seconds from 0 on".to_owned()))?;
     Ok(GrantedToken { access_token, expires_in })
 }
 

@@ -67,6 +67,18 @@ async fn a_token_is_renewed_five_minutes_before_it_expires() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_without_a_lifetime_is_used_and_renewed_at_half_of_five_minutes() {
+    let api = api_with_tokens([ok(r#"{"access_token": "a"}"#), token("b", 3600)], completed(3));
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(149)).await;
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    api.job().await.unwrap();
+    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
+    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_still_lives_serves_on_while_it_cannot_be_renewed() {
     let api = api_with_tokens([token("a", 3600), status(503, ""), token("b", 3600)], completed(3));
     api.job().await.unwrap();
