@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::endpoint::JobId;
-use super::words::{self, Secrets};
+use super::secrets::Secrets;
+use super::words;
 
 /// The most warnings that are kept, and the most bytes of each.
 const MAX_WARNINGS: (usize, usize) = (10, 256);
@@ -115,10 +116,10 @@ struct TraceBody {
 
 pub(crate) fn read_trace(body: &[u8], secrets: &Secrets) -> Result<Trace, NotTheContract> {
     let body: TraceBody = parse(body)?;
-    let status = words::tidy(&body.status);
+    let passed = words::tidy(&body.status) == PASSED;
     Ok(Trace {
         trace_id: body.trace_id.as_str().map(|id| word(id, secrets)).filter(|id| !id.is_empty()),
-        status: if status == PASSED { status } else { word(&status, secrets) },
+        status: if passed { PASSED.to_owned() } else { word(&body.status, secrets) },
         conflicts: lines(&body.dependency_conflicts, MAX_REASONS, secrets),
     })
 }
@@ -198,13 +199,17 @@ struct RateBody {
 /// answer holds, also where the rest of it cannot be read.
 pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthReading {
     let status = match parse::<StatusBody>(body) {
-        Ok(body) => words::tidy(&body.status),
+        Ok(body) => body.status,
         Err(error) => return HealthReading::Unreadable { message: error.to_string() },
     };
     let error_rate = parse::<RateBody>(body).ok().map(|body| body.error_rate).filter(|rate| rate.is_finite());
     match error_rate {
-        error_rate if status != HEALTHY => HealthReading::Bad { status: word(&status, secrets), error_rate },
-        Some(error_rate) if error_rate >= max_error_rate => HealthReading::Bad { status, error_rate: Some(error_rate) },
+        error_rate if words::tidy(&status) != HEALTHY => {
+            HealthReading::Bad { status: word(&status, secrets), error_rate }
+        }
+        Some(error_rate) if error_rate >= max_error_rate => {
+            HealthReading::Bad { status: HEALTHY.to_owned(), error_rate: Some(error_rate) }
+        }
         Some(error_rate) if error_rate >= 0.0 => HealthReading::Good { error_rate },
         Some(_) => HealthReading::Unreadable { message: "healthy, but with an error rate below zero".to_owned() },
         None => HealthReading::Unreadable { message: "healthy, but without a numeric errorRate".to_owned() },
@@ -280,6 +285,7 @@ fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Ve
     entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
 }
 
+/// One short line. Secrets are taken out first: in a text that was cut, half of one would not be found.
 fn word(text: &str, secrets: &Secrets) -> String {
     words::cut(&words::tidy(&secrets.blank(text)), MAX_WORD_BYTES).into_owned()
 }

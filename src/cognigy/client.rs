@@ -16,9 +16,9 @@ use super::endpoint::{ApiOrigin, EnvironmentId, IdempotencyKey, JobId};
 use super::error::{CallError, ErrorClass};
 use super::exchange::{Exchange, WallClock};
 use super::request::{RollbackReason, RollbackRequest, TraceRequest, ValidateRequest, encode};
+use super::secrets::Secrets;
 use super::submit::{self, FirstPost, Idempotency, SubmitAnswer};
 use super::transport::Transport;
-use super::words::Secrets;
 
 /// What all requests of a process have in common.
 #[derive(Clone)]

@@ -14,8 +14,9 @@ use super::call::{Call, CallObserver};
 use super::egress::EgressPolicy;
 use super::error::{CallError, ErrorClass};
 use super::retry;
+use super::secrets::Secrets;
 use super::transport::{Transport, TransportError};
-use super::words::{self, Secrets};
+use super::words;
 
 /// Wall-clock time, for the rare `Retry-After` date in an answer without a date of its own.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -26,6 +26,7 @@ mod proxy;
 mod request;
 mod resolver;
 mod retry;
+mod secrets;
 mod submit;
 mod token;
 mod transport;

@@ -16,7 +16,7 @@ use super::call::Call;
 use super::credentials::Credentials;
 use super::error::{CallError, ErrorClass};
 use super::exchange::{Answer, Exchange};
-use super::words::Secrets;
+use super::secrets::Secrets;
 
 /// What the operator asks to be allowed (contract, section 0).
 const SCOPE: &str = "deployments:write environments:read jobs:read validations:execute webhooks:write";
