@@ -73,6 +73,11 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, EndpointError> {
     Ok(url)
 }
 
+/// Scheme, host and port of a URL: what an error names.
+pub(crate) fn server_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
 /// The API's base, in one spelling: with or without `/api/v2`, with or without a trailing slash, it is the same base.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl(String);
@@ -88,6 +93,11 @@ impl BaseUrl {
     #[must_use]
     pub fn origin(&self) -> ApiOrigin {
         ApiOrigin(self.0.clone())
+    }
+
+    /// Scheme, host and port: what an error names.
+    pub(crate) fn server(&self) -> String {
+        Url::parse(&self.0).map_or_else(|_| self.0.clone(), |url| server_of(&url))
     }
 
     /// The URL of one call; `path` is what follows `/api/v2`, and begins with a slash.

@@ -156,7 +156,8 @@ impl TokenSource {
             ErrorClass::Rejected { .. } => CallError::new(ErrorClass::Unauthorized, error.message()),
             _ => error,
         })?;
-        answer::read_token(&answer.into_body()?).map_err(|error| CallError::protocol(error.to_string()))
+        let server = answer.server();
+        answer::read_token(&answer.into_body()?).map_err(|error| CallError::protocol(format!("{server}: {error}")))
     }
 
     fn hold(&self, granted: answer::GrantedToken, asked_at: Instant) -> Token {

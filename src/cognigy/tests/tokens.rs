@@ -49,7 +49,7 @@ async fn those_who_waited_share_a_failure() {
     for result in join_all((0..5).map(|_| api.audit())).await {
         let error = result.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Unauthorized);
-        assert_eq!(error.message(), "token request: 401 Unauthorized: unknown client");
+        assert_eq!(error.message(), "token request: https://auth.cognigy.ai answered 401 Unauthorized: unknown client");
     }
     assert_eq!(api.token_requests(), 1);
 }
@@ -102,7 +102,8 @@ async fn a_401_is_tried_once_with_a_new_token() {
 async fn a_second_401_is_the_answer() {
     let api = api([status(401, ""), status(401, "expired")]);
     let error = api.audit().await.unwrap_err();
-    assert_eq!((error.class(), error.message()), (ErrorClass::Unauthorized, "401 Unauthorized: expired"));
+    assert_eq!(error.class(), ErrorClass::Unauthorized);
+    assert_eq!(error.message(), "https://api.cognigy.ai answered 401 Unauthorized: expired");
     assert_eq!(api.token_requests(), 2);
 }
 
