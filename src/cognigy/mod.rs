@@ -57,3 +57,4 @@ pub use request::{
 pub use submit::{FirstPost, Idempotency, SubmitAnswer};
 pub use transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 pub use webhook::{WebhookSender, WebhookUrl};
+pub(crate) use words::quoted;

@@ -74,6 +74,13 @@ pub(crate) fn tidy(text: &str) -> String {
     cut(&line, MAX_MESSAGE_BYTES).into_owned()
 }
 
+/// A value that somebody wrote, in quotes, to be shown in a message about it: one short line without the secrets.
+pub(crate) fn quoted(value: &str, secrets: &[&str]) -> String {
+    const MAX_BYTES: usize = 100;
+    let shown = Secrets::new(secrets.iter().copied()).blank(value);
+    format!("\"{}\"", cut(&tidy(&shown), MAX_BYTES))
+}
+
 /// Control characters, and those that reorder or hide what a terminal shows.
 fn is_invisible(letter: char) -> bool {
     letter.is_control()

@@ -250,8 +250,7 @@ fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Lead
     Arc::new(move |credentials: &Credentials| {
         let Some(ca_pem) = &credentials.ca_pem else { return Ok(Arc::clone(&public)) };
         let own = HttpOptions { ca_pem: Some(ca_pem.clone()), ..options.clone() };
-        let transport =
-            HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
+        let transport = HttpTransport::new(&own).map_err(|error| error.to_string())?;
         Ok(Arc::new(Fenced::new(Arc::new(transport), leadership.clone())) as Arc<dyn Transport>)
     })
 }

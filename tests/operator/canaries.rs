@@ -59,13 +59,14 @@ fn platform() -> String {
     platform.as_object().unwrap().iter().map(|(field, value)| format!("{field}: {value}\n")).collect()
 }
 
-/// Secrets that cannot be used, each with a canary where it is wrong.
+/// Secrets that cannot be used, each with a canary where it is wrong. URLs and numbers are quoted, but for where a secret may stand.
 fn unusable(world: &World) -> Vec<(&'static str, Value)> {
     let malformed = [
-        ("base-url", "baseUrl", format!("no url {MALFORMED}")),
+        ("base-url", "baseUrl", CLIENT_SECRET.to_owned()),
+        ("base-url-with-query", "baseUrl", format!("https://api.example.com?{MALFORMED}")),
         ("base-url-with-user", "baseUrl", format!("https://me:{MALFORMED}@api.example.com")),
-        ("token-url", "tokenUrl", format!("ftp://api.example.com/{MALFORMED}")),
-        ("rate", "requestsPerMinute", MALFORMED.to_owned()),
+        ("token-url", "tokenUrl", format!("ftp://api.example.com/#{MALFORMED}")),
+        ("rate", "requestsPerMinute", CLIENT_SECRET.to_owned()),
         ("authority", "ca.crt", format!("-----BEGIN CERTIFICATE-----\n{MALFORMED}\n-----END CERTIFICATE-----\n")),
     ];
     let with = |key: &str, value: String| {
