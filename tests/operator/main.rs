@@ -38,3 +38,4 @@ mod submits;
 mod success;
 #[cfg(feature = "otlp")]
 mod traces;
+mod writes;
