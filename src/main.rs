@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 use cognigy_operator::command::logging::LogFormat;
-use cognigy_operator::command::{crd, logging, probe, run};
+use cognigy_operator::command::{crd, environment, logging, probe, run};
 use cognigy_operator::simulator;
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 // All of it waits for others nearly all the time: several threads would mostly wake each other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = environment::parse();
     // One TLS provider for everything; a second call, which cannot be here, would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A task of its own is woken without a system call; what the runtime itself waits for is not.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::endpoint::JobId;
-use super::words::{self, Secrets};
+use super::secrets::Secrets;
+use super::words;
 
 /// The most warnings that are kept, and the most bytes of each.
 const MAX_WARNINGS: (usize, usize) = (10, 256);
@@ -115,10 +116,10 @@ struct TraceBody {
 
 pub(crate) fn read_trace(body: &[u8], secrets: &Secrets) -> Result<Trace, NotTheContract> {
     let body: TraceBody = parse(body)?;
-    let status = words::tidy(&body.status);
+    let passed = words::tidy(&body.status) == PASSED;
     Ok(Trace {
         trace_id: body.trace_id.as_str().map(|id| word(id, secrets)).filter(|id| !id.is_empty()),
-        status: if status == PASSED { status } else { word(&status, secrets) },
+        status: if passed { PASSED.to_owned() } else { word(&body.status, secrets) },
         conflicts: lines(&body.dependency_conflicts, MAX_REASONS, secrets),
     })
 }
@@ -198,18 +199,29 @@ struct RateBody {
 /// answer holds, also where the rest of it cannot be read.
 pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthReading {
     let status = match parse::<StatusBody>(body) {
-        Ok(body) => words::tidy(&body.status),
+        Ok(body) => body.status,
         Err(error) => return HealthReading::Unreadable { message: error.to_string() },
     };
     let error_rate = parse::<RateBody>(body).ok().map(|body| body.error_rate).filter(|rate| rate.is_finite());
     match error_rate {
-        error_rate if status != HEALTHY => HealthReading::Bad { status: word(&status, secrets), error_rate },
-        Some(error_rate) if error_rate >= max_error_rate => HealthReading::Bad { status, error_rate: Some(error_rate) },
+        error_rate if words::tidy(&status) != HEALTHY => {
+            HealthReading::Bad { status: word(&status, secrets), error_rate }
+        }
+        Some(error_rate) if error_rate >= max_error_rate => {
+            HealthReading::Bad { status: HEALTHY.to_owned(), error_rate: Some(error_rate) }
+        }
         Some(error_rate) if error_rate >= 0.0 => HealthReading::Good { error_rate },
         Some(_) => HealthReading::Unreadable { message: "healthy, but with an error rate below zero".to_owned() },
         None => HealthReading::Unreadable { message: "healthy, but without a numeric errorRate".to_owned() },
     }
 }
+
+/// The most bytes of an access token. HTTP servers take headers of 8 to 16 KiB at the most, so that a longer token could
+/// not be used.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// How long a token lives if the answer does not say: RFC 6749, section 5.1, only recommends `expires_in`.
+const UNSTATED_LIFE_SECONDS: f64 = 300.0;
 
 /// A token, and how long it lives (section 0).
 pub(crate) struct GrantedToken {
@@ -221,15 +233,41 @@ pub(crate) struct GrantedToken {
 #[derive(Deserialize)]
 struct TokenBody {
     access_token: String,
-    expires_in: f64,
+    expires_in: Option<Lifetime>,
+}
+
+/// Some authorization servers write the number in quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lifetime {
+    Number(f64),
+    Text(String),
+}
+
+impl Lifetime {
+    fn seconds(&self) -> Option<f64> {
+        let seconds = match self {
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.trim().parse().ok(),
+        };
+        seconds.filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
+    }
 }
 
 pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
     let TokenBody { access_token, expires_in } = parse(body)?;
-    let is_header_safe = !access_token.is_empty() && access_token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_header_safe || !expires_in.is_finite() || expires_in < 0.0 {
-        return Err(NotTheContract("the token or its lifetime cannot be used".to_owned()));
+    if access_token.len() > MAX_TOKEN_BYTES {
+        let length = access_token.len();
+        return Err(NotTheContract(format!(
+            "the access_token has {length} bytes, and at most {MAX_TOKEN_BYTES} can be used"
+        )));
     }
+    if access_token.is_empty() || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(NotTheContract("the access_token is not one word of visible ASCII characters".to_owned()));
+    }
+    let expires_in = expires_in.map_or(Some(UNSTATED_LIFE_SECONDS), |lifetime| lifetime.seconds());
+    let expires_in =
+        expires_in.ok_or_else(|| NotTheContract("expires_in is not a number of seconds from 0 on".to_owned()))?;
     Ok(GrantedToken { access_token, expires_in })
 }
 
@@ -247,6 +285,7 @@ fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Ve
     entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
 }
 
+/// One short line. Secrets are taken out first: in a text that was cut, half of one would not be found.
 fn word(text: &str, secrets: &Secrets) -> String {
     words::cut(&words::tidy(&secrets.blank(text)), MAX_WORD_BYTES).into_owned()
 }

@@ -16,9 +16,9 @@ use super::error::{CallError, ErrorClass};
 use super::exchange::{Answer, Exchange};
 use super::request::webhook_callback_url;
 use super::retry;
+use super::secrets::Secrets;
 use super::token::{Obtained, Token, TokenSource};
 use super::webhook::parts_that_may_be_secret;
-use super::words::Secrets;
 
 /// The header that makes a repeat harmless (contract, section 3).
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -16,9 +16,9 @@ use super::endpoint::{ApiOrigin, EnvironmentId, IdempotencyKey, JobId};
 use super::error::{CallError, ErrorClass};
 use super::exchange::{Exchange, WallClock};
 use super::request::{RollbackReason, RollbackRequest, TraceRequest, ValidateRequest, encode};
+use super::secrets::Secrets;
 use super::submit::{self, FirstPost, Idempotency, SubmitAnswer};
 use super::transport::Transport;
-use super::words::Secrets;
 
 /// What all requests of a process have in common.
 #[derive(Clone)]
@@ -48,6 +48,7 @@ impl Options {
 pub struct Client {
     caller: Arc<Caller>,
     origin: ApiOrigin,
+    server: Arc<str>,
 }
 
 /// Why a job's status is not known.
@@ -110,13 +111,20 @@ impl Client {
         jitter_seed: u64,
     ) -> Self {
         let caller = Caller::new(credentials, options.exchange(transport), budget, jitter_seed);
-        Self { caller: Arc::new(caller), origin: credentials.base_url.origin() }
+        let server = credentials.base_url.server().into();
+        Self { caller: Arc::new(caller), origin: credentials.base_url.origin(), server }
     }
 
     /// Which API this is a client of.
     #[must_use]
     pub fn origin(&self) -> &ApiOrigin {
         &self.origin
+    }
+
+    /// The server that it asks, as errors name it: scheme, host and port.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// The request budget that it shares.
@@ -183,7 +191,7 @@ impl Client {
                 ErrorClass::Withdrawn => JobError::Withdrawn(Withdrawn),
                 _ => JobError::Unreadable(error),
             })?;
-        answer::read_job_status(&body, &secrets).map_err(|error| protocol(&error).into())
+        answer::read_job_status(&body, &secrets).map_err(|error| self.protocol(&error).into())
     }
 
     /// Asks how an environment is (contract, section 5): one try. `max_error_rate` is above 0 to 1.
@@ -197,7 +205,12 @@ impl Client {
         requester: &Requester,
     ) -> Result<HealthReading, Withdrawn> {
         match self.get(Call::Health, format!("/environments/{environment}/health"), requester).await {
-            Ok((body, secrets)) => Ok(answer::read_health(&body, max_error_rate, &secrets)),
+            Ok((body, secrets)) => Ok(match answer::read_health(&body, max_error_rate, &secrets) {
+                HealthReading::Unreadable { message } => {
+                    HealthReading::Unreadable { message: format!("{}: {message}", self.server) }
+                }
+                reading => reading,
+            }),
             Err(error) if error.class() == ErrorClass::Withdrawn => Err(Withdrawn),
             Err(error) => Ok(HealthReading::Unreadable { message: error.message().to_owned() }),
         }
@@ -219,7 +232,10 @@ impl Client {
         };
         let error = match self.caller.call(&request, requester, Repeat::Freely).await {
             Ok(answer) if matches!(answer.status.as_u16(), 200 | 202 | 204) => return RollbackAnswer::Accepted,
-            Ok(answer) => CallError::protocol(format!("{} is no answer to a rollback", answer.status)),
+            Ok(answer) => CallError::protocol(format!(
+                "{} answered {}, which is no answer to a rollback",
+                self.server, answer.status
+            )),
             Err(Failure { error, .. }) => error,
         };
         let message = error.message().to_owned();
@@ -261,15 +277,15 @@ impl Client {
         let request = ApiRequest { call, path, body: Some(encode(body)), key: None };
         let answer = self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?;
         let (body, secrets) = answer.into_parts()?;
-        read(&body, &secrets).map_err(|error| protocol(&error))
+        read(&body, &secrets).map_err(|error| self.protocol(&error))
+    }
+
+    fn protocol(&self, error: &NotTheContract) -> CallError {
+        CallError::protocol(format!("{}: {error}", self.server))
     }
 
     async fn get(&self, call: Call, path: String, requester: &Requester) -> Result<(Bytes, Secrets), CallError> {
         let request = ApiRequest { call, path, body: None, key: None };
         self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?.into_parts()
     }
-}
-
-fn protocol(error: &NotTheContract) -> CallError {
-    CallError::protocol(error.to_string())
 }

@@ -18,26 +18,30 @@ const MAX_SEGMENT_BYTES: usize = 256;
 /// The most bytes of an idempotency key.
 const MAX_KEY_BYTES: usize = 255;
 
-/// Why a URL or an identifier cannot be used. The caller shows it to whoever wrote the value; trying again does not help.
+/// Why a URL or an identifier cannot be used, as the end of a sentence that begins with its name. Holds nothing of the
+/// value. The caller shows it to whoever wrote the value; trying again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// It is not a URL at all.
-    #[error("not a URL: {0}")]
+    #[error("is not a URL ({0}); write for example https://api.example.com")]
     NotAUrl(url::ParseError),
+    /// It does not say how to reach the host.
+    #[error("needs a scheme; write https:// before the host")]
+    NoScheme,
     /// Neither `https` nor `http`.
-    #[error("the scheme must be https (or http, where the operator's egress rules allow it)")]
+    #[error("must begin with https:// (or http://, if the operator's --egress-allow allows it)")]
     Scheme,
     /// It carries a user name or a password.
-    #[error("user names and passwords do not belong into this URL")]
+    #[error("must hold no user name and no password; remove all before the @")]
     UserInfo,
     /// It carries a query, where none can be meant.
-    #[error("this URL must have no query (?...)")]
+    #[error("must have no query; remove all from the ? on")]
     Query,
     /// It carries a fragment.
-    #[error("this URL must have no fragment (#...)")]
+    #[error("must have no fragment; remove all from the # on")]
     Fragment,
     /// It is longer than any URL of this kind.
-    #[error("longer than {MAX_URL_BYTES} bytes")]
+    #[error("is longer than {MAX_URL_BYTES} bytes")]
     TooLong,
     /// The identifier would not survive as one path segment.
     #[error("must be 1 to {MAX_SEGMENT_BYTES} of the characters A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..'")]
@@ -52,9 +56,15 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, EndpointError> {
     if text.len() > MAX_URL_BYTES {
         return Err(EndpointError::TooLong);
     }
-    let mut url = Url::parse(text.trim()).map_err(EndpointError::NotAUrl)?;
+    let text = text.trim();
+    // A host and a port without a scheme, such as localhost:8090, would be read as a scheme and a path.
+    let has_scheme = text.contains(":/") || text.contains(":\\");
+    let mut url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => EndpointError::NoScheme,
+        error => EndpointError::NotAUrl(error),
+    })?;
     if !matches!(url.scheme(), "https" | "http") {
-        return Err(EndpointError::Scheme);
+        return Err(if has_scheme { EndpointError::Scheme } else { EndpointError::NoScheme });
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(EndpointError::UserInfo);
@@ -73,6 +83,11 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, EndpointError> {
     Ok(url)
 }
 
+/// Scheme, host and port of a URL: what an error names.
+pub(crate) fn server_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
 /// The API's base, in one spelling: with or without `/api/v2`, with or without a trailing slash, it is the same base.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl(String);
@@ -88,6 +103,11 @@ impl BaseUrl {
     #[must_use]
     pub fn origin(&self) -> ApiOrigin {
         ApiOrigin(self.0.clone())
+    }
+
+    /// Scheme, host and port: what an error names.
+    pub(crate) fn server(&self) -> String {
+        Url::parse(&self.0).map_or_else(|_| self.0.clone(), |url| server_of(&url))
     }
 
     /// The URL of one call; `path` is what follows `/api/v2`, and begins with a slash.
@@ -281,7 +301,11 @@ mod tests {
         ] {
             assert_eq!(text.parse::<BaseUrl>(), Err(error), "{text}");
         }
-        assert!(matches!("api.example".parse::<BaseUrl>(), Err(EndpointError::NotAUrl(_))));
+        for text in ["api.example", "127.0.0.1:8090", "localhost:8090", "api.example:443/gateway", "//api.example", ""]
+        {
+            assert_eq!(text.parse::<BaseUrl>(), Err(EndpointError::NoScheme), "{text}");
+        }
+        assert!(matches!("https://".parse::<BaseUrl>(), Err(EndpointError::NotAUrl(_))));
         for long in ["x".repeat(3000), "ä".repeat(400), "\u{10ffff}".repeat(200)] {
             assert_eq!(format!("https://a/{long}").parse::<BaseUrl>(), Err(EndpointError::TooLong), "{long}");
         }

@@ -12,10 +12,15 @@ use url::Url;
 
 use super::call::{Call, CallObserver};
 use super::egress::EgressPolicy;
+use super::endpoint::server_of;
 use super::error::{CallError, ErrorClass};
 use super::retry;
+use super::secrets::Secrets;
 use super::transport::{Transport, TransportError};
-use super::words::{self, Secrets};
+use super::words;
+
+/// The most bytes of a URL in an error.
+const MAX_URL_SHOWN: usize = 300;
 
 /// Wall-clock time, for the rare `Retry-After` date in an answer without a date of its own.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -38,6 +43,8 @@ pub(crate) struct Answer {
     body: Option<Bytes>,
     /// What must not be shown of it.
     secrets: Secrets,
+    /// Which URL was asked.
+    asked: Url,
 }
 
 /// There is no answer.
@@ -78,29 +85,32 @@ impl Exchange {
         let url =
             Url::parse(&request.uri().to_string()).map_err(|_| Unanswered::unsent(CallError::protocol("not a URL")))?;
         self.policy.check(&url).map_err(|refusal| Unanswered::unsent(refusal.into()))?;
+        let failed = |problem: String| match call {
+            // The sender names it, in its own way.
+            Call::Webhook => CallError::transient(problem),
+            _ => CallError::transient(format!("{}: {problem}", server_of(&url))),
+        };
         match tokio::time::timeout(call.deadline(), self.transport.send(request)).await {
-            Ok(Ok(response)) => Ok(self.answer(response)),
+            Ok(Ok(response)) => Ok(self.answer(response, url)),
             Ok(Err(TransportError::TooLarge { status })) => {
-                Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default() })
+                Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default(), asked: url })
             }
             Ok(Err(TransportError::EgressRefused(refusal))) => Err(Unanswered::unsent(refusal.into())),
-            Ok(Err(error @ TransportError::NotConnected(_))) => {
-                Err(Unanswered::unsent(CallError::transient(error.to_string())))
-            }
+            Ok(Err(error @ TransportError::NotConnected(_))) => Err(Unanswered::unsent(failed(error.to_string()))),
             Ok(Err(error @ TransportError::Interrupted(_))) => {
-                Err(Unanswered { error: CallError::transient(error.to_string()), sent: true })
+                Err(Unanswered { error: failed(error.to_string()), sent: true })
             }
             Err(_) => {
-                let message = format!("no answer within {} s", call.deadline().as_secs());
-                Err(Unanswered { error: CallError::transient(message), sent: true })
+                let problem = format!("no answer within {} s", call.deadline().as_secs());
+                Err(Unanswered { error: failed(problem), sent: true })
             }
         }
     }
 
-    fn answer(&self, response: http::Response<Bytes>) -> Answer {
+    fn answer(&self, response: http::Response<Bytes>, asked: Url) -> Answer {
         let (parts, body) = response.into_parts();
         let retry_after = retry::retry_after(&parts.headers, || (self.wall_clock)());
-        Answer { status: parts.status, retry_after, body: Some(body), secrets: Secrets::default() }
+        Answer { status: parts.status, retry_after, body: Some(body), secrets: Secrets::default(), asked }
     }
 }
 
@@ -115,8 +125,24 @@ impl Answer {
     pub(crate) fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
         let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
         let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();
-        let message = described(self.status, &secrets.blank(&words));
+        let said = described(self.status, &secrets.blank(&words));
+        let message = format!("{} answered {said}", self.place());
         Err(CallError::new(class, message).with_retry_after(self.retry_after))
+    }
+
+    /// The server that gave it: scheme, host and port.
+    pub(crate) fn server(&self) -> String {
+        server_of(&self.asked)
+    }
+
+    /// The whole URL if the answer says that there is no such place, for then the URL may be wrong; else the server.
+    fn place(&self) -> String {
+        match self.status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                words::cut(self.asked.as_str(), MAX_URL_SHOWN).into_owned()
+            }
+            _ => self.server(),
+        }
     }
 
     /// The whole body.
@@ -127,7 +153,8 @@ impl Answer {
     /// The whole body, and the secrets that nothing which is shown of it may hold.
     pub(crate) fn into_parts(self) -> Result<(Bytes, Secrets), CallError> {
         let too_large = TransportError::TooLarge { status: self.status };
-        let body = self.body.ok_or_else(|| CallError::protocol(too_large.to_string()))?;
+        let server = server_of(&self.asked);
+        let body = self.body.ok_or_else(|| CallError::protocol(format!("{server}: {too_large}")))?;
         Ok((body, self.secrets))
     }
 
@@ -142,10 +169,12 @@ impl Answer {
     }
 }
 
-/// `422 Unprocessable Entity: what the API said`.
+/// `422 Unprocessable Entity: what the API said`. Words that only repeat the status are left out.
 pub(crate) fn described(status: StatusCode, words: &str) -> String {
     let words = words::tidy(words);
-    if words.is_empty() { status.to_string() } else { format!("{status}: {words}") }
+    let shown = status.to_string();
+    let repeats = words.is_empty() || words == shown || status.canonical_reason() == Some(words.as_str());
+    if repeats { shown } else { format!("{shown}: {words}") }
 }
 
 /// What a status means (contract, "Errors"); `None` is success.

@@ -32,7 +32,7 @@ pub struct HttpOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpTransportError {
     /// `ca.crt` is not PEM, or holds no certificate.
-    #[error("the CA certificates cannot be read: they must be one or more PEM blocks 'CERTIFICATE'")]
+    #[error("it must be one or more PEM blocks CERTIFICATE")]
     Certificates,
     /// The proxy's URL cannot be used.
     #[error("the proxy's URL cannot be used")]

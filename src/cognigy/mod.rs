@@ -26,6 +26,7 @@ mod proxy;
 mod request;
 mod resolver;
 mod retry;
+mod secrets;
 mod submit;
 mod token;
 mod transport;
@@ -56,3 +57,4 @@ pub use request::{
 pub use submit::{FirstPost, Idempotency, SubmitAnswer};
 pub use transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 pub use webhook::{WebhookSender, WebhookUrl};
+pub(crate) use words::quoted;

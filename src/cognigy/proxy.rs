@@ -34,7 +34,7 @@ pub struct ProxyUrl(Url);
 /// The text is no URL of a proxy. The caller shows it to whoever set the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not the URL of a proxy: write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ where the proxy asks for it"
+    "is not the URL of a proxy; write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ where the proxy asks for it"
 )]
 pub struct ProxyUrlError;
 

@@ -97,7 +97,9 @@ pub(crate) fn judge(result: Result<Answer, Failure>, first: FirstPost, idempoten
 }
 
 fn accepted(answer: Answer) -> SubmitAnswer {
-    let job_id = answer.into_body().map(|body| answer::read_job_id(&body).map_err(|error| error.to_string()));
+    let server = answer.server();
+    let job_id = answer.into_body().map(|body| answer::read_job_id(&body));
+    let job_id = job_id.map(|read| read.map_err(|error| format!("{server}: {error}")));
     match job_id.unwrap_or_else(|error| Err(error.message().to_owned())) {
         Ok(job_id) => SubmitAnswer::Accepted(job_id),
         Err(message) => SubmitAnswer::OutcomeUnknown { message },

@@ -16,7 +16,7 @@ use super::call::Call;
 use super::credentials::Credentials;
 use super::error::{CallError, ErrorClass};
 use super::exchange::{Answer, Exchange};
-use super::words::Secrets;
+use super::secrets::Secrets;
 
 /// What the operator asks to be allowed (contract, section 0).
 const SCOPE: &str = "deployments:write environments:read jobs:read validations:execute webhooks:write";
@@ -156,7 +156,8 @@ impl TokenSource {
             ErrorClass::Rejected { .. } => CallError::new(ErrorClass::Unauthorized, error.message()),
             _ => error,
         })?;
-        answer::read_token(&answer.into_body()?).map_err(|error| CallError::protocol(error.to_string()))
+        let server = answer.server();
+        answer::read_token(&answer.into_body()?).map_err(|error| CallError::protocol(format!("{server}: {error}")))
     }
 
     fn hold(&self, granted: answer::GrantedToken, asked_at: Instant) -> Token {

@@ -34,11 +34,11 @@ where
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<T, Error> {
         let parsed = match value.to_str() {
             Some(text) => text.parse().map_err(|error: T::Err| error.to_string()),
-            None => Err("not UTF-8 text".to_owned()),
+            None => Err("is not UTF-8 text".to_owned()),
         };
         parsed.map_err(|problem| {
             let argument = argument.map(ToString::to_string).unwrap_or_default();
-            let message = format!("the value of '{argument}' cannot be used: {problem}\n");
+            let message = format!("the value of '{argument}' {problem}\n");
             Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })
     }

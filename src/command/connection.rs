@@ -5,22 +5,42 @@ use crate::controller::error::CALL_DEADLINE;
 use crate::controller::watch;
 use crate::controller::watch::problem::{Problem, ProblemLog};
 use kube::Resource;
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use std::error::Error;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// How the operator calls itself at the API server. What stands before the slash is the field manager of all its writes
+/// (`metadata.managedFields`), for none of them names another.
+const AGENT: &str = concat!("cognigy-operator/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no way to the API server. The message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The kubeconfig cannot be used.
-    #[error("the kubeconfig cannot be used: {}", told(.0))]
-    Kubeconfig(#[from] KubeconfigError),
+    #[error("the kubeconfig cannot be used: {}: {}; correct it, or name another with --kubeconfig or KUBECONFIG", files.display(), told(problem))]
+    Kubeconfig {
+        /// The file, or the files if it is the whole of them that cannot be used.
+        files: PathBuf,
+        /// What is wrong.
+        #[source]
+        problem: KubeconfigError,
+    },
     /// There is no cluster to talk to.
     #[error("no cluster is configured: {}; name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a pod", told_of_both(.0))]
     NoCluster(#[from] InferConfigError),
     /// The client for the API server cannot be built.
     #[error("the client for the API server cannot be built: {0}")]
     Client(#[source] Box<kube::Error>),
+}
+
+impl ConnectionError {
+    /// What is wrong with these files.
+    fn of(files: &Path) -> impl Fn(KubeconfigError) -> Self {
+        move |problem| Self::Kubeconfig { files: files.to_owned(), problem }
+    }
 }
 
 /// The way to one API server.
@@ -43,7 +63,8 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
         Some(paths) => {
             let kubeconfig = read(paths)?;
             let names_a_proxy = names_a_proxy(&kubeconfig);
-            (kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?, names_a_proxy)
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+            (config.map_err(ConnectionError::of(paths))?, names_a_proxy)
         }
         None => {
             let names_a_proxy = Kubeconfig::read().is_ok_and(|kubeconfig| names_a_proxy(&kubeconfig));
@@ -54,6 +75,7 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
         // Then it is from the environment, whose proxies are not ours.
         config.proxy_url = None;
     }
+    config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let client = |config| kube::Client::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)));
     let mut for_watches = config.clone();
@@ -83,11 +105,11 @@ impl Connection {
 }
 
 /// KUBECONFIG may name several files; they are merged, as kubectl does.
-fn read(paths: &Path) -> Result<Kubeconfig, KubeconfigError> {
-    let files = std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()).map(Kubeconfig::read_from);
+fn read(paths: &Path) -> Result<Kubeconfig, ConnectionError> {
     let mut merged = Kubeconfig::default();
-    for file in files {
-        merged = merged.merge(file?)?;
+    for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
+        let file = Kubeconfig::read_from(&path).map_err(ConnectionError::of(&path))?;
+        merged = merged.merge(file).map_err(ConnectionError::of(&path))?;
     }
     Ok(merged)
 }
@@ -101,22 +123,65 @@ fn names_a_proxy(kubeconfig: &Kubeconfig) -> bool {
     proxy.is_some_and(|proxy| !proxy.is_empty())
 }
 
-/// What is wrong with a kubeconfig, without the lines of it that its parser quotes: tokens and passwords stand in them.
+/// What is wrong with a kubeconfig that its path is told of, without the lines of it that its parser quotes: tokens and
+/// passwords stand in them.
 fn told(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => match error.location() {
             Some(place) => format!("line {}, column {} is not as it should be", place.line(), place.column()),
             None => "it is no YAML, or no kubeconfig".to_owned(),
         },
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
         other => other.to_string(),
     }
 }
 
 fn told_of_both(error: &InferConfigError) -> String {
+    const DEFAULT: &str = "~/.kube/config";
     match error.source().and_then(|source| source.downcast_ref::<KubeconfigError>()) {
-        Some(unreadable @ KubeconfigError::Parse(_)) => {
-            format!("this is no pod, and in ~/.kube/config {}", told(unreadable))
+        Some(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => {
+            format!("this is no pod, and there is no {DEFAULT}")
         }
-        _ => error.to_string(),
+        Some(problem) => format!("this is no pod, and {DEFAULT} cannot be used: {}", told(problem)),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    async fn refused(paths: &Path) -> String {
+        connect(Some(paths)).await.map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_cannot_be_used_is_named_and_none_of_its_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let empty = file("empty", "");
+        let broken = file("broken", "users:\n- name: me\n  user:\n    token: s3cr3t\n    exec: s3cr3t\n");
+        let no_context = file("no-context", "current-context: nowhere\n");
+        let missing = folder.path().join("missing");
+        for (paths, named, says) in [
+            (&[&missing][..], &missing, "No such file"),
+            (&[&broken], &broken, "line 5, column"),
+            (&[&empty, &missing], &missing, "No such file"),
+            (&[&empty, &broken], &broken, "line 5, column"),
+            (&[&no_context], &no_context, "nowhere"),
+        ] {
+            let message = refused(Path::new(&std::env::join_paths(paths).unwrap())).await;
+            assert!(message.contains(named.to_str().unwrap()) && message.contains(says), "{message}");
+            assert!(message.contains("--kubeconfig") && !message.contains("s3cr3t"), "{message}");
+            let others = [&empty, &broken, &missing].into_iter().filter(|other| *other != named);
+            assert!(!others.into_iter().any(|other| message.contains(other.to_str().unwrap())), "{message}");
+        }
+        let both = std::env::join_paths([&empty, &no_context]).unwrap();
+        assert!(refused(Path::new(&both)).await.contains(both.to_str().unwrap()), "no file is at fault alone");
     }
 }

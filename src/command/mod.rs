@@ -3,7 +3,10 @@
 mod confidential;
 pub mod connection;
 pub mod crd;
+pub mod environment;
 pub mod logging;
+mod namespace;
+pub mod own_client;
 pub mod probe;
 pub mod run;
 pub mod settings;

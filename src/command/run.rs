@@ -3,7 +3,9 @@
 pub use super::settings::RunArguments;
 
 use super::connection::{ConnectionError, connect};
+use super::environment::variable;
 use super::logging;
+use super::own_client::{self, OwnClientError};
 use super::settings::ElectionArguments;
 use crate::cognigy::{
     Budgets, Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport,
@@ -61,6 +63,9 @@ pub enum RunError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] HttpTransportError),
+    /// The operator's own credentials are not whole.
+    #[error(transparent)]
+    OwnClient(#[from] OwnClientError),
     /// The durations of the election do not fit each other.
     #[error("the flags of leader election do not fit each other: {0}")]
     Terms(#[from] TermsError),
@@ -87,6 +92,7 @@ pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
 }
 
 async fn operate(arguments: RunArguments) -> Result<(), RunError> {
+    let own_client = own_client::from_environment(&arguments.default_credentials_namespaces)?;
     let connection = connect(arguments.kubeconfig.as_deref()).await?;
     let watches =
         Watches::new(connection.watches.clone(), &connection.url).with_relist_interval(arguments.relist_interval);
@@ -100,7 +106,8 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     let scope = scope(&arguments.namespaces);
     let elector = elector(&arguments.election, &connection.calls)?;
     let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
-    let context = Arc::new(context(arguments, connection.calls.clone(), Arc::clone(&metrics), budgets, leadership)?);
+    let calls = connection.calls.clone();
+    let context = Arc::new(context(arguments, own_client, calls, Arc::clone(&metrics), budgets, leadership)?);
     let mut stopped = stop_signal()?;
     // A task of its own: else each wake of the operator would look whether somebody wants its metrics.
     let mut serving = JoinSet::new();
@@ -129,9 +136,8 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     Ok(())
 }
 
-/// An empty name is what an empty environment variable leaves: it names nothing.
 fn scope(namespaces: &[String]) -> Scope {
-    let named: BTreeSet<String> = namespaces.iter().filter(|namespace| !namespace.is_empty()).cloned().collect();
+    let named: BTreeSet<String> = namespaces.iter().cloned().collect();
     if named.is_empty() { Scope::Cluster } else { Scope::Namespaces(named) }
 }
 
@@ -142,7 +148,7 @@ fn elector(election: &ElectionArguments, kubernetes: &kube::Client) -> Result<Op
     }
     let namespace = election.leader_election_namespace.as_deref().unwrap_or_else(|| kubernetes.default_namespace());
     // A pod's name alone would let a restarted container take its own predecessor for itself.
-    let pod = std::env::var("POD_NAME").unwrap_or_else(|_| format!("process-{}", std::process::id()));
+    let pod = variable("POD_NAME").unwrap_or_else(|| format!("process-{}", std::process::id()));
     let identity = format!("{pod}_{:016x}", fastrand::u64(..));
     Ok(Some(Elector::new(kubernetes.clone(), namespace, LEASE, identity, terms)))
 }
@@ -196,6 +202,7 @@ async fn act(
 
 fn context(
     arguments: RunArguments,
+    own_client: Option<OwnClient>,
     kubernetes: kube::Client,
     metrics: Arc<Metrics>,
     budgets: Arc<Budgets>,
@@ -210,7 +217,7 @@ fn context(
         base_url: arguments.base_url,
         token_url: arguments.token_url,
         requests_per_minute: Some(arguments.requests_per_minute),
-        client: own_client(),
+        client: own_client,
         namespaces: OfferedNamespaces::new(arguments.default_credentials_namespaces),
     };
     let settings = Settings {
@@ -228,7 +235,7 @@ fn context(
         claims: Claims::default(),
         fleet: Fleet::default(),
         memories: Memories::default(),
-        announcer: Announcer::new(kubernetes.clone(), std::env::var("POD_NAME").ok()),
+        announcer: Announcer::new(kubernetes.clone(), variable("POD_NAME")),
         courier: Courier::new(WebhookSender::new(public, options)),
         default_webhook: arguments.webhook_url,
         metrics,
@@ -242,25 +249,12 @@ fn context(
     })
 }
 
-fn own_client() -> Option<OwnClient> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match (variable("COGNIGY_CLIENT_ID"), variable("COGNIGY_CLIENT_SECRET")) {
-        (Some(id), Some(secret)) => Some(OwnClient { id, secret: secret.into() }),
-        (None, None) => None,
-        _ => {
-            tracing::warn!("only one of COGNIGY_CLIENT_ID and COGNIGY_CLIENT_SECRET is set, so that neither is used");
-            None
-        }
-    }
-}
-
 /// Credentials without certificates of their own share one pool of connections.
 fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Leadership) -> TransportFactory {
     Arc::new(move |credentials: &Credentials| {
         let Some(ca_pem) = &credentials.ca_pem else { return Ok(Arc::clone(&public)) };
         let own = HttpOptions { ca_pem: Some(ca_pem.clone()), ..options.clone() };
-        let transport =
-            HttpTransport::new(&own).map_err(|error| format!("the Secret's ca.crt cannot be used: {error}"))?;
+        let transport = HttpTransport::new(&own).map_err(|error| error.to_string())?;
         Ok(Arc::new(Fenced::new(Arc::new(transport), leadership.clone())) as Arc<dyn Transport>)
     })
 }

@@ -2,6 +2,7 @@
 
 use super::confidential::Confidential;
 use super::logging::LogFormat;
+use super::namespace::{namespace, namespace_or_all};
 use crate::cognigy::{BaseUrl, EgressRule, ProxyUrl, TokenUrl, WebhookUrl};
 use crate::controller::leadership::{Terms, TermsError};
 use clap::{Args, ValueEnum};
@@ -20,14 +21,14 @@ Credentials of the operator's own, for resources without spec.credentialsRef in 
   COGNIGY_CLIENT_SECRET  its secret; read from the environment only, so that no process list shows it
 
 RUST_LOG sets how much is logged (default: info,kube_runtime=warn); RUST_LOG=cognigy_operator=debug
-shows every decision.")]
+shows every decision. An environment variable that is empty counts as not set.")]
 pub struct RunArguments {
     /// Kubeconfig of the cluster; left out, the one of the pod's service account or ~/.kube/config.
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
     /// Namespace to watch; repeatable. Left out, all of them.
-    #[arg(long = "namespace", env = "COGNIGY_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(long = "namespace", env = "COGNIGY_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace)]
     pub namespaces: Vec<String>,
 
     /// Address that serves /metrics, /healthz and /readyz.
@@ -48,7 +49,8 @@ pub struct RunArguments {
         long = "default-credentials-namespace",
         env = "COGNIGY_DEFAULT_CREDENTIALS_NAMESPACES",
         value_name = "NAMESPACE",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = namespace_or_all
     )]
     pub default_credentials_namespaces: Vec<String>,
 
@@ -102,7 +104,7 @@ pub struct ElectionArguments {
     pub leader_elect: bool,
 
     /// Namespace of the Lease; left out, the operator's own.
-    #[arg(long, env = "COGNIGY_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE")]
+    #[arg(long, env = "COGNIGY_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub leader_election_namespace: Option<String>,
 
     /// How long a leader that no longer renews its lease keeps others away: whole seconds. The time that a crash costs.

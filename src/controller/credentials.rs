@@ -1,14 +1,13 @@
 //! Credentials from a Secret, or the operator's own where it offers them.
 
 use crate::api::reason::Reason;
-use crate::cognigy::{BaseUrl, Credentials, TokenUrl};
+use crate::cognigy::{BaseUrl, Credentials, EndpointError, TokenUrl, quoted};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -74,7 +73,10 @@ impl Defaults {
         let client = self.client.as_ref().filter(|_| self.namespaces.includes(namespace)).ok_or_else(|| {
             Obstacle::lasting(
                 Reason::CredentialsNotFound,
-                "no credentials: name a Secret in spec.credentialsRef (the operator offers none of its own to this namespace)",
+                format!(
+                    "the resource names no credentials, and the operator offers none of its own to namespace {namespace}; \
+                     name a Secret in spec.credentialsRef"
+                ),
                 Retry::CredentialsChange,
             )
         })?;
@@ -91,47 +93,147 @@ impl Defaults {
     /// The credentials in a Secret.
     ///
     /// # Errors
-    /// An [`Obstacle`] that names the key which is missing or cannot be read; never its value.
+    /// An [`Obstacle`] that names the Secret, the key, what is wrong with it and what to do. It quotes URLs and numbers, and
+    /// nothing else.
     pub fn in_secret(&self, secret: &Secret) -> Result<Credentials, Obstacle> {
+        let keys = Keys::of(secret);
+        let client_id = keys.required("clientId", MAX_CLIENT_BYTES)?;
+        let client_secret = keys.required("clientSecret", MAX_CLIENT_BYTES)?;
+        let base_url = keys.url("baseUrl", &client_secret)?.unwrap_or_else(|| self.base_url.clone());
+        let token_url = keys.url("tokenUrl", &client_secret)?.unwrap_or_else(|| self.token_url.clone());
+        let requests_per_minute = keys.number("requestsPerMinute", &client_secret)?.or(self.requests_per_minute);
+        let ca_pem = keys.text("ca.crt", MAX_CERTIFICATES_BYTES)?;
+        let client_secret = client_secret.into();
+        Ok(Credentials { client_id, client_secret, base_url, token_url, ca_pem, requests_per_minute })
+    }
+}
+
+/// The longest id or secret of a client, the longest URL, the longest list of certificates and the longest number, in
+/// bytes. Longer ones are a mistake, such as a file in the wrong key.
+const MAX_CLIENT_BYTES: usize = 4 * 1024;
+const MAX_URL_BYTES: usize = 2 * 1024;
+const MAX_CERTIFICATES_BYTES: usize = 256 * 1024;
+const MAX_NUMBER_BYTES: usize = 20;
+
+/// The name of a Secret, as messages about it need it.
+#[derive(Clone, Copy)]
+pub struct SecretName<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+impl SecretName<'_> {
+    /// The sentence about what is wrong with it: which Secret, the problem, and how to mend it.
+    #[must_use]
+    pub fn sentence(self, problem: &str, remedy: &str) -> String {
+        let Self { namespace, name } = self;
+        format!("Secret {namespace}/{name} {problem}; {remedy} (kubectl -n {namespace} edit secret {name})")
+    }
+
+    fn invalid(self, problem: &str, remedy: &str) -> Obstacle {
+        Obstacle::lasting(Reason::CredentialsInvalid, self.sentence(problem, remedy), Retry::CredentialsChange)
+    }
+
+    /// The Secret's `ca.crt` cannot be used.
+    #[must_use]
+    pub fn unusable_certificates(self, problem: &str) -> Obstacle {
+        self.invalid(&format!("has a ca.crt that cannot be used: {problem}"), "correct it")
+    }
+
+    /// There is no such Secret.
+    #[must_use]
+    pub fn missing(self) -> Obstacle {
+        let Self { namespace, name } = self;
+        let message = format!(
+            "Secret {namespace}/{name} does not exist; create it with the keys clientId and clientSecret (kubectl -n \
+             {namespace} create secret generic {name} --from-literal=clientId=... --from-literal=clientSecret=...)"
+        );
+        Obstacle::lasting(Reason::CredentialsNotFound, message, Retry::CredentialsChange)
+    }
+
+    /// The API server does not let the operator read it.
+    #[must_use]
+    pub fn not_allowed(self) -> Obstacle {
+        let Self { namespace, name } = self;
+        let message = format!(
+            "the operator may not read Secret {namespace}/{name}; give its service account the right to get Secrets in \
+             namespace {namespace}"
+        );
+        Obstacle::lasting(Reason::CredentialsInvalid, message, Retry::CredentialsChange)
+    }
+}
+
+/// The keys of a Secret.
+struct Keys<'a> {
+    secret: SecretName<'a>,
+    data: Option<&'a BTreeMap<String, ByteString>>,
+}
+
+impl<'a> Keys<'a> {
+    fn of(secret: &'a Secret) -> Self {
+        let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
         let name = secret.metadata.name.as_deref().unwrap_or_default();
-        let data = secret.data.as_ref();
-        let text = |key: &'static str| text(name, data, key);
-        let required = |key: &'static str| {
-            text(key)?
-                .ok_or_else(|| invalid(name, key, "is missing or empty; the keys needed are clientId and clientSecret"))
+        Self { secret: SecretName { namespace, name }, data: secret.data.as_ref() }
+    }
+
+    /// The text of a key, without the line break that `echo` and editors leave behind; nothing if it is empty.
+    fn text(&self, key: &str, most: usize) -> Result<Option<String>, Obstacle> {
+        let Some(ByteString(bytes)) = self.data.and_then(|data| data.get(key)) else { return Ok(None) };
+        if bytes.len() > most {
+            let problem = format!("has a {key} of {} bytes, and at most {most} can be used", bytes.len());
+            return Err(self.secret.invalid(&problem, "correct it"));
+        }
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| self.secret.invalid(&format!("has a {key} that is not UTF-8 text"), "write it anew"))?;
+        Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    fn required(&self, key: &str, most: usize) -> Result<String, Obstacle> {
+        self.text(key, most)?.ok_or_else(|| match self.data.is_some_and(|data| data.contains_key(key)) {
+            true => self.secret.invalid(&format!("has an empty {key}"), "fill it in"),
+            false => self.secret.invalid(&format!("has no key {key}"), "add it"),
+        })
+    }
+
+    fn url<T: FromStr<Err = EndpointError>>(&self, key: &str, client_secret: &str) -> Result<Option<T>, Obstacle> {
+        let Some(text) = self.text(key, MAX_URL_BYTES)? else { return Ok(None) };
+        let invalid = |error: EndpointError| {
+            let example = format!("https://{}", text.trim_start_matches('/'));
+            let problem = match (&error, shown_url(&text, client_secret), shown_url(&example, client_secret)) {
+                (EndpointError::NoScheme, Some(shown), Some(example)) => {
+                    format!("has the {key} {shown}, which needs a scheme, for example {example}")
+                }
+                (error, Some(shown), _) => format!("has the {key} {shown}, which {error}"),
+                (error, None, _) => format!("has a {key} that {error}"),
+            };
+            self.secret.invalid(&problem, "correct it")
         };
-        Ok(Credentials {
-            client_id: required("clientId")?,
-            client_secret: required("clientSecret")?.into(),
-            base_url: parsed(name, "baseUrl", text("baseUrl")?)?.unwrap_or_else(|| self.base_url.clone()),
-            token_url: parsed(name, "tokenUrl", text("tokenUrl")?)?.unwrap_or_else(|| self.token_url.clone()),
-            ca_pem: text("ca.crt")?,
-            requests_per_minute: parsed(name, "requestsPerMinute", text("requestsPerMinute")?)?
-                .or(self.requests_per_minute),
+        text.parse().map(Some).map_err(invalid)
+    }
+
+    fn number(&self, key: &str, client_secret: &str) -> Result<Option<NonZeroU32>, Obstacle> {
+        let Some(text) = self.text(key, MAX_NUMBER_BYTES)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let shown = quoted(&text, &[client_secret]);
+            let problem = format!("has the {key} {shown}, which is not a whole number from 1 to {}", u32::MAX);
+            self.secret.invalid(&problem, "write for example 100")
         })
     }
 }
 
-/// The text of a key, without the line break that `echo` and editors leave behind; nothing where it is empty.
-fn text(
-    name: &str,
-    data: Option<&BTreeMap<String, ByteString>>,
-    key: &'static str,
-) -> Result<Option<String>, Obstacle> {
-    let Some(bytes) = data.and_then(|data| data.get(key)) else { return Ok(None) };
-    let text = std::str::from_utf8(&bytes.0).map_err(|_| invalid(name, key, "is not UTF-8 text"))?.trim();
-    Ok((!text.is_empty()).then(|| text.to_owned()))
+/// A URL that cannot be used, in quotes; `None` if it holds user info. Its query is not shown: a secret may stand there.
+fn shown_url(text: &str, client_secret: &str) -> Option<String> {
+    if text.contains('@') || text.contains("%40") {
+        return None;
+    }
+    let shown = quoted(text, &[client_secret]);
+    match shown.find(['?', '#']) {
+        Some(end) => Some(format!("{}...\"", &shown[..end])),
+        None => Some(shown),
+    }
 }
 
-fn parsed<T>(name: &str, key: &'static str, text: Option<String>) -> Result<Option<T>, Obstacle>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    text.map(|text| text.parse().map_err(|error: T::Err| invalid(name, key, &error.to_string()))).transpose()
-}
-
-fn invalid(name: &str, key: &'static str, problem: &str) -> Obstacle {
-    let message = format!("the Secret {name} cannot be used: its key {key} {problem}");
-    Obstacle::lasting(Reason::CredentialsInvalid, message, Retry::CredentialsChange)
-}
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,16 @@
 //! Offers what is in the outbox to its receivers, while nothing else is to be done for the resource.
 
+use super::credentials::SecretName;
 use super::error::Error;
 use super::reconcile::Round;
 use super::sessions::Session;
+use super::webhook_url;
 use crate::api::IdempotencyKey;
 use crate::api::condition::ConditionType;
 use crate::api::reason::Reason;
 use crate::api::status::{DeliveryKind, OutboxEntry};
 use crate::cognigy::{ErrorClass, WebhookUrl};
 use crate::delivery::{Refused, outbox};
-use crate::rollout::answer::Retry;
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::{Effects, Obstacle};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -177,24 +178,11 @@ impl Round<'_> {
             let reference = &source.secret_key_ref;
             let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
             let secret = self.context.sessions.secret(namespace, &reference.name).await?;
-            let value = secret.and_then(|secret| secret.data?.remove(&reference.key));
-            let text = value.and_then(|bytes| String::from_utf8(bytes.0).ok());
-            return Ok(parse(
-                text.as_deref().map(str::trim),
-                &format!("the key {} of Secret {}", reference.key, reference.name),
-            ));
+            let name = SecretName { namespace, name: &reference.name };
+            return Ok(webhook_url::in_secret(secret, name, &reference.key).map(Some));
         }
-        Ok(parse(webhook.url.as_deref(), "spec.webhook.url"))
+        Ok(webhook_url::in_spec(webhook.url.as_deref().unwrap_or_default()).map(Some))
     }
-}
-
-fn parse(text: Option<&str>, place: &str) -> Result<Option<WebhookUrl>, Obstacle> {
-    let missing = |problem: &str| {
-        let message = format!("the webhook's URL cannot be used: {place} {problem}");
-        Obstacle::lasting(Reason::WebhookUrlNotFound, message, Retry::CredentialsChange)
-    };
-    let text = text.ok_or_else(|| missing("is missing"))?;
-    text.parse().map(Some).map_err(|_| missing("is not an http(s) URL"))
 }
 
 fn not_offered(obstacle: Obstacle) -> Refused {

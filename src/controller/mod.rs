@@ -27,6 +27,7 @@ mod trail;
 mod turn;
 pub mod watch;
 pub mod watched;
+mod webhook_url;
 pub mod wire;
 pub mod withdrawal;
 

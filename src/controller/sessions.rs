@@ -4,17 +4,15 @@
 //! Secrets are read by name, when an attempt starts, when a token was refused, and now and then while a resource is
 //! stalled on them: the operator needs no right to list or watch them.
 
-use super::credentials::Defaults;
+use super::credentials::{Defaults, SecretName};
 use super::error::{Error, call};
 use crate::api::CognigyDeployment;
 use crate::api::identifier::ApiOrigin;
-use crate::api::reason::Reason;
 use crate::api::spec::SecretReference;
 use crate::cognigy::{
     Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport,
 };
 use crate::rollout::Obstacle;
-use crate::rollout::answer::Retry;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use std::collections::HashMap;
@@ -120,7 +118,7 @@ impl Sessions {
     /// As for [`known_or_fresh`](Self::known_or_fresh).
     pub async fn fresh(&self, source: &Source) -> Result<Result<Session, Obstacle>, Error> {
         let session = match self.read(source).await? {
-            Ok(credentials) => self.session(&credentials),
+            Ok(credentials) => self.session(&credentials, source),
             Err(obstacle) => Err(obstacle),
         };
         match &session {
@@ -133,20 +131,14 @@ impl Sessions {
 
     async fn read(&self, source: &Source) -> Result<Result<Credentials, Obstacle>, Error> {
         let Some(reference) = &source.secret else { return Ok(self.defaults.own(&source.namespace)) };
+        let name = SecretName { namespace: &source.namespace, name: &reference.name };
         let secret = match self.secret(&source.namespace, &reference.name).await {
-            Err(error) if error.is_forbidden() => return Ok(Err(not_allowed(source, &reference.name))),
+            Err(error) if error.is_forbidden() => return Ok(Err(name.not_allowed())),
             secret => secret?,
         };
         Ok(match secret {
             Some(secret) => self.defaults.in_secret(&secret),
-            None => Err(Obstacle::lasting(
-                Reason::CredentialsNotFound,
-                format!(
-                    "there is no Secret {} in namespace {}: create it with the keys clientId and clientSecret",
-                    reference.name, source.namespace
-                ),
-                Retry::CredentialsChange,
-            )),
+            None => Err(name.missing()),
         })
     }
 
@@ -170,13 +162,15 @@ impl Sessions {
         &self.budgets
     }
 
-    fn session(&self, credentials: &Credentials) -> Result<Session, Obstacle> {
+    fn session(&self, credentials: &Credentials, source: &Source) -> Result<Session, Obstacle> {
         let fingerprint = credentials.fingerprint();
         if let Some(session) = lock(&self.by_fingerprint).get(&fingerprint) {
             return Ok(session.clone());
         }
-        let transport = (self.transports)(credentials)
-            .map_err(|problem| Obstacle::lasting(Reason::CredentialsInvalid, problem, Retry::CredentialsChange))?;
+        // Only certificates in a Secret are read here: the operator's own credentials come without.
+        let secret = source.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
+        let name = SecretName { namespace: &source.namespace, name: secret };
+        let transport = (self.transports)(credentials).map_err(|problem| name.unusable_certificates(&problem))?;
         let budget = self.budgets.shared(credentials.client_fingerprint());
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = ApiOrigin::new(client.origin().as_str());
@@ -199,14 +193,6 @@ impl Sessions {
         lock(&self.by_fingerprint)
             .retain(|fingerprint, _| by_source.values().any(|session| session.fingerprint == *fingerprint));
     }
-}
-
-fn not_allowed(source: &Source, name: &str) -> Obstacle {
-    let message = format!(
-        "the operator may not read the Secret {name} in namespace {}: give its service account the right to get it",
-        source.namespace
-    );
-    Obstacle::lasting(Reason::CredentialsInvalid, message, Retry::CredentialsChange)
 }
 
 /// A panic elsewhere leaves these maps whole: each change is one call.

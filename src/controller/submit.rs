@@ -72,7 +72,8 @@ impl Round<'_> {
         };
         let asked = self.context.now();
         let submit = session.client.submit(body, &wire_key, first, idempotency, &self.requester);
-        let answer = tokio::time::timeout(SUBMIT_WITHIN, submit).await.unwrap_or_else(|_| no_answer(idempotency));
+        let answer =
+            tokio::time::timeout(SUBMIT_WITHIN, submit).await.unwrap_or_else(|_| no_answer(&session, idempotency));
         if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
             self.context.sessions.forget(&self.source);
             self.note_refused(&session);
@@ -123,8 +124,8 @@ fn client_hash(session: &Session) -> ClientHash {
 }
 
 /// The call took too long: it may have been sent.
-fn no_answer(idempotency: Idempotency) -> cognigy::SubmitAnswer {
-    let message = format!("the submit was not answered within {} s", SUBMIT_WITHIN.as_secs());
+fn no_answer(session: &Session, idempotency: Idempotency) -> cognigy::SubmitAnswer {
+    let message = format!("{} did not answer the submit within {} s", session.client.server(), SUBMIT_WITHIN.as_secs());
     match idempotency {
         Idempotency::Supported => cognigy::SubmitAnswer::StillInProgress { message },
         Idempotency::Unsupported => cognigy::SubmitAnswer::OutcomeUnknown { message },

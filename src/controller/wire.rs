@@ -173,6 +173,14 @@ pub fn obstacle(error: &CallError) -> Obstacle {
             format!("Cognigy.AI refuses the credentials or their scopes: {message}; correct the Secret"),
             Retry::CredentialsChange,
         ),
+        ErrorClass::Rejected { status: 404 | 405 } => Obstacle::lasting(
+            Reason::RequestRejected,
+            format!(
+                "Cognigy.AI refuses the request: {message}; correct spec.environmentId if it is wrong, or baseUrl in the \
+                 Secret (the operator's --base-url if the Secret has none) if the URL is; else ask for a retry"
+            ),
+            Retry::InputChange,
+        ),
         ErrorClass::Rejected { status: _ } => Obstacle::lasting(
             Reason::RequestRejected,
             format!("Cognigy.AI refuses the request: {message}; correct the spec, or ask for a retry"),
@@ -210,5 +218,19 @@ mod tests {
         assert_eq!(submit(refused), SubmitAnswer::Rejected { message: MESSAGE.to_owned() });
         let error = CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE);
         assert_eq!(obstacle(&error).message.matches("422").count(), 1, "{}", obstacle(&error).message);
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_may_be_the_fault_of_the_base_url() {
+        for status in [404, 405] {
+            let asked = "https://api.example.com/wrong/api/v2/environments/env_1/validate answered 404 Not Found";
+            let message = obstacle(&CallError::new(ErrorClass::Rejected { status }, asked)).message;
+            assert!(
+                message.contains(asked) && message.contains("baseUrl") && message.contains("--base-url"),
+                "{message}"
+            );
+        }
+        let message = obstacle(&CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE)).message;
+        assert!(message.contains("correct the spec") && !message.contains("baseUrl"), "{message}");
     }
 }

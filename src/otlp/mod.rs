@@ -98,7 +98,7 @@ fn provider(endpoint: &str) -> Result<SdkTracerProvider, String> {
         .build()
         .map_err(|error| error.to_string())?;
     let mut resource = Resource::builder();
-    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+    if std::env::var_os("OTEL_SERVICE_NAME").is_none_or(|name| name.is_empty()) {
         resource = resource.with_service_name(SERVICE);
     }
     let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();

@@ -2,6 +2,7 @@
 
 use crate::canary::Canary;
 use crate::stage::*;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use sha2::{Digest, Sha256};
@@ -18,9 +19,23 @@ const OWN_HOOK: &str = "0wn-h00k-canary-T0ken";
 const PROXY_PASSWORD: &str = "pr0xy-canary-passw0rd";
 const MALFORMED: &str = "ma1f0rmed-canary";
 
+/// A secret as libraries and servers spell it: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC 6749).
+fn spelled(secret: &str) -> String {
+    let base64 = |text: String| {
+        let standard = serde_json::to_value(ByteString(text.into_bytes())).unwrap().as_str().unwrap().to_owned();
+        let url_safe = standard.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        format!("{standard} {url_safe}")
+    };
+    let everything: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let headers = ["", "x:", "demo:"].map(|client| base64(format!("{client}{secret}")));
+    format!("{form} {everything} {} {}", headers.join(" "), base64(format!("demo:{form}")))
+}
+
 /// A platform that quotes what a request told it, wherever it has words.
 fn platform() -> String {
     let quoted = json!(format!("{CLIENT_SECRET} at /webhooks/{HOOK}?key={HOOK_KEY} or {HOOK} or {HOOK_KEY}"));
+    let spelled = spelled(CLIENT_SECRET);
     let platform = json!({
         "clients": [
             {"clientId": "demo", "clientSecret": CLIENT_SECRET},
@@ -30,27 +45,28 @@ fn platform() -> String {
             {"call": "submit", "environment": "env_refused",
              "fault": {"status": {"code": 422, "body": {"message": quoted}}}},
             {"call": "trace", "environment": "env_talkative",
-             "fault": {"status": {"code": 503, "body": CLIENT_SECRET}}},
+             "fault": {"status": {"code": 503, "body": spelled}}},
             {"call": "health", "environment": "env_talkative",
-             "fault": {"status": {"code": 500, "body": [CLIENT_SECRET]}}},
+             "fault": {"status": {"code": 500, "body": [CLIENT_SECRET, spelled]}}},
             {"call": "webhook", "fault": {"status": {"code": 500, "body": quoted}}},
         ],
         "environments": {
-            "env_talkative": {"validationWarnings": [CLIENT_SECRET, {"message": CLIENT_SECRET}]},
-            "env_invalid": {"validationErrors": [CLIENT_SECRET, {"constraint": "memory", "message": CLIENT_SECRET}]},
+            "env_talkative": {"validationWarnings": [CLIENT_SECRET, {"message": CLIENT_SECRET}, spelled]},
+            "env_invalid": {"validationErrors": [spelled, {"constraint": "memory", "message": CLIENT_SECRET}]},
             "env_bad": {"deploymentsAreUnhealthy": true},
         },
     });
     platform.as_object().unwrap().iter().map(|(field, value)| format!("{field}: {value}\n")).collect()
 }
 
-/// Secrets that cannot be used, each with a canary where it is wrong.
+/// Secrets that cannot be used, each with a canary where it is wrong. URLs and numbers are quoted, but for where a secret may stand.
 fn unusable(world: &World) -> Vec<(&'static str, Value)> {
     let malformed = [
-        ("base-url", "baseUrl", format!("no url {MALFORMED}")),
+        ("base-url", "baseUrl", CLIENT_SECRET.to_owned()),
+        ("base-url-with-query", "baseUrl", format!("https://api.example.com?{MALFORMED}")),
         ("base-url-with-user", "baseUrl", format!("https://me:{MALFORMED}@api.example.com")),
-        ("token-url", "tokenUrl", format!("ftp://api.example.com/{MALFORMED}")),
-        ("rate", "requestsPerMinute", MALFORMED.to_owned()),
+        ("token-url", "tokenUrl", format!("ftp://api.example.com/#{MALFORMED}")),
+        ("rate", "requestsPerMinute", CLIENT_SECRET.to_owned()),
         ("authority", "ca.crt", format!("-----BEGIN CERTIFICATE-----\n{MALFORMED}\n-----END CERTIFICATE-----\n")),
     ];
     let with = |key: &str, value: String| {

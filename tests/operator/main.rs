@@ -18,6 +18,7 @@ mod credentials;
 mod deletion;
 mod deliveries;
 mod edits;
+mod flags;
 mod gitops;
 mod kubectl;
 mod log;
@@ -37,3 +38,4 @@ mod submits;
 mod success;
 #[cfg(feature = "otlp")]
 mod traces;
+mod writes;

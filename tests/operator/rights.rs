@@ -78,14 +78,14 @@ async fn with_all_of_them_in_one_namespace_it_leads_and_succeeds_there() {
 /// The words that tell that a right is missing: the operator's own of a Secret, else those of the API server.
 fn refusal(Right { resource, verb, .. }: &Right) -> String {
     match resource.as_str() {
-        "secrets" => "may not read the Secret cognigy-api".to_owned(),
+        "secrets" => "may not read Secret ".to_owned(),
         _ => format!("cannot {verb} resource \"{resource}\""),
     }
 }
 
 /// Starts an operator whose service account has these rights in the world's namespace, and gives it something to do that
 /// takes all of them: an election, a resource with its Secret, and a snapshot in a ConfigMap that is watched.
-async fn start_with(world: &World, rights: &[Right]) -> Operator {
+pub(crate) async fn start_with(world: &World, rights: &[Right]) -> Operator {
     let namespace = &world.namespace;
     grant(&world.client, namespace, rights).await;
     let kubeconfig = kubeconfig_of(namespace, ACCOUNT, &rights[0]).await;
@@ -125,7 +125,7 @@ where
 }
 
 /// What `deploy/` grants the operator, each verb for itself.
-async fn granted() -> Vec<Right> {
+pub(crate) async fn granted() -> Vec<Right> {
     let rendered = kubectl(&["kustomize", "deploy"], "").await;
     let objects: Vec<Value> = serde_saphyr::from_multiple(&String::from_utf8(rendered.stdout).unwrap()).unwrap();
     let roles = ["cognigy-operator", "cognigy-operator-leader"];

@@ -20,8 +20,8 @@ impl Canary {
     }
 }
 
-/// As it is; as it stands in a URL, a form, JSON, JSON within JSON, and Rust's `Debug` of a text and of bytes; in hexadecimal; and in
-/// base64 with whatever stands before it.
+/// As it is; as it stands in a URL, a form, JSON, JSON within JSON, HTML, and Rust's `Debug` of a text and of bytes; in hexadecimal;
+/// and in base64, standard or URL-safe, with whatever stands before it, also once it was percent-encoded for a Basic header.
 fn spellings(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let percent = |keep: &str, upper: bool| -> String {
@@ -37,13 +37,23 @@ fn spellings(secret: &str) -> Vec<String> {
         quoted[1..quoted.len() - 1].to_owned()
     };
     let listed = |separator: &str| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(separator);
+    let form = percent("-._*", true).replace("%20", "+");
+    let everything: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
     let mut all = vec![
         secret.to_owned(),
-        percent("-._*", true).replace("%20", "+"),
+        form.clone(),
         percent("-._~", true),
         percent("-._~", false),
+        // As Python's quote() and JavaScript's encodeURI() keep more than the standard does.
+        percent("-._~/", true),
+        percent("-._~!*'();/?:@&=+$,#", true),
+        everything.to_lowercase(),
+        everything,
         json(secret),
+        json(secret).replace('/', "\\/"),
         json(&json(secret)),
+        secret.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect(),
+        secret.replace('&', "&amp;").replace('"', "&quot;"),
         secret.escape_debug().to_string(),
         bytes.escape_ascii().to_string(),
         listed(", "),
@@ -51,7 +61,9 @@ fn spellings(secret: &str) -> Vec<String> {
         hex::encode(bytes),
         hex::encode_upper(bytes),
     ];
-    all.extend((0..3).flat_map(|before| [base64(bytes, before, b"+/"), base64(bytes, before, b"-_")]));
+    for bytes in [bytes, form.as_bytes()] {
+        all.extend((0..3).flat_map(|before| [base64(bytes, before, b"+/"), base64(bytes, before, b"-_")]));
+    }
     all.sort_unstable();
     all.dedup();
     all
@@ -85,6 +97,12 @@ fn a_canary_is_found_however_it_is_spelled() {
         format!("{:?}", secret.as_bytes()),
         format!("{:?}", bytes::Bytes::copy_from_slice(secret.as_bytes())),
         hex::encode(secret),
+        "s3cr3t%2B/%22ca%20nary%3D".to_owned(),
+        "%73%33%63%72%33%74%2b%2f%22%63%61%20%6e%61%72%79%3d".to_owned(),
+        "s3cr3t+/&quot;ca nary=".to_owned(),
+        r#"s3cr3t+\/\"ca nary="#.to_owned(),
+        // base64 of "demo:s3cr3t%2B%2F%22ca+nary%3D"
+        "Basic ZGVtbzpzM2NyM3QlMkIlMkYlMjJjYStuYXJ5JTNE".to_owned(),
         // base64 of "s3cr3t+/\"ca nary=", and of it behind "x", "xy" and "demo:"
         "czNjcjN0Ky8iY2EgbmFyeT0=".to_owned(),
         "eHMzY3IzdCsvImNhIG5hcnk9".to_owned(),

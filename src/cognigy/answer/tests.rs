@@ -134,6 +134,41 @@ fn a_job_id_that_cannot_enter_a_path_is_not_the_contract() {
 }
 
 #[test]
+fn a_token_lives_as_long_as_the_answer_says_and_five_minutes_if_it_does_not() {
+    for (life, seconds) in [
+        ("", Some(300.0)),
+        (r#", "expires_in": null"#, Some(300.0)),
+        (r#", "expires_in": 3600"#, Some(3600.0)),
+        (r#", "expires_in": 0.5"#, Some(0.5)),
+        (r#", "expires_in": "3599""#, Some(3599.0)),
+        (r#", "expires_in": " 60 ""#, Some(60.0)),
+        (r#", "expires_in": 0"#, Some(0.0)),
+        (r#", "expires_in": -1"#, None),
+        (r#", "expires_in": "-1""#, None),
+        (r#", "expires_in": "an hour""#, None),
+        (r#", "expires_in": """#, None),
+        (r#", "expires_in": "inf""#, None),
+        (r#", "expires_in": "NaN""#, None),
+        (r#", "expires_in": true"#, None),
+        (r#", "expires_in": [3600]"#, None),
+    ] {
+        let body = format!(r#"{{"access_token": "abc"{life}}}"#);
+        assert_eq!(read_token(body.as_bytes()).ok().map(|token| token.expires_in), seconds, "{body}");
+    }
+}
+
+#[test]
+fn a_token_that_fits_into_no_header_is_refused_in_words() {
+    let answer = |token: &str| read_token(json!({"access_token": token}).to_string().as_bytes());
+    assert!(answer(&"x".repeat(16 * 1024)).is_ok());
+    for (token, says) in [("x".repeat(16 * 1024 + 1), "16384"), ("a b".to_owned(), "ASCII"), (String::new(), "ASCII")] {
+        let Err(error) = answer(&token) else { panic!("must fail") };
+        assert!(error.to_string().contains("access_token") && error.to_string().contains(says), "{error}");
+        assert!(error.to_string().len() < 200, "{error}");
+    }
+}
+
+#[test]
 fn what_is_said_about_a_broken_answer_holds_nothing_of_it() {
     let Err(error) = read_token(br#"{"access_token": "s3cret", "expires_in": "s3cret"}"#) else { panic!("must fail") };
     assert!(!error.to_string().contains("s3cret"), "{error}");

@@ -114,7 +114,77 @@ async fn the_apis_own_words_come_through_without_secrets() {
     let echo = r#"{"message": "no\u0007: hunter2&hunter2 hunter2%26hunter2 Bearer tok."}"#;
     let api = api([status(400, echo)]);
     let error = api.audit().await.unwrap_err();
-    assert_eq!(error.message(), "400 Bad Request: no : [redacted] [redacted] Bearer [redacted].");
+    assert_eq!(
+        error.message(),
+        "https://api.cognigy.ai answered 400 Bad Request: no : [redacted] [redacted] Bearer [redacted]."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_names_the_server_that_was_asked() {
+    let base = "https://api.example.com:8443/gateway";
+    let failures = [
+        status(400, ""),
+        status(403, "no"),
+        status(404, ""),
+        status(500, ""),
+        status(302, ""),
+        ok("<html>"),
+        ok("{}"),
+        Reply::NotConnected,
+        Reply::Interrupted,
+        Reply::Never,
+        Reply::TooLarge(200),
+    ];
+    for (failure, call) in
+        failures.iter().flat_map(|failure| ["job", "health", "trace", "submit"].map(|call| (failure, call)))
+    {
+        let api = api(std::iter::repeat_n(failure.clone(), 3));
+        let elsewhere = Credentials { base_url: base.parse().unwrap(), ..credentials() };
+        let options = Options::new(EgressPolicy::default());
+        let client = Client::new(&elsewhere, api.transport.clone(), options, api.budget.clone(), 7);
+        let said = match call {
+            "job" => format!("{:?}", client.job(&"job_1".parse().unwrap(), &me()).await.unwrap_err()),
+            "health" => format!("{:?}", client.health(&"env".parse().unwrap(), 0.5, &me()).await.unwrap()),
+            "submit" => {
+                let body = Bytes::from_static(b"{}");
+                format!("{:?}", client.submit(body, &key(), FirstPost::Yes, Idempotency::Supported, &me()).await)
+            }
+            _ => {
+                let trace_options = TraceOptions {
+                    simulation_depth: 1,
+                    include_dependency_graph: true,
+                    detect_version_conflicts: true,
+                };
+                let (environment_id, snapshot) = ("env".parse().unwrap(), serde_json::Map::new());
+                let request =
+                    TraceRequest { environment_id: &environment_id, configuration_snapshot: &snapshot, trace_options };
+                format!("{:?}", client.trace(&request, &me()).await.unwrap_err())
+            }
+        };
+        assert!(said.contains("https://api.example.com:8443"), "{failure:?} to {call}: {said}");
+        // The path is told only if it may be wrong.
+        assert_eq!(said.contains("/gateway/api/v2/"), matches!(failure, Reply::Status(404, _)), "{failure:?}: {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_endpoint_that_fails_is_named() {
+    for failure in [status(401, ""), status(503, ""), ok("{}"), Reply::NotConnected, Reply::Never, Reply::TooLarge(200)]
+    {
+        let api = api_with_tokens([failure.clone(), failure.clone(), failure.clone()], []);
+        let error = api.audit().await.unwrap_err();
+        assert!(error.message().starts_with("token request: https://auth.cognigy.ai"), "{failure:?}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_that_only_repeat_the_status_are_said_once() {
+    for words in ["", "Internal Server Error", "500 Internal Server Error", r#"{"error": "Internal Server Error"}"#] {
+        let api = api(std::iter::repeat_n(status(500, words), 3));
+        let error = api.audit().await.unwrap_err();
+        assert_eq!(error.message(), "https://api.cognigy.ai answered 500 Internal Server Error", "{words}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +206,7 @@ async fn a_rollbacks_answers_are_told_apart() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_not_there_is_its_own_answer() {
     let api = api([status(404, r#"{"error": "unknown job"}"#)]);
-    let message = "404 Not Found: unknown job".to_owned();
+    let message = "https://api.cognigy.ai/api/v2/jobs/job_8f3a2c answered 404 Not Found: unknown job".to_owned();
     assert_eq!(api.job().await, Err(JobError::NotFound { message }));
 }
 

@@ -138,7 +138,7 @@ async fn a_refusal_that_echoes_the_webhooks_url_is_told_without_it() {
     let api = api([status(422, &echo)]);
     let body = Bytes::from(format!(r#"{{"environment_id": "env", "webhookCallbackUrl": "{url}"}}"#));
     let answer = api.client.submit(body, &key(), FirstPost::Yes, Idempotency::Supported, &me()).await;
-    let message =
-        "422 Unprocessable Entity: [redacted] ([redacted], [redacted]) is no URL of ci.example.com".to_owned();
+    let said = "422 Unprocessable Entity: [redacted] ([redacted], [redacted]) is no URL of ci.example.com";
+    let message = format!("https://api.cognigy.ai answered {said}");
     assert_eq!(answer, SubmitAnswer::Rejected { status: 422, message });
 }

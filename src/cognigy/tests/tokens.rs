@@ -49,7 +49,7 @@ async fn those_who_waited_share_a_failure() {
     for result in join_all((0..5).map(|_| api.audit())).await {
         let error = result.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Unauthorized);
-        assert_eq!(error.message(), "token request: 401 Unauthorized: unknown client");
+        assert_eq!(error.message(), "token request: https://auth.cognigy.ai answered 401 Unauthorized: unknown client");
     }
     assert_eq!(api.token_requests(), 1);
 }
@@ -59,6 +59,18 @@ async fn a_token_is_renewed_five_minutes_before_it_expires() {
     let api = api_with_tokens([token("a", 3600), token("b", 3600)], completed(3));
     api.job().await.unwrap();
     tokio::time::sleep(Duration::from_secs(3299)).await;
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    api.job().await.unwrap();
+    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
+    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_a_lifetime_is_used_and_renewed_at_half_of_five_minutes() {
+    let api = api_with_tokens([ok(r#"{"access_token": "a"}"#), token("b", 3600)], completed(3));
+    api.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(149)).await;
     api.job().await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     api.job().await.unwrap();
@@ -90,7 +102,8 @@ async fn a_401_is_tried_once_with_a_new_token() {
 async fn a_second_401_is_the_answer() {
     let api = api([status(401, ""), status(401, "expired")]);
     let error = api.audit().await.unwrap_err();
-    assert_eq!((error.class(), error.message()), (ErrorClass::Unauthorized, "401 Unauthorized: expired"));
+    assert_eq!(error.class(), ErrorClass::Unauthorized);
+    assert_eq!(error.message(), "https://api.cognigy.ai answered 401 Unauthorized: expired");
     assert_eq!(api.token_requests(), 2);
 }
 

@@ -2,6 +2,7 @@
 
 mod json;
 
+use super::environment::variable;
 use clap::ValueEnum;
 use json::FlatJson;
 use std::io::{self, IsTerminal};
@@ -47,9 +48,8 @@ const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher
 
 /// Starts the log. `RUST_LOG` says how much of it (default `info,kube_runtime=warn`).
 pub fn start(format: LogFormat) -> Log {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let off = ALWAYS_OFF.iter().filter_map(|directive| directive.parse().ok());
-    let filter = off.fold(filter, EnvFilter::add_directive);
+    let filter = off.fold(filter(variable("RUST_LOG").as_deref()), EnvFilter::add_directive);
     let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr);
     let log = match format {
         LogFormat::Text => log.boxed(),
@@ -71,8 +71,27 @@ pub fn start(format: LogFormat) -> Log {
     }
 }
 
+/// What is wanted, if that can be read. An empty wish is none: read as a filter, it would show errors only.
+fn filter(wanted: Option<&str>) -> EnvFilter {
+    wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER))
+}
+
 /// Colours are for a terminal, and only where nobody asks for none (<https://no-color.org>); in a file or a collector they
 /// are noise.
 fn is_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_read_or_is_not_there_is_the_usual_one() {
+        let shown = |wanted| filter(wanted).to_string();
+        for unreadable in [None, Some("cognigy_operator=lots"), Some("=,=")] {
+            assert_eq!(shown(unreadable), EnvFilter::new(DEFAULT_FILTER).to_string(), "{unreadable:?}");
+        }
+        assert_eq!(shown(Some("debug")), "debug");
+    }
 }

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECRET: &str = "s3cr3t+/\"ca nary=ä";
+
+/// Base64 of the standard library's making: none, so that it is written here, apart from the code that reads it.
+fn base64(bytes: &[u8], alphabet_end: &[u8; 2], padded: bool) -> String {
+    let alphabet: Vec<u8> =
+        (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(alphabet_end.iter().copied()).collect();
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut block = [0; 3];
+        block[..chunk.len()].copy_from_slice(chunk);
+        let bits = u32::from_be_bytes([0, block[0], block[1], block[2]]);
+        let digits = (0..=chunk.len()).map(|nth| char::from(alphabet[(bits >> (18 - 6 * nth) & 63) as usize]));
+        text.extend(digits);
+        text.extend(std::iter::repeat_n('=', if padded { 3 - chunk.len() } else { 0 }));
+    }
+    text
+}
+
+fn percent(text: &str, keep: &str, upper: bool) -> String {
+    let spell = |byte: u8| match (byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte), upper) {
+        (true, _) => char::from(byte).to_string(),
+        (false, true) => format!("%{byte:02X}"),
+        (false, false) => format!("%{byte:02x}"),
+    };
+    text.bytes().map(spell).collect()
+}
+
+fn form(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+fn json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Every spelling that is known to be in use, of a secret that is spelled differently in each.
+fn spellings(secret: &str) -> Vec<String> {
+    let html = secret.replace('&', "&amp;").replace('"', "&quot;");
+    let everything: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let mut all = vec![
+        secret.to_owned(),
+        form(secret),
+        percent(secret, "-._~", true),
+        percent(secret, "-._~", false),
+        // Python's quote() keeps the slash, JavaScript's encodeURI() nearly everything.
+        percent(secret, "-._~/", true),
+        percent(secret, "-._~!*'();/?:@&=+$,#", true),
+        everything,
+        json(secret),
+        json(&json(secret)),
+        json(secret).replace('/', "\\/"),
+        secret.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect(),
+        html.clone(),
+        html.replace("&quot;", "&#34;"),
+        html.replace("&quot;", "&#x22;"),
+    ];
+    for end in [b"+/", b"-_"] {
+        for padded in [true, false] {
+            // All three alignments; the last is the Basic header of RFC 7617, and of RFC 6749.
+            for inside in [secret.to_owned(), format!("x{secret}"), format!("xy{secret}"), format!("{secret}:more")] {
+                all.push(base64(inside.as_bytes(), end, padded));
+            }
+            all.push(base64(format!("the-client:{secret}").as_bytes(), end, padded));
+            let header = base64(format!("the-client:{}", form(secret)).as_bytes(), end, padded);
+            all.extend([percent(&header, "", true), json(&header).replace('/', "\\/"), header]);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_secret_is_blanked_in_every_spelling() {
+    let secrets = Secrets::new([SECRET, ""]);
+    let spellings = spellings(SECRET);
+    assert!(spellings.len() > 40);
+    for echo in spellings {
+        assert_eq!(secrets.blank(&format!("no: {echo}!")), "no: [redacted]!", "{echo}");
+    }
+}
+
+#[test]
+fn a_text_without_the_secret_stays_as_it_is() {
+    let secrets = Secrets::new([SECRET]);
+    for text in [
+        "",
+        "s3cr3t",
+        "100 % of 50%ab are \\\\ gone & lost; &amp; &#x110000; \\ud800 \\u12",
+        "Basic ZGVtbzpkZW1vLXNlY3JldC1vZi1zb21lYm9keS1lbHNl",
+        "/api/v2/environments/env_prod_us_01/validate",
+        "ä%C3%A4%C3",
+    ] {
+        assert_eq!(secrets.blank(text), text);
+    }
+    assert_eq!(Secrets::default().blank("text"), "text");
+}
+
+#[test]
+fn secrets_that_overlap_or_hold_each_other_leave_nothing() {
+    let secrets = Secrets::new(["abcdefgh", "abcdefghijkl", "ijklmnop"]);
+    assert_eq!(secrets.blank("1 abcdefghijklmnop 2 abcdefgh 3"), "1 [redacted] 2 [redacted] 3");
+}
+
+#[test]
+fn a_secret_that_looks_encoded_itself_is_blanked_too() {
+    for secret in ["a%41b%2", "back\\nslash\\u0041", "%%%%", "&amp;amp;", "AAAAAAAA", "====", "++++"] {
+        let secrets = Secrets::new([secret]);
+        for echo in [secret.to_owned(), form(secret), json(secret), base64(secret.as_bytes(), b"+/", true)] {
+            let shown = secrets.blank(&format!("no: {echo}!"));
+            assert!(shown.starts_with("no: [redacted]") && !shown.contains(secret), "{secret}: {echo}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn no_part_of_a_secret_is_shown_where_a_long_text_is_cut() {
+    let secrets = Secrets::new([SECRET]);
+    for spelling in [SECRET.to_owned(), percent(SECRET, "", true), base64(SECRET.as_bytes(), b"-_", true)] {
+        for from in [SHOWN_BYTES - 1, SHOWN_BYTES - spelling.len() / 2, SEARCHED_BYTES - spelling.len() / 2] {
+            let shown = secrets.blank(&format!("{}{spelling}{}", "!".repeat(from), "!".repeat(SEARCHED_BYTES)));
+            assert!(shown.len() <= SHOWN_BYTES + BLANK.len());
+            assert_eq!(shown.trim_start_matches('!').replace(BLANK, ""), "", "{spelling}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_printed_of_the_secrets_shows_one() {
+    assert_eq!(format!("{:?}", Secrets::new(["a", "b", "a"])), "Secrets(2)");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_secret_is_left_whatever_it_is_and_wherever_it_stands(
+        secret in "[ -~ä]{4,40}",
+        before in ".{0,12}",
+        after in ".{0,12}",
+    ) {
+        let secrets = Secrets::new([secret.as_str()]);
+        for echo in spellings(&secret) {
+            let shown = secrets.blank(&format!("{before} {echo} {after}"));
+            prop_assert!(shown.contains(BLANK), "{echo}");
+            // The mark that says so may hold such a short secret by chance.
+            prop_assert!(!shown.replace(BLANK, "\0").contains(&echo), "{echo}: {shown}");
+        }
+    }
+
+    #[test]
+    fn any_text_can_be_read(text in "([%\\\\&;#xu0-9a-fA-F=+/]|.){0,80}", secret in "[ -~]{1,8}") {
+        let shown = Secrets::new([secret.as_str()]).blank(&text);
+        prop_assert!(!shown.replace(BLANK, "\0").contains(&secret), "{shown}");
+    }
+}

@@ -1,0 +1,53 @@
+//! Names of namespaces in flags.
+
+/// The most characters of a DNS label (RFC 1123), which the name of a namespace is.
+const MAX_LABEL: usize = 63;
+
+/// A namespace.
+///
+/// # Errors
+/// What to write, if no namespace can have this name.
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = (1..=MAX_LABEL).contains(&name.len())
+        && name.bytes().all(is_inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    match is_name {
+        true => Ok(name.to_owned()),
+        false => Err(format!(
+            "no namespace has this name; write 1 to {MAX_LABEL} of the characters a-z 0-9 - with a letter or digit at both \
+             ends, and a comma between two names"
+        )),
+    }
+}
+
+/// A namespace, or `*` for all.
+///
+/// # Errors
+/// As for [`namespace`].
+pub(super) fn namespace_or_all(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "*" => Ok("*".to_owned()),
+        name => namespace(name).map_err(|problem| format!("{problem}; or * for all namespaces")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_name_a_namespace_is_taken() {
+        for name in ["bots", "a", "0", "a-b", "x--y", &"x".repeat(63), " bots "] {
+            assert_eq!(namespace(name), Ok(name.trim().to_owned()));
+            assert_eq!(namespace_or_all(name), Ok(name.trim().to_owned()));
+        }
+        for name in ["", " ", "a b", "a.b", "A", "-a", "a-", "a_b", "ä", "a/b", "*", "**", "a*", &"x".repeat(64)] {
+            let problem = namespace(name).err();
+            assert!(problem.is_some_and(|problem| problem.contains("a-z 0-9 -")), "{name:?}");
+            assert_eq!(namespace_or_all(name).is_ok(), name == "*", "{name:?}");
+        }
+    }
+}
