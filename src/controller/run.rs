@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::Error;
+use super::received::NamedConfigMap;
 use super::reconcile::reconcile;
 use super::watch::StreamingLists;
 use super::watched::Watched;
@@ -9,9 +10,7 @@ use crate::api::WATCH_LABEL;
 use crate::server::probes::Readiness;
 use futures::future::{self, join_all};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
@@ -96,7 +95,7 @@ async fn control(
         .reflect(writer)
         .applied_objects()
         .try_filter(move |watched| future::ready(for_rested.must_look_at(watched)));
-    let maps: Api<PartialObjectMeta<ConfigMap>> = scoped(&client, namespace.as_deref());
+    let maps: Api<NamedConfigMap> = scoped(&client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
     let map_changes = lists.watch(maps, labelled).default_backoff().touched_objects();
     let (for_maps, for_stop, known) = (Arc::clone(&context), Arc::clone(&context), store.clone());

@@ -14,4 +14,5 @@ mod api_server;
 mod by_hand;
 mod leadership;
 mod lists;
+mod memory;
 mod removals;

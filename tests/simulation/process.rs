@@ -29,7 +29,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::Event;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
 
@@ -117,8 +117,7 @@ impl Process {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
         self.writer.apply_watcher_event(&Event::Init);
         for object in listed {
-            let Ok(watched) = Watched::deserialize(object.as_ref()) else { continue };
-            self.tell(Event::InitApply(watched));
+            self.tell(Event::InitApply(received(&object)));
         }
         self.writer.apply_watcher_event(&Event::InitDone);
     }
@@ -181,7 +180,7 @@ impl Process {
         }
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
-        let Ok(watched) = Watched::deserialize(object.as_ref()) else { return };
+        let watched = received(&object);
         self.tell(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
     }
 
@@ -247,6 +246,11 @@ impl Process {
 
 fn key(name: &Name) -> String {
     format!("{}/{}", name.namespace.as_deref().unwrap_or_default(), name.name)
+}
+
+/// An object as the wire brings it: one that cannot be decoded would fail the list or the watch of all others.
+fn received(object: &Value) -> Watched {
+    serde_json::from_str(&object.to_string()).unwrap_or_else(|error| panic!("{error}: {object}"))
 }
 
 async fn until(next: Option<Instant>) {
