@@ -56,7 +56,10 @@ async fn growth(operator: &Operator, what: impl Future<Output = ()>) -> (f64, f6
 }
 
 async fn clear(world: &World) {
-    world.resources().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    // `Api::delete_collection` would read the answer as a tree, which has a limit of depth.
+    let all = kube::core::Request::new(world.resources().resource_url());
+    let delete = all.delete_collection(&DeleteParams::default(), &ListParams::default()).unwrap();
+    world.client.request_text(delete).await.unwrap();
     while !world.resources().list_metadata(&ListParams::default().limit(1)).await.unwrap().items.is_empty() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
