@@ -112,8 +112,10 @@ impl Case {
 
     fn of(spec: CognigyDeploymentSpec, step: Step) -> Self {
         let snapshot = spec.configuration_snapshot.clone().unwrap();
-        let target =
-            Target { digest: Digest::of_deployment(&spec, &snapshot), checks_digest: Digest::of_checks(&spec) };
+        let target = Target {
+            digest: Digest::of_deployment(&spec, &snapshot).unwrap(),
+            checks_digest: Digest::of_checks(&spec),
+        };
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::from_secs(100) };
         let mut case =
             Self { spec, target, status: CognigyDeploymentStatus::default(), settings: Settings::default(), now };

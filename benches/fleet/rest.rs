@@ -134,7 +134,7 @@ async fn multiply(client: &Client, model: &CognigyDeployment, size: usize) -> Re
             };
             object.spec.environment_id = serde_json::from_value(json!(format!("env-{number}")))?;
             let snapshot = object.spec.configuration_snapshot.clone().ok_or(Failure::Ended("the model"))?;
-            let digest = Digest::of_deployment(&object.spec, &snapshot);
+            let digest = Digest::of_deployment(&object.spec, &snapshot)?;
             let status = object.status.take().map(|mut status| {
                 if let Some(attempt) = &mut status.attempt {
                     attempt.digest = digest.clone();

@@ -3,11 +3,11 @@
 //! A digest must never change by an upgrade of the operator: a new default in the CRD or a new field in the spec would
 //! deploy a whole fleet again. So the hashed form is written out here, apart from the types, and golden tests guard it.
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Outline, Snapshot, SnapshotProblem, write_canonical};
 use super::spec::CognigyDeploymentSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -18,23 +18,33 @@ pub struct Digest(String);
 
 impl Digest {
     /// What is deployed: environment, snapshot, locks (in any order) and capacity.
-    #[must_use]
-    pub fn of_deployment(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Self {
+    ///
+    /// # Errors
+    /// [`SnapshotProblem`], if the snapshot cannot be deployed.
+    pub fn of_deployment(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Self, SnapshotProblem> {
         let mut locks: Vec<_> = spec.dependency_locks.iter().collect();
         locks.sort_by(|left, right| left.package_name.cmp(&right.package_name));
         let locks: Vec<Value> = locks
             .into_iter()
             .map(|lock| json!({"packageName": lock.package_name, "pinned": lock.pinned, "version": lock.version}))
             .collect();
-        Self::of(&json!({
-            "capacityConstraints": {
-                "maxConcurrentSessions": spec.capacity_constraints.max_concurrent_sessions,
-                "memoryLimitMb": spec.capacity_constraints.memory_limit_mb,
-            },
-            "configurationSnapshot": exact_object(snapshot.as_map()),
-            "dependencyLocks": locks,
-            "environmentId": spec.environment_id.as_str(),
-        }))
+        let capacity = json!({
+            "maxConcurrentSessions": spec.capacity_constraints.max_concurrent_sessions,
+            "memoryLimitMb": spec.capacity_constraints.memory_limit_mb,
+        });
+        let outline = Outline::of(snapshot.text())?;
+        // One canonical object, its keys in their order, of which the snapshot is never held as a whole.
+        let mut hash = Sha256::new();
+        hash.update(br#"{"capacityConstraints":"#);
+        hash.update(canonical(&capacity));
+        hash.update(br#","configurationSnapshot":"#);
+        write_canonical(&outline, |piece| hash.update(piece));
+        hash.update(br#","dependencyLocks":"#);
+        hash.update(canonical(&locks.into()));
+        hash.update(br#","environmentId":"#);
+        hash.update(canonical(&spec.environment_id.as_str().into()));
+        hash.update(b"}");
+        Ok(Self::from_hash(&hash.finalize()))
     }
 
     /// What a deployment is checked against before its submit: isolation rules and trace options.
@@ -47,21 +57,19 @@ impl Digest {
         if let Some(segment) = &spec.isolation_rules.network_segment {
             isolation["networkSegment"] = json!(segment);
         }
-        Self::of(&json!({
+        let document = json!({
             "isolationRules": isolation,
             "traceOptions": {
                 "detectVersionConflicts": spec.trace_options.detect_version_conflicts,
                 "includeDependencyGraph": spec.trace_options.include_dependency_graph,
                 "simulationDepth": spec.trace_options.simulation_depth,
             },
-        }))
+        });
+        Self::from_hash(&Sha256::digest(canonical(&document)))
     }
 
-    // Canonicalising fails only for numbers that are not finite and keys that are not text: a `Value` has neither.
-    #[allow(clippy::expect_used)]
-    fn of(document: &Value) -> Self {
-        let canonical = serde_json_canonicalizer::to_vec(document).expect("a JSON value has a canonical form");
-        Self(format!("v1:{}", hex::encode(Sha256::digest(&canonical))))
+    fn from_hash(hash: &[u8]) -> Self {
+        Self(format!("v1:{}", hex::encode(hash)))
     }
 
     /// The digest as it stands in status.
@@ -83,26 +91,9 @@ impl fmt::Display for Digest {
     }
 }
 
-fn exact_object(map: &Map<String, Value>) -> Value {
-    Value::Object(map.iter().map(|(key, value)| (key.clone(), exact(value))).collect())
-}
-
-/// RFC 8785 writes every number as a double, so that two large integers which differ would hash alike; those that a
-/// double cannot hold are hashed as text that no snapshot can contain.
-fn exact(value: &Value) -> Value {
-    match value {
-        Value::Number(number) if is_beyond_double(number) => Value::String(format!("\u{0}integer:{number}")),
-        Value::Array(items) => Value::Array(items.iter().map(exact).collect()),
-        Value::Object(map) => exact_object(map),
-        other => other.clone(),
-    }
-}
-
-fn is_beyond_double(number: &Number) -> bool {
-    const LARGEST_EXACT: u64 = (1 << 53) - 1;
-    number
-        .as_i64()
-        .map(i64::unsigned_abs)
-        .or_else(|| number.as_u64())
-        .is_some_and(|magnitude| magnitude > LARGEST_EXACT)
+/// The canonical form of what is small and of our own making.
+// Canonicalising fails only for numbers that are not finite and keys that are not text: a `Value` has neither.
+#[allow(clippy::expect_used)]
+fn canonical(document: &Value) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(document).expect("a JSON value has a canonical form")
 }

@@ -20,7 +20,7 @@ pub use condition::ConditionType;
 pub use digest::Digest;
 pub use identifier::{EnvironmentId, IdempotencyKey, JobId};
 pub use reason::Reason;
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, SnapshotProblem};
 pub use spec::{CognigyDeployment, CognigyDeploymentSpec};
 pub use status::CognigyDeploymentStatus;
 

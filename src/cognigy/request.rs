@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::endpoint::{EnvironmentId, JobId};
@@ -15,7 +15,7 @@ pub struct ValidateRequest<'a> {
     /// The environment.
     pub environment_id: &'a EnvironmentId,
     /// The user's own JSON, passed on unread.
-    pub configuration_snapshot: &'a Map<String, Value>,
+    pub configuration_snapshot: &'a RawValue,
     /// What the environment may use.
     pub capacity_constraints: CapacityConstraints,
     /// What the environment is kept apart from.
@@ -51,7 +51,7 @@ pub struct TraceRequest<'a> {
     /// The environment.
     pub environment_id: &'a EnvironmentId,
     /// The user's own JSON, passed on unread.
-    pub configuration_snapshot: &'a Map<String, Value>,
+    pub configuration_snapshot: &'a RawValue,
     /// What is traced.
     pub trace_options: TraceOptions,
 }
@@ -74,7 +74,7 @@ pub struct SubmitRequest<'a> {
     /// The environment.
     pub environment_id: &'a EnvironmentId,
     /// The user's own JSON, passed on unread.
-    pub configuration_snapshot: &'a Map<String, Value>,
+    pub configuration_snapshot: &'a RawValue,
     /// The packages that are held, in the user's order.
     pub dependency_locks: Vec<DependencyLock<'a>>,
     /// What the platform itself does about a bad rollout.
@@ -274,8 +274,6 @@ fn as_microseconds<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Resul
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn text(bytes: &Bytes) -> &str {
@@ -335,11 +333,11 @@ mod tests {
     #[test]
     fn what_the_user_left_out_is_null_or_left_out() {
         let environment_id = "env".parse().unwrap();
-        let snapshot = json!({"b": 1, "a": [2.5, "ü"]});
+        let snapshot = RawValue::from_string(r#"{"b": 1, "a": [2.50, "ü"]}"#.to_owned()).unwrap();
         let capacity = CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 2 };
         let validate = ValidateRequest {
             environment_id: &environment_id,
-            configuration_snapshot: snapshot.as_object().unwrap(),
+            configuration_snapshot: &snapshot,
             capacity_constraints: capacity,
             isolation_rules: IsolationRules {
                 tenant_boundary: "strict",
@@ -353,7 +351,7 @@ mod tests {
         );
         let submit = SubmitRequest {
             environment_id: &environment_id,
-            configuration_snapshot: snapshot.as_object().unwrap(),
+            configuration_snapshot: &snapshot,
             dependency_locks: Vec::new(),
             rollback_policy: RollbackPolicy {
                 auto_trigger: false,
@@ -365,7 +363,7 @@ mod tests {
             webhook_callback_url: None,
         };
         let body = submit.to_bytes();
-        assert!(text(&body).contains(r#""dependency_locks":[],"#));
+        assert!(text(&body).contains(r#""configuration_snapshot":{"b": 1, "a": [2.50, "ü"]},"dependency_locks":[],"#));
         assert_eq!(webhook_callback_url(&body), None);
         let url = "https://ci.example.com/\"hooks";
         let submit = SubmitRequest { webhook_callback_url: Some(url), ..submit };

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::ownership::{Claim, Place};
 use super::reconcile::Round;
 use super::sessions::Session;
+use super::snapshot::Desired;
 use super::{record, wire};
 use crate::api::reason::Reason;
 use crate::api::status::CognigyDeploymentStatus;
@@ -103,9 +104,9 @@ impl Round<'_> {
                 // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
                 let _ = self.claim(&session, Claim::Accepted);
                 self.has_begun();
-                self.answered(asked, |status, facts, memory| {
-                    apply::checks::validation(status, facts, memory, wire::validation(validation))
-                });
+                let warnings = self.desired.as_ref().map(Desired::warnings).unwrap_or_default();
+                let answer = wire::validation(validation, warnings);
+                self.answered(asked, |status, facts, memory| apply::checks::validation(status, facts, memory, answer));
             }
             Err(error) if error.is_held_back() => return Ok(self.keep_turn(error.retry_after())),
             Err(error) => self.hinder_check(&session, &error).await?,
@@ -274,7 +275,7 @@ impl Round<'_> {
         object.spec.environment_id.as_str().parse().ok()
     }
 
-    pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Arc<Snapshot>)>, Error> {
+    pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Snapshot)>, Error> {
         let Ok(desired) = self.desired.clone() else { return Ok(None) };
         Ok(self.session().await?.map(|session| (session, desired.snapshot)))
     }

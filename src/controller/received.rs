@@ -3,20 +3,57 @@
 //! away, since a write of the status leaves all else as it is in the API server.
 
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use serde::Deserialize;
+use kube::Resource;
+use kube::api::GetParams;
+use kube::core::{Request, request};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Annotation of `kubectl apply`: the whole object once more, as text.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// An object as it is sent. Where it may not be one that this operator understands, its parts can be received as any JSON.
+/// A resource as it is sent. What is in it may be of any depth and any kind: to find the end of a [`RawValue`] takes no
+/// recursion and no memory, so that one object never fails a page of others.
 #[derive(Deserialize)]
-pub(super) struct Received<Spec = CognigyDeploymentSpec, Status = Option<CognigyDeploymentStatus>> {
-    pub(super) metadata: Metadata,
-    pub(super) spec: Spec,
-    pub(super) status: Status,
+pub(super) struct Received {
+    metadata: Metadata,
+    spec: Option<Box<RawValue>>,
+    status: Option<Box<RawValue>>,
 }
+
+impl Received {
+    /// The metadata, and what the object says if it is one that this operator understands.
+    pub(super) fn understood(
+        self,
+    ) -> (ObjectMeta, Result<(CognigyDeploymentSpec, Option<CognigyDeploymentStatus>), serde_json::Error>) {
+        let spec = serde_json::from_str(self.spec.as_ref().map_or("null", |spec| spec.get()));
+        let status = || self.status.as_ref().map(|status| serde_json::from_str(status.get())).transpose();
+        (self.metadata.into(), spec.and_then(|spec| Ok((spec, status()?))))
+    }
+}
+
+/// The data of a ConfigMap.
+#[derive(Deserialize)]
+pub(super) struct ConfigMapData {
+    pub(super) data: Option<BTreeMap<String, String>>,
+}
+
+/// A Secret's name and data.
+#[derive(Deserialize)]
+pub(super) struct SecretData {
+    metadata: Metadata,
+    data: Option<BTreeMap<String, ByteString>>,
+}
+
+/// A ConfigMap of which only the name and the version are wanted.
+#[derive(Clone, Debug)]
+pub(super) struct NamedConfigMap(ObjectMeta);
 
 /// An object of which only the metadata is wanted, whatever else was sent.
 #[derive(Deserialize)]
@@ -39,10 +76,79 @@ pub(super) struct Metadata {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-impl From<Received> for CognigyDeployment {
-    fn from(received: Received) -> Self {
-        Self { metadata: received.metadata.into(), spec: received.spec, status: received.status }
+impl TryFrom<Received> for CognigyDeployment {
+    type Error = serde_json::Error;
+
+    fn try_from(received: Received) -> Result<Self, serde_json::Error> {
+        let (metadata, understood) = received.understood();
+        understood.map(|(spec, status)| Self { metadata, spec, status })
     }
+}
+
+impl From<SecretData> for Secret {
+    fn from(SecretData { metadata, data }: SecretData) -> Self {
+        Self { metadata: metadata.into(), data, ..Self::default() }
+    }
+}
+
+impl<'de> Deserialize<'de> for NamedConfigMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Metadata { name, namespace, uid, resource_version, .. } = MetadataOnly::deserialize(deserializer)?.metadata;
+        Ok(Self(ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() }))
+    }
+}
+
+impl Resource for NamedConfigMap {
+    type DynamicType = ();
+    type Scope = <ConfigMap as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        ConfigMap::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        ConfigMap::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        ConfigMap::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        ConfigMap::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.0
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.0
+    }
+}
+
+/// Reads an object of the kind `K` by its name; nothing if there is none.
+pub(super) async fn get<K, T>(client: &kube::Client, namespace: &str, name: &str) -> Result<Option<T>, kube::Error>
+where
+    K: Resource<DynamicType = ()>,
+    T: DeserializeOwned,
+{
+    let path = K::url_path(&(), Some(namespace));
+    match answer(client, Request::new(path).get(name, &GetParams::default())).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sends a request and reads its answer. An answer that cannot be read is not logged, as the client would do: it may hold a
+/// Secret.
+pub(super) async fn answer<T: DeserializeOwned>(
+    client: &kube::Client,
+    request: Result<http::Request<Vec<u8>>, request::Error>,
+) -> Result<T, kube::Error> {
+    let text = client.request_text(request.map_err(kube::Error::BuildRequest)?).await?;
+    serde_json::from_str(&text).map_err(kube::Error::SerdeError)
 }
 
 impl From<Metadata> for ObjectMeta {
@@ -88,7 +194,7 @@ mod tests {
             "spec": {"environmentId": "env", "configurationSnapshot": {"botVersion": "2.4.1"}},
         });
         let whole: CognigyDeployment = serde_json::from_value(sent.clone()).unwrap();
-        let received: CognigyDeployment = serde_json::from_value::<Received>(sent.clone()).unwrap().into();
+        let received: CognigyDeployment = serde_json::from_value::<Received>(sent.clone()).unwrap().try_into().unwrap();
         let metadata: MetadataOnly = serde_json::from_value(json!({"metadata": sent["metadata"]})).unwrap();
         assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata comes alone as well");
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::{Error, call};
-use super::received::{MetadataOnly, Received};
+use super::received::{MetadataOnly, Received, answer};
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, FINALIZER};
 use http::HeaderValue;
@@ -12,7 +12,6 @@ use kube::api::{GetParams, Patch, PatchParams, PostParams};
 use kube::core::{Request, request};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -35,7 +34,7 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
 /// [`Error::Gone`], or that the API server failed.
 pub async fn read(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
     let request = requests(object).get(&object.name_any(), &GetParams::default());
-    Ok(whole(call("read the resource", send(context, request)).await?))
+    whole(call("read the resource", answer(&context.kubernetes, request)).await?)
 }
 
 /// A resource as far as a write of its status is about it.
@@ -74,7 +73,7 @@ pub async fn status(
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         request
     });
-    let written = call("write the status", send::<MetadataOnly>(context, request)).await;
+    let written = call("write the status", answer::<MetadataOnly>(&context.kubernetes, request)).await;
     context.metrics.wrote("status", written.as_ref().err());
     Ok(written?.metadata.into())
 }
@@ -114,22 +113,17 @@ async fn write_finalizers(
 ) -> Result<Arc<CognigyDeployment>, Error> {
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
     let request = requests(object).patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch));
-    let written = call("write the finalizer", send(context, request)).await;
+    let written = call("write the finalizer", answer(&context.kubernetes, request)).await;
     context.metrics.wrote("finalizer", written.as_ref().err());
-    Ok(whole(written?))
+    whole(written?)
 }
 
 fn requests(object: &CognigyDeployment) -> Request {
     Request::new(CognigyDeployment::url_path(&(), object.metadata.namespace.as_deref()))
 }
 
-fn whole(received: Received) -> Arc<CognigyDeployment> {
-    Arc::new(received.into())
-}
-
-async fn send<T: DeserializeOwned>(
-    context: &Context,
-    request: Result<http::Request<Vec<u8>>, request::Error>,
-) -> Result<T, kube::Error> {
-    context.kubernetes.request(request.map_err(kube::Error::BuildRequest)?).await
+fn whole(received: Received) -> Result<Arc<CognigyDeployment>, Error> {
+    CognigyDeployment::try_from(received)
+        .map(Arc::new)
+        .map_err(|_| Error::Malformed("spec and status of its definition"))
 }

@@ -63,7 +63,9 @@ impl Remembered {
     #[must_use]
     pub fn known_desired(&self, object: &CognigyDeployment) -> Option<Desired> {
         let digested = self.digested.as_ref().filter(|digested| digested.object.spec == object.spec);
-        digested.map(|digested| digested.desired.clone())
+        // The snapshot is that of the object at hand, so that two of the same text are not kept.
+        let snapshot = object.spec.configuration_snapshot.clone()?;
+        digested.map(|digested| Desired { snapshot, ..digested.desired.clone() })
     }
 
     /// Remembers what the resource asks for.
@@ -207,8 +209,8 @@ mod tests {
         let mut remembered = Remembered::default();
         let first = object(1, inline("1"));
         assert!(remembered.known_desired(&first).is_none());
-        let snapshot = Arc::new(first.spec.configuration_snapshot.clone().unwrap());
-        let desired = Desired { target: written_target(&first).unwrap(), snapshot };
+        let snapshot = first.spec.configuration_snapshot.clone().unwrap();
+        let desired = Desired { target: written_target(&first).unwrap(), snapshot, read_warnings: Vec::new() };
         remembered.know_desired(&first, &desired);
         let known = remembered.known_desired(&object(2, inline("1"))).unwrap();
         assert_eq!(known.target, desired.target);

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::Error;
+use super::received::NamedConfigMap;
 use super::reconcile::reconcile;
 use super::watch::Watches;
 use super::watched::Watched;
@@ -9,9 +10,7 @@ use crate::api::WATCH_LABEL;
 use crate::server::probes::Readiness;
 use futures::future::{self, join_all};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
@@ -101,10 +100,10 @@ async fn control(
         .reflect(writer)
         .applied_objects()
         .try_filter(move |watched| future::ready(for_rested.must_look_at(watched)));
-    let maps: Api<ConfigMapName> = scoped(client, namespace.as_deref());
+    let maps: Api<NamedConfigMap> = scoped(client, namespace.as_deref());
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
     let (map_store, map_writer) = reflector::store();
-    let map_changes = watches.changes(maps, labelled, map_store, || {}).map(|event| Ok(event.modify(keep_the_name)));
+    let map_changes = watches.changes(maps, labelled, map_store, || {}).map(Ok);
     let map_changes = map_changes.reflect(map_writer).touched_objects();
     let (for_maps, for_stop, known) = (Arc::clone(&context), Arc::clone(&context), store.clone());
     Controller::for_stream(watched, store)
@@ -140,14 +139,6 @@ fn woken(
         }
     });
     each.filter(move |woken| future::ready(namespace.is_none() || woken.namespace == namespace))
-}
-
-/// A ConfigMap as its watch tells of it: nothing is kept of it but its name. Its text is read when it is needed.
-type ConfigMapName = PartialObjectMeta<ConfigMap>;
-
-fn keep_the_name(map: &mut ConfigMapName) {
-    let ObjectMeta { name, namespace, uid, .. } = std::mem::take(&mut map.metadata);
-    map.metadata = ObjectMeta { name, namespace, uid, ..ObjectMeta::default() };
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>

@@ -6,6 +6,7 @@
 
 use super::credentials::{Defaults, SecretName};
 use super::error::{Error, call};
+use super::received::{self, SecretData};
 use crate::api::CognigyDeployment;
 use crate::api::identifier::ApiOrigin;
 use crate::api::spec::SecretReference;
@@ -14,7 +15,6 @@ use crate::cognigy::{
 };
 use crate::rollout::Obstacle;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,8 +152,8 @@ impl Sessions {
     /// # Errors
     /// [`Error`], where the API server failed; a missing Secret is `None`.
     pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
-        let secrets: Api<Secret> = Api::namespaced(self.kubernetes.clone(), namespace);
-        call("read a Secret", secrets.get_opt(name)).await
+        let secret = received::get::<Secret, SecretData>(&self.kubernetes, namespace, name);
+        Ok(call("read a Secret", secret).await?.map(Secret::from))
     }
 
     /// The request budgets of the clients.

@@ -1,21 +1,23 @@
 //! What the environment should run: the snapshot, written in the resource or kept in a ConfigMap, and its digest.
 
+mod size;
+
 use super::error::{Error, call};
+use super::received::{self, ConfigMapData};
 use super::texts::{Text, TextPlace, Texts};
 use crate::api::reason::Reason;
+use crate::api::snapshot::{LARGEST, MOST_WARNINGS, ReadSnapshot};
 use crate::api::spec::ConfigMapKeyReference;
-use crate::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot};
+use crate::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::Target;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use sha2::{Digest as _, Sha256};
+use size::stored_size;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// The largest resource, in bytes, that can still be stored together with its status; no snapshot is larger.
-const LARGEST: usize = 1024 * 1024;
 
 /// The snapshots in ConfigMaps, as they were last read.
 pub struct Snapshots {
@@ -29,7 +31,41 @@ pub struct Desired {
     /// The hashes.
     pub target: Target,
     /// The snapshot itself.
-    pub snapshot: Arc<Snapshot>,
+    pub snapshot: Snapshot,
+    /// What YAML has read as something else than it looks like, where the snapshot was written as YAML.
+    pub read_warnings: Vec<String>,
+}
+
+impl Desired {
+    /// What a person should look at before this is deployed, a sentence each. It stops nothing.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.read_warnings.clone();
+        warnings.extend(self.snapshot.warnings());
+        warnings.truncate(MOST_WARNINGS);
+        warnings
+    }
+}
+
+/// What was read of a ConfigMap's key.
+#[derive(Debug)]
+pub struct ReadText {
+    /// SHA-256 of the text, in hexadecimal.
+    pub sha256: String,
+    /// The snapshot in it.
+    pub snapshot: Result<ReadSnapshot, SnapshotProblem>,
+}
+
+impl ReadText {
+    fn of(text: &str) -> Self {
+        Self { sha256: hex::encode(Sha256::digest(text.as_bytes())), snapshot: Snapshot::from_text(text) }
+    }
+
+    /// How much memory it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.snapshot.as_ref().map_or(0, |read| read.snapshot.text().len())
+    }
 }
 
 impl Snapshots {
@@ -46,19 +82,22 @@ impl Snapshots {
     /// watched and rolled back all the same.
     pub async fn desired(&self, object: &CognigyDeployment, uptime: Duration) -> Result<Desired, Obstacle> {
         let spec = &object.spec;
-        let snapshot = match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
-            (Some(snapshot), _) => fits(object).map(|()| snapshot.clone()),
+        match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
+            (Some(snapshot), _) => fits(object)
+                .and_then(|()| target(spec, snapshot).map_err(|problem| inline_problem(&problem)))
+                .map(|target| Desired { target, snapshot: snapshot.clone(), read_warnings: Vec::new() }),
             (None, Some(source)) => {
-                let namespace = object.namespace().unwrap_or_default();
-                let read = self.in_config_map(&namespace, &source.config_map_key_ref, uptime).await;
-                read.unwrap_or_else(|error| Err(unreadable(&source.config_map_key_ref.name, &error)))
+                let (namespace, reference) = (object.namespace().unwrap_or_default(), &source.config_map_key_ref);
+                match self.in_config_map(&namespace, reference, uptime).await {
+                    Ok(read) => read.and_then(|read| desired(spec, reference, &read)),
+                    Err(error) => Err(unreadable(&reference.name, &error)),
+                }
             }
             (None, None) => {
                 let message = "there is neither configurationSnapshot nor configurationSnapshotFrom: write one of them";
                 Err(Obstacle::lasting(Reason::SnapshotNotFound, message, Retry::InputChange))
             }
-        };
-        snapshot.map(|snapshot| desired(spec, snapshot))
+        }
     }
 
     async fn in_config_map(
@@ -66,34 +105,34 @@ impl Snapshots {
         namespace: &str,
         reference: &ConfigMapKeyReference,
         uptime: Duration,
-    ) -> Result<Result<Snapshot, Obstacle>, Error> {
+    ) -> Result<Result<Arc<ReadText>, Obstacle>, Error> {
         let place =
             TextPlace { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
         let believed = self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
-        let text = match believed {
-            Some(read) => read.text,
+        let read = match believed {
+            Some(text) => text.read,
             None => self.read(place, uptime).await?,
         };
-        Ok(match text {
-            Some(text) => parse(&text, reference),
-            None => Err(Obstacle::lasting(
+        Ok(read.ok_or_else(|| {
+            Obstacle::lasting(
                 Reason::SnapshotNotFound,
                 format!("there is no ConfigMap {} with the key {}: create it", reference.name, reference.key),
                 Retry::SnapshotChange,
-            )),
-        })
+            )
+        }))
     }
 
-    async fn read(&self, place: TextPlace, uptime: Duration) -> Result<Option<Arc<str>>, Error> {
-        let maps: Api<ConfigMap> = Api::namespaced(self.kubernetes.clone(), &place.namespace);
+    async fn read(&self, place: TextPlace, uptime: Duration) -> Result<Option<Arc<ReadText>>, Error> {
         let changes = self.lock().changes();
-        let map = call("read a ConfigMap", maps.get_opt(&place.name)).await?;
-        let text = map.and_then(|map| map.data?.remove(&place.key)).map(Arc::from);
+        let get = received::get::<ConfigMap, ConfigMapData>(&self.kubernetes, &place.namespace, &place.name);
+        let map = call("read a ConfigMap", get).await?;
+        let text = map.and_then(|map| map.data?.remove(&place.key));
+        let read = text.map(|text| Arc::new(ReadText::of(&text)));
         let mut texts = self.lock();
         if texts.changes() == changes {
-            texts.put(place, Text { at: uptime, text: text.clone() });
+            texts.put(place, Text { at: uptime, read: read.clone() });
         }
-        Ok(text)
+        Ok(read)
     }
 
     /// A watched ConfigMap has changed: what was read of it is no longer believed.
@@ -108,10 +147,10 @@ impl Snapshots {
 }
 
 /// A text that is missing, or is not the one that is waited for, is looked for each time.
-fn is_believed(read: &Text, reference: &ConfigMapKeyReference) -> bool {
-    match (&read.text, &reference.sha256) {
-        (Some(text), Some(sha256)) => hash(text) == *sha256,
-        (text, None) => text.is_some(),
+fn is_believed(text: &Text, reference: &ConfigMapKeyReference) -> bool {
+    match (&text.read, &reference.sha256) {
+        (Some(read), Some(sha256)) => read.sha256 == *sha256,
+        (read, None) => read.is_some(),
         (None, Some(_)) => false,
     }
 }
@@ -121,78 +160,57 @@ fn unreadable(name: &str, error: &Error) -> Obstacle {
     Obstacle::transient(Reason::AwaitingSnapshot, message, None)
 }
 
-fn hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text.as_bytes()))
-}
-
-fn desired(spec: &CognigyDeploymentSpec, snapshot: Snapshot) -> Desired {
-    Desired { target: target(spec, &snapshot), snapshot: Arc::new(snapshot) }
-}
-
-fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Target {
-    Target { digest: Digest::of_deployment(spec, snapshot), checks_digest: Digest::of_checks(spec) }
+fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Target, SnapshotProblem> {
+    Ok(Target { digest: Digest::of_deployment(spec, snapshot)?, checks_digest: Digest::of_checks(spec) })
 }
 
 /// What the environment should run, where that is written in the resource itself, and can be deployed.
 #[must_use]
 pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
     let snapshot = object.spec.configuration_snapshot.as_ref()?;
-    fits(object).ok().map(|()| target(&object.spec, snapshot))
+    fits(object).ok().and_then(|()| target(&object.spec, snapshot).ok())
 }
 
 /// Status writes into a larger object would fail in etcd just when they matter.
 fn fits(object: &CognigyDeployment) -> Result<(), Obstacle> {
-    let size = serde_json::to_vec(&object.spec).map_or(0, |bytes| bytes.len());
+    let size = stored_size(&object.spec);
     if size <= LARGEST {
         return Ok(());
     }
     let message = format!(
-        "the spec is {size} bytes long, more than can be stored with its status ({LARGEST}): keep the snapshot in a \
-         ConfigMap and name it in configurationSnapshotFrom"
+        "the API server stores the spec in {size} bytes, more than can be stored with its status ({LARGEST}): keep the \
+         snapshot in a ConfigMap and name it in configurationSnapshotFrom"
     );
     Err(Obstacle::lasting(Reason::SnapshotTooLarge, message, Retry::InputChange))
 }
 
-fn parse(text: &str, reference: &ConfigMapKeyReference) -> Result<Snapshot, Obstacle> {
+fn inline_problem(problem: &SnapshotProblem) -> Obstacle {
+    let message = format!("configurationSnapshot cannot be deployed: {problem}");
+    Obstacle::lasting(Reason::SnapshotInvalid, message, Retry::InputChange)
+}
+
+/// What the environment should run by a text in a ConfigMap.
+fn desired(
+    spec: &CognigyDeploymentSpec,
+    reference: &ConfigMapKeyReference,
+    read: &ReadText,
+) -> Result<Desired, Obstacle> {
     let place = format!("the key {} of ConfigMap {}", reference.key, reference.name);
-    if let Some(wanted) = reference.sha256.as_ref().filter(|wanted| hash(text) != **wanted) {
+    if let Some(wanted) = reference.sha256.as_ref().filter(|wanted| read.sha256 != **wanted) {
         let message = format!("{place} does not hold the text with sha256 {wanted} yet; waiting for it");
         return Err(Obstacle::lasting(Reason::AwaitingSnapshot, message, Retry::SnapshotChange));
     }
-    let invalid = |problem: &str| {
-        let message = format!("{place} cannot be deployed: {problem}");
-        Obstacle::lasting(Reason::SnapshotInvalid, message, Retry::SnapshotChange)
-    };
-    let value: serde_json::Value = match serde_json::from_str(text) {
-        Ok(value) => value,
-        Err(_) => serde_saphyr::from_str_with_options(text, yaml())
-            .map_err(|error| invalid(&format!("it is neither JSON nor YAML: {}", first_line(&error.to_string()))))?,
-    };
-    match value {
-        serde_json::Value::Object(map) if map.is_empty() => Err(invalid("it is empty")),
-        serde_json::Value::Object(map) => match serde_json::to_vec(&map).map_or(0, |bytes| bytes.len()) {
-            0..=LARGEST => Ok(map.into()),
-            size => {
-                let message = format!(
-                    "{place} stands for {size} bytes once it is written out, more than {LARGEST}: use fewer aliases"
-                );
-                Err(Obstacle::lasting(Reason::SnapshotTooLarge, message, Retry::SnapshotChange))
-            }
-        },
-        _ => Err(invalid("it is not an object; write keys and values")),
-    }
-}
-
-/// How YAML is read: its aliases may stand for some MiB at most, whatever a few lines of them multiply to.
-fn yaml() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_aliases: 256, max_recorded_anchor_bytes: 64 * 1024 },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
-    }
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+    let read = read.snapshot.clone();
+    let desired = read.and_then(|ReadSnapshot { snapshot, warnings }| {
+        Ok(Desired { target: target(spec, &snapshot)?, snapshot, read_warnings: warnings })
+    });
+    desired.map_err(|problem| {
+        let reason = match &problem {
+            SnapshotProblem::TooLarge => Reason::SnapshotTooLarge,
+            _ => Reason::SnapshotInvalid,
+        };
+        Obstacle::lasting(reason, format!("{place} cannot be deployed: {problem}"), Retry::SnapshotChange)
+    })
 }
 
 #[cfg(test)]

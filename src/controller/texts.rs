@@ -1,12 +1,14 @@
-//! The texts in ConfigMaps as they were last read, bounded in time and in bytes: what is let go of is read again.
+//! The texts in ConfigMaps as they were last read, bounded in time and in bytes: what is let go of is read again. Of a text
+//! its hash and its snapshot are kept, so that it is read as JSON or YAML once.
 
+use super::snapshot::ReadText;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a text is believed where nobody watches its ConfigMap.
 pub const READ_AGAIN: Duration = Duration::from_secs(300);
-/// The most bytes of all texts together. One alone may be as long as a ConfigMap can be, 1 MiB.
+/// The most bytes of all snapshots together. One alone may be as long as a ConfigMap can be, 1 MiB.
 pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where a text is kept.
@@ -26,12 +28,12 @@ pub struct Text {
     /// When, in the time of the process.
     pub at: Duration,
     /// What was there, if anything was.
-    pub text: Option<Arc<str>>,
+    pub read: Option<Arc<ReadText>>,
 }
 
 impl Text {
     fn bytes(&self) -> usize {
-        self.text.as_ref().map_or(0, |text| text.len())
+        self.read.as_ref().map_or(0, |read| read.bytes())
     }
 }
 
@@ -88,20 +90,26 @@ fn is_fresh(text: &Text, uptime: Duration) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::api::snapshot::ReadSnapshot;
 
     fn place(name: &str) -> TextPlace {
         TextPlace { namespace: "bots".to_owned(), name: name.to_owned(), key: "snapshot".to_owned() }
     }
 
+    /// A text that takes so many bytes.
     fn text(at: u64, bytes: usize) -> Text {
-        Text { at: Duration::from_secs(at), text: Some("x".repeat(bytes).into()) }
+        let room = bytes - size_of::<ReadText>();
+        let json = format!("{{\"\":\"{}\"}}", "x".repeat(room - r#"{"":""}"#.len()));
+        let snapshot = serde_json::from_str(&json).unwrap();
+        let read = ReadText { sha256: String::new(), snapshot: Ok(ReadSnapshot { snapshot, warnings: Vec::new() }) };
+        Text { at: Duration::from_secs(at), read: Some(Arc::new(read)) }
     }
 
     #[test]
     fn what_was_read_is_known_until_it_is_old_or_its_map_has_changed() {
         let mut texts = Texts::default();
-        texts.put(place("flows"), text(10, 5));
-        assert_eq!(texts.get(&place("flows"), Duration::from_secs(309)).unwrap().bytes(), 5);
+        texts.put(place("flows"), text(10, 500));
+        assert_eq!(texts.get(&place("flows"), Duration::from_secs(309)).unwrap().bytes(), 500);
         assert!(texts.get(&place("flows"), Duration::from_secs(310)).is_none());
         assert!(texts.get(&place("others"), Duration::from_secs(10)).is_none());
         texts.forget("bots", "others");
@@ -122,16 +130,16 @@ mod tests {
         assert_eq!(known, [false, false, true, true, true, true]);
         texts.put(place("large"), text(40, MOST_BYTES + 1));
         assert!(texts.get(&place("large"), Duration::from_secs(40)).is_some(), "what is needed now is kept");
-        texts.put(place("next"), text(41, 1));
-        assert_eq!(texts.bytes(), 1);
+        texts.put(place("next"), text(41, 500));
+        assert_eq!(texts.bytes(), 500);
     }
 
     #[test]
     fn a_text_that_is_read_again_is_counted_once() {
         let mut texts = Texts::default();
         for at in 0..10 {
-            texts.put(place("flows"), text(at, 100));
+            texts.put(place("flows"), text(at, 500));
         }
-        assert_eq!(texts.bytes(), 100);
+        assert_eq!(texts.bytes(), 500);
     }
 }

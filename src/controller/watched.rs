@@ -6,16 +6,15 @@ use super::ownership::{Claim, Claimant, Place};
 use super::received::Received;
 use super::sessions::Source;
 use super::{record, snapshot};
+use crate::api::CognigyDeployment;
 use crate::api::spec::SecretReference;
 use crate::api::status::Attempt;
-use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use crate::rollout::facts::Requests;
 use crate::rollout::rest::is_at_rest;
 use crate::rollout::{Facts, Now, Pace, Settings};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -111,24 +110,14 @@ impl Watched {
 /// One object that cannot be read must not stop the watch of all others.
 impl<'de> Deserialize<'de> for Watched {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Received { metadata, spec, status } = Received::<Option<Value>, Option<Value>>::deserialize(deserializer)?;
-        let metadata = ObjectMeta::from(metadata);
-        Ok(match understood(spec, status) {
+        let (metadata, understood) = Received::deserialize(deserializer)?.understood();
+        Ok(match understood {
             Ok((spec, status)) => Self::Whole(Arc::new(CognigyDeployment { metadata, spec, status })),
             Err(error) => {
                 Self::Unreadable(Arc::new(Unreadable { metadata: essentials(&metadata), problem: error.to_string() }))
             }
         })
     }
-}
-
-/// What an object says, where it is one that this operator understands.
-fn understood(
-    spec: Option<Value>,
-    status: Option<Value>,
-) -> Result<(CognigyDeploymentSpec, Option<CognigyDeploymentStatus>), serde_json::Error> {
-    let spec = CognigyDeploymentSpec::deserialize(spec.unwrap_or_default())?;
-    Ok((spec, status.map(CognigyDeploymentStatus::deserialize).transpose()?))
 }
 
 impl Resource for Watched {
@@ -233,10 +222,11 @@ fn attempt(object: &CognigyDeployment) -> Option<&Attempt> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::api::FINALIZER;
+    use crate::api::{CognigyDeploymentStatus, FINALIZER};
     use crate::controller::received::LAST_APPLIED;
     use crate::rollout::standing;
-    use serde_json::json;
+    use kube::core::{ObjectList, WatchEvent};
+    use serde_json::{Value, json};
     use std::time::Duration;
 
     /// What is tried, and how the object comes to be so.
@@ -331,7 +321,7 @@ mod tests {
 
     #[test]
     fn each_of_these_keeps_a_resource_whole() {
-        let table: [Case; 10] = [
+        let table: [Case; 11] = [
             ("no finalizer", |object| object["metadata"]["finalizers"] = json!([])),
             ("its deletion", |object| object["metadata"]["deletionTimestamp"] = json!("2026-01-02T11:00:00Z")),
             ("no status", |object| drop(object.as_object_mut().unwrap().remove("status"))),
@@ -344,6 +334,10 @@ mod tests {
                 let reference = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
                 object["spec"]["configurationSnapshotFrom"] = reference;
                 object["spec"].as_object_mut().unwrap().remove("configurationSnapshot");
+            }),
+            ("a snapshot that is too deep", |object| {
+                let deep = (0..126).fold(json!(1), |inner, _| json!([inner]));
+                object["spec"]["configurationSnapshot"]["flow"] = deep;
             }),
             ("a snapshot that is too large", |object| {
                 object["spec"]["configurationSnapshot"]["flow"] = json!("x".repeat(1 << 20));
@@ -384,5 +378,45 @@ mod tests {
         assert_eq!(watched.uid().as_deref(), Some("a-uid"));
         assert!(unreadable.problem.contains("often"), "{}", unreadable.problem);
         assert!(watched.whole().is_none() && !watched.is_at_rest() && watched.recorded_claim().is_none());
+    }
+
+    #[test]
+    fn a_snapshot_of_any_depth_is_received_alone_in_a_page_and_in_an_event() {
+        let deep = |levels: usize| {
+            let snapshot = format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+            serde_json::to_string(&succeeded()).unwrap().replace(r#"{"botVersion":"2.4.1"}"#, &snapshot)
+        };
+        for levels in [125, 200, 9_000, 100_000] {
+            let alone: Watched = serde_json::from_str(&deep(levels)).unwrap();
+            assert!(alone.whole().is_some(), "{levels}");
+            let page = format!(
+                r#"{{"apiVersion":"v1","kind":"List","metadata":{{"resourceVersion":"7"}},"items":[{},{}]}}"#,
+                deep(levels),
+                serde_json::to_string(&succeeded()).unwrap()
+            );
+            let page: ObjectList<Watched> = serde_json::from_str(&page).unwrap();
+            assert_eq!(page.items.iter().filter(|watched| watched.whole().is_some()).count(), 2, "{levels}");
+            let event = format!(r#"{{"type":"ADDED","object":{}}}"#, deep(levels));
+            assert!(matches!(serde_json::from_str(&event).unwrap(), WatchEvent::Added(Watched::Whole(_))), "{levels}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_not_understood_is_received_alone_however_deep_it_is() {
+        let deep = format!("{}{}", "[".repeat(9_000), "]".repeat(9_000));
+        for field in
+            ["\"generation\":1", "\"manager\":\"kubectl\"", "\"environmentId\":\"env\"", "\"handledRequests\":{}"]
+        {
+            let (key, _) = field.split_once(':').unwrap();
+            let text =
+                serde_json::to_string(&succeeded()).unwrap().replace(field, &format!("{field},\"other\":{deep}"));
+            assert!(text.contains(&deep), "{key}");
+            let watched: Watched = serde_json::from_str(&text).unwrap();
+            assert!(watched.whole().is_some(), "what is not known is passed over: {key}");
+        }
+        let text = serde_json::to_string(&succeeded())
+            .unwrap()
+            .replace("\"handledRequests\":{}", &format!("\"handledRequests\":{deep}"));
+        assert!(matches!(serde_json::from_str(&text).unwrap(), Watched::Unreadable(_)));
     }
 }

@@ -16,7 +16,7 @@ pub fn validate_request<'a>(
 ) -> cognigy::ValidateRequest<'a> {
     cognigy::ValidateRequest {
         environment_id: environment,
-        configuration_snapshot: snapshot.as_map(),
+        configuration_snapshot: snapshot.as_raw(),
         capacity_constraints: capacity(spec),
         isolation_rules: cognigy::IsolationRules {
             tenant_boundary: &spec.isolation_rules.tenant_boundary,
@@ -34,7 +34,7 @@ pub fn trace_request<'a>(
 ) -> cognigy::TraceRequest<'a> {
     cognigy::TraceRequest {
         environment_id: environment,
-        configuration_snapshot: snapshot.as_map(),
+        configuration_snapshot: snapshot.as_raw(),
         trace_options: cognigy::TraceOptions {
             simulation_depth: natural(spec.trace_options.simulation_depth.into()),
             include_dependency_graph: spec.trace_options.include_dependency_graph,
@@ -53,7 +53,7 @@ pub fn submit_request<'a>(
     let policy = &spec.rollback_policy;
     cognigy::SubmitRequest {
         environment_id: environment,
-        configuration_snapshot: snapshot.as_map(),
+        configuration_snapshot: snapshot.as_raw(),
         dependency_locks: spec
             .dependency_locks
             .iter()
@@ -86,13 +86,11 @@ fn natural<T: TryFrom<i64> + Default>(number: i64) -> T {
     T::try_from(number).unwrap_or_default()
 }
 
-/// What the validation said.
-pub fn validation(validation: cognigy::Validation) -> ValidationAnswer {
+/// What the validation said, after what the operator itself has to warn of.
+pub fn validation(validation: cognigy::Validation, mut warnings: Vec<String>) -> ValidationAnswer {
+    warnings.extend(validation.warnings);
     match validation.valid {
-        true => ValidationAnswer::Passed {
-            warnings: validation.warnings,
-            capacity_utilization: validation.capacity_utilization,
-        },
+        true => ValidationAnswer::Passed { warnings, capacity_utilization: validation.capacity_utilization },
         false => ValidationAnswer::Refused { errors: validation.errors },
     }
 }

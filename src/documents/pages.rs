@@ -2,6 +2,7 @@
 
 use super::{all, read, root};
 use crate::api::CognigyDeployment;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 #[test]
@@ -55,8 +56,10 @@ fn every_resource_in_a_page_follows_the_rules() {
     for page in all() {
         for text in blocks_of_yaml(&read(&page)) {
             for text in text.split("\n---\n").filter(|text| text.contains("kind: CognigyDeployment")) {
-                let object: CognigyDeployment =
+                let object: Value =
                     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
+                let object: CognigyDeployment =
+                    serde_json::from_value(object).unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
                 object.validate_cel().unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
                 resources += 1;
             }

@@ -10,7 +10,8 @@ use futures::future::BoxFuture;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::config;
 use super::damage::{bytes_like, text_like};
@@ -162,12 +163,12 @@ proptest! {
     #[test]
     fn a_check_passes_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
         let client = client(good_token(), answer.response());
-        let (environment_id, snapshot) = ("env".parse().unwrap(), json!({}));
+        let (environment_id, snapshot) = ("env".parse().unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
         let isolation_rules =
             IsolationRules { tenant_boundary: "strict", network_segment: None, resource_quota_check: true };
         let validate = ValidateRequest {
             environment_id: &environment_id,
-            configuration_snapshot: snapshot.as_object().unwrap(),
+            configuration_snapshot: &snapshot,
             capacity_constraints: CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 1 },
             isolation_rules,
         };
@@ -188,7 +189,7 @@ proptest! {
             TraceOptions { simulation_depth: 1, include_dependency_graph: false, detect_version_conflicts: true };
         let trace = TraceRequest {
             environment_id: &environment_id,
-            configuration_snapshot: snapshot.as_object().unwrap(),
+            configuration_snapshot: &snapshot,
             trace_options,
         };
         match soon(client.trace(&trace, &me())) {

@@ -1,7 +1,11 @@
 //! Resources as they may be after somebody has written a status by hand, or set an annotation to anything.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::ObjectList;
 use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -85,6 +89,17 @@ fn look_at(watched: Watched) {
     }
 }
 
+/// Whether an API server may send these bytes for a resource.
+fn is_sent(bytes: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Sent {
+        metadata: ObjectMeta,
+    }
+    // What is nested more deeply than this parser goes is sent as well.
+    let is_json = serde_json::from_slice::<&RawValue>(bytes).is_ok();
+    is_json && serde_json::from_slice::<Sent>(bytes).is_ok_and(|sent| sent.metadata.name.is_some())
+}
+
 #[test]
 fn the_resource_of_these_tests_is_one() {
     assert!(matches!(serde_json::from_str(RESOURCE).unwrap(), Watched::Whole(_)));
@@ -94,11 +109,31 @@ fn the_resource_of_these_tests_is_one() {
 proptest! {
     #![proptest_config(config())]
 
+    /// The API server sends JSON with metadata of its definition; whatever else is in it, it must not fail a page of others.
     #[test]
     fn a_resource_of_any_bytes_is_looked_at_or_left_alone(bytes in bytes_like(&[RESOURCE])) {
-        if let Ok(watched) = serde_json::from_slice::<Watched>(&bytes) {
-            look_at(watched);
+        match serde_json::from_slice::<Watched>(&bytes) {
+            Ok(watched) => look_at(watched),
+            Err(error) => prop_assert!(!is_sent(&bytes), "{error}"),
         }
+    }
+
+    #[test]
+    fn a_field_of_any_depth_is_looked_at_or_told(
+        pointer in prop::sample::select(pointers()),
+        levels in 1usize..20_000,
+        (open, close) in prop::sample::select(vec![("[", "]"), ("{\"a\":", "}"), ("[{\"\":", "}]")]),
+    ) {
+        let mut resource = resource();
+        if let Some(field) = resource.pointer_mut(&pointer) {
+            *field = json!("DEEP");
+        }
+        let deep = format!("{}0{}", open.repeat(levels), close.repeat(levels));
+        let text = resource.to_string().replacen("\"DEEP\"", &deep, 1);
+        let page = format!(r#"{{"apiVersion":"v1","kind":"List","metadata":{{}},"items":[{RESOURCE},{text}]}}"#);
+        let page: ObjectList<Watched> = serde_json::from_str(&page).unwrap();
+        prop_assert!(matches!(page.items[0], Watched::Whole(_)));
+        page.items.into_iter().for_each(look_at);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Snapshots in ConfigMaps.
+//! Snapshots in ConfigMaps, and what becomes of a snapshot on its way.
 
 use crate::stage::*;
 use sha2::{Digest, Sha256};
@@ -94,4 +94,63 @@ async fn a_config_map_changed_in_flight_waits_for_the_outcome() {
     world.let_jobs_end();
     let object = bot.until_settled(2, Outcome::Succeeded).await;
     assert_eq!(object.recorded().history[0].verdict.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_too_deep_stops_nothing_that_is_in_flight() {
+    let world = World::with_running_jobs("deploymentsAreUnhealthy: true").await;
+    let bot = world.apply(sample()).await;
+    let object = bot.until_step(Step::RollingOut).await;
+    let deep = (0..200).fold(json!("x"), |inner, _| json!({"next": inner}));
+    let edited = bot.try_patch(json!({"spec": {"configurationSnapshot": deep}})).await.unwrap();
+    assert_eq!(edited.metadata.generation, Some(2), "the API server takes it");
+    world.let_jobs_end();
+    bot.until_settled(1, Outcome::RolledBack).await;
+
+    let object_now = bot.until_stalled(Reason::SnapshotInvalid).await;
+    let message = &object_now.condition(ConditionType::Stalled).message;
+    for words in ["configurationSnapshot", "next.next.next", "200 levels deep", "at most 126", "flatten it"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    assert_eq!(object_now.says(ConditionType::Ready), (False, Reason::SnapshotInvalid));
+    bot.delete().await;
+    bot.until_gone(object.metadata.uid.as_deref().unwrap()).await;
+    assert_eq!(world.count(Call::Submit), 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_124_levels_is_deployed_and_one_that_is_too_deep_is_told_of_from_the_beginning() {
+    let world = World::start().await;
+    let nested = |levels: usize| (1..levels).fold(json!({"a": 1}), |inner, _| json!({"a": inner}));
+    let bot = world
+        .apply(
+            sample().with(json!({"configurationSnapshot": null})).with(json!({"configurationSnapshot": nested(124)})),
+        )
+        .await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    bot.try_patch(json!({"spec": {"configurationSnapshot": {"a": nested(126)}}})).await.unwrap();
+    bot.until_stalled(Reason::SnapshotInvalid).await;
+    bot.try_patch(json!({"spec": {"configurationSnapshot": {"a": nested(125)}}})).await.unwrap();
+    bot.until_settled(2, Outcome::Succeeded).await;
+}
+
+#[tokio::test]
+async fn what_a_snapshot_says_reaches_the_platform_to_the_last_digit_and_what_looks_wrong_is_told() {
+    let world = World::start().await;
+    let yaml = "botVersion: 3.10\nmode: 0644\nphone: 0041791234567\nid: 12345678901234567890123\n";
+    world.config_map("flows", yaml).await;
+    let bot = world.apply(sample().snapshot_from("flows")).await;
+    let object = bot.until_settled(1, Outcome::Succeeded).await;
+    let sent = world.requests(Call::Submit)[0].body.clone().unwrap();
+    assert_eq!(sent["configuration_snapshot"]["mode"], json!(644));
+    assert_eq!(sent["configuration_snapshot"]["phone"], json!(41_791_234_567_i64));
+    let warnings = &object.attempt().warnings;
+    for words in [
+        "botVersion is the number 3.10",
+        "0644 was read as the number 644",
+        "0041791234567 was read as the number 41791234567",
+    ] {
+        assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
+    }
+    assert!(object.condition(ConditionType::Validated).message.contains("botVersion is the number 3.10"));
 }

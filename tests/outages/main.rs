@@ -15,5 +15,6 @@ mod by_hand;
 mod changes;
 mod leadership;
 mod lists;
+mod memory;
 mod removals;
 mod startup;

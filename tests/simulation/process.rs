@@ -30,7 +30,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::Event;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
 
@@ -140,8 +140,7 @@ impl Process {
     fn tell_listed(&mut self) {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
         for object in listed {
-            let Ok(watched) = Watched::deserialize(object.as_ref()) else { continue };
-            self.tell(Event::InitApply(watched));
+            self.tell(Event::InitApply(received(&object)));
         }
     }
 
@@ -242,7 +241,7 @@ impl Process {
         }
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
-        let Ok(watched) = Watched::deserialize(object.as_ref()) else { return };
+        let watched = received(&object);
         self.tell(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
     }
 
@@ -308,6 +307,11 @@ impl Process {
 
 fn key(name: &Name) -> String {
     format!("{}/{}", name.namespace.as_deref().unwrap_or_default(), name.name)
+}
+
+/// An object as the wire brings it: one that cannot be decoded would fail the list or the watch of all others.
+fn received(object: &Value) -> Watched {
+    serde_json::from_str(&object.to_string()).unwrap_or_else(|error| panic!("{error}: {object}"))
 }
 
 async fn until(next: Option<Instant>) {

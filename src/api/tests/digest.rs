@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 fn digest_of(patch: &Value) -> Digest {
     let spec = sample_with(patch).spec;
-    Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap())
+    Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap()).unwrap()
 }
 
 fn checks_of(patch: &Value) -> Digest {
@@ -41,8 +41,8 @@ fn the_order_of_locks_and_of_keys_is_no_difference() {
     let snapshot = |text: &str| serde_json::from_str::<Snapshot>(text).unwrap();
     let spec = sample_with(&json!({})).spec;
     assert_eq!(
-        Digest::of_deployment(&spec, &snapshot(r#"{"a": {"x": 1, "y": 2}, "b": 3}"#)),
-        Digest::of_deployment(&spec, &snapshot(r#"{"b": 3, "a": {"y": 2, "x": 1}}"#)),
+        Digest::of_deployment(&spec, &snapshot(r#"{"a": {"x": 1, "y": 2}, "b": 3}"#)).unwrap(),
+        Digest::of_deployment(&spec, &snapshot(r#"{"b": 3, "a": {"y": 2, "x": 1}}"#)).unwrap(),
     );
 }
 

@@ -5,7 +5,9 @@
 mod conditions;
 mod definition;
 mod digest;
+mod oracle;
 mod rules;
+mod snapshot;
 mod status_size;
 
 use super::CognigyDeployment;

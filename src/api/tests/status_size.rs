@@ -17,7 +17,7 @@ const BOUND: usize = 64 * 1024;
 fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
     let at: Timestamp = "2026-01-01T12:00:00.123456789Z".parse().unwrap();
     let spec = sample_with(&json!({})).spec;
-    let digest = Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap());
+    let digest = Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap()).unwrap();
     let key = IdempotencyKey::new("f".repeat(64));
     let verdict = Verdict { outcome: Outcome::RollbackFailed, reason: Reason::NewerConfigurationWaiting, at };
     let body = json!({

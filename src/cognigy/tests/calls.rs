@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::scripted::*;
@@ -87,10 +88,10 @@ async fn a_pause_longer_than_a_request_waits_is_told_at_once() {
 async fn wrong_requests_and_broken_answers_are_not_tried_again() {
     let validate = async |reply: Reply| {
         let api = api([reply]);
-        let (environment_id, snapshot) = ("env".parse().unwrap(), serde_json::json!({}));
+        let (environment_id, snapshot) = ("env".parse().unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
         let request = ValidateRequest {
             environment_id: &environment_id,
-            configuration_snapshot: snapshot.as_object().unwrap(),
+            configuration_snapshot: &snapshot,
             capacity_constraints: CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 1 },
             isolation_rules: IsolationRules {
                 tenant_boundary: "strict",
@@ -156,7 +157,8 @@ async fn every_failure_names_the_server_that_was_asked() {
                     include_dependency_graph: true,
                     detect_version_conflicts: true,
                 };
-                let (environment_id, snapshot) = ("env".parse().unwrap(), serde_json::Map::new());
+                let (environment_id, snapshot) =
+                    ("env".parse().unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
                 let request =
                     TraceRequest { environment_id: &environment_id, configuration_snapshot: &snapshot, trace_options };
                 format!("{:?}", client.trace(&request, &me()).await.unwrap_err())

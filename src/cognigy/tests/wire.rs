@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::scripted::*;
 use crate::cognigy::*;
@@ -22,8 +22,8 @@ fn assert_sent(sent: &Sent, head: &str, headers: &[(&str, &str)], body: &str) {
     assert_eq!((sent.head.as_str(), actual, sent.body.as_str()), (head, expected, body));
 }
 
-fn snapshot() -> serde_json::Value {
-    json!({"botVersion": "2.4.1", "nlpEngine": "v3.2"})
+fn snapshot() -> Box<RawValue> {
+    RawValue::from_string(r#"{"botVersion":"2.4.1","nlpEngine":"v3.2"}"#.to_owned()).unwrap()
 }
 
 const CAPACITY: CapacityConstraints = CapacityConstraints { max_concurrent_sessions: 500, memory_limit_mb: 4096 };
@@ -47,7 +47,7 @@ async fn the_validation_is_the_contracts() {
     let (environment_id, snapshot) = ("env_prod_us_01".parse().unwrap(), snapshot());
     let request = ValidateRequest {
         environment_id: &environment_id,
-        configuration_snapshot: snapshot.as_object().unwrap(),
+        configuration_snapshot: &snapshot,
         capacity_constraints: CAPACITY,
         isolation_rules: IsolationRules {
             tenant_boundary: "strict",
@@ -70,7 +70,7 @@ async fn the_trace_is_the_contracts() {
     let (environment_id, snapshot) = ("env_prod_us_01".parse().unwrap(), snapshot());
     let request = TraceRequest {
         environment_id: &environment_id,
-        configuration_snapshot: snapshot.as_object().unwrap(),
+        configuration_snapshot: &snapshot,
         trace_options: TraceOptions {
             simulation_depth: 5,
             include_dependency_graph: true,
@@ -94,7 +94,7 @@ async fn the_submit_is_the_contracts() {
     let (environment_id, snapshot) = ("env_prod_us_01".parse().unwrap(), snapshot());
     let request = SubmitRequest {
         environment_id: &environment_id,
-        configuration_snapshot: snapshot.as_object().unwrap(),
+        configuration_snapshot: &snapshot,
         dependency_locks: vec![
             DependencyLock { package_name: "cognigy-nlp-core", version: "3.2.0", pinned: true },
             DependencyLock { package_name: "dialog-runtime", version: "2.1.4", pinned: true },

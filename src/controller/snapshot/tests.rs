@@ -32,6 +32,6 @@ async fn an_answer_that_was_overtaken_by_a_change_is_not_believed_the_next_time(
     });
     for version in 1..=3 {
         let desired = snapshots.desired(&object, Duration::ZERO).await.unwrap();
-        assert_eq!(serde_json::to_value(&*desired.snapshot).unwrap(), json!({"version": version}));
+        assert_eq!(serde_json::to_value(&desired.snapshot).unwrap(), json!({"version": version}));
     }
 }

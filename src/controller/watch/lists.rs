@@ -13,7 +13,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many objects a page holds. With the largest objects that the API server stores, that is 40 MB of text.
+/// How many objects a page holds. The client holds the text of a page twice while it receives it: with the largest objects
+/// that are stored, 1.5 MiB each, that is 75 MiB.
 const PAGE: u32 = 25;
 
 /// How a list is read.

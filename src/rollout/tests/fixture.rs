@@ -497,8 +497,8 @@ fn is_question(decision: &Decision) -> bool {
 }
 
 fn target_of(spec: &CognigyDeploymentSpec) -> Target {
-    let snapshot = spec.configuration_snapshot.clone().unwrap_or_default();
-    Target { digest: Digest::of_deployment(spec, &snapshot), checks_digest: Digest::of_checks(spec) }
+    let snapshot = spec.configuration_snapshot.clone().unwrap();
+    Target { digest: Digest::of_deployment(spec, &snapshot).unwrap(), checks_digest: Digest::of_checks(spec) }
 }
 
 fn sample_spec() -> CognigyDeploymentSpec {

@@ -49,8 +49,10 @@ impl<'w> Resource<'w> {
         self.annotate(cognigy_operator::api::ROLLBACK_ANNOTATION, value).await;
     }
 
+    /// Deletes it. `Api::delete` would read the answer as a tree, which has a limit of depth.
     pub(crate) async fn delete(&self) {
-        self.api.delete(&self.name, &DeleteParams::default()).await.unwrap();
+        let delete = kube::core::Request::new(self.api.resource_url()).delete(&self.name, &DeleteParams::default());
+        self.world.client.request_text(delete.unwrap()).await.unwrap();
     }
 
     pub(crate) async fn now(&self) -> CognigyDeployment {

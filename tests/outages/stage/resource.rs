@@ -46,8 +46,10 @@ impl Resource<'_> {
         self.api().patch_status(self.name, &PatchParams::default(), &patch).await.unwrap();
     }
 
+    /// Deletes it. `Api::delete` would read the answer as a tree, which has a limit of depth.
     pub(crate) async fn delete(&self) {
-        self.api().delete(self.name, &DeleteParams::default()).await.unwrap();
+        let delete = kube::core::Request::new(self.api().resource_url()).delete(self.name, &DeleteParams::default());
+        self.world.client.request_text(delete.unwrap()).await.unwrap();
     }
 
     /// Waits until the resource is as wanted.

@@ -5,8 +5,8 @@ use super::{Cluster, CognigyDeployment, DEADLINE, Operator, Resource, Value, jso
 use cognigy_operator::simulator::{FaultRule, RequestFilter, Scenario, Server};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
-use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Client, Resource as _};
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
 use std::path::Path;
@@ -93,6 +93,35 @@ impl World {
     /// The webhook that samples name.
     pub(crate) fn webhook(&self) -> String {
         format!("{}/webhooks/ci", self.platform.url())
+    }
+
+    /// Creates a resource with this in its spec.
+    pub(crate) async fn create_with(&self, name: &str, spec: &Value) {
+        self.create_of(name, &json!({}), spec).await;
+    }
+
+    /// Creates a resource with this in its metadata and its spec.
+    pub(crate) async fn create_of(&self, name: &str, metadata: &Value, spec: &Value) {
+        let mut object = json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1",
+            "kind": "CognigyDeployment",
+            "metadata": metadata,
+            "spec": spec,
+        });
+        object["metadata"]["name"] = json!(name);
+        object["spec"]["environmentId"] = json!(name);
+        object["spec"]["credentialsRef"] = json!({"name": "cognigy-api"});
+        self.resources().create(&PostParams::default(), &from(object)).await.unwrap();
+    }
+
+    /// Creates a resource with this snapshot, JSON text of any depth.
+    pub(crate) async fn create(&self, name: &str, snapshot: &str) {
+        let body = format!(
+            r#"{{"apiVersion":"deploy.cognigy.ai/v1alpha1","kind":"CognigyDeployment","metadata":{{"name":"{name}"}},"spec":{{"environmentId":"{name}","configurationSnapshot":{snapshot},"credentialsRef":{{"name":"cognigy-api"}}}}}}"#
+        );
+        let path = CognigyDeployment::url_path(&(), Some(&self.namespace));
+        let create = kube::core::Request::new(path).create(&PostParams::default(), body.into_bytes()).unwrap();
+        self.client.request_text(create).await.unwrap();
     }
 
     pub(crate) fn resource(&self, name: &'static str) -> Resource<'_> {

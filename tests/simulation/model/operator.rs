@@ -245,8 +245,10 @@ impl Variant {
         }))
         .unwrap();
         let snapshot = spec.configuration_snapshot.clone().unwrap();
-        let target =
-            Target { digest: Digest::of_deployment(&spec, &snapshot), checks_digest: Digest::of_checks(&spec) };
+        let target = Target {
+            digest: Digest::of_deployment(&spec, &snapshot).unwrap(),
+            checks_digest: Digest::of_checks(&spec),
+        };
         Self { spec, target }
     }
 }

@@ -5,10 +5,12 @@ use cognigy_operator::api::status::Step;
 use cognigy_operator::simulator::Call;
 use serde_json::json;
 
-use crate::scenario::{Cue, Scenario, Tolerance, config_map, deploy, edit, environment, take_from_config_map};
+use crate::scenario::{
+    Cue, Scenario, Tolerance, config_map, delete, deploy, deploy_snapshot, edit, environment, take_from_config_map,
+};
 
 pub fn all() -> Vec<Scenario> {
-    [before_the_job(), with_a_job(), suspended(), from_config_maps()].concat()
+    [before_the_job(), with_a_job(), too_deep(), suspended(), from_config_maps()].concat()
 }
 
 fn before_the_job() -> Vec<Scenario> {
@@ -41,6 +43,31 @@ fn before_the_job() -> Vec<Scenario> {
                 }),
             )
             .ending(&[Failed, Succeeded], "2"),
+    ]
+}
+
+/// What is in flight goes on, whatever comes after it.
+fn too_deep() -> Vec<Scenario> {
+    let snapshot = || (0..130).fold(json!({"botVersion": "3"}), |inner, _| json!({"next": inner}));
+    vec![
+        Scenario::new(
+            "a snapshot that is too deep while the job of a bad one runs",
+            "    deploymentsAreUnhealthy: true\n",
+        )
+        .creating(|_| {})
+        .when(Cue::Written(Step::RollingOut), deploy_snapshot("too deep", snapshot()))
+        .ending(&[RolledBack], "1"),
+        Scenario::new("a snapshot that is too deep, and then one that is not", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::Settled), deploy_snapshot("too deep", snapshot()))
+            .after(Cue::Written(Step::Settled), 200, deploy("4"))
+            .ending(&[Succeeded, Succeeded], "4"),
+        Scenario::new("deleted with a snapshot that is too deep while the job runs", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), deploy_snapshot("too deep", snapshot()))
+            .after(Cue::Written(Step::RollingOut), 1, delete("web"))
+            .gone("2")
+            .tolerating(Tolerance::Timing),
     ]
 }
 

@@ -1,0 +1,169 @@
+//! How a number is hashed: as RFC 8785 writes it, if a double holds it, and otherwise with all its digits.
+
+use std::borrow::Cow;
+
+/// From here on, integers that differ may be the same double.
+const LARGEST_EXACT: u64 = (1 << 53) - 1;
+/// The most decimal places before the point that ECMAScript writes without an exponent.
+const MOST_PLACES: i64 = 21;
+/// The most zeros after the point that ECMAScript writes without an exponent, and one.
+const LEAST_PLACES: i64 = -6;
+
+/// A number as digits times a power of ten; digits without zeros at either end, none for zero.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal {
+    is_negative: bool,
+    digits: String,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads a JSON number, or what `{:e}` writes of a double; nothing if its exponent is beyond all reason.
+    fn of(token: &str) -> Option<Self> {
+        let (is_negative, rest) = token.strip_prefix('-').map_or((false, token), |rest| (true, rest));
+        let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut digits = String::with_capacity(whole.len() + fraction.len());
+        digits.push_str(whole);
+        digits.push_str(fraction);
+        let exponent: i64 = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
+        let exponent = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+        let kept = digits.trim_end_matches('0').len();
+        let exponent = exponent.checked_add(i64::try_from(digits.len() - kept).ok()?)?;
+        digits.truncate(kept);
+        let leading = digits.len() - digits.trim_start_matches('0').len();
+        digits.drain(..leading);
+        Some(Self { is_negative, digits, exponent })
+    }
+
+    /// As ECMAScript writes it (Number::toString, in the sense of RFC 8785).
+    fn es6(&self) -> String {
+        let (digits, count) = (&self.digits, i64::try_from(self.digits.len()).unwrap_or(i64::MAX));
+        let point = count.saturating_add(self.exponent);
+        let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
+        let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or_default().min(digits.len()));
+        let sign = if self.is_negative { "-" } else { "" };
+        if digits.is_empty() {
+            return "0".to_owned();
+        }
+        if count <= point && point <= MOST_PLACES {
+            return format!("{sign}{digits}{}", zeros(point - count));
+        }
+        if 0 < point && point <= MOST_PLACES {
+            return format!("{sign}{whole}.{fraction}");
+        }
+        if LEAST_PLACES < point && point <= 0 {
+            return format!("{sign}0.{}{digits}", zeros(-point));
+        }
+        let (first, others) = digits.split_at(1);
+        let dot = if others.is_empty() { "" } else { "." };
+        format!("{sign}{first}{dot}{others}e{:+}", point - 1)
+    }
+}
+
+/// The canonical form of a JSON number.
+///
+/// RFC 8785 writes every number as a double, so that two numbers which differ would hash alike. What a double does not
+/// hold to the last digit is hashed as a text that no one writes by accident.
+pub(super) fn canonical(token: &str) -> Cow<'_, str> {
+    if let Some(integer) = integer(token) {
+        return integer;
+    }
+    let Some(decimal) = Decimal::of(token) else { return tagged("number", token).into() };
+    if decimal.digits.is_empty() {
+        return "0".into();
+    }
+    let double: f64 = token.parse().unwrap_or(f64::INFINITY);
+    let canonical = match Decimal::of(&format!("{double:e}")) {
+        Some(shortest) if double.is_finite() && shortest == decimal => shortest.es6(),
+        _ => {
+            let sign = if decimal.is_negative { "-" } else { "" };
+            tagged("number", &format!("{sign}{}e{}", decimal.digits, decimal.exponent))
+        }
+    };
+    canonical.into()
+}
+
+/// An integer of 64 bits; nothing for any other number.
+fn integer(token: &str) -> Option<Cow<'_, str>> {
+    let magnitude = match token.parse::<i64>() {
+        Ok(0) => return Some("0".into()),
+        Ok(integer) => integer.unsigned_abs(),
+        Err(_) => token.parse::<u64>().ok()?,
+    };
+    Some(if magnitude > LARGEST_EXACT { tagged("integer", token).into() } else { token.into() })
+}
+
+fn tagged(kind: &str, number: &str) -> String {
+    format!("\"\\u0000{kind}:{number}\"")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_a_double_holds_is_written_as_rfc_8785_does() {
+        // The first ones are from the RFC's appendix B.
+        for (token, canonical_form) in [
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0e7", "0"),
+            ("5e-324", "5e-324"),
+            ("-5e-324", "-5e-324"),
+            ("1.7976931348623157e308", "1.7976931348623157e+308"),
+            ("9007199254740992.0", "9007199254740992"),
+            ("295147905179352830000", "295147905179352830000"),
+            ("9.999999999999997e22", "9.999999999999997e+22"),
+            ("1e23", "1e+23"),
+            ("999999999999999700000", "999999999999999700000"),
+            ("999999999999999900000", "999999999999999900000"),
+            ("1e21", "1e+21"),
+            ("1e+21", "1e+21"),
+            ("0.000001", "0.000001"),
+            ("9.999999999999997e-7", "9.999999999999997e-7"),
+            ("333333333.3333332", "333333333.3333332"),
+            ("1.0", "1"),
+            ("1e2", "100"),
+            ("100000000000000000000", "100000000000000000000"),
+            ("3.10", "3.1"),
+            ("-12.5E-1", "-1.25"),
+        ] {
+            assert_eq!(canonical(token), canonical_form, "{token}");
+        }
+    }
+
+    #[test]
+    fn a_number_with_more_digits_than_a_double_holds_keeps_them() {
+        for (token, canonical_form) in [
+            ("9007199254740991", "9007199254740991"),
+            ("9007199254740992", r#""\u0000integer:9007199254740992""#),
+            ("-9223372036854775808", r#""\u0000integer:-9223372036854775808""#),
+            ("18446744073709551615", r#""\u0000integer:18446744073709551615""#),
+            ("18446744073709551616", r#""\u0000number:18446744073709551616e0""#),
+            ("-9223372036854775809", r#""\u0000number:-9223372036854775809e0""#),
+            ("3.14159265358979323846", r#""\u0000number:314159265358979323846e-20""#),
+            ("0.10000000000000000001000", r#""\u0000number:10000000000000000001e-20""#),
+            ("1e999", r#""\u0000number:1e999""#),
+            ("-10e998", r#""\u0000number:-1e999""#),
+            ("1e-999", r#""\u0000number:1e-999""#),
+            ("1e99999999999999999999", r#""\u0000number:1e99999999999999999999""#),
+        ] {
+            assert_eq!(canonical(token), canonical_form, "{token}");
+        }
+    }
+
+    #[test]
+    fn the_same_number_in_another_spelling_hashes_alike() {
+        for (one, other) in [
+            ("1", "1.000"),
+            ("1e3", "1000"),
+            ("1e400", "10e399"),
+            ("3.14159265358979323846", "314159265358979323846e-20"),
+            ("0.5", "5e-1"),
+        ] {
+            assert_eq!(canonical(one), canonical(other));
+        }
+    }
+}

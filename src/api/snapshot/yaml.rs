@@ -1,0 +1,376 @@
+//! YAML as JSON text, event by event and without a tree.
+//!
+//! An anchored node is kept as the JSON that was written of it, and an alias writes that again. So aliases cannot multiply
+//! to more than the bound of what is written.
+
+use super::outline::Outline;
+use super::problem::SnapshotProblem;
+use super::scalar::{Scalar, resolve};
+use super::text::{Path, head};
+use super::{DEEPEST, LARGEST, warning};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// The most bytes of all that has an anchor, or is written again for an alias.
+const MOST_REPEATED: usize = 4 * LARGEST;
+
+/// A YAML document as JSON.
+pub(super) struct Converted {
+    pub(super) json: String,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Writes the one document of a text as JSON. Keys that stand in a mapping twice are left for the [`Outline`] to find.
+pub(super) fn convert(text: &str) -> Result<Converted, SnapshotProblem> {
+    let mut writer = Writer::default();
+    for event in Parser::new_from_str(text) {
+        let (event, _) = event.map_err(|error| syntax(&error))?;
+        writer.take(event)?;
+    }
+    if writer.json.is_empty() {
+        writer.json.push_str("null");
+    }
+    Ok(Converted { json: writer.json, warnings: writer.warnings })
+}
+
+fn syntax(error: &ScanError) -> SnapshotProblem {
+    let error = error.to_string();
+    SnapshotProblem::Syntax(head(error.lines().next().unwrap_or_default()).to_owned())
+}
+
+/// A node with an anchor, as an alias stands for it.
+#[derive(Clone)]
+struct Anchored {
+    json: Rc<str>,
+    /// As a key, if it is a scalar.
+    key: Option<Rc<str>>,
+}
+
+/// A sequence or mapping that has begun.
+struct Open {
+    begin: usize,
+    anchor: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Sequence {
+        items: usize,
+    },
+    Mapping {
+        /// Its keys, as they stand in the JSON.
+        keys: Vec<Range<usize>>,
+        expects: Expects,
+        /// What `<<` stands for.
+        merged: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy)]
+enum Expects {
+    Key,
+    Value,
+    /// The value of `<<`, which begins here.
+    Merge {
+        begin: usize,
+    },
+}
+
+#[derive(Default)]
+struct Writer {
+    json: String,
+    open: Vec<Open>,
+    anchored: HashMap<usize, Anchored>,
+    /// Bytes that were written again or kept aside, with those that were left out.
+    repeated: usize,
+    documents: usize,
+    warnings: Vec<String>,
+}
+
+impl Writer {
+    fn take(&mut self, event: Event<'_>) -> Result<(), SnapshotProblem> {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    let problem = "it holds more than one YAML document; write one".to_owned();
+                    return Err(SnapshotProblem::Syntax(problem));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref())?,
+            Event::SequenceStart(_, anchor, _) => self.begin('[', anchor, Kind::Sequence { items: 0 })?,
+            Event::MappingStart(_, anchor, _) => {
+                let kind = Kind::Mapping { keys: Vec::new(), expects: Expects::Key, merged: Vec::new() };
+                self.begin('{', anchor, kind)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end()?,
+            Event::Alias(anchor) => self.alias(anchor)?,
+            _ => {}
+        }
+        self.check_size()
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<(), SnapshotProblem> {
+        if self.expects_key() {
+            if resolve(text, style, tag) == Scalar::Null {
+                return Err(SnapshotProblem::KeyIsNoText { path: self.path().into() });
+            }
+            self.keep_key(anchor, text)?;
+            let is_merge = text == "<<" && style == ScalarStyle::Plain && tag.is_none();
+            self.key(text, is_merge);
+            return Ok(());
+        }
+        self.separate();
+        let begin = self.json.len();
+        match resolve(text, style, tag) {
+            Scalar::Null => self.json.push_str("null"),
+            Scalar::Truth(truth) => self.json.push_str(if truth { "true" } else { "false" }),
+            Scalar::Number { token, had_leading_zeros } => {
+                if had_leading_zeros {
+                    self.warn(|path| warning::of_leading_zeros(path, text, &token));
+                }
+                self.json.push_str(&token);
+            }
+            Scalar::Text { older_meaning } => {
+                if let Some(meaning) = older_meaning {
+                    self.warn(|path| warning::of_older_yaml(path, text, meaning));
+                }
+                self.json.push_str(&quoted(text));
+            }
+            Scalar::NoJson(why) => {
+                let scalar = head(text).to_owned();
+                return Err(SnapshotProblem::ScalarIsNoJson { path: self.path().into(), scalar, why });
+            }
+        }
+        self.keep_written(anchor, begin, Some(text))?;
+        self.ended(begin)
+    }
+
+    /// Keeps a key that has an anchor: as a value, it is text.
+    fn keep_key(&mut self, anchor: usize, text: &str) -> Result<(), SnapshotProblem> {
+        if anchor > 0 {
+            self.count(text.len())?;
+            self.anchored.insert(anchor, Anchored { json: quoted(text).into(), key: Some(text.into()) });
+        }
+        Ok(())
+    }
+
+    /// Writes a key; that of a merge is not written.
+    fn key(&mut self, text: &str, is_merge: bool) {
+        let place = self.json.len();
+        let Some(Open { kind: Kind::Mapping { keys, expects, .. }, .. }) = self.open.last_mut() else { return };
+        if is_merge {
+            *expects = Expects::Merge { begin: place };
+            return;
+        }
+        if !keys.is_empty() {
+            self.json.push(',');
+        }
+        let begin = self.json.len();
+        self.json.push_str(&quoted(text));
+        keys.push(begin..self.json.len());
+        self.json.push(':');
+        *expects = Expects::Value;
+    }
+
+    fn begin(&mut self, bracket: char, anchor: usize, kind: Kind) -> Result<(), SnapshotProblem> {
+        if self.expects_key() {
+            return Err(SnapshotProblem::KeyIsNoText { path: self.path().into() });
+        }
+        self.separate();
+        if self.open.len() == DEEPEST {
+            // How deep it is in all is not known before it is read, and it is not read.
+            return Err(SnapshotProblem::TooDeep { path: self.path().into(), depth: None });
+        }
+        self.open.push(Open { begin: self.json.len(), anchor, kind });
+        self.json.push(bracket);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), SnapshotProblem> {
+        let Some(Open { begin, anchor, kind }) = self.open.pop() else { return Ok(()) };
+        match kind {
+            Kind::Sequence { .. } => self.json.push(']'),
+            Kind::Mapping { keys, merged, .. } => {
+                if !merged.is_empty() {
+                    self.merge(&keys, &merged)?;
+                }
+                self.json.push('}');
+            }
+        }
+        self.keep_written(anchor, begin, None)?;
+        self.ended(begin)
+    }
+
+    fn alias(&mut self, anchor: usize) -> Result<(), SnapshotProblem> {
+        let Some(anchored) = self.anchored.get(&anchor).cloned() else {
+            let problem = format!("{} stands for what it is itself a part of", String::from(self.path()));
+            return Err(SnapshotProblem::Syntax(problem));
+        };
+        if self.expects_key() {
+            let Some(key) = anchored.key else {
+                return Err(SnapshotProblem::KeyIsNoText { path: self.path().into() });
+            };
+            self.key(&key, false);
+            return Ok(());
+        }
+        self.separate();
+        let begin = self.json.len();
+        self.count(anchored.json.len())?;
+        self.json.push_str(&anchored.json);
+        self.ended(begin)
+    }
+
+    /// Whether the next node is a key of the mapping that was begun last.
+    fn expects_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { kind: Kind::Mapping { expects: Expects::Key, .. }, .. }))
+    }
+
+    fn separate(&mut self) {
+        if let Some(Open { kind: Kind::Sequence { items }, .. }) = self.open.last_mut() {
+            if *items > 0 {
+                self.json.push(',');
+            }
+            *items += 1;
+        }
+    }
+
+    /// A node has been written: if it is the value of a `<<`, it is taken out again.
+    fn ended(&mut self, begin: usize) -> Result<(), SnapshotProblem> {
+        let Some(Open { kind: Kind::Mapping { expects, merged, .. }, .. }) = self.open.last_mut() else {
+            return Ok(());
+        };
+        if let Expects::Merge { begin: merge } = *expects
+            && merge == begin
+        {
+            merged.push(self.json.split_off(begin));
+        }
+        *expects = Expects::Key;
+        Ok(())
+    }
+
+    /// Adds what a mapping's `<<` stand for, but the keys that it has itself. The first of several wins.
+    fn merge(&mut self, keys: &[Range<usize>], merged: &[String]) -> Result<(), SnapshotProblem> {
+        let mut known: HashSet<String> =
+            keys.iter().filter_map(|key| self.json.get(key.clone()).map(str::to_owned)).collect();
+        for text in merged {
+            self.count(text.len())?;
+            Outline::of(text)?;
+            let Some(mappings) = mappings(text) else {
+                return Err(SnapshotProblem::MergeOfNoMapping { path: self.path().into() });
+            };
+            for Entries(entries) in mappings {
+                for (key, value) in entries {
+                    let (key, is_first) = (quoted(&key), known.is_empty());
+                    if known.contains(&key) {
+                        continue;
+                    }
+                    self.json.push_str(if is_first { "" } else { "," });
+                    self.json.push_str(&key);
+                    self.json.push(':');
+                    self.json.push_str(value.get());
+                    known.insert(key);
+                    self.check_size()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a node that has just been written, if it has an anchor.
+    fn keep_written(&mut self, anchor: usize, begin: usize, key: Option<&str>) -> Result<(), SnapshotProblem> {
+        if anchor == 0 {
+            return Ok(());
+        }
+        let json: Rc<str> = self.json.get(begin..).unwrap_or_default().into();
+        self.count(json.len())?;
+        self.anchored.insert(anchor, Anchored { json, key: key.map(Into::into) });
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), SnapshotProblem> {
+        self.repeated += bytes;
+        if self.repeated > MOST_REPEATED { Err(SnapshotProblem::TooLarge) } else { Ok(()) }
+    }
+
+    fn check_size(&self) -> Result<(), SnapshotProblem> {
+        if self.json.len() > LARGEST { Err(SnapshotProblem::TooLarge) } else { Ok(()) }
+    }
+
+    fn warn(&mut self, warning: impl FnOnce(&str) -> String) {
+        if self.warnings.len() < warning::MOST {
+            self.warnings.push(warning(&String::from(self.path())));
+        }
+    }
+
+    /// The place of the value that is being written, or of the mapping that awaits a key.
+    fn path(&self) -> Path {
+        let mut path = Path::default();
+        for open in &self.open {
+            path = match &open.kind {
+                Kind::Sequence { items } => path.index(items.saturating_sub(1)),
+                Kind::Mapping { expects: Expects::Merge { .. }, .. } => path.key("<<"),
+                Kind::Mapping { expects: Expects::Key, .. } => path,
+                Kind::Mapping { keys, .. } => {
+                    let key = keys.last().and_then(|key| self.json.get(key.start + 1..key.end - 1));
+                    path.key(key.unwrap_or_default())
+                }
+            };
+        }
+        path
+    }
+}
+
+/// The entries of an object, in their order.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for EntriesVisitor<'a> {
+    type Value = Entries<'a>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'a>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Entries(entries))
+    }
+}
+
+/// The mappings that the value of a `<<` names: one, a list of them, or none.
+fn mappings(text: &str) -> Option<Vec<Entries<'_>>> {
+    match text {
+        "null" => Some(Vec::new()),
+        list if list.starts_with('[') => serde_json::from_str(list).ok(),
+        mapping => serde_json::from_str(mapping).ok().map(|entries| vec![entries]),
+    }
+}
+
+/// A text as JSON writes it.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
