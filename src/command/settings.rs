@@ -20,7 +20,7 @@ Credentials of the operator's own, for resources without spec.credentialsRef in 
   COGNIGY_CLIENT_ID      the OAuth2 client's id
   COGNIGY_CLIENT_SECRET  its secret; read from the environment only, so that no process list shows it
 
-RUST_LOG sets how much is logged (default: info,kube_runtime=warn); RUST_LOG=cognigy_operator=debug
+RUST_LOG sets how much is logged (default: info); RUST_LOG=cognigy_operator=debug
 shows every decision. An environment variable that is empty counts as not set.")]
 pub struct RunArguments {
     /// Kubeconfig of the cluster; left out, the one of the pod's service account or ~/.kube/config.

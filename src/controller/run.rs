@@ -2,25 +2,27 @@
 
 use super::context::Context;
 use super::error::Error;
+use super::fleet::name_of;
 use super::received::NamedConfigMap;
 use super::reconcile::reconcile;
+use super::runner::Runner;
 use super::watch::Watches;
 use super::watched::Watched;
 use crate::api::WATCH_LABEL;
+use crate::rollout::admission::ResourceName;
 use crate::server::probes::Readiness;
-use futures::future::{self, join_all};
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use futures::stream::BoxStream;
+use futures::{FutureExt, Stream, StreamExt, future, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::runtime::controller::{Action, Config};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{Controller, WatchStreamExt, watcher};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 /// The pause after a reconcile that failed; it doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -30,8 +32,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE_WHILE_AWAY: Duration = Duration::from_secs(10);
 /// How often what is remembered of resources that went without a word is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
-/// How many reconciles run at once; each of them may wait for an answer of Cognigy.AI.
-const CONCURRENCY: u16 = 256;
 
 /// The span around everything that is done for a resource; inside it, each attempt has its own.
 pub const RESOURCE_SPAN: &str = "resource";
@@ -57,16 +57,14 @@ pub async fn run(
         Scope::Cluster => vec![None],
         Scope::Namespaces(namespaces) => namespaces.into_iter().map(Some).collect(),
     };
-    let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
+    let (stores, triggers): (Vec<_>, Vec<_>) =
+        scopes.into_iter().map(|namespace| watch_scope(&context, &watches, namespace.as_deref())).unzip();
     // Set once: `run` is called once for a context.
     let _ = context.stores.set(stores.clone());
-    let controllers = scopes.into_iter().zip(stores).zip(writers).map(|((namespace, store), writer)| {
-        control(Arc::clone(&context), namespace, store, writer, watches.clone(), stop.clone())
-    });
+    let runner = Runner::new(Arc::clone(&context), stores).run(stream::select_all(triggers), stop);
     let declare = async {
-        match context.ready().await {
-            Ok(()) => readiness.declare(),
-            Err(error) => tracing::error!(%error, "the operator cannot become ready"),
+        if context.ready().await.is_ok() {
+            readiness.declare();
         }
     };
     let forget = async {
@@ -76,69 +74,47 @@ pub async fn run(
         }
     };
     tokio::select! {
-        _ = future::join(declare, join_all(controllers)) => {}
+        _ = future::join(declare, runner) => {}
         () = forget => {}
     }
 }
 
-async fn control(
-    context: Arc<Context>,
-    namespace: Option<String>,
-    store: Store<Watched>,
-    writer: reflector::store::Writer<Watched>,
-    watches: Watches,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Watches one namespace, or all: the store that its resources are in, and those that are worth a reconcile.
+fn watch_scope(
+    context: &Arc<Context>,
+    watches: &Watches,
+    namespace: Option<&str>,
+) -> (Store<Watched>, BoxStream<'static, ResourceName>) {
     let client = watches.client();
-    let resources: Api<Watched> = scoped(client, namespace.as_deref());
-    let (for_watched, for_rested, for_relist) = (Arc::clone(&context), Arc::clone(&context), Arc::clone(&context));
+    let (store, writer) = reflector::store();
+    let (for_kept, for_filter, for_relist) = (Arc::clone(context), Arc::clone(context), Arc::clone(context));
     let census = context.metrics.census().watch();
-    let watched = watches
+    let resources: Api<Watched> = scoped(client, namespace);
+    let changed = watches
         .changes(resources, watcher::Config::default(), store.clone(), move || for_relist.memories.forget_written())
         .inspect(move |event| census.show(event))
-        .map(move |event| Ok(kept(event, &for_watched)))
+        .map(move |event| Ok(kept(event, &for_kept)))
         .reflect(writer)
         .applied_objects()
-        .try_filter(move |watched| future::ready(for_rested.must_look_at(watched)));
-    let maps: Api<NamedConfigMap> = scoped(client, namespace.as_deref());
-    let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
-    let (map_store, map_writer) = reflector::store();
-    let map_changes = watches.changes(maps, labelled, map_store, || {}).map(Ok);
-    let map_changes = map_changes.reflect(map_writer).touched_objects();
-    let (for_maps, for_stop, known) = (Arc::clone(&context), Arc::clone(&context), store.clone());
-    Controller::for_stream(watched, store)
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .watches_stream(map_changes, move |map| {
-            let (namespace, name) = (map.namespace().unwrap_or_default(), map.name_any());
-            for_maps.snapshots.forget(&namespace, &name);
-            users_of(&known, &namespace, &name)
-        })
-        .reconcile_on(woken(context.woken.subscribe(), namespace))
-        .graceful_shutdown_on(async move {
-            // The sender lives as long as the process; where it is gone, stopping is right as well.
-            let _ = stop.wait_for(|stop| *stop).await;
-            for_stop.withdrawals.withdraw_all();
-        })
-        .run(run_once, run_again, context)
-        .for_each(|_| async {})
-        .await;
+        .filter_map(|watched: watcher::Result<Watched>| future::ready(watched.ok()))
+        .filter(move |watched| future::ready(for_filter.must_look_at(watched)))
+        .map(|watched| name_of(&watched));
+    let (for_maps, known) = (Arc::clone(context), store.clone());
+    let users = watch_config_maps(watches, namespace).flat_map(move |map| {
+        let (namespace, name) = (map.namespace().unwrap_or_default(), map.name_any());
+        for_maps.snapshots.forget(&namespace, &name);
+        stream::iter(users_of(&known, &namespace, &name))
+    });
+    (store, stream::select(changed, users).boxed())
 }
 
-/// The resources to reconcile because another one has let go of what they wait for.
-fn woken(
-    receiver: broadcast::Receiver<ObjectRef<Watched>>,
-    namespace: Option<String>,
-) -> impl Stream<Item = ObjectRef<Watched>> {
-    let each = stream::unfold(receiver, |mut receiver| async move {
-        loop {
-            match receiver.recv().await {
-                Ok(woken) => return Some((woken, receiver)),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    });
-    each.filter(move |woken| future::ready(namespace.is_none() || woken.namespace == namespace))
+/// The labelled ConfigMaps that have changed or are gone.
+fn watch_config_maps(watches: &Watches, namespace: Option<&str>) -> impl Stream<Item = NamedConfigMap> + Send + use<> {
+    let maps: Api<NamedConfigMap> = scoped(watches.client(), namespace);
+    let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
+    let (store, writer) = reflector::store();
+    let changes = watches.changes(maps, labelled, store, || {}).map(Ok);
+    changes.reflect(writer).touched_objects().filter_map(|map: watcher::Result<NamedConfigMap>| future::ready(map.ok()))
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
@@ -172,21 +148,9 @@ pub fn kept(event: watcher::Event<Watched>, context: &Context) -> watcher::Event
 
 /// The resources that take their snapshot from a ConfigMap.
 #[must_use]
-pub fn users_of(known: &Store<Watched>, namespace: &str, name: &str) -> Vec<ObjectRef<Watched>> {
+pub fn users_of(known: &Store<Watched>, namespace: &str, name: &str) -> Vec<ResourceName> {
     let uses = |watched: &Watched| watched.takes_snapshot_from(namespace, name);
-    known.state_filter(uses).iter().map(|watched| ObjectRef::from_obj(watched.as_ref())).collect()
-}
-
-async fn run_once(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Error> {
-    guarded(object, context).await.map(action)
-}
-
-fn run_again(object: Arc<Watched>, error: &Error, context: Arc<Context>) -> Action {
-    action(after_failure(&object, error, &context))
-}
-
-fn action(come_back: Option<Duration>) -> Action {
-    come_back.map_or_else(Action::await_change, Action::requeue)
+    known.state_filter(uses).iter().map(|watched| name_of(watched.as_ref())).collect()
 }
 
 /// One reconcile, in its span and counted. A panic in one reconcile must not end all others.

@@ -3,12 +3,13 @@
 
 use super::context::claimant;
 use super::ownership::{Claim, Claimant, Place};
+use super::queue::Urgency;
 use super::received::Received;
 use super::sessions::Source;
 use super::{record, snapshot};
 use crate::api::CognigyDeployment;
 use crate::api::spec::SecretReference;
-use crate::api::status::Attempt;
+use crate::api::status::{Attempt, Step};
 use crate::rollout::facts::Requests;
 use crate::rollout::rest::is_at_rest;
 use crate::rollout::{Facts, Now, Pace, Settings};
@@ -71,6 +72,18 @@ impl Watched {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         matches!(self, Self::AtRest(_))
+    }
+
+    /// How urgent its reconcile is.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        let is_urgent = self.whole().is_some_and(|object| {
+            let is_under_way = |attempt: &Attempt| attempt.is_in_flight() || attempt.step == Step::VerifyingRollback;
+            object.metadata.deletion_timestamp.is_some()
+                || attempt(object).is_some_and(is_under_way)
+                || asks_for_rollback(object)
+        });
+        if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
     }
 
     /// Where its credentials come from, where that is known.
@@ -212,6 +225,13 @@ fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
 fn recorded_place(object: &CognigyDeployment) -> Option<Place> {
     let origin = attempt(object)?.api_origin.clone()?;
     Some(Place { origin, environment: object.spec.environment_id.clone() })
+}
+
+/// Whether somebody asks for a rollback that the operator has not seen to yet.
+fn asks_for_rollback(object: &CognigyDeployment) -> bool {
+    let asked = Requests::from_annotations(object.annotations()).rollback;
+    let handled = object.status.as_ref().and_then(|status| status.handled_requests.as_ref());
+    asked.is_some() && asked != handled.and_then(|handled| handled.rollback.clone())
 }
 
 fn attempt(object: &CognigyDeployment) -> Option<&Attempt> {

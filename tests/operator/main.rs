@@ -18,6 +18,7 @@ mod credentials;
 mod deletion;
 mod deliveries;
 mod edits;
+mod fairness;
 mod flags;
 mod gitops;
 mod kubectl;

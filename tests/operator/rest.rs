@@ -46,7 +46,7 @@ async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing(
     assert_eq!(of_the_first.count(), 0);
     // Nor has it looked at what is at rest more closely than to see that it is.
     let log = world.operator().log();
-    assert!(log.contains("/other.") && !log.contains("/bot."), "{log}");
+    assert!(log.contains(r#""resource":"other""#) && !log.contains(r#""resource":"bot""#), "{log}");
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 //! reconciled when the watch delivers a change of it, when its time has come, or when another resource wakes it; never
 //! twice at once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,10 +13,13 @@ use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
 use cognigy_operator::controller::credentials::Defaults;
 use cognigy_operator::controller::fleet::Fleet;
+use cognigy_operator::controller::fleet::name_of;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
+use cognigy_operator::controller::queue::{ReconcileQueue, Urgency};
 use cognigy_operator::controller::remembered::Memories;
 use cognigy_operator::controller::run::{after_failure, guarded, kept, users_of};
+use cognigy_operator::controller::runner::name_in;
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
 use cognigy_operator::controller::watch::relist::Relist;
@@ -25,6 +27,7 @@ use cognigy_operator::controller::watched::Watched;
 use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::delivery::Courier;
 use cognigy_operator::rollout::Settings;
+use cognigy_operator::rollout::admission::ResourceName;
 use cognigy_operator::server::Metrics;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -52,20 +55,17 @@ pub struct Setup {
     pub default_webhook: Option<WebhookUrl>,
 }
 
-type Name = ObjectRef<Watched>;
-
 /// A running operator.
 pub struct Process {
     gate: Gate,
     context: Arc<Context>,
     store: Store<Watched>,
     writer: Writer<Watched>,
-    woken: broadcast::Receiver<Name>,
+    woken: broadcast::Receiver<ObjectRef<Watched>>,
     watch: Watch,
     relist: Relist<Watched>,
-    /// Resources to reconcile, and when.
-    due: BTreeMap<String, (Instant, Name)>,
-    running: BTreeSet<String>,
+    queue: ReconcileQueue,
+    began: Instant,
     retires: Arc<AtomicBool>,
 }
 
@@ -92,7 +92,7 @@ enum Return {
     ListIsComplete,
 }
 
-type Finished = (Name, Option<Arc<Watched>>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
+type Finished = (ResourceName, Arc<Watched>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
 
 impl Process {
     /// Starts with empty memory, from a list of that age. Once `retires` is set, it finishes what it has begun and
@@ -123,8 +123,8 @@ impl Process {
             woken,
             watch,
             relist,
-            due: BTreeMap::new(),
-            running: BTreeSet::new(),
+            queue: ReconcileQueue::default(),
+            began: now,
             retires,
         };
         process.list();
@@ -158,7 +158,7 @@ impl Process {
         if let Event::Apply(watched) | Event::InitApply(watched) = &event
             && self.context.must_look_at(watched)
         {
-            self.schedule(Name::from_obj(watched), Instant::now());
+            self.schedule(name_of(watched), Duration::ZERO);
         }
     }
 
@@ -211,7 +211,7 @@ impl Process {
             tokio::select! {
                 biased;
                 Some(finished) = reconciles.next(), if !reconciles.is_empty() => self.finish(finished),
-                Ok(name) = self.woken.recv() => self.schedule(name, Instant::now()),
+                Ok(woken) = self.woken.recv() => self.schedule(name_in(&woken), Duration::ZERO),
                 () = until(next) => {}
                 () = told => {}
             }
@@ -248,15 +248,14 @@ impl Process {
     fn config_map_changed(&mut self, map: &ObjectName) {
         self.context.snapshots.forget(&map.namespace, &map.name);
         let users = users_of(&self.store, &map.namespace, &map.name);
-        users.into_iter().for_each(|name| self.schedule(name, Instant::now()));
+        users.into_iter().for_each(|name| self.schedule(name, Duration::ZERO));
     }
 
     fn next_due(&self) -> Option<Instant> {
         if self.retires.load(Ordering::Relaxed) {
             return None;
         }
-        let waiting = self.due.iter().filter(|(key, _)| !self.running.contains(*key));
-        waiting.map(|(_, (at, _))| *at).min()
+        self.queue.next_at().map(|at| self.began + at)
     }
 
     /// Begins what is due, but for what runs already.
@@ -264,49 +263,36 @@ impl Process {
         if self.retires.load(Ordering::Relaxed) {
             return;
         }
-        let now = Instant::now();
-        let ready: Vec<String> = self
-            .due
-            .iter()
-            .filter(|(key, (at, _))| *at <= now && !self.running.contains(*key))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in ready {
-            let Some((_, name)) = self.due.remove(&key) else { continue };
-            let Some(object) = self.store.get(&name) else { continue };
-            self.running.insert(key);
+        let store = self.store.clone();
+        let find = |who: &ResourceName| store.get(&ObjectRef::new(&who.name).within(&who.namespace));
+        let urgency_of = |who: &ResourceName| find(who).map_or(Urgency::NotSubmitted, |found| found.urgency());
+        while let Some(who) = self.queue.take(self.began.elapsed(), urgency_of) {
+            let Some(object) = find(&who) else {
+                self.queue.finish(&who, self.began.elapsed());
+                continue;
+            };
             let context = Arc::clone(&self.context);
             reconciles.push(Box::pin(async move {
                 let result = guarded(Arc::clone(&object), context).await;
-                (name, Some(object), result)
+                (who, object, result)
             }));
         }
     }
 
-    fn finish(&mut self, (name, object, result): Finished) {
-        self.running.remove(&key(&name));
-        let come_back = match (result, object) {
-            (Ok(come_back), _) => come_back,
-            (Err(error), Some(object)) => {
-                self.gate.stage.lock().note(Happening::Failed(error.to_string()));
-                after_failure(&object, &error, &self.context)
-            }
-            (Err(_), None) => None,
-        };
+    fn finish(&mut self, (who, object, result): Finished) {
+        self.queue.finish(&who, self.began.elapsed());
+        let come_back = result.unwrap_or_else(|error| {
+            self.gate.stage.lock().note(Happening::Failed(error.to_string()));
+            after_failure(&object, &error, &self.context)
+        });
         if let Some(wait) = come_back {
-            self.schedule(name, Instant::now() + wait);
+            self.schedule(who, wait);
         }
     }
 
-    /// The earlier of two times stands.
-    fn schedule(&mut self, name: Name, at: Instant) {
-        let entry = self.due.entry(key(&name)).or_insert_with(|| (at, name));
-        entry.0 = entry.0.min(at);
+    fn schedule(&mut self, who: ResourceName, after: Duration) {
+        self.queue.add(who, self.began.elapsed() + after);
     }
-}
-
-fn key(name: &Name) -> String {
-    format!("{}/{}", name.namespace.as_deref().unwrap_or_default(), name.name)
 }
 
 /// An object as the wire brings it: one that cannot be decoded would fail the list or the watch of all others.

@@ -11,9 +11,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-/// What is logged where nobody says otherwise. The resource that a line is about is named by the operator's own span;
-/// kube's would name it a second time.
-const DEFAULT_FILTER: &str = "info,kube_runtime=warn";
+/// What is logged if nobody says otherwise.
+const DEFAULT_FILTER: &str = "info";
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -46,7 +45,7 @@ impl Log {
 /// dumps what the operator itself says in words.
 const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher=off"];
 
-/// Starts the log. `RUST_LOG` says how much of it (default `info,kube_runtime=warn`).
+/// Starts the log. `RUST_LOG` says how much of it (default `info`).
 pub fn start(format: LogFormat) -> Log {
     let off = ALWAYS_OFF.iter().filter_map(|directive| directive.parse().ok());
     let filter = off.fold(filter(variable("RUST_LOG").as_deref()), EnvFilter::add_directive);

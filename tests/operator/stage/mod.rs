@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use account::Right;
 pub(crate) use authority::certified;
-pub(crate) use cluster::{Cluster, installed, kubeconfig, kubeconfig_of, namespace, operators_kubeconfig};
+pub(crate) use cluster::{Cluster, client, installed, kubeconfig, kubeconfig_of, namespace, operators_kubeconfig};
 pub(crate) use operator::Operator;
 pub(crate) use resource::Reading;
 pub(crate) use sample::{Sample, sample};

@@ -1,0 +1,332 @@
+//! Which resource is reconciled next: fairly between namespaces, and what is in flight before what is not submitted yet.
+//!
+//! A reconcile holds a slot while it waits for an answer, and an API that never answers holds it for minutes. So no namespace
+//! may hold more than its share, and a namespace that holds few slots gets one even if all others are taken. A resource that
+//! waits for a slot costs its name.
+//!
+//! Plain data, with time as a parameter: the simulation runs the same queue.
+
+use crate::rollout::admission::ResourceName;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How urgent a reconcile is, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A rollout is in flight, or the resource is to be deleted: a verdict, a rollback or a person waits for it.
+    InFlight,
+    /// Nothing was submitted yet, or nothing is to be done.
+    NotSubmitted,
+}
+
+impl Urgency {
+    const ALL: [Self; 2] = [Self::InFlight, Self::NotSubmitted];
+
+    /// How many reconciles of this urgency may run at once for one namespace.
+    fn of_one_namespace(self) -> usize {
+        match self {
+            // More than one client's request budget can watch.
+            Self::InFlight => 256,
+            // The admission lets a handful begin for each client.
+            Self::NotSubmitted => 32,
+        }
+    }
+}
+
+/// How many reconciles run at once. Each takes some 50 KB while it waits for an answer, connection included.
+const SHARED_SLOTS: usize = 768;
+/// How many of these may be taken by what is not submitted yet.
+const SHARED_SLOTS_NOT_SUBMITTED: usize = 256;
+/// How many reconciles a namespace may always run, whatever others do.
+const OWN_SLOTS: usize = 8;
+/// How many reconciles run at once in all, own slots included.
+const ALL_SLOTS: usize = 2048;
+
+/// The reconciles that wait and that run.
+#[derive(Debug, Default)]
+pub struct ReconcileQueue {
+    /// When each resource is due that waits for its time.
+    due_at: HashMap<ResourceName, Duration>,
+    /// The same, the earliest first.
+    by_time: BTreeSet<(Duration, ResourceName)>,
+    /// What is due, by urgency and namespace, in the order in which it became due.
+    ready: [Lanes; 2],
+    /// How urgent each resource is that is due.
+    urgencies: HashMap<ResourceName, Urgency>,
+    running: HashMap<ResourceName, Urgency>,
+    /// Running resources that are to be reconciled once more, right after.
+    again: HashSet<ResourceName>,
+    slots: Slots,
+}
+
+/// The queues of one urgency, by namespace.
+#[derive(Debug, Default)]
+struct Lanes {
+    waiting: BTreeMap<Arc<str>, VecDeque<ResourceName>>,
+    /// The namespace that was served last: the next one comes after it.
+    last: Option<Arc<str>>,
+}
+
+/// How many reconciles run.
+#[derive(Debug, Default)]
+struct Slots {
+    by_namespace: HashMap<Arc<str>, [usize; 2]>,
+    of_urgency: [usize; 2],
+}
+
+impl ReconcileQueue {
+    /// Has a resource reconciled at that time. If it waits already, the earlier of the two times counts.
+    pub fn add(&mut self, who: ResourceName, at: Duration) {
+        match self.due_at.get(&who) {
+            Some(present) if *present <= at => return,
+            Some(present) => drop(self.by_time.remove(&(*present, who.clone()))),
+            None => {}
+        }
+        self.due_at.insert(who.clone(), at);
+        self.by_time.insert((at, who));
+    }
+
+    /// When the next resource becomes due.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Duration> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the resource to reconcile now, if there is one and a slot for it. It runs until [`finish`](Self::finish).
+    pub fn take(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) -> Option<ResourceName> {
+        self.make_ready(now, urgency_of);
+        let (who, urgency) = Urgency::ALL.into_iter().find_map(|urgency| {
+            let slots = &self.slots;
+            let who = self.ready[urgency as usize].take(|namespace| slots.has_room(namespace, urgency))?;
+            Some((who, urgency))
+        })?;
+        self.urgencies.remove(&who);
+        self.slots.occupy(&who.namespace, urgency);
+        self.running.insert(who.clone(), urgency);
+        Some(who)
+    }
+
+    /// A reconcile has ended; its slot is free.
+    pub fn finish(&mut self, who: &ResourceName, now: Duration) {
+        if let Some(urgency) = self.running.remove(who) {
+            self.slots.free(&who.namespace, urgency);
+        }
+        if self.again.remove(who) {
+            self.add(who.clone(), now);
+        }
+    }
+
+    /// Whether no reconcile runs.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Moves what has become due to its namespace's queue. What runs already is run again afterwards.
+    fn make_ready(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) {
+        while self.next_at().is_some_and(|at| at <= now) {
+            let Some((_, who)) = self.by_time.pop_first() else { return };
+            self.due_at.remove(&who);
+            if self.running.contains_key(&who) {
+                self.again.insert(who);
+                continue;
+            }
+            let urgency = urgency_of(&who);
+            match self.urgencies.get(&who) {
+                // It waits for a slot already, and is no more urgent than it was.
+                Some(present) if *present <= urgency => continue,
+                Some(present) => self.ready[*present as usize].remove(&who),
+                None => {}
+            }
+            self.urgencies.insert(who.clone(), urgency);
+            self.ready[urgency as usize].put(who);
+        }
+    }
+}
+
+impl Lanes {
+    fn put(&mut self, who: ResourceName) {
+        self.waiting.entry(Arc::clone(&who.namespace)).or_default().push_back(who);
+    }
+
+    /// Takes the first of the next namespace that has room.
+    fn take(&mut self, has_room: impl Fn(&Arc<str>) -> bool) -> Option<ResourceName> {
+        let after = self.last.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let upto = self.last.clone().map_or(Bound::Unbounded, Bound::Included);
+        let mut later = self.waiting.range((after, Bound::Unbounded));
+        let mut earlier = self.waiting.range((Bound::Unbounded, upto));
+        let is_next = |(namespace, _): &(&Arc<str>, &VecDeque<ResourceName>)| has_room(namespace);
+        let namespace =
+            later.find(is_next).or_else(|| earlier.find(is_next)).map(|(namespace, _)| Arc::clone(namespace))?;
+        let queue = self.waiting.get_mut(&namespace)?;
+        let who = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&namespace);
+        }
+        self.last = Some(namespace);
+        who
+    }
+
+    fn remove(&mut self, who: &ResourceName) {
+        let Some(queue) = self.waiting.get_mut(&who.namespace) else { return };
+        queue.retain(|waiting| waiting != who);
+        if queue.is_empty() {
+            self.waiting.remove(&who.namespace);
+        }
+    }
+}
+
+impl Slots {
+    fn has_room(&self, namespace: &Arc<str>, urgency: Urgency) -> bool {
+        let held = self.by_namespace.get(namespace).copied().unwrap_or_default();
+        let all: usize = self.of_urgency.iter().sum();
+        let own = held.iter().sum::<usize>() < OWN_SLOTS && all < ALL_SLOTS;
+        let is_shared = all < SHARED_SLOTS
+            && (urgency == Urgency::InFlight || self.of_urgency[urgency as usize] < SHARED_SLOTS_NOT_SUBMITTED);
+        own || (is_shared && held[urgency as usize] < urgency.of_one_namespace())
+    }
+
+    fn occupy(&mut self, namespace: &Arc<str>, urgency: Urgency) {
+        self.by_namespace.entry(Arc::clone(namespace)).or_default()[urgency as usize] += 1;
+        self.of_urgency[urgency as usize] += 1;
+    }
+
+    fn free(&mut self, namespace: &Arc<str>, urgency: Urgency) {
+        self.of_urgency[urgency as usize] -= 1;
+        if let Some(held) = self.by_namespace.get_mut(namespace) {
+            held[urgency as usize] -= 1;
+            if held.iter().sum::<usize>() == 0 {
+                self.by_namespace.remove(namespace);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(60);
+
+    fn who(namespace: &str, name: impl ToString) -> ResourceName {
+        ResourceName { namespace: namespace.into(), name: name.to_string().into() }
+    }
+
+    /// Names that begin with `flying` are in flight.
+    fn urgency(who: &ResourceName) -> Urgency {
+        if who.name.starts_with("flying") { Urgency::InFlight } else { Urgency::NotSubmitted }
+    }
+
+    fn add_many(queue: &mut ReconcileQueue, namespace: &str, prefix: &str, count: usize) {
+        (0..count).for_each(|number| queue.add(who(namespace, format!("{prefix}-{number}")), NOW));
+    }
+
+    /// Takes as many as there are slots for; none of them ends.
+    fn take_all(queue: &mut ReconcileQueue) -> Vec<ResourceName> {
+        std::iter::from_fn(|| queue.take(NOW, urgency)).collect()
+    }
+
+    fn of(taken: &[ResourceName], namespace: &str) -> usize {
+        taken.iter().filter(|who| &*who.namespace == namespace).count()
+    }
+
+    #[test]
+    fn a_resource_is_taken_when_it_is_due_once_and_at_the_earlier_of_two_times() {
+        let mut queue = ReconcileQueue::default();
+        queue.add(who("bots", "a"), Duration::from_secs(9));
+        queue.add(who("bots", "a"), Duration::from_secs(5));
+        queue.add(who("bots", "a"), Duration::from_secs(7));
+        assert_eq!(queue.next_at(), Some(Duration::from_secs(5)));
+        assert_eq!(queue.take(Duration::from_secs(4), urgency), None);
+        assert_eq!(queue.take(Duration::from_secs(5), urgency), Some(who("bots", "a")));
+        assert_eq!((queue.take(Duration::from_secs(99), urgency), queue.next_at()), (None, None));
+    }
+
+    #[test]
+    fn a_resource_never_runs_twice_at_once_and_is_run_again_if_it_was_triggered_meanwhile() {
+        let mut queue = ReconcileQueue::default();
+        queue.add(who("bots", "a"), NOW);
+        let running = queue.take(NOW, urgency);
+        assert_eq!(running, Some(who("bots", "a")));
+        for _ in 0..3 {
+            queue.add(who("bots", "a"), NOW);
+            assert_eq!(queue.take(NOW, urgency), None);
+        }
+        queue.finish(&who("bots", "a"), NOW);
+        assert!(queue.is_idle());
+        assert_eq!(queue.take(NOW, urgency), Some(who("bots", "a")));
+        queue.finish(&who("bots", "a"), NOW);
+        assert_eq!(queue.take(NOW, urgency), None);
+    }
+
+    #[test]
+    fn namespaces_take_turns_and_each_goes_in_order() {
+        let mut queue = ReconcileQueue::default();
+        add_many(&mut queue, "many", "a", 3);
+        add_many(&mut queue, "few", "b", 1);
+        add_many(&mut queue, "other", "c", 2);
+        let order: Vec<String> = take_all(&mut queue).iter().map(|who| who.name.to_string()).collect();
+        assert_eq!(order, ["b-0", "a-0", "c-0", "a-1", "c-1", "a-2"]);
+    }
+
+    #[test]
+    fn what_is_in_flight_goes_before_what_is_not_submitted() {
+        let mut queue = ReconcileQueue::default();
+        add_many(&mut queue, "bots", "waiting", 3);
+        add_many(&mut queue, "bots", "flying", 2);
+        assert!(take_all(&mut queue)[..2].iter().all(|who| urgency(who) == Urgency::InFlight));
+    }
+
+    #[test]
+    fn a_resource_that_becomes_urgent_while_it_waits_for_a_slot_goes_first() {
+        let mut queue = ReconcileQueue::default();
+        add_many(&mut queue, "bots", "waiting", 40);
+        assert_eq!(take_all(&mut queue).len(), 32);
+        let is_urgent = |who: &ResourceName| match &*who.name {
+            "waiting-39" => Urgency::InFlight,
+            _ => Urgency::NotSubmitted,
+        };
+        queue.add(who("bots", "waiting-39"), NOW);
+        assert_eq!(queue.take(NOW, is_urgent), Some(who("bots", "waiting-39")));
+        assert_eq!(queue.take(NOW, is_urgent), None);
+    }
+
+    #[test]
+    fn one_namespace_leaves_slots_to_others_however_many_resources_it_has() {
+        for (prefix, most) in [("waiting", 32), ("flying", 256)] {
+            let mut queue = ReconcileQueue::default();
+            add_many(&mut queue, "greedy", prefix, 3000);
+            assert_eq!(take_all(&mut queue).len(), most);
+            add_many(&mut queue, "modest", "waiting", 5);
+            add_many(&mut queue, "modest", "flying", 5);
+            assert_eq!(of(&take_all(&mut queue), "modest"), 10);
+        }
+    }
+
+    #[test]
+    fn a_namespace_has_slots_of_its_own_even_if_a_hundred_others_hold_all_that_are_shared() {
+        let mut queue = ReconcileQueue::default();
+        for number in 0..100 {
+            add_many(&mut queue, &format!("greedy-{number}"), "flying", 300);
+            add_many(&mut queue, &format!("greedy-{number}"), "waiting", 300);
+        }
+        let held = take_all(&mut queue).len();
+        assert!((SHARED_SLOTS..=ALL_SLOTS).contains(&held), "{held}");
+        add_many(&mut queue, "modest", "flying", 3);
+        add_many(&mut queue, "modest", "waiting", 3);
+        assert_eq!(of(&take_all(&mut queue), "modest"), 6);
+    }
+
+    #[test]
+    fn a_slot_that_is_free_again_goes_to_who_waits() {
+        let mut queue = ReconcileQueue::default();
+        add_many(&mut queue, "greedy", "waiting", 33);
+        let taken = take_all(&mut queue);
+        assert_eq!(queue.take(NOW, urgency), None);
+        queue.finish(&taken[0], NOW);
+        assert!(queue.take(NOW, urgency).is_some());
+        assert_eq!(queue.take(NOW, urgency), None);
+    }
+}
