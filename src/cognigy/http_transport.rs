@@ -9,12 +9,19 @@ use reqwest::{Certificate, Method, Proxy, Request, redirect, retry};
 use url::Url;
 
 use super::egress::{EgressPolicy, EgressRefusal, Route};
+use super::large_answers::{LargeAnswers, SHORT};
 use super::proxy::{ProxyUrl, is_never_public};
 use super::resolver::{self, CheckedResolver, Lookup};
 use super::transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 
 /// How long a connection may take: shorter than any call's deadline, so that "nothing was sent" is known for certain.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// How many bytes a server may send before they are read, on one stream and on a connection, and how large the headers of an
+/// answer may be. The defaults of the HTTP library are megabytes, for each connection of each tenant.
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+const HTTP2_CONNECTION_WINDOW: u32 = 256 * 1024;
+const HTTP2_HEADERS: u32 = 32 * 1024;
 
 /// What a transport is made of.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +33,8 @@ pub struct HttpOptions {
     /// A proxy for `https`, from the operator's own flags. It resolves names itself: schemes, literal addresses and names
     /// that are never public are judged here all the same, but what a name resolves to is then the proxy's to judge.
     pub https_proxy: Option<ProxyUrl>,
+    /// Room for large answers, shared with all other transports.
+    pub large_answers: LargeAnswers,
 }
 
 /// Why a transport cannot be made. The caller shows it to whoever wrote the certificates or the proxy.
@@ -51,6 +60,7 @@ pub struct HttpTransport {
     network: Option<reqwest::Client>,
     listed: Option<reqwest::Client>,
     has_proxy: bool,
+    large_answers: LargeAnswers,
 }
 
 impl HttpTransport {
@@ -71,6 +81,7 @@ impl HttpTransport {
             listed: policy.has_hosts().then(|| client(Route::Listed)).transpose()?,
             policy: policy.clone(),
             has_proxy: options.https_proxy.is_some(),
+            large_answers: options.large_answers.clone(),
         })
     }
 
@@ -87,7 +98,7 @@ impl HttpTransport {
             Route::Listed => self.listed.as_ref(),
         };
         let response = client.unwrap_or(&self.public).execute(request).await.map_err(failed)?;
-        read(response).await
+        read(response, &self.large_answers).await
     }
 
     fn route(&self, url: &Url) -> Result<Route, EgressRefusal> {
@@ -126,6 +137,9 @@ fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwes
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(4)
         .tcp_keepalive(Duration::from_secs(30))
+        .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .http2_max_header_list_size(HTTP2_HEADERS)
         .dns_resolver(resolver);
     if let Some(pem) = &options.ca_pem {
         let certificates =
@@ -142,14 +156,20 @@ fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwes
     builder.build().map_err(|error| HttpTransportError::Tls(root_cause(&error)))
 }
 
-/// Reads the body up to the bound, and no further.
-async fn read(mut response: reqwest::Response) -> Result<http::Response<Bytes>, TransportError> {
+/// Reads the body up to the bound, and no further; waits for room if it is large.
+async fn read(
+    mut response: reqwest::Response,
+    large_answers: &LargeAnswers,
+) -> Result<http::Response<Bytes>, TransportError> {
     let too_large = TransportError::TooLarge { status: response.status() };
     if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
         return Err(too_large);
     }
-    let mut body = BytesMut::new();
+    let (mut body, mut room) = (BytesMut::new(), None);
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if room.is_none() && body.len() + chunk.len() > SHORT {
+            room = large_answers.room().await;
+        }
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(too_large);
         }

@@ -22,6 +22,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod http_transport;
+mod large_answers;
 mod proxy;
 mod request;
 mod resolver;

@@ -77,7 +77,7 @@ pub enum RunError {
     Signals(#[source] io::Error),
     /// The server for metrics has ended.
     #[error("the server for metrics has ended: {0}")]
-    Server(#[source] io::Error),
+    Server(#[source] tokio::task::JoinError),
 }
 
 /// Runs the operator until it is told to stop.
@@ -129,7 +129,7 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     tokio::select! {
         ended = operator => ended?,
         Some(served) = serving.join_next() => {
-            return served.unwrap_or_else(|panic| Err(panic.into())).map_err(RunError::Server);
+            return served.map_err(RunError::Server);
         }
     }
     tracing::info!("cognigy-operator has stopped");
@@ -210,7 +210,7 @@ fn context(
 ) -> Result<Context, RunError> {
     let policy = EgressPolicy::new(arguments.egress_allow);
     let options = Options { observer: Some(metrics.clone()), ..Options::new(policy.clone()) };
-    let http = HttpOptions { policy, ca_pem: None, https_proxy: arguments.https_proxy };
+    let http = HttpOptions { policy, https_proxy: arguments.https_proxy, ..HttpOptions::default() };
     let public: Arc<dyn Transport> = Arc::new(Fenced::new(Arc::new(HttpTransport::new(&http)?), leadership.clone()));
     let seed = fastrand::u64(..);
     let defaults = Defaults {

@@ -4,15 +4,14 @@
 
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::api::GetParams;
 use kube::core::{Request, request};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Annotation of `kubectl apply`: the whole object once more, as text.
@@ -51,10 +50,6 @@ pub(super) struct SecretData {
     data: Option<BTreeMap<String, ByteString>>,
 }
 
-/// A ConfigMap of which only the name and the version are wanted.
-#[derive(Clone, Debug)]
-pub(super) struct NamedConfigMap(ObjectMeta);
-
 /// An object of which only the metadata is wanted, whatever else was sent.
 #[derive(Deserialize)]
 pub(super) struct MetadataOnly {
@@ -88,42 +83,6 @@ impl TryFrom<Received> for CognigyDeployment {
 impl From<SecretData> for Secret {
     fn from(SecretData { metadata, data }: SecretData) -> Self {
         Self { metadata: metadata.into(), data, ..Self::default() }
-    }
-}
-
-impl<'de> Deserialize<'de> for NamedConfigMap {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Metadata { name, namespace, uid, resource_version, .. } = MetadataOnly::deserialize(deserializer)?.metadata;
-        Ok(Self(ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() }))
-    }
-}
-
-impl Resource for NamedConfigMap {
-    type DynamicType = ();
-    type Scope = <ConfigMap as Resource>::Scope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        ConfigMap::kind(&())
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        ConfigMap::group(&())
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        ConfigMap::version(&())
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        ConfigMap::plural(&())
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.0
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.0
     }
 }
 

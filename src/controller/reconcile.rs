@@ -53,6 +53,9 @@ pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<O
     let result = round.run().await;
     let (span, recorded) = (round.span(), std::mem::take(&mut round.recorded));
     context.announcer.announce(&round.object, recorded).instrument(span).await;
+    if matches!(result, Err(Error::Conflict)) {
+        round.remembered.distrust_what_was_written();
+    }
     round.end();
     result
 }

@@ -59,6 +59,12 @@ impl Remembered {
         written.or_else(|| watched.whole().cloned())
     }
 
+    /// A write was refused because the resource has another version. What this process wrote is then no longer the newest,
+    /// even if its version is higher: somebody may have restored the API server's data from a backup.
+    pub fn distrust_what_was_written(&mut self) {
+        self.written = None;
+    }
+
     /// What the resource asks for, where that is known from its spec alone, and was found out before.
     #[must_use]
     pub fn known_desired(&self, object: &CognigyDeployment) -> Option<Desired> {
@@ -200,6 +206,23 @@ mod tests {
         assert!(!memories.have_written(&at("7")));
         memories.wrote(&at("seven"));
         assert!(!memories.have_written(&at("eight")), "versions that are no numbers cannot be told apart");
+    }
+
+    #[test]
+    fn what_was_written_here_is_newer_than_an_older_watch_until_a_write_is_refused() {
+        let at = |version: &str| {
+            let mut object = object(1, json!({"environmentId": "env", "configurationSnapshot": {"botVersion": "1"}}));
+            Arc::make_mut(&mut object).metadata.resource_version = Some(version.to_owned());
+            object
+        };
+        let newest = |remembered: &mut Remembered, watched: &str| {
+            let newest = remembered.newest(&Watched::Whole(at(watched)));
+            newest.and_then(|object| object.metadata.resource_version.clone())
+        };
+        let mut remembered = Remembered { written: Some(at("40")), ..Remembered::default() };
+        assert_eq!(newest(&mut remembered, "30").as_deref(), Some("40"), "the watch lags behind");
+        remembered.distrust_what_was_written();
+        assert_eq!(newest(&mut remembered, "30").as_deref(), Some("30"), "the data was restored from a backup");
     }
 
     #[test]

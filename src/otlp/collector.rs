@@ -24,7 +24,7 @@ pub(super) struct Collector {
 impl Collector {
     /// The way to that endpoint.
     pub(super) fn at(endpoint: &str) -> Result<Self, String> {
-        let options = HttpOptions { policy: EgressPolicy::new(vec![rule(endpoint)?]), ca_pem: None, https_proxy: None };
+        let options = HttpOptions { policy: EgressPolicy::new(vec![rule(endpoint)?]), ..HttpOptions::default() };
         let transport = HttpTransport::new(&options).map_err(|error| error.to_string())?;
         let runtime = Handle::try_current().map_err(|error| error.to_string())?;
         Ok(Self { transport: Arc::new(transport), runtime })

@@ -1,5 +1,6 @@
 //! What the operator shows of itself over HTTP: health, readiness and metrics.
 
+mod listener;
 pub mod metrics;
 pub mod probes;
 

@@ -1,12 +1,12 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+use super::listener::Limits;
 use super::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
@@ -33,16 +33,13 @@ struct Shown {
 }
 
 /// Serves until the process ends.
-///
-/// # Errors
-/// [`io::Error`], where the listener fails.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, readiness: Readiness) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, readiness: Readiness) {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
         .with_state(Shown { metrics, readiness });
-    axum::serve(listener, router).await
+    super::listener::serve(listener, router, Limits::default()).await;
 }
 
 async fn readyz(State(shown): State<Shown>) -> impl IntoResponse {

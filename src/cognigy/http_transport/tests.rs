@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Redirect;
 use axum::routing::get;
-use futures::{FutureExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -85,6 +85,30 @@ async fn reading_stops_at_the_bound_announced_or_not() {
         let result = get_from(&["127.0.0.1"], format!("http://{address}/{path}")).await;
         assert_eq!(result.unwrap_err(), too_large, "{path}");
     }
+}
+
+/// 100 answers that have sent 512 KiB and then nothing more.
+#[tokio::test]
+async fn large_answers_that_never_end_take_up_bounded_room_and_hold_up_no_short_one() {
+    let stuck = || {
+        let beginning = stream::iter([Ok::<_, io::Error>(vec![b'x'; 512 * 1024])]);
+        Body::from_stream(beginning.chain(stream::pending()))
+    };
+    let router = Router::new().route("/stuck", get(async move || stuck())).route("/short", get(async || "hello"));
+    let address = serve(router).await;
+    let transport = Arc::new(transport(&["127.0.0.1"]));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let transport = Arc::clone(&transport);
+        calls.spawn(async move { transport.send(request(format!("http://{address}/stuck"))).await });
+    }
+    while transport.large_answers.left() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let answer = transport.send(request(format!("http://{address}/short"))).await.unwrap();
+    assert_eq!(answer.body().as_ref(), b"hello");
+    calls.shutdown().await;
+    assert!(transport.large_answers.left() > 0, "calls that are given up free their room");
 }
 
 #[tokio::test]

@@ -1,0 +1,128 @@
+//! Serves HTTP to whoever can reach the port, with bounds: anybody in the cluster can open connections.
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// What a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many connections are served at once; further ones wait. A Prometheus, the kubelet and a person need a handful.
+    connections: usize,
+    /// How long a client may take to send the headers of a request, also of the next one on the same connection.
+    headers_within: Duration,
+    /// How long a connection may live in all. A client that reads its answers slowly is disconnected then.
+    lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, headers_within: Duration::from_secs(10), lifetime: Duration::from_secs(300) }
+    }
+}
+
+/// How many bytes of headers are read: the least that the HTTP library allows.
+const HEADER_BYTES: usize = 8 * 1024;
+/// The pause after a connection that could not be accepted, for want of file descriptors for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until it is dropped. A listener that fails is tried again.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        // It is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let router = router.clone();
+                    connections.spawn(async move {
+                        // What a client does to its own connection is no news.
+                        let _ = tokio::time::timeout(limits.lifetime, serve_connection(stream, router, limits)).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the metrics port could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: Router, limits: Limits) -> Result<(), hyper::Error> {
+    let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers_within)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn start() -> std::net::SocketAddr {
+        start_with(Limits::default()).await
+    }
+
+    async fn start_with(limits: Limits) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Router::new().route("/healthz", get(|| async { "ok" })), limits));
+        address
+    }
+
+    /// What a server answers to this, until it closes the connection.
+    async fn answer(address: std::net::SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A server that refuses may reset the connection while it is being written to.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    const REQUEST: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn a_request_is_answered() {
+        assert!(answer(start().await, REQUEST).await.ends_with("\r\n\r\nok"));
+    }
+
+    #[tokio::test]
+    async fn headers_that_are_too_long_are_refused() {
+        let long = REQUEST.replace("host: x", &format!("host: x\r\nx: {}", "x".repeat(2 * HEADER_BYTES)));
+        assert!(answer(start().await, &long).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_are_disconnected_and_make_room_for_others() {
+        let limits = Limits { connections: 2, headers_within: Duration::from_millis(200), ..Limits::default() };
+        let address = start_with(limits).await;
+        let mut silent = Vec::new();
+        for _ in 0..limits.connections {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert!(answer(address, REQUEST).await.ends_with("ok"));
+        for mut client in silent {
+            assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "it was disconnected");
+        }
+    }
+}
