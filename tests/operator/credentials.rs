@@ -44,6 +44,30 @@ async fn refused_credentials_wait_for_a_person_and_are_not_tried_again_by_themse
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
+/// A token is granted, and still the API refuses: other rights, or another tenant's environment.
+#[tokio::test]
+async fn credentials_that_the_api_itself_refuses_wait_for_a_person_at_each_check() {
+    for (call, code, requests) in [
+        (Call::Validate, 401, vec![Call::Token, Call::Validate, Call::Token, Call::Validate]),
+        (Call::Validate, 403, vec![Call::Token, Call::Validate]),
+        (Call::Trace, 401, vec![Call::Token, Call::Validate, Call::Trace, Call::Token, Call::Trace]),
+        (Call::Trace, 403, vec![Call::Token, Call::Validate, Call::Trace]),
+    ] {
+        let name = format!("{call:?}").to_lowercase();
+        let fault = format!("faults: [{{call: {name}, times: forever, fault: {{status: {{code: {code}}}}}}}]");
+        let world = World::plan().scenario(&fault).start().await;
+        let bot = world.apply(sample()).await;
+        let object = bot.until_stalled(Reason::Unauthorized).await;
+        assert_eq!(object.says(ConditionType::Ready), (False, Reason::Unauthorized), "{call:?} {code}");
+        assert_eq!(world.calls(), requests, "{code} to {call:?}");
+        bot.until_told("Warning", Reason::Unauthorized).await;
+
+        world.platform.handle().with(cognigy_operator::simulator::World::clear_faults);
+        bot.ask_for_retry("the rights are there").await;
+        bot.until_settled(1, Outcome::Succeeded).await;
+    }
+}
+
 #[tokio::test]
 async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
     let world = World::with_running_jobs("").await;

@@ -2,18 +2,25 @@
 //!
 //! Of an API server it has what the operator's promises lean on: versions that only grow, writes that are refused where
 //! their version is stale (409), a status that no write of the rest can change and the other way round, generations,
-//! finalizers and the time of deletion, and the log of changes that a watch delivers.
+//! finalizers and the time of deletion, the log of changes that a watch delivers, and the limits of size. Of the schema it
+//! has what the operator's own types say: what they cannot read is refused (422).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cognigy_operator::api::CognigyDeployment;
 use http::{Method, Request};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};
 
 /// The plural of the resource that the operator owns.
 pub const DEPLOYMENTS: &str = "cognigydeployments";
+
+/// The longest body of a request that an API server reads.
+const LONGEST_BODY: usize = 3 * 1024 * 1024;
+/// The largest object that etcd stores.
+const LARGEST_OBJECT: usize = 1536 * 1024;
 
 /// The name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +92,9 @@ impl Kubernetes {
         let Some(target) = target(request) else {
             return Answer::failure(404, "NotFound", &format!("{} is not served here", request.uri()));
         };
+        if request.body().len() > LONGEST_BODY {
+            return Answer::failure(413, "RequestEntityTooLarge", "the request is too large");
+        }
         match *request.method() {
             Method::GET => self.get(&target.name),
             Method::POST => self.create(now, target.name, body(request)),
@@ -115,6 +125,9 @@ impl Kubernetes {
             if object["status"].is_null() {
                 object["status"] = json!({"observedGeneration": -1});
             }
+        }
+        if let Some(refusal) = refused(&name, &object) {
+            return refusal;
         }
         Answer { status: 201, body: self.store(name, Some(object)).unwrap_or_default() }
     }
@@ -160,6 +173,9 @@ impl Kubernetes {
         }
         if next == **present {
             return Answer::ok(Arc::clone(present));
+        }
+        if let Some(refusal) = refused(&target.name, &next) {
+            return refusal;
         }
         let is_let_go = !next["metadata"]["deletionTimestamp"].is_null() && finalizers(&next).is_empty();
         match is_let_go {
@@ -268,6 +284,16 @@ fn target(request: &Request<Bytes>) -> Option<Target> {
 
 fn body(request: &Request<Bytes>) -> Value {
     serde_json::from_slice(request.body()).unwrap_or_default()
+}
+
+/// Why an object cannot be stored, if it cannot.
+fn refused(name: &ObjectName, object: &Value) -> Option<Answer> {
+    let text = object.to_string();
+    if text.len() > LARGEST_OBJECT {
+        return Some(Answer::failure(500, "InternalError", "etcdserver: request is too large"));
+    }
+    let error = (name.plural == DEPLOYMENTS).then(|| serde_json::from_str::<CognigyDeployment>(&text).err())??;
+    Some(Answer::failure(422, "Invalid", &format!("{} \"{}\" is invalid: {error}", name.plural, name.name)))
 }
 
 /// A write that names a version is meant for that version alone.

@@ -71,6 +71,22 @@ fn too_deep() -> Vec<Scenario> {
     ]
 }
 
+/// What is written besides the snapshot must still fit into what can be stored.
+fn of_any_size() -> Vec<Scenario> {
+    let snapshot = |bytes: usize| json!({"botVersion": "3", "flow": "x".repeat(bytes)});
+    vec![
+        Scenario::new("the largest snapshot that is deployed", "    deploymentsAreUnhealthy: true\n")
+            .creating(move |object| object["spec"]["configurationSnapshot"] = snapshot(1024 * 1024 - 2048))
+            .ending(&[RolledBack], "1"),
+        Scenario::new("a snapshot that is too large to be deployed", "")
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, deploy_snapshot("a large one", snapshot(1024 * 1024)))
+            .after(Cue::Written(Step::Settled), 120, deploy("4"))
+            .ending(&[Succeeded, Succeeded], "4")
+            .tolerating(Tolerance::Timing),
+    ]
+}
+
 fn with_a_job() -> Vec<Scenario> {
     vec![
         Scenario::new("a new version after the intent", "")
