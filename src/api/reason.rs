@@ -153,6 +153,8 @@ reasons! {
     DeliveryGivenUp,
     /// The status lacks what the step it names needs; it was edited by hand.
     StatusUnreadable,
+    /// Somebody removed the status of a rollout in flight, and the operator put it back.
+    StatusPutBack,
 }
 
 impl fmt::Display for Reason {

@@ -318,9 +318,9 @@ impl Round<'_> {
 
     /// Credentials are read once for each attempt.
     fn needs_fresh_credentials(&mut self) -> bool {
-        let number = self.status.attempt.as_ref().map(|attempt| attempt.number);
-        let is_new = self.remembered.credentials_read_for != number;
-        self.remembered.credentials_read_for = number;
+        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
+        let is_new = self.remembered.credentials_read_for != began;
+        self.remembered.credentials_read_for = began;
         is_new
     }
 }

@@ -21,6 +21,7 @@ use crate::rollout::answer::Retry;
 use crate::rollout::facts::{Requests, until_full};
 use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::passage::passages;
+use crate::rollout::put_back::{self, PutBack};
 use crate::rollout::requests::Request;
 use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -67,6 +68,8 @@ pub(super) struct Round<'c> {
     pub(super) source: Source,
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
+    /// Somebody removed the status, and it is to be put back; what is then told.
+    put_back: Option<Effects>,
     pub(super) desired: Result<Desired, Obstacle>,
     /// Whose requests it spends, once that is known.
     pub(super) account: Option<Account>,
@@ -99,11 +102,20 @@ impl<'c> Round<'c> {
         if let Ok(desired) = &desired {
             remembered.know_desired(&object, desired);
         }
+        let (status, put_back) =
+            match put_back::removed_in_flight(object.status.as_ref(), remembered.in_flight.as_ref()) {
+                Some(PutBack { status, effects }) => (status, Some(effects)),
+                None => {
+                    remembered.know_status(object.status.as_ref());
+                    (object.status.clone().unwrap_or_default(), None)
+                }
+            };
         Self {
             requester: requester.withdrawn_by(registration.withdrawal()),
             _registration: registration,
             source: Source::of(&object),
-            status: object.status.clone().unwrap_or_default(),
+            status,
+            put_back,
             context,
             object,
             uid,
@@ -160,6 +172,7 @@ impl<'c> Round<'c> {
 
     async fn prepare(&mut self) -> Result<(), Error> {
         self.put_finalizer().await?;
+        self.put_status_back().await?;
         self.look_again().await
     }
 
@@ -199,6 +212,17 @@ impl<'c> Round<'c> {
         self.context.must_lead()?;
         let written = record::put_finalizer(self.context, &self.object).await?;
         self.keep(written);
+        Ok(())
+    }
+
+    /// Writes the status again that somebody removed. Nothing in it is new, so nothing of it is counted or told again.
+    async fn put_status_back(&mut self) -> Result<(), Error> {
+        let Some(effects) = self.put_back.take() else { return Ok(()) };
+        self.context.must_lead()?;
+        self.refresh_status();
+        let metadata = record::status(self.context, &self.object, &self.status).await?;
+        self.keep_status(metadata);
+        self.recorded.extend(effects.announcements);
         Ok(())
     }
 
@@ -334,6 +358,7 @@ impl<'c> Round<'c> {
         let object = Arc::make_mut(&mut self.object);
         object.metadata = metadata;
         object.status = Some(self.status.clone());
+        self.remembered.know_status(Some(&self.status));
         self.keep(Arc::clone(&self.object));
     }
 

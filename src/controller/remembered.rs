@@ -2,11 +2,12 @@
 
 use super::snapshot::Desired;
 use super::watched::Watched;
-use crate::api::status::DeliveryKind;
-use crate::api::{CognigyDeployment, IdempotencyKey};
+use crate::api::status::{Attempt, DeliveryKind};
+use crate::api::{CognigyDeployment, CognigyDeploymentStatus, IdempotencyKey};
 use crate::cognigy::CredentialsFingerprint;
 use crate::rollout::Memory;
 use bytes::Bytes;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use std::collections::{BTreeMap, HashMap};
@@ -24,12 +25,14 @@ pub struct Remembered {
     pub digested: Option<Digested>,
     /// The submit's exact bytes, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
-    /// The attempt for which the credentials were read.
-    pub credentials_read_for: Option<i64>,
+    /// When the attempt began for which the credentials were read.
+    pub credentials_read_for: Option<Timestamp>,
     /// The credentials that were refused.
     pub refused: Option<CredentialsFingerprint>,
     /// When what somebody must mend was last looked at.
     pub looked_again_at: Option<Duration>,
+    /// The status as this process last saw or wrote it, if a rollout is in flight by it.
+    pub in_flight: Option<CognigyDeploymentStatus>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
 }
@@ -57,6 +60,14 @@ impl Remembered {
         let written = self.written.take().filter(|written| version(&written.metadata) > version(watched.meta()));
         self.written.clone_from(&written);
         written.or_else(|| watched.whole().cloned())
+    }
+
+    /// Remembers the status if a rollout is in flight by it.
+    pub fn know_status(&mut self, status: Option<&CognigyDeploymentStatus>) {
+        let status = status.filter(|status| status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
+        if self.in_flight.as_ref() != status {
+            self.in_flight = status.cloned();
+        }
     }
 
     /// What the resource asks for, where that is known from its spec alone, and was found out before.

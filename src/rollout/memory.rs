@@ -69,9 +69,10 @@ impl Answered {
 /// What this process remembers of the current attempt.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptMemory {
-    /// Which attempt: another number or another configuration starts with an empty memory. The number alone is not
-    /// enough: an attempt whose first record failed may begin anew, with its number, at another configuration.
-    of: Option<(i64, Digest)>,
+    /// Which attempt: another one starts with an empty memory. The number alone is not enough: it starts again if somebody
+    /// resets the status, and an attempt whose first record failed may begin anew, with its number, at another
+    /// configuration.
+    of: Option<(i64, Timestamp, Digest)>,
     /// When the validation was answered in this process: for how long it took.
     pub validation: Option<Answered>,
     /// When the synthetic trace was answered in this process: for how long it took.
@@ -130,12 +131,16 @@ impl Memory {
         if let (Some(deleted_at), None) = (deleted_at, self.deletion) {
             self.deletion = Some(Sighting::of(deleted_at, now));
         }
-        let of = attempt.map(|attempt| (attempt.number, attempt.digest.clone()));
+        let of = attempt.map(|attempt| (attempt.number, attempt.started_at, attempt.digest.clone()));
         if self.attempt.of != of {
             self.attempt = AttemptMemory { of, ..AttemptMemory::default() };
             self.clear_failures();
         }
-        let Some(attempt) = attempt else { return };
+        let Some(attempt) = attempt else {
+            // The next attempt may have the number of one that a person asked for before the status was reset.
+            self.asked_for = None;
+            return;
+        };
         if let Some(began) = attempt.accepted_at.or(attempt.submitted_at)
             && !self.attempt.submit.is_some_and(|seen| seen.is_of(began))
         {

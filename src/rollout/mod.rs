@@ -18,6 +18,7 @@ pub mod memory;
 pub mod notice;
 pub mod pace;
 pub mod passage;
+pub mod put_back;
 pub mod requests;
 pub mod rest;
 pub mod standing;

@@ -98,6 +98,23 @@ impl Resource<'_> {
         })
     }
 
+    /// The snapshot that runs in its environment.
+    pub(crate) fn deployed(&self) -> Value {
+        self.world.platform.handle().with(|world| {
+            let environment = world.environments().find(|(id, _)| id.as_str() == self.name);
+            environment.map_or(Value::Null, |(_, environment)| json!(environment.deployed().configuration_snapshot))
+        })
+    }
+
+    /// The ids of the audit records about its jobs.
+    pub(crate) fn audit_ids(&self) -> BTreeSet<String> {
+        let jobs: BTreeSet<_> = self.jobs().into_iter().map(|job| json!(job.id).to_string()).collect();
+        self.world.platform.handle().with(|world| {
+            let own = world.audit().filter(|taken| jobs.contains(&taken.record["jobId"].to_string()));
+            own.filter_map(|taken| taken.idempotency_key.clone()).collect()
+        })
+    }
+
     /// How many requests of that call its environment has had.
     pub(crate) fn count(&self, call: Call) -> usize {
         self.world.platform.handle().with(|world| world.requests(&self.requests(call)).count())

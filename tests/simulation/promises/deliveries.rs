@@ -39,7 +39,7 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
     if attempt.submitted_at.is_none() || verdict.reason == Reason::SubmitRejected || !record.run.rests {
         return;
     }
-    let id = key::outcome_message(uid, attempt.number, DeliveryKind::Audit);
+    let id = key::outcome_message(uid, attempt.number, attempt.started_at, DeliveryKind::Audit);
     let taken = record.run.platform.audit().find(|taken| taken.idempotency_key.as_deref() == Some(id.as_str()));
     match taken {
         Some(taken) => {

@@ -1,0 +1,81 @@
+//! A status that somebody removes: put back in the middle of a rollout, believed otherwise.
+
+use super::fixture::{Rollout, TIMEOUT};
+use crate::api::reason::Reason;
+use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, Step};
+use crate::rollout::key;
+use crate::rollout::put_back::removed_in_flight;
+use std::collections::BTreeSet;
+
+/// The status after somebody has patched it to null, or has patched only its attempt to null.
+fn removals(status: &CognigyDeploymentStatus) -> [Option<CognigyDeploymentStatus>; 3] {
+    let emptied = CognigyDeploymentStatus { attempt: None, ..status.clone() };
+    [None, Some(CognigyDeploymentStatus::default()), Some(emptied)]
+}
+
+#[test]
+fn a_status_that_is_removed_in_flight_is_put_back_as_it_was_with_a_warning_that_names_the_job() {
+    for (step, named) in [
+        (Step::Submitting, "the submit of attempt 1"),
+        (Step::RollingOut, "job_1"),
+        (Step::Monitoring, "job_1"),
+        (Step::RollingBack, "job_1"),
+    ] {
+        let status = Rollout::at(step).status;
+        for arrived in removals(&status) {
+            let put_back = removed_in_flight(arrived.as_ref(), Some(&status)).unwrap();
+            assert_eq!(put_back.status, status, "{step:?}");
+            let [told] = &put_back.effects.announcements[..] else { panic!("{step:?}: one event") };
+            assert!(told.warning && told.reason == Reason::StatusPutBack, "{told:?}");
+            let note = format!("somebody removed the status while {named} was in flight; it was put back");
+            assert!(told.note.starts_with(&note), "{}", told.note);
+            assert!(put_back.effects.notices.is_empty(), "nothing is told to the audit log or the webhook");
+        }
+    }
+}
+
+#[test]
+fn a_rollback_that_is_asked_for_after_a_success_is_in_flight_as_well() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.ask_for_rollback("1").before_decision(&crate::rollout::Decision::Rollback);
+    let status = rollout.status;
+    assert!(status.attempt.as_ref().unwrap().verdict.is_some());
+    assert!(removed_in_flight(None, Some(&status)).is_some());
+}
+
+#[test]
+fn a_status_that_is_removed_while_nothing_is_in_flight_stays_removed() {
+    for step in [Step::Pending, Step::Validating, Step::Tracing, Step::VerifyingRollback, Step::Settled] {
+        let status = Rollout::at(step).status;
+        for arrived in removals(&status) {
+            assert_eq!(removed_in_flight(arrived.as_ref(), Some(&status)), None, "{step:?}");
+        }
+    }
+}
+
+#[test]
+fn a_status_with_an_attempt_is_believed_and_one_that_nobody_remembers_is_not_made_up() {
+    let in_flight = Rollout::at(Step::RollingOut).status;
+    for arrived in [Step::Submitting, Step::RollingOut, Step::Settled] {
+        assert_eq!(removed_in_flight(Some(&Rollout::at(arrived).status), Some(&in_flight)), None, "{arrived:?}");
+    }
+    assert_eq!(removed_in_flight(None, None), None);
+}
+
+/// S10 and S8: the API would answer with the job of the earlier attempt, and a receiver would take the message for a repeat.
+#[test]
+fn an_attempt_after_a_reset_has_the_number_of_an_earlier_one_and_keys_of_its_own() {
+    let mut rollout = Rollout::at(Step::Settled);
+    let (mut keys, mut messages) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..3 {
+        let attempt = rollout.attempt();
+        assert_eq!(attempt.number, 1);
+        keys.insert(attempt.idempotency_key.clone().unwrap());
+        for kind in DeliveryKind::ALL {
+            messages.insert(key::outcome_message("6f2c0f0e", 1, attempt.started_at, kind));
+        }
+        rollout.status = CognigyDeploymentStatus::default();
+        rollout.run_for(TIMEOUT);
+    }
+    assert_eq!((keys.len(), messages.len()), (3, 6));
+}
