@@ -12,6 +12,7 @@ use crate::delivery::{Refused, outbox};
 use crate::rollout::answer::Retry;
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::{Effects, Obstacle};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -154,12 +155,33 @@ impl Round<'_> {
         }
     }
 
-    /// What can be kept no longer is in the log, whole, and in a Warning.
+    /// Writes each audit record to the log that is in the recorded outbox: once, and only as it is recorded, since what is
+    /// not recorded is decided again, with another time. A process that begins logs what it finds: the one before may have
+    /// died between its write and its line.
+    pub(super) fn log_recorded(&mut self) {
+        let recorded = self.object.status.iter().flat_map(|status| &status.outbox);
+        let mut logged = BTreeSet::new();
+        for OutboxEntry { id, body, .. } in recorded.filter(|entry| entry.kind == DeliveryKind::Audit) {
+            if !self.remembered.logged_records.contains(id) {
+                tracing::info!(target: "audit", %id, record = %body, "an audit record was written");
+            }
+            logged.insert(id.clone());
+        }
+        self.remembered.logged_records = logged;
+        // What was given up and is recorded so will not be given up again.
+        let outbox = self.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
+        self.remembered.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));
+    }
+
+    /// What can be kept no longer is in the log, whole, and in a Warning. It is logged before the status without it is
+    /// written: if the process died in between, nobody would have it.
     pub(super) fn give_up(&mut self, entry: &OutboxEntry, why: &str) {
         let OutboxEntry { id, kind, body, .. } = entry;
-        match kind {
-            DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
-            DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
+        if self.remembered.logged_as_given_up.insert(id.clone()) {
+            match kind {
+                DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
+                DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
+            }
         }
         let note = format!(
             "a message for the {kind:?} receiver was given up, because {why}; the operator's log holds it as {id}"

@@ -171,6 +171,7 @@ impl<'c> Round<'c> {
     }
 
     async fn prepare(&mut self) -> Result<(), Error> {
+        self.log_recorded();
         self.put_finalizer().await?;
         self.put_status_back().await?;
         self.look_again().await

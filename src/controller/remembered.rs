@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ pub struct Remembered {
     pub looked_again_at: Option<Duration>,
     /// The status as this process last saw or wrote it, if a rollout is in flight by it.
     pub in_flight: Option<CognigyDeploymentStatus>,
+    /// The audit records in the outbox that this process has written to its log.
+    pub logged_records: BTreeSet<IdempotencyKey>,
+    /// The messages that this process has given up in its log; the status may still hold them.
+    pub logged_as_given_up: BTreeSet<IdempotencyKey>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
 }

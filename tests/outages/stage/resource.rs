@@ -106,12 +106,12 @@ impl Resource<'_> {
         })
     }
 
-    /// The ids of the audit records about its jobs.
-    pub(crate) fn audit_ids(&self) -> BTreeSet<String> {
-        let jobs: BTreeSet<_> = self.jobs().into_iter().map(|job| json!(job.id).to_string()).collect();
+    /// The audit records about its jobs, each with its id.
+    pub(crate) fn audited(&self) -> Vec<(String, Value)> {
+        let jobs: Vec<_> = self.jobs().into_iter().map(|job| json!(job.id)).collect();
         self.world.platform.handle().with(|world| {
-            let own = world.audit().filter(|taken| jobs.contains(&taken.record["jobId"].to_string()));
-            own.filter_map(|taken| taken.idempotency_key.clone()).collect()
+            let own = world.audit().filter(|taken| jobs.contains(&taken.record["jobId"]));
+            own.filter_map(|taken| Some((taken.idempotency_key.clone()?, taken.record.clone()))).collect()
         })
     }
 

@@ -1,7 +1,8 @@
 //! S8: every attempt that was submitted is audited, or its record is in a Warning and the log. And every outcome is told
-//! to the webhook, each message with one body, and with the truth in it.
+//! to the webhook, each message with one body, and with the truth in it. The log holds each audit record once, as it was
+//! recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cognigy_operator::api::Reason;
 use cognigy_operator::api::status::{Attempt, DeliveryKind, Outcome};
@@ -10,11 +11,16 @@ use cognigy_operator::simulator::Call;
 use serde_json::Value;
 
 use super::Broken;
-use crate::record::Record;
+use crate::record::{Record, Write};
 use crate::scenario::Scenario;
+use crate::story::{Entry, Happening, is_deployment};
+
+/// What the log says of each audit record.
+const LOGGED: &str = "an audit record was written";
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
+    logged_as_recorded(record, broken);
     for ((uid, _), attempt) in record.attempts() {
         audited(record, &uid, &attempt, broken);
     }
@@ -30,6 +36,41 @@ fn one_body_each(record: &Record<'_>, broken: &mut Vec<Broken>) {
         let body = bodies.entry(key).or_insert(&asked.exchange.body);
         if **body != asked.exchange.body {
             broken.push(Broken::new("S8", format!("message #{} has another body under its id", asked.exchange.number)));
+        }
+    }
+}
+
+/// Each line of the log tells of a record as it is recorded, and no process tells twice. A process that begins tells of what
+/// it finds: the one before it may have died before it did. So does one that has let a resource go and forgotten it, if its
+/// watch still shows an older state.
+fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let outboxes = record.writes.iter().filter_map(Write::status).flat_map(|status| &status.outbox);
+    let recorded: BTreeMap<&str, &str> = outboxes.map(|entry| (entry.id.as_str(), entry.body.as_str())).collect();
+    let forgets = |entry: &&Entry| match &entry.what {
+        Happening::Started(_) => true,
+        Happening::Changed { name, after, .. } => is_deployment(name) && after.is_none(),
+        _ => false,
+    };
+    let most = record.run.story.iter().filter(forgets).count();
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in record.run.log.lines().filter(|line| line.contains(LOGGED)) {
+        let Some((id, body)) = line.split_once(" id=").and_then(|(_, rest)| rest.split_once(" record=")) else {
+            broken.push(Broken::new("S8", format!("a line about an audit record has no id or record: {line}")));
+            continue;
+        };
+        if recorded.get(id) != Some(&body) {
+            broken.push(Broken::new("S8", format!("the log tells of a record that was not recorded so: {line}")));
+        }
+        let count = told.entry(id).or_default();
+        *count += 1;
+        if *count > most {
+            broken.push(Broken::new("S8", format!("the log tells of a record more than once in a process: {line}")));
+        }
+    }
+    let told: BTreeSet<&str> = told.into_keys().collect();
+    for asked in record.calls(Call::Audit) {
+        if asked.exchange.key.as_deref().is_none_or(|id| !told.contains(id)) {
+            broken.push(Broken::new("S8", format!("audit record #{} is not in the log", asked.exchange.number)));
         }
     }
 }
