@@ -125,7 +125,7 @@ reasons! {
     RolledBackUnhealthy,
     /// Cognigy.AI refused the rollback.
     RollbackRefused,
-    /// The rollback could not be asked for yet; the operator keeps asking.
+    /// The rollback is not accepted yet, because Cognigy.AI cannot be reached or fails; the operator keeps asking.
     RollbackUnreachable,
     /// A person asked for the rollback.
     RollbackRequested,

@@ -1,46 +1,63 @@
 //! Events: each step that a person would want to see in `kubectl describe`.
 
 use super::error::CALL_DEADLINE;
-use crate::api::CognigyDeployment;
-use crate::rollout::Announcement;
-use kube::Resource;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use crate::rollout::{Announcement, Happened};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+/// Who publishes.
+const CONTROLLER: &str = "cognigy-operator";
+
+/// What is done to the resource that an event is about.
+const ACTION: &str = "Rollout";
 
 /// The longest note of an event, in bytes (Kubernetes API, events.k8s.io/v1).
 const NOTE_LIMIT: usize = 1000;
 
-/// Publishes events, each as one of its own. A recorder that is kept repeats, for the same reason within minutes, the
-/// note of the first: the second attempt would be told with the job of the first one.
+/// The longest name of an event, in bytes: it is a DNS subdomain.
+const NAME_LIMIT: usize = 253;
+
+/// The longest `reportingInstance` of an event, in bytes.
+const INSTANCE_LIMIT: usize = 128;
+
+/// Publishes events, each as one of its own. kube's `Recorder` is not used: within minutes it repeats the note of the
+/// first event with the same reason, so that a second attempt would be told with the job of the first one; and it names
+/// an event after its resource, however long that name is, so that resources with long names would have no events.
 #[derive(Clone)]
 pub struct Announcer {
     kubernetes: kube::Client,
-    reporter: Reporter,
+    instance: String,
 }
 
 impl Announcer {
-    /// Publishes in the operator's name.
+    /// Publishes in the operator's name; the instance is its pod.
     #[must_use]
     pub fn new(kubernetes: kube::Client, instance: Option<String>) -> Self {
-        let reporter = Reporter { controller: "cognigy-operator".to_owned(), instance };
-        Self { kubernetes, reporter }
+        let instance = instance.as_deref().map_or(CONTROLLER, instance_within_limit).to_owned();
+        Self { kubernetes, instance }
     }
 
-    /// Publishes events, in order. One that cannot be published is in the log, and that is all: it decides nothing.
-    pub async fn announce(&self, object: &CognigyDeployment, mut announcements: Vec<Announcement>) {
-        for Announcement { warning, reason, note } in &mut announcements {
+    /// Publishes events about a resource, in order, each with the time at which it happened. One that cannot be published is
+    /// in the log, and that is all: it decides nothing.
+    pub async fn announce(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
+        for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
             crate::api::condition::truncate(note, NOTE_LIMIT);
             match warning {
                 true => tracing::warn!(%reason, "{note}"),
                 false => tracing::info!(%reason, "{note}"),
             }
         }
-        let events: Vec<_> = Announcement::gathered(announcements, NOTE_LIMIT).into_iter().map(event).collect();
-        let reference = object.object_ref(&());
+        let namespace = regarding.namespace.as_deref().unwrap_or_default();
+        let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), namespace);
         let publish = async {
-            for event in &events {
-                let recorder = Recorder::new(self.kubernetes.clone(), self.reporter.clone());
-                if let Err(error) = recorder.publish(event, &reference).await {
-                    tracing::debug!(%error, reason = event.reason, "an event could not be published");
+            for happened in Happened::gathered(happened, NOTE_LIMIT) {
+                let event = event(happened, regarding.clone(), &self.instance, Timestamp::now());
+                if let Err(error) = events.create(&PostParams::default(), &event).await {
+                    let reason = event.reason.unwrap_or_default();
+                    tracing::debug!(%error, %reason, "an event could not be published");
                 }
             }
         };
@@ -50,12 +67,75 @@ impl Announcer {
     }
 }
 
-fn event(Announcement { warning, reason, note }: Announcement) -> Event {
+/// `now` tells the event from others that happened at the same moment.
+fn event(happened: Happened, regarding: ObjectReference, instance: &str, now: Timestamp) -> Event {
+    let Happened { at, announcement: Announcement { warning, reason, note } } = happened;
+    let name = name_within_limit(regarding.name.as_deref().unwrap_or(CONTROLLER), now);
     Event {
-        type_: if warning { EventType::Warning } else { EventType::Normal },
-        reason: reason.to_string(),
+        metadata: ObjectMeta { name: Some(name), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
+        event_time: Some(MicroTime(at)),
+        type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
+        reason: Some(reason.to_string()),
         note: Some(note),
-        action: "Rollout".to_owned(),
-        secondary: None,
+        action: Some(ACTION.to_owned()),
+        regarding: Some(regarding),
+        reporting_controller: Some(CONTROLLER.to_owned()),
+        reporting_instance: Some(instance.to_owned()),
+        ..Event::default()
+    }
+}
+
+/// The name of an event: as much of its resource's name as there is room for, and the time, which tells it from others.
+fn name_within_limit(resource: &str, now: Timestamp) -> String {
+    let time = format!("{:x}", now.as_nanosecond());
+    let room = NAME_LIMIT.saturating_sub(".".len() + time.len());
+    let begin = &resource[..resource.floor_char_boundary(room)];
+    // Each label of a subdomain ends with a letter or a digit.
+    let begin = begin.trim_end_matches(['.', '-']);
+    format!("{begin}.{time}")
+}
+
+/// The end of a pod's name tells it from the other pods of its Deployment.
+fn instance_within_limit(pod: &str) -> &str {
+    &pod[pod.ceil_char_boundary(pod.len().saturating_sub(INSTANCE_LIMIT))..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A DNS subdomain, as the API server has it.
+    fn is_subdomain(name: &str) -> bool {
+        let is_label = |label: &str| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        name.len() <= NAME_LIMIT && name.split('.').all(is_label)
+    }
+
+    #[test]
+    fn an_event_of_a_resource_with_any_name_has_a_name_that_may_be() {
+        let now = Timestamp::now();
+        let long = |letter: &str| letter.repeat(NAME_LIMIT);
+        let dashes = format!("{}{}b", "a".repeat(230), "-".repeat(22));
+        let dots = format!("{}b", "a.".repeat(126));
+        for resource in ["bot", &"a".repeat(236), &"a".repeat(237), &long("a"), &dashes, &dots] {
+            let name = name_within_limit(resource, now);
+            assert!(is_subdomain(&name), "{name}");
+            assert!(resource.len() > 200 || name.starts_with(resource), "{name}");
+        }
+        let later = Timestamp::from_nanosecond(now.as_nanosecond() + 1).unwrap_or(now);
+        assert_ne!(name_within_limit(&long("a"), now), name_within_limit(&long("a"), later));
+    }
+
+    #[test]
+    fn a_long_name_of_a_pod_keeps_the_end_that_tells_it_from_others() {
+        assert_eq!(instance_within_limit("cognigy-operator-5d8f7-abcde"), "cognigy-operator-5d8f7-abcde");
+        let long = format!("{}-5d8f7-abcde", "x".repeat(188));
+        let instance = instance_within_limit(&long);
+        assert!(instance.len() == INSTANCE_LIMIT && instance.ends_with("x-5d8f7-abcde"), "{instance}");
+        assert_eq!(instance_within_limit(&"ä".repeat(100)).len(), INSTANCE_LIMIT);
     }
 }

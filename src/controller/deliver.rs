@@ -12,6 +12,7 @@ use crate::delivery::{Refused, outbox};
 use crate::rollout::answer::Retry;
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::{Effects, Obstacle};
+use futures::future;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,10 +46,15 @@ impl Round<'_> {
         let session = if audits.is_empty() { None } else { Some(self.session_for_delivery().await?) };
         let url = if webhooks.is_empty() { None } else { Some(self.webhook_url().await?) };
         let taken = Taken::default();
-        let (audit, webhook) = tokio::join!(
-            within(rest, self.offer_audits(session, &audits, &taken)),
-            within(rest, self.offer_webhooks(url, &webhooks, &taken)),
-        );
+        // A receiver may keep the reconcile waiting for minutes: the outcome is told by its event meanwhile.
+        let mut publisher = self.publisher.lend();
+        let (audit, webhook) = publisher
+            .during(future::join(
+                within(rest, self.offer_audits(session, &audits, &taken)),
+                within(rest, self.offer_webhooks(url, &webhooks, &taken)),
+            ))
+            .await;
+        self.publisher = publisher;
         let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.status.outbox.retain(|entry| !taken.contains(&entry.id));
         let is_withdrawn = matches!(audit, Offered::Withdrawn);

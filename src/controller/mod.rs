@@ -3,6 +3,7 @@
 
 mod act;
 pub mod announce;
+mod ask;
 pub mod census;
 pub mod clock;
 pub mod context;
@@ -13,6 +14,7 @@ pub mod fleet;
 pub mod leadership;
 mod overtaken;
 pub mod ownership;
+mod publisher;
 mod received;
 pub mod reconcile;
 pub mod record;

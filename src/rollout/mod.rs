@@ -31,7 +31,7 @@ pub use answer::Obstacle;
 pub use decide::{Decision, decide};
 pub use facts::{Facts, Now, Settings};
 pub use memory::Memory;
-pub use notice::{Announcement, Effects, Notice};
+pub use notice::{Announcement, Effects, Happened, Notice};
 pub use pace::Pace;
 pub use passage::Passage;
 pub use trace::{RootSpanId, TraceId};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cognigy_operator::simulator::{Call, Delivery, JobId};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fault::Fault;
@@ -69,8 +70,9 @@ pub enum Happening {
         name: ObjectName,
         after: Option<Arc<Value>>,
     },
-    /// An event was published.
+    /// An event was published, of what happened at that time.
     Announced {
+        at: Option<Timestamp>,
         warning: bool,
         reason: String,
         note: String,
@@ -116,7 +118,7 @@ impl Display for Entry {
                     }
                 }
             }
-            Happening::Announced { warning, reason, note } => {
+            Happening::Announced { warning, reason, note, .. } => {
                 let kind = if *warning { "Warning" } else { "Event" };
                 write!(formatter, "      {kind} {reason}: {note}")
             }

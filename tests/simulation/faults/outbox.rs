@@ -68,7 +68,7 @@ fn kept(run: &Run, name: &str) -> BTreeMap<String, OutboxEntry> {
 /// The Warnings about messages that were given up, with their times.
 fn warnings(run: &Run) -> Vec<(Duration, &str)> {
     let warned = run.story.iter().filter_map(|entry| match &entry.what {
-        Happening::Announced { warning: true, reason, note } if reason == "DeliveryGivenUp" => {
+        Happening::Announced { warning: true, reason, note, .. } if reason == "DeliveryGivenUp" => {
             Some((entry.at, note.as_str()))
         }
         _ => None,
