@@ -153,7 +153,7 @@ reasons! {
     DeliveryGivenUp,
     /// The status lacks what the step it names needs; it was edited by hand.
     StatusUnreadable,
-    /// Somebody removed the status of a rollout in flight, and the operator put it back.
+    /// Somebody removed the status while a rollout was in flight or messages waited, and the operator put that back.
     StatusPutBack,
 }
 

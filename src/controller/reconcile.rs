@@ -106,14 +106,13 @@ impl<'c> Round<'c> {
         if let Ok(desired) = &desired {
             remembered.know_desired(&object, desired);
         }
-        let (status, put_back) =
-            match put_back::removed_in_flight(object.status.as_ref(), remembered.in_flight.as_ref()) {
-                Some(PutBack { status, effects }) => (status, Some(effects)),
-                None => {
-                    remembered.know_status(object.status.as_ref());
-                    (object.status.clone().unwrap_or_default(), None)
-                }
-            };
+        let (status, put_back) = match put_back::after_removal(object.status.as_ref(), remembered.status.as_ref()) {
+            Some(PutBack { status, effects }) => (status, Some(effects)),
+            None => {
+                remembered.know_status(object.status.as_ref());
+                (object.status.clone().unwrap_or_default(), None)
+            }
+        };
         let (teller, failed_tries) = mpsc::unbounded_channel();
         let regarding = object.object_ref(&());
         Self {
@@ -178,9 +177,9 @@ impl<'c> Round<'c> {
     }
 
     async fn prepare(&mut self) -> Result<(), Error> {
-        self.log_recorded();
         self.put_finalizer().await?;
         self.put_status_back().await?;
+        self.log_recorded();
         self.look_again().await
     }
 
@@ -198,7 +197,7 @@ impl<'c> Round<'c> {
     /// Keeps what is remembered for the next reconcile.
     fn end(mut self) {
         if !self.pending.is_empty() {
-            self.remembered.memory.has_not_told();
+            self.remembered.memory.note_told_in_vain();
         }
         match self.is_forgotten {
             true => self.context.memories.forget(&self.uid),

@@ -2,10 +2,11 @@
 
 use super::snapshot::Desired;
 use super::watched::Watched;
-use crate::api::status::{Attempt, DeliveryKind};
+use crate::api::status::DeliveryKind;
 use crate::api::{CognigyDeployment, CognigyDeploymentStatus, IdempotencyKey};
 use crate::cognigy::CredentialsFingerprint;
 use crate::rollout::Memory;
+use crate::rollout::put_back::must_not_be_lost;
 use bytes::Bytes;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -31,8 +32,8 @@ pub struct Remembered {
     pub refused: Option<CredentialsFingerprint>,
     /// When what somebody must mend was last looked at.
     pub looked_again_at: Option<Duration>,
-    /// The status as this process last saw or wrote it, if a rollout is in flight by it.
-    pub in_flight: Option<CognigyDeploymentStatus>,
+    /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages wait.
+    pub status: Option<CognigyDeploymentStatus>,
     /// The audit records in the outbox that this process has written to its log.
     pub logged_records: BTreeSet<IdempotencyKey>,
     /// The messages that this process has given up in its log; the status may still hold them.
@@ -66,11 +67,11 @@ impl Remembered {
         written.or_else(|| watched.whole().cloned())
     }
 
-    /// Remembers the status if a rollout is in flight by it.
+    /// Remembers the status if it must not be lost.
     pub fn know_status(&mut self, status: Option<&CognigyDeploymentStatus>) {
-        let status = status.filter(|status| status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
-        if self.in_flight.as_ref() != status {
-            self.in_flight = status.cloned();
+        let status = status.filter(|status| must_not_be_lost(status));
+        if self.status.as_ref() != status {
+            self.status = status.cloned();
         }
     }
 

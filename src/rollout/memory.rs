@@ -24,8 +24,8 @@ const LONGEST_ROLLBACK_PAUSE: Duration = Duration::from_secs(30);
 pub struct Memory {
     /// What stands in the way, and since which generation.
     pub blocked: Option<Blocked>,
-    /// What was to be told last was not: its record failed.
-    has_not_told: bool,
+    /// The record of what was to be told last has failed, so that nobody was told.
+    told_in_vain: bool,
     /// How often in a row the present call has failed.
     pub failures: u32,
     /// Before this time of the process the failed call is not tried again.
@@ -199,14 +199,14 @@ impl Memory {
         self.pause_until = Some(now.uptime + pause);
     }
 
-    /// What was to be told was not, because its record failed: it is told again when it is met again.
-    pub fn has_not_told(&mut self) {
-        self.has_not_told = true;
+    /// Notes that nobody was told, because the record failed: it is told again when it is met again.
+    pub fn note_told_in_vain(&mut self) {
+        self.told_in_vain = true;
     }
 
-    /// Something is about to be told; whether the last thing was.
-    pub fn tells(&mut self) -> bool {
-        !std::mem::take(&mut self.has_not_told)
+    /// Whether nobody was told last time; it is about to be made up for.
+    pub fn take_told_in_vain(&mut self) -> bool {
+        std::mem::take(&mut self.told_in_vain)
     }
 
     /// Forgets the obstacle: the call went through, or is worth another try.

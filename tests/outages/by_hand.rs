@@ -44,6 +44,25 @@ async fn a_status_removed_in_the_middle_of_a_rollout_is_put_back_with_a_warning(
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_waits_is_put_back_after_a_reset_of_the_status_and_logged_once() {
+    let world = World::start().await;
+    world.fault("{call: audit, times: forever, fault: {status: {code: 503}}}");
+    let operator = world.operator("alone").await;
+    let resource = world.apply("env-waiting").await;
+    let is_over = |object: &CognigyDeployment| attempt(object).is_some_and(|attempt| attempt.outcome().is_some());
+    resource.until("the outcome", is_over).await;
+    resource.patch_status(json!(null)).await;
+    operator.until_logged("the messages were put back").await;
+    // Whoever resets a resource at rest gets another attempt.
+    resource.until_asked(Call::Submit, 2).await;
+    world.mend();
+    resource.until_told(Outcome::Succeeded).await;
+    let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(audited.len(), 2, "of both attempts");
+    assert_eq!(operator.times_logged("an audit record was written"), 2, "each is logged once");
+}
+
 /// After a reset the attempts count from 1 again. Each must be a rollout of its own: if the second attempt at B had the key of
 /// the earlier second attempt, the platform would answer with the old job, and the resource would be Ready for a
 /// configuration that does not run.

@@ -69,8 +69,8 @@ fn note_the_validation(status: &mut CognigyDeploymentStatus, reason: Reason) {
 /// The event about an obstacle that was not told yet.
 fn told(facts: &Facts<'_>, memory: &mut Memory, obstacle: &Obstacle) -> Effects {
     let is_known = memory.obstacle(facts.generation).is_some_and(|known| known.reason == obstacle.reason);
-    let was_told = memory.tells();
-    match (is_known && was_told, obstacle.stalls()) {
+    let in_vain = memory.take_told_in_vain();
+    match (is_known && !in_vain, obstacle.stalls()) {
         (false, true) => Effects::warning(obstacle.reason, obstacle.message.clone()),
         (false, false) => Effects::normal(obstacle.reason, obstacle.message.clone()),
         (true, _) => Effects::none(),

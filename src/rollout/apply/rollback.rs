@@ -105,8 +105,8 @@ pub(super) fn not_accepted(
 ) -> Effects {
     let cause = cause(&met.message);
     let is_same = memory.attempt.rollback_cause.as_ref() == Some(&cause);
-    let was_told = memory.tells();
-    if let Some(Blocked { obstacle, .. }) = memory.blocked.take().filter(|_| is_same && was_told) {
+    let in_vain = memory.take_told_in_vain();
+    if let Some(Blocked { obstacle, .. }) = memory.blocked.take().filter(|_| is_same && !in_vain) {
         memory.show(obstacle, facts.generation);
         return Effects::none();
     }

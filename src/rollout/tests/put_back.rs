@@ -2,9 +2,10 @@
 
 use super::fixture::{Rollout, TIMEOUT};
 use crate::api::reason::Reason;
-use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, Step};
+use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry, Step};
 use crate::rollout::key;
-use crate::rollout::put_back::removed_in_flight;
+use crate::rollout::put_back::after_removal;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// The status after somebody has patched it to null, or has patched only its attempt to null.
@@ -23,7 +24,7 @@ fn a_status_that_is_removed_in_flight_is_put_back_as_it_was_with_a_warning_that_
     ] {
         let status = Rollout::at(step).status;
         for arrived in removals(&status) {
-            let put_back = removed_in_flight(arrived.as_ref(), Some(&status)).unwrap();
+            let put_back = after_removal(arrived.as_ref(), Some(&status)).unwrap();
             assert_eq!(put_back.status, status, "{step:?}");
             let [told] = &put_back.effects.announcements[..] else { panic!("{step:?}: one event") };
             assert!(told.warning && told.reason == Reason::StatusPutBack, "{told:?}");
@@ -40,7 +41,7 @@ fn a_rollback_that_is_asked_for_after_a_success_is_in_flight_as_well() {
     rollout.ask_for_rollback("1").before_decision(&crate::rollout::Decision::Rollback);
     let status = rollout.status;
     assert!(status.attempt.as_ref().unwrap().verdict.is_some());
-    assert!(removed_in_flight(None, Some(&status)).is_some());
+    assert!(after_removal(None, Some(&status)).is_some());
 }
 
 #[test]
@@ -48,18 +49,38 @@ fn a_status_that_is_removed_while_nothing_is_in_flight_stays_removed() {
     for step in [Step::Pending, Step::Validating, Step::Tracing, Step::VerifyingRollback, Step::Settled] {
         let status = Rollout::at(step).status;
         for arrived in removals(&status) {
-            assert_eq!(removed_in_flight(arrived.as_ref(), Some(&status)), None, "{step:?}");
+            assert_eq!(after_removal(arrived.as_ref(), Some(&status)), None, "{step:?}");
         }
     }
+}
+
+#[test]
+fn messages_that_wait_are_put_back_and_the_rest_stays_removed() {
+    let mut status = Rollout::at(Step::Settled).status;
+    let entry = |id: &str| {
+        let entry = json!({"id": id, "kind": "Audit", "body": "{}", "createdAt": "2026-01-01T12:00:00Z"});
+        serde_json::from_value::<OutboxEntry>(entry).unwrap()
+    };
+    status.outbox = vec![entry("first"), entry("second")];
+    let emptied = CognigyDeploymentStatus { outbox: status.outbox[1..].to_vec(), ..CognigyDeploymentStatus::default() };
+    for (arrived, missing) in [(None, 2), (Some(CognigyDeploymentStatus::default()), 2), (Some(emptied), 1)] {
+        let put_back = after_removal(arrived.as_ref(), Some(&status)).unwrap();
+        let outbox = status.outbox.clone();
+        assert_eq!(put_back.status, CognigyDeploymentStatus { outbox, ..CognigyDeploymentStatus::default() });
+        let [told] = &put_back.effects.announcements[..] else { panic!("one event") };
+        assert!(told.warning && told.note.contains(&format!("{missing} message(s)")), "{told:?}");
+    }
+    let kept = CognigyDeploymentStatus { attempt: None, ..status.clone() };
+    assert_eq!(after_removal(Some(&kept), Some(&status)), None, "only the attempt was removed: nothing is missing");
 }
 
 #[test]
 fn a_status_with_an_attempt_is_believed_and_one_that_nobody_remembers_is_not_made_up() {
     let in_flight = Rollout::at(Step::RollingOut).status;
     for arrived in [Step::Submitting, Step::RollingOut, Step::Settled] {
-        assert_eq!(removed_in_flight(Some(&Rollout::at(arrived).status), Some(&in_flight)), None, "{arrived:?}");
+        assert_eq!(after_removal(Some(&Rollout::at(arrived).status), Some(&in_flight)), None, "{arrived:?}");
     }
-    assert_eq!(removed_in_flight(None, None), None);
+    assert_eq!(after_removal(None, None), None);
 }
 
 /// S10 and S8: the API would answer with the job of the earlier attempt, and a receiver would take the message for a repeat.

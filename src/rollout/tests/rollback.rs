@@ -184,7 +184,7 @@ fn a_rollback_is_tried_again_at_least_every_minute() {
 fn what_could_not_be_recorded_is_told_with_the_next_try() {
     let mut rollout = failing();
     rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).step();
-    rollout.record_fails().memory.has_not_told();
+    rollout.record_fails().memory.note_told_in_vain();
     rollout.events.clear();
     rollout.run_for(60);
     assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
