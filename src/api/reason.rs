@@ -125,7 +125,7 @@ reasons! {
     RolledBackUnhealthy,
     /// Cognigy.AI refused the rollback.
     RollbackRefused,
-    /// The rollback could not be asked for yet; the operator keeps asking.
+    /// The rollback is not accepted yet, because Cognigy.AI cannot be reached or fails; the operator keeps asking.
     RollbackUnreachable,
     /// A person asked for the rollback.
     RollbackRequested,
@@ -153,6 +153,8 @@ reasons! {
     DeliveryGivenUp,
     /// The status lacks what the step it names needs; it was edited by hand.
     StatusUnreadable,
+    /// Somebody removed the status while a rollout was in flight or messages waited, and the operator put that back.
+    StatusPutBack,
 }
 
 impl fmt::Display for Reason {

@@ -1,6 +1,7 @@
 //! One call of the API: a turn in the budget, a token, the request, and again where that may help.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -14,6 +15,7 @@ use super::credentials::Credentials;
 use super::endpoint::{BaseUrl, IdempotencyKey};
 use super::error::{CallError, ErrorClass};
 use super::exchange::{Answer, Exchange};
+use super::failed_try::FailedTry;
 use super::request::webhook_callback_url;
 use super::retry;
 use super::secrets::Secrets;
@@ -70,6 +72,12 @@ impl From<BudgetError> for Failure {
     }
 }
 
+/// For how long the API was waited for, if it took the request and has not answered.
+fn unanswered_for(call: Call, failure: &Failure, requester: &Requester) -> Option<Duration> {
+    let waited = requester.last_sent().filter(|_| failure.sent && failure.status.is_none())?.elapsed();
+    (waited >= call.deadline()).then(|| call.deadline())
+}
+
 /// What the calls of one set of credentials share.
 pub(crate) struct Caller {
     exchange: Exchange,
@@ -108,6 +116,7 @@ impl Caller {
         let mut sent_earlier = false;
         let mut failed = 0;
         loop {
+            let began = Instant::now();
             let failure = match self.attempt(request, requester).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => Failure { sent_earlier, ..failure },
@@ -117,6 +126,14 @@ impl Caller {
             let may_repeat = repeat == Repeat::Freely || !failure.sent;
             let wait = retry::wait(failed, self.jitter(), failure.error.retry_after());
             let Some(wait) = wait.filter(|_| may_help && may_repeat) else { return Err(failure) };
+            requester.tell(FailedTry {
+                call: request.call,
+                number: failed,
+                of: request.call.tries(),
+                took: began.elapsed(),
+                unanswered_for: unanswered_for(request.call, &failure, requester),
+                error: failure.error.clone(),
+            });
             sent_earlier |= failure.sent;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -21,6 +21,7 @@ mod egress;
 mod endpoint;
 mod error;
 mod exchange;
+mod failed_try;
 mod http_transport;
 mod large_answers;
 mod proxy;
@@ -48,6 +49,7 @@ pub use egress::{EgressPolicy, EgressRefusal, EgressRule, EgressRuleError};
 pub use endpoint::{ApiOrigin, BaseUrl, EndpointError, EnvironmentId, IdempotencyKey, JobId, TokenUrl};
 pub use error::{CallError, ErrorClass};
 pub use exchange::WallClock;
+pub use failed_try::FailedTry;
 pub use http_transport::{HttpOptions, HttpTransport, HttpTransportError};
 pub use proxy::{ProxyUrl, ProxyUrlError};
 pub use request::{

@@ -98,8 +98,8 @@ impl Round<'_> {
             return Ok(Flow::Again);
         };
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
-        let asked = self.context.now();
-        match session.client.validate(&request, &self.requester).await {
+        let (asked, requester) = (self.context.now(), self.requester.clone());
+        match self.ask(&session, session.client.validate(&request, &requester)).await {
             Ok(validation) => {
                 // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
                 let _ = self.claim(&session, Claim::Accepted);
@@ -122,8 +122,8 @@ impl Round<'_> {
             return Ok(());
         };
         let request = wire::trace_request(&object.spec, &environment, &snapshot);
-        let asked = self.context.now();
-        match session.client.trace(&request, &self.requester).await {
+        let (asked, requester) = (self.context.now(), self.requester.clone());
+        match self.ask(&session, session.client.trace(&request, &requester)).await {
             Ok(trace) => self.answered(asked, |status, facts, memory| {
                 apply::checks::trace(status, facts, memory, wire::trace(trace))
             }),
@@ -157,8 +157,8 @@ impl Round<'_> {
 
     async fn ask_job(&mut self, is_last_look: bool) -> Result<(), Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(()) };
-        let asked = self.context.now();
-        let answer = session.client.job(&job_id, &self.requester).await;
+        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let answer = self.ask(&session, session.client.job(&job_id, &requester)).await;
         if let Err(cognigy::JobError::Unreadable(error)) = &answer {
             self.forget_refused(error.class());
         }
@@ -190,8 +190,8 @@ impl Round<'_> {
             return Ok(());
         };
         let max_error_rate = object.spec.monitoring.max_error_rate;
-        let asked = self.context.now();
-        let reading = session.client.health(&environment, max_error_rate, &self.requester).await?;
+        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let reading = self.ask(&session, session.client.health(&environment, max_error_rate, &requester)).await?;
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| {
             apply::health::health(status, facts, memory, wire::health(reading))
@@ -209,16 +209,15 @@ impl Round<'_> {
             return Ok(());
         };
         let reason = wire::rollback_reason(rollback.reason);
-        let asked = self.context.now();
-        let answer = match session.client.rollback(&job_id, &key, reason, &self.requester).await {
+        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let answer = match self.ask(&session, session.client.rollback(&job_id, &key, reason, &requester)).await {
             Rolled::Accepted => RollbackAnswer::Accepted,
             Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
-            Rolled::Transient(error) => RollbackAnswer::NotYet(wire::obstacle(&error)),
+            Rolled::Transient(error) => RollbackAnswer::NotYet(wire::rollback_obstacle(&error)),
             Rolled::Unauthorized { message } => {
                 self.forget_refused(ErrorClass::Unauthorized);
                 self.note_refused(&session);
-                let message =
-                    format!("Cognigy.AI refuses the credentials for the rollback: {message}; correct the Secret");
+                let message = format!("Cognigy.AI refuses the credentials: {message}; correct the Secret");
                 RollbackAnswer::NotYet(Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
             }
             Rolled::Conflict { message } => self.after_conflict(&session, &job_id, message).await,
@@ -240,7 +239,7 @@ impl Round<'_> {
             self.give_up(&entry, "the resource goes");
         }
         record::take_finalizer(self.context, &self.object).await?;
-        self.has_gone();
+        self.has_been_recorded();
         self.forget();
         Ok(Flow::Gone)
     }
@@ -319,9 +318,9 @@ impl Round<'_> {
 
     /// Credentials are read once for each attempt.
     fn needs_fresh_credentials(&mut self) -> bool {
-        let number = self.status.attempt.as_ref().map(|attempt| attempt.number);
-        let is_new = self.remembered.credentials_read_for != number;
-        self.remembered.credentials_read_for = number;
+        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
+        let is_new = self.remembered.credentials_read_for != began;
+        self.remembered.credentials_read_for = began;
         is_new
     }
 }

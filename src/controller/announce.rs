@@ -1,14 +1,12 @@
 //! Events: each step that a person would want to see in `kubectl describe`.
 
 use super::error::CALL_DEADLINE;
-use crate::api::CognigyDeployment;
-use crate::rollout::Announcement;
+use crate::rollout::{Announcement, Happened};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
-use kube::{Resource, ResourceExt};
 
 /// Who publishes.
 const CONTROLLER: &str = "cognigy-operator";
@@ -42,21 +40,21 @@ impl Announcer {
         Self { kubernetes, instance }
     }
 
-    /// Publishes events, in order. One that cannot be published is in the log, and that is all: it decides nothing.
-    pub async fn announce(&self, object: &CognigyDeployment, mut announcements: Vec<Announcement>) {
-        for Announcement { warning, reason, note } in &mut announcements {
+    /// Publishes events about a resource, in order, each with the time at which it happened. One that cannot be published is
+    /// in the log, and that is all: it decides nothing.
+    pub async fn announce(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
+        for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
             crate::api::condition::truncate(note, NOTE_LIMIT);
             match warning {
                 true => tracing::warn!(%reason, "{note}"),
                 false => tracing::info!(%reason, "{note}"),
             }
         }
-        let announcements = Announcement::gathered(announcements, NOTE_LIMIT);
-        let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), &object.namespace().unwrap_or_default());
-        let regarding = object.object_ref(&());
+        let namespace = regarding.namespace.as_deref().unwrap_or_default();
+        let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), namespace);
         let publish = async {
-            for announcement in announcements {
-                let event = event(announcement, regarding.clone(), &self.instance, Timestamp::now());
+            for happened in Happened::gathered(happened, NOTE_LIMIT) {
+                let event = event(happened, regarding.clone(), &self.instance, Timestamp::now());
                 if let Err(error) = events.create(&PostParams::default(), &event).await {
                     let reason = event.reason.unwrap_or_default();
                     tracing::debug!(%error, %reason, "an event could not be published");
@@ -69,12 +67,13 @@ impl Announcer {
     }
 }
 
-fn event(announcement: Announcement, regarding: ObjectReference, instance: &str, now: Timestamp) -> Event {
-    let Announcement { warning, reason, note } = announcement;
+/// `now` tells the event from others that happened at the same moment.
+fn event(happened: Happened, regarding: ObjectReference, instance: &str, now: Timestamp) -> Event {
+    let Happened { at, announcement: Announcement { warning, reason, note } } = happened;
     let name = name_within_limit(regarding.name.as_deref().unwrap_or(CONTROLLER), now);
     Event {
         metadata: ObjectMeta { name: Some(name), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
-        event_time: Some(MicroTime(now)),
+        event_time: Some(MicroTime(at)),
         type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
         reason: Some(reason.to_string()),
         note: Some(note),

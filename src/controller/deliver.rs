@@ -13,6 +13,8 @@ use crate::cognigy::{ErrorClass, WebhookUrl};
 use crate::delivery::{Refused, outbox};
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::{Effects, Obstacle};
+use futures::future;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,10 +47,15 @@ impl Round<'_> {
         let session = if audits.is_empty() { None } else { Some(self.session_for_delivery().await?) };
         let url = if webhooks.is_empty() { None } else { Some(self.webhook_url().await?) };
         let taken = Taken::default();
-        let (audit, webhook) = tokio::join!(
-            within(rest, self.offer_audits(session, &audits, &taken)),
-            within(rest, self.offer_webhooks(url, &webhooks, &taken)),
-        );
+        // A receiver may keep the reconcile waiting for minutes: the outcome is told by its event meanwhile.
+        let mut publisher = self.publisher.lend();
+        let (audit, webhook) = publisher
+            .during(future::join(
+                within(rest, self.offer_audits(session, &audits, &taken)),
+                within(rest, self.offer_webhooks(url, &webhooks, &taken)),
+            ))
+            .await;
+        self.publisher = publisher;
         let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.status.outbox.retain(|entry| !taken.contains(&entry.id));
         let is_withdrawn = matches!(audit, Offered::Withdrawn);
@@ -155,12 +162,33 @@ impl Round<'_> {
         }
     }
 
-    /// What can be kept no longer is in the log, whole, and in a Warning.
+    /// Writes each audit record to the log that is in the recorded outbox: once, and only as it is recorded, since what is
+    /// not recorded is decided again, with another time. A process that begins logs what it finds: the one before may have
+    /// died between its write and its line.
+    pub(super) fn log_recorded(&mut self) {
+        let recorded = self.object.status.iter().flat_map(|status| &status.outbox);
+        let mut logged = BTreeSet::new();
+        for OutboxEntry { id, body, .. } in recorded.filter(|entry| entry.kind == DeliveryKind::Audit) {
+            if !self.remembered.logged_records.contains(id) {
+                tracing::info!(target: "audit", %id, record = %body, "an audit record was written");
+            }
+            logged.insert(id.clone());
+        }
+        self.remembered.logged_records = logged;
+        // What was given up and is recorded so will not be given up again.
+        let outbox = self.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
+        self.remembered.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));
+    }
+
+    /// What can be kept no longer is in the log, whole, and in a Warning. It is logged before the status without it is
+    /// written: if the process died in between, nobody would have it.
     pub(super) fn give_up(&mut self, entry: &OutboxEntry, why: &str) {
         let OutboxEntry { id, kind, body, .. } = entry;
-        match kind {
-            DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
-            DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
+        if self.remembered.logged_as_given_up.insert(id.clone()) {
+            match kind {
+                DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
+                DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
+            }
         }
         let note = format!(
             "a message for the {kind:?} receiver was given up, because {why}; the operator's log holds it as {id}"

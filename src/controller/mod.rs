@@ -3,6 +3,7 @@
 
 mod act;
 pub mod announce;
+mod ask;
 pub mod cause;
 pub mod census;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod fleet;
 pub mod leadership;
 mod overtaken;
 pub mod ownership;
+mod publisher;
 pub mod queue;
 mod received;
 pub mod reconcile;

@@ -25,6 +25,7 @@ impl Round<'_> {
                 Ok(metadata) => {
                     self.count_passages();
                     self.keep_status(metadata);
+                    self.log_recorded();
                     return Ok(());
                 }
                 Err(Error::Conflict) => self.follow().await?,

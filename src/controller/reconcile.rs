@@ -5,6 +5,7 @@ use super::context::Context;
 use super::error::Error;
 use super::fleet::name_of;
 use super::ownership::Claim;
+use super::publisher::Publisher;
 use super::record;
 use super::remembered::Remembered;
 use super::sessions::{Account, Source};
@@ -15,18 +16,20 @@ use super::watched::Watched;
 use super::withdrawal::Registration;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
-use crate::cognigy::{self, Requester};
+use crate::cognigy::{self, FailedTry, Requester};
 use crate::delivery::outbox;
 use crate::rollout::answer::Retry;
 use crate::rollout::facts::{Requests, until_full};
 use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::passage::passages;
+use crate::rollout::put_back::{self, PutBack};
 use crate::rollout::requests::Request;
-use crate::rollout::{Announcement, Decision, Effects, Facts, Now, Obstacle, decide, standing};
+use crate::rollout::{Decision, Effects, Facts, Happened, Now, Obstacle, decide, standing};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 
 /// Resources come back together, at full seconds...
@@ -51,8 +54,8 @@ pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<O
     };
     let mut round = Round::begin(object, uid, remembered, &context).await;
     let result = round.run().await;
-    let (span, recorded) = (round.span(), std::mem::take(&mut round.recorded));
-    context.announcer.announce(&round.object, recorded).instrument(span).await;
+    let span = round.span();
+    round.publisher.finish().instrument(span).await;
     if matches!(result, Err(Error::Conflict)) {
         round.remembered.distrust_what_was_written();
     }
@@ -70,6 +73,8 @@ pub(super) struct Round<'c> {
     pub(super) source: Source,
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
+    /// Somebody removed the status, and it is to be put back; what is then told.
+    put_back: Option<Effects>,
     pub(super) desired: Result<Desired, Obstacle>,
     /// Whose requests it spends, once that is known.
     pub(super) account: Option<Account>,
@@ -78,9 +83,11 @@ pub(super) struct Round<'c> {
     /// The resource is gone, and what was remembered of it as well.
     is_forgotten: bool,
     /// Events of changes that are not recorded yet: what is not recorded has not happened.
-    pending: Vec<Announcement>,
-    /// Events of changes that are; published at the end, since no effect is to wait for them.
-    recorded: Vec<Announcement>,
+    pending: Vec<Happened>,
+    /// Events of changes that are.
+    pub(super) publisher: Publisher<'c>,
+    /// Tries that have failed of the call that is waited for.
+    pub(super) failed_tries: mpsc::UnboundedReceiver<FailedTry>,
     /// The spans of the attempts that it works on.
     trail: Trail,
 }
@@ -102,11 +109,21 @@ impl<'c> Round<'c> {
         if let Ok(desired) = &desired {
             remembered.know_desired(&object, desired);
         }
+        let (status, put_back) = match put_back::after_removal(object.status.as_ref(), remembered.status.as_ref()) {
+            Some(PutBack { status, effects }) => (status, Some(effects)),
+            None => {
+                remembered.know_status(object.status.as_ref());
+                (object.status.clone().unwrap_or_default(), None)
+            }
+        };
+        let (teller, failed_tries) = mpsc::unbounded_channel();
+        let regarding = object.object_ref(&());
         Self {
-            requester: requester.withdrawn_by(registration.withdrawal()),
+            requester: requester.withdrawn_by(registration.withdrawal()).telling(teller),
             _registration: registration,
             source: Source::of(&object),
-            status: object.status.clone().unwrap_or_default(),
+            status,
+            put_back,
             context,
             object,
             uid,
@@ -116,7 +133,8 @@ impl<'c> Round<'c> {
             keeps_turn: false,
             is_forgotten: false,
             pending: Vec::new(),
-            recorded: Vec::new(),
+            publisher: Publisher::new(&context.announcer, regarding),
+            failed_tries,
             trail: Trail::default(),
         }
     }
@@ -163,6 +181,8 @@ impl<'c> Round<'c> {
 
     async fn prepare(&mut self) -> Result<(), Error> {
         self.put_finalizer().await?;
+        self.put_status_back().await?;
+        self.log_recorded();
         self.look_again().await
     }
 
@@ -178,7 +198,10 @@ impl<'c> Round<'c> {
     }
 
     /// Keeps what is remembered for the next reconcile.
-    fn end(self) {
+    fn end(mut self) {
+        if !self.pending.is_empty() {
+            self.remembered.memory.note_told_in_vain();
+        }
         match self.is_forgotten {
             true => self.context.memories.forget(&self.uid),
             false => self.context.memories.put(&self.uid, self.remembered),
@@ -202,6 +225,18 @@ impl<'c> Round<'c> {
         self.context.must_lead()?;
         let written = record::put_finalizer(self.context, &self.object).await?;
         self.keep(written);
+        Ok(())
+    }
+
+    /// Writes the status again that somebody removed. Nothing in it is new, so nothing of it is counted or told again.
+    async fn put_status_back(&mut self) -> Result<(), Error> {
+        let Some(effects) = self.put_back.take() else { return Ok(()) };
+        self.context.must_lead()?;
+        self.refresh_status();
+        let metadata = record::status(self.context, &self.object, &self.status).await?;
+        self.keep_status(metadata);
+        self.take_up(effects);
+        self.has_been_recorded();
         Ok(())
     }
 
@@ -313,7 +348,7 @@ impl<'c> Round<'c> {
             }
             written?;
         }
-        self.recorded.append(&mut self.pending);
+        self.has_been_recorded();
         Ok(())
     }
 
@@ -337,6 +372,7 @@ impl<'c> Round<'c> {
         let object = Arc::make_mut(&mut self.object);
         object.metadata = metadata;
         object.status = Some(self.status.clone());
+        self.remembered.know_status(Some(&self.status));
         self.keep(Arc::clone(&self.object));
     }
 
@@ -350,14 +386,15 @@ impl<'c> Round<'c> {
         }
     }
 
-    /// The resource is gone, and nothing of it can be recorded any more.
-    pub(super) fn has_gone(&mut self) {
-        self.recorded.append(&mut self.pending);
+    /// All that has happened is recorded, or the resource is gone and nothing of it can be recorded any more.
+    pub(super) fn has_been_recorded(&mut self) {
+        self.publisher.take_up(self.pending.drain(..));
     }
 
     /// Takes up what a change brings with it.
     pub(super) fn take_up(&mut self, effects: Effects) {
-        self.pending.extend(effects.announcements);
+        let at = self.context.now().wall;
+        self.pending.extend(effects.announcements.into_iter().map(|announcement| Happened { at, announcement }));
         for notice in &effects.notices {
             if let Some(dropped) = outbox::put(&mut self.status, notice) {
                 self.give_up(&dropped, "the outbox is full");

@@ -3,13 +3,15 @@
 use super::snapshot::Desired;
 use super::watched::Watched;
 use crate::api::status::DeliveryKind;
-use crate::api::{CognigyDeployment, IdempotencyKey};
+use crate::api::{CognigyDeployment, CognigyDeploymentStatus, IdempotencyKey};
 use crate::cognigy::CredentialsFingerprint;
 use crate::rollout::Memory;
+use crate::rollout::put_back::must_not_be_lost;
 use bytes::Bytes;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,12 +26,18 @@ pub struct Remembered {
     pub digested: Option<Digested>,
     /// The submit's exact bytes, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
-    /// The attempt for which the credentials were read.
-    pub credentials_read_for: Option<i64>,
+    /// When the attempt began for which the credentials were read.
+    pub credentials_read_for: Option<Timestamp>,
     /// The credentials that were refused.
     pub refused: Option<CredentialsFingerprint>,
     /// When what somebody must mend was last looked at.
     pub looked_again_at: Option<Duration>,
+    /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages wait.
+    pub status: Option<CognigyDeploymentStatus>,
+    /// The audit records in the outbox that this process has written to its log.
+    pub logged_records: BTreeSet<IdempotencyKey>,
+    /// The messages that this process has given up in its log; the status may still hold them.
+    pub logged_as_given_up: BTreeSet<IdempotencyKey>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
 }
@@ -63,6 +71,14 @@ impl Remembered {
     /// even if its version is higher: somebody may have restored the API server's data from a backup.
     pub fn distrust_what_was_written(&mut self) {
         self.written = None;
+    }
+
+    /// Remembers the status if it must not be lost.
+    pub fn know_status(&mut self, status: Option<&CognigyDeploymentStatus>) {
+        let status = status.filter(|status| must_not_be_lost(status));
+        if self.status.as_ref() != status {
+            self.status = status.cloned();
+        }
     }
 
     /// What the resource asks for, where that is known from its spec alone, and was found out before.

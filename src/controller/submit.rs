@@ -70,10 +70,10 @@ impl Round<'_> {
             SubmitIdempotency::Supported => Idempotency::Supported,
             SubmitIdempotency::Unsupported => Idempotency::Unsupported,
         };
-        let asked = self.context.now();
-        let submit = session.client.submit(body, &wire_key, first, idempotency, &self.requester);
-        let answer =
-            tokio::time::timeout(SUBMIT_WITHIN, submit).await.unwrap_or_else(|_| no_answer(&session, idempotency));
+        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let submit = session.client.submit(body, &wire_key, first, idempotency, &requester);
+        let answer = self.ask(&session, tokio::time::timeout(SUBMIT_WITHIN, submit)).await;
+        let answer = answer.unwrap_or_else(|_| no_answer(&session, idempotency));
         if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
             self.context.sessions.forget(&self.source);
             self.note_refused(&session);

@@ -2,25 +2,24 @@
 
 use crate::api::status::Attempt;
 use crate::rollout::{Passage, TraceId};
+use jiff::Timestamp;
 use tracing::Span;
 
 /// The part of a reconcile that belongs to one attempt. A reconcile that ends one attempt and begins the next has two.
 #[derive(Default)]
 pub(super) struct Trail {
-    present: Option<(i64, Span)>,
+    present: Option<(Option<Timestamp>, Span)>,
 }
 
 impl Trail {
-    /// The span of the part that works on this attempt; where there is none yet, on the first one.
+    /// The span of the part that works on this attempt. Before the first attempt it belongs to no trace of a rollout.
     pub(super) fn span(&mut self, uid: &str, attempt: Option<&Attempt>) -> Span {
-        let number = attempt.map_or(1, |attempt| attempt.number);
+        let began = attempt.map(|attempt| attempt.started_at);
         match &self.present {
-            Some((present, span)) if *present == number => span.clone(),
+            Some((present, span)) if *present == began => span.clone(),
             _ => {
-                let span = tracing::info_span!("reconcile", attempt = number, trace_id = %TraceId::of(uid, number));
-                #[cfg(feature = "otlp")]
-                crate::otlp::belongs_to_rollout(&span, uid, number);
-                self.present = Some((number, span.clone()));
+                let span = new_span(uid, attempt);
+                self.present = Some((began, span.clone()));
                 span
             }
         }
@@ -37,4 +36,13 @@ impl Trail {
         #[cfg(not(feature = "otlp"))]
         let _ = (passage, uid, attempt);
     }
+}
+
+fn new_span(uid: &str, attempt: Option<&Attempt>) -> Span {
+    let Some(attempt) = attempt else { return tracing::info_span!("reconcile") };
+    let trace_id = TraceId::of(uid, attempt.number, attempt.started_at);
+    let span = tracing::info_span!("reconcile", attempt = attempt.number, %trace_id);
+    #[cfg(feature = "otlp")]
+    crate::otlp::belongs_to_rollout(&span, uid, attempt);
+    span
 }

@@ -1,10 +1,11 @@
 //! Between the resource's types, the core's answers and the client's types: translation only, no decision.
 
+use crate::api::identifier::ApiOrigin;
 use crate::api::identifier::JobId;
 use crate::api::reason::Reason;
 use crate::api::status::RollbackReason;
 use crate::api::{CognigyDeploymentSpec, Snapshot};
-use crate::cognigy::{self, CallError, ErrorClass};
+use crate::cognigy::{self, Call, CallError, ErrorClass, FailedTry};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::{HealthAnswer, JobAnswer, Retry, SubmitAnswer, TraceAnswer, ValidationAnswer};
 
@@ -190,6 +191,33 @@ pub fn obstacle(error: &CallError) -> Obstacle {
             Retry::InputChange,
         ),
     }
+}
+
+/// A rollback that failed: what is to be said of it says already that it is tried again.
+pub fn rollback_obstacle(error: &CallError) -> Obstacle {
+    let reason = match error.class() {
+        ErrorClass::Transient | ErrorClass::Withdrawn => Reason::ApiUnavailable,
+        ErrorClass::Protocol => Reason::UnexpectedAnswer,
+        _ => return obstacle(error),
+    };
+    Obstacle::transient(reason, error.message(), error.retry_after())
+}
+
+/// A try that failed, while the call goes on with the next one.
+pub fn failed_try(failed: &FailedTry, origin: &ApiOrigin) -> Obstacle {
+    let FailedTry { call, number, of, unanswered_for, error, .. } = failed;
+    let what = match call {
+        // The same as for the call as a whole: it is one cause, and told once.
+        Call::Rollback => return rollback_obstacle(error),
+        Call::Validate => "validation",
+        Call::Trace => "synthetic trace",
+        call => call.name(),
+    };
+    let problem = match unanswered_for {
+        Some(waited) => format!("Cognigy.AI ({origin}) did not answer the {what} within {} s", waited.as_secs()),
+        None => format!("the {what} failed: {error}"),
+    };
+    Obstacle::transient(Reason::ApiUnavailable, format!("{problem}; try {} of {of}", number + 1), None)
 }
 
 /// The rollback's reason, on the wire.

@@ -109,9 +109,9 @@ fn provider(endpoint: &str) -> Result<SdkTracerProvider, String> {
         .build())
 }
 
-/// Puts a span that has not begun into the trace of a resource's attempt of that number.
-pub fn belongs_to_rollout(span: &Span, uid: &str, number: i64) {
-    let (trace, root) = ids(uid, number);
+/// Puts a span that has not begun into the trace of a resource's attempt.
+pub fn belongs_to_rollout(span: &Span, uid: &str, attempt: &Attempt) {
+    let (trace, root) = ids(uid, attempt);
     let parent = SpanContext::new(trace, root, TraceFlags::SAMPLED, true, TraceState::default());
     // Where nothing is sent there is nobody to tell.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
@@ -120,7 +120,7 @@ pub fn belongs_to_rollout(span: &Span, uid: &str, number: i64) {
 /// Sends the span of an attempt that has ended: the parent of all others in its trace.
 pub fn ended(uid: &str, attempt: &Attempt) {
     let Some(verdict) = &attempt.verdict else { return };
-    let (trace, root) = ids(uid, attempt.number);
+    let (trace, root) = ids(uid, attempt);
     let tracer = global::tracer(SERVICE);
     let builder = tracer
         .span_builder("rollout")
@@ -136,9 +136,10 @@ pub fn ended(uid: &str, attempt: &Attempt) {
     span.end_with_timestamp(system_time(verdict.at));
 }
 
-fn ids(uid: &str, number: i64) -> (opentelemetry::trace::TraceId, SpanId) {
-    let trace = opentelemetry::trace::TraceId::from_bytes(TraceId::of(uid, number).to_bytes());
-    (trace, SpanId::from_bytes(RootSpanId::of(uid, number).to_bytes()))
+fn ids(uid: &str, attempt: &Attempt) -> (opentelemetry::trace::TraceId, SpanId) {
+    let (number, started_at) = (attempt.number, attempt.started_at);
+    let trace = opentelemetry::trace::TraceId::from_bytes(TraceId::of(uid, number, started_at).to_bytes());
+    (trace, SpanId::from_bytes(RootSpanId::of(uid, number, started_at).to_bytes()))
 }
 
 fn system_time(moment: Timestamp) -> SystemTime {

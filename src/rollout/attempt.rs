@@ -134,7 +134,7 @@ fn notices(
     let success = outcome == Outcome::Succeeded;
     let submitted_at = attempt.submitted_at.filter(|_| reason != Reason::SubmitRejected);
     let duration_seconds = submitted_at.map_or(0.0, |submitted_at| between(submitted_at, at).as_secs_f64());
-    let id = |kind| key::outcome_message(facts.uid, attempt.number, kind);
+    let id = |kind| key::outcome_message(facts.uid, attempt.number, attempt.started_at, kind);
     let audit = submitted_at.map(|_| Notice::Audit {
         id: id(DeliveryKind::Audit),
         job_id: attempt.job_id.clone(),

@@ -24,6 +24,8 @@ const LONGEST_ROLLBACK_PAUSE: Duration = Duration::from_secs(30);
 pub struct Memory {
     /// What stands in the way, and since which generation.
     pub blocked: Option<Blocked>,
+    /// The record of what was to be told last has failed, so that nobody was told.
+    told_in_vain: bool,
     /// How often in a row the present call has failed.
     pub failures: u32,
     /// Before this time of the process the failed call is not tried again.
@@ -69,9 +71,10 @@ impl Answered {
 /// What this process remembers of the current attempt.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptMemory {
-    /// Which attempt: another number or another configuration starts with an empty memory. The number alone is not
-    /// enough: an attempt whose first record failed may begin anew, with its number, at another configuration.
-    of: Option<(i64, Digest)>,
+    /// Which attempt: another one starts with an empty memory. The number alone is not enough: it starts again if somebody
+    /// resets the status, and an attempt whose first record failed may begin anew, with its number, at another
+    /// configuration.
+    of: Option<(i64, Timestamp, Digest)>,
     /// When the validation was answered in this process: for how long it took.
     pub validation: Option<Answered>,
     /// When the synthetic trace was answered in this process: for how long it took.
@@ -90,10 +93,8 @@ pub struct AttemptMemory {
     pub body_lost: bool,
     /// When this process first saw the intent, or that the rollout was taken late.
     pub submit: Option<Sighting>,
-    /// The rollback that the next two speak of.
+    /// The rollback that is remembered; another one starts anew.
     rollback_key: Option<IdempotencyKey>,
-    /// When the rollback was decided on.
-    rollback: Option<Sighting>,
     /// When the verification after the rollback began.
     pub verification: Option<Sighting>,
     /// When the job was taken, in the time of the process; from then on it runs.
@@ -119,8 +120,8 @@ pub struct AttemptMemory {
     /// Until when nothing can have happened unseen, in this process, since the job was seen complete: health was not once
     /// bad or unreadable, and the questions followed each other closely.
     pub undisturbed_until: Option<Duration>,
-    /// Whether the Warning of a rollback that cannot be asked for was given.
-    pub unreachable_told: bool,
+    /// Why the rollback is not accepted, as people were told last.
+    pub rollback_cause: Option<String>,
 }
 
 impl Memory {
@@ -130,12 +131,16 @@ impl Memory {
         if let (Some(deleted_at), None) = (deleted_at, self.deletion) {
             self.deletion = Some(Sighting::of(deleted_at, now));
         }
-        let of = attempt.map(|attempt| (attempt.number, attempt.digest.clone()));
+        let of = attempt.map(|attempt| (attempt.number, attempt.started_at, attempt.digest.clone()));
         if self.attempt.of != of {
             self.attempt = AttemptMemory { of, ..AttemptMemory::default() };
             self.clear_failures();
         }
-        let Some(attempt) = attempt else { return };
+        let Some(attempt) = attempt else {
+            // The next attempt may have the number of one that a person asked for before the status was reset.
+            self.asked_for = None;
+            return;
+        };
         if let Some(began) = attempt.accepted_at.or(attempt.submitted_at)
             && !self.attempt.submit.is_some_and(|seen| seen.is_of(began))
         {
@@ -148,10 +153,9 @@ impl Memory {
         let Some(rollback) = &attempt.rollback else { return };
         if self.attempt.rollback_key.as_ref() != Some(&rollback.key) {
             self.attempt.rollback_key = Some(rollback.key.clone());
-            self.attempt.rollback = Some(Sighting::of(rollback.requested_at, now));
             self.attempt.verification = None;
             self.attempt.unwell_at_age = None;
-            self.attempt.unreachable_told = false;
+            self.attempt.rollback_cause = None;
         }
         if let (Some(ended_at), None) = (rollback.accepted_at.or(rollback.refused_at), self.attempt.verification) {
             self.attempt.verification = Some(Sighting::of(ended_at, now));
@@ -166,22 +170,43 @@ impl Memory {
 
     /// Remembers an obstacle, and sets the pause before the next try: a growing one where time may remove it.
     pub fn meet(&mut self, obstacle: Obstacle, generation: i64, now: Now) {
-        self.meet_within(obstacle, generation, now, LONGEST_PAUSE);
-    }
-
-    /// Remembers what keeps a rollback from being taken; the pauses stay short.
-    pub fn meet_rollback(&mut self, obstacle: Obstacle, generation: i64, now: Now) {
-        self.meet_within(obstacle, generation, now, LONGEST_ROLLBACK_PAUSE);
-    }
-
-    fn meet_within(&mut self, obstacle: Obstacle, generation: i64, now: Now, longest: Duration) {
         let pause = match obstacle.retry {
-            Retry::Later { at_least } => self.pause(longest).max(at_least.unwrap_or_default()),
+            Retry::Later { at_least } => self.pause(LONGEST_PAUSE).max(at_least.unwrap_or_default()),
             _ => LOOK_AGAIN,
         };
+        self.pause_for(pause, now);
+        self.show(obstacle, generation);
+    }
+
+    /// Remembers an obstacle while the call that met it goes on.
+    pub fn show(&mut self, obstacle: Obstacle, generation: i64) {
+        self.blocked = Some(Blocked { obstacle, generation });
+    }
+
+    /// Sets the pause before a rollback is asked for again. It stays short, whatever pause the API asks for.
+    pub fn pause_rollback(&mut self, retry: Retry, now: Now) {
+        let pause = match retry {
+            Retry::Later { at_least } => {
+                self.pause(LONGEST_ROLLBACK_PAUSE).max(at_least.unwrap_or_default()).min(LOOK_AGAIN)
+            }
+            _ => LOOK_AGAIN,
+        };
+        self.pause_for(pause, now);
+    }
+
+    fn pause_for(&mut self, pause: Duration, now: Now) {
         self.failures = self.failures.saturating_add(1);
         self.pause_until = Some(now.uptime + pause);
-        self.blocked = Some(Blocked { obstacle, generation });
+    }
+
+    /// Notes that nobody was told, because the record failed: it is told again when it is met again.
+    pub fn note_told_in_vain(&mut self) {
+        self.told_in_vain = true;
+    }
+
+    /// Whether nobody was told last time; it is about to be made up for.
+    pub fn take_told_in_vain(&mut self) -> bool {
+        std::mem::take(&mut self.told_in_vain)
     }
 
     /// Forgets the obstacle: the call went through, or is worth another try.
@@ -220,12 +245,6 @@ impl Memory {
     #[must_use]
     pub fn verification_age(&self, now: Now) -> Duration {
         self.attempt.verification.map_or(Duration::ZERO, |sighting| sighting.age(now))
-    }
-
-    /// The time since the rollback was decided on.
-    #[must_use]
-    pub fn rollback_age(&self, now: Now) -> Duration {
-        self.attempt.rollback.map_or(Duration::ZERO, |sighting| sighting.age(now))
     }
 
     /// The time since the resource was deleted.

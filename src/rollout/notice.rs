@@ -18,21 +18,32 @@ pub struct Announcement {
     pub note: String,
 }
 
-impl Announcement {
-    /// The same in fewer announcements: a step that only led to the next is told with that one, where the note stays within
-    /// `limit` bytes. Each that is published is a request to the API server, and a line for its reader.
+/// An announcement, and when that happened which it tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What people are told.
+    pub announcement: Announcement,
+}
+
+impl Happened {
+    /// The same in fewer announcements: a step that only led to the next is told with that one, and at its time, if the note
+    /// stays within `limit` bytes. Each that is published is a request to the API server, and a line for its reader.
     #[must_use]
-    pub fn gathered(announcements: Vec<Self>, limit: usize) -> Vec<Self> {
-        let mut gathered: Vec<Self> = Vec::with_capacity(announcements.len());
-        for mut next in announcements {
-            if let Some(step) = gathered.pop_if(|step| step.leads_to(&next, limit)) {
-                next.note = [step.note, next.note].join(BETWEEN);
+    pub fn gathered(happened: Vec<Self>, limit: usize) -> Vec<Self> {
+        let mut gathered: Vec<Self> = Vec::with_capacity(happened.len());
+        for mut next in happened {
+            if let Some(step) = gathered.pop_if(|step| step.announcement.leads_to(&next.announcement, limit)) {
+                next.announcement.note = [step.announcement.note, next.announcement.note].join(BETWEEN);
             }
             gathered.push(next);
         }
         gathered
     }
+}
 
+impl Announcement {
     fn leads_to(&self, next: &Self, limit: usize) -> bool {
         let is_on_the_way =
             matches!(self.reason, Reason::ValidationPassed | Reason::TracePassed | Reason::JobCompleted);
@@ -116,6 +127,10 @@ impl Effects {
 mod tests {
     use super::*;
 
+    fn at(second: i64, announcement: &Announcement) -> Happened {
+        Happened { at: Timestamp::from_second(second).unwrap_or_default(), announcement: announcement.clone() }
+    }
+
     fn announced(warning: bool, reason: Reason, note: &str) -> Announcement {
         Announcement { warning, reason, note: note.to_owned() }
     }
@@ -141,9 +156,16 @@ mod tests {
             ("a warning in between", vec![&checked, &bad, &traced], 100, vec![&checked, &bad, &traced]),
             ("an answer to a person", vec![&ignored, &traced], 100, vec![&ignored, &traced]),
         ] {
-            let announcements = announcements.into_iter().cloned().collect();
-            let gathered = Announcement::gathered(announcements, limit);
-            assert_eq!(gathered.iter().collect::<Vec<_>>(), expected, "{what}");
+            let gathered = Happened::gathered(announcements.into_iter().map(|it| at(1, it)).collect(), limit);
+            assert_eq!(gathered.iter().map(|it| &it.announcement).collect::<Vec<_>>(), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn steps_that_are_told_together_have_the_time_of_the_last() {
+        let steps = [(1, Reason::ValidationPassed), (2, Reason::TracePassed), (3, Reason::SubmitAccepted)];
+        let steps = steps.map(|(second, reason)| at(second, &announced(false, reason, "done"))).to_vec();
+        let [all] = &Happened::gathered(steps, 100)[..] else { panic!("they are told together") };
+        assert_eq!(all.at, at(3, &all.announcement).at);
     }
 }

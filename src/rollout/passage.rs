@@ -3,7 +3,7 @@
 
 use super::facts::between;
 use super::memory::AttemptMemory;
-use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step, Verdict};
+use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, PastAttempt, RollbackReason, Step, Verdict};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -43,20 +43,27 @@ pub fn passages(
     let was_over = |step: Step| same.is_some_and(|same| is_over(same, step));
     let steps = Step::ALL.into_iter().filter(|step| is_over(attempt, *step) && !was_over(*step));
     let steps = steps.filter_map(|step| took(attempt, step, memory, now).map(|took| Passage::Step { step, took }));
-    let ended = ended(recorded, after, attempt).into_iter().map(Passage::Ended);
+    let known = before.map_or(&[][..], |status| &status.history);
+    let ended = ended(recorded, known, after, attempt).into_iter().map(Passage::Ended);
     steps.chain(rollback_accepted(same, attempt)).chain(ended).collect()
 }
 
-/// An attempt whose first record failed may begin anew, with its number, at another configuration.
+/// The number alone is not enough: it starts again after somebody has reset the status, and an attempt whose first record
+/// failed may begin anew, with its number, at another configuration.
 fn is_same(recorded: &Attempt, attempt: &Attempt) -> bool {
-    recorded.number == attempt.number && recorded.digest == attempt.digest
+    recorded.number == attempt.number && recorded.started_at == attempt.started_at && recorded.digest == attempt.digest
 }
 
 /// The outcomes that were not recorded yet, the oldest first: of the recorded attempt where it has made way for a newer one,
-/// of any between the two, and of the present one.
-fn ended(recorded: Option<&Attempt>, after: &CognigyDeploymentStatus, attempt: &Attempt) -> Vec<Outcome> {
+/// of any between the two, and of the present one. What the recorded history, `known`, tells was counted before.
+fn ended(
+    recorded: Option<&Attempt>,
+    known: &[PastAttempt],
+    after: &CognigyDeploymentStatus,
+    attempt: &Attempt,
+) -> Vec<Outcome> {
     let first_open = recorded.map_or(0, |recorded| recorded.number + i64::from(recorded.verdict.is_some()));
-    let past = after.history.iter().rev().filter(|past| past.number >= first_open);
+    let past = after.history.iter().rev().filter(|past| past.number >= first_open && !known.contains(past));
     // Where no history is kept, an attempt that has left without a record of its end has made way for a newer one.
     let is_forgotten = |number: i64| after.history.iter().all(|past| past.number != number);
     let forgotten = (first_open..attempt.number).next().filter(|number| recorded.is_some() && is_forgotten(*number));

@@ -2,7 +2,6 @@
 //! Stalled, as kstatus understands them).
 
 use super::apply::job;
-use super::apply::rollback::UNREACHABLE_AFTER;
 use super::conditions::{Tell, message_of, tell};
 use super::decide::{is_outdated, is_past_deadline, time_until_free};
 use super::facts::Facts;
@@ -128,11 +127,9 @@ fn watching(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attem
 
 fn rolling_back(facts: &Facts<'_>, memory: &Memory) -> Standing {
     match memory.obstacle(facts.generation) {
-        Some(obstacle) if !obstacle.stalls() && memory.rollback_age(facts.now) >= UNREACHABLE_AFTER => {
-            let message = format!("the rollback cannot be asked for, and is asked again: {}", obstacle.message);
-            Standing::Stalled(Reason::RollbackUnreachable, message)
-        }
-        _ => in_flight(facts, memory, Reason::RollingBack, "the rollback is being asked for".to_owned()),
+        // Time may remove it, but what is live is bad: a person should know at once.
+        Some(obstacle) => Standing::Stalled(obstacle.reason, obstacle.message.clone()),
+        None => Standing::Reconciling(Reason::RollingBack, "the rollback is being asked for".to_owned()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The trace of a rollout: derived, as its keys are, from what it stands for, so that all reconciles of all processes that
 //! work on one attempt find the same one.
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -13,10 +14,11 @@ pub struct TraceId([u8; 16]);
 pub struct RootSpanId([u8; 8]);
 
 impl TraceId {
-    /// The trace of a resource's attempt of that number.
+    /// The trace of a resource's attempt of that number, which began then. The number alone starts again if somebody resets
+    /// the status.
     #[must_use]
-    pub fn of(uid: &str, number: i64) -> Self {
-        Self(derive("trace", uid, number))
+    pub fn of(uid: &str, number: i64, started_at: Timestamp) -> Self {
+        Self(derive("trace", uid, number, started_at))
     }
 
     /// The bytes, the most significant first.
@@ -27,10 +29,10 @@ impl TraceId {
 }
 
 impl RootSpanId {
-    /// The span of a resource's attempt of that number.
+    /// The span of a resource's attempt of that number, which began then.
     #[must_use]
-    pub fn of(uid: &str, number: i64) -> Self {
-        Self(derive("root span", uid, number))
+    pub fn of(uid: &str, number: i64, started_at: Timestamp) -> Self {
+        Self(derive("root span", uid, number, started_at))
     }
 
     /// The bytes, the most significant first.
@@ -46,8 +48,13 @@ impl fmt::Display for TraceId {
     }
 }
 
-fn derive<const LENGTH: usize>(what: &str, uid: &str, number: i64) -> [u8; LENGTH] {
-    let hash = Sha256::new().chain_update(what).chain_update(uid).chain_update(number.to_be_bytes()).finalize();
+fn derive<const LENGTH: usize>(what: &str, uid: &str, number: i64, started_at: Timestamp) -> [u8; LENGTH] {
+    let hash = Sha256::new()
+        .chain_update(what)
+        .chain_update(uid)
+        .chain_update(number.to_be_bytes())
+        .chain_update(started_at.as_microsecond().to_be_bytes())
+        .finalize();
     let mut id = [0; LENGTH];
     id.copy_from_slice(&hash[..LENGTH]);
     // The standard keeps zero for "none".
@@ -56,19 +63,23 @@ fn derive<const LENGTH: usize>(what: &str, uid: &str, number: i64) -> [u8; LENGT
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_attempt_has_the_same_trace_in_every_process_and_no_other_has_it() {
-        let trace = TraceId::of("6f2c0f0e", 1);
+        let began = Timestamp::from_microsecond(1_767_268_800_000_001).unwrap();
+        let later = Timestamp::from_microsecond(1_767_268_800_000_002).unwrap();
+        let trace = TraceId::of("6f2c0f0e", 1, began);
         assert_eq!(
             trace.to_string(),
-            "3ce5626d68b447c3fa66c07146f5ca3e",
+            "dab54e02b4c237363880a4bfea3afe71",
             "another version of the operator would go on with another trace"
         );
-        assert_ne!(trace, TraceId::of("6f2c0f0e", 2));
-        assert_ne!(trace, TraceId::of("7a01b2c3", 1));
-        assert_ne!(trace.to_bytes()[..8], RootSpanId::of("6f2c0f0e", 1).to_bytes());
+        assert_ne!(trace, TraceId::of("6f2c0f0e", 2, began));
+        assert_ne!(trace, TraceId::of("6f2c0f0e", 1, later));
+        assert_ne!(trace, TraceId::of("7a01b2c3", 1, began));
+        assert_ne!(trace.to_bytes()[..8], RootSpanId::of("6f2c0f0e", 1, began).to_bytes());
     }
 }

@@ -74,7 +74,8 @@ async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace
     bot.edit(&sample().version("2.0.0")).await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
     let operator = world.operator();
-    for attempt in [1, 2] {
+    let status = object.recorded();
+    for (attempt, began) in [(1, status.history[0].started_at), (2, object.attempt().started_at)] {
         let said = format!("attempt {attempt} succeeded");
         let line = operator.until_logged(&said).await;
         let expected = json!({
@@ -83,7 +84,7 @@ async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace
             "namespace": world.namespace,
             "resource": "bot",
             "attempt": attempt,
-            "trace_id": TraceId::of(&object.uid().unwrap(), attempt).to_string(),
+            "trace_id": TraceId::of(&object.uid().unwrap(), attempt, began).to_string(),
             "reason": "Succeeded",
         });
         assert!(ABOUT_A_ROLLOUT.iter().all(|key| !expected[*key].is_null()), "each key is looked at");

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile() {
     let mut world = World::start().await;
     world.jobs_run();
-    let _operator = world.operator("alone").await;
+    let operator = world.operator("alone").await;
     for name in ["env-good", "env-bad"] {
         world.apply(name).await.until_asked(Call::Job, 1).await;
     }
@@ -45,6 +45,12 @@ async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile
     bad.until_told(Outcome::RolledBack).await;
     bad.assert_one_job_and_all_told(false).await;
     assert_eq!(bad.count(Call::Rollback), 1);
+    // However often each outcome could not be written down, it is in the log once, as the platform has it.
+    assert_eq!(operator.times_logged("an audit record was written"), 2);
+    for (id, record) in [good.audited(), bad.audited()].concat() {
+        let timestamp = record["timestamp"].as_str().unwrap();
+        assert_eq!((operator.times_logged(&id), operator.times_logged(timestamp)), (1, 1), "{id} {record}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

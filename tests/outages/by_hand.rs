@@ -1,7 +1,7 @@
 //! Somebody edits by hand what only the operator writes: the status and the finalizer, in the middle of a rollout.
 //!
 //! The status is the operator's record, and it believes it. What `docs/high-availability.md` says of each edit is what is
-//! tested here. In all of them the key of the submit finds the job that is out already: nothing is submitted twice.
+//! tested here. In none of them is anything submitted twice while a job is out.
 
 use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Signal, Step, World, attempt, json};
 use cognigy_operator::api::Reason;
@@ -21,25 +21,81 @@ fn reason_of(object: &CognigyDeployment, condition: ConditionType) -> Option<(Co
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_taken_out_of_the_status_finds_its_job_again_by_its_key() {
-    let edits = [
-        ("env-no-attempt", json!({"attempt": null})),
-        ("env-no-status", json!({"attempt": null, "handledRequests": null, "conditions": null, "history": null})),
-    ];
+async fn a_status_removed_in_the_middle_of_a_rollout_is_put_back_with_a_warning() {
+    let edits = [("env-no-attempt", json!({"attempt": null})), ("env-no-status", json!(null))];
     let world = World::start().await;
     world.jobs_run();
-    let _operator = world.operator("alone").await;
+    let operator = world.operator("alone").await;
     for (name, edit) in edits {
         let resource = rolling_out(&world, name).await;
+        let before = resource.read().await;
         resource.patch_status(edit).await;
-        resource.until_asked(Call::Submit, 2).await;
+        let is_back = |object: &CognigyDeployment| attempt(object) == attempt(&before);
+        resource.until("the attempt is back", is_back).await;
+        let job = attempt(&before).unwrap().job_id.clone().unwrap();
+        operator.until_logged(&format!("somebody removed the status while {job} was in flight; it was put back")).await;
     }
     world.mend();
     for name in ["env-no-attempt", "env-no-status"] {
         let resource = world.resource(name);
         resource.until_told(Outcome::Succeeded).await;
         resource.assert_one_job_and_all_told(true).await;
+        assert_eq!(resource.count(Call::Submit), 1, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_waits_is_put_back_after_a_reset_of_the_status_and_logged_once() {
+    let world = World::start().await;
+    world.fault("{call: audit, times: forever, fault: {status: {code: 503}}}");
+    let operator = world.operator("alone").await;
+    let resource = world.apply("env-waiting").await;
+    let is_over = |object: &CognigyDeployment| attempt(object).is_some_and(|attempt| attempt.outcome().is_some());
+    resource.until("the outcome", is_over).await;
+    resource.patch_status(json!(null)).await;
+    operator.until_logged("the messages were put back").await;
+    // Whoever resets a resource at rest gets another attempt.
+    resource.until_asked(Call::Submit, 2).await;
+    world.mend();
+    resource.until_told(Outcome::Succeeded).await;
+    let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(audited.len(), 2, "of both attempts");
+    assert_eq!(operator.times_logged("an audit record was written"), 2, "each is logged once");
+}
+
+/// After a reset the attempts count from 1 again. Each must be a rollout of its own: if the second attempt at B had the key of
+/// the earlier second attempt, the platform would answer with the old job, and the resource would be Ready for a
+/// configuration that does not run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_after_a_reset_of_the_status_is_a_rollout_of_its_own_and_ready_says_what_runs() {
+    let world = World::start().await;
+    let _operator = world.operator("alone").await;
+    let resource = world.resource("env-reset");
+    let deployed = async |version: &'static str, number: i64| {
+        world.apply_version("env-reset", version).await;
+        let is_ready = |object: &CognigyDeployment| {
+            let generation = object.metadata.generation;
+            let ready = object.status.as_ref().and_then(|status| status.conditions.find(ConditionType::Ready));
+            ready.is_some_and(|ready| {
+                ready.status == ConditionStatus::True && Some(ready.observed_generation) == generation
+            }) && attempt(object).is_some_and(|attempt| attempt.number == number)
+        };
+        resource.until(&format!("{version} is ready"), is_ready).await;
+        assert_eq!(resource.deployed()["botVersion"], version, "Ready is True for what runs");
+        resource.until_told(Outcome::Succeeded).await;
+    };
+    deployed("A", 1).await;
+    deployed("B", 2).await;
+    deployed("A", 3).await;
+    resource.patch_status(json!(null)).await;
+    deployed("A", 1).await;
+    deployed("B", 2).await;
+
+    let jobs = resource.jobs();
+    let keys: BTreeSet<_> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
+    assert_eq!((jobs.len(), keys.len()), (5, 5), "each attempt has a job and a key of its own");
+    let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(audited.len(), 5, "no record is taken for a repeat: {audited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -179,6 +179,9 @@ impl Process {
             None => {}
             Some((_, Return::List { versions_old, ends_after })) => {
                 self.watch.delivered = self.gate.stage.lock().kubernetes.version().saturating_sub(versions_old);
+                if versions_old > 0 {
+                    self.gate.stage.lock().note(Happening::ListedOld(self.gate.process));
+                }
                 // Changes come once the list is complete.
                 self.watch.next_at = None;
                 self.watch.behind_until = Instant::now() + ends_after;

@@ -217,8 +217,9 @@ impl Stage {
 
     fn note_event(&mut self, event: &Value) {
         let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        let at = event["eventTime"].as_str().and_then(|time| time.parse().ok());
         let announced =
-            Happening::Announced { warning: text("type") == "Warning", reason: text("reason"), note: text("note") };
+            Happening::Announced { at, warning: text("type") == "Warning", reason: text("reason"), note: text("note") };
         self.note(announced);
     }
 

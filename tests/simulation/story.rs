@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cognigy_operator::simulator::{Call, Delivery, JobId};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fault::Fault;
@@ -56,6 +57,8 @@ pub enum Happening {
     Crashed(ProcessId),
     Paused(ProcessId),
     Resumed(ProcessId),
+    /// A watch has begun anew with a list that is older than what it had shown.
+    ListedOld(ProcessId),
     /// The operator asks somebody something.
     Io {
         process: ProcessId,
@@ -69,8 +72,9 @@ pub enum Happening {
         name: ObjectName,
         after: Option<Arc<Value>>,
     },
-    /// An event was published.
+    /// An event was published, of what happened at that time.
     Announced {
+        at: Option<Timestamp>,
         warning: bool,
         reason: String,
         note: String,
@@ -100,6 +104,7 @@ impl Display for Entry {
             Happening::Crashed(process) => write!(formatter, "{process} is gone"),
             Happening::Paused(process) => write!(formatter, "{process} stands still"),
             Happening::Resumed(process) => write!(formatter, "{process} goes on"),
+            Happening::ListedOld(process) => write!(formatter, "{process} lists from an older cache"),
             Happening::Io { process, index, what, fault } => {
                 write!(formatter, "{process} [{index}] {what}")?;
                 fault.as_ref().map_or(Ok(()), |fault| write!(formatter, "   <- {fault}"))
@@ -116,7 +121,7 @@ impl Display for Entry {
                     }
                 }
             }
-            Happening::Announced { warning, reason, note } => {
+            Happening::Announced { warning, reason, note, .. } => {
                 let kind = if *warning { "Warning" } else { "Event" };
                 write!(formatter, "      {kind} {reason}: {note}")
             }

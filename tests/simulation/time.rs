@@ -12,6 +12,11 @@ use tokio::time::Instant;
 /// When every run begins: 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
 
+/// The time of day, so long after a run began.
+pub fn time_of_day(passed: Duration) -> Timestamp {
+    Timestamp::from_second(BEGINNING).unwrap_or_default() + passed
+}
+
 /// The time of one run, as everybody but the operator sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualTime {
@@ -31,7 +36,7 @@ impl VirtualTime {
 
     /// The time of day.
     pub fn wall(self) -> Timestamp {
-        Timestamp::from_second(BEGINNING).unwrap_or_default() + self.passed()
+        time_of_day(self.passed())
     }
 }
 

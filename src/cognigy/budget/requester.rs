@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+use crate::cognigy::failed_try::FailedTry;
 
 /// The resource on whose behalf a request is made. Requests of one priority go by turns: between namespaces, and inside one
 /// between its resources.
@@ -13,19 +15,32 @@ pub struct Requester {
     name: Arc<str>,
     withdrawal: Option<Withdrawal>,
     last_sent: Arc<Mutex<Option<Instant>>>,
+    failed_tries: Option<mpsc::UnboundedSender<FailedTry>>,
 }
 
 impl Requester {
     /// A resource by its namespace and name, whose requests nobody takes back.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into(), withdrawal: None, last_sent: Arc::default() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            withdrawal: None,
+            last_sent: Arc::default(),
+            failed_tries: None,
+        }
     }
 
     /// The same resource; its requests are taken back by this signal.
     #[must_use]
     pub fn withdrawn_by(&self, withdrawal: Withdrawal) -> Self {
         Self { withdrawal: Some(withdrawal), ..self.clone() }
+    }
+
+    /// The same resource; each try that fails and is followed by another one is told to this channel.
+    #[must_use]
+    pub fn telling(&self, failed_tries: mpsc::UnboundedSender<FailedTry>) -> Self {
+        Self { failed_tries: Some(failed_tries), ..self.clone() }
     }
 
     /// The same resource; nobody takes its requests back.
@@ -42,6 +57,13 @@ impl Requester {
 
     pub(crate) fn sends(&self) {
         *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(crate) fn tell(&self, failed: FailedTry) {
+        if let Some(failed_tries) = &self.failed_tries {
+            // Nobody has to listen.
+            let _ = failed_tries.send(failed);
+        }
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {

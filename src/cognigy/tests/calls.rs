@@ -274,3 +274,29 @@ async fn a_429_lowers_what_is_made_and_a_503_does_not() {
         assert_eq!((reading.effective_limit.get(), reading.paused_for), (effective, seconds(20)));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_failed_is_told_while_the_call_goes_on() {
+    let api = api([Reply::Never, status(503, ""), ok(r#"{"traceId": "tr_1", "status": "passed"}"#)]);
+    api.is_no_longer_careful().await;
+    let (teller, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (environment_id, snapshot) = ("env".parse().unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
+    let trace_options =
+        TraceOptions { simulation_depth: 1, include_dependency_graph: true, detect_version_conflicts: true };
+    let request = TraceRequest { environment_id: &environment_id, configuration_snapshot: &snapshot, trace_options };
+    let requester = me().telling(teller);
+    let mut call = std::pin::pin!(api.client.trace(&request, &requester));
+
+    for (number, unanswered_for) in [(1, Some(seconds(30))), (2, None)] {
+        let failed = tokio::select! {
+            biased;
+            Some(failed) = told.recv() => failed,
+            _ = &mut call => panic!("the call goes on"),
+        };
+        assert_eq!((failed.call, failed.number, failed.of), (Call::Trace, number, 3));
+        assert_eq!((failed.unanswered_for, failed.error.class()), (unanswered_for, ErrorClass::Transient));
+        assert_eq!(api.sent().len(), usize::try_from(number).unwrap(), "before the next try");
+    }
+    assert!(call.await.unwrap().passed());
+    assert!(told.try_recv().is_err(), "nobody is told of a try that went well");
+}

@@ -5,17 +5,15 @@ use super::obstacle;
 use crate::api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use crate::api::reason::Reason;
 use crate::api::status::{CognigyDeploymentStatus, Outcome, Rollback, RollbackReason, Step};
+use crate::rollout::answer::Obstacle;
 use crate::rollout::answer::RollbackAnswer;
 use crate::rollout::attempt;
 use crate::rollout::conditions::{self, Tell, tell};
 use crate::rollout::facts::{Facts, after};
 use crate::rollout::key;
-use crate::rollout::memory::Memory;
+use crate::rollout::memory::{Blocked, Memory};
 use crate::rollout::notice::{Effects, Notice};
 use std::time::Duration;
-
-/// A rollback that cannot be asked for is a person's business after this long.
-pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(120);
 
 /// A bad verdict: rolls back where the policy says so, else leaves it to a person.
 pub fn condemn(
@@ -93,17 +91,54 @@ pub fn rollback(
     match answer {
         RollbackAnswer::Accepted => accepted(status, facts, memory),
         RollbackAnswer::Refused(words) => refused(status, facts, memory, &words),
-        RollbackAnswer::NotYet(met) => {
-            let message = format!("the rollback could not be asked for yet, and is asked again: {}", met.message);
-            let unreachable = memory.rollback_age(facts.now) >= UNREACHABLE_AFTER;
-            let effects = obstacle(status, facts, memory, met);
-            if !unreachable || memory.attempt.unreachable_told {
-                return effects;
-            }
-            memory.attempt.unreachable_told = true;
-            Effects::warning(Reason::RollbackUnreachable, message)
-        }
+        RollbackAnswer::NotYet(met) => obstacle(status, facts, memory, met),
     }
+}
+
+/// Something keeps the rollback from being accepted, while what is live is bad: a person is told at once, and again only if
+/// the cause changes.
+pub(super) fn not_accepted(
+    status: &CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    met: Obstacle,
+) -> Effects {
+    let cause = cause(&met.message);
+    let is_same = memory.attempt.rollback_cause.as_ref() == Some(&cause);
+    let in_vain = memory.take_told_in_vain();
+    if let Some(Blocked { obstacle, .. }) = memory.blocked.take().filter(|_| is_same && !in_vain) {
+        memory.show(obstacle, facts.generation);
+        return Effects::none();
+    }
+    memory.attempt.rollback_cause = Some(cause);
+    let reason = if met.stalls() { met.reason } else { Reason::RollbackUnreachable };
+    let message = not_accepted_message(status, facts, &met.message);
+    memory.show(Obstacle { reason, message: message.clone(), retry: met.retry }, facts.generation);
+    Effects::warning(reason, message)
+}
+
+fn not_accepted_message(status: &CognigyDeploymentStatus, facts: &Facts<'_>, problem: &str) -> String {
+    let attempt = status.attempt.as_ref();
+    let job = attempt.and_then(|attempt| attempt.job_id.as_ref()).map_or("the job", |job_id| job_id.as_str());
+    let reason = attempt.and_then(|attempt| attempt.rollback.as_ref()).map(|rollback| rollback.reason);
+    let release = match reason {
+        Some(RollbackReason::Manual | RollbackReason::ResourceDeleted) => "the release",
+        _ => "the bad release",
+    };
+    format!(
+        "the rollback of {job} is not accepted: {problem}; {release} is still live in {}; the operator tries again at least \
+         every minute",
+        facts.spec.environment_id
+    )
+}
+
+/// What tells one cause from another: the words without the ids, times and counts, which may differ with every try. A word of
+/// three digits is a status.
+fn cause(problem: &str) -> String {
+    let is_status = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let has_digit = |word: &str| word.bytes().any(|byte| byte.is_ascii_digit());
+    let words = problem.split_whitespace().filter(|word| is_status(word) || !has_digit(word));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {

@@ -32,7 +32,12 @@ pub fn intend(
     submission: Submission,
 ) -> Effects {
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
-    let key = key::submit(facts.uid, attempt.number, &attempt.digest);
+    // A recorded key stays what it is, whichever version of the operator derived it: a job may be out under it, if somebody
+    // turned the step back.
+    let recorded = attempt.idempotency_key.take();
+    let is_new = recorded.is_none();
+    let derive = || key::submit(facts.uid, attempt.number, attempt.started_at, &attempt.digest);
+    let key = recorded.unwrap_or_else(derive);
     attempt.step = Step::Submitting;
     attempt.api_origin = Some(submission.api_origin);
     attempt.client_hash = Some(submission.client_hash);
@@ -40,7 +45,7 @@ pub fn intend(
     attempt.idempotency_key = Some(key.clone());
     attempt.submitted_at = Some(facts.now.wall);
     attempt.deadline_at = Some(after(facts.now.wall, facts.timeout()));
-    memory.attempt.unsent = Some(key);
+    memory.attempt.unsent = is_new.then_some(key);
     memory.attempt.submit = Some(Sighting::of(facts.now.wall, facts.now));
     Effects::none()
 }

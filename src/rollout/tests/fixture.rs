@@ -258,6 +258,12 @@ impl Rollout {
         self
     }
 
+    /// Somebody edits the status by hand: the record is what it is now.
+    pub(super) fn record_by_hand(&mut self) -> &mut Self {
+        self.recorded = (self.status.clone(), self.notices.clone());
+        self
+    }
+
     /// Only the wall clock jumps.
     pub(super) fn wall_clock_jumps(&mut self, seconds: i64) -> &mut Self {
         self.given.now.wall += SignedDuration::from_secs(seconds);

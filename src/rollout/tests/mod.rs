@@ -14,6 +14,7 @@ mod notices;
 mod pace;
 mod passages;
 mod promises;
+mod put_back;
 mod random_stories;
 mod requests;
 mod rest;

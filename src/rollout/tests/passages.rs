@@ -111,3 +111,14 @@ fn monitoring_lasts_until_the_verdict() {
     let monitoring: Vec<_> = steps(&rollout).into_iter().filter(|(step, _)| *step == Step::Monitoring).collect();
     assert_eq!(monitoring, [(Step::Monitoring, 2 * INTERVAL)], "three bad answers, the first at once");
 }
+
+#[test]
+fn an_outcome_in_the_history_is_not_counted_again_after_somebody_took_the_attempt_out() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.edit_digest("2").run_for(600);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 2]);
+    rollout.status.attempt = None;
+    rollout.record_by_hand();
+    rollout.run_for(600);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 3], "one more attempt, and no more");
+}

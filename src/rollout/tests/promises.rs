@@ -199,7 +199,7 @@ fn every_submitted_attempt_is_audited(after: &CognigyDeploymentStatus, notices: 
     let Some(attempt) = after.attempt.as_ref().filter(|attempt| attempt.verdict.is_some()) else { return };
     let is_rejected =
         attempt.verdict.as_ref().is_some_and(|verdict| verdict.reason == crate::api::Reason::SubmitRejected);
-    let id = key::outcome_message(given.facts(given.now).uid, attempt.number, DeliveryKind::Audit);
+    let id = key::outcome_message(given.facts(given.now).uid, attempt.number, attempt.started_at, DeliveryKind::Audit);
     let records = notices.iter().filter(|notice| *id_of(notice) == id).count();
     assert_eq!(records, usize::from(attempt.has_intent() && !is_rejected), "S8: audit records of {attempt:?}");
 }

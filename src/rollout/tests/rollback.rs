@@ -4,9 +4,10 @@ use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unauthorized, 
 use crate::api::condition::ConditionType;
 use crate::api::reason::Reason;
 use crate::api::status::{Outcome, Step};
-use crate::rollout::Decision;
-use crate::rollout::answer::{HealthAnswer, RollbackAnswer};
+use crate::rollout::answer::{HealthAnswer, Obstacle, RollbackAnswer};
+use crate::rollout::{Announcement, Decision, apply};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 fn not_yet() -> RollbackAnswer {
     RollbackAnswer::NotYet(unavailable())
@@ -87,12 +88,14 @@ fn a_clock_that_stands_still_or_goes_back_gives_no_two_rollbacks_one_key() {
 #[test]
 fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
     let mut rollout = failing();
-    rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(110);
-    assert_eq!(rollout.told(ConditionType::Reconciling), "True/ApiUnavailable");
-    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 0);
-    rollout.run_for(50);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackUnreachable");
+    rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(0);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
+    assert_eq!(rollout.told(ConditionType::Ready), "False/RollbackUnreachable");
     assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
+    let said = "the rollback of job_1 is not accepted: 503 Service Unavailable; the bad release is still live in \
+                env_prod_us_01; the operator tries again at least every minute";
+    assert_eq!(rollout.condition(ConditionType::Stalled).message, said);
+    assert_eq!(rollout.events.last().unwrap().note, said);
     let asked = rollout.count(&Decision::Rollback);
     rollout.run_for(6 * 3600);
     assert!(rollout.count(&Decision::Rollback) - asked >= 6 * 120, "at least every 30 s");
@@ -134,4 +137,82 @@ fn a_restart_during_the_verification_goes_on_with_it() {
     assert_eq!(rollout.step_now(), Step::VerifyingRollback, "nobody has watched for long enough to say so");
     rollout.run_for(1);
     assert_eq!(rollout.step_now(), Step::Settled);
+}
+
+#[test]
+fn a_rollback_that_fails_is_told_again_only_if_the_cause_changes() {
+    let fails = |words: &str| RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, words, None));
+    let mut rollout = failing();
+    rollout.rollback_says(&[
+        fails("503 Service Unavailable: request 4711-ab, at 12:00:01"),
+        fails("503 Service Unavailable: request 4712-cd, at 12:00:09"),
+        fails("503 Service Unavailable: request 4713-ef, at 12:00:20"),
+        fails("500 Internal Server Error"),
+        fails("500 Internal Server Error"),
+    ]);
+    let mut messages = Vec::new();
+    rollout.before_decision(&Decision::Rollback);
+    for _ in 0..5 {
+        rollout.before_decision(&Decision::Rollback).run();
+        messages.push(rollout.condition(ConditionType::Stalled).message.clone());
+    }
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 2, "{:?}", rollout.events);
+    messages.dedup();
+    let [first, second] = &messages[..] else { panic!("no write for each try: {messages:#?}") };
+    assert!(first.contains("request 4711-ab") && second.contains("500 Internal Server Error"), "{messages:?}");
+}
+
+#[test]
+fn a_rollback_that_a_person_asked_for_is_not_of_a_bad_release() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.rollback_says(&[not_yet()]).ask_for_rollback("1").run();
+    let message = &rollout.condition(ConditionType::Stalled).message;
+    assert!(message.contains("; the release is still live in env_prod_us_01;"), "{message}");
+}
+
+/// A pause that the API asks for.
+#[test]
+fn a_rollback_is_tried_again_at_least_every_minute() {
+    let later = Some(Duration::from_secs(3600));
+    let mut rollout = failing();
+    rollout.rollback_says(&[RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, "503", later))]);
+    rollout.before_decision(&Decision::Rollback).run_for(600);
+    assert_eq!(rollout.count(&Decision::Rollback), 11);
+}
+
+#[test]
+fn what_could_not_be_recorded_is_told_with_the_next_try() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).step();
+    rollout.record_fails().memory.note_told_in_vain();
+    rollout.events.clear();
+    rollout.run_for(60);
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
+}
+
+#[test]
+fn the_first_try_of_a_call_that_fails_is_shown_while_the_call_goes_on() {
+    let hangs = || Obstacle::transient(Reason::ApiUnavailable, "no answer within 30 s; try 2 of 3", None);
+    for (step, shown, warnings) in [
+        (Step::Pending, "Reconciling=ApiUnavailable", 0),
+        (Step::Tracing, "Reconciling=ApiUnavailable", 0),
+        (Step::Submitting, "Reconciling=ApiUnavailable", 0),
+        (Step::RollingBack, "Stalled=RollbackUnreachable", 1),
+    ] {
+        let mut rollout = Rollout::at(step);
+        for _ in 0..2 {
+            let facts = rollout.given.facts(rollout.given.now);
+            let effects = apply::failed_try(&mut rollout.status, &facts, &mut rollout.memory, hangs());
+            rollout.events.extend(effects.announcements);
+        }
+        rollout.refresh();
+        let flag =
+            if rollout.has(ConditionType::Stalled) { ConditionType::Stalled } else { ConditionType::Reconciling };
+        assert_eq!(format!("{flag:?}={}", rollout.condition(flag).reason), shown, "{step:?}");
+        assert!(rollout.condition(flag).message.contains("no answer within 30 s"), "{step:?}");
+        let told = |event: &&Announcement| event.note.contains("no answer within 30 s");
+        let told: Vec<_> = rollout.events.iter().filter(told).collect();
+        assert_eq!((told.len(), told.iter().filter(|event| event.warning).count()), (1, warnings), "{step:?}");
+        assert!(rollout.memory.pause_until.is_none(), "{step:?}: the call goes on");
+    }
 }

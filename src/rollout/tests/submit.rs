@@ -3,10 +3,12 @@
 use super::fixture::{DAY, Rollout, TIMEOUT, unauthorized, unavailable, unsupported};
 use crate::api::JobId;
 use crate::api::condition::ConditionType;
+use crate::api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::api::reason::Reason;
 use crate::api::status::{Outcome, Step};
-use crate::rollout::Decision;
 use crate::rollout::answer::SubmitAnswer;
+use crate::rollout::apply::submit::Submission;
+use crate::rollout::{Decision, Memory, apply};
 
 fn not_yet() -> SubmitAnswer {
     SubmitAnswer::NotYet(unavailable())
@@ -228,4 +230,26 @@ fn a_new_configuration_after_an_unknown_outcome_waits_for_the_deadline() {
     assert_eq!(rollout.told(ConditionType::Reconciling), "True/NewerConfigurationWaiting");
     rollout.run_for(60);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
+}
+
+/// An intent in flight during an upgrade, by a version that derived its keys in another way.
+#[test]
+fn a_recorded_key_stays_what_it_is_also_where_a_step_is_turned_back() {
+    let mut rollout = Rollout::at(Step::Submitting);
+    let recorded: crate::api::IdempotencyKey = serde_json::from_value("of-another-version".into()).unwrap();
+    let attempt = rollout.status.attempt.as_mut().unwrap();
+    attempt.idempotency_key = Some(recorded.clone());
+    rollout.record_by_hand().restart_after(1).step();
+    assert_eq!(rollout.attempt().idempotency_key, Some(recorded.clone()), "it is sent under the recorded key");
+
+    let mut memory = Memory::default();
+    let submission = Submission {
+        api_origin: ApiOrigin::new("https://api.cognigy.ai"),
+        client_hash: ClientHash::new("a-client"),
+        request_hash: RequestHash::new("a-hash"),
+    };
+    rollout.status.attempt.as_mut().unwrap().step = Step::Tracing;
+    apply::submit::intend(&mut rollout.status, &rollout.given.facts(rollout.given.now), &mut memory, submission);
+    assert_eq!(rollout.attempt().idempotency_key, Some(recorded));
+    assert_eq!(memory.attempt.unsent, None, "somebody may have sent it: a refusal would prove nothing");
 }

@@ -100,6 +100,23 @@ impl Resource<'_> {
         })
     }
 
+    /// The snapshot that runs in its environment.
+    pub(crate) fn deployed(&self) -> Value {
+        self.world.platform.handle().with(|world| {
+            let environment = world.environments().find(|(id, _)| id.as_str() == self.name);
+            environment.map_or(Value::Null, |(_, environment)| json!(environment.deployed().configuration_snapshot))
+        })
+    }
+
+    /// The audit records about its jobs, each with its id.
+    pub(crate) fn audited(&self) -> Vec<(String, Value)> {
+        let jobs: Vec<_> = self.jobs().into_iter().map(|job| json!(job.id)).collect();
+        self.world.platform.handle().with(|world| {
+            let own = world.audit().filter(|taken| jobs.contains(&taken.record["jobId"]));
+            own.filter_map(|taken| Some((taken.idempotency_key.clone()?, taken.record.clone()))).collect()
+        })
+    }
+
     /// How many requests of that call its environment has had.
     pub(crate) fn count(&self, call: Call) -> usize {
         self.world.platform.handle().with(|world| world.requests(&self.requests(call)).count())

@@ -3,6 +3,7 @@
 //! `docs/faults.md` is the table for people, written from the same data.
 
 mod cell;
+mod hangs;
 mod kind;
 mod outbox;
 mod page;

@@ -45,8 +45,9 @@ fn uid(run: &Run, name: &str) -> String {
 
 /// The ids of the messages about the attempts of a resource, from the first to that number.
 fn ids(run: &Run, name: &str, kind: DeliveryKind, attempts: i64) -> Vec<String> {
-    let uid = uid(run, name);
-    (1..=attempts).map(|number| key::outcome_message(&uid, number, kind).as_str().to_owned()).collect()
+    let (uid, known) = (uid(run, name), Record::of(run).attempts());
+    let began = |number| known.get(&(uid.clone(), number)).map(|attempt| attempt.started_at).unwrap_or_default();
+    (1..=attempts).map(|number| key::outcome_message(&uid, number, began(number), kind).as_str().to_owned()).collect()
 }
 
 /// The ids that were taken with a 2xx which the operator heard, in order.
@@ -67,7 +68,7 @@ fn kept(run: &Run, name: &str) -> BTreeMap<String, OutboxEntry> {
 /// The Warnings about messages that were given up, with their times.
 fn warnings(run: &Run) -> Vec<(Duration, &str)> {
     let warned = run.story.iter().filter_map(|entry| match &entry.what {
-        Happening::Announced { warning: true, reason, note } if reason == "DeliveryGivenUp" => {
+        Happening::Announced { warning: true, reason, note, .. } if reason == "DeliveryGivenUp" => {
             Some((entry.at, note.as_str()))
         }
         _ => None,

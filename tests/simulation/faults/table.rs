@@ -243,6 +243,8 @@ const ROLLBACK: &[Row] = &[
             NoConnection,
             Reset,
             AnswerLost,
+            TimeOut,
+            SlowDrip,
             Truncated,
             Redirect,
             Conflict,
@@ -254,11 +256,6 @@ const ROLLBACK: &[Row] = &[
             GatewayTimeout,
         ],
         stalled(Reason::RollbackUnreachable).and(ConditionType::RolledBack, Unknown, Reason::RollingBack),
-        ROLLED_BACK,
-    ),
-    row(
-        &[TimeOut, SlowDrip],
-        reconciling(Reason::ApiUnavailable).and(ConditionType::RolledBack, Unknown, Reason::RollingBack),
         ROLLED_BACK,
     ),
     row(

@@ -1,20 +1,31 @@
 //! S8: every attempt that was submitted is audited, or its record is in a Warning and the log. And every outcome is told
-//! to the webhook, each message with one body, and with the truth in it.
+//! to the webhook, each message with one body, and with the truth in it. The log holds each audit record once, as it was
+//! recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cognigy_operator::api::Reason;
 use cognigy_operator::api::status::{Attempt, DeliveryKind, Outcome};
+use cognigy_operator::delivery::outbox;
 use cognigy_operator::rollout::key;
 use cognigy_operator::simulator::Call;
 use serde_json::Value;
 
 use super::Broken;
-use crate::record::Record;
+use crate::record::{Record, Write};
 use crate::scenario::Scenario;
+use crate::story::{Entry, Happening, is_deployment};
+
+/// How long a message is kept at least (contract, section 7).
+const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
+
+/// What the log says of each audit record.
+const LOGGED: &str = "an audit record was written";
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
+    logged_as_recorded(record, broken);
     for ((uid, _), attempt) in record.attempts() {
         audited(record, &uid, &attempt, broken);
     }
@@ -34,12 +45,47 @@ fn one_body_each(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
+/// Each line of the log tells of a record as it is recorded, and no process tells twice. A process that begins tells of what
+/// it finds: the one before it may have died before it did. So does one that has let a resource go and forgotten it, if its
+/// watch still shows an older state.
+fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let outboxes = record.writes.iter().filter_map(Write::status).flat_map(|status| &status.outbox);
+    let recorded: BTreeMap<&str, &str> = outboxes.map(|entry| (entry.id.as_str(), entry.body.as_str())).collect();
+    let forgets = |entry: &&Entry| match &entry.what {
+        Happening::Started(_) | Happening::ListedOld(_) => true,
+        Happening::Changed { name, after, .. } => is_deployment(name) && after.is_none(),
+        _ => false,
+    };
+    let most = record.run.story.iter().filter(forgets).count();
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in record.run.log.lines().filter(|line| line.contains(LOGGED)) {
+        let Some((id, body)) = line.split_once(" id=").and_then(|(_, rest)| rest.split_once(" record=")) else {
+            broken.push(Broken::new("S8", format!("a line about an audit record has no id or record: {line}")));
+            continue;
+        };
+        if recorded.get(id) != Some(&body) {
+            broken.push(Broken::new("S8", format!("the log tells of a record that was not recorded so: {line}")));
+        }
+        let count = told.entry(id).or_default();
+        *count += 1;
+        if *count > most {
+            broken.push(Broken::new("S8", format!("the log tells of a record more than once in a process: {line}")));
+        }
+    }
+    let told: BTreeSet<&str> = told.into_keys().collect();
+    for asked in record.calls(Call::Audit) {
+        if asked.exchange.key.as_deref().is_none_or(|id| !told.contains(id)) {
+            broken.push(Broken::new("S8", format!("audit record #{} is not in the log", asked.exchange.number)));
+        }
+    }
+}
+
 fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<Broken>) {
     let Some(verdict) = &attempt.verdict else { return };
     if attempt.submitted_at.is_none() || verdict.reason == Reason::SubmitRejected || !record.run.rests {
         return;
     }
-    let id = key::outcome_message(uid, attempt.number, DeliveryKind::Audit);
+    let id = key::outcome_message(uid, attempt.number, attempt.started_at, DeliveryKind::Audit);
     let taken = record.run.platform.audit().find(|taken| taken.idempotency_key.as_deref() == Some(id.as_str()));
     match taken {
         Some(taken) => {
@@ -49,7 +95,28 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
                 broken.push(Broken::new("S8", format!("the audit of attempt {} is {}", attempt.number, taken.record)));
             }
         }
-        None if record.run.log.contains(id.as_str()) && record.run.log.contains("given up") => {}
+        None if is_given_up_rightly(record, id.as_str()) => {}
         None => broken.push(Broken::new("S8", format!("attempt {} was submitted and never audited", attempt.number))),
     }
+}
+
+/// Whether the log holds this very record as given up, for a reason that was one: 72 hours have passed since it was recorded,
+/// the resource went, or the outbox was full.
+fn is_given_up_rightly(record: &Record<'_>, id: &str) -> bool {
+    let Some(line) = record.run.log.lines().find(|line| line.contains("given up: ") && line.contains(id)) else {
+        return false;
+    };
+    let holds =
+        |write: &&Write| write.status().is_some_and(|status| status.outbox.iter().any(|entry| entry.id.as_str() == id));
+    let (Some(first), Some(last)) = (record.writes.iter().find(holds), record.writes.iter().rev().find(holds)) else {
+        return false;
+    };
+    if line.contains("the resource goes") {
+        return last.object.metadata.deletion_timestamp.is_some();
+    }
+    if line.contains("the outbox is full") {
+        return last.status().is_some_and(|status| status.outbox.len() >= outbox::MOST);
+    }
+    let dropped = record.writes.iter().find(|write| write.place > last.place && write.uid() == last.uid());
+    dropped.is_some_and(|dropped| dropped.at.saturating_sub(first.at) >= KEPT_FOR)
 }

@@ -10,7 +10,7 @@ use crate::scenario::{
 };
 
 pub fn all() -> Vec<Scenario> {
-    [before_the_job(), with_a_job(), too_deep(), suspended(), from_config_maps()].concat()
+    [before_the_job(), with_a_job(), too_deep(), of_any_size(), suspended(), from_config_maps()].concat()
 }
 
 fn before_the_job() -> Vec<Scenario> {

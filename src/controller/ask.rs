@@ -1,0 +1,84 @@
+//! Waits for the answer of Cognigy.AI, and lets people see if that takes long.
+
+use super::error::Error;
+use super::reconcile::Round;
+use super::sessions::Session;
+use super::wire;
+use crate::cognigy::{Call, FailedTry};
+use crate::rollout::apply;
+use std::pin::pin;
+use std::time::Duration;
+
+/// A try that failed sooner than this is followed by the next so soon that people are told at the end of the call, if it
+/// fails as a whole.
+const SOON: Duration = Duration::from_secs(10);
+
+/// What a call that is waited for comes to next.
+enum Next<T> {
+    Answered(T),
+    Failed(FailedTry),
+}
+
+impl Round<'_> {
+    /// Waits for the answer to a call. What was recorded before it is published meanwhile, and so is a try of it that failed.
+    /// Neither delays the call.
+    pub(super) async fn ask<T>(&mut self, session: &Session, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        // What was left by a call that nobody waited for here, such as a delivery.
+        while self.failed_tries.try_recv().is_ok() {}
+        loop {
+            let Self { publisher, failed_tries, .. } = &mut *self;
+            let next = publisher.during(async {
+                tokio::select! {
+                    biased;
+                    answer = &mut call => Next::Answered(answer),
+                    Some(failed) = failed_tries.recv() => Next::Failed(failed),
+                }
+            });
+            let failed = match next.await {
+                Next::Answered(answer) => return answer,
+                Next::Failed(failed) => failed,
+            };
+            let mut told = pin!(self.tell_failed_try(session, &failed));
+            tokio::select! {
+                biased;
+                () = &mut told => {}
+                answer = &mut call => {
+                    // A write is not given up halfway.
+                    told.await;
+                    return answer;
+                }
+            }
+        }
+    }
+
+    /// Shows that a try failed, in the conditions and in an event. Nothing rests on it, so that a write that fails is made up
+    /// for by the next.
+    async fn tell_failed_try(&mut self, session: &Session, failed: &FailedTry) {
+        let FailedTry { number, of, error, .. } = failed;
+        tracing::debug!(call = failed.call.name(), %error, "try {number} of {of} failed");
+        if !is_worth_telling(failed) {
+            return;
+        }
+        let obstacle = wire::failed_try(failed, &session.origin);
+        self.change(|status, facts, memory| apply::failed_try(status, facts, memory, obstacle));
+        if let Err(error) = self.record_meanwhile().await {
+            tracing::debug!(%error, "a try that failed could not be shown");
+        }
+        self.publisher.begin();
+    }
+
+    async fn record_meanwhile(&mut self) -> Result<(), Error> {
+        self.refresh_status();
+        if self.object.status.as_ref() != Some(&self.status) {
+            self.write_status().await?;
+        }
+        self.has_been_recorded();
+        Ok(())
+    }
+}
+
+/// A rollback is always urgent. A try that was held back by the request budget was not made.
+fn is_worth_telling(failed: &FailedTry) -> bool {
+    failed.call == Call::Rollback || (failed.took >= SOON && !failed.error.is_held_back())
+}

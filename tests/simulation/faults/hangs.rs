@@ -1,0 +1,126 @@
+//! A call that is taken and never answered: people see what led to it while it lasts, and that its first try has failed,
+//! long before all of its tries have.
+
+use std::time::Duration;
+
+use cognigy_operator::api::condition::{ConditionSet, ConditionType};
+use cognigy_operator::api::status::Outcome;
+use cognigy_operator::simulator::Call;
+use jiff::Timestamp;
+
+use super::cell::{breaks, mended};
+use super::kind::Kind;
+use crate::director::{Run, run};
+use crate::fault::Plan;
+use crate::promises;
+use crate::record::Record;
+use crate::scenario::Scenario;
+use crate::story::Happening;
+use crate::time::time_of_day;
+
+const MENDED_AT: u64 = 400;
+/// How long a call may take before what led to it is told, and a moment more.
+const SOON: Duration = Duration::from_secs(2);
+/// How long one try is waited for, and a moment more.
+const FIRST_TRY: Duration = Duration::from_secs(31);
+
+struct Told<'r> {
+    published: Duration,
+    at: Option<Timestamp>,
+    warning: bool,
+    note: &'r str,
+}
+
+fn play(call: Call) -> Run {
+    let environment = if call == Call::Rollback { "    deploymentsAreUnhealthy: true\n" } else { "" };
+    let scenario = Scenario::new("a call that hangs", environment)
+        .at(0, breaks(call, Kind::TimeOut))
+        .creating(|_| {})
+        .at(MENDED_AT, mended())
+        .ending(&[], "");
+    let run = run(&scenario, &Plan::new());
+    assert_eq!(promises::broken(&scenario, &run), [], "{call:?}");
+    assert!(run.rests, "{call:?}");
+    run
+}
+
+fn story(run: &Run) -> String {
+    run.story.iter().map(|entry| format!("{entry}\n")).collect()
+}
+
+/// When the platform was first asked so.
+fn first_asked(run: &Run, call: Call) -> Duration {
+    Record::of(run).calls(call).map(|asked| asked.at).next().unwrap_or_default()
+}
+
+fn told<'r>(run: &'r Run, words: &str) -> Vec<Told<'r>> {
+    let events = run.story.iter().filter_map(|entry| match &entry.what {
+        Happening::Announced { at, warning, note, .. } if note.contains(words) => {
+            Some(Told { published: entry.at, at: *at, warning: *warning, note })
+        }
+        _ => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn a_first_try_that_is_not_answered_is_shown_before_the_next_one_ends() {
+    for (call, words, message, warning) in [
+        (Call::Validate, "did not answer the validation within 30 s", "; try 2 of 3", false),
+        (Call::Trace, "did not answer the synthetic trace within 30 s", "; try 2 of 3", false),
+        (Call::Submit, "did not answer the submit within 30 s", "; try 2 of 3", false),
+        (Call::Rollback, "no answer within 30 s", "; the bad release is still live in env;", true),
+    ] {
+        let run = play(call);
+        let by = first_asked(&run, call) + FIRST_TRY;
+        let record = Record::of(&run);
+        let shown = record.operator_writes().find(|write| {
+            let ready = write.status().and_then(|status| status.conditions.find(ConditionType::Ready));
+            ready.is_some_and(|ready| ready.message.contains(words) && ready.message.contains(message))
+        });
+        assert!(shown.is_some_and(|write| write.at <= by), "{call:?}: the condition\n{}", story(&run));
+        let told = told(&run, words);
+        let [event] = &told[..] else { panic!("{call:?}: one event\n{}", story(&run)) };
+        assert!(event.published <= by && event.warning == warning, "{call:?}: {}\n{}", event.note, story(&run));
+        assert!(run.log.contains(words), "{call:?}: the log");
+    }
+}
+
+/// What was recorded before a call that hangs is published while it hangs, with its own time. Deliveries are such calls.
+#[test]
+fn what_led_to_a_call_that_hangs_is_published_meanwhile_and_has_its_own_time() {
+    for (call, words) in [
+        (Call::Validate, "attempt 1 at configuration"),
+        (Call::Submit, "the synthetic trace found no conflict"),
+        (Call::Rollback, "health is bad, 3 of 3 times in a row"),
+        (Call::Audit, "attempt 1 succeeded"),
+        (Call::Webhook, "attempt 1 succeeded"),
+    ] {
+        let run = play(call);
+        let asked = first_asked(&run, call);
+        let told = told(&run, words);
+        let [event] = &told[..] else { panic!("{call:?}: one event\n{}", story(&run)) };
+        assert!(event.published <= asked + SOON, "{call:?}: {:?}\n{}", event.published, story(&run));
+        assert!(event.at.is_some_and(|at| at <= time_of_day(asked)), "{call:?}: {:?}\n{}", event.at, story(&run));
+    }
+}
+
+#[test]
+fn a_rollback_that_hangs_is_one_warning_and_one_write_however_often_it_is_tried() {
+    let run = play(Call::Rollback);
+    let record = Record::of(&run);
+    let tries = record.calls(Call::Rollback).filter(|asked| asked.at < Duration::from_secs(MENDED_AT)).count();
+    assert!(tries >= 6, "{tries} tries");
+    let warnings = told(&run, "is not accepted");
+    assert_eq!(warnings.len(), 1, "{}", story(&run));
+    let shows = |message: &str| message.contains("is not accepted");
+    let writes = record.operator_writes().filter(|write| {
+        let ready = write.status().and_then(|status| status.conditions.find(ConditionType::Ready));
+        ready.is_some_and(|ready| shows(&ready.message))
+    });
+    assert_eq!(writes.count(), 1, "{}", story(&run));
+    assert_eq!(
+        record.verdicts().iter().map(|judged| judged.verdict.outcome).collect::<Vec<_>>(),
+        [Outcome::RolledBack]
+    );
+}
