@@ -1,5 +1,6 @@
 //! Events: each step that a person would want to see in `kubectl describe`.
 
+use super::cause::cause;
 use super::error::CALL_DEADLINE;
 use crate::rollout::{Announcement, Happened};
 use jiff::Timestamp;
@@ -57,7 +58,7 @@ impl Announcer {
                 let event = event(happened, regarding.clone(), &self.instance, Timestamp::now());
                 if let Err(error) = events.create(&PostParams::default(), &event).await {
                     let reason = event.reason.unwrap_or_default();
-                    tracing::debug!(%error, %reason, "an event could not be published");
+                    tracing::debug!(error = cause(&error), %reason, "an event could not be published");
                 }
             }
         };
