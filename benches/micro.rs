@@ -48,6 +48,43 @@ fn digest(bencher: Bencher, kib: usize) {
     bencher.bench_local(|| Digest::of_deployment(black_box(&spec), black_box(&snapshot)));
 }
 
+/// The same for snapshots of 0.9 MB that are made to cost as much as they can.
+#[divan::bench(args = ["objects of one key", "empty lists", "keys in reverse order", "long keys that begin alike", "levels in reverse order", "one text of escapes", "too deep"])]
+fn digest_of_the_worst(bencher: Bencher, what: &str) {
+    const LENGTH: usize = 900_000;
+    let list_of = |part: &str| format!("{{\"a\":[{}]}}", vec![part; LENGTH / (part.len() + 1)].join(","));
+    let keys = |length: usize| {
+        let entries: Vec<_> = (0..LENGTH / (length + 5)).rev().map(|key| format!("\"{key:0length$}\":0")).collect();
+        format!("{{{}}}", entries.join(","))
+    };
+    let text = match what {
+        "objects of one key" => list_of(r#"{"":0}"#),
+        "empty lists" => list_of("[]"),
+        "keys in reverse order" => keys(6),
+        "long keys that begin alike" => keys(500),
+        "levels in reverse order" => {
+            (0..124).fold(list_of(r#"{"":0}"#), |inner, _| format!("{{\"b\":{inner},\"a\":0}}"))
+        }
+        "one text of escapes" => format!("{{\"a\":\"{}\"}}", "\\u00e9".repeat(LENGTH / 6)),
+        _ => format!("{{\"a\":{}{}}}", "[".repeat(LENGTH / 2), "]".repeat(LENGTH / 2)),
+    };
+    let (spec, snapshot): (_, Snapshot) = (spec(1), serde_json::from_str(&text).unwrap());
+    bencher.bench_local(|| Digest::of_deployment(black_box(&spec), black_box(&snapshot)));
+}
+
+/// A ConfigMap's text of 0.9 MB, read as JSON or YAML.
+#[divan::bench(args = ["JSON", "YAML", "YAML of one key each", "YAML of aliases"])]
+fn read_a_text(bencher: Bencher, what: &str) {
+    let text = match what {
+        "JSON" => serde_json::to_string(&spec(880).configuration_snapshot).unwrap(),
+        "YAML" => (0..60_000).map(|key| format!("key{key:06}: {key}\n")).collect(),
+        "YAML of one key each" => format!("{{a: [{}]}}", vec!["{'': 0}"; 110_000].join(",")),
+        _ => format!("a: &a [{}]\nb: [{}]\n", vec!["{}"; 1000].join(", "), vec!["*a"; 330].join(", ")),
+    };
+    assert!(Snapshot::from_text(&text).is_ok(), "{what}");
+    bencher.bench_local(|| Snapshot::from_text(black_box(&text)).is_ok());
+}
+
 /// A resource as the watch delivers it, from JSON; by the size of its snapshot in KiB.
 #[divan::bench(args = [1, 8, 64])]
 fn read_a_resource(bencher: Bencher, kib: usize) {

@@ -41,7 +41,8 @@ reasons! {
     AwaitingSnapshot,
     /// The ConfigMap or its key is missing.
     SnapshotNotFound,
-    /// The ConfigMap's text is not a JSON or YAML object, or an empty one.
+    /// The snapshot is nested too deeply or has a key twice, or the ConfigMap's text is not a JSON or YAML object, or an
+    /// empty one.
     SnapshotInvalid,
     /// The resource is larger than the API server can store with its status.
     SnapshotTooLarge,

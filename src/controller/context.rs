@@ -106,6 +106,16 @@ impl Context {
         Ok(())
     }
 
+    /// Lets a resource that the watch tells of share its snapshot with what is known of it, if it is the same text: a resource
+    /// in flight is told of with each write of its status.
+    pub fn share_snapshot(&self, received: &mut Watched) {
+        let name = ObjectRef::from_obj(received);
+        let known = self.stores.get().and_then(|stores| stores.iter().find_map(|store| store.get(&name)));
+        if let Some(known) = known {
+            received.share_snapshot(&known);
+        }
+    }
+
     /// What is kept of a resource that the watch tells of.
     #[must_use]
     pub fn keep(&self, received: Watched) -> Watched {

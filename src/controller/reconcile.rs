@@ -223,8 +223,8 @@ impl<'c> Round<'c> {
             return Ok(());
         }
         self.context.must_lead()?;
-        let written = record::put_finalizer(self.context, &self.object).await?;
-        self.keep(written);
+        let metadata = record::put_finalizer(self.context, &self.object).await?;
+        self.keep_changed(|object| object.metadata = metadata);
         Ok(())
     }
 
@@ -366,13 +366,20 @@ impl<'c> Round<'c> {
         self.remembered.written = Some(Arc::clone(&self.object));
     }
 
-    /// Goes on with the resource with the status that was just written. It is changed in place, unless the watch has it too.
+    /// Goes on with the resource with the status that was just written.
     pub(super) fn keep_status(&mut self, metadata: ObjectMeta) {
+        let status = self.status.clone();
+        self.remembered.know_status(Some(&status));
+        self.keep_changed(|object| {
+            object.metadata = metadata;
+            object.status = Some(status);
+        });
+    }
+
+    /// Goes on with the resource as a write has changed it. It is changed in place, unless the watch has it too.
+    fn keep_changed(&mut self, change: impl FnOnce(&mut CognigyDeployment)) {
         self.remembered.written = None;
-        let object = Arc::make_mut(&mut self.object);
-        object.metadata = metadata;
-        object.status = Some(self.status.clone());
-        self.remembered.know_status(Some(&self.status));
+        change(Arc::make_mut(&mut self.object));
         self.keep(Arc::clone(&self.object));
     }
 

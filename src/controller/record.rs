@@ -34,7 +34,9 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
 /// [`Error::Gone`], or that the API server failed.
 pub async fn read(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
     let request = requests(object).get(&object.name_any(), &GetParams::default());
-    whole(call("read the resource", answer(&context.kubernetes, request)).await?)
+    let received: Received = call("read the resource", answer(&context.kubernetes, request)).await?;
+    let object = CognigyDeployment::try_from(received);
+    object.map(Arc::new).map_err(|_| Error::Malformed("spec and status of its definition"))
 }
 
 /// A resource as far as a write of its status is about it.
@@ -69,11 +71,7 @@ pub async fn status(
     let request = serde_json::to_vec(&body).map_err(request::Error::SerializeBody).and_then(|body| {
         requests(object).replace_subresource("status", &object.name_any(), &PostParams::default(), body)
     });
-    let request = request.map(|mut request| {
-        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
-        request
-    });
-    let written = call("write the status", answer::<MetadataOnly>(&context.kubernetes, request)).await;
+    let written = call("write the status", answer::<MetadataOnly>(&context.kubernetes, for_metadata(request))).await;
     context.metrics.wrote("status", written.as_ref().err());
     Ok(written?.metadata.into())
 }
@@ -84,11 +82,12 @@ pub fn has_finalizer(object: &CognigyDeployment) -> bool {
     object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
-/// Puts the finalizer on, before anything is asked of Cognigy.AI.
+/// Puts the finalizer on, before anything is asked of Cognigy.AI, and returns the metadata that the object has with it.
+/// Nothing else comes back: the write is refused if anything else has changed.
 ///
 /// # Errors
 /// [`Error::Conflict`], or that the API server failed.
-pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
+pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Result<ObjectMeta, Error> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
     write_finalizers(context, object, finalizers).await
@@ -110,20 +109,24 @@ async fn write_finalizers(
     context: &Context,
     object: &CognigyDeployment,
     finalizers: Vec<String>,
-) -> Result<Arc<CognigyDeployment>, Error> {
+) -> Result<ObjectMeta, Error> {
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
     let request = requests(object).patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch));
-    let written = call("write the finalizer", answer(&context.kubernetes, request)).await;
+    let written = call("write the finalizer", answer::<MetadataOnly>(&context.kubernetes, for_metadata(request))).await;
     context.metrics.wrote("finalizer", written.as_ref().err());
-    whole(written?)
+    Ok(written?.metadata.into())
+}
+
+/// A request that is answered with the object's metadata alone.
+fn for_metadata(
+    request: Result<http::Request<Vec<u8>>, request::Error>,
+) -> Result<http::Request<Vec<u8>>, request::Error> {
+    request.map(|mut request| {
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        request
+    })
 }
 
 fn requests(object: &CognigyDeployment) -> Request {
     Request::new(CognigyDeployment::url_path(&(), object.metadata.namespace.as_deref()))
-}
-
-fn whole(received: Received) -> Result<Arc<CognigyDeployment>, Error> {
-    CognigyDeployment::try_from(received)
-        .map(Arc::new)
-        .map_err(|_| Error::Malformed("spec and status of its definition"))
 }

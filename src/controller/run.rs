@@ -141,7 +141,10 @@ where
 #[must_use]
 pub fn kept(event: watcher::Event<Watched>, context: &Context) -> watcher::Event<Watched> {
     context.withdrawals.heard(&event);
-    let event = event.modify(|watched| *watched = context.keep(watched.clone()));
+    let event = event.modify(|watched| {
+        context.share_snapshot(watched);
+        *watched = context.keep(watched.clone());
+    });
     if let watcher::Event::Apply(Watched::Unreadable(unreadable))
     | watcher::Event::InitApply(Watched::Unreadable(unreadable)) = &event
     {

@@ -18,11 +18,17 @@ use sha2::{Digest as _, Sha256};
 use size::stored_size;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How many ConfigMaps are read at once.
+const READ_AT_ONCE: usize = 8;
 
 /// The snapshots in ConfigMaps, as they were last read.
 pub struct Snapshots {
     kubernetes: kube::Client,
     read: Mutex<Texts>,
+    /// How many are read at once: a text takes several times its length until it is read.
+    reading: Semaphore,
 }
 
 /// What the environment should run, and the snapshot that says so.
@@ -72,7 +78,7 @@ impl Snapshots {
     /// Nothing read yet.
     #[must_use]
     pub fn new(kubernetes: kube::Client) -> Self {
-        Self { kubernetes, read: Mutex::default() }
+        Self { kubernetes, read: Mutex::default(), reading: Semaphore::new(READ_AT_ONCE) }
     }
 
     /// What the environment should run.
@@ -108,10 +114,18 @@ impl Snapshots {
     ) -> Result<Result<Arc<ReadText>, Obstacle>, Error> {
         let place =
             TextPlace { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
-        let believed = self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
-        let read = match believed {
+        let believed = || self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
+        let read = match believed() {
             Some(text) => text.read,
-            None => self.read(place, uptime).await?,
+            None => {
+                // It is never closed.
+                let _turn = self.reading.acquire().await;
+                // Another one may have read it meanwhile.
+                match believed() {
+                    Some(text) => text.read,
+                    None => self.read(place.clone(), uptime).await?,
+                }
+            }
         };
         Ok(read.ok_or_else(|| {
             Obstacle::lasting(

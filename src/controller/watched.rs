@@ -59,6 +59,16 @@ impl Watched {
         }
     }
 
+    /// Shares the snapshot of another version of it, if that is the same text. What is in use elsewhere stays as it is.
+    pub fn share_snapshot(&mut self, known: &Self) {
+        let (Self::Whole(object), Self::Whole(known)) = (self, known) else { return };
+        if object.spec.configuration_snapshot == known.spec.configuration_snapshot
+            && let Some(object) = Arc::get_mut(object)
+        {
+            object.spec.configuration_snapshot.clone_from(&known.spec.configuration_snapshot);
+        }
+    }
+
     /// The resource itself, where it is kept.
     #[must_use]
     pub fn whole(&self) -> Option<&Arc<CognigyDeployment>> {
@@ -376,6 +386,22 @@ mod tests {
         let object = watched.whole().unwrap();
         assert_eq!(object.metadata.managed_fields, None);
         assert_eq!(object.annotations().keys().collect::<Vec<_>>(), ["team"]);
+    }
+
+    #[test]
+    fn two_versions_of_a_resource_share_a_snapshot_that_is_the_same() {
+        let text =
+            |watched: &Watched| watched.whole().unwrap().spec.configuration_snapshot.as_ref().unwrap().text().as_ptr();
+        let known = Watched::deserialize(&succeeded()).unwrap();
+        let mut same = Watched::deserialize(&succeeded()).unwrap();
+        assert_ne!(text(&same), text(&known));
+        same.share_snapshot(&known);
+        assert_eq!(text(&same), text(&known));
+        let mut other = succeeded();
+        other["spec"]["configurationSnapshot"]["botVersion"] = json!("2.5.0");
+        let mut other = Watched::deserialize(&other).unwrap();
+        other.share_snapshot(&known);
+        assert_ne!(text(&other), text(&known));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::api::identifier::ApiOrigin;
 use crate::api::identifier::JobId;
 use crate::api::reason::Reason;
+use crate::api::snapshot::MOST_WARNINGS;
 use crate::api::status::RollbackReason;
 use crate::api::{CognigyDeploymentSpec, Snapshot};
 use crate::cognigy::{self, Call, CallError, ErrorClass, FailedTry};
@@ -87,8 +88,10 @@ fn natural<T: TryFrom<i64> + Default>(number: i64) -> T {
     T::try_from(number).unwrap_or_default()
 }
 
-/// What the validation said, after what the operator itself has to warn of.
+/// What the validation said, after what the operator itself has to warn of. Where there are more warnings than are kept,
+/// half of them are the validation's.
 pub fn validation(validation: cognigy::Validation, mut warnings: Vec<String>) -> ValidationAnswer {
+    warnings.truncate(MOST_WARNINGS - validation.warnings.len().min(MOST_WARNINGS / 2));
     warnings.extend(validation.warnings);
     match validation.valid {
         true => ValidationAnswer::Passed { warnings, capacity_utilization: validation.capacity_utilization },
@@ -237,6 +240,23 @@ mod tests {
 
     /// A failure's message begins with its status.
     const MESSAGE: &str = "422 Unprocessable Entity: locked for the holidays";
+
+    #[test]
+    fn warnings_of_both_sides_are_kept() {
+        let many = |who: &str, count: usize| (0..count).map(|number| format!("{who}{number}")).collect::<Vec<_>>();
+        for (own, theirs, kept_own) in [(2, 3, 2), (10, 0, 10), (10, 2, 8), (10, 10, 5), (0, 10, 0)] {
+            let answer = cognigy::Validation {
+                valid: true,
+                warnings: many("their", theirs),
+                errors: Vec::new(),
+                capacity_utilization: None,
+            };
+            let ValidationAnswer::Passed { warnings, .. } = validation(answer, many("own", own)) else {
+                panic!("it has passed")
+            };
+            assert_eq!(warnings, [many("own", kept_own), many("their", theirs)].concat());
+        }
+    }
 
     #[test]
     fn a_refusal_names_its_status_once() {

@@ -18,6 +18,10 @@ required. The API server checks all of it, so a server-side dry run tells what i
 What an edit brings about: another `configurationSnapshot`, other `dependencyLocks` or other `capacityConstraints` are a
 new configuration, and start an attempt. Other `isolationRules` or `traceOptions` make an attempt check again that has not
 been submitted yet, or that failed its checks. Everything else acts on the attempt that is under way, and starts none.
+
+A snapshot is passed on as it is written, each number to its last digit, and may be 126 levels deep.
+[Snapshots](operations.md#snapshots) tells how YAML is read, and what is changed before the operator sees it: kubectl's
+client-side apply takes nulls out of a `configurationSnapshot`, server-side apply keeps them.
 ";
 
 #[test]

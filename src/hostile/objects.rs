@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::config;
 use super::damage::{bytes_like, text_like};
-use crate::api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
+use crate::api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, Snapshot};
 use crate::controller::watched::Watched;
 use crate::rollout::facts::Requests;
 use crate::rollout::{Now, Settings};
@@ -95,9 +95,10 @@ fn is_sent(bytes: &[u8]) -> bool {
     struct Sent {
         metadata: ObjectMeta,
     }
-    // What is nested more deeply than this parser goes is sent as well.
-    let is_json = serde_json::from_slice::<&RawValue>(bytes).is_ok();
-    is_json && serde_json::from_slice::<Sent>(bytes).is_ok_and(|sent| sent.metadata.name.is_some())
+    // The API server has no key twice, and no half of a character.
+    let is_whole = |text: &str| Snapshot::from_text(text).is_ok();
+    serde_json::from_slice::<&RawValue>(bytes).is_ok_and(|text| is_whole(text.get()))
+        && serde_json::from_slice::<Sent>(bytes).is_ok_and(|sent| sent.metadata.name.is_some())
 }
 
 #[test]

@@ -4,9 +4,13 @@
 //! tells of it.
 
 use crate::stage::{Operator, World};
+use axum::extract::DefaultBodyLimit;
+use axum::{Json, Router};
+use bytes::Bytes;
+use http::Uri;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How many resources come at once.
@@ -17,6 +21,27 @@ const MOST_FOR_ONE: f64 = 64.0;
 const MOST_FOR_MANY: f64 = 128.0;
 /// About how long a snapshot is, in bytes.
 const LENGTH: usize = 900_000;
+
+/// A Cognigy.AI that says yes to everything and keeps nothing: the simulator keeps what it is asked, as trees.
+async fn forgetful_platform(world: &World) {
+    async fn answer(uri: Uri, body: Bytes) -> Json<Value> {
+        drop(body);
+        Json(match uri.path() {
+            path if path.ends_with("/token") => json!({"access_token": "token", "expires_in": 3600}),
+            path if path.ends_with("/validate") => json!({"valid": true}),
+            path if path.ends_with("/synthetic-trace") => json!({"status": "passed", "dependencyConflicts": []}),
+            path if path.ends_with("/deployments") => json!({"jobId": format!("job_{:x}", fastrand::u64(..))}),
+            path if path.contains("/jobs/") => json!({"status": "completed"}),
+            path if path.ends_with("/health") => json!({"status": "healthy", "errorRate": 0.0}),
+            _ => json!({}),
+        })
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new().fallback(answer).layer(DefaultBodyLimit::disable());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    world.put_secret_of(&url, &format!("{url}/oauth/token")).await;
+}
 
 /// A snapshot of many parts.
 fn list_of(part: &str) -> String {
@@ -94,6 +119,7 @@ fn tell(what: &str, many: usize, (peak, kept): (f64, f64)) {
 #[ignore = "it measures, for minutes"]
 async fn memory_for_the_worst_resources_is_bounded_while_they_come() {
     let world = World::start().await;
+    forgetful_platform(&world).await;
     for (what, snapshot) in worst() {
         for many in [1, MANY] {
             let operator = world.operator("measured").await;
@@ -114,6 +140,7 @@ async fn memory_for_the_worst_resources_is_bounded_while_they_come() {
 async fn memory_for_the_worst_resources_is_bounded_when_a_process_finds_them() {
     for flags in [&[][..], &["--feature-gates=WatchList=false"]] {
         let mut world = World::start().await;
+        forgetful_platform(&world).await;
         world.cluster().restart_api_server_with(flags).await;
         for (what, snapshot) in [&worst()[0], &worst()[9]].map(Clone::clone) {
             for number in 0..MANY {
@@ -138,6 +165,7 @@ async fn memory_for_the_worst_resources_is_bounded_when_a_process_finds_them() {
 #[ignore = "it measures, for minutes"]
 async fn memory_for_the_worst_config_maps_and_metadata_is_bounded() {
     let world = World::start().await;
+    forgetful_platform(&world).await;
     let aliases = format!("a: &a [{}]\nb: [{}]\n", vec!["{\"\": 0}"; 900].join(", "), vec!["*a"; 130].join(", "));
     let texts = [
         ("keys in reverse order", keys((0..90_000).rev())),
@@ -174,7 +202,7 @@ async fn memory_for_the_worst_config_maps_and_metadata_is_bounded() {
     // Annotations take 256 KiB at most; who manages which field is as large as anybody likes.
     let fields: String = (0..20_000).map(|number| format!("\"f:{number:06x}\":{{\"f:a\":{{}}}},")).collect();
     let managed = format!("{{\"f:spec\":{{{}\"f:z\":{{}}}}}}", fields);
-    let managed: serde_json::Value = serde_json::from_str(&managed).unwrap();
+    let managed: Value = serde_json::from_str(&managed).unwrap();
     let metadata = json!({
         "annotations": (0..12).map(|number| (format!("a{number}"), "x".repeat(20_000))).collect::<std::collections::BTreeMap<_, _>>(),
         "managedFields": [{"manager": "other", "operation": "Update", "apiVersion": "deploy.cognigy.ai/v1alpha1", "fieldsType": "FieldsV1", "fieldsV1": managed}],

@@ -76,7 +76,7 @@ pub fn trace(
 
 fn passed_message(warnings: &[String], capacity_utilization: Option<f64>) -> String {
     let used = capacity_utilization.map(|used| format!(", {:.0} % of its capacity in use", used * 100.0));
-    let warned = (!warnings.is_empty()).then(|| format!("; it warns: {}", listed(warnings)));
+    let warned = (!warnings.is_empty()).then(|| format!("; warnings: {}", listed(warnings)));
     format!("the environment can take this configuration{}{}", used.unwrap_or_default(), warned.unwrap_or_default())
 }
 

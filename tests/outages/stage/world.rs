@@ -166,11 +166,16 @@ impl World {
 
     /// The Secret with the platform's address and credentials.
     pub(crate) async fn put_secret(&self) {
+        self.put_secret_of(&self.platform.url().to_string(), &self.platform.token_url().to_string()).await;
+    }
+
+    /// The same with the addresses of another platform.
+    pub(crate) async fn put_secret_of(&self, base_url: &str, token_url: &str) {
         let data = json!({
             "clientId": "demo",
             "clientSecret": "demo-secret",
-            "baseUrl": self.platform.url(),
-            "tokenUrl": self.platform.token_url(),
+            "baseUrl": base_url,
+            "tokenUrl": token_url,
             "requestsPerMinute": "6000",
         });
         let metadata = json!({"name": "cognigy-api"});
