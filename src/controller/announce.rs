@@ -1,14 +1,13 @@
 //! Events: each step that a person would want to see in `kubectl describe`.
 
 use super::error::CALL_DEADLINE;
-use crate::api::CognigyDeployment;
 use crate::rollout::Announcement;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Resource;
 use kube::api::{Api, ObjectMeta, PostParams};
-use kube::{Resource, ResourceExt};
 
 /// Who publishes.
 const CONTROLLER: &str = "cognigy-operator";
@@ -43,7 +42,7 @@ impl Announcer {
     }
 
     /// Publishes events, in order. One that cannot be published is in the log, and that is all: it decides nothing.
-    pub async fn announce(&self, object: &CognigyDeployment, mut announcements: Vec<Announcement>) {
+    pub async fn announce(&self, object: &impl Resource<DynamicType = ()>, mut announcements: Vec<Announcement>) {
         for Announcement { warning, reason, note } in &mut announcements {
             crate::api::condition::truncate(note, NOTE_LIMIT);
             match warning {
@@ -52,7 +51,8 @@ impl Announcer {
             }
         }
         let announcements = Announcement::gathered(announcements, NOTE_LIMIT);
-        let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), &object.namespace().unwrap_or_default());
+        let events: Api<Event> =
+            Api::namespaced(self.kubernetes.clone(), object.meta().namespace.as_deref().unwrap_or_default());
         let regarding = object.object_ref(&());
         let publish = async {
             for announcement in announcements {

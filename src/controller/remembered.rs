@@ -30,6 +30,8 @@ pub struct Remembered {
     pub refused: Option<CredentialsFingerprint>,
     /// When what somebody must mend was last looked at.
     pub looked_again_at: Option<Duration>,
+    /// What was told of the object, if it cannot be read.
+    pub told_unreadable: Option<String>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
 }

@@ -72,7 +72,7 @@ pub async fn run(
     let forget = async {
         loop {
             tokio::time::sleep(FORGET_EVERY).await;
-            context.forget_the_gone();
+            context.forget_the_gone().await;
         }
     };
     tokio::select! {
@@ -113,7 +113,7 @@ async fn control(
             for_maps.snapshots.forget(&namespace, &name);
             users_of(&known, &namespace, &name)
         })
-        .reconcile_on(woken(context.woken.subscribe(), namespace))
+        .reconcile_on(woken(context.woken.subscribe(), Arc::clone(&context), namespace))
         .graceful_shutdown_on(async move {
             // The sender lives as long as the process; where it is gone, stopping is right as well.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -124,16 +124,24 @@ async fn control(
         .await;
 }
 
-/// The resources to reconcile because another one has let go of what they wait for.
+/// The resources to reconcile because another one has let go of what they wait for, or has taken what they had. If too many
+/// come at once, those that must be told that they lost their environment are found again; all others ask by themselves.
 fn woken(
     receiver: broadcast::Receiver<ObjectRef<Watched>>,
+    context: Arc<Context>,
     namespace: Option<String>,
 ) -> impl Stream<Item = ObjectRef<Watched>> {
-    let each = stream::unfold(receiver, |mut receiver| async move {
+    let each = stream::unfold((receiver, context, Vec::new()), |(mut receiver, context, mut found)| async move {
         loop {
+            if let Some(woken) = found.pop() {
+                return Some((woken, (receiver, context, found)));
+            }
             match receiver.recv().await {
-                Ok(woken) => return Some((woken, receiver)),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Ok(woken) => return Some((woken, (receiver, context, found))),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    let losers = context.claims.losers();
+                    found.extend(losers.iter().map(|who| ObjectRef::new(&who.name).within(&who.namespace)));
+                }
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
@@ -166,6 +174,9 @@ pub fn kept(event: watcher::Event<Watched>, context: &Context) -> watcher::Event
             error = unreadable.problem,
             "a resource cannot be read and is left alone"
         );
+    }
+    if let watcher::Event::Delete(watched) = &event {
+        context.may_be_gone(watched);
     }
     event
 }

@@ -202,6 +202,10 @@ impl Process {
             told.as_mut().enable();
             self.mind_the_watch();
             self.deliver();
+            // What the watch shows may concern another resource as well.
+            while let Ok(name) = self.woken.try_recv() {
+                self.schedule(name, Instant::now());
+            }
             self.begin(&mut reconciles);
             let returns = self.watch.returns.map(|(at, _)| at);
             let next = self.watch.next_at.into_iter().chain(returns).chain(self.next_due()).min();

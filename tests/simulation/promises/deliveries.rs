@@ -10,14 +10,16 @@ use cognigy_operator::simulator::Call;
 use serde_json::Value;
 
 use super::Broken;
-use crate::record::{AttemptName, Record};
+use crate::record::{AttemptName, Record, Write};
 use crate::scenario::Scenario;
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
-    // What came with a restored backup was another operator's to deliver.
+    // An outcome that came with a restored backup was told where it was recorded.
+    let is_restored = |write: &&Write| write.same_attempt().is_some_and(|(before, _)| before.verdict.is_some());
     let own: BTreeSet<AttemptName> = record
         .operator_writes()
+        .filter(|write| !is_restored(write))
         .filter_map(|write| Some((write.uid(), write.attempt()?.number)))
         .collect();
     for ((uid, number), attempt) in record.attempts() {

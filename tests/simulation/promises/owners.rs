@@ -24,7 +24,9 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
         let was_ready = present.insert(name, after).is_some_and(|before| is_ready(before));
         if matches!(by, Author::Operator(_)) && is_ready(after) && !was_ready {
             let others = present.iter().filter(|(other, object)| **other != name && is_ready(object));
-            for (other, _) in others.filter(|(_, object)| object["spec"]["environmentId"] == after["spec"]["environmentId"]) {
+            for (other, _) in
+                others.filter(|(_, object)| object["spec"]["environmentId"] == after["spec"]["environmentId"])
+            {
                 let how = format!("{} becomes ready, and {} says that it runs there", name.name, other.name);
                 broken.push(Broken::new("S10", how));
             }

@@ -27,7 +27,7 @@ fn late_secret() -> Action {
 fn late_secrets() -> Vec<Scenario> {
     vec![
         with_late_secret("the Secret of the older resource appears after the younger one has deployed")
-            .at(300, late_secret())
+            .after(Cue::Written(Step::Settled), 100, late_secret())
             .waiting("web", "3")
             .ending_of("zweb", &[Succeeded], "3", false),
         with_late_secret("the Secret of the older resource appears while the job of the younger one runs")
@@ -35,8 +35,8 @@ fn late_secrets() -> Vec<Scenario> {
             .waiting("web", "3")
             .ending_of("zweb", &[Succeeded], "3", false),
         with_late_secret("the older resource takes over when the younger one that has deployed is deleted")
-            .at(300, late_secret())
-            .at(600, delete("zweb"))
+            .after(Cue::Written(Step::Settled), 100, late_secret())
+            .after(Cue::Written(Step::Settled), 300, delete("zweb"))
             .ending_of("web", &[Succeeded], "2", false)
             .ending_of("zweb", &[], "2", true)
             .tolerating(Tolerance::Timing),
@@ -44,17 +44,17 @@ fn late_secrets() -> Vec<Scenario> {
 }
 
 fn refusals() -> Vec<Scenario> {
+    let younger = || create("zweb", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"}));
     vec![
         Scenario::new(
             "an older resource that the validation refuses owns nothing",
             "    validationErrors: [tenant isolation]\n",
         )
         .creating(|_| {})
-        .at(60, environment("{}"))
-        .at(61, create("zweb", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"})))
+        .after(Cue::Written(Step::Settled), 60, environment("{}"))
+        .after(Cue::Written(Step::Settled), 61, younger())
         .ending_of("web", &[Failed], "3", false)
-        .ending_of("zweb", &[Succeeded], "3", false)
-        .tolerating(Tolerance::Timing),
+        .ending_of("zweb", &[Succeeded], "3", false),
     ]
 }
 
@@ -67,24 +67,32 @@ fn deployed_at(object: &mut Value, at: &str) {
 }
 
 fn restored_backups() -> Vec<Scenario> {
-    let mut of_the_owner =
-        Scenario::new("a backup restored beside its original is not ready", "").creating(|_| {}).at(200, restore_copy("zweb", |_| {}));
-    of_the_owner = of_the_owner.ending(&[Succeeded], "2").waiting_after("zweb", &[Succeeded], "2");
+    let settled = || Cue::Written(Step::Settled);
     let later = "2099-01-01T00:00:00Z";
     let overtaken = |name| {
-        Scenario::new(name, "")
-            .creating(|_| {})
-            .at(200, operator_down(30))
-            .at(210, restore_copy("zweb", move |object| deployed_at(object, later)))
+        Scenario::new(name, "").creating(|_| {}).after(settled(), 100, operator_down(30)).after(
+            settled(),
+            110,
+            restore_copy("zweb", move |object| deployed_at(object, later)),
+        )
     };
     vec![
-        of_the_owner.tolerating(Tolerance::Timing),
-        overtaken("a resource that did not deploy last is no longer ready after a restart")
+        Scenario::new("a backup restored beside its original is not ready", "")
+            .creating(|_| {})
+            .after(settled(), 100, restore_copy("zweb", |_| {}))
+            .ending(&[Succeeded], "2")
+            .waiting_after("zweb", &[Succeeded], "2"),
+        Scenario::new("a backup of a rollout in flight, restored beside its original", "")
+            .creating(|_| {})
+            .after(Cue::Written(Step::RollingOut), 3, restore_copy("zweb", move |object| deployed_at(object, later)))
             .waiting_after("web", &[Succeeded], "2")
             .ending_of("zweb", &[Succeeded], "2", false)
             .tolerating(Tolerance::Timing),
+        overtaken("a resource that did not deploy last is no longer ready after a restart")
+            .waiting_after("web", &[Succeeded], "2")
+            .ending_of("zweb", &[Succeeded], "2", false),
         overtaken("a resource that did not deploy last deploys again when the owner is deleted")
-            .at(600, delete("zweb"))
+            .after(settled(), 400, delete("zweb"))
             .ending(&[Succeeded, Succeeded], "2")
             .ending_of("zweb", &[], "2", true)
             .tolerating(Tolerance::Timing),
@@ -101,9 +109,9 @@ fn other_versions() -> Vec<Scenario> {
     };
     vec![
         with_late_secret("an owner at a step that this version does not know keeps its environment")
-            .at(200, edit_status("zweb", "an unknown step", unknown))
-            .at(210, operator_down(5))
-            .at(300, late_secret())
+            .after(Cue::Written(Step::Settled), 100, edit_status("zweb", "an unknown step", unknown))
+            .after(Cue::Written(Step::Settled), 110, operator_down(5))
+            .after(Cue::Written(Step::Settled), 200, late_secret())
             .waiting("web", "3"),
     ]
 }
