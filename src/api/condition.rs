@@ -13,7 +13,7 @@ pub const MESSAGE_LIMIT: usize = 1024;
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is spoken of, for example Ready.
+    /// What is spoken of: Ready, Reconciling, Stalled, Validated, TracePassed, RolledOut, Healthy, RolledBack or Delivered.
     #[serde(rename = "type")]
     pub condition_type: ConditionType,
     /// True, False or Unknown.
@@ -31,7 +31,7 @@ pub struct Condition {
 }
 
 /// What a condition speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConditionType {
     /// The environment runs what the spec asks for.
     Ready,
@@ -52,6 +52,8 @@ pub enum ConditionType {
     /// The audit log and the webhook have taken every message.
     Delivered,
 }
+
+plain_string_in_the_crd!(ConditionType);
 
 impl ConditionType {
     /// The story of an attempt; Unknown when an attempt starts.

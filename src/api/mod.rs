@@ -4,6 +4,27 @@
 //! `kubectl explain` shows, and the CEL rules that the API server enforces run offline through
 //! [`CognigyDeployment::validate_cel`].
 
+/// In the CRD these are plain strings. An enumeration would make the API server refuse what a newer operator writes while
+/// the definition is still an older one, and every later write to an object that holds such a value.
+macro_rules! plain_string_in_the_crd {
+    ($($name:ident),*) => {$(
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "maxLength": 64})
+            }
+        }
+    )*};
+}
+
+pub mod claim;
 pub mod condition;
 pub mod crd;
 pub mod digest;
@@ -16,6 +37,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
+pub use claim::EnvironmentClaim;
 pub use condition::ConditionType;
 pub use digest::Digest;
 pub use identifier::{EnvironmentId, IdempotencyKey, JobId};

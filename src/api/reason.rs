@@ -1,19 +1,26 @@
 //! The reasons that conditions, verdicts and events give, each a CamelCase word that never changes its meaning.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// The longest reason, in bytes.
+const LONGEST: usize = 64;
+/// How many different reasons of other versions a process keeps: their texts stay in memory for as long as it runs.
+const MOST_UNRECOGNIZED: usize = 256;
 
 macro_rules! reasons {
     ($($(#[$meta:meta])* $name:ident,)*) => {
         /// Why something is as it is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[$meta])* $name,)*
-            /// A word that another version of the operator wrote.
-            #[serde(other)]
-            Unrecognized,
+            /// A reason that another version of the operator wrote; it is written back as it was read.
+            Unrecognized(UnrecognizedReason),
         }
 
         impl Reason {
@@ -25,8 +32,15 @@ macro_rules! reasons {
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)*
-                    Self::Unrecognized => "Unrecognized",
+                    Self::Unrecognized(reason) => reason.0,
                 }
+            }
+
+            fn known(word: &str) -> Option<Self> {
+                $(if word == stringify!($name) {
+                    return Some(Self::$name);
+                })*
+                None
             }
         }
     };
@@ -164,6 +178,59 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The text of a reason that this version of the operator does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UnrecognizedReason(&'static str);
+
+impl UnrecognizedReason {
+    /// Keeps the text. Only a word of letters and digits is a reason, and only so many are kept.
+    fn keep(word: &str) -> Option<Self> {
+        static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(word) {
+            return Some(Self(known));
+        }
+        let is_word = word.len() <= LONGEST
+            && word.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && word.chars().all(|letter| letter.is_ascii_alphanumeric());
+        if !is_word || kept.len() >= MOST_UNRECOGNIZED {
+            return None;
+        }
+        let word: &'static str = Box::leak(word.into());
+        kept.insert(word);
+        Some(Self(word))
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+
+        impl Visitor<'_> for Word {
+            type Value = Reason;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a reason, a CamelCase word")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Reason, E> {
+                let unrecognized = || UnrecognizedReason::keep(word).map(Reason::Unrecognized);
+                Reason::known(word)
+                    .or_else(unrecognized)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(word), &self))
+            }
+        }
+
+        deserializer.deserialize_str(Word)
+    }
+}
+
 /// A plain string in the CRD: an enumeration would make the API server refuse a newer operator's status.
 impl JsonSchema for Reason {
     fn inline_schema() -> bool {
@@ -175,6 +242,6 @@ impl JsonSchema for Reason {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "maxLength": 64})
+        json_schema!({"type": "string", "maxLength": LONGEST})
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Everything that must survive a crash is here; whatever is not, lives in memory and may be forgotten at any time.
 
+use super::claim::EnvironmentClaim;
 use super::condition::Condition;
 use super::digest::Digest;
 use super::identifier::{ApiOrigin, ClientHash, IdempotencyKey, JobId, RequestHash};
@@ -20,7 +21,8 @@ pub struct CognigyDeploymentStatus {
     #[serde(default = "unobserved")]
     pub observed_generation: i64,
 
-    /// Where the current attempt stands, for people. Nothing decides by it.
+    /// Where the current attempt stands, for people; nothing decides by it. Pending, Validating, Tracing, Submitting,
+    /// RollingOut, Monitoring, Succeeded, RollingBack, VerifyingRollback, RolledBack or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
@@ -33,6 +35,11 @@ pub struct CognigyDeploymentStatus {
     /// The current attempt to bring one configuration into the environment, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
+
+    /// The claim on the environment, since a validation was accepted: no other resource deploys there while this one has
+    /// deployed last or has a rollout in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<EnvironmentClaim>,
 
     /// The last attempt that succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,8 +60,10 @@ pub struct CognigyDeploymentStatus {
     pub outbox: Vec<OutboxEntry>,
 }
 
+plain_string_in_the_crd!(Phase, Step, Outcome, RollbackReason, DeliveryKind);
+
 /// Where an attempt stands, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Nothing has been asked of Cognigy.AI yet.
     Pending,
@@ -96,7 +105,8 @@ pub struct Attempt {
     /// The generation of the spec that started this attempt.
     pub generation: i64,
 
-    /// How far this attempt is; the operator decides by it.
+    /// How far this attempt is; the operator decides by it. Pending, Validating, Tracing, Submitting, RollingOut, Monitoring,
+    /// RollingBack, VerifyingRollback or Settled.
     pub step: Step,
 
     /// The Cognigy.AI that this attempt talks to.
@@ -175,7 +185,7 @@ pub struct Attempt {
 }
 
 /// How far an attempt is. The operator decides by it; [`Phase`] is for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Step {
     /// Waiting for what it needs: the snapshot, credentials, the environment.
     Pending,
@@ -229,7 +239,7 @@ impl Step {
 }
 
 /// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// The environment runs the configuration, and is well.
     Succeeded,
@@ -284,7 +294,7 @@ impl fmt::Display for Outcome {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// How it ended.
+    /// How it ended: Succeeded, RolledBack, RollbackFailed, Failed, Superseded, Abandoned or Unknown.
     pub outcome: Outcome,
     /// Why, as a CamelCase word; docs/conditions.md explains each.
     pub reason: Reason,
@@ -293,7 +303,7 @@ pub struct Verdict {
 }
 
 /// Why a rollback was asked for (contract, section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RollbackReason {
     /// Health was bad as often in a row as the policy allows.
@@ -344,7 +354,8 @@ impl RollbackReason {
 pub struct Rollback {
     /// The key under which it is asked for, however often.
     pub key: IdempotencyKey,
-    /// Why, in the word that Cognigy.AI is told.
+    /// Why, in the word that Cognigy.AI is told: health_check_failure, deployment_failed, timeout, manual or
+    /// resource_deleted.
     pub reason: RollbackReason,
     /// When it was decided on.
     pub requested_at: Timestamp,
@@ -408,7 +419,7 @@ pub struct HandledRequests {
 pub struct OutboxEntry {
     /// The message's id; sent with every try, so that the receiver can tell a repeat.
     pub id: IdempotencyKey,
-    /// Who receives it.
+    /// Who receives it: Audit or Webhook.
     pub kind: DeliveryKind,
     /// The message's exact bytes, a JSON text.
     pub body: String,
@@ -417,7 +428,7 @@ pub struct OutboxEntry {
 }
 
 /// Who receives a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DeliveryKind {
     /// Cognigy.AI's audit log (contract, section 7).
     Audit,
@@ -454,6 +465,7 @@ impl Default for CognigyDeploymentStatus {
             phase: None,
             conditions: Vec::new(),
             attempt: None,
+            claim: None,
             last_successful: None,
             history: Vec::new(),
             handled_requests: None,

@@ -1,8 +1,6 @@
 //! Carries a decision out, and hands the answer to the function that knows what it means.
 
-use super::context::claimant;
 use super::error::Error;
-use super::ownership::{Claim, Place};
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::snapshot::Desired;
@@ -88,7 +86,7 @@ impl Round<'_> {
 
     async fn validate(&mut self) -> Result<Flow, Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(Flow::Again) };
-        if let Err(obstacle) = self.claim(&session, Claim::Asking) {
+        if let Err(obstacle) = self.may_ask(&session).await? {
             self.hinder(obstacle);
             return Ok(Flow::Again);
         }
@@ -101,12 +99,15 @@ impl Round<'_> {
         let (asked, requester) = (self.context.now(), self.requester.clone());
         match self.ask(&session, session.client.validate(&request, &requester)).await {
             Ok(validation) => {
-                // The platform has let it in. Somebody else may own the environment meanwhile: the intent finds out.
-                let _ = self.claim(&session, Claim::Accepted);
                 self.has_begun();
+                let is_accepted = validation.valid;
                 let warnings = self.desired.as_ref().map(Desired::warnings).unwrap_or_default();
                 let answer = wire::validation(validation, warnings);
                 self.answered(asked, |status, facts, memory| apply::checks::validation(status, facts, memory, answer));
+                match is_accepted {
+                    true => self.claim_environment(&session),
+                    false => self.lose_claim(&session),
+                }
             }
             Err(error) if error.is_held_back() => return Ok(self.keep_turn(error.retry_after())),
             Err(error) => self.hinder_check(&session, &error).await?,
@@ -141,6 +142,7 @@ impl Round<'_> {
                 if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
                     return Ok(());
                 }
+                self.lose_claim(session);
             }
             _ => {}
         }
@@ -248,26 +250,6 @@ impl Round<'_> {
         if class == ErrorClass::Unauthorized {
             self.context.sessions.forget(&self.source);
         }
-    }
-
-    /// Claims the environment; what stands in the way is another owner.
-    pub(super) fn claim(&self, session: &Session, claim: Claim) -> Result<(), Obstacle> {
-        let environment = self.object.spec.environment_id.clone();
-        let place = Arc::new(Place { origin: session.origin.clone(), environment });
-        let Some(claimant) = claimant(self.object.as_ref(), claim) else { return Ok(()) };
-        let claimed = self.context.claims.claim(&place, claimant.clone()).or_else(|_| {
-            // The owner may have gone without a word, its finalizer taken off by hand.
-            self.context.forget_the_gone();
-            self.context.claims.claim(&place, claimant)
-        });
-        claimed.map_err(|owner| {
-            let message = format!(
-                "the environment {} is deployed by {}: delete one of the two, or give it another environment",
-                place.environment,
-                format_args!("{}/{}", owner.namespace, owner.name)
-            );
-            Obstacle::lasting(Reason::EnvironmentInUse, message, Retry::OwnerGone)
-        })
     }
 
     pub(super) fn environment(&self, object: &CognigyDeployment) -> Option<cognigy::EnvironmentId> {

@@ -53,6 +53,8 @@ pub enum Stands {
     Stalled(Reason),
     /// Held back by the spec.
     Suspended,
+    /// This version of the operator cannot read it, and leaves it alone.
+    Unreadable,
 }
 
 /// How all resources stand at one moment.
@@ -128,10 +130,14 @@ impl Watch {
     }
 }
 
-/// Of what cannot be read nobody can say how it stands.
+/// What is at rest is counted before it is pruned.
 fn entry(watched: &Watched) -> Option<(Box<str>, Entry)> {
-    let object = watched.whole()?;
-    Some((object.metadata.uid.as_deref()?.into(), Entry::of(object)))
+    let entry = match watched {
+        Watched::Whole(object) => Entry::of(object),
+        Watched::AtRest(_) => return None,
+        Watched::Unreadable(_) => Entry { stands: Stands::Unreadable, step: None, waiting: Box::default() },
+    };
+    Some((watched.meta().uid.as_deref()?.into(), entry))
 }
 
 impl Entry {
@@ -244,6 +250,7 @@ mod tests {
             (standing("a", &[("Ready", "True", "Succeeded")]), Stands::Ready),
             (standing("a", &[("Ready", "False", "Suspended")]), Stands::Suspended),
             (stalled("a"), Stands::Stalled(Reason::RolledBack)),
+            (resource("a", json!({"phase": "Invented"})), Stands::Unreadable),
         ];
         for (object, stands) in table {
             let census = Census::default();

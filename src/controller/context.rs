@@ -1,11 +1,13 @@
 //! What every reconcile of a process has at hand.
 
 use super::announce::Announcer;
+use super::claiming::in_use_by;
 use super::clock::Clock;
 use super::error::Error;
 use super::fleet::{Fleet, name_of};
 use super::leadership::Leadership;
-use super::ownership::{Claim, Claimant, Claims};
+use super::ownership::{Certainty, Claimant, Claims};
+use super::record;
 use super::remembered::Memories;
 use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
@@ -16,7 +18,6 @@ use crate::delivery::Courier;
 use crate::rollout::admission::ResourceName;
 use crate::rollout::{Now, Settings};
 use crate::server::metrics::Metrics;
-use jiff::Timestamp;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use std::collections::HashSet;
@@ -84,8 +85,8 @@ impl Context {
         self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 
-    /// Waits for the first complete list, and rebuilds the claims from it: an environment whose owner was not seen yet
-    /// must not be taken by another resource.
+    /// Waits for the first complete list, from which every claim is noted: an environment whose owner was not seen yet must
+    /// not be taken by another resource.
     ///
     /// # Errors
     /// [`Error::NotReady`], where a watch ended before its first list was complete.
@@ -97,11 +98,6 @@ impl Context {
         let stores = self.stores.get().ok_or(Error::NotReady)?;
         for store in stores {
             store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
-        }
-        for watched in stores.iter().flat_map(Store::state) {
-            if let Some((place, claimant)) = watched.recorded_claim() {
-                self.claims.note(&place, claimant);
-            }
         }
         Ok(())
     }
@@ -116,10 +112,64 @@ impl Context {
         }
     }
 
-    /// What is kept of a resource that the watch tells of.
+    /// What is kept of a resource that the watch tells of; its claim is noted.
     #[must_use]
     pub fn keep(&self, received: Watched) -> Watched {
-        received.pruned(&self.settings, self.now())
+        let claim = received.recorded_claim();
+        let other_owner = received.meta().uid.as_deref().and_then(|uid| self.other_owner(&received, uid));
+        let kept = received.pruned(&self.settings, other_owner, self.now());
+        if let Some((place, claimant)) = claim {
+            let certainty = if kept.whole().is_some() { Certainty::Provisional } else { Certainty::Final };
+            self.rouse(self.claims.note(&place, claimant, certainty));
+        }
+        kept
+    }
+
+    fn other_owner(&self, watched: &Watched, uid: &str) -> Option<String> {
+        let object = watched.whole()?;
+        let owner = self.claims.owner_over(uid)?;
+        Some(in_use_by(&object.spec.environment_id, &owner.who, &object.namespace().unwrap_or_default()))
+    }
+
+    /// A resource is gone, as far as the watch shows. Its claim stays until somebody who wants its environment has asked the
+    /// API server: a list from an old cache may lack what is there.
+    pub fn may_be_gone(&self, watched: &Watched) {
+        if let Some(uid) = watched.meta().uid.as_deref() {
+            self.rouse(self.claims.rivals(uid));
+        }
+    }
+
+    /// Whether a resource says that it runs in an environment that another one owns.
+    #[must_use]
+    pub fn is_deployed_over(&self, watched: &Watched, uid: &str) -> bool {
+        watched.rests_ready() && self.claims.owner_over(uid).is_some()
+    }
+
+    /// Drops the claim of a resource that is gone, and tells those who want its environment. Only the API server knows: it
+    /// is asked for the resource by its name.
+    ///
+    /// # Errors
+    /// The API server failed.
+    pub async fn drop_if_gone(&self, claimant: &Claimant) -> Result<bool, Error> {
+        let uid = record::uid_of(self, &claimant.who).await?;
+        let is_gone = uid.as_deref() != Some(&*claimant.uid);
+        if is_gone {
+            tracing::info!(
+                namespace = &*claimant.who.namespace,
+                resource = &*claimant.who.name,
+                "the resource is gone, and its environment is free"
+            );
+            self.rouse(self.claims.release(&claimant.uid));
+        }
+        Ok(is_gone)
+    }
+
+    /// Whether the stores show this resource.
+    #[must_use]
+    pub fn shows(&self, claimant: &Claimant) -> bool {
+        let name = ObjectRef::new(&claimant.who.name).within(&claimant.who.namespace);
+        let shown = self.stores.get().into_iter().flatten().find_map(|store| store.get(&name));
+        shown.is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))
     }
 
     /// Whether a resource that the watch tells of is worth a reconcile: there may be something to do for it, or to forget
@@ -128,24 +178,20 @@ impl Context {
     pub fn must_look_at(&self, watched: &Watched) -> bool {
         match watched {
             Watched::Whole(object) => !self.memories.have_written(&object.metadata),
-            Watched::AtRest(_) => watched.meta().uid.as_deref().is_some_and(|uid| self.memories.know(uid)),
+            Watched::AtRest(_) => {
+                let uid = watched.meta().uid.as_deref();
+                uid.is_some_and(|uid| self.memories.know(uid) || self.is_deployed_over(watched, uid))
+            }
             Watched::Unreadable(_) => true,
         }
     }
 
-    /// Nothing is to be done for a resource, so nothing need be remembered of it. One that cannot be read may have a
-    /// rollout in flight: its claim stays as it is.
+    /// Nothing is to be done for a resource, so nothing need be remembered of it.
     pub fn let_rest(&self, watched: &Watched, uid: &str) {
         if watched.is_at_rest() {
-            self.claims.renew(uid, false);
             self.rouse(self.fleet.leave(&name_of(watched), self.now().uptime));
         }
         self.memories.forget(uid);
-    }
-
-    /// Has the resources of these claimants reconciled.
-    pub fn wake(&self, claimants: Vec<Claimant>) {
-        claimants.iter().for_each(|claimant| self.call_for(&claimant.namespace, &claimant.name));
     }
 
     /// Has these resources reconciled.
@@ -159,23 +205,20 @@ impl Context {
     }
 
     /// Forgets what is remembered of resources that are no longer there.
-    pub fn forget_the_gone(&self) {
+    pub async fn forget_the_gone(&self) {
         let Some(stores) = self.stores.get() else { return };
         let present: Vec<_> = stores.iter().flat_map(Store::state).collect();
         let uids: HashSet<&str> = present.iter().filter_map(|object| object.meta().uid.as_deref()).collect();
         let names: HashSet<ResourceName> = present.iter().map(|watched| name_of(watched.as_ref())).collect();
         let sources: HashSet<Source> = present.iter().filter_map(|object| object.source()).collect();
         self.memories.retain(|uid| uids.contains(uid));
-        self.claims.retain(|uid| uids.contains(uid));
+        let missing = self.claims.missing(|uid| uids.contains(uid));
         self.rouse(self.fleet.retain(|name| names.contains(name), self.now().uptime));
         self.sessions.retain(|source| sources.contains(source));
+        for claimant in missing {
+            if let Err(error) = self.drop_if_gone(&claimant).await {
+                tracing::debug!(%error, "whether a resource is gone could not be found out, and is asked again later");
+            }
+        }
     }
-}
-
-/// A resource as a claimant of its environment.
-#[must_use]
-pub fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claimant> {
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Some(Claimant { uid: object.meta().uid.as_deref()?.into(), namespace, name, created_at, claim })
 }

@@ -34,6 +34,9 @@ pub enum Error {
     /// The resource's object lacks what every stored object has.
     #[error("the object has no {0}")]
     Malformed(&'static str),
+    /// Somebody, perhaps a newer operator, has written what this version does not understand: nothing is written over it.
+    #[error("{0}")]
+    Unreadable(String),
     /// A bug: the reconcile panicked. The others go on; this one is tried again with a growing delay.
     #[error("the reconcile panicked: {0}")]
     Panicked(String),
@@ -50,12 +53,13 @@ pub enum Error {
 
 impl Error {
     /// Every value of [`metric_label`](Self::metric_label).
-    pub const METRIC_LABELS: [&str; 9] = [
+    pub const METRIC_LABELS: [&str; 10] = [
         "conflict",
         "gone",
         "api_server",
         "no_answer",
         "malformed",
+        "unreadable",
         "panicked",
         "not_leading",
         "not_ready",
@@ -91,6 +95,7 @@ impl Error {
             Self::ApiServer { .. } => "api_server",
             Self::NoAnswer { .. } => "no_answer",
             Self::Malformed(_) => "malformed",
+            Self::Unreadable(_) => "unreadable",
             Self::Panicked(_) => "panicked",
             Self::NotLeading => "not_leading",
             Self::NotReady => "not_ready",

@@ -37,7 +37,7 @@ impl Round<'_> {
 
     /// Goes on with the resource as it is now, where the status would have become the same with it.
     async fn follow(&mut self) -> Result<(), Error> {
-        let newer = record::read(self.context, &self.object).await?;
+        let newer = record::read(self.context, self.object.as_ref()).await?;
         if !is_same_to_a_decision(&self.object, &newer) {
             return Err(Error::Conflict);
         }

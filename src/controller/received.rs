@@ -2,6 +2,7 @@
 //! what `kubectl apply` applied last. That may be larger than the object, and nothing here looks at it; no write takes it
 //! away, since a write of the status leaves all else as it is in the API server.
 
+use super::unreadable::Unreadable;
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -27,14 +28,23 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// The metadata, and what the object says if it is one that this operator understands.
-    pub(super) fn understood(
-        self,
-    ) -> (ObjectMeta, Result<(CognigyDeploymentSpec, Option<CognigyDeploymentStatus>), serde_json::Error>) {
-        let spec = serde_json::from_str(self.spec.as_ref().map_or("null", |spec| spec.get()));
-        let status = || self.status.as_ref().map(|status| serde_json::from_str(status.get())).transpose();
-        (self.metadata.into(), spec.and_then(|spec| Ok((spec, status()?))))
+    /// The object, or what can be read of it if it is not one that this operator understands.
+    pub(super) fn understood(self) -> Result<CognigyDeployment, Unreadable> {
+        let metadata = self.metadata.into();
+        match understood(self.spec.as_deref(), self.status.as_deref()) {
+            Ok((spec, status)) => Ok(CognigyDeployment { metadata, spec, status }),
+            Err(error) => Err(Unreadable::of(metadata, self.spec.as_deref(), self.status.as_deref(), &error)),
+        }
     }
+}
+
+fn understood(
+    spec: Option<&RawValue>,
+    status: Option<&RawValue>,
+) -> Result<(CognigyDeploymentSpec, Option<CognigyDeploymentStatus>), serde_json::Error> {
+    let spec = serde_json::from_str(spec.map_or("null", RawValue::get))?;
+    let status = status.map(|status| serde_json::from_str(status.get())).transpose()?;
+    Ok((spec, status))
 }
 
 /// The data of a ConfigMap.
@@ -69,15 +79,6 @@ pub(super) struct Metadata {
     deletion_timestamp: Option<Time>,
     finalizers: Option<Vec<String>>,
     annotations: Option<BTreeMap<String, String>>,
-}
-
-impl TryFrom<Received> for CognigyDeployment {
-    type Error = serde_json::Error;
-
-    fn try_from(received: Received) -> Result<Self, serde_json::Error> {
-        let (metadata, understood) = received.understood();
-        understood.map(|(spec, status)| Self { metadata, spec, status })
-    }
 }
 
 impl From<SecretData> for Secret {
@@ -153,7 +154,7 @@ mod tests {
             "spec": {"environmentId": "env", "configurationSnapshot": {"botVersion": "2.4.1"}},
         });
         let whole: CognigyDeployment = serde_json::from_value(sent.clone()).unwrap();
-        let received: CognigyDeployment = serde_json::from_value::<Received>(sent.clone()).unwrap().try_into().unwrap();
+        let received = serde_json::from_value::<Received>(sent.clone()).unwrap().understood().unwrap();
         let metadata: MetadataOnly = serde_json::from_value(json!({"metadata": sent["metadata"]})).unwrap();
         assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata comes alone as well");
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));

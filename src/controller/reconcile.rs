@@ -4,7 +4,6 @@ use super::act::Flow;
 use super::context::Context;
 use super::error::Error;
 use super::fleet::name_of;
-use super::ownership::Claim;
 use super::publisher::Publisher;
 use super::record;
 use super::remembered::Remembered;
@@ -12,9 +11,10 @@ use super::sessions::{Account, Source};
 use super::snapshot::Desired;
 use super::texts::READ_AGAIN;
 use super::trail::Trail;
+use super::unreadable::Unreadable;
 use super::watched::Watched;
 use super::withdrawal::Registration;
-use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
+use crate::api::status::{CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
 use crate::cognigy::{self, FailedTry, Requester};
 use crate::delivery::outbox;
@@ -24,7 +24,7 @@ use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::passage::passages;
 use crate::rollout::put_back::{self, PutBack};
 use crate::rollout::requests::Request;
-use crate::rollout::{Decision, Effects, Facts, Happened, Now, Obstacle, decide, standing};
+use crate::rollout::{Announcement, Decision, Effects, Facts, Happened, Now, Obstacle, decide, standing};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use std::sync::Arc;
@@ -48,9 +48,18 @@ pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<O
     context.ready().await?;
     let uid = watched.uid().ok_or(Error::Malformed("uid"))?;
     let mut remembered = context.memories.take(&uid);
-    let Some(object) = remembered.newest(&watched) else {
-        context.let_rest(&watched, &uid);
-        return Ok(None);
+    let object = match (remembered.newest(&watched), &*watched) {
+        (Some(object), _) => object,
+        (None, Watched::Unreadable(unreadable)) => {
+            context.must_lead()?;
+            tell_unreadable(&watched, unreadable, remembered, &context).await;
+            return Ok(None);
+        }
+        (None, _) if context.is_deployed_over(&watched, &uid) => record::read(&context, watched.as_ref()).await?,
+        (None, _) => {
+            context.let_rest(&watched, &uid);
+            return Ok(None);
+        }
     };
     let mut round = Round::begin(object, uid, remembered, &context).await;
     let result = round.run().await;
@@ -61,6 +70,19 @@ pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<O
     }
     round.end();
     result
+}
+
+/// An object that cannot be read is left alone, and what is wrong with it is told once.
+async fn tell_unreadable(watched: &Watched, unreadable: &Unreadable, remembered: Remembered, context: &Context) {
+    let problem = &unreadable.problem;
+    if remembered.told_unreadable.as_ref() != Some(problem) {
+        let note = problem.clone();
+        let announcement = Announcement { warning: true, reason: Reason::StatusUnreadable, note };
+        let happened = Happened { at: context.now().wall, announcement };
+        context.announcer.announce(watched.object_ref(&()), vec![happened]).await;
+    }
+    let uid = watched.uid().unwrap_or_default();
+    context.memories.put(&uid, Remembered { told_unreadable: Some(problem.clone()), ..Remembered::default() });
 }
 
 /// One reconcile of one resource.
@@ -78,6 +100,8 @@ pub(super) struct Round<'c> {
     pub(super) desired: Result<Desired, Obstacle>,
     /// Whose requests it spends, once that is known.
     pub(super) account: Option<Account>,
+    /// Tells of another resource that owns the environment that this one has deployed to.
+    pub(super) other_owner: Option<String>,
     /// It waits for its turn, or has it and could not use it yet.
     pub(super) keeps_turn: bool,
     /// The resource is gone, and what was remembered of it as well.
@@ -130,6 +154,7 @@ impl<'c> Round<'c> {
             remembered,
             desired,
             account: None,
+            other_owner: None,
             keeps_turn: false,
             is_forgotten: false,
             pending: Vec::new(),
@@ -183,13 +208,14 @@ impl<'c> Round<'c> {
         self.put_finalizer().await?;
         self.put_status_back().await?;
         self.log_recorded();
+        self.find_other_owner().await?;
         self.look_again().await
     }
 
     /// Records what nobody waited for yet, and delivers while there is nothing else to do.
     async fn settle(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.record().await?;
-        self.context.claims.renew(&self.uid, self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight));
+        self.renew_claim();
         self.take_place();
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
@@ -213,7 +239,7 @@ impl<'c> Round<'c> {
     }
 
     pub(super) fn forget(&mut self) {
-        self.context.wake(self.context.claims.release(&self.uid));
+        self.context.rouse(self.context.claims.release(&self.uid));
         self.context.rouse(self.context.fleet.leave(&name_of(self.object.as_ref()), self.context.now().uptime));
         self.is_forgotten = true;
     }
@@ -281,7 +307,10 @@ impl<'c> Round<'c> {
 
     async fn environment_is_free(&self) -> Result<bool, Error> {
         let session = self.context.sessions.known_or_fresh(&self.source).await?;
-        Ok(session.is_ok_and(|session| self.claim(&session, Claim::Asking).is_ok()))
+        match session {
+            Ok(session) => Ok(self.may_ask(&session).await?.is_ok()),
+            Err(_) => Ok(false),
+        }
     }
 
     async fn credentials_have_changed(&mut self) -> Result<bool, Error> {
@@ -425,6 +454,7 @@ impl<'c> Round<'c> {
             spec: &object.spec,
             target: self.desired.as_ref().map(|desired| desired.target.clone()).map_err(Clone::clone),
             requests: Requests::from_annotations(object.annotations()),
+            other_owner: self.other_owner.clone(),
             settings: &self.context.settings,
             pace: self.pace(),
             asked,

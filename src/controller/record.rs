@@ -5,6 +5,7 @@ use super::error::{Error, call};
 use super::received::{MetadataOnly, Received, answer};
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, FINALIZER};
+use crate::rollout::admission::ResourceName;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -32,11 +33,26 @@ pub fn bound(status: &mut CognigyDeploymentStatus) {
 ///
 /// # Errors
 /// [`Error::Gone`], or that the API server failed.
-pub async fn read(context: &Context, object: &CognigyDeployment) -> Result<Arc<CognigyDeployment>, Error> {
-    let request = requests(object).get(&object.name_any(), &GetParams::default());
-    let received: Received = call("read the resource", answer(&context.kubernetes, request)).await?;
-    let object = CognigyDeployment::try_from(received);
-    object.map(Arc::new).map_err(|_| Error::Malformed("spec and status of its definition"))
+pub async fn read(context: &Context, object: &impl ResourceExt) -> Result<Arc<CognigyDeployment>, Error> {
+    let request = requests_in(object.namespace().as_deref()).get(&object.name_any(), &GetParams::default());
+    whole(call("read the resource", answer(&context.kubernetes, request)).await?)
+}
+
+/// The uid of the resource of that name as it is now, if there is one. The API server answers from etcd, not from the cache
+/// that a list or a watch may come from.
+///
+/// # Errors
+/// The API server failed.
+pub async fn uid_of(context: &Context, who: &ResourceName) -> Result<Option<String>, Error> {
+    let request = requests_in(Some(&who.namespace)).get(&who.name, &GetParams::default()).map(|mut request| {
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        request
+    });
+    match call("look for another resource", answer::<MetadataOnly>(&context.kubernetes, request)).await {
+        Ok(found) => Ok(ObjectMeta::from(found.metadata).uid),
+        Err(Error::Gone) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A resource as far as a write of its status is about it.
@@ -128,5 +144,13 @@ fn for_metadata(
 }
 
 fn requests(object: &CognigyDeployment) -> Request {
-    Request::new(CognigyDeployment::url_path(&(), object.metadata.namespace.as_deref()))
+    requests_in(object.metadata.namespace.as_deref())
+}
+
+fn requests_in(namespace: Option<&str>) -> Request {
+    Request::new(CognigyDeployment::url_path(&(), namespace))
+}
+
+fn whole(received: Received) -> Result<Arc<CognigyDeployment>, Error> {
+    received.understood().map(Arc::new).map_err(|unreadable| Error::Unreadable(unreadable.problem))
 }

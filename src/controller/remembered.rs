@@ -38,6 +38,8 @@ pub struct Remembered {
     pub logged_records: BTreeSet<IdempotencyKey>,
     /// The messages that this process has given up in its log; the status may still hold them.
     pub logged_as_given_up: BTreeSet<IdempotencyKey>,
+    /// What was told of the object, if it cannot be read.
+    pub told_unreadable: Option<String>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
 }

@@ -71,7 +71,7 @@ pub async fn run(
     let forget = async {
         loop {
             tokio::time::sleep(FORGET_EVERY).await;
-            context.forget_the_gone();
+            context.forget_the_gone().await;
         }
     };
     tokio::select! {
@@ -155,6 +155,9 @@ pub fn kept(event: watcher::Event<Watched>, context: &Context) -> watcher::Event
             error = unreadable.problem,
             "a resource cannot be read and is left alone"
         );
+    }
+    if let watcher::Event::Delete(watched) = &event {
+        context.may_be_gone(watched);
     }
     event
 }

@@ -62,8 +62,12 @@ impl Runner {
                 Some(who) = triggers.next(), if !is_stopping => self.add(who, Duration::ZERO),
                 requeued = requeued.recv(), if !is_stopping => match requeued {
                     Ok(object) => self.add(name_in(&object), Duration::ZERO),
-                    // A resource that was missed is reconciled again by its own timer.
-                    Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {}
+                    // Too many at once: those that must be told that they lost their environment are found again; all others
+                    // are reconciled by their own timers.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        self.context.claims.losers().into_iter().for_each(|who| self.add(who, Duration::ZERO));
+                    }
+                    Err(broadcast::error::RecvError::Closed) => {}
                 },
                 () = until(next_at), if !is_stopping => {}
                 result = &mut ready, if !is_ready => match result {

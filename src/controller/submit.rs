@@ -1,8 +1,8 @@
 //! The submit: an intent that is recorded first, a keyed call, and what came of it.
 
 use super::act::{unreadable, unsafe_environment};
+use super::claiming::Begun;
 use super::error::Error;
-use super::ownership::Claim;
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::wire;
@@ -23,9 +23,16 @@ impl Round<'_> {
     /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
     pub(super) async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        if let Err(obstacle) = self.claim(&session, Claim::InFlight) {
-            self.hinder(obstacle);
-            return Ok(());
+        match self.begin_rollout(&session).await? {
+            Begun::Yes => {}
+            Begun::InUse(obstacle) => {
+                self.hinder(obstacle);
+                return Ok(());
+            }
+            Begun::NotAccepted => {
+                self.validate_again();
+                return Ok(());
+            }
         }
         let body = match self.submit_body(&snapshot).await? {
             Ok(body) => body,

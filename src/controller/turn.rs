@@ -20,6 +20,11 @@ impl Round<'_> {
     /// Asks for the attempt's turn. One that must wait is called when it comes, and asks again by itself later.
     pub(super) async fn ask_turn(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
+        // One that waits for its environment keeps no turn from others.
+        if let Err(obstacle) = self.may_ask(&session).await? {
+            self.hinder(obstacle);
+            return Ok(Flow::Again);
+        }
         let Some(attempt) = &self.status.attempt else { return Ok(Flow::Again) };
         let ticket = Ticket {
             who: name_of(self.object.as_ref()),

@@ -1,18 +1,23 @@
 //! What the operator keeps of a resource that it watches: the whole of one that there is something to do for, and of
 //! one at rest no more than its name and its claim, whatever the size of its snapshot.
 
-use super::context::claimant;
+use super::fleet::name_of;
 use super::ownership::{Claim, Claimant, Place};
 use super::queue::Urgency;
 use super::received::Received;
+use super::remembered::version;
 use super::sessions::Source;
+use super::unreadable::Unreadable;
 use super::{record, snapshot};
-use crate::api::CognigyDeployment;
+use crate::api::condition::ConditionSet;
 use crate::api::spec::SecretReference;
 use crate::api::status::{Attempt, Step};
+use crate::api::{CognigyDeployment, ConditionType};
+use crate::rollout::claim;
 use crate::rollout::facts::Requests;
 use crate::rollout::rest::is_at_rest;
 use crate::rollout::{Facts, Now, Pace, Settings};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
@@ -36,25 +41,18 @@ pub struct AtRest {
     metadata: ObjectMeta,
     /// The Secret with its credentials, where it names one.
     secret: Option<SecretReference>,
-    /// The environment that it claims, where its credentials were ever accepted.
-    place: Option<Arc<Place>>,
-}
-
-/// What is kept of a resource that cannot be read.
-#[derive(Clone, Debug)]
-pub struct Unreadable {
-    /// Which one it is.
-    pub metadata: ObjectMeta,
-    /// What is wrong with it.
-    pub problem: String,
+    /// Whether it says that its environment runs what it deployed.
+    is_ready: bool,
 }
 
 impl Watched {
-    /// What is worth keeping, by what is known at this moment.
+    /// What is worth keeping, by what is known at this moment, also of another resource that owns its environment.
     #[must_use]
-    pub fn pruned(self, settings: &Settings, now: Now) -> Self {
+    pub fn pruned(self, settings: &Settings, other_owner: Option<String>, now: Now) -> Self {
         match self {
-            Self::Whole(object) if rests(&object, settings, now) => Self::AtRest(Arc::new(AtRest::of(&object))),
+            Self::Whole(object) if rests(&object, settings, other_owner, now) => {
+                Self::AtRest(Arc::new(AtRest::of(&object)))
+            }
             watched => watched,
         }
     }
@@ -115,29 +113,35 @@ impl Watched {
             && source.is_some_and(|source| source.config_map_key_ref.name == config_map)
     }
 
-    /// The environment that it claims by what is recorded, and how strongly.
+    /// The environment that it claims by what is recorded, and what by. What is kept of a resource at rest no longer tells.
     #[must_use]
     pub fn recorded_claim(&self) -> Option<(Arc<Place>, Claimant)> {
         match self {
             Self::Whole(object) => {
-                let in_flight = attempt(object).is_some_and(Attempt::is_in_flight);
-                let claim = if in_flight { Claim::InFlight } else { Claim::Accepted };
-                Some((Arc::new(recorded_place(object)?), claimant(object.as_ref(), claim)?))
+                let (place, claim) = recorded_claim(object)?;
+                Some((place, claimant(object.as_ref(), claim)?))
             }
-            Self::AtRest(rested) => Some((Arc::clone(rested.place.as_ref()?), claimant(self, Claim::Accepted)?)),
-            Self::Unreadable(_) => None,
+            Self::AtRest(_) => None,
+            Self::Unreadable(unreadable) => {
+                Some((Arc::clone(unreadable.place.as_ref()?), claimant(self, unreadable.claim)?))
+            }
         }
+    }
+
+    /// Whether it is at rest, and says that its environment runs what it deployed.
+    #[must_use]
+    pub fn rests_ready(&self) -> bool {
+        matches!(self, Self::AtRest(rested) if rested.is_ready)
     }
 }
 
 /// One object that cannot be read must not stop the watch of all others.
 impl<'de> Deserialize<'de> for Watched {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (metadata, understood) = Received::deserialize(deserializer)?.understood();
-        Ok(match understood {
-            Ok((spec, status)) => Self::Whole(Arc::new(CognigyDeployment { metadata, spec, status })),
-            Err(error) => {
-                Self::Unreadable(Arc::new(Unreadable { metadata: essentials(&metadata), problem: error.to_string() }))
+        Ok(match Received::deserialize(deserializer)?.understood() {
+            Ok(object) => Self::Whole(Arc::new(object)),
+            Err(unreadable) => {
+                Self::Unreadable(Arc::new(Unreadable { metadata: essentials(&unreadable.metadata), ..unreadable }))
             }
         })
     }
@@ -185,7 +189,7 @@ impl AtRest {
         Self {
             metadata: essentials(&object.metadata),
             secret: object.spec.credentials_ref.clone(),
-            place: recorded_place(object).map(Arc::new),
+            is_ready: object.status.as_ref().is_some_and(|status| status.conditions.is_true(ConditionType::Ready)),
         }
     }
 
@@ -209,7 +213,7 @@ fn essentials(metadata: &ObjectMeta) -> ObjectMeta {
 
 /// Whether nothing is to be done for it until it changes. What the environment should run must be known from the object
 /// alone: a ConfigMap may change without a word.
-fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
+fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<String>, now: Now) -> bool {
     let Some(status) = object.status.as_ref().filter(|_| record::has_finalizer(object)) else { return false };
     // Most that are not at rest are found out without a hash of their snapshot.
     let is_observed = object.metadata.generation == Some(status.observed_generation);
@@ -224,6 +228,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
         spec: &object.spec,
         target: Ok(target),
         requests: Requests::from_annotations(object.annotations()),
+        other_owner,
         settings,
         pace: Pace::default(),
         asked: now,
@@ -232,9 +237,20 @@ fn rests(object: &CognigyDeployment, settings: &Settings, now: Now) -> bool {
     is_at_rest(&facts, status)
 }
 
-fn recorded_place(object: &CognigyDeployment) -> Option<Place> {
-    let origin = attempt(object)?.api_origin.clone()?;
-    Some(Place { origin, environment: object.spec.environment_id.clone() })
+/// The environment that a resource claims by its status, and what by.
+pub(super) fn recorded_claim(object: &CognigyDeployment) -> Option<(Arc<Place>, Claim)> {
+    let status = object.status.as_ref()?;
+    let recorded = claim::recorded(status)?;
+    let place = Place { origin: recorded.api_origin, environment: object.spec.environment_id.clone() };
+    let claim = Claim { in_flight: claim::is_in_flight(status), deployed_at: recorded.deployed_at };
+    Some((Arc::new(place), claim))
+}
+
+/// A resource as a claimant of an environment.
+pub(super) fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claimant> {
+    let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+    let uid = object.meta().uid.as_deref()?.into();
+    Some(Claimant { uid, who: name_of(object), created_at, version: version(object.meta()), claim })
 }
 
 /// Whether somebody asks for a rollback that the operator has not seen to yet.
@@ -300,6 +316,7 @@ mod tests {
             spec: &typed.spec,
             target: Ok(target),
             requests: Requests::default(),
+            other_owner: None,
             settings: &settings,
             pace: Pace::default(),
             asked: now,
@@ -315,7 +332,7 @@ mod tests {
     }
 
     fn kept(object: &Value) -> Watched {
-        Watched::deserialize(object).unwrap().pruned(&Settings::default(), now())
+        Watched::deserialize(object).unwrap().pruned(&Settings::default(), None, now())
     }
 
     #[test]
@@ -334,19 +351,87 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_claims_the_same_whether_it_is_at_rest_or_not() {
-        let whole = Watched::deserialize(&succeeded()).unwrap();
-        let claim = whole.recorded_claim().unwrap();
-        assert_eq!((claim.0.environment.as_str(), claim.1.claim), ("env", Claim::Accepted));
-        assert_eq!(kept(&succeeded()).recorded_claim(), Some(claim));
+    fn a_resource_claims_what_its_status_records() {
+        let submitted: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let claimed: Timestamp = "2026-01-03T12:00:00Z".parse().unwrap();
+        let deployed = |in_flight, at| Some(("https://api", Claim { in_flight, deployed_at: Some(at) }));
+        type Claimed = Option<(&'static str, Claim)>;
+        let table: [(&str, fn(&mut Value), Claimed); 9] = [
+            ("a success of a version that recorded no claim", |_| (), deployed(false, submitted)),
+            (
+                "a recorded claim",
+                |status| status["claim"] = json!({"apiOrigin": "https://api", "deployedAt": "2026-01-03T12:00:00Z"}),
+                deployed(false, claimed),
+            ),
+            (
+                "the next attempt, not yet submitted",
+                |status| {
+                    status["claim"] = json!({"apiOrigin": "https://api", "deployedAt": "2026-01-03T12:00:00Z"});
+                    let attempt = status["attempt"].as_object_mut().unwrap();
+                    attempt.insert("step".to_owned(), json!("Pending"));
+                    ["apiOrigin", "jobId", "submittedAt", "verdict"]
+                        .iter()
+                        .for_each(|field| drop(attempt.remove(*field)));
+                },
+                deployed(false, claimed),
+            ),
+            ("a job that runs", |status| status["attempt"]["step"] = json!("RollingOut"), deployed(true, submitted)),
+            (
+                "an outcome that nobody knows",
+                |status| {
+                    status["attempt"]["verdict"]["outcome"] = json!("Unknown");
+                    status["attempt"].as_object_mut().unwrap().remove("jobId");
+                },
+                deployed(true, submitted),
+            ),
+            (
+                "a submit that was rejected",
+                |status| {
+                    status["attempt"]["verdict"] =
+                        json!({"outcome": "Failed", "reason": "SubmitRejected", "at": "2026-01-01T12:00:00Z"});
+                    status["attempt"].as_object_mut().unwrap().remove("jobId");
+                },
+                Some(("https://api", Claim::ACCEPTED)),
+            ),
+            (
+                "an accepted validation, and a refused trace",
+                |status| {
+                    status["claim"] = json!({"apiOrigin": "https://api"});
+                    let attempt = status["attempt"].as_object_mut().unwrap();
+                    ["apiOrigin", "jobId", "submittedAt"].iter().for_each(|field| drop(attempt.remove(*field)));
+                },
+                Some(("https://api", Claim::ACCEPTED)),
+            ),
+            (
+                "nothing was ever accepted",
+                |status| {
+                    let attempt = status["attempt"].as_object_mut().unwrap();
+                    ["apiOrigin", "jobId", "submittedAt"].iter().for_each(|field| drop(attempt.remove(*field)));
+                },
+                None,
+            ),
+            ("no status", |status| *status = json!(null), None),
+        ];
+        for (what, change, expected) in table {
+            let mut object = succeeded();
+            change(&mut object["status"]);
+            let claim = Watched::deserialize(&object).unwrap().recorded_claim();
+            let claim = claim.as_ref().map(|(place, claimant)| (place.origin.as_str(), claimant.claim));
+            assert_eq!(claim, expected, "{what}");
+        }
+        let (place, claimant) = Watched::deserialize(&succeeded()).unwrap().recorded_claim().unwrap();
+        assert_eq!((place.environment.as_str(), &*claimant.uid, claimant.version), ("env", "a-uid", 7));
+    }
 
-        let mut in_flight = succeeded();
-        in_flight["status"]["attempt"]["step"] = json!("RollingOut");
-        assert_eq!(kept(&in_flight).recorded_claim().unwrap().1.claim, Claim::InFlight);
-
-        let mut unasked = succeeded();
-        unasked["status"]["attempt"].as_object_mut().unwrap().remove("apiOrigin");
-        assert_eq!(kept(&unasked).recorded_claim(), None, "no credentials were ever accepted");
+    #[test]
+    fn a_resource_at_rest_tells_whether_it_is_ready() {
+        assert!(kept(&succeeded()).rests_ready());
+        let mut suspended = succeeded();
+        suspended["status"]["conditions"] = json!([]);
+        assert!(!kept(&suspended).rests_ready(), "its conditions are still to be written");
+        let over = Some("another resource owns the environment".to_owned());
+        let watched = Watched::deserialize(&succeeded()).unwrap().pruned(&Settings::default(), over, now());
+        assert!(watched.whole().is_some(), "it must say that it is no longer ready");
     }
 
     #[test]
@@ -423,7 +508,9 @@ mod tests {
         let Watched::Unreadable(unreadable) = &watched else { panic!("{watched:?}") };
         assert_eq!(watched.uid().as_deref(), Some("a-uid"));
         assert!(unreadable.problem.contains("often"), "{}", unreadable.problem);
-        assert!(watched.whole().is_none() && !watched.is_at_rest() && watched.recorded_claim().is_none());
+        assert!(watched.whole().is_none() && !watched.is_at_rest());
+        let claim = Watched::deserialize(&succeeded()).unwrap().recorded_claim();
+        assert_eq!(watched.recorded_claim(), claim, "what it claims stays claimed");
     }
 
     #[test]

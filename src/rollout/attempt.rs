@@ -1,5 +1,6 @@
 //! The life of an attempt: how it starts, makes way, and ends.
 
+use super::claim;
 use super::conditions::{self, Tell};
 use super::facts::{Facts, between};
 use super::key;
@@ -14,6 +15,8 @@ use crate::api::status::{
 /// configuration has taken its place before anything was submitted.
 pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     let Ok(target) = &facts.target else { return Effects::none() };
+    claim::keep(status);
+    let replaced = replaced(status, facts);
     let superseded = archive(status, facts);
     let number = status.history.first().map_or(0, |past| past.number).max(superseded.number) + 1;
     status.attempt = Some(Attempt {
@@ -46,7 +49,23 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         Reason::AttemptStarted,
         format!("attempt {number} at configuration {} has begun", target.digest.short()),
     );
-    superseded.effects.and(started)
+    superseded.effects.and(replaced).and(started)
+}
+
+/// Another resource has deployed over a success, which therefore begins again, and waits for the environment.
+fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+    let attempt = status.attempt.as_ref().filter(|attempt| claim::says_that_it_runs(attempt));
+    match (attempt, &facts.other_owner) {
+        (Some(attempt), Some(owner)) => {
+            let number = attempt.number;
+            let note = format!(
+                "{owner}; it deployed there after attempt {number} of this resource, which is not ready any more and \
+                 deploys again when it owns the environment"
+            );
+            Effects::warning(Reason::EnvironmentInUse, note)
+        }
+        _ => Effects::none(),
+    }
 }
 
 /// What the attempt is checked against has changed before its submit.
@@ -188,5 +207,7 @@ pub fn give_up_submit(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -
     let note = "nobody can say whether the rollout was submitted, and it is not sent again; look at the environment, then \
                 ask for a retry or deploy a new configuration";
     conditions::tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, note));
-    conclude(status, facts, Outcome::Unknown, Reason::SubmitOutcomeUnknown, note)
+    let effects = conclude(status, facts, Outcome::Unknown, Reason::SubmitOutcomeUnknown, note);
+    claim::deploy(status);
+    effects
 }

@@ -4,6 +4,7 @@
 //! table of the rollout reads as the functions below, from the top down.
 
 use super::answer::Retry;
+use super::claim;
 use super::facts::{Facts, Sighting, SubmitIdempotency, Target};
 use super::memory::{LOOK_AGAIN, Memory};
 use super::pace;
@@ -220,6 +221,8 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
 fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
     match time_until_free(facts, attempt, memory) {
+        // What was deployed over must not stay ready: the next attempt waits for the environment, also while suspended.
+        Duration::ZERO if is_deployed_over(facts, attempt) => Decision::Start,
         Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
         // A retry that was asked for waits for this moment as well.
@@ -233,6 +236,12 @@ fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
 pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
     let was_refused = !attempt.has_intent() && attempt.outcome() == Some(Outcome::Failed);
     target.digest != attempt.digest || (was_refused && target.checks_digest != attempt.checks_digest)
+}
+
+/// Whether the environment no longer runs what this attempt brought there, because another resource owns it now.
+#[must_use]
+pub fn is_deployed_over(facts: &Facts<'_>, attempt: &Attempt) -> bool {
+    facts.other_owner.is_some() && claim::says_that_it_runs(attempt)
 }
 
 /// A rollout that may be out without anybody knowing its job keeps the environment until its deadline has passed.
@@ -272,15 +281,20 @@ fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&A
         _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
         _ if must_go => Decision::Release,
         Step::VerifyingRollback => Decision::Settle,
-        _ if status.outbox.is_empty() => Decision::Release,
-        _ => Decision::Wait(None),
+        _ if !status.outbox.is_empty() => Decision::Wait(None),
+        // With its finalizer would go its claim, while its rollout may still run.
+        _ => match time_until_free(facts, attempt, memory) {
+            Duration::ZERO => Decision::Release,
+            left => Decision::Wait(Some(left)),
+        },
     }
 }
 
 fn must_be_undone(facts: &Facts<'_>, attempt: &Attempt) -> bool {
+    // Whatever another resource has deployed since is not this one's to undo.
     facts.spec.deletion_policy == DeletionPolicy::Rollback
-        && attempt.outcome() == Some(Outcome::Succeeded)
-        && attempt.rollback.is_none()
+        && claim::says_that_it_runs(attempt)
+        && facts.other_owner.is_none()
 }
 
 /// The rest of the pause after a failure.

@@ -167,6 +167,9 @@ pub struct Facts<'a> {
     pub target: Result<Target, Obstacle>,
     /// The request annotations.
     pub requests: Requests,
+    /// The words that tell of another resource that owns the environment: it deployed there after this one, or has a rollout
+    /// in flight there.
+    pub other_owner: Option<String>,
     /// The operator's settings.
     pub settings: &'a Settings,
     /// How closely it may be looked at now.

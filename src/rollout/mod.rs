@@ -9,6 +9,7 @@ pub mod admission;
 pub mod answer;
 pub mod apply;
 pub mod attempt;
+pub mod claim;
 pub mod conditions;
 pub mod decide;
 pub mod durations;

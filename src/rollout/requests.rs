@@ -85,6 +85,10 @@ fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
             Effects::normal(Reason::RollbackRequested, "the rollback is asked for as soon as the job is known")
         }
         Step::RollingOut | Step::Monitoring => rollback::begin(status, facts, memory, RollbackReason::Manual),
+        Step::Settled | Step::VerifyingRollback if facts.other_owner.is_some() => {
+            let owner = facts.other_owner.as_deref().unwrap_or_default();
+            Effects::normal(Reason::RollbackNotPossible, format!("a rollback was asked for, but {owner}"))
+        }
         Step::Settled | Step::VerifyingRollback if can_be_rolled_back(current) => {
             rollback::begin(status, facts, memory, RollbackReason::Manual)
         }

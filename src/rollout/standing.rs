@@ -169,6 +169,10 @@ fn ended(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt,
             Standing::Stalled(Reason::RollbackRefused, message_of(status, ConditionType::RolledBack))
         }
         (Outcome::RolledBack, _) => rolled_back(status),
+        (Outcome::Succeeded, None) if facts.other_owner.is_some() => {
+            let owner = facts.other_owner.clone().unwrap_or_default();
+            Standing::Stalled(Reason::EnvironmentInUse, owner)
+        }
         (Outcome::Succeeded, None) => {
             Standing::Ready(format!("attempt {} succeeded: the environment runs this configuration", attempt.number))
         }

@@ -59,6 +59,7 @@ fn at_peace(scenario: Scenario) -> Scenario {
         .at(PEACE, mended())
         .at(PEACE, environment("{}"))
         .at(PEACE, credentials(CLIENT_SECRET))
+        .at(PEACE, delete("zweb"))
         .at(REST, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": LAST})))
         .at(REST, edit("nothing is suspended", |object| object["spec"]["suspend"] = json!(false)))
         .at(REST, deploy(LAST))
@@ -67,7 +68,7 @@ fn at_peace(scenario: Scenario) -> Scenario {
 
 fn action(random: &mut fastrand::Rng) -> Action {
     let number = random.u32(2..6);
-    match random.u32(0..25) {
+    match random.u32(0..28) {
         0..=3 => deploy(number),
         4 => deploy_snapshot(&format!("bad version {number}"), json!({"botVersion": number.to_string(), "bad": true})),
         5 => edit("suspended", |object| object["spec"]["suspend"] = json!(true)),
@@ -105,7 +106,18 @@ fn action(random: &mut fastrand::Rng) -> Action {
                 },
             },
         }),
-        _ => trouble(random),
+        24..=26 => trouble(random),
+        _ => other_owner(random),
+    }
+}
+
+/// Another resource for the same environment comes or goes.
+fn other_owner(random: &mut fastrand::Rng) -> Action {
+    match random.u32(0..3) {
+        0 => delete("zweb"),
+        version => create("zweb", move |object| {
+            object["spec"]["configurationSnapshot"] = json!({"botVersion": format!("other {version}")});
+        }),
     }
 }
 

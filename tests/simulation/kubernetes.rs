@@ -209,6 +209,14 @@ impl Kubernetes {
         self.write(&Target { name: name.clone(), subresource: None }, wanted);
     }
 
+    /// Changes the status of an object as somebody else than the operator.
+    pub fn edit_status(&mut self, name: &ObjectName, edit: impl FnOnce(&mut Value)) {
+        let Some(present) = self.objects.get(name) else { return };
+        let mut wanted = present.as_ref().clone();
+        edit(&mut wanted["status"]);
+        self.write(&Target { name: name.clone(), subresource: Some("status".to_owned()) }, wanted);
+    }
+
     /// Deletes an object: at once, or once its last finalizer is taken off.
     pub fn delete(&mut self, now: Timestamp, name: &ObjectName) {
         let Some(present) = self.objects.get(name) else { return };

@@ -205,6 +205,10 @@ impl Process {
             told.as_mut().enable();
             self.mind_the_watch();
             self.deliver();
+            // What the watch shows may concern another resource as well.
+            while let Ok(woken) = self.woken.try_recv() {
+                self.schedule(name_in(&woken), Duration::ZERO);
+            }
             self.begin(&mut reconciles);
             let returns = self.watch.returns.map(|(at, _)| at);
             let next = self.watch.next_at.into_iter().chain(returns).chain(self.next_due()).min();

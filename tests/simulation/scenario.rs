@@ -155,6 +155,13 @@ impl Scenario {
         self
     }
 
+    /// A resource must be waiting for its turn after these outcomes.
+    pub fn waiting_after(mut self, name: &'static str, outcomes: &[Outcome], runs: &str) -> Self {
+        let outcomes = outcomes.iter().copied().map(Some).chain([None]).collect();
+        self.ends.push((name, Ending { outcomes, runs: runs.to_owned(), gone: false }));
+        self
+    }
+
     /// How a resource must end.
     pub fn ending_of(mut self, name: &'static str, outcomes: &[Outcome], runs: &str, gone: bool) -> Self {
         let outcomes = outcomes.iter().copied().map(Some).collect();
@@ -231,6 +238,26 @@ pub fn edit(what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> 
     action(format!("web is edited: {what}"), move |stage| stage.kubernetes.edit(&resource("web"), &change))
 }
 
+/// Somebody edits the status of a resource, as a restored backup or another version of the operator would.
+pub fn edit_status(name: &'static str, what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
+    action(format!("the status of {name} is edited: {what}"), move |stage| {
+        stage.kubernetes.edit_status(&resource(name), &change);
+    })
+}
+
+/// A resource is created as a copy of `web`, status included, as a restored backup would be.
+pub fn restore_copy(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
+    action(format!("{name} is restored from a backup of web"), move |stage| {
+        let Some(mut object) = stage.kubernetes.object(&resource("web")).cloned() else { return };
+        object["metadata"] = json!({"finalizers": object["metadata"]["finalizers"]});
+        // The generation of a new object is 1.
+        object["status"]["observedGeneration"] = json!(1);
+        change(&mut object);
+        let now = stage.time.wall();
+        stage.kubernetes.create(now, resource(name), object);
+    })
+}
+
 /// Somebody deploys another version.
 pub fn deploy(version: impl Display) -> Action {
     deploy_snapshot(&format!("version {version}"), json!({"botVersion": version.to_string()}))
@@ -282,7 +309,12 @@ pub fn credentials(client_secret: &'static str) -> Action {
 
 /// The Secret with credentials is there, those of that client.
 pub fn credentials_of(client: &'static str, client_secret: &'static str) -> Action {
-    store("secrets", "cognigy-api", move || {
+    credentials_in("cognigy-api", client, client_secret)
+}
+
+/// A Secret of that name holds credentials.
+pub fn credentials_in(name: &'static str, client: &'static str, client_secret: &'static str) -> Action {
+    store("secrets", name, move || {
         let secret = k8s_openapi::api::core::v1::Secret {
             data: Some(
                 [("clientId", client), ("clientSecret", client_secret), ("unread", UNREAD_SECRET)]

@@ -71,7 +71,13 @@ fn a_text_within_its_limit_is_left_alone() {
 
 #[test]
 fn a_word_of_another_version_is_read_and_not_refused() {
-    assert_eq!(serde_json::from_value::<Reason>(json!("InventedTomorrow")).unwrap(), Reason::Unrecognized);
+    let invented: Reason = serde_json::from_value(json!("InventedTomorrow")).unwrap();
+    assert!(matches!(invented, Reason::Unrecognized(_)), "{invented:?}");
+    assert_eq!(invented.as_str(), "InventedTomorrow");
+    assert_eq!(serde_json::to_value(invented).unwrap(), "InventedTomorrow", "it is written back as it was read");
+    for not_a_reason in ["", "lower", "with space", &"A".repeat(65)] {
+        assert!(serde_json::from_value::<Reason>(json!(not_a_reason)).is_err(), "{not_a_reason}");
+    }
     for reason in Reason::ALL {
         let word = serde_json::to_value(reason).unwrap();
         assert_eq!(word, reason.as_str());

@@ -8,7 +8,7 @@ use crate::api::status::{
     Attempt, CognigyDeploymentStatus, DeliveryKind, HandledRequests, LastSuccessful, OutboxEntry, Outcome, PastAttempt,
     Phase, Rollback, RollbackReason, Step, Verdict,
 };
-use crate::api::{Digest, IdempotencyKey, JobId};
+use crate::api::{Digest, EnvironmentClaim, IdempotencyKey, JobId};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -73,6 +73,7 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             warnings: vec!["x".repeat(256); 10],
             capacity_utilization: Some(0.123_456_789),
         }),
+        claim: Some(EnvironmentClaim { api_origin: ApiOrigin::new("x".repeat(256)), deployed_at: Some(at) }),
         last_successful: Some(LastSuccessful { number: i64::MAX, digest: digest.clone(), job_id: job_id.clone(), at }),
         history: vec![
             PastAttempt { number: i64::MAX, digest, job_id: Some(job_id.clone()), started_at: at, verdict };

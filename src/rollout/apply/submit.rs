@@ -7,6 +7,7 @@ use crate::api::reason::Reason;
 use crate::api::status::{CognigyDeploymentStatus, Outcome, Step};
 use crate::rollout::answer::{Obstacle, SubmitAnswer};
 use crate::rollout::attempt;
+use crate::rollout::claim;
 use crate::rollout::conditions::{Tell, tell};
 use crate::rollout::facts::{Facts, Sighting, after};
 use crate::rollout::key;
@@ -77,6 +78,7 @@ pub fn submit(
                 // A rollback that was asked for before the job was known begins now.
                 attempt.step = if attempt.rollback.is_some() { Step::RollingBack } else { Step::RollingOut };
             }
+            claim::deploy(status);
             Effects::normal(Reason::SubmitAccepted, message)
         }
         SubmitAnswer::Rejected { message } => {

@@ -38,6 +38,7 @@ impl Collector for Resources {
                 ("reconciling", count(|stands| stands == Stands::Reconciling)),
                 ("stalled", count(|stands| matches!(stands, Stands::Stalled(_)))),
                 ("suspended", count(|stands| stands == Stands::Suspended)),
+                ("unreadable", count(|stands| stands == Stands::Unreadable)),
             ],
         )?;
         let stalled = standings.resources.iter().filter_map(|(stands, count)| match stands {

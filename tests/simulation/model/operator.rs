@@ -81,6 +81,7 @@ impl Brain {
             spec: &variant.spec,
             target: Ok(variant.target.clone()),
             requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
+            other_owner: None,
             settings: &self.settings,
             pace: Pace::default(),
             asked: moment(tick),

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod kstatus;
+mod owners;
 mod rollbacks;
 mod secrets;
 mod status;
@@ -33,6 +34,7 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     status::check(&record, &mut broken);
     secrets::check(&record, &mut broken);
     kstatus::check(&record, &mut broken);
+    owners::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
     broken
 }

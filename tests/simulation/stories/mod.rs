@@ -3,6 +3,7 @@
 mod deletions;
 mod edits;
 mod outages;
+mod ownership;
 mod requests;
 mod rollouts;
 mod watches;
@@ -11,5 +12,6 @@ use super::scenario::Scenario;
 
 /// Every story.
 pub fn all() -> Vec<Scenario> {
-    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all(), watches::all()].concat()
+    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all(), ownership::all(), watches::all()]
+        .concat()
 }

@@ -1,0 +1,17 @@
+//! The claim of a resource on its environment.
+
+use super::identifier::ApiOrigin;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The claim of a resource on its environment at one Cognigy.AI.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentClaim {
+    /// The Cognigy.AI that accepted a validation for this environment.
+    pub api_origin: ApiOrigin,
+    /// When the rollout was submitted that this resource brought into the environment last, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed_at: Option<Timestamp>,
+}

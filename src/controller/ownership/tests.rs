@@ -1,0 +1,234 @@
+//! The order of owners, and what each change of it is told to whom.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use proptest::prelude::*;
+
+fn place() -> Arc<Place> {
+    place_of("env")
+}
+
+fn place_of(environment: &str) -> Arc<Place> {
+    Arc::new(Place { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new(environment) })
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn name(name: &str) -> ResourceName {
+    ResourceName { namespace: "bots".into(), name: name.into() }
+}
+
+/// A resource whose uid is its name.
+fn claimant(uid: &str, created: i64, claim: Claim) -> Claimant {
+    Claimant { uid: uid.into(), who: name(uid), created_at: at(created), version: 1, claim }
+}
+
+fn accepted(uid: &str, created: i64) -> Claimant {
+    claimant(uid, created, Claim::ACCEPTED)
+}
+
+fn deployed(uid: &str, created: i64, deployed_at: i64) -> Claimant {
+    claimant(uid, created, Claim { in_flight: false, deployed_at: Some(at(deployed_at)) })
+}
+
+fn in_flight(uid: &str, created: i64) -> Claimant {
+    claimant(uid, created, Claim { in_flight: true, deployed_at: None })
+}
+
+/// The claims of a process that has just listed these.
+fn listed(claimants: impl IntoIterator<Item = Claimant>) -> Claims {
+    let claims = Claims::default();
+    for claimant in claimants {
+        let _ = claims.note(&place(), claimant, Certainty::Final);
+    }
+    claims
+}
+
+fn owner(claims: &Claims) -> Option<String> {
+    claims.lock().owner(&place()).map(|owner| owner.uid.to_string())
+}
+
+#[test]
+fn each_of_these_comes_before_the_next() {
+    let in_another_namespace =
+        Claimant { who: ResourceName { namespace: "zoo".into(), name: "a".into() }, ..accepted("a-uid", 3) };
+    let order = [
+        ("in flight, though young and never deployed", in_flight("young", 9)),
+        ("deployed last", deployed("last", 8, 100)),
+        ("deployed before", deployed("before", 1, 50)),
+        ("accepted, the oldest", accepted("z", 2)),
+        ("of the next second, the first by name", accepted("a", 3)),
+        ("and the next by name", accepted("b", 3)),
+        ("in a later namespace, whatever its name", in_another_namespace),
+    ];
+    for (place, (what, stronger)) in order.iter().enumerate() {
+        for (_, weaker) in &order[place + 1..] {
+            assert!(stronger.outranks(weaker) && !weaker.outranks(stronger), "{what}");
+        }
+    }
+}
+
+fn any_claimant() -> impl Strategy<Value = Claimant> {
+    let claim = (any::<bool>(), prop::option::of(0i64..3));
+    (0u8..12, 0u8..2, 0i64..3, claim).prop_map(|(uid, namespace, created, (in_flight, deployed_at))| Claimant {
+        uid: format!("uid-{uid}").into(),
+        who: ResourceName { namespace: format!("n{namespace}").into(), name: format!("bot-{}", uid % 4).into() },
+        created_at: at(created),
+        version: 1,
+        claim: Claim { in_flight, deployed_at: deployed_at.map(at) },
+    })
+}
+
+/// One for each uid, since a resource has one claim.
+fn claimants() -> impl Strategy<Value = Vec<Claimant>> {
+    prop::collection::vec(any_claimant(), 1..9).prop_map(|all| {
+        let by_uid: HashMap<_, _> = all.into_iter().map(|claimant| (Arc::clone(&claimant.uid), claimant)).collect();
+        by_uid.into_values().collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn there_is_one_owner_whatever_the_order_in_which_resources_are_seen(
+        (all, shuffled) in claimants().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+    ) {
+        let (one, other) = (listed(all.clone()), listed(shuffled));
+        prop_assert_eq!(owner(&one), owner(&other));
+        let without = |claimant: &&Claimant| one.owner_over(&claimant.uid).is_none();
+        prop_assert_eq!(all.iter().filter(without).count(), 1, "all but one know that they do not own it");
+        prop_assert_eq!(one.losers().len(), all.len() - 1);
+    }
+
+    #[test]
+    fn the_order_is_total(all in prop::collection::vec(any_claimant(), 3)) {
+        let [a, b, c] = &all[..] else { unreachable!() };
+        prop_assert!(a.uid == b.uid || a.outranks(b) != b.outranks(a));
+        prop_assert!(!(a.rank() < b.rank() && b.rank() < c.rank()) || a.rank() < c.rank());
+    }
+
+    #[test]
+    fn the_owner_stays_the_owner_through_a_restart(all in claimants()) {
+        let claims = listed(all);
+        let before = owner(&claims);
+        let recorded: Vec<_> = claims.lock().at(&place()).to_vec();
+        prop_assert_eq!(owner(&listed(recorded)), before);
+    }
+
+    #[test]
+    fn whoever_deployed_keeps_the_environment_from_whoever_comes_later(
+        last in 1i64..9,
+        others in prop::collection::vec((any::<u8>(), -9i64..99), 0..6),
+    ) {
+        let claims = listed([deployed("owner", 50, last)]);
+        for (uid, created) in others {
+            let other = accepted(&format!("other-{uid}"), created);
+            let _ = claims.accept(&place(), &other);
+            prop_assert!(matches!(claims.begin(&place(), &other), Err(Refusal::Owned(owner)) if &*owner.uid == "owner"));
+        }
+        prop_assert_eq!(claims.begin(&place(), &accepted("owner", 50)), Ok(()));
+    }
+}
+
+#[test]
+fn only_an_accepted_validation_makes_a_claim() {
+    let claims = Claims::default();
+    assert_eq!(claims.ask(&place(), &accepted("asks", 1)), Ok(()));
+    assert_eq!(claims.begin(&place(), &accepted("asks", 1)), Err(Refusal::NotAccepted));
+    assert_eq!(claims.ask(&place(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
+    let _ = claims.accept(&place(), &accepted("younger", 2));
+    assert_eq!(claims.begin(&place(), &accepted("younger", 2)), Ok(()));
+    assert_eq!(claims.begin(&place_of("other"), &accepted("younger", 2)), Err(Refusal::NotAccepted));
+}
+
+#[test]
+fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
+    let claims = Claims::default();
+    for (uid, created) in [("young", 2), ("old", 1)] {
+        let _ = claims.accept(&place(), &accepted(uid, created));
+    }
+    assert_eq!(claims.begin(&place(), &accepted("young", 2)), Err(Refusal::Owned(accepted("old", 1))));
+    assert_eq!(claims.begin(&place(), &accepted("old", 1)), Ok(()));
+
+    let claims = Claims::default();
+    let _ = claims.accept(&place(), &accepted("young", 2));
+    assert_eq!(claims.begin(&place(), &accepted("young", 2)), Ok(()));
+    assert_eq!(claims.ask(&place(), &accepted("old", 1)), Err(in_flight("young", 2)));
+}
+
+#[test]
+fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
+    for leave in [
+        |claims: &Claims| claims.release("owner"),
+        |claims: &Claims| claims.accept(&place_of("other"), &accepted("owner", 1)),
+        |claims: &Claims| claims.record(&place_of("other"), accepted("owner", 1)),
+    ] {
+        let claims = listed([deployed("owner", 1, 5), deployed("loser", 2, 4)]);
+        assert!(claims.ask(&place(), &accepted("waits", 3)).is_err());
+        assert_eq!(leave(&claims), [name("loser"), name("waits")]);
+        assert_eq!(owner(&claims).as_deref(), Some("loser"));
+    }
+}
+
+#[test]
+fn to_ask_elsewhere_gives_nothing_up() {
+    let claims = listed([deployed("owner", 1, 5)]);
+    assert_eq!(claims.ask(&place_of("other"), &accepted("owner", 1)), Ok(()));
+    assert!(claims.ask(&place(), &accepted("next", 2)).is_err());
+}
+
+#[test]
+fn whoever_loses_the_environment_by_what_the_watch_shows_is_told() {
+    let claims = listed([deployed("owner", 1, 5)]);
+    let note = |claimant: Claimant| claims.note(&place(), claimant, Certainty::Final);
+    assert_eq!(note(deployed("before", 2, 4)), [name("before")], "it comes after the owner");
+    assert_eq!(note(deployed("later", 3, 6)), [name("owner")]);
+    assert_eq!(note(Claimant { version: 2, ..deployed("later", 3, 6) }), [], "nothing has changed");
+}
+
+#[test]
+fn what_the_watch_shows_late_weakens_no_claim() {
+    let claims = Claims::default();
+    let now = |version, claim| Claimant { version, ..claimant("bot", 1, claim) };
+    let _ = claims.accept(&place(), &now(5, Claim::ACCEPTED));
+    claims.begin(&place(), &now(5, Claim::ACCEPTED)).unwrap();
+    let table = [
+        ("an older state", 4, Certainty::Final, true),
+        ("somebody else's edit before the intent is written", 6, Certainty::Provisional, true),
+        ("a newer state at rest", 7, Certainty::Final, false),
+    ];
+    for (what, version, certainty, is_in_flight) in table {
+        let _ = claims.note(&place(), now(version, Claim::ACCEPTED), certainty);
+        let shown = claims.lock().at(&place())[0].claim.in_flight;
+        assert_eq!(shown, is_in_flight, "{what}");
+    }
+}
+
+#[test]
+fn an_intent_that_was_not_recorded_holds_nothing() {
+    let claims = Claims::default();
+    let _ = claims.accept(&place(), &accepted("young", 2));
+    claims.begin(&place(), &accepted("young", 2)).unwrap();
+    claims.nothing_is_in_flight("young");
+    assert_eq!(claims.ask(&place(), &accepted("old", 1)), Ok(()));
+}
+
+#[test]
+fn of_two_in_flight_only_one_may_say_in_the_end_that_it_runs() {
+    let both =
+        |uid, at| Claimant { claim: Claim { in_flight: true, ..deployed(uid, 1, at).claim }, ..accepted(uid, 1) };
+    let claims = listed([both("first", 1), both("last", 2)]);
+    assert_eq!(claims.owner_over_once_settled("last"), None);
+    assert_eq!(claims.owner_over_once_settled("first").map(|owner| owner.who), Some(name("last")));
+    let _ = claims.note(&place(), Claimant { version: 2, ..deployed("last", 1, 2) }, Certainty::Final);
+    assert_eq!(claims.owner_over_once_settled("first").map(|owner| owner.who), Some(name("last")));
+}
+
+#[test]
+fn those_that_the_stores_do_not_show_are_found() {
+    let claims = listed([deployed("there", 1, 5), deployed("gone", 2, 4)]);
+    assert_eq!(claims.missing(|uid| uid == "there"), [deployed("gone", 2, 4)]);
+    assert_eq!(claims.missing(|_| true), []);
+}

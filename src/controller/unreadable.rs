@@ -1,0 +1,329 @@
+//! What is read of an object that this version of the operator does not understand.
+//!
+//! A newer operator may have written it. It is left alone, but what it claims must stay claimed: a rollout may be in flight.
+//! So the claim is read leniently, field by field, from whatever the object holds.
+
+use super::ownership::{Claim, Place};
+use crate::api::condition::{ConditionStatus, ConditionType};
+use crate::api::status::{DeliveryKind, Outcome, Phase, RollbackReason, Step};
+use crate::api::{EnvironmentId, Reason, identifier::ApiOrigin};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// The longest text that is quoted from such an object, in bytes.
+const LONGEST_QUOTE: usize = 64;
+
+/// What is kept of a resource that cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Which one it is.
+    pub metadata: ObjectMeta,
+    /// What is wrong with it, and what to do.
+    pub problem: String,
+    /// The environment that it claims, if that can be read.
+    pub place: Option<Arc<Place>>,
+    /// What it claims the environment by.
+    pub claim: Claim,
+}
+
+/// A field of any kind and any depth: to find its end takes no recursion.
+type Raw = Option<Box<RawValue>>;
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    environment_id: Raw,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    phase: Raw,
+    conditions: Raw,
+    attempt: Raw,
+    claim: Raw,
+    history: Raw,
+    outbox: Raw,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Attempt {
+    step: Raw,
+    api_origin: Raw,
+    job_id: Raw,
+    submitted_at: Raw,
+    verdict: Raw,
+    rollback: Raw,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RecordedClaim {
+    api_origin: Raw,
+    deployed_at: Raw,
+}
+
+/// The words of a condition, a verdict, a rollback or a message.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Words {
+    r#type: Raw,
+    status: Raw,
+    reason: Raw,
+    outcome: Raw,
+    kind: Raw,
+    verdict: Raw,
+}
+
+impl Unreadable {
+    /// Reads what can be read of such an object.
+    pub(super) fn of(
+        metadata: ObjectMeta,
+        spec: Option<&RawValue>,
+        status: Option<&RawValue>,
+        error: &serde_json::Error,
+    ) -> Self {
+        let spec: Spec = lenient(spec);
+        let status: Status = lenient(status);
+        let attempt: Attempt = lenient(status.attempt.as_deref());
+        let recorded: RecordedClaim = lenient(status.claim.as_deref());
+        let origin = value::<ApiOrigin>(&attempt.api_origin).or_else(|| value(&recorded.api_origin));
+        let environment = value::<EnvironmentId>(&spec.environment_id);
+        let place = origin.zip(environment).map(|(origin, environment)| Arc::new(Place { origin, environment }));
+        let submitted_at = value::<Timestamp>(&attempt.submitted_at).filter(|_| is_there(&attempt.job_id));
+        let claim = Claim {
+            in_flight: may_be_in_flight(&attempt, is_there(&status.attempt)),
+            deployed_at: submitted_at.max(value(&recorded.deployed_at)),
+        };
+        let problem = match unknown_word(&status, &attempt) {
+            Some((field, word)) => format!(
+                "status.{field} is {word}, which this version of the operator does not know: upgrade the operator; until then it \
+                 leaves the resource alone, also when it is deleted, and its environment stays claimed"
+            ),
+            None => format!(
+                "this version of the operator cannot read the resource ({error}): correct it or upgrade the operator; until then it \
+                 leaves the resource alone, also when it is deleted"
+            ),
+        };
+        Self { metadata, problem, place, claim }
+    }
+}
+
+/// In flight, unless it is known not to be: before the intent, or after a verdict at a step that asks for nothing more.
+fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
+    let has_verdict = is_there(&attempt.verdict);
+    match value::<Step>(&attempt.step) {
+        _ if !is_there_one => false,
+        Some(Step::Pending | Step::Validating | Step::Tracing) => is_there(&attempt.submitted_at),
+        Some(Step::VerifyingRollback | Step::Settled) => !has_verdict,
+        _ => true,
+    }
+}
+
+/// The first word of the status that this version does not know, and the field that holds it.
+fn unknown_word(status: &Status, attempt: &Attempt) -> Option<(String, String)> {
+    let verdict: Words = lenient(attempt.verdict.as_deref());
+    let rollback: Words = lenient(attempt.rollback.as_deref());
+    let mut unknown = [
+        ("attempt.step", is_unknown::<Step>(&attempt.step)),
+        ("attempt.verdict.outcome", is_unknown::<Outcome>(&verdict.outcome)),
+        ("attempt.verdict.reason", is_unknown::<Reason>(&verdict.reason)),
+        ("attempt.rollback.reason", is_unknown::<RollbackReason>(&rollback.reason)),
+        ("phase", is_unknown::<Phase>(&status.phase)),
+    ]
+    .into_iter()
+    .filter_map(|(field, word)| Some((field.to_owned(), word?)))
+    .collect::<Vec<_>>();
+    for (number, condition) in items(&status.conditions).enumerate() {
+        let fields = [
+            ("type", is_unknown::<ConditionType>(&condition.r#type)),
+            ("status", is_unknown::<ConditionStatus>(&condition.status)),
+            ("reason", is_unknown::<Reason>(&condition.reason)),
+        ];
+        let found =
+            fields.into_iter().filter_map(|(field, word)| Some((format!("conditions[{number}].{field}"), word?)));
+        unknown.extend(found);
+    }
+    for (number, past) in items(&status.history).enumerate() {
+        let verdict: Words = lenient(past.verdict.as_deref());
+        let fields =
+            [("outcome", is_unknown::<Outcome>(&verdict.outcome)), ("reason", is_unknown::<Reason>(&verdict.reason))];
+        let found =
+            fields.into_iter().filter_map(|(field, word)| Some((format!("history[{number}].verdict.{field}"), word?)));
+        unknown.extend(found);
+    }
+    for (number, message) in items(&status.outbox).enumerate() {
+        unknown.extend(is_unknown::<DeliveryKind>(&message.kind).map(|word| (format!("outbox[{number}].kind"), word)));
+    }
+    unknown.into_iter().next()
+}
+
+fn items(list: &Raw) -> impl Iterator<Item = Words> {
+    let items: Vec<Box<RawValue>> =
+        list.as_deref().and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+    items.into_iter().map(|item| lenient(Some(&item)))
+}
+
+/// A text that is none of the words of its kind, as it is quoted.
+fn is_unknown<Word: DeserializeOwned>(raw: &Raw) -> Option<String> {
+    let mut text: String = value(raw)?;
+    if value::<Word>(raw).is_some() {
+        return None;
+    }
+    crate::api::condition::truncate(&mut text, LONGEST_QUOTE);
+    Some(format!("{text:?}"))
+}
+
+fn is_there(raw: &Raw) -> bool {
+    raw.is_some()
+}
+
+fn value<T: DeserializeOwned>(raw: &Raw) -> Option<T> {
+    serde_json::from_str(raw.as_deref()?.get()).ok()
+}
+
+/// The fields that are there; none if this is no object.
+fn lenient<T: DeserializeOwned + Default>(raw: Option<&RawValue>) -> T {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::controller::watched::Watched;
+    use serde_json::{Value, json};
+
+    /// A resource after a success, of which one thing is changed.
+    fn unreadable(change: impl Fn(&mut Value)) -> Arc<Unreadable> {
+        let at = "2026-01-01T12:00:00Z";
+        let mut object = json!({
+            "metadata": {"name": "bot", "namespace": "bots", "uid": "a-uid", "resourceVersion": "7"},
+            "spec": {"environmentId": "env", "configurationSnapshot": {"botVersion": "1"}},
+            "status": {
+                "phase": "Succeeded",
+                "conditions": [
+                    {"type": "Ready", "status": "True", "reason": "Succeeded", "lastTransitionTime": at},
+                    {"type": "Healthy", "status": "True", "reason": "HealthGood", "lastTransitionTime": at},
+                ],
+                "attempt": {
+                    "number": 2, "digest": "v1:a", "checksDigest": "v1:b", "generation": 1, "step": "Settled",
+                    "apiOrigin": "https://api", "jobId": "job_1", "startedAt": at, "submittedAt": at,
+                    "verdict": {"outcome": "Succeeded", "reason": "Succeeded", "at": at},
+                },
+                "claim": {"apiOrigin": "https://api", "deployedAt": at},
+                "history": [{
+                    "number": 1, "digest": "v1:a", "startedAt": at,
+                    "verdict": {"outcome": "Failed", "reason": "JobFailed", "at": at},
+                }],
+                "outbox": [{"id": "1", "kind": "Audit", "body": "{}", "createdAt": at}],
+            },
+        });
+        assert!(matches!(serde_json::from_value(object.clone()).unwrap(), Watched::Whole(_)));
+        change(&mut object);
+        match serde_json::from_value(object.clone()).unwrap() {
+            Watched::Unreadable(unreadable) => unreadable,
+            watched => panic!("{watched:?} of {object}"),
+        }
+    }
+
+    #[test]
+    fn a_word_that_this_version_does_not_know_is_told_with_its_field_and_what_to_do() {
+        for (pointer, field) in [
+            ("/status/attempt/step", "attempt.step"),
+            ("/status/attempt/verdict/outcome", "attempt.verdict.outcome"),
+            ("/status/phase", "phase"),
+            ("/status/conditions/1/type", "conditions[1].type"),
+            ("/status/conditions/0/status", "conditions[0].status"),
+            ("/status/history/0/verdict/outcome", "history[0].verdict.outcome"),
+            ("/status/outbox/0/kind", "outbox[0].kind"),
+        ] {
+            let problem =
+                unreadable(|object| *object.pointer_mut(pointer).unwrap() = json!("Invented")).problem.clone();
+            assert!(problem.starts_with(&format!("status.{field} is \"Invented\"")), "{problem}");
+            assert!(problem.contains("upgrade the operator"), "{problem}");
+        }
+        let rollback = json!({"key": "k", "reason": "invented", "requestedAt": "2026-01-01T12:00:00Z"});
+        let problem = unreadable(|object| object["status"]["attempt"]["rollback"] = rollback.clone()).problem.clone();
+        assert!(problem.starts_with("status.attempt.rollback.reason is \"invented\""), "{problem}");
+    }
+
+    #[test]
+    fn what_is_quoted_is_short_and_has_no_control_characters() {
+        let long = format!("\u{1b}[31m{}", "x".repeat(1000));
+        let problem = unreadable(|object| object["status"]["phase"] = json!(long)).problem.clone();
+        assert!(problem.len() < 400 && !problem.contains('\u{1b}'), "{problem}");
+    }
+
+    #[test]
+    fn it_claims_its_environment_and_is_in_flight_unless_its_verdict_is_there() {
+        let table: [(&str, fn(&mut Value), bool); 8] = [
+            (
+                "an unknown outcome of a settled attempt",
+                |status| {
+                    status["attempt"]["verdict"]["outcome"] = json!("Invented");
+                },
+                false,
+            ),
+            ("an unknown phase after a success", |status| status["phase"] = json!("Invented"), false),
+            ("an unknown step after a verdict", |status| status["attempt"]["step"] = json!("Undoing"), true),
+            (
+                "an unknown step",
+                |status| {
+                    status["attempt"]["step"] = json!("Simulating");
+                    status["attempt"].as_object_mut().unwrap().remove("verdict");
+                },
+                true,
+            ),
+            (
+                "a job that runs, and an unknown phase",
+                |status| {
+                    status["phase"] = json!("Invented");
+                    status["attempt"]["step"] = json!("RollingOut");
+                    status["attempt"].as_object_mut().unwrap().remove("verdict");
+                },
+                true,
+            ),
+            (
+                "settled without a verdict, and an unknown phase",
+                |status| {
+                    status["phase"] = json!("Invented");
+                    status["attempt"].as_object_mut().unwrap().remove("verdict");
+                },
+                true,
+            ),
+            (
+                "before the intent, with an unknown condition",
+                |status| {
+                    status["conditions"][0]["type"] = json!("Invented");
+                    status["attempt"] = json!({"step": "Pending"});
+                },
+                false,
+            ),
+            ("an attempt that is no object", |status| status["attempt"] = json!(7), true),
+        ];
+        for (what, change, in_flight) in table {
+            let unreadable = unreadable(|object| change(&mut object["status"]));
+            let place = unreadable.place.as_ref().unwrap();
+            assert_eq!((place.origin.as_str(), place.environment.as_str()), ("https://api", "env"), "{what}");
+            assert_eq!(unreadable.claim.in_flight, in_flight, "{what}");
+            assert!(unreadable.claim.deployed_at.is_some(), "{what}");
+        }
+    }
+
+    #[test]
+    fn without_an_environment_or_an_api_it_claims_nothing() {
+        let changes: [fn(&mut Value); 2] = [
+            |object| object["spec"]["environmentId"] = json!({}),
+            |object| object["status"] = json!({"phase": "Invented"}),
+        ];
+        for change in changes {
+            assert_eq!(unreadable(change).place, None);
+        }
+    }
+}
