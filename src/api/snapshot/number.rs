@@ -4,10 +4,6 @@ use std::borrow::Cow;
 
 /// From here on, integers that differ may be the same double.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
-/// The most decimal places before the point that ECMAScript writes without an exponent.
-const MOST_PLACES: i64 = 21;
-/// The most zeros after the point that ECMAScript writes without an exponent, and one.
-const LEAST_PLACES: i64 = -6;
 
 /// A number as digits times a power of ten; digits without zeros at either end, none for zero.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +14,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a JSON number, or what `{:e}` writes of a double; nothing if its exponent is beyond all reason.
+    /// Reads a JSON number; nothing if its exponent is beyond all reason.
     fn of(token: &str) -> Option<Self> {
         let (is_negative, rest) = token.strip_prefix('-').map_or((false, token), |rest| (true, rest));
         let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
@@ -35,30 +31,6 @@ impl Decimal {
         digits.drain(..leading);
         Some(Self { is_negative, digits, exponent })
     }
-
-    /// As ECMAScript writes it (Number::toString, in the sense of RFC 8785).
-    fn es6(&self) -> String {
-        let (digits, count) = (&self.digits, i64::try_from(self.digits.len()).unwrap_or(i64::MAX));
-        let point = count.saturating_add(self.exponent);
-        let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
-        let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or_default().min(digits.len()));
-        let sign = if self.is_negative { "-" } else { "" };
-        if digits.is_empty() {
-            return "0".to_owned();
-        }
-        if count <= point && point <= MOST_PLACES {
-            return format!("{sign}{digits}{}", zeros(point - count));
-        }
-        if 0 < point && point <= MOST_PLACES {
-            return format!("{sign}{whole}.{fraction}");
-        }
-        if LEAST_PLACES < point && point <= 0 {
-            return format!("{sign}0.{}{digits}", zeros(-point));
-        }
-        let (first, others) = digits.split_at(1);
-        let dot = if others.is_empty() { "" } else { "." };
-        format!("{sign}{first}{dot}{others}e{:+}", point - 1)
-    }
 }
 
 /// The canonical form of a JSON number.
@@ -73,14 +45,16 @@ pub(super) fn canonical(token: &str) -> Cow<'_, str> {
     if decimal.digits.is_empty() {
         return "0".into();
     }
-    let double: f64 = token.parse().unwrap_or(f64::INFINITY);
-    let canonical = match Decimal::of(&format!("{double:e}")) {
-        Some(shortest) if double.is_finite() && shortest == decimal => shortest.es6(),
-        _ => {
-            let sign = if decimal.is_negative { "-" } else { "" };
-            tagged("number", &format!("{sign}{}e{}", decimal.digits, decimal.exponent))
-        }
-    };
+    let double: Option<f64> = token.parse().ok().filter(|double: &f64| double.is_finite());
+    // Of the shortest forms that a double may have (1021148196916371.2 and 1021148196916371.3) only one is it, the same for
+    // everybody who writes doubles as ECMAScript and Go do.
+    let shortest = double.and_then(|double| serde_json_canonicalizer::to_string(&double).ok());
+    let is_held =
+        shortest.as_ref().and_then(|shortest| Decimal::of(shortest)).is_some_and(|shortest| shortest == decimal);
+    let canonical = shortest.filter(|_| is_held).unwrap_or_else(|| {
+        let sign = if decimal.is_negative { "-" } else { "" };
+        tagged("number", &format!("{sign}{}e{}", decimal.digits, decimal.exponent))
+    });
     canonical.into()
 }
 
@@ -128,6 +102,7 @@ mod tests {
             ("1e2", "100"),
             ("100000000000000000000", "100000000000000000000"),
             ("3.10", "3.1"),
+            ("1021148196916371.2", "1021148196916371.2"),
             ("-12.5E-1", "-1.25"),
         ] {
             assert_eq!(canonical(token), canonical_form, "{token}");
