@@ -9,6 +9,9 @@ use crate::rollout::Decision;
 use crate::rollout::answer::{HealthAnswer, SubmitAnswer, ValidationAnswer};
 use crate::rollout::{claim, decide, standing};
 
+/// How an attempt ends, and what brings it there.
+type Case = (Outcome, fn(&mut Rollout));
+
 const OWNER: &str = "the environment env is deployed by bots/other";
 
 fn settled(change: impl FnOnce(&mut Rollout)) -> Rollout {
@@ -49,7 +52,7 @@ fn a_success_that_was_deployed_over_is_never_ready_whatever_else_holds_it() {
 
 #[test]
 fn what_was_not_ready_before_is_not_begun_again() {
-    let table: [(Outcome, fn(&mut Rollout)); 3] = [
+    let table: [Case; 3] = [
         (Outcome::RolledBack, |rollout| {
             rollout.health_says(&[bad(), bad(), bad(), HealthAnswer::Good]);
         }),
