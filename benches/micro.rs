@@ -113,7 +113,7 @@ fn read_a_resource_at_rest_and_keep_what_is_needed(bencher: Bencher, kib: usize)
         "status": case.status,
     });
     let text = serde_json::to_vec(&object).unwrap();
-    let keep = || serde_json::from_slice::<Watched>(black_box(&text)).unwrap().pruned(&case.settings, case.now);
+    let keep = || serde_json::from_slice::<Watched>(black_box(&text)).unwrap().pruned(&case.settings, None, case.now);
     assert!(keep().is_at_rest());
     bencher.bench_local(keep);
 }
@@ -176,6 +176,7 @@ impl Case {
             spec: &self.spec,
             target: Ok(self.target.clone()),
             requests: Requests::default(),
+            other_owner: None,
             settings: &self.settings,
             pace: Pace::default(),
             asked: self.now,

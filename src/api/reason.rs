@@ -166,7 +166,8 @@ reasons! {
     Delivered,
     /// A message was given up after 72 hours; the operator's log holds it.
     DeliveryGivenUp,
-    /// The status lacks what the step it names needs; it was edited by hand.
+    /// The status lacks what the step it names needs, because it was edited by hand; or the object holds a value that this
+    /// version of the operator does not know.
     StatusUnreadable,
     /// Somebody removed the status while a rollout was in flight or messages waited, and the operator put that back.
     StatusPutBack,

@@ -29,11 +29,11 @@ pub(super) struct Received {
 
 impl Received {
     /// The object, or what can be read of it if it is not one that this operator understands.
-    pub(super) fn understood(self) -> Result<CognigyDeployment, Unreadable> {
+    pub(super) fn understood(self) -> Result<CognigyDeployment, Box<Unreadable>> {
         let metadata = self.metadata.into();
         match understood(self.spec.as_deref(), self.status.as_deref()) {
             Ok((spec, status)) => Ok(CognigyDeployment { metadata, spec, status }),
-            Err(error) => Err(Unreadable::of(metadata, self.spec.as_deref(), self.status.as_deref(), &error)),
+            Err(error) => Err(Box::new(Unreadable::of(metadata, self.spec.as_deref(), self.status.as_deref(), &error))),
         }
     }
 }

@@ -199,6 +199,8 @@ mod tests {
     use crate::controller::watched::Watched;
     use serde_json::{Value, json};
 
+    type Change = fn(&mut Value);
+
     /// A resource after a success, of which one thing is changed.
     fn unreadable(change: impl Fn(&mut Value)) -> Arc<Unreadable> {
         let at = "2026-01-01T12:00:00Z";
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn it_claims_its_environment_and_is_in_flight_unless_its_verdict_is_there() {
-        let table: [(&str, fn(&mut Value), bool); 8] = [
+        let table: [(&str, Change, bool); 8] = [
             (
                 "an unknown outcome of a settled attempt",
                 |status| {

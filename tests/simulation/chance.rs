@@ -103,6 +103,7 @@ fn action(random: &mut fastrand::Rng) -> Action {
                 versions_old => WatchReturn::Lists {
                     versions_old: versions_old - 1,
                     ends_after: Duration::from_millis(random.u64(0..10_000)),
+                    stays_behind: Duration::ZERO,
                 },
             },
         }),

@@ -108,7 +108,7 @@ pub type Plan = BTreeMap<usize, Fault>;
 /// A lost watch: the API server is away for 5 s, and the end of its list comes 3 s after the list's objects.
 pub const RESTART: WatchLoss = WatchLoss {
     silent: Duration::from_secs(5),
-    then: WatchReturn::Lists { versions_old: 0, ends_after: Duration::from_secs(3) },
+    then: WatchReturn::Lists { versions_old: 0, ends_after: Duration::from_secs(3), stays_behind: Duration::ZERO },
 };
 /// How long after a crash the next process starts.
 pub const TAKE_OVER: Duration = Duration::from_secs(2);

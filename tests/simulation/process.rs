@@ -87,7 +87,7 @@ struct Watch {
 #[derive(Clone, Copy)]
 enum Return {
     /// It tells of all objects as they were so many versions ago; its list ends so long after.
-    List { versions_old: u64, ends_after: Duration },
+    List { versions_old: u64, ends_after: Duration, stays_behind: Duration },
     /// Its list is complete.
     ListIsComplete,
 }
@@ -169,22 +169,22 @@ impl Process {
             let back = Instant::now() + silent;
             self.watch.losses = losses;
             self.watch.behind_until = back;
-            if let WatchReturn::Lists { versions_old, ends_after } = then {
-                self.watch.returns = Some((back, Return::List { versions_old, ends_after }));
-                self.watch.behind_until = back + ends_after;
+            if let WatchReturn::Lists { versions_old, ends_after, stays_behind } = then {
+                self.watch.returns = Some((back, Return::List { versions_old, ends_after, stays_behind }));
+                self.watch.behind_until = back + ends_after + stays_behind;
             }
             self.watch.next_at = self.watch.next_at.map(|at| at.max(self.watch.behind_until));
         }
         match self.watch.returns.take_if(|(at, _)| *at <= Instant::now()) {
             None => {}
-            Some((_, Return::List { versions_old, ends_after })) => {
+            Some((_, Return::List { versions_old, ends_after, stays_behind })) => {
                 self.watch.delivered = self.gate.stage.lock().kubernetes.version().saturating_sub(versions_old);
                 if versions_old > 0 {
                     self.gate.stage.lock().note(Happening::ListedOld(self.gate.process));
                 }
                 // Changes come once the list is complete.
                 self.watch.next_at = None;
-                self.watch.behind_until = Instant::now() + ends_after;
+                self.watch.behind_until = Instant::now() + ends_after + stays_behind;
                 self.watch.returns = Some((Instant::now() + ends_after, Return::ListIsComplete));
                 self.tell(Event::Init);
                 self.tell_listed();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::kubernetes::{DEPLOYMENTS, ObjectName};
 use super::process::Setup;
-use super::stage::{Signal, Stage, WatchLoss};
+use super::stage::{Signal, Stage, WatchLoss, WatchReturn};
 
 /// The namespace of every resource.
 pub const NAMESPACE: &str = "bots";
@@ -396,6 +396,19 @@ pub fn operator_down(seconds: u64) -> Action {
 /// The operator's wall clock jumps.
 pub fn clock_jumps(seconds: i64) -> Action {
     action(format!("the operator's clock jumps by {seconds} s"), move |stage| stage.clock_error.jump(seconds))
+}
+
+/// The operator's watch is lost, and comes back with a list from before a resource was created; what has changed since is
+/// told much later.
+pub fn list_lacks(name: &'static str) -> Action {
+    action(format!("the watch is lost, and the next list lacks {name}"), move |stage| {
+        let changes = stage.kubernetes.changes_since(0);
+        let created = changes.iter().find(|change| change.name == resource(name)).map_or(0, |change| change.version);
+        let versions_old = (stage.kubernetes.version() + 1).saturating_sub(created);
+        let second = Duration::from_secs(1);
+        let then = WatchReturn::Lists { versions_old, ends_after: second, stays_behind: second * 100 };
+        stage.lose_watch(WatchLoss { silent: second, then });
+    })
 }
 
 /// The operator's watch is lost.

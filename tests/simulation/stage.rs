@@ -56,8 +56,9 @@ pub struct WatchLoss {
 pub enum WatchReturn {
     /// It goes on where it was.
     Resumes,
-    /// With a list that is so many versions old, and whose end comes so long after its objects.
-    Lists { versions_old: u64, ends_after: Duration },
+    /// With a list that is so many versions old, and whose end comes so long after its objects. What has changed since is
+    /// told so long after that.
+    Lists { versions_old: u64, ends_after: Duration, stays_behind: Duration },
 }
 
 /// The world around the operator.

@@ -11,6 +11,7 @@ mod fixture;
 mod health;
 mod job;
 mod notices;
+mod owners;
 mod pace;
 mod passages;
 mod promises;

@@ -8,6 +8,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions::is_deleted};
+use kube::runtime::watcher;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -63,7 +64,9 @@ impl<'w> Resource<'w> {
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&CognigyDeployment) -> bool) -> CognigyDeployment {
         // A watch that a busy API server breaks off goes on.
         let is_it = |object: &CognigyDeployment| object.name_any() == self.name && holds(object);
-        match timeout(DEADLINE, super::world::first(self.api.clone(), is_it)).await {
+        // Another resource may be one that the test cannot read.
+        let this = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
+        match timeout(DEADLINE, super::world::first(self.api.clone(), this, is_it)).await {
             Ok(object) => object,
             Err(_) => panic!("{}", self.world.report(&format!("{}: {what}", self.name)).await),
         }
@@ -156,7 +159,7 @@ impl<'w> Resource<'w> {
                 && event.reason.as_deref() == Some(reason.as_str())
                 && event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(self.name.as_str()))
         };
-        match timeout(DEADLINE, super::world::first(events, is_it)).await {
+        match timeout(DEADLINE, super::world::first(events, watcher::Config::default(), is_it)).await {
             Ok(event) => event,
             Err(_) => panic!("{}", self.world.report(&format!("a {event_type} {reason} of {}", self.name)).await),
         }

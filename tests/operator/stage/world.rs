@@ -10,7 +10,7 @@ use cognigy_operator::simulator::{Scenario, Server, Tls};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -173,6 +173,21 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// Writes into the status, as another version of the operator would.
+    pub(crate) async fn patch_status(&self, name: &str, patch: Value) {
+        self.raws().patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// A resource as it is stored, whatever its status holds.
+    pub(crate) async fn raw(&self, name: &str) -> Value {
+        serde_json::to_value(self.raws().get(name).await.unwrap()).unwrap()
+    }
+
+    fn raws(&self) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<CognigyDeployment>(&());
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
     pub(crate) async fn kubeconfig(&self) -> PathBuf {
         cluster::kubeconfig().await
     }
@@ -243,11 +258,11 @@ impl Drop for World {
 }
 
 /// The first object that is as wanted, there already or still to come.
-pub(super) async fn first<K>(api: Api<K>, is_it: impl Fn(&K) -> bool) -> K
+pub(super) async fn first<K>(api: Api<K>, which: watcher::Config, is_it: impl Fn(&K) -> bool) -> K
 where
     K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    let mut objects = pin!(watcher(api, watcher::Config::default()).default_backoff().touched_objects());
+    let mut objects = pin!(watcher(api, which).default_backoff().touched_objects());
     loop {
         match objects.next().await {
             Some(Ok(object)) if is_it(&object) => return object,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::scenario::{
     Action, CLIENT_SECRET, Cue, Scenario, Tolerance, create, credentials_in, delete, edit_status, environment,
-    operator_down, restore_copy,
+    list_lacks, operator_down, restore_copy,
 };
 use Outcome::{Failed, Succeeded};
 
@@ -32,6 +32,11 @@ fn late_secrets() -> Vec<Scenario> {
             .ending_of("zweb", &[Succeeded], "3", false),
         with_late_secret("the Secret of the older resource appears while the job of the younger one runs")
             .when(Cue::Written(Step::RollingOut), late_secret())
+            .waiting("web", "3")
+            .ending_of("zweb", &[Succeeded], "3", false),
+        with_late_secret("an old list lacks the owner for a while")
+            .after(Cue::Written(Step::Settled), 100, list_lacks("zweb"))
+            .after(Cue::Written(Step::Settled), 105, late_secret())
             .waiting("web", "3")
             .ending_of("zweb", &[Succeeded], "3", false),
         with_late_secret("the older resource takes over when the younger one that has deployed is deleted")

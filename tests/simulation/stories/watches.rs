@@ -57,7 +57,7 @@ fn api_server_restarts() -> Vec<Scenario> {
 fn lists_from_an_older_cache() -> Vec<Scenario> {
     let old = WatchLoss {
         silent: Duration::from_secs(5),
-        then: WatchReturn::Lists { versions_old: 3, ends_after: Duration::from_secs(3) },
+        then: WatchReturn::Lists { versions_old: 3, ends_after: Duration::from_secs(3), stays_behind: Duration::ZERO },
     };
     vec![
         at_rest("an edit, and then a list that is older than it", old, 2, deploy("3"))
@@ -69,7 +69,11 @@ fn lists_from_an_older_cache() -> Vec<Scenario> {
                 Cue::Written(Step::RollingOut),
                 watch_lost(WatchLoss {
                     silent: Duration::from_secs(1),
-                    then: WatchReturn::Lists { versions_old: 50, ends_after: Duration::from_secs(3) },
+                    then: WatchReturn::Lists {
+                        versions_old: 50,
+                        ends_after: Duration::from_secs(3),
+                        stays_behind: Duration::ZERO,
+                    },
                 }),
             )
             .ending(&[Succeeded], "2"),
