@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many bytes of an answer are read without asking for room. Answers of Cognigy.AI have some hundred.
-pub const SHORT: usize = 16 * 1024;
+pub const SHORT: usize = 64 * 1024;
 /// How many longer answers are read at once: 24 MiB in all.
 const LARGE_AT_ONCE: usize = 24;
 

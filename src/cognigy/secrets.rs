@@ -15,11 +15,12 @@ const BLANK: &str = "[redacted]";
 /// How many encodings around each other are undone: JSON in a percent-encoded parameter, for example.
 const MAX_DECODINGS: usize = 2;
 
-/// How much of a text is searched, and how much of that is shown. A secret that begins in what is shown ends in what is
-/// searched, also with six characters for each of its bytes. Nobody is shown more than a line, and an answer of 1 MiB
-/// must not keep the processor busy.
-const SEARCHED_BYTES: usize = 64 * 1024;
-const SHOWN_BYTES: usize = SEARCHED_BYTES / 2;
+/// How much of a longer text is kept. Nobody is shown more than a line of 1 KiB, and an answer that holds many texts of many
+/// kilobytes must not keep the processor busy: it serves all tenants.
+const KEPT_BYTES: usize = 4 * 1024;
+/// How many characters an encoding may use for one byte. So far behind the kept part the text is searched as well, so that a
+/// secret that begins in the kept part is found.
+const LONGEST_ENCODING: usize = 6;
 
 /// The fewest bytes of a secret that is looked for in base64. A shorter one would be found by chance, and base64 is
 /// blanked as a whole.
@@ -44,11 +45,13 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// The text with every secret blanked; the first 32 KiB of it, if it is longer than 64 KiB.
+    /// The text with every secret blanked; its first 4 KiB, if it is much longer.
     pub(crate) fn blank(&self, text: &str) -> String {
-        let (searched, shown) = match text.len() <= SEARCHED_BYTES {
+        let longest = self.0.iter().map(String::len).max().unwrap_or_default();
+        let most = KEPT_BYTES + longest * LONGEST_ENCODING;
+        let (searched, shown) = match text.len() <= most {
             true => (text, text.len()),
-            false => (&text[..text.floor_char_boundary(SEARCHED_BYTES)], text.floor_char_boundary(SHOWN_BYTES)),
+            false => (&text[..text.floor_char_boundary(most)], text.floor_char_boundary(KEPT_BYTES)),
         };
         let finders: Vec<Finder> = self.0.iter().map(|secret| Finder::new(secret)).collect();
         // No encoding makes a secret shorter.
@@ -57,9 +60,10 @@ impl Secrets {
         }
         let mut found = Vec::new();
         let mut readings = vec![Reading::plain(searched)];
-        for _ in 0..=MAX_DECODINGS {
-            readings.iter().for_each(|reading| reading.find(&finders, &mut found));
+        readings.iter().for_each(|reading| reading.find(&finders, &mut found));
+        for _ in 0..MAX_DECODINGS {
             readings = readings.iter().flat_map(Reading::decoded).collect();
+            readings.iter().for_each(|reading| reading.find(&finders, &mut found));
         }
         without(&searched[..shown], found)
     }
@@ -140,9 +144,11 @@ impl Reading {
         let mut decoded = Self { bytes: Vec::with_capacity(self.bytes.len()), starts: Vec::new() };
         let mut at = 0;
         while at < self.bytes.len() {
-            let (bytes, length) = escape(&self.bytes[at..]).unwrap_or_else(|| (vec![self.bytes[at]], 1));
-            decoded.starts.extend(bytes.iter().map(|_| self.starts[at]));
-            decoded.bytes.extend(bytes);
+            let (character, length) = escape(&self.bytes[at..]).unwrap_or((Utf8::of_byte(self.bytes[at]), 1));
+            for &byte in character.bytes() {
+                decoded.starts.push(self.starts[at]);
+                decoded.bytes.push(byte);
+            }
             at += length;
         }
         decoded.starts.extend(self.starts.last());
@@ -169,15 +175,38 @@ impl Reading {
     }
 }
 
-/// Reads the escape that the bytes begin with: what it stands for, and how long it is.
-type Escape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
-
-fn percent_encoded(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let [b'%', high, low, ..] = bytes else { return None };
-    Some((vec![hexadecimal(*high)? << 4 | hexadecimal(*low)?], 3))
+/// What an escape stands for: one byte, or a character in UTF-8.
+#[derive(Clone, Copy)]
+struct Utf8 {
+    bytes: [u8; 4],
+    length: usize,
 }
 
-fn escaped_in_json(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+impl Utf8 {
+    fn of_byte(byte: u8) -> Self {
+        Self { bytes: [byte, 0, 0, 0], length: 1 }
+    }
+
+    fn of_char(character: char) -> Self {
+        let mut bytes = [0; 4];
+        let length = character.encode_utf8(&mut bytes).len();
+        Self { bytes, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Reads the escape that the bytes begin with: what it stands for, and how long it is.
+type Escape = fn(&[u8]) -> Option<(Utf8, usize)>;
+
+fn percent_encoded(bytes: &[u8]) -> Option<(Utf8, usize)> {
+    let [b'%', high, low, ..] = bytes else { return None };
+    Some((Utf8::of_byte(hexadecimal(*high)? << 4 | hexadecimal(*low)?), 3))
+}
+
+fn escaped_in_json(bytes: &[u8]) -> Option<(Utf8, usize)> {
     let [b'\\', escaped, rest @ ..] = bytes else { return None };
     let byte = match escaped {
         b'"' | b'\\' | b'/' => *escaped,
@@ -187,19 +216,19 @@ fn escaped_in_json(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         b'u' => return Some((numbered(rest.get(..4)?, 16)?, 6)),
         _ => return None,
     };
-    Some((vec![byte], 2))
+    Some((Utf8::of_byte(byte), 2))
 }
 
-fn escaped_in_html(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+fn escaped_in_html(bytes: &[u8]) -> Option<(Utf8, usize)> {
     const LONGEST: usize = 8;
     let [b'&', rest @ ..] = bytes else { return None };
     let name = &rest[..rest.iter().take(LONGEST).position(|&byte| byte == b';')?];
     let character = match name {
-        b"amp" => b"&".to_vec(),
-        b"lt" => b"<".to_vec(),
-        b"gt" => b">".to_vec(),
-        b"quot" => b"\"".to_vec(),
-        b"apos" => b"'".to_vec(),
+        b"amp" => Utf8::of_byte(b'&'),
+        b"lt" => Utf8::of_byte(b'<'),
+        b"gt" => Utf8::of_byte(b'>'),
+        b"quot" => Utf8::of_byte(b'"'),
+        b"apos" => Utf8::of_byte(b'\''),
         [b'#', b'x' | b'X', digits @ ..] => numbered(digits, 16)?,
         [b'#', digits @ ..] => numbered(digits, 10)?,
         _ => return None,
@@ -212,9 +241,9 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 }
 
 /// The character with this number, in UTF-8.
-fn numbered(digits: &[u8], radix: u32) -> Option<Vec<u8>> {
+fn numbered(digits: &[u8], radix: u32) -> Option<Utf8> {
     let number = u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
-    char::from_u32(number).map(|character| character.to_string().into_bytes())
+    char::from_u32(number).map(Utf8::of_char)
 }
 
 /// Whether base64, standard or URL-safe, holds a secret. Text that only looks like base64 may stand before it, so that

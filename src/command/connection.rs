@@ -11,10 +11,14 @@ use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigEr
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How the operator calls itself at the API server. What stands before the slash is the field manager of all its writes
 /// (`metadata.managedFields`), for none of them names another.
 const AGENT: &str = concat!("cognigy-operator/", env!("CARGO_PKG_VERSION"));
+
+/// How long a watch may say nothing before its connection counts as dead.
+const WATCH_SILENCE: Duration = Duration::from_secs(90);
 
 /// Why there is no way to the API server. The message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,9 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
     let client = |config| kube::Client::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)));
     let mut for_watches = config.clone();
     for_watches.default_retry = false;
+    // The API server says something at least once a minute (a bookmark). This is also the only bound on a request that is
+    // accepted and never answered.
+    for_watches.read_timeout = Some(WATCH_SILENCE);
     Ok(Connection { calls: client(config)?, watches: client(for_watches)?, url })
 }
 
@@ -128,7 +135,11 @@ fn names_a_proxy(kubeconfig: &Kubeconfig) -> bool {
 fn told(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => match error.location() {
-            Some(place) => format!("line {}, column {} is not as it should be", place.line(), place.column()),
+            Some(place) => format!(
+                "line {}, column {} is not valid YAML, or not a field of a kubeconfig",
+                place.line(),
+                place.column()
+            ),
             None => "it is no YAML, or no kubeconfig".to_owned(),
         },
         KubeconfigError::ReadConfig(error, _) => error.to_string(),

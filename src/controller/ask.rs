@@ -9,8 +9,7 @@ use crate::rollout::apply;
 use std::pin::pin;
 use std::time::Duration;
 
-/// A try that failed sooner than this is followed by the next so soon that people are told at the end of the call, if it
-/// fails as a whole.
+/// A try that failed sooner than this is reported only if the whole call fails.
 const SOON: Duration = Duration::from_secs(10);
 
 /// What a call that is waited for comes to next.

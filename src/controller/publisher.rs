@@ -23,7 +23,7 @@ pub(super) struct Publisher<'c> {
     under_way: Option<UnderWay<'c>>,
 }
 
-/// The lock is never taken: it lets a reconcile be shared between threads, which its futures are not made for.
+/// The mutex only makes the future `Sync`. It is reached by `get_mut`, and so never locked.
 type UnderWay<'c> = Mutex<BoxFuture<'c, ()>>;
 
 impl<'c> Publisher<'c> {
@@ -43,7 +43,7 @@ impl<'c> Publisher<'c> {
         self.waiting.extend(happened);
     }
 
-    /// Has what waits published, in the present span; it makes way only while somebody waits for something.
+    /// Begins to publish the waiting events, in the present span. They go on only while `during` or `finish` is awaited.
     pub(super) fn begin(&mut self) {
         if self.waiting.is_empty() {
             return;

@@ -39,7 +39,7 @@ impl Urgency {
 const SHARED_SLOTS: usize = 768;
 /// How many of these may be taken by what is not submitted yet.
 const SHARED_SLOTS_NOT_SUBMITTED: usize = 256;
-/// How many reconciles a namespace may always run, whatever others do.
+/// How many reconciles a namespace may always run, whatever others do; half of them only if a rollout is in flight.
 const OWN_SLOTS: usize = 8;
 /// How many reconciles run at once in all, own slots included.
 const ALL_SLOTS: usize = 2048;
@@ -182,7 +182,9 @@ impl Slots {
     fn has_room(&self, namespace: &Arc<str>, urgency: Urgency) -> bool {
         let held = self.by_namespace.get(namespace).copied().unwrap_or_default();
         let all: usize = self.of_urgency.iter().sum();
-        let own = held.iter().sum::<usize>() < OWN_SLOTS && all < ALL_SLOTS;
+        // Half of them are kept for what is in flight.
+        let own_slots = if urgency == Urgency::InFlight { OWN_SLOTS } else { OWN_SLOTS / 2 };
+        let own = held.iter().sum::<usize>() < own_slots && all < ALL_SLOTS;
         let is_shared = all < SHARED_SLOTS
             && (urgency == Urgency::InFlight || self.of_urgency[urgency as usize] < SHARED_SLOTS_NOT_SUBMITTED);
         own || (is_shared && held[urgency as usize] < urgency.of_one_namespace())
@@ -314,9 +316,10 @@ mod tests {
         }
         let held = take_all(&mut queue).len();
         assert!((SHARED_SLOTS..=ALL_SLOTS).contains(&held), "{held}");
-        add_many(&mut queue, "modest", "flying", 3);
-        add_many(&mut queue, "modest", "waiting", 3);
-        assert_eq!(of(&take_all(&mut queue), "modest"), 6);
+        add_many(&mut queue, "modest", "waiting", 9);
+        assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2);
+        add_many(&mut queue, "modest", "flying", 9);
+        assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2, "these were kept for what is in flight");
     }
 
     #[test]

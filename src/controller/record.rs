@@ -102,11 +102,12 @@ pub fn has_finalizer(object: &CognigyDeployment) -> bool {
 /// Nothing else comes back: the write is refused if anything else has changed.
 ///
 /// # Errors
-/// [`Error::Conflict`], or that the API server failed.
+/// [`Error::Conflict`], also if an admission webhook has changed the spec in this write; or that the API server failed.
 pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Result<ObjectMeta, Error> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
-    write_finalizers(context, object, finalizers).await
+    let written = write_finalizers(context, object, finalizers).await?;
+    if written.generation == object.metadata.generation { Ok(written) } else { Err(Error::Conflict) }
 }
 
 /// Takes the finalizer off, so that the resource goes.

@@ -195,8 +195,8 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// A reconcile that failed is run again, after a pause that grows with each failure in a row: at once where it only
-/// ended because the resource has changed, and not at all where the resource is gone.
+/// A reconcile that failed is run again, after a pause that grows with each failure in a row; at once if it only ended
+/// because the resource has changed.
 #[must_use]
 pub fn after_failure(object: &Watched, error: &Error, context: &Context) -> Option<Duration> {
     if matches!(error, Error::Withdrawn) {
@@ -206,7 +206,11 @@ pub fn after_failure(object: &Watched, error: &Error, context: &Context) -> Opti
     let longest = if error.is_outage() { LONGEST_PAUSE_WHILE_AWAY } else { LONGEST_PAUSE };
     let pause = FIRST_PAUSE.saturating_mul(1 << context.memories.failed(&uid).min(16)).min(longest);
     match error {
-        Error::Gone => return None,
+        // If it is really gone, the watch says so as well, and nothing is run again.
+        Error::Gone => {
+            tracing::debug!("the API server does not find the resource; looking again later");
+            return Some(LONGEST_PAUSE);
+        }
         Error::Conflict => tracing::debug!("the resource was written by somebody else; deciding anew"),
         error => tracing::warn!(
             namespace = object.namespace().unwrap_or_default(),

@@ -64,7 +64,7 @@ pub struct ReadText {
 
 impl ReadText {
     fn of(text: &str) -> Self {
-        Self { sha256: hex::encode(Sha256::digest(text.as_bytes())), snapshot: Snapshot::from_text(text) }
+        Self { sha256: sha256(text), snapshot: Snapshot::from_text(text) }
     }
 
     /// How much memory it takes, about.
@@ -123,7 +123,10 @@ impl Snapshots {
                 // Another one may have read it meanwhile.
                 match believed() {
                     Some(text) => text.read,
-                    None => self.read(place.clone(), uptime).await?,
+                    None => match self.read(place.clone(), reference, uptime).await? {
+                        Ok(read) => read,
+                        Err(obstacle) => return Ok(Err(obstacle)),
+                    },
                 }
             }
         };
@@ -136,17 +139,28 @@ impl Snapshots {
         }))
     }
 
-    async fn read(&self, place: TextPlace, uptime: Duration) -> Result<Option<Arc<ReadText>>, Error> {
+    /// Reads a text, if it is the one that is wanted: to parse one that is not would keep the processor busy for nothing.
+    async fn read(
+        &self,
+        place: TextPlace,
+        reference: &ConfigMapKeyReference,
+        uptime: Duration,
+    ) -> Result<Result<Option<Arc<ReadText>>, Obstacle>, Error> {
         let changes = self.lock().changes();
         let get = received::get::<ConfigMap, ConfigMapData>(&self.kubernetes, &place.namespace, &place.name);
         let map = call("read a ConfigMap", get).await?;
         let text = map.and_then(|map| map.data?.remove(&place.key));
+        if let (Some(text), Some(wanted)) = (&text, &reference.sha256)
+            && sha256(text) != *wanted
+        {
+            return Ok(Err(awaited(reference, wanted)));
+        }
         let read = text.map(|text| Arc::new(ReadText::of(&text)));
         let mut texts = self.lock();
         if texts.changes() == changes {
             texts.put(place, Text { at: uptime, read: read.clone() });
         }
-        Ok(read)
+        Ok(Ok(read))
     }
 
     /// A watched ConfigMap has changed: what was read of it is no longer believed.
@@ -203,17 +217,26 @@ fn inline_problem(problem: &SnapshotProblem) -> Obstacle {
     Obstacle::lasting(Reason::SnapshotInvalid, message, Retry::InputChange)
 }
 
+fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+fn place_of(reference: &ConfigMapKeyReference) -> String {
+    format!("the key {} of ConfigMap {}", reference.key, reference.name)
+}
+
+fn awaited(reference: &ConfigMapKeyReference, wanted: &str) -> Obstacle {
+    let message = format!("{} does not hold the text with sha256 {wanted} yet; waiting for it", place_of(reference));
+    Obstacle::lasting(Reason::AwaitingSnapshot, message, Retry::SnapshotChange)
+}
+
 /// What the environment should run by a text in a ConfigMap.
 fn desired(
     spec: &CognigyDeploymentSpec,
     reference: &ConfigMapKeyReference,
     read: &ReadText,
 ) -> Result<Desired, Obstacle> {
-    let place = format!("the key {} of ConfigMap {}", reference.key, reference.name);
-    if let Some(wanted) = reference.sha256.as_ref().filter(|wanted| read.sha256 != **wanted) {
-        let message = format!("{place} does not hold the text with sha256 {wanted} yet; waiting for it");
-        return Err(Obstacle::lasting(Reason::AwaitingSnapshot, message, Retry::SnapshotChange));
-    }
+    let place = place_of(reference);
     let read = read.snapshot.clone();
     let desired = read.and_then(|ReadSnapshot { snapshot, warnings }| {
         Ok(Desired { target: target(spec, &snapshot)?, snapshot, read_warnings: warnings })

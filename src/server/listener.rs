@@ -5,17 +5,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tower::ServiceExt;
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many connections are served at once; further ones wait. A Prometheus, the kubelet and a person need a handful.
+    /// How many connections are served at once. A further one takes the place of the oldest: a client that holds many must
+    /// not keep the kubelet's probe away. A Prometheus, the kubelet and a person need a handful.
     connections: usize,
     /// How long a client may take to send the headers of a request, also of the next one on the same connection.
     headers_within: Duration,
@@ -36,20 +36,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until it is dropped. A listener that fails is tried again.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits) {
-    let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
+    let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        // It is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    by_age.retain(|connection| !connection.is_finished());
+                    if by_age.len() >= limits.connections
+                        && let Some(oldest) = by_age.pop_front()
+                    {
+                        oldest.abort();
+                    }
                     let router = router.clone();
-                    connections.spawn(async move {
+                    by_age.push_back(connections.spawn(async move {
                         // What a client does to its own connection is no news.
                         let _ = tokio::time::timeout(limits.lifetime, serve_connection(stream, router, limits)).await;
-                        drop(place);
-                    });
+                    }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the metrics port could not be accepted");
@@ -113,16 +116,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_that_say_nothing_are_disconnected_and_make_room_for_others() {
-        let limits = Limits { connections: 2, headers_within: Duration::from_millis(200), ..Limits::default() };
+    async fn a_client_that_says_nothing_is_disconnected() {
+        let address = start_with(Limits { headers_within: Duration::from_millis(50), ..Limits::default() }).await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_holds_all_connections_keeps_nobody_away() {
+        let limits = Limits { connections: 2, ..Limits::default() };
         let address = start_with(limits).await;
-        let mut silent = Vec::new();
+        let mut held = Vec::new();
         for _ in 0..limits.connections {
-            silent.push(TcpStream::connect(address).await.unwrap());
+            held.push(TcpStream::connect(address).await.unwrap());
         }
         assert!(answer(address, REQUEST).await.ends_with("ok"));
-        for mut client in silent {
-            assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "it was disconnected");
-        }
+        assert_eq!(held[0].read(&mut [0; 1]).await.unwrap(), 0, "the oldest made room");
     }
 }

@@ -208,7 +208,9 @@ async fn outage(world: &mut World, number: u32, gap: Duration, flags: &[&str], t
     let (_, acted_on) = tokio::join!(later, acted_on);
     for (change, took) in changes.iter().zip(acted_on) {
         match took {
-            Some(took) => tally.took.push(took),
+            // What was acted on before the outage says nothing of the time after it.
+            Some(took) if change.moment != Moment::Before => tally.took.push(took),
+            Some(_) => {}
             None => tally.lost.push(format!("{} ({:?}, {:?})", change.name, change.kind, change.moment)),
         }
     }

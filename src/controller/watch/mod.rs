@@ -38,12 +38,10 @@ const STREAMING_LIST_DEADLINE: Duration = Duration::from_secs(300);
 /// How many streaming lists in a row may fall silent before lists are read in pages. What stands between the operator and
 /// the API server may know nothing of streaming lists.
 const SILENT_LISTS: u32 = 2;
-/// How long, in seconds, the API server keeps one watch request open. A connection that died without a word is noticed 5
-/// seconds after that.
-const WATCH_SECONDS: u32 = 60;
 /// The first pause after a failure; it doubles with each failure in a row. With jitter, a pause is up to twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause before jitter: so long after its return the API server is asked again at the latest.
+/// The longest pause before jitter. With jitter it is 4 seconds: so long after its return the API server is asked again at
+/// the latest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// All watches of a process. They share what they found out about the API server.
@@ -89,7 +87,6 @@ impl Watches {
         F: Fn() + Send + 'static,
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        let configuration = configuration.timeout(WATCH_SECONDS);
         let begin = move |kind: ListKind| lists::watch(api.clone(), configuration.clone(), kind);
         let log = ProblemLog::new(&self.api_server, K::plural(&()).into_owned());
         let endless = Endless::new(Box::new(begin), self.lists.clone(), self.relist_interval, log);
