@@ -31,7 +31,6 @@ pub struct Snapshots {
     reading: Semaphore,
 }
 
-
 /// What the environment should run, and the snapshot that says so.
 #[derive(Clone, Debug)]
 pub struct Desired {

@@ -22,9 +22,9 @@ use tokio::time::{Instant, sleep_until};
 const HEARD_WITHIN: Duration = Duration::from_secs(30);
 /// How long a streaming list may take in all: changes that never end are no list.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(300);
-/// How many objects a page holds. The client holds the text of a page twice while it receives it; with the largest objects
-/// that are stored, 1.5 MiB, that is 75 MiB.
-const PAGE: u32 = 25;
+/// How many objects a page holds. The client holds the text of a page two or three times while it receives it, and an object
+/// may take 1.5 MiB.
+const PAGE: u32 = 10;
 
 /// Whether the API server has streaming lists, as far as is known. Shared by all watches, so that only one of them finds
 /// out.
