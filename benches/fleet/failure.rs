@@ -33,7 +33,7 @@ pub enum Failure {
     /// What is written is not JSON.
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The model's snapshot cannot be deployed.
+    /// The snapshot of the model cannot be deployed.
     #[error("the snapshot: {0}")]
     Snapshot(#[from] cognigy_operator::api::SnapshotProblem),
     /// Something that has to run ended by itself.

@@ -13,9 +13,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many objects a page holds. The client holds the text of a page twice while it receives it: with the largest objects
-/// that are stored, 1.5 MiB each, that is 75 MiB.
-const PAGE: u32 = 25;
+/// How many objects a page holds. The client holds the text of a page two or three times while it receives it, and an object
+/// may take 1.5 MiB.
+const PAGE: u32 = 10;
 
 /// How a list is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,6 +32,13 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
+    /// Starts the binary under test, and waits until it says that it runs.
+    pub(crate) async fn start(name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
+        let operator = Self::spawn(name, kubeconfig, flags);
+        operator.until_running().await;
+        operator
+    }
+
     /// Starts the binary under test.
     pub(super) fn spawn(name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
@@ -82,18 +89,10 @@ impl Operator {
 
     /// A line of the process's `/proc/<id>/status` that counts KiB, in MiB.
     pub(crate) fn memory(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(self.proc_file("status")).unwrap();
+        let id = self.process.id().expect("the process runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let value = status.lines().find_map(|text| text.strip_prefix(line)).expect("the kernel counts it");
         value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
-    }
-
-    /// Makes the memory that the process has now its peak.
-    pub(crate) fn forget_peak(&self) {
-        std::fs::write(self.proc_file("clear_refs"), "5").unwrap();
-    }
-
-    fn proc_file(&self, name: &str) -> String {
-        format!("/proc/{}/{name}", self.process.id().expect("the process runs"))
     }
 
     pub(crate) async fn signal(&self, signal: Signal) {

@@ -95,25 +95,6 @@ impl World {
         format!("{}/webhooks/ci", self.platform.url())
     }
 
-    /// Creates a resource with this in its spec.
-    pub(crate) async fn create_with(&self, name: &str, spec: &Value) {
-        self.create_of(name, &json!({}), spec).await;
-    }
-
-    /// Creates a resource with this in its metadata and its spec.
-    pub(crate) async fn create_of(&self, name: &str, metadata: &Value, spec: &Value) {
-        let mut object = json!({
-            "apiVersion": "deploy.cognigy.ai/v1alpha1",
-            "kind": "CognigyDeployment",
-            "metadata": metadata,
-            "spec": spec,
-        });
-        object["metadata"]["name"] = json!(name);
-        object["spec"]["environmentId"] = json!(name);
-        object["spec"]["credentialsRef"] = json!({"name": "cognigy-api"});
-        self.resources().create(&PostParams::default(), &from(object)).await.unwrap();
-    }
-
     /// Creates a resource with this snapshot, JSON text of any depth.
     pub(crate) async fn create(&self, name: &str, snapshot: &str) {
         let body = format!(
@@ -166,16 +147,11 @@ impl World {
 
     /// The Secret with the platform's address and credentials.
     pub(crate) async fn put_secret(&self) {
-        self.put_secret_of(&self.platform.url().to_string(), &self.platform.token_url().to_string()).await;
-    }
-
-    /// The same with the addresses of another platform.
-    pub(crate) async fn put_secret_of(&self, base_url: &str, token_url: &str) {
         let data = json!({
             "clientId": "demo",
             "clientSecret": "demo-secret",
-            "baseUrl": base_url,
-            "tokenUrl": token_url,
+            "baseUrl": self.platform.url(),
+            "tokenUrl": self.platform.token_url(),
             "requestsPerMinute": "6000",
         });
         let metadata = json!({"name": "cognigy-api"});

@@ -1,0 +1,121 @@
+//! How much memory a process takes for the worst resources that an API server stores: one, and fifty at once.
+//!
+//! `cargo test --profile simulation --test outages memory -- --ignored --nocapture` prints what it measures; docs/security.md
+//! tells of it. The process is the real one. The API server is not: a real one makes trees of what it stores, and takes some
+//! twenty gigabytes for fifty of the worst.
+
+mod servers;
+
+use crate::stage::Operator;
+use servers::{Servers, Stored};
+use std::time::Duration;
+
+/// How many resources come at once.
+const MANY: usize = 50;
+/// The most that one of them may make resident memory grow by, in MiB...
+const MOST_FOR_ONE: f64 = 64.0;
+/// ... and fifty.
+const MOST_FOR_MANY: f64 = 128.0;
+/// About how long a snapshot is, in bytes.
+const LENGTH: usize = 900_000;
+
+/// A snapshot of many parts.
+fn list_of(part: &str) -> String {
+    format!("{{\"a\":[{}]}}", vec![part; LENGTH / (part.len() + 1)].join(","))
+}
+
+fn keys(order: impl Iterator<Item = usize>) -> String {
+    let entries: Vec<_> = order.map(|number| format!("\"{number:06x}\":0")).collect();
+    format!("{{{}}}", entries.join(","))
+}
+
+/// What takes the most memory for its length, in one way or another.
+fn worst_snapshots() -> Vec<(&'static str, Stored)> {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let inline = |snapshot: String| Stored { snapshot, ..Stored::default() };
+    let fields: String = (0..95_000).map(|number| format!("\"f:{number:06x}\":{{}},")).collect();
+    vec![
+        ("objects of one key", inline(list_of(r#"{"":0}"#))),
+        ("empty objects", inline(list_of("{}"))),
+        ("empty lists", inline(list_of("[]"))),
+        ("numbers", inline(list_of("0"))),
+        ("numbers whose canonical form is longer", inline(list_of("1e9"))),
+        ("one text of escapes", inline(format!("{{\"a\":\"{}\"}}", "\\u0001".repeat(LENGTH / 6)))),
+        ("80,000 keys", inline(keys(0..80_000))),
+        ("lists of 120 levels", inline(list_of(&deep(120)))),
+        ("lists of 9,000 levels", inline(list_of(&deep(9_000)))),
+        (
+            "annotations of 256 KiB and managed fields of 1.2 MiB",
+            Stored {
+                snapshot: r#"{"a":1}"#.to_owned(),
+                metadata: format!(
+                    r#","annotations":{{"a":"{}"}},"managedFields":[{{"manager":"m","fieldsType":"FieldsV1","fieldsV1":{{{fields}"f:z":{{}}}}}}]"#,
+                    "x".repeat(256 * 1024)
+                ),
+                ..Stored::default()
+            },
+        ),
+    ]
+}
+
+fn worst_config_maps() -> Vec<(&'static str, Stored)> {
+    let in_map = |text: String| Stored { config_map: Some(text), ..Stored::default() };
+    let aliases = vec!["*a"; 130].join(", ");
+    let laughs = (1..9).fold("a0: &a0 [x, y]\n".to_owned(), |text, level| {
+        let again = vec![format!("*a{}", level - 1); 10].join(", ");
+        format!("{text}a{level}: &a{level} [{again}]\n")
+    });
+    vec![
+        ("JSON with keys in reverse order", in_map(keys((0..80_000).rev()))),
+        ("YAML objects of one key", in_map(format!("{{a: [{}]}}", vec![r#"{"": 0}"#; LENGTH / 9].join(",")))),
+        ("YAML keys in reverse order", in_map((0..80_000).rev().map(|key| format!("{key:06x}: 0\n")).collect())),
+        ("YAML aliases", in_map(format!("a: &a [{}]\nb: [{aliases}]\n", vec![r#"{"": 0}"#; 900].join(", ")))),
+        ("YAML aliases of aliases", in_map(laughs)),
+        ("YAML of one text", in_map(format!("a: \"{}\"", "\\x01".repeat(LENGTH / 6)))),
+    ]
+}
+
+/// What a process takes that finds so many resources when it starts, in MiB: at its peak, and in the end.
+async fn taken(servers: &Servers, what: &Stored, many: usize) -> (f64, f64) {
+    servers.store(what, many);
+    let operator = Operator::start("measured", servers.kubeconfig(), &["--namespace=bots".to_owned()]).await;
+    servers.until_all_are_told(many).await;
+    // What is freed is given back after a while.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    (operator.memory("VmHWM"), operator.memory("VmRSS"))
+}
+
+async fn measure(how: &str, with_streaming_lists: bool, worst: Vec<(&'static str, Stored)>) {
+    let servers = Servers::start(with_streaming_lists).await;
+    let (_, empty) = taken(&servers, &Stored::default(), 0).await;
+    let mut too_much = Vec::new();
+    for (what, stored) in worst {
+        for (many, most) in [(1, MOST_FOR_ONE), (MANY, MOST_FOR_MANY)] {
+            let (peak, kept) = taken(&servers, &stored, many).await;
+            let (peak, kept) = (peak - empty, kept - empty);
+            eprintln!("{how}, {what}, {many} at once: {peak:.0} MiB more at the peak, {kept:.0} MiB in the end");
+            if peak > most {
+                too_much.push(format!("{what}, {many} at once: {peak:.0} MiB"));
+            }
+        }
+    }
+    assert!(too_much.is_empty(), "{too_much:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures, for minutes"]
+async fn memory_for_the_worst_snapshots_is_bounded_with_streaming_lists() {
+    measure("streaming", true, worst_snapshots()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures, for minutes"]
+async fn memory_for_the_worst_snapshots_is_bounded_with_lists_in_pages() {
+    measure("in pages", false, worst_snapshots()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures, for minutes"]
+async fn memory_for_the_worst_config_maps_is_bounded() {
+    measure("ConfigMap", true, worst_config_maps()).await;
+}
