@@ -6,9 +6,11 @@
 // The lint takes the keys of one print column for repeats of another's.
 #![allow(clippy::duplicated_attributes)]
 
+mod names;
 mod policy;
 mod source;
 
+pub use names::{ObjectName, is_key};
 pub use policy::{
     CapacityConstraints, Compliance, DeletionPolicy, DependencyLock, IsolationRules, Monitoring, RollbackPolicy,
     TraceOptions,

@@ -165,6 +165,28 @@ impl SecretName<'_> {
     }
 }
 
+/// A field of the spec holds no name that an object can have, so that nothing is asked under it. The API server refuses
+/// such a name today; the object was stored before it did.
+#[must_use]
+pub fn not_a_name(field: &str, name: &str, reason: Reason) -> Obstacle {
+    let message = format!(
+        "{field} is {}, which no object in Kubernetes can be called; write lower-case letters, digits, '-' and '.', for \
+         example cognigy-api",
+        quoted(name, &[])
+    );
+    Obstacle::lasting(reason, message, Retry::InputChange)
+}
+
+/// A field of the spec holds no key that a Secret or ConfigMap can have.
+#[must_use]
+pub fn not_a_key(field: &str, key: &str, reason: Reason) -> Obstacle {
+    let message = format!(
+        "{field} is {}, which no Secret and no ConfigMap can have as a key; write letters, digits, '-', '_' and '.'",
+        quoted(key, &[])
+    );
+    Obstacle::lasting(reason, message, Retry::InputChange)
+}
+
 /// The keys of a Secret.
 struct Keys<'a> {
     secret: SecretName<'a>,

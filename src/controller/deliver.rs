@@ -177,7 +177,11 @@ impl Round<'_> {
         if let Some(source) = &webhook.url_from {
             let reference = &source.secret_key_ref;
             let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
-            let secret = self.context.sessions.secret(namespace, &reference.name).await?;
+            let object_name = match webhook_url::checked_name(reference) {
+                Ok(name) => name,
+                Err(obstacle) => return Ok(Err(obstacle)),
+            };
+            let secret = self.context.sessions.secret(namespace, object_name).await?;
             let name = SecretName { namespace, name: &reference.name };
             return Ok(webhook_url::in_secret(secret, name, &reference.key).map(Some));
         }

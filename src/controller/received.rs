@@ -2,6 +2,7 @@
 //! what `kubectl apply` applied last. That may be larger than the object, and nothing here looks at it; no write takes it
 //! away, since a write of the status leaves all else as it is in the API server.
 
+use crate::api::spec::ObjectName;
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -128,13 +129,17 @@ impl Resource for NamedConfigMap {
 }
 
 /// Reads an object of the kind `K` by its name; nothing if there is none.
-pub(super) async fn get<K, T>(client: &kube::Client, namespace: &str, name: &str) -> Result<Option<T>, kube::Error>
+pub(super) async fn get<K, T>(
+    client: &kube::Client,
+    namespace: &str,
+    name: ObjectName<'_>,
+) -> Result<Option<T>, kube::Error>
 where
     K: Resource<DynamicType = ()>,
     T: DeserializeOwned,
 {
     let path = K::url_path(&(), Some(namespace));
-    match answer(client, Request::new(path).get(name, &GetParams::default())).await {
+    match answer(client, Request::new(path).get(name.as_str(), &GetParams::default())).await {
         Ok(object) => Ok(Some(object)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),

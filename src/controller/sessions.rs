@@ -4,12 +4,13 @@
 //! Secrets are read by name, when an attempt starts, when a token was refused, and now and then while a resource is
 //! stalled on them: the operator needs no right to list or watch them.
 
-use super::credentials::{Defaults, SecretName};
+use super::credentials::{Defaults, SecretName, not_a_name};
 use super::error::{Error, call};
 use super::received::{self, SecretData};
 use crate::api::CognigyDeployment;
 use crate::api::identifier::ApiOrigin;
-use crate::api::spec::SecretReference;
+use crate::api::reason::Reason;
+use crate::api::spec::{ObjectName, SecretReference};
 use crate::cognigy::{
     Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport,
 };
@@ -132,7 +133,10 @@ impl Sessions {
     async fn read(&self, source: &Source) -> Result<Result<Credentials, Obstacle>, Error> {
         let Some(reference) = &source.secret else { return Ok(self.defaults.own(&source.namespace)) };
         let name = SecretName { namespace: &source.namespace, name: &reference.name };
-        let secret = match self.secret(&source.namespace, &reference.name).await {
+        let Some(object_name) = ObjectName::of(&reference.name) else {
+            return Ok(Err(not_a_name("spec.credentialsRef.name", &reference.name, Reason::CredentialsNotFound)));
+        };
+        let secret = match self.secret(&source.namespace, object_name).await {
             Err(error) if error.is_forbidden() => return Ok(Err(name.not_allowed())),
             secret => secret?,
         };
@@ -151,7 +155,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error`], where the API server failed; a missing Secret is `None`.
-    pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+    pub async fn secret(&self, namespace: &str, name: ObjectName<'_>) -> Result<Option<Secret>, Error> {
         let secret = received::get::<Secret, SecretData>(&self.kubernetes, namespace, name);
         Ok(call("read a Secret", secret).await?.map(Secret::from))
     }
@@ -199,3 +203,6 @@ impl Sessions {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
