@@ -110,7 +110,11 @@ impl Caller {
         loop {
             let failure = match self.attempt(request, requester).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => Failure { sent_earlier, ..failure },
+                Err(failure) => {
+                    let longest = request.call.priority().longest_retry_after();
+                    let error = failure.error.with_retry_after_of_at_most(longest);
+                    Failure { error, sent_earlier, ..failure }
+                }
             };
             failed += 1;
             let may_help = failure.error.class() == ErrorClass::Transient && failed < request.call.tries();

@@ -29,6 +29,8 @@ const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a failure answers for all who waited for it, and how long a token that still lives is used after one.
 const FAILURE_SHARED: Duration = Duration::from_secs(1);
+/// A token endpoint that wants to be left alone is asked again after this at the latest: a rollback may need the token.
+const FAILURE_SHARED_AT_MOST: Duration = Duration::from_secs(30);
 const RENEWED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// A token. `Debug` does not show it.
@@ -181,7 +183,7 @@ impl TokenSource {
             held.renew_at = now + RENEWED_AGAIN_AFTER;
             return Ok(held.token.clone());
         }
-        let shared = error.retry_after().unwrap_or_default().max(FAILURE_SHARED);
+        let shared = error.retry_after().unwrap_or_default().clamp(FAILURE_SHARED, FAILURE_SHARED_AT_MOST);
         memory.failed = Some((error.clone(), now + shared));
         Err(error)
     }

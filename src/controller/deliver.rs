@@ -131,7 +131,8 @@ impl Round<'_> {
                 let jitter = self.context.draw();
                 let pause = self.remembered.deliveries.entry(kind).or_default();
                 let doubled = FIRST_PAUSE.saturating_mul(1 << pause.failures.min(16)).min(LONGEST_PAUSE);
-                let wait = doubled.mul_f64(0.5 + 0.5 * jitter).max(refused.retry_after.unwrap_or_default());
+                let wait =
+                    doubled.mul_f64(0.5 + 0.5 * jitter).max(refused.retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                 pause.failures = pause.failures.saturating_add(1);
                 pause.until = now + wait;
                 tracing::warn!(?kind, failures = pause.failures, "a message was not taken: {}", refused.message);

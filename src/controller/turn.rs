@@ -13,8 +13,8 @@ use crate::rollout::admission::{Answer, Ticket, Turn};
 use crate::rollout::pace::Rhythm;
 use std::time::Duration;
 
-/// The pause before a validation that was held back asks for room again, where the budget names none.
-const HELD_BACK: Duration = Duration::from_secs(1);
+/// The pause before a request that was held back asks for room again, where the budget names none.
+pub(super) const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl Round<'_> {
     /// Asks for the attempt's turn. One that must wait is called when it comes, and asks again by itself later.

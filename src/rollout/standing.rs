@@ -109,6 +109,9 @@ fn submitting(facts: &Facts<'_>, memory: &Memory) -> Standing {
 }
 
 fn watching(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt, memory: &Memory) -> Standing {
+    if let Some(unasked) = unasked_past_the_deadline(facts, memory) {
+        return unasked;
+    }
     let job_id = attempt.job_id.as_ref().map_or("the job", |job_id| job_id.as_str());
     let (reason, mut message) = match attempt.step {
         Step::Monitoring => {
@@ -124,6 +127,19 @@ fn watching(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attem
         return in_flight(facts, memory, Reason::NewerConfigurationWaiting, message);
     }
     in_flight(facts, memory, reason, message)
+}
+
+/// While nothing can be asked there is no verdict, however late it is: a person should know.
+fn unasked_past_the_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<Standing> {
+    let obstacle = memory.obstacle(facts.generation).filter(|obstacle| !obstacle.stalls())?;
+    is_past_deadline(facts, memory).then(|| {
+        let message = format!(
+            "the deadline has passed, and Cognigy.AI could not be asked since whether the rollout is well; its first \
+             answer decides: {}",
+            obstacle.message
+        );
+        Standing::Stalled(obstacle.reason, message)
+    })
 }
 
 fn rolling_back(facts: &Facts<'_>, memory: &Memory) -> Standing {

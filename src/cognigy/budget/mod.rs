@@ -6,6 +6,7 @@
 //! and hands it on when it leaves.
 
 mod allowance;
+mod hold;
 mod pace;
 mod priority;
 mod queue;
@@ -109,7 +110,8 @@ impl Budget {
         if priority.may_be_withdrawn() && requester.is_withdrawn() {
             return Err(BudgetError::Withdrawn);
         }
-        let left = self.state().window.paused_until().saturating_duration_since(Instant::now());
+        let held_until = self.state().window.held_until(Lane::from(priority));
+        let left = held_until.saturating_duration_since(Instant::now());
         if left > PATIENCE {
             return Err(BudgetError::Paused { left });
         }
@@ -129,7 +131,8 @@ impl Budget {
         tokio::time::timeout(PATIENCE, turn).await.unwrap_or(Err(BudgetError::Busy))
     }
 
-    /// Lets nothing go for a while (at most an hour), because the API said so.
+    /// Lets nothing go for a while, because the API said so: rollbacks wait for 10 seconds of a minute at the most, what
+    /// is in flight for 2 minutes, everything else for 10.
     pub fn pause(&self, length: Duration) {
         let now = Instant::now();
         self.state().window.pause(now, now + length.min(MAX_RETRY_AFTER));
@@ -180,7 +183,12 @@ impl Budget {
             let mut guard = self.state();
             let state = &mut *guard;
             let lane = Lane::from(state.queue.first()?);
-            match state.window.next(now, lane, state.queue.len()) {
+            // What is held longer than the first one waits behind all that is not.
+            let held_until = state.window.held_until(lane).max(now);
+            let is_free = |priority: &Priority| state.window.held_until(Lane::from(*priority)) <= held_until;
+            let waiting = Priority::ALL.iter().filter(|priority| is_free(priority));
+            let waiting = waiting.map(|priority| state.queue.waiting(*priority)).sum();
+            match state.window.next(now, lane, waiting) {
                 Next::Admit(count) => {
                     let admitted = iter::from_fn(|| state.queue.take()).take(count);
                     let admitted: Vec<_> = admitted.inspect(|_| state.window.admit(now, lane)).collect();
@@ -206,8 +214,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The API answered the request with 429, and wants to be left alone for so long (at most an hour): others use this
-    /// client too. Nothing goes until then, and fewer requests for some minutes after it.
+    /// The API answered the request with 429, and wants to be left alone for so long: others use this client too. As for
+    /// [`Budget::pause`], and fewer requests go for some minutes after it.
     pub fn refused(&self, length: Duration) {
         let now = Instant::now();
         self.budget.state().window.refused(self.admitted, now, now + length.min(MAX_RETRY_AFTER));

@@ -139,6 +139,16 @@ async fn a_token_endpoint_that_fails_for_a_moment_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_endpoint_that_asks_for_an_hour_is_asked_again_within_a_minute() {
+    let api = api_with_tokens([Reply::RetryAfter(429, "3600"), token("a", 3600)], [status(202, "")]);
+    let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("there is no token") };
+    let asked_again_in = error.retry_after().unwrap();
+    assert!(asked_again_in < Duration::from_secs(60), "{asked_again_in:?}");
+    tokio::time::sleep(asked_again_in).await;
+    assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_does_not_come_is_given_up_after_fifteen_seconds() {
     let api = api_with_tokens([Reply::Never], []);
     let started = Instant::now();

@@ -35,6 +35,9 @@ pub fn obstacle(
     };
     match step {
         Some(Step::RollingBack) => memory.meet_rollback(obstacle, facts.generation, facts.now),
+        Some(Step::RollingOut | Step::Monitoring | Step::VerifyingRollback) => {
+            memory.meet_question(obstacle, facts.generation, facts.now, facts.interval());
+        }
         _ => memory.meet(obstacle, facts.generation, facts.now),
     }
     effects

@@ -6,6 +6,7 @@ mod cell;
 mod kind;
 mod outbox;
 mod page;
+mod pauses;
 mod table;
 mod tokens;
 

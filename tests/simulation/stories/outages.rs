@@ -117,6 +117,20 @@ fn platform_fails() -> Vec<Scenario> {
             .creating(|_| {})
             .at(700, mended())
             .ending(&[RolledBack], "1"),
+        Scenario::new("an hour's pause while the job runs", "")
+            .at(0, breaks(r#"{"call": "job", "fault": {"status": {"code": 429, "retryAfterSeconds": 3600}}}"#))
+            .creating(|_| {})
+            .ending(&[Succeeded], "2"),
+        Scenario::new("an hour's pause while health is watched", "")
+            .at(0, breaks(r#"{"call": "health", "fault": {"status": {"code": 503, "retryAfterSeconds": 3600}}}"#))
+            .creating(|_| {})
+            .ending(&[Succeeded], "2"),
+        Scenario::new("no token until after the deadline", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), breaks(r#"{"call": "token", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .when(Cue::Written(Step::RollingOut), tokens_revoked())
+            .at(600, mended())
+            .ending(&[Succeeded], "2"),
         Scenario::new("polls that fail until after the deadline", "")
             .at(0, breaks(r#"{"call": "job", "times": "forever", "fault": {"status": {"code": 500}}}"#))
             .creating(|_| {})
