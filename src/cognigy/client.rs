@@ -133,6 +133,13 @@ impl Client {
         &self.server
     }
 
+    /// Whether these credentials were ever granted a token. Until then nothing that they say is believed: neither whose they
+    /// are nor how many requests that client may make.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.caller.is_proven()
+    }
+
     /// The request budget that it shares.
     #[must_use]
     pub fn budget(&self) -> &Budget {

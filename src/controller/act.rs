@@ -326,7 +326,7 @@ impl Round<'_> {
         });
         match session {
             Ok(session) => {
-                self.account = Some(session.account);
+                self.session_in_use = Some(session.clone());
                 Ok(Some(session))
             }
             Err(obstacle) => {

@@ -7,7 +7,7 @@ use super::fleet::name_of;
 use super::ownership::Claim;
 use super::record;
 use super::remembered::Remembered;
-use super::sessions::{Account, Source};
+use super::sessions::{Session, Source};
 use super::snapshot::Desired;
 use super::texts::READ_AGAIN;
 use super::trail::Trail;
@@ -68,8 +68,8 @@ pub(super) struct Round<'c> {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) remembered: Remembered,
     pub(super) desired: Result<Desired, Obstacle>,
-    /// Whose requests it spends, once that is known.
-    pub(super) account: Option<Account>,
+    /// The client whose requests it spends, once that is known.
+    pub(super) session_in_use: Option<Session>,
     /// It waits for its turn, or has it and could not use it yet.
     pub(super) keeps_turn: bool,
     /// The resource is gone, and what was remembered of it as well.
@@ -109,7 +109,7 @@ impl<'c> Round<'c> {
             uid,
             remembered,
             desired,
-            account: None,
+            session_in_use: None,
             keeps_turn: false,
             is_forgotten: false,
             pending: Vec::new(),

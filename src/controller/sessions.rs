@@ -29,17 +29,43 @@ pub struct Session {
     pub origin: ApiOrigin,
     /// Tells whether the credentials have changed.
     pub fingerprint: CredentialsFingerprint,
-    /// Whose requests it spends.
-    pub account: Account,
+    /// As whom the API knows it, if the credentials are right.
+    pub client_fingerprint: ClientFingerprint,
+    /// Requests a minute, by the credentials.
+    named_limit: NonZeroU32,
+}
+
+impl Session {
+    /// Whose requests it spends, as far as is known now.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let (group, limit) = match self.client.is_proven() {
+            true => (Group::Client(self.client_fingerprint), self.client.budget().limit()),
+            false => (Group::Unproven(self.fingerprint), self.named_limit.min(TYPICAL_LIMIT)),
+        };
+        Account { group, credentials: self.fingerprint, limit }
+    }
 }
 
 /// A client as the API counts its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Who.
-    pub client: ClientFingerprint,
-    /// How many requests a minute it may make.
+    /// Whose rollouts are counted together.
+    pub group: Group,
+    /// The credentials that are used.
+    pub credentials: CredentialsFingerprint,
+    /// How many requests a minute may be made.
     pub limit: NonZeroU32,
+}
+
+/// Whose rollouts are counted together. Anybody may write somebody else's client id into a Secret: until a token was
+/// granted for it, its rollouts are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Those of a client of the API.
+    Client(ClientFingerprint),
+    /// Those of credentials that were never granted a token.
+    Unproven(CredentialsFingerprint),
 }
 
 /// Makes the transport for a set of credentials; a simulation makes its own.
@@ -175,12 +201,17 @@ impl Sessions {
         let secret = source.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
         let name = SecretName { namespace: &source.namespace, name: secret };
         let transport = (self.transports)(credentials).map_err(|problem| name.unusable_certificates(&problem))?;
+        // Shared with whoever names the same client; it is used once a token was granted.
         let budget = self.budgets.shared(credentials.client_fingerprint());
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = ApiOrigin::new(client.origin().as_str());
-        let limit = credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT);
-        let account = Account { client: credentials.client_fingerprint(), limit };
-        let session = Session { client, origin, fingerprint, account };
+        let session = Session {
+            client,
+            origin,
+            fingerprint,
+            client_fingerprint: credentials.client_fingerprint(),
+            named_limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
+        };
         lock(&self.by_fingerprint).insert(fingerprint, session.clone());
         Ok(session)
     }

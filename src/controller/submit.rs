@@ -120,7 +120,7 @@ impl Round<'_> {
 }
 
 fn client_hash(session: &Session) -> ClientHash {
-    ClientHash::new(session.account.client.to_string())
+    ClientHash::new(session.client_fingerprint.to_string())
 }
 
 /// The call took too long: it may have been sent.

@@ -15,7 +15,7 @@ mod requester;
 mod turns;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::iter;
 use std::num::NonZeroU32;
@@ -91,13 +91,21 @@ pub struct Budget {
 struct State {
     window: Window,
     queue: FairQueue<oneshot::Sender<Permit>>,
+    /// What those who use the client say of its limit, each under a number of its own.
+    claims: BTreeMap<u64, NonZeroU32>,
+    last_claim: u64,
 }
 
 impl Budget {
     /// A budget of `limit` requests per minute, which is careful for its first.
     #[must_use]
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
-        let state = State { window: Window::new(limit, Instant::now()), queue: FairQueue::default() };
+        let state = State {
+            window: Window::new(limit, Instant::now()),
+            queue: FairQueue::default(),
+            claims: BTreeMap::new(),
+            last_claim: 0,
+        };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), baton: tokio::sync::Mutex::new(()) })
     }
 
@@ -139,9 +147,33 @@ impl Budget {
         self.changed.notify_one();
     }
 
-    /// Changes how many requests a minute are allowed.
-    pub fn set_limit(&self, limit: NonZeroU32) {
-        self.state().window.set_limit(Instant::now(), limit);
+    /// Somebody who uses the client says how many requests a minute it may make, for as long as the claim is kept. If they
+    /// disagree, the smallest number counts: what is not sent is late, what is sent too much is refused to all.
+    #[must_use = "a claim that is dropped counts no longer"]
+    pub fn claim_limit(self: &Arc<Self>, limit: NonZeroU32) -> LimitClaim {
+        let mut state = self.state();
+        state.last_claim += 1;
+        let number = state.last_claim;
+        state.claims.insert(number, limit);
+        state.heed_claims();
+        drop(state);
+        self.changed.notify_one();
+        LimitClaim { budget: self.clone(), number }
+    }
+
+    /// Requests a minute that the client may make, as far as is known.
+    #[must_use]
+    pub fn limit(&self) -> NonZeroU32 {
+        self.state().window.limit()
+    }
+
+    /// Counts a request that was made without a permit.
+    pub(crate) fn count_one_more(&self) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.window.admit(now, Lane::InFlight);
+        state.window.finish(now, Lane::InFlight);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -204,6 +236,32 @@ impl Budget {
     }
 }
 
+impl State {
+    /// Without any claim the limit stays as it was: nobody uses it.
+    fn heed_claims(&mut self) {
+        if let Some(smallest) = self.claims.values().min() {
+            self.window.set_limit(Instant::now(), *smallest);
+        }
+    }
+}
+
+/// What one user of a client says of its limit. Dropped, it counts no longer.
+#[derive(Debug)]
+pub struct LimitClaim {
+    budget: Arc<Budget>,
+    number: u64,
+}
+
+impl Drop for LimitClaim {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        state.claims.remove(&self.number);
+        state.heed_claims();
+        drop(state);
+        self.budget.changed.notify_one();
+    }
+}
+
 /// The right to make one request.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped counts as a finished request"]
@@ -250,8 +308,8 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// The budget that everything with this fingerprint shares. It starts with the typical limit; a client that has been
-    /// given a token sets its own.
+    /// The budget that everything with this fingerprint shares. It starts with the typical limit; whoever has been granted a
+    /// token has a say in it.
     pub fn shared(&self, client: ClientFingerprint) -> Arc<Budget> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared

@@ -63,7 +63,7 @@ async fn those_who_wait_go_by_priority_and_by_turns() {
         settle().await;
     }
     drop(blocking);
-    budget.set_limit(NonZeroU32::new(100).unwrap());
+    let _claim = budget.claim_limit(NonZeroU32::new(100).unwrap());
     for task in tasks {
         task.await.unwrap();
     }
@@ -220,6 +220,22 @@ async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_o
         let inside = counted.partition_point(|&at| at < first + WINDOW) - index;
         assert!(inside <= LIMIT, "the API refuses {} requests", inside - LIMIT);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_those_who_disagree_about_a_limit_the_smallest_number_counts_while_it_is_kept() {
+    let budget = Budget::new(TYPICAL_LIMIT);
+    let claim = |limit| budget.claim_limit(NonZeroU32::new(limit).unwrap());
+    let large = claim(300);
+    assert_eq!(budget.limit().get(), 300);
+    let small = claim(40);
+    let middle = claim(200);
+    assert_eq!(budget.limit().get(), 40);
+    drop(small);
+    assert_eq!(budget.limit().get(), 200);
+    drop(middle);
+    drop(large);
+    assert_eq!(budget.limit().get(), 300, "nobody says otherwise");
 }
 
 #[tokio::test(start_paused = true)]

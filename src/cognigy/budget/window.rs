@@ -193,6 +193,12 @@ impl Window {
         self.holds.until(lane)
     }
 
+    /// Requests a minute that the API is said to allow.
+    #[must_use]
+    pub(crate) fn limit(&self) -> NonZeroU32 {
+        self.allowance.limit()
+    }
+
     /// Changes how many requests a minute are allowed.
     pub(crate) fn set_limit(&mut self, now: Instant, limit: NonZeroU32) {
         if limit != self.allowance.limit() {

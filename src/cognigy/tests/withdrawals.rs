@@ -46,7 +46,7 @@ async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
         (Err(NotSent::Withdrawn.into()), Err(NotSent::Withdrawn), Err(ErrorClass::Withdrawn))
     );
     assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Withdrawn.into()), "nor is the next one asked");
-    assert!(api.all_sent().is_empty());
+    assert!(api.sent().is_empty());
     assert_eq!(api.budget.reading().waiting_in_all(), 0);
 }
 
