@@ -140,6 +140,7 @@ impl Case {
             target: Ok(self.target.clone()),
             requests: Requests::default(),
             settings: &self.settings,
+            credentials_origin: None,
             pace: Pace::default(),
             asked: self.now,
             now: self.now,

@@ -12,6 +12,7 @@ use crate::api::status::{DeliveryKind, OutboxEntry};
 use crate::cognigy::{ErrorClass, WebhookUrl};
 use crate::delivery::{Refused, outbox};
 use crate::rollout::conditions::{Tell, tell};
+use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::{Effects, Obstacle};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,9 +41,12 @@ impl Round<'_> {
     /// Offers the messages whose pause is over, for no longer than the rollout can wait; says when to offer again.
     pub(super) async fn deliver(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.give_up_expired();
-        let audits = self.due(DeliveryKind::Audit);
+        let mut audits = self.due(DeliveryKind::Audit);
         let webhooks = self.due(DeliveryKind::Webhook);
         let session = if audits.is_empty() { None } else { Some(self.session_for_delivery().await?) };
+        if let Some(Ok(session)) = &session {
+            self.hold_back(&mut audits, session);
+        }
         let url = if webhooks.is_empty() { None } else { Some(self.webhook_url().await?) };
         let taken = Taken::default();
         let (audit, webhook) = tokio::join!(
@@ -63,9 +67,32 @@ impl Round<'_> {
     /// The messages for a receiver, unless it is left alone for now.
     fn due(&self, kind: DeliveryKind) -> Vec<OutboxEntry> {
         let now = self.context.now().uptime;
-        match self.remembered.deliveries.get(&kind) {
-            Some(pause) if pause.until > now => Vec::new(),
-            _ => self.status.outbox.iter().filter(|entry| entry.kind == kind).cloned().collect(),
+        let is_due = |entry: &&OutboxEntry| entry.kind == kind && self.not_before(entry) <= now;
+        self.status.outbox.iter().filter(is_due).cloned().collect()
+    }
+
+    /// Before this time of the process a message is not offered.
+    fn not_before(&self, entry: &OutboxEntry) -> Duration {
+        let pause = self.remembered.deliveries.get(&entry.kind).map(|pause| pause.until);
+        let known = self.remembered.credentials_origin.as_ref();
+        let is_held_back = known.is_some_and(|origin| !outbox::is_for(entry, origin));
+        let held_back = self.remembered.held_back_until.filter(|_| is_held_back);
+        pause.max(held_back).unwrap_or_default()
+    }
+
+    /// Leaves out what is for another API than the credentials point to now: it belongs to the API that took the rollout. The
+    /// Secret is read again in a minute; the condition `Delivered` says what to do.
+    fn hold_back(&mut self, audits: &mut Vec<OutboxEntry>, session: &Session) {
+        let before = audits.len();
+        audits.retain(|entry| outbox::is_for(entry, &session.origin));
+        self.remembered.credentials_origin = Some(session.origin.clone());
+        if audits.len() < before {
+            self.remembered.held_back_until = Some(self.context.now().uptime + LOOK_AGAIN);
+            self.context.sessions.forget(&self.source);
+            tracing::warn!(
+                held_back = before - audits.len(),
+                "audit records wait: their rollouts went to another API than the credentials point to now"
+            );
         }
     }
 
@@ -85,6 +112,7 @@ impl Round<'_> {
         let client = match session {
             None => return Offered::Nothing,
             Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
+            Some(Ok(_)) if entries.is_empty() => return Offered::Nothing,
             Some(Ok(session)) => session.client,
         };
         let offered = self.context.courier.audit(&client, &self.requester, entries, |id| note_taken(taken, id)).await;
@@ -143,11 +171,7 @@ impl Round<'_> {
     /// The time until the next message may be offered.
     fn next_offer(&self) -> Option<Duration> {
         let now = self.context.now().uptime;
-        let until = |entry: &OutboxEntry| {
-            let pause = self.remembered.deliveries.get(&entry.kind);
-            pause.map_or(Duration::ZERO, |pause| pause.until.saturating_sub(now))
-        };
-        self.status.outbox.iter().map(until).min()
+        self.status.outbox.iter().map(|entry| self.not_before(entry).saturating_sub(now)).min()
     }
 
     fn give_up_expired(&mut self) {

@@ -13,6 +13,7 @@ use super::texts::READ_AGAIN;
 use super::trail::Trail;
 use super::watched::Watched;
 use super::withdrawal::Registration;
+use crate::api::identifier::ApiOrigin;
 use crate::api::status::{Attempt, CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
 use crate::cognigy::{self, Requester};
@@ -379,10 +380,16 @@ impl<'c> Round<'c> {
             target: self.desired.as_ref().map(|desired| desired.target.clone()).map_err(Clone::clone),
             requests: Requests::from_annotations(object.annotations()),
             settings: &self.context.settings,
+            credentials_origin: self.credentials_origin(),
             pace: self.pace(),
             asked,
             now: self.context.now(),
         }
+    }
+
+    /// The API that the credentials point to, as they were last read.
+    fn credentials_origin(&self) -> Option<ApiOrigin> {
+        self.context.sessions.known_origin(&self.source).or_else(|| self.remembered.credentials_origin.clone())
     }
 
     /// When to come back: for the next step, for the next try of a delivery, for a ConfigMap that nobody watches.

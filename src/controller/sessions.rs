@@ -139,6 +139,12 @@ impl Sessions {
         }
     }
 
+    /// The API that these credentials point to, if they were read and nobody has asked to read them again.
+    #[must_use]
+    pub fn known_origin(&self, source: &Source) -> Option<ApiOrigin> {
+        lock(&self.by_source).get(source).map(|session| session.origin.clone())
+    }
+
     /// A client from the Secret as it is now.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::answer::Obstacle;
 use super::memory::Answered;
 use super::pace::Pace;
+use crate::api::identifier::ApiOrigin;
 use crate::api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -169,6 +170,8 @@ pub struct Facts<'a> {
     pub requests: Requests,
     /// The operator's settings.
     pub settings: &'a Settings,
+    /// The API that the credentials point to, as they were last read by this process.
+    pub credentials_origin: Option<ApiOrigin>,
     /// How closely it may be looked at now.
     pub pace: Pace,
     /// When the question was asked whose answer is being looked at; without one, the moment.

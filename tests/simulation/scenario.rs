@@ -282,15 +282,19 @@ pub fn credentials(client_secret: &'static str) -> Action {
 
 /// The Secret with credentials is there, those of that client.
 pub fn credentials_of(client: &'static str, client_secret: &'static str) -> Action {
+    secret(vec![("clientId", client), ("clientSecret", client_secret)])
+}
+
+/// The Secret with credentials is there, and points to another API.
+pub fn credentials_at(base_url: &'static str) -> Action {
+    secret(vec![("clientId", "demo"), ("clientSecret", CLIENT_SECRET), ("baseUrl", base_url)])
+}
+
+fn secret(keys: Vec<(&'static str, &'static str)>) -> Action {
     store("secrets", "cognigy-api", move || {
-        let secret = k8s_openapi::api::core::v1::Secret {
-            data: Some(
-                [("clientId", client), ("clientSecret", client_secret), ("unread", UNREAD_SECRET)]
-                    .map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())))
-                    .into(),
-            ),
-            ..Default::default()
-        };
+        let keys = keys.iter().copied().chain([("unread", UNREAD_SECRET)]);
+        let data = keys.map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())));
+        let secret = k8s_openapi::api::core::v1::Secret { data: Some(data.collect()), ..Default::default() };
         serde_json::to_value(secret).unwrap_or_default()
     })
 }

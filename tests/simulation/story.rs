@@ -32,6 +32,8 @@ pub enum Author {
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub number: u64,
+    /// Scheme and host that were asked.
+    pub server: String,
     pub call: Option<Call>,
     pub body: Value,
     pub body_sha256: String,

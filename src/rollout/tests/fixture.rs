@@ -41,6 +41,7 @@ pub(super) struct Given {
     pub(super) deleted_at: Option<Timestamp>,
     pub(super) snapshot_obstacle: Option<Obstacle>,
     pub(super) now: Now,
+    pub(super) credentials_origin: Option<ApiOrigin>,
     pub(super) pace: Pace,
 }
 
@@ -54,6 +55,7 @@ impl Given {
             target: self.target(),
             requests: self.requests.clone(),
             settings: &self.settings,
+            credentials_origin: self.credentials_origin.clone(),
             pace: self.pace,
             asked,
             now: self.now,
@@ -121,6 +123,7 @@ impl Rollout {
                 deleted_at: None,
                 snapshot_obstacle: None,
                 now,
+                credentials_origin: None,
                 pace: Pace::default(),
             },
             world: World {

@@ -82,6 +82,7 @@ impl Brain {
             target: Ok(variant.target.clone()),
             requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
             settings: &self.settings,
+            credentials_origin: None,
             pace: Pace::default(),
             asked: moment(tick),
             now: moment(tick),

@@ -12,9 +12,11 @@ use serde_json::Value;
 use super::Broken;
 use crate::record::Record;
 use crate::scenario::Scenario;
+use crate::story::Exchange;
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
+    each_record_where_its_rollout_went(record, broken);
     for ((uid, _), attempt) in record.attempts() {
         audited(record, &uid, &attempt, broken);
     }
@@ -30,6 +32,20 @@ fn one_body_each(record: &Record<'_>, broken: &mut Vec<Broken>) {
         let body = bodies.entry(key).or_insert(&asked.exchange.body);
         if **body != asked.exchange.body {
             broken.push(Broken::new("S8", format!("message #{} has another body under its id", asked.exchange.number)));
+        }
+    }
+}
+
+/// An audit record goes to the API that took the rollout.
+fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    for audit in record.calls(Call::Audit) {
+        let job = audit.exchange.body["jobId"].as_str();
+        let is_of_job = |exchange: &Exchange| job.is_some() && exchange.job.as_ref().map(|id| id.as_str()) == job;
+        let submit = record.calls(Call::Submit).find(|submit| is_of_job(submit.exchange));
+        if let Some(submit) = submit.filter(|submit| submit.exchange.server != audit.exchange.server) {
+            let (number, to, taken_by) = (audit.exchange.number, &audit.exchange.server, &submit.exchange.server);
+            broken
+                .push(Broken::new("S8", format!("audit record #{number} went to {to}, but its rollout to {taken_by}")));
         }
     }
 }

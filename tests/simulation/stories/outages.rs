@@ -11,8 +11,8 @@ use cognigy_operator::simulator::Call;
 use serde_json::json;
 
 use crate::scenario::{
-    CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, delete, deploy, mended,
-    operator_down, take_away, tokens_revoked,
+    CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, credentials_at, delete, deploy,
+    mended, operator_down, take_away, tokens_revoked,
 };
 
 pub fn all() -> Vec<Scenario> {
@@ -36,6 +36,25 @@ fn receivers() -> Vec<Scenario> {
             .at(1800, mended())
             .ending(&[Succeeded, Succeeded], "3")
             .lasting(Duration::from_secs(3 * 3600)),
+        Scenario::new("a Secret that points elsewhere before the audit record is taken, and back", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, credentials_at("https://elsewhere.example"))
+            // The operator that comes back reads the Secret as it is then.
+            .after(Cue::Written(Step::Settled), 61, operator_down(5))
+            .at(300, mended())
+            .at(7200, credentials(CLIENT_SECRET))
+            .ending(&[Succeeded], "2")
+            .lasting(Duration::from_secs(4 * 3600)),
+        Scenario::new("a Secret that points elsewhere before the audit record is taken, for good", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, credentials_at("https://elsewhere.example"))
+            .after(Cue::Written(Step::Settled), 61, operator_down(5))
+            .after(Cue::Written(Step::Settled), 90, deploy("3"))
+            .at(300, mended())
+            .ending(&[Succeeded, Succeeded], "3")
+            .lasting(Duration::from_secs(80 * 3600)),
         Scenario::new("an audit log that never takes anything", "")
             .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 422}}}"#))
             .creating(|_| {})
