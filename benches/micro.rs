@@ -141,6 +141,7 @@ impl Case {
             requests: Requests::default(),
             settings: &self.settings,
             credentials_origin: None,
+            has_default_webhook: false,
             pace: Pace::default(),
             asked: self.now,
             now: self.now,

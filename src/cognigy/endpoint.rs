@@ -14,7 +14,7 @@ const MAX_URL_BYTES: usize = 2048;
 
 /// The most bytes that an API's base may have. It is written into status, once for each message that waits, and a status must
 /// stay small; a host's name has 253 at the most.
-const MAX_BASE_BYTES: usize = 320;
+pub(crate) const MAX_BASE_BYTES: usize = 320;
 
 /// The most bytes of an identifier that enters a path (contract, section 3).
 const MAX_SEGMENT_BYTES: usize = 256;

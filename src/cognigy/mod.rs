@@ -44,6 +44,7 @@ pub use call::{Call, CallObserver};
 pub use client::{Client, JobError, NotSent, Options, RollbackAnswer};
 pub use credentials::{ClientFingerprint, Credentials, CredentialsFingerprint};
 pub use egress::{EgressPolicy, EgressRefusal, EgressRule, EgressRuleError};
+pub(crate) use endpoint::MAX_BASE_BYTES;
 pub use endpoint::{ApiOrigin, BaseUrl, EndpointError, EnvironmentId, IdempotencyKey, JobId, TokenUrl};
 pub use error::{CallError, ErrorClass};
 pub use exchange::WallClock;

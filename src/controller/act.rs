@@ -319,6 +319,9 @@ impl Round<'_> {
         };
         let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
         self.remembered.memory.credentials_gone = gone;
+        if let Ok(session) = &session {
+            self.remembered.credentials_origin = Some(session.origin.clone());
+        }
         let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
         let session = session.and_then(|session| match origin {
             Some(origin) if origin != session.origin => Err(endpoint_changed(origin.as_str(), session.origin.as_str())),

@@ -7,6 +7,7 @@ use super::sessions::Session;
 use super::webhook_url;
 use crate::api::IdempotencyKey;
 use crate::api::condition::ConditionType;
+use crate::api::identifier::ApiOrigin;
 use crate::api::reason::Reason;
 use crate::api::status::{DeliveryKind, OutboxEntry};
 use crate::cognigy::{ErrorClass, WebhookUrl};
@@ -47,11 +48,11 @@ impl Round<'_> {
         if let Some(Ok(session)) = &session {
             self.hold_back(&mut audits, session);
         }
-        let url = if webhooks.is_empty() { None } else { Some(self.webhook_url().await?) };
+        let url = if webhooks.is_empty() { None } else { Some(self.own_webhook_url().await?) };
         let taken = Taken::default();
         let (audit, webhook) = tokio::join!(
             within(rest, self.offer_audits(session, &audits, &taken)),
-            within(rest, self.offer_webhooks(url, &webhooks, &taken)),
+            within(rest, self.offer_webhooks(url, webhooks, &taken)),
         );
         let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.status.outbox.retain(|entry| !taken.contains(&entry.id));
@@ -130,21 +131,24 @@ impl Round<'_> {
 
     async fn offer_webhooks(
         &self,
-        url: Option<Result<Option<WebhookUrl>, Obstacle>>,
-        entries: &[OutboxEntry],
+        own: Option<Result<Option<WebhookUrl>, Obstacle>>,
+        mut entries: Vec<OutboxEntry>,
         taken: &Taken,
     ) -> Offered {
-        let url = match url {
+        let own = match own {
             None => return Offered::Nothing,
             Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
-            Some(Ok(None)) => {
-                // The webhook was taken out of the spec: there is nobody left to tell.
-                entries.iter().for_each(|entry| note_taken(taken, &entry.id));
-                return Offered::Taken;
-            }
-            Some(Ok(Some(url))) => url,
+            Some(Ok(own)) => own,
         };
-        let offered = self.context.courier.webhook(&url, entries, |id| note_taken(taken, id)).await;
+        let url = own.or_else(|| {
+            // The operator's webhook is told only of what it serves. Of the rest there is nobody to tell: the webhook was taken
+            // out of the spec.
+            let default = |entry: &OutboxEntry| self.default_webhook(entry.api_origin.as_ref()?).cloned();
+            entries.extract_if(.., |entry| default(entry).is_none()).for_each(|entry| note_taken(taken, &entry.id));
+            entries.first().and_then(default)
+        });
+        let Some(url) = url else { return Offered::Taken };
+        let offered = self.context.courier.webhook(&url, &entries, |id| note_taken(taken, id)).await;
         offered.map_or_else(Offered::Refused, |()| Offered::Taken)
     }
 
@@ -196,9 +200,22 @@ impl Round<'_> {
         self.take_up(Effects::warning(Reason::DeliveryGivenUp, note));
     }
 
-    /// Who is told: the resource's own webhook, else the operator's. Looked up each time, and never stored.
-    pub(super) async fn webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
-        let Some(webhook) = &self.object.spec.webhook else { return Ok(Ok(self.context.default_webhook.clone())) };
+    /// Who is told of a rollout that goes to this API: the resource's own webhook, else the operator's if it serves the
+    /// resource. Looked up each time, and never stored.
+    pub(super) async fn webhook_url(&self, api: &ApiOrigin) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
+        let own = self.own_webhook_url().await?;
+        Ok(own.map(|own| own.or_else(|| self.default_webhook(api).cloned())))
+    }
+
+    /// The operator's webhook, if it serves the resource for rollouts that go to this API.
+    fn default_webhook(&self, api: &ApiOrigin) -> Option<&WebhookUrl> {
+        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+        self.context.default_webhook.as_ref()?.serving(namespace, api)
+    }
+
+    /// The resource's own webhook, if it names one.
+    pub(super) async fn own_webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
+        let Some(webhook) = &self.object.spec.webhook else { return Ok(Ok(None)) };
         if let Some(source) = &webhook.url_from {
             let reference = &source.secret_key_ref;
             let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();

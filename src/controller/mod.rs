@@ -8,6 +8,7 @@ pub mod census;
 pub mod clock;
 pub mod context;
 pub mod credentials;
+pub mod default_webhook;
 mod deliver;
 pub mod error;
 pub mod fleet;

@@ -216,7 +216,7 @@ impl<'c> Round<'c> {
             Retry::CredentialsChange | Retry::InputChange => {
                 self.remembered.looked_again_at = Some(now.uptime);
                 match obstacle.reason {
-                    Reason::WebhookUrlNotFound => self.webhook_url().await?.is_ok(),
+                    Reason::WebhookUrlNotFound => self.own_webhook_url().await?.is_ok(),
                     _ => self.credentials_have_changed().await?,
                 }
             }
@@ -380,6 +380,7 @@ impl<'c> Round<'c> {
             target: self.desired.as_ref().map(|desired| desired.target.clone()).map_err(Clone::clone),
             requests: Requests::from_annotations(object.annotations()),
             settings: &self.context.settings,
+            has_default_webhook: self.has_default_webhook(),
             credentials_origin: self.credentials_origin(),
             pace: self.pace(),
             asked,
@@ -390,6 +391,15 @@ impl<'c> Round<'c> {
     /// The API that the credentials point to, as they were last read.
     fn credentials_origin(&self) -> Option<ApiOrigin> {
         self.context.sessions.known_origin(&self.source).or_else(|| self.remembered.credentials_origin.clone())
+    }
+
+    /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go there.
+    fn has_default_webhook(&self) -> bool {
+        let Some(webhook) = &self.context.default_webhook else { return false };
+        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
+        let origin = recorded.or_else(|| self.credentials_origin());
+        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+        origin.is_some_and(|origin| webhook.serving(namespace, &origin).is_some())
     }
 
     /// When to come back: for the next step, for the next try of a delivery, for a ConfigMap that nobody watches.

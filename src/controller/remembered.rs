@@ -33,7 +33,7 @@ pub struct Remembered {
     pub looked_again_at: Option<Duration>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
-    /// The API that the credentials pointed to when they were last read for a delivery.
+    /// The API that the credentials pointed to when they were last used.
     pub credentials_origin: Option<ApiOrigin>,
     /// Until when audit records for another API than that are not looked at, in the time of the process.
     pub held_back_until: Option<Duration>,

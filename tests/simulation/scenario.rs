@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cognigy_operator::api::status::{Outcome, Step};
+use cognigy_operator::cognigy::BaseUrl;
+use cognigy_operator::controller::credentials::OfferedNamespaces;
+use cognigy_operator::controller::default_webhook::DefaultWebhook;
 use cognigy_operator::rollout::Settings;
 use cognigy_operator::simulator::{Call, FaultRule};
 use serde_json::{Value, json};
@@ -19,6 +22,10 @@ pub const NAMESPACE: &str = "bots";
 pub const WEBHOOK_SECRET: &str = "hook-token-5f1d";
 /// Its query, which as often is one.
 pub const WEBHOOK_KEY: &str = "hook-key-7a2c";
+/// The path of the operator's own webhook.
+pub const OPERATORS_WEBHOOK_SECRET: &str = "operators-token-88c0";
+/// The operator's own Cognigy.AI.
+pub const OWN_API: &str = "https://api.cognigy.ai";
 /// The secret of the platform's client.
 pub const CLIENT_SECRET: &str = "demo-secret";
 /// What the Secret holds besides, and the operator has no business with.
@@ -169,6 +176,15 @@ impl Scenario {
 
     pub fn lasting(mut self, horizon: Duration) -> Self {
         self.horizon = horizon;
+        self
+    }
+
+    /// The operator has a webhook of its own, for every namespace.
+    pub fn with_default_webhook(mut self) -> Self {
+        let url = format!("https://operators.example.com/webhooks/{OPERATORS_WEBHOOK_SECRET}");
+        let namespaces = OfferedNamespaces::new(["*".to_owned()]);
+        self.setup.default_webhook =
+            url.parse().ok().map(|url| DefaultWebhook::new(url, namespaces, &BaseUrl::public()));
         self
     }
 

@@ -176,6 +176,7 @@ impl Stage {
         let exchange = Exchange {
             number,
             server,
+            path: uri.path().to_owned(),
             call,
             body: record.body.clone().unwrap_or_default(),
             body_sha256: record.body_sha256.clone(),

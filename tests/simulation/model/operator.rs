@@ -83,6 +83,7 @@ impl Brain {
             requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
             settings: &self.settings,
             credentials_origin: None,
+            has_default_webhook: false,
             pace: Pace::default(),
             asked: moment(tick),
             now: moment(tick),

@@ -10,13 +10,14 @@ use cognigy_operator::simulator::Call;
 use serde_json::Value;
 
 use super::Broken;
-use crate::record::Record;
-use crate::scenario::Scenario;
+use crate::record::{Asked, Record};
+use crate::scenario::{OPERATORS_WEBHOOK_SECRET, OWN_API, Scenario};
 use crate::story::Exchange;
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
     each_record_where_its_rollout_went(record, broken);
+    the_operators_webhook_of_its_own_api(record, broken);
     for ((uid, _), attempt) in record.attempts() {
         audited(record, &uid, &attempt, broken);
     }
@@ -46,6 +47,21 @@ fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Brok
             let (number, to, taken_by) = (audit.exchange.number, &audit.exchange.server, &submit.exchange.server);
             broken
                 .push(Broken::new("S8", format!("audit record #{number} went to {to}, but its rollout to {taken_by}")));
+        }
+    }
+}
+
+/// The operator's own webhook is told of what the operator's own API answered, and of nothing else.
+fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let told = record.calls(Call::Webhook).filter(|told| told.exchange.path.contains(OPERATORS_WEBHOOK_SECRET));
+    for told in told {
+        let is_before = |asked: &&Asked<'_>| asked.place < told.place && asked.exchange.call != Some(Call::Webhook);
+        let strangers = record.asked.iter().filter(is_before).filter(|asked| asked.exchange.server != OWN_API);
+        // The token endpoint is another server.
+        let stranger = strangers.filter(|asked| asked.exchange.call != Some(Call::Token)).last();
+        if let Some(stranger) = stranger {
+            let (number, server) = (told.exchange.number, &stranger.exchange.server);
+            broken.push(Broken::new("S9", format!("webhook event #{number} tells the operator's webhook of {server}")));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use cognigy_operator::api::status::Outcome::{RolledBack, Succeeded};
+use cognigy_operator::api::status::Outcome::{Failed, RolledBack, Succeeded};
 use cognigy_operator::api::status::Step;
 use cognigy_operator::rollout::Settings;
 use cognigy_operator::rollout::facts::SubmitIdempotency;
@@ -28,6 +28,20 @@ fn receivers() -> Vec<Scenario> {
             .at(3600, mended())
             .ending(&[Succeeded], "2")
             .lasting(Duration::from_secs(3 * 3600)),
+        Scenario::new("the operator's own webhook", "")
+            .with_default_webhook()
+            .creating(without_webhook)
+            .ending(&[Succeeded], "2"),
+        Scenario::new("the operator's own webhook, and an API of a tenant's own", "")
+            .with_default_webhook()
+            .at(0, credentials_at("https://tenant.example"))
+            .creating(without_webhook)
+            .ending(&[Succeeded], "2"),
+        Scenario::new("the operator's own webhook, and a tenant's API that refuses", "    validationErrors: [full]\n")
+            .with_default_webhook()
+            .at(0, credentials_at("https://tenant.example"))
+            .creating(without_webhook)
+            .ending(&[Failed], "1"),
         Scenario::new("receivers down, and a new version meanwhile", "")
             .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .at(0, breaks(r#"{"call": "webhook", "times": "forever", "fault": "dropAfterEffect"}"#))
@@ -61,6 +75,12 @@ fn receivers() -> Vec<Scenario> {
             .ending(&[Succeeded], "2")
             .lasting(Duration::from_secs(80 * 3600)),
     ]
+}
+
+fn without_webhook(object: &mut serde_json::Value) {
+    if let Some(spec) = object["spec"].as_object_mut() {
+        spec.remove("webhook");
+    }
 }
 
 fn credentials_fail() -> Vec<Scenario> {
