@@ -179,6 +179,8 @@ impl Case {
             requests: Requests::default(),
             other_owner: None,
             settings: &self.settings,
+            credentials_origin: None,
+            has_default_webhook: false,
             pace: Pace::default(),
             asked: self.now,
             now: self.now,

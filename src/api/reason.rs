@@ -72,7 +72,7 @@ reasons! {
     RequestRejected,
     /// The operator's egress rules do not allow this address.
     EndpointRefused,
-    /// The credentials now point to another Cognigy.AI while a job is out at the first one.
+    /// The credentials now point to another Cognigy.AI while a job is out at the first one, or an audit record waits for it.
     EndpointChanged,
     /// Another resource owns this environment.
     EnvironmentInUse,

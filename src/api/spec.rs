@@ -6,9 +6,11 @@
 // The lint takes the keys of one print column for repeats of another's.
 #![allow(clippy::duplicated_attributes)]
 
+mod names;
 mod policy;
 mod source;
 
+pub use names::{ObjectName, is_key};
 pub use policy::{
     CapacityConstraints, Compliance, DeletionPolicy, DependencyLock, IsolationRules, Monitoring, RollbackPolicy,
     TraceOptions,
@@ -151,7 +153,8 @@ pub struct CognigyDeploymentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<SecretReference>,
 
-    /// Who is told when a rollout has ended. Left out, the operator's own default is told, where it has one.
+    /// Who is told when a rollout has ended. Left out, the operator's own webhook is told, if the operator offers one to this
+    /// namespace and the rollout goes to the operator's own Cognigy.AI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 

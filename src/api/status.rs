@@ -425,6 +425,9 @@ pub struct OutboxEntry {
     pub body: String,
     /// When the message was written; after 72 hours it is given up.
     pub created_at: Timestamp,
+    /// The Cognigy.AI that took the rollout which the message is about. An audit record is delivered there and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_origin: Option<ApiOrigin>,
 }
 
 /// Who receives a message.

@@ -1,6 +1,6 @@
 //! One call of the API: a turn in the budget, a token, the request, and again where that may help.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use http::{Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::budget::{Budget, BudgetError, Permit, Requester, TYPICAL_LIMIT};
+use super::budget::{Budget, BudgetError, LimitClaim, Permit, Requester, TYPICAL_LIMIT};
 use super::call::Call;
 use super::credentials::Credentials;
 use super::endpoint::{BaseUrl, IdempotencyKey};
@@ -85,7 +85,10 @@ pub(crate) struct Caller {
     tokens: TokenSource,
     client_secret: SecretString,
     limit: std::num::NonZeroU32,
+    /// What all credentials of the client share. Nothing is spent of it, nor said about it, before the first token.
     budget: Arc<Budget>,
+    /// What these credentials say of the client's limit, once they were granted a token.
+    claim: OnceLock<LimitClaim>,
     jitter: Mutex<fastrand::Rng>,
 }
 
@@ -98,12 +101,18 @@ impl Caller {
             client_secret: credentials.client_secret.clone(),
             limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
             budget,
+            claim: OnceLock::new(),
             jitter: Mutex::new(fastrand::Rng::with_seed(jitter_seed)),
         }
     }
 
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Whether these credentials were ever granted a token: only then they are those of the client that they name.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.claim.get().is_some()
     }
 
     /// Makes the call, with as many tries as it has, and gives the answer if it is a good one (2xx).
@@ -119,7 +128,11 @@ impl Caller {
             let began = Instant::now();
             let failure = match self.attempt(request, requester).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => Failure { sent_earlier, ..failure },
+                Err(failure) => {
+                    let longest = request.call.priority().longest_retry_after();
+                    let error = failure.error.with_retry_after_of_at_most(longest);
+                    Failure { error, sent_earlier, ..failure }
+                }
             };
             failed += 1;
             let may_help = failure.error.class() == ErrorClass::Transient && failed < request.call.tries();
@@ -171,14 +184,14 @@ impl Caller {
     }
 
     async fn send(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(Answer, Token), Failure> {
-        let Obtained { token, unused } = self.tokens.obtain(self.admit(request, requester).await?).await?;
+        if !self.is_proven() {
+            self.prove(request, requester).await?;
+        }
+        let permit = self.admit(request, requester).await?;
+        let Obtained { token, unused, was_asked: _ } = self.tokens.obtain(Some(permit)).await?;
         let permit = match unused {
             Some(permit) => permit,
-            None => {
-                // Only a client that was given a token has a say in how much the API allows it.
-                self.budget.set_limit(self.limit);
-                self.admit(request, requester).await?
-            }
+            None => self.admit(request, requester).await?,
         };
         requester.sends();
         let sent = self.exchange.send(request.call, self.http_request(request, &token)?).await;
@@ -192,6 +205,20 @@ impl Caller {
             Ok(answer) => Ok((answer, token)),
             Err(unanswered) => Err(Failure { sent: unanswered.sent, ..unanswered.error.into() }),
         }
+    }
+
+    /// Asks for the first token, outside of the budget: anybody may write somebody else's client id into a Secret, and must
+    /// not spend that client's requests, nor lower its limit. One caller asks at a time, and a failure answers all who wait.
+    async fn prove(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(), Failure> {
+        if request.call.priority().may_be_withdrawn() && requester.is_withdrawn() {
+            return Err(BudgetError::Withdrawn.into());
+        }
+        let first = self.tokens.obtain(None).await?;
+        if first.was_asked {
+            self.budget.count_one_more();
+        }
+        self.claim.get_or_init(|| self.budget.claim_limit(self.limit));
+        Ok(())
     }
 
     async fn admit(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Permit, BudgetError> {

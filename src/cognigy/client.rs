@@ -65,13 +65,19 @@ pub enum JobError {
     Unreadable(#[from] CallError),
     /// It was not asked.
     #[error(transparent)]
-    Withdrawn(#[from] Withdrawn),
+    NotSent(#[from] NotSent),
 }
 
-/// The question was taken back while it waited for its turn: nothing was sent, and nothing is known. Decide anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the question was taken back while it waited for its turn")]
-pub struct Withdrawn;
+/// Why a question was not sent. Nothing is known, and this is not an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// It was taken back while it waited for its turn. Decide anew.
+    #[error("the question was taken back while it waited for its turn")]
+    Withdrawn,
+    /// The request budget holds it back, there is no token, or there is no connection. Ask again.
+    #[error(transparent)]
+    Failed(CallError),
+}
 
 /// What came of asking for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +131,13 @@ impl Client {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether these credentials were ever granted a token. Until then nothing that they say is believed: neither whose they
+    /// are nor how many requests that client may make.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.caller.is_proven()
     }
 
     /// The request budget that it shares.
@@ -185,35 +198,33 @@ impl Client {
     /// # Errors
     /// [`JobError`]; everything but a job that is not there is unreadable.
     pub async fn job(&self, job_id: &JobId, requester: &Requester) -> Result<JobStatus, JobError> {
-        let (body, secrets) =
-            self.get(Call::Job, format!("/jobs/{job_id}"), requester).await.map_err(|error| match error.class() {
-                ErrorClass::Rejected { status: 404 } => JobError::NotFound { message: error.message().to_owned() },
-                ErrorClass::Withdrawn => JobError::Withdrawn(Withdrawn),
-                _ => JobError::Unreadable(error),
-            })?;
+        let answer = self.get(Call::Job, format!("/jobs/{job_id}"), requester).await?;
+        let (body, secrets) = answer.map_err(|error| match error.class() {
+            ErrorClass::Rejected { status: 404 } => JobError::NotFound { message: error.message().to_owned() },
+            _ => JobError::Unreadable(error),
+        })?;
         answer::read_job_status(&body, &secrets).map_err(|error| self.protocol(&error).into())
     }
 
     /// Asks how an environment is (contract, section 5): one try. `max_error_rate` is above 0 to 1.
     ///
     /// # Errors
-    /// [`Withdrawn`]; every other failure is an unreadable answer.
+    /// [`NotSent`]; every other failure is an unreadable answer.
     pub async fn health(
         &self,
         environment: &EnvironmentId,
         max_error_rate: f64,
         requester: &Requester,
-    ) -> Result<HealthReading, Withdrawn> {
-        match self.get(Call::Health, format!("/environments/{environment}/health"), requester).await {
-            Ok((body, secrets)) => Ok(match answer::read_health(&body, max_error_rate, &secrets) {
+    ) -> Result<HealthReading, NotSent> {
+        Ok(match self.get(Call::Health, format!("/environments/{environment}/health"), requester).await? {
+            Ok((body, secrets)) => match answer::read_health(&body, max_error_rate, &secrets) {
                 HealthReading::Unreadable { message } => {
                     HealthReading::Unreadable { message: format!("{}: {message}", self.server) }
                 }
                 reading => reading,
-            }),
-            Err(error) if error.class() == ErrorClass::Withdrawn => Err(Withdrawn),
-            Err(error) => Ok(HealthReading::Unreadable { message: error.message().to_owned() }),
-        }
+            },
+            Err(error) => HealthReading::Unreadable { message: error.message().to_owned() },
+        })
     }
 
     /// Undoes a rollout (contract, section 6).
@@ -284,8 +295,19 @@ impl Client {
         CallError::protocol(format!("{}: {error}", self.server))
     }
 
-    async fn get(&self, call: Call, path: String, requester: &Requester) -> Result<(Bytes, Secrets), CallError> {
+    /// The answer to a question, or why there is none that can be read.
+    async fn get(
+        &self,
+        call: Call,
+        path: String,
+        requester: &Requester,
+    ) -> Result<Result<(Bytes, Secrets), CallError>, NotSent> {
         let request = ApiRequest { call, path, body: None, key: None };
-        self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?.into_parts()
+        match self.caller.call(&request, requester, Repeat::Freely).await {
+            Ok(answer) => Ok(answer.into_parts()),
+            Err(Failure { error, .. }) if error.class() == ErrorClass::Withdrawn => Err(NotSent::Withdrawn),
+            Err(Failure { error, sent: false, .. }) => Err(NotSent::Failed(error)),
+            Err(Failure { error, .. }) => Ok(Err(error)),
+        }
     }
 }

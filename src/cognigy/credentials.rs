@@ -81,6 +81,7 @@ fn hash(parts: &[&str]) -> [u8; 32] {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -111,6 +112,22 @@ mod tests {
         for new in [new_secret, new_ca] {
             assert_ne!(old.fingerprint(), new.fingerprint());
             assert_eq!(old.client_fingerprint(), new.client_fingerprint());
+        }
+    }
+
+    #[test]
+    fn two_apis_two_token_endpoints_and_two_clients_never_share_a_budget() {
+        let real = credentials();
+        for (what, other) in [
+            ("another API", Credentials { base_url: "https://fake.example".parse().unwrap(), ..credentials() }),
+            ("another prefix", Credentials { base_url: "https://api.cognigy.ai/x".parse().unwrap(), ..credentials() }),
+            (
+                "another token endpoint",
+                Credentials { token_url: "https://fake.example/token".parse().unwrap(), ..credentials() },
+            ),
+            ("another client", Credentials { client_id: "other".to_owned(), ..credentials() }),
+        ] {
+            assert_ne!(other.client_fingerprint(), real.client_fingerprint(), "{what}");
         }
     }
 

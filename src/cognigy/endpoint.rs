@@ -12,6 +12,10 @@ const API_PATH: &str = "/api/v2";
 /// The most bytes that a URL may have; longer ones are a mistake or an attack.
 const MAX_URL_BYTES: usize = 2048;
 
+/// The most bytes that an API's base may have. It is written into status, once for each message that waits, and a status must
+/// stay small; a host's name has 253 at the most.
+pub(crate) const MAX_BASE_BYTES: usize = 320;
+
 /// The most bytes of an identifier that enters a path (contract, section 3).
 const MAX_SEGMENT_BYTES: usize = 256;
 
@@ -43,6 +47,9 @@ pub enum EndpointError {
     /// It is longer than any URL of this kind.
     #[error("is longer than {MAX_URL_BYTES} bytes")]
     TooLong,
+    /// The API's base is longer than status has room for.
+    #[error("is longer than {MAX_BASE_BYTES} bytes")]
+    BaseTooLong,
     /// The identifier would not survive as one path segment.
     #[error("must be 1 to {MAX_SEGMENT_BYTES} of the characters A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..'")]
     Segment,
@@ -127,7 +134,11 @@ impl FromStr for BaseUrl {
         let path = url.path().trim_end_matches('/');
         let prefix = path.strip_suffix(API_PATH).unwrap_or(path).trim_end_matches('/').to_owned();
         url.set_path(&prefix);
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        let base = url.as_str().trim_end_matches('/');
+        if base.len() > MAX_BASE_BYTES {
+            return Err(EndpointError::BaseTooLong);
+        }
+        Ok(Self(base.to_owned()))
     }
 }
 
@@ -309,6 +320,9 @@ mod tests {
         for long in ["x".repeat(3000), "ä".repeat(400), "\u{10ffff}".repeat(200)] {
             assert_eq!(format!("https://a/{long}").parse::<BaseUrl>(), Err(EndpointError::TooLong), "{long}");
         }
+        let of_length = |length: usize| format!("https://a/{}", "x".repeat(length - "https://a/".len()));
+        assert!(of_length(MAX_BASE_BYTES).parse::<BaseUrl>().is_ok());
+        assert_eq!(of_length(MAX_BASE_BYTES + 1).parse::<BaseUrl>(), Err(EndpointError::BaseTooLong));
     }
 
     #[test]

@@ -71,6 +71,12 @@ impl CallError {
         self
     }
 
+    /// Asks for no longer a wait than that.
+    pub(crate) fn with_retry_after_of_at_most(mut self, longest: Duration) -> Self {
+        self.retry_after = self.retry_after.map(|asked| asked.min(longest));
+        self
+    }
+
     /// The request budget had no room for it: nothing was sent.
     pub(crate) fn held_back(mut self) -> Self {
         self.is_held_back = true;

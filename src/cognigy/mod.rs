@@ -43,9 +43,10 @@ pub use budget::{
     Budget, BudgetError, Budgets, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW, Withdrawal,
 };
 pub use call::{Call, CallObserver};
-pub use client::{Client, JobError, Options, RollbackAnswer, Withdrawn};
+pub use client::{Client, JobError, NotSent, Options, RollbackAnswer};
 pub use credentials::{ClientFingerprint, Credentials, CredentialsFingerprint};
 pub use egress::{EgressPolicy, EgressRefusal, EgressRule, EgressRuleError};
+pub(crate) use endpoint::MAX_BASE_BYTES;
 pub use endpoint::{ApiOrigin, BaseUrl, EndpointError, EnvironmentId, IdempotencyKey, JobId, TokenUrl};
 pub use error::{CallError, ErrorClass};
 pub use exchange::WallClock;

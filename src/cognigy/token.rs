@@ -29,6 +29,8 @@ const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a failure answers for all who waited for it, and how long a token that still lives is used after one.
 const FAILURE_SHARED: Duration = Duration::from_secs(1);
+/// A token endpoint that wants to be left alone is asked again after this at the latest: a rollback may need the token.
+const FAILURE_SHARED_AT_MOST: Duration = Duration::from_secs(30);
 const RENEWED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// A token. `Debug` does not show it.
@@ -52,10 +54,23 @@ impl Token {
     }
 }
 
-/// A token, and the permit where no request was needed to get it.
+/// A token, and how it was come by.
 pub(crate) struct Obtained {
     pub(crate) token: Token,
+    /// The permit, if no request was needed.
     pub(crate) unused: Option<Permit>,
+    /// Whether it was asked for just now.
+    pub(crate) was_asked: bool,
+}
+
+impl Obtained {
+    fn held(token: Token, permit: Option<Permit>) -> Self {
+        Self { token, unused: permit, was_asked: false }
+    }
+
+    fn asked(token: Token) -> Self {
+        Self { token, unused: None, was_asked: true }
+    }
 }
 
 /// Where tokens come from. Whoever finds none asks for one, and everybody else waits for that; where the asking future is
@@ -100,15 +115,15 @@ impl TokenSource {
         }
     }
 
-    /// The token that is held, or a new one, for which the permit is used.
-    pub(crate) async fn obtain(&self, permit: Permit) -> Result<Obtained, CallError> {
+    /// The token that is held, or a new one, for which the permit is used. The first one is asked for without a permit.
+    pub(crate) async fn obtain(&self, permit: Option<Permit>) -> Result<Obtained, CallError> {
         if let Some(token) = self.fresh(Instant::now()) {
-            return Ok(Obtained { token, unused: Some(permit) });
+            return Ok(Obtained::held(token, permit));
         }
         let _asking = self.asking.lock().await;
         let now = Instant::now();
         if let Some(token) = self.fresh(now) {
-            return Ok(Obtained { token, unused: Some(permit) });
+            return Ok(Obtained::held(token, permit));
         }
         if let Some((error, until)) = &self.memory().failed
             && now < *until
@@ -116,8 +131,8 @@ impl TokenSource {
             return Err(error.clone());
         }
         match self.ask(permit).await {
-            Ok(token) => Ok(Obtained { token, unused: None }),
-            Err(error) => self.remember_failure(error).map(|token| Obtained { token, unused: None }),
+            Ok(token) => Ok(Obtained::asked(token)),
+            Err(error) => self.remember_failure(error).map(Obtained::asked),
         }
     }
 
@@ -129,7 +144,7 @@ impl TokenSource {
         }
     }
 
-    async fn ask(&self, permit: Permit) -> Result<Token, CallError> {
+    async fn ask(&self, permit: Option<Permit>) -> Result<Token, CallError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.url)
@@ -181,7 +196,7 @@ impl TokenSource {
             held.renew_at = now + RENEWED_AGAIN_AFTER;
             return Ok(held.token.clone());
         }
-        let shared = error.retry_after().unwrap_or_default().max(FAILURE_SHARED);
+        let shared = error.retry_after().unwrap_or_default().clamp(FAILURE_SHARED, FAILURE_SHARED_AT_MOST);
         memory.failed = Some((error.clone(), now + shared));
         Err(error)
     }

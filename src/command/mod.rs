@@ -7,6 +7,7 @@ pub mod environment;
 pub mod logging;
 mod namespace;
 pub mod own_client;
+mod own_webhook;
 pub mod probe;
 pub mod run;
 pub mod settings;

@@ -6,6 +6,7 @@ use super::connection::{ConnectionError, connect};
 use super::environment::variable;
 use super::logging;
 use super::own_client::{self, OwnClientError};
+use super::own_webhook::{NoOwnWebhook, own_webhook};
 use super::settings::ElectionArguments;
 use crate::cognigy::{
     Budgets, Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport,
@@ -66,6 +67,9 @@ pub enum RunError {
     /// The operator's own credentials are not whole.
     #[error(transparent)]
     OwnClient(#[from] OwnClientError),
+    /// Namespaces may use a webhook that the operator does not have.
+    #[error(transparent)]
+    OwnWebhook(#[from] NoOwnWebhook),
     /// The durations of the election do not fit each other.
     #[error("the flags of leader election do not fit each other: {0}")]
     Terms(#[from] TermsError),
@@ -213,6 +217,8 @@ fn context(
     let http = HttpOptions { policy, https_proxy: arguments.https_proxy, ..HttpOptions::default() };
     let public: Arc<dyn Transport> = Arc::new(Fenced::new(Arc::new(HttpTransport::new(&http)?), leadership.clone()));
     let seed = fastrand::u64(..);
+    let default_webhook =
+        own_webhook(arguments.webhook_url, arguments.default_webhook_namespaces, &arguments.base_url)?;
     let defaults = Defaults {
         base_url: arguments.base_url,
         token_url: arguments.token_url,
@@ -224,7 +230,6 @@ fn context(
         deletion_grace: arguments.deletion_grace,
         submit_key_ttl: arguments.submit_key_ttl,
         submit_idempotency: arguments.submit_idempotency.into(),
-        has_default_webhook: arguments.webhook_url.is_some(),
     };
     let transports = transports(http, Arc::clone(&public), leadership.clone());
     Ok(Context {
@@ -237,7 +242,7 @@ fn context(
         memories: Memories::default(),
         announcer: Announcer::new(kubernetes.clone(), variable("POD_NAME")),
         courier: Courier::new(WebhookSender::new(public, options)),
-        default_webhook: arguments.webhook_url,
+        default_webhook,
         metrics,
         leadership,
         jitter: Mutex::new(fastrand::Rng::with_seed(seed)),

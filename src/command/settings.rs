@@ -66,9 +66,20 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_REQUESTS_PER_MINUTE", value_name = "NUMBER", default_value = "100")]
     pub requests_per_minute: NonZeroU32,
 
-    /// Webhook that is told of every outcome, where a resource names none.
+    /// Webhook that is told of every outcome, where a resource names none; only in the namespaces that
+    /// --default-webhook-namespace names, and only of rollouts that go to --base-url.
     #[arg(long, env = "CI_CD_WEBHOOK_URL", value_name = "URL", hide_env_values = true, value_parser = Confidential::<WebhookUrl>::default())]
     pub webhook_url: Option<WebhookUrl>,
+
+    /// Namespace whose outcomes that webhook is told of; repeatable, * for all. Left out, none.
+    #[arg(
+        long = "default-webhook-namespace",
+        env = "COGNIGY_DEFAULT_WEBHOOK_NAMESPACES",
+        value_name = "NAMESPACE",
+        value_delimiter = ',',
+        value_parser = namespace_or_all
+    )]
+    pub default_webhook_namespaces: Vec<String>,
 
     /// How often the operator lists all resources again, in case a change was missed; at least 1 minute.
     #[arg(long, env = "COGNIGY_RELIST_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = relist_interval)]

@@ -4,11 +4,12 @@ use super::error::Error;
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::snapshot::Desired;
+use super::turn::HELD_BACK;
 use super::{record, wire};
 use crate::api::reason::Reason;
 use crate::api::status::CognigyDeploymentStatus;
 use crate::api::{CognigyDeployment, Snapshot};
-use crate::cognigy::{self, CallError, ErrorClass, RollbackAnswer as Rolled};
+use crate::cognigy::{self, CallError, ErrorClass, NotSent, RollbackAnswer as Rolled};
 use crate::rollout::answer::{Retry, RollbackAnswer};
 use crate::rollout::facts::after;
 use crate::rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
@@ -36,9 +37,9 @@ impl Round<'_> {
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
             Decision::Submit => self.submit().await?,
-            Decision::AskJob => self.ask_job(false).await?,
-            Decision::LookAtJob => self.ask_job(true).await?,
-            Decision::AskHealth => self.ask_health().await?,
+            Decision::AskJob => return self.ask_job(false).await,
+            Decision::LookAtJob => return self.ask_job(true).await,
+            Decision::AskHealth => return self.ask_health().await,
             Decision::Rollback => self.roll_back().await?,
             Decision::NoteRequests => self.change(|status, facts, _| requests::note(status, facts)),
             Decision::Obey(request) => {
@@ -157,25 +158,42 @@ impl Round<'_> {
         self.remembered.looked_again_at = Some(self.context.now().uptime);
     }
 
-    async fn ask_job(&mut self, is_last_look: bool) -> Result<(), Error> {
-        let Some((session, job_id)) = self.session_and_job().await? else { return Ok(()) };
+    async fn ask_job(&mut self, is_last_look: bool) -> Result<Flow, Error> {
+        let Some((session, job_id)) = self.session_and_job().await? else { return Ok(Flow::Again) };
         let (asked, requester) = (self.context.now(), self.requester.clone());
         let answer = self.ask(&session, session.client.job(&job_id, &requester)).await;
         if let Err(cognigy::JobError::Unreadable(error)) = &answer {
             self.forget_refused(error.class());
         }
-        let answer = wire::job(answer)?;
+        let answer = match wire::job(answer) {
+            Ok(answer) => answer,
+            Err(not_sent) => return self.could_not_ask(&session, not_sent).await,
+        };
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| match is_last_look {
             true => apply::job::last_look(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
         self.tell_duration();
-        Ok(())
+        Ok(Flow::Again)
+    }
+
+    /// A question that was not sent is not an answer: nothing is known, and it is asked again. If only the operator's own
+    /// budget had no room for it, nothing is wrong at all.
+    async fn could_not_ask(&mut self, session: &Session, not_sent: NotSent) -> Result<Flow, Error> {
+        let error = match not_sent {
+            NotSent::Withdrawn => return Err(Error::Withdrawn),
+            NotSent::Failed(error) => error,
+        };
+        if error.is_held_back() && error.retry_after().is_none() {
+            return Ok(Flow::Rest(Some(HELD_BACK)));
+        }
+        self.hinder_check(session, &error).await?;
+        Ok(Flow::Again)
     }
 
     /// When a question was asked that began to wait for its turn then: an answer tells of no earlier moment than that of
-    /// its sending. One that was not sent was asked when it began to wait.
+    /// its sending.
     fn sent_after(&self, began: Now) -> Now {
         let Some(sent) = self.requester.last_sent() else { return began };
         let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
@@ -184,21 +202,24 @@ impl Round<'_> {
         Now { wall: after(began.wall, waited), uptime: began.uptime + waited }
     }
 
-    async fn ask_health(&mut self) -> Result<(), Error> {
-        let Some(session) = self.session().await? else { return Ok(()) };
+    async fn ask_health(&mut self) -> Result<Flow, Error> {
+        let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         let object = Arc::clone(&self.object);
         let Some(environment) = self.environment(&object) else {
             self.hinder(unsafe_environment(&object));
-            return Ok(());
+            return Ok(Flow::Again);
         };
         let max_error_rate = object.spec.monitoring.max_error_rate;
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        let reading = self.ask(&session, session.client.health(&environment, max_error_rate, &requester)).await?;
+        let reading = match self.ask(&session, session.client.health(&environment, max_error_rate, &requester)).await {
+            Ok(reading) => reading,
+            Err(not_sent) => return self.could_not_ask(&session, not_sent).await,
+        };
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| {
             apply::health::health(status, facts, memory, wire::health(reading))
         });
-        Ok(())
+        Ok(Flow::Again)
     }
 
     async fn roll_back(&mut self) -> Result<(), Error> {
@@ -279,6 +300,9 @@ impl Round<'_> {
         };
         let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
         self.remembered.memory.credentials_gone = gone;
+        if let Ok(session) = &session {
+            self.remembered.credentials_origin = Some(session.origin.clone());
+        }
         let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
         let session = session.and_then(|session| match origin {
             Some(origin) if origin != session.origin => Err(endpoint_changed(origin.as_str(), session.origin.as_str())),
@@ -286,7 +310,7 @@ impl Round<'_> {
         });
         match session {
             Ok(session) => {
-                self.account = Some(session.account);
+                self.session_in_use = Some(session.clone());
                 Ok(Some(session))
             }
             Err(obstacle) => {

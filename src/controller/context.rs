@@ -3,6 +3,7 @@
 use super::announce::Announcer;
 use super::claiming::in_use_by;
 use super::clock::Clock;
+use super::default_webhook::DefaultWebhook;
 use super::error::Error;
 use super::fleet::{Fleet, name_of};
 use super::leadership::Leadership;
@@ -13,7 +14,6 @@ use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
 use super::watched::Watched;
 use super::withdrawal::Withdrawals;
-use crate::cognigy::WebhookUrl;
 use crate::delivery::Courier;
 use crate::rollout::admission::ResourceName;
 use crate::rollout::{Now, Settings};
@@ -46,8 +46,8 @@ pub struct Context {
     pub announcer: Announcer,
     /// Deliveries.
     pub courier: Courier,
-    /// Who is told by webhook where a resource names nobody.
-    pub default_webhook: Option<WebhookUrl>,
+    /// Who is told by webhook if a resource names nobody, and of which resources.
+    pub default_webhook: Option<DefaultWebhook>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Spreads the tries of a fleet; seeded, so that a simulation can repeat itself.

@@ -1,7 +1,7 @@
 //! Credentials from a Secret, or the operator's own where it offers them.
 
 use crate::api::reason::Reason;
-use crate::cognigy::{BaseUrl, Credentials, EndpointError, TokenUrl, quoted};
+use crate::cognigy::{BaseUrl, Credentials, EndpointError, MAX_BASE_BYTES, TokenUrl, quoted};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
 use k8s_openapi::ByteString;
@@ -48,7 +48,7 @@ pub struct OwnClient {
     pub secret: SecretString,
 }
 
-/// The namespaces whose resources may use the operator's own credentials.
+/// The namespaces whose resources may use something of the operator's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfferedNamespaces(Vec<String>);
 
@@ -59,7 +59,9 @@ impl OfferedNamespaces {
         Self(namespaces.into_iter().collect())
     }
 
-    fn includes(&self, namespace: &str) -> bool {
+    /// Whether this namespace is among them.
+    #[must_use]
+    pub fn includes(&self, namespace: &str) -> bool {
         self.0.iter().any(|offered| offered == "*" || offered == namespace)
     }
 }
@@ -99,8 +101,8 @@ impl Defaults {
         let keys = Keys::of(secret);
         let client_id = keys.required("clientId", MAX_CLIENT_BYTES)?;
         let client_secret = keys.required("clientSecret", MAX_CLIENT_BYTES)?;
-        let base_url = keys.url("baseUrl", &client_secret)?.unwrap_or_else(|| self.base_url.clone());
-        let token_url = keys.url("tokenUrl", &client_secret)?.unwrap_or_else(|| self.token_url.clone());
+        let base_url = keys.url("baseUrl", MAX_BASE_BYTES, &client_secret)?.unwrap_or_else(|| self.base_url.clone());
+        let token_url = keys.url("tokenUrl", MAX_URL_BYTES, &client_secret)?.unwrap_or_else(|| self.token_url.clone());
         let requests_per_minute = keys.number("requestsPerMinute", &client_secret)?.or(self.requests_per_minute);
         let ca_pem = keys.text("ca.crt", MAX_CERTIFICATES_BYTES)?;
         let client_secret = client_secret.into();
@@ -165,6 +167,28 @@ impl SecretName<'_> {
     }
 }
 
+/// A field of the spec holds no name that an object can have, so that nothing is asked under it. The API server refuses
+/// such a name today; the object was stored before it did.
+#[must_use]
+pub fn not_a_name(field: &str, name: &str, reason: Reason) -> Obstacle {
+    let message = format!(
+        "{field} is {}, which no object in Kubernetes can be called; write lower-case letters, digits, '-' and '.', for \
+         example cognigy-api",
+        quoted(name, &[])
+    );
+    Obstacle::lasting(reason, message, Retry::InputChange)
+}
+
+/// A field of the spec holds no key that a Secret or ConfigMap can have.
+#[must_use]
+pub fn not_a_key(field: &str, key: &str, reason: Reason) -> Obstacle {
+    let message = format!(
+        "{field} is {}, which no Secret and no ConfigMap can have as a key; write letters, digits, '-', '_' and '.'",
+        quoted(key, &[])
+    );
+    Obstacle::lasting(reason, message, Retry::InputChange)
+}
+
 /// The keys of a Secret.
 struct Keys<'a> {
     secret: SecretName<'a>,
@@ -197,8 +221,13 @@ impl<'a> Keys<'a> {
         })
     }
 
-    fn url<T: FromStr<Err = EndpointError>>(&self, key: &str, client_secret: &str) -> Result<Option<T>, Obstacle> {
-        let Some(text) = self.text(key, MAX_URL_BYTES)? else { return Ok(None) };
+    fn url<T: FromStr<Err = EndpointError>>(
+        &self,
+        key: &str,
+        most: usize,
+        client_secret: &str,
+    ) -> Result<Option<T>, Obstacle> {
+        let Some(text) = self.text(key, most)? else { return Ok(None) };
         let invalid = |error: EndpointError| {
             let example = format!("https://{}", text.trim_start_matches('/'));
             let problem = match (&error, shown_url(&text, client_secret), shown_url(&example, client_secret)) {

@@ -7,11 +7,13 @@ use super::sessions::Session;
 use super::webhook_url;
 use crate::api::IdempotencyKey;
 use crate::api::condition::ConditionType;
+use crate::api::identifier::ApiOrigin;
 use crate::api::reason::Reason;
 use crate::api::status::{DeliveryKind, OutboxEntry};
 use crate::cognigy::{ErrorClass, WebhookUrl};
 use crate::delivery::{Refused, outbox};
 use crate::rollout::conditions::{Tell, tell};
+use crate::rollout::memory::LOOK_AGAIN;
 use crate::rollout::{Effects, Obstacle};
 use futures::future;
 use std::collections::BTreeSet;
@@ -42,17 +44,20 @@ impl Round<'_> {
     /// Offers the messages whose pause is over, for no longer than the rollout can wait; says when to offer again.
     pub(super) async fn deliver(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.give_up_expired();
-        let audits = self.due(DeliveryKind::Audit);
+        let mut audits = self.due(DeliveryKind::Audit);
         let webhooks = self.due(DeliveryKind::Webhook);
         let session = if audits.is_empty() { None } else { Some(self.session_for_delivery().await?) };
-        let url = if webhooks.is_empty() { None } else { Some(self.webhook_url().await?) };
+        if let Some(Ok(session)) = &session {
+            self.hold_back(&mut audits, session);
+        }
+        let url = if webhooks.is_empty() { None } else { Some(self.own_webhook_url().await?) };
         let taken = Taken::default();
         // A receiver may keep the reconcile waiting for minutes: the outcome is told by its event meanwhile.
         let mut publisher = self.publisher.lend();
         let (audit, webhook) = publisher
             .during(future::join(
                 within(rest, self.offer_audits(session, &audits, &taken)),
-                within(rest, self.offer_webhooks(url, &webhooks, &taken)),
+                within(rest, self.offer_webhooks(url, webhooks, &taken)),
             ))
             .await;
         self.publisher = publisher;
@@ -70,9 +75,32 @@ impl Round<'_> {
     /// The messages for a receiver, unless it is left alone for now.
     fn due(&self, kind: DeliveryKind) -> Vec<OutboxEntry> {
         let now = self.context.now().uptime;
-        match self.remembered.deliveries.get(&kind) {
-            Some(pause) if pause.until > now => Vec::new(),
-            _ => self.status.outbox.iter().filter(|entry| entry.kind == kind).cloned().collect(),
+        let is_due = |entry: &&OutboxEntry| entry.kind == kind && self.not_before(entry) <= now;
+        self.status.outbox.iter().filter(is_due).cloned().collect()
+    }
+
+    /// Before this time of the process a message is not offered.
+    fn not_before(&self, entry: &OutboxEntry) -> Duration {
+        let pause = self.remembered.deliveries.get(&entry.kind).map(|pause| pause.until);
+        let known = self.remembered.credentials_origin.as_ref();
+        let is_held_back = known.is_some_and(|origin| !outbox::is_for(entry, origin));
+        let held_back = self.remembered.held_back_until.filter(|_| is_held_back);
+        pause.max(held_back).unwrap_or_default()
+    }
+
+    /// Leaves out what is for another API than the credentials point to now: it belongs to the API that took the rollout. The
+    /// Secret is read again in a minute; the condition `Delivered` says what to do.
+    fn hold_back(&mut self, audits: &mut Vec<OutboxEntry>, session: &Session) {
+        let before = audits.len();
+        audits.retain(|entry| outbox::is_for(entry, &session.origin));
+        self.remembered.credentials_origin = Some(session.origin.clone());
+        if audits.len() < before {
+            self.remembered.held_back_until = Some(self.context.now().uptime + LOOK_AGAIN);
+            self.context.sessions.forget(&self.source);
+            tracing::warn!(
+                held_back = before - audits.len(),
+                "audit records wait: their rollouts went to another API than the credentials point to now"
+            );
         }
     }
 
@@ -92,6 +120,7 @@ impl Round<'_> {
         let client = match session {
             None => return Offered::Nothing,
             Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
+            Some(Ok(_)) if entries.is_empty() => return Offered::Nothing,
             Some(Ok(session)) => session.client,
         };
         let offered = self.context.courier.audit(&client, &self.requester, entries, |id| note_taken(taken, id)).await;
@@ -109,21 +138,24 @@ impl Round<'_> {
 
     async fn offer_webhooks(
         &self,
-        url: Option<Result<Option<WebhookUrl>, Obstacle>>,
-        entries: &[OutboxEntry],
+        own: Option<Result<Option<WebhookUrl>, Obstacle>>,
+        mut entries: Vec<OutboxEntry>,
         taken: &Taken,
     ) -> Offered {
-        let url = match url {
+        let own = match own {
             None => return Offered::Nothing,
             Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
-            Some(Ok(None)) => {
-                // The webhook was taken out of the spec: there is nobody left to tell.
-                entries.iter().for_each(|entry| note_taken(taken, &entry.id));
-                return Offered::Taken;
-            }
-            Some(Ok(Some(url))) => url,
+            Some(Ok(own)) => own,
         };
-        let offered = self.context.courier.webhook(&url, entries, |id| note_taken(taken, id)).await;
+        let url = own.or_else(|| {
+            // The operator's webhook is told only of what it serves. Of the rest there is nobody to tell: the webhook was taken
+            // out of the spec.
+            let default = |entry: &OutboxEntry| self.default_webhook(entry.api_origin.as_ref()?).cloned();
+            entries.extract_if(.., |entry| default(entry).is_none()).for_each(|entry| note_taken(taken, &entry.id));
+            entries.first().and_then(default)
+        });
+        let Some(url) = url else { return Offered::Taken };
+        let offered = self.context.courier.webhook(&url, &entries, |id| note_taken(taken, id)).await;
         offered.map_or_else(Offered::Refused, |()| Offered::Taken)
     }
 
@@ -138,7 +170,8 @@ impl Round<'_> {
                 let jitter = self.context.draw();
                 let pause = self.remembered.deliveries.entry(kind).or_default();
                 let doubled = FIRST_PAUSE.saturating_mul(1 << pause.failures.min(16)).min(LONGEST_PAUSE);
-                let wait = doubled.mul_f64(0.5 + 0.5 * jitter).max(refused.retry_after.unwrap_or_default());
+                let wait =
+                    doubled.mul_f64(0.5 + 0.5 * jitter).max(refused.retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                 pause.failures = pause.failures.saturating_add(1);
                 pause.until = now + wait;
                 tracing::warn!(?kind, failures = pause.failures, "a message was not taken: {}", refused.message);
@@ -149,11 +182,7 @@ impl Round<'_> {
     /// The time until the next message may be offered.
     fn next_offer(&self) -> Option<Duration> {
         let now = self.context.now().uptime;
-        let until = |entry: &OutboxEntry| {
-            let pause = self.remembered.deliveries.get(&entry.kind);
-            pause.map_or(Duration::ZERO, |pause| pause.until.saturating_sub(now))
-        };
-        self.status.outbox.iter().map(until).min()
+        self.status.outbox.iter().map(|entry| self.not_before(entry).saturating_sub(now)).min()
     }
 
     fn give_up_expired(&mut self) {
@@ -199,13 +228,30 @@ impl Round<'_> {
         self.take_up(Effects::warning(Reason::DeliveryGivenUp, note));
     }
 
-    /// Who is told: the resource's own webhook, else the operator's. Looked up each time, and never stored.
-    pub(super) async fn webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
-        let Some(webhook) = &self.object.spec.webhook else { return Ok(Ok(self.context.default_webhook.clone())) };
+    /// Who is told of a rollout that goes to this API: the resource's own webhook, else the operator's if it serves the
+    /// resource. Looked up each time, and never stored.
+    pub(super) async fn webhook_url(&self, api: &ApiOrigin) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
+        let own = self.own_webhook_url().await?;
+        Ok(own.map(|own| own.or_else(|| self.default_webhook(api).cloned())))
+    }
+
+    /// The operator's webhook, if it serves the resource for rollouts that go to this API.
+    fn default_webhook(&self, api: &ApiOrigin) -> Option<&WebhookUrl> {
+        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+        self.context.default_webhook.as_ref()?.serving(namespace, api)
+    }
+
+    /// The resource's own webhook, if it names one.
+    pub(super) async fn own_webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
+        let Some(webhook) = &self.object.spec.webhook else { return Ok(Ok(None)) };
         if let Some(source) = &webhook.url_from {
             let reference = &source.secret_key_ref;
             let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
-            let secret = self.context.sessions.secret(namespace, &reference.name).await?;
+            let object_name = match webhook_url::checked_name(reference) {
+                Ok(name) => name,
+                Err(obstacle) => return Ok(Err(obstacle)),
+            };
+            let secret = self.context.sessions.secret(namespace, object_name).await?;
             let name = SecretName { namespace, name: &reference.name };
             return Ok(webhook_url::in_secret(secret, name, &reference.key).map(Some));
         }

@@ -1,10 +1,10 @@
 //! What all rollouts of one client of the API share besides its budget: whose turn it is to begin, how closely those in
-//! flight are looked at, and how long jobs take. All of it is in memory and may be forgotten: after a restart those who
+//! flight are looked at, and how long jobs take. Credentials that were never granted a token share nothing with those of
+//! the client that they name. All of it is in memory and may be forgotten: after a restart those who
 //! wait ask again, and what is in flight is counted as it is seen.
 
-use super::sessions::Account;
+use super::sessions::{Account, Group};
 use crate::api::EnvironmentId;
-use crate::cognigy::ClientFingerprint;
 use crate::rollout::Pace;
 use crate::rollout::admission::{Admission, Answer, Reading, ResourceName, Ticket};
 use crate::rollout::durations::{Durations, JobRun};
@@ -25,8 +25,8 @@ pub struct Fleet {
 
 #[derive(Debug, Default)]
 struct State {
-    crews: HashMap<ClientFingerprint, Crew>,
-    client_of: HashMap<ResourceName, ClientFingerprint>,
+    crews: HashMap<Group, Crew>,
+    group_of: HashMap<ResourceName, Group>,
 }
 
 /// What the rollouts of one client share.
@@ -56,7 +56,8 @@ impl Fleet {
     /// A rollout asks for its turn, at that time of the process.
     pub fn ask(&self, account: Account, ticket: &Ticket, now: Duration) -> Asked {
         let mut state = self.state();
-        let mut called = state.leave_others(&ticket.who, account, now);
+        let mut called = state.adopt_the_proven(account);
+        called.extend(state.leave_others(&ticket.who, account, now));
         let crew = state.crew_of(&ticket.who, account);
         // Joins first, so that it is among those who are called.
         let mut answer = crew.admission.ask(ticket, now);
@@ -88,7 +89,8 @@ impl Fleet {
         let mut state = self.state();
         let mut called = Vec::new();
         if let Some(account) = account {
-            called = state.leave_others(who, account, now);
+            called = state.adopt_the_proven(account);
+            called.extend(state.leave_others(who, account, now));
             state.crew_of(who, account);
         }
         if let Some(crew) = state.crew(who) {
@@ -126,7 +128,7 @@ impl Fleet {
     #[must_use]
     pub fn retain(&self, is_there: impl Fn(&ResourceName) -> bool, now: Duration) -> Vec<ResourceName> {
         let mut state = self.state();
-        let gone: Vec<_> = state.client_of.keys().filter(|who| !is_there(who)).cloned().collect();
+        let gone: Vec<_> = state.group_of.keys().filter(|who| !is_there(who)).cloned().collect();
         let called = gone.iter().flat_map(|who| state.leave(who, now)).collect();
         if state.crews.len() > MOST_IDLE_CLIENTS {
             state.crews.retain(|_, crew| !crew.admission.is_empty());
@@ -148,32 +150,52 @@ impl Fleet {
 
 impl State {
     fn crew(&mut self, who: &ResourceName) -> Option<&mut Crew> {
-        self.crews.get_mut(self.client_of.get(who)?)
+        self.crews.get_mut(self.group_of.get(who)?)
     }
 
     fn crew_of(&mut self, who: &ResourceName, account: Account) -> &mut Crew {
-        self.client_of.insert(who.clone(), account.client);
+        self.group_of.insert(who.clone(), account.group);
         let limit = account.limit.get();
         let crew = self
             .crews
-            .entry(account.client)
+            .entry(account.group)
             .or_insert_with(|| Crew { admission: Admission::new(limit), durations: Durations::default() });
         crew.admission.set_limit(limit);
         crew
     }
 
+    /// Credentials that were granted their first token are those of their client: the rollouts that were counted apart become
+    /// that client's. If others are that client's already, they are to ask anew among those.
+    fn adopt_the_proven(&mut self, account: Account) -> Vec<ResourceName> {
+        let apart = Group::Unproven(account.credentials);
+        if account.group == apart {
+            return Vec::new();
+        }
+        let Some(crew) = self.crews.remove(&apart) else { return Vec::new() };
+        let is_first = !self.crews.contains_key(&account.group);
+        if is_first {
+            self.crews.insert(account.group, crew);
+            self.group_of.values_mut().filter(|group| **group == apart).for_each(|group| *group = account.group);
+            return Vec::new();
+        }
+        self.group_of.extract_if(|_, group| *group == apart).map(|(who, _)| who).collect()
+    }
+
     /// Leaves another client, whose credentials it no longer uses.
     fn leave_others(&mut self, who: &ResourceName, account: Account, now: Duration) -> Vec<ResourceName> {
-        match self.client_of.get(who) {
-            Some(before) if *before != account.client => self.leave(who, now),
+        match self.group_of.get(who) {
+            Some(before) if *before != account.group => self.leave(who, now),
             _ => Vec::new(),
         }
     }
 
     fn leave(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
-        let Some(client) = self.client_of.remove(who) else { return Vec::new() };
-        let Some(crew) = self.crews.get_mut(&client) else { return Vec::new() };
+        let Some(group) = self.group_of.remove(who) else { return Vec::new() };
+        let Some(crew) = self.crews.get_mut(&group) else { return Vec::new() };
         crew.admission.leave(who);
         crew.admission.call(now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod claiming;
 pub mod clock;
 pub mod context;
 pub mod credentials;
+pub mod default_webhook;
 mod deliver;
 pub mod error;
 pub mod fleet;

@@ -3,6 +3,7 @@
 //! away, since a write of the status leaves all else as it is in the API server.
 
 use super::unreadable::Unreadable;
+use crate::api::spec::ObjectName;
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -88,13 +89,17 @@ impl From<SecretData> for Secret {
 }
 
 /// Reads an object of the kind `K` by its name; nothing if there is none.
-pub(super) async fn get<K, T>(client: &kube::Client, namespace: &str, name: &str) -> Result<Option<T>, kube::Error>
+pub(super) async fn get<K, T>(
+    client: &kube::Client,
+    namespace: &str,
+    name: ObjectName<'_>,
+) -> Result<Option<T>, kube::Error>
 where
     K: Resource<DynamicType = ()>,
     T: DeserializeOwned,
 {
     let path = K::url_path(&(), Some(namespace));
-    match answer(client, Request::new(path).get(name, &GetParams::default())).await {
+    match answer(client, Request::new(path).get(name.as_str(), &GetParams::default())).await {
         Ok(object) => Ok(Some(object)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),

@@ -7,13 +7,14 @@ use super::fleet::name_of;
 use super::publisher::Publisher;
 use super::record;
 use super::remembered::Remembered;
-use super::sessions::{Account, Source};
+use super::sessions::{Session, Source};
 use super::snapshot::Desired;
 use super::texts::READ_AGAIN;
 use super::trail::Trail;
 use super::unreadable::Unreadable;
 use super::watched::Watched;
 use super::withdrawal::Registration;
+use crate::api::identifier::ApiOrigin;
 use crate::api::status::{CognigyDeploymentStatus, Step};
 use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
 use crate::cognigy::{self, FailedTry, Requester};
@@ -98,8 +99,8 @@ pub(super) struct Round<'c> {
     /// Somebody removed the status, and it is to be put back; what is then told.
     put_back: Option<Effects>,
     pub(super) desired: Result<Desired, Obstacle>,
-    /// Whose requests it spends, once that is known.
-    pub(super) account: Option<Account>,
+    /// The client whose requests it spends, once that is known.
+    pub(super) session_in_use: Option<Session>,
     /// Tells of another resource that owns the environment that this one has deployed to.
     pub(super) other_owner: Option<String>,
     /// It waits for its turn, or has it and could not use it yet.
@@ -153,7 +154,7 @@ impl<'c> Round<'c> {
             uid,
             remembered,
             desired,
-            account: None,
+            session_in_use: None,
             other_owner: None,
             keeps_turn: false,
             is_forgotten: false,
@@ -279,7 +280,7 @@ impl<'c> Round<'c> {
             Retry::CredentialsChange | Retry::InputChange => {
                 self.remembered.looked_again_at = Some(now.uptime);
                 match obstacle.reason {
-                    Reason::WebhookUrlNotFound => self.webhook_url().await?.is_ok(),
+                    Reason::WebhookUrlNotFound => self.own_webhook_url().await?.is_ok(),
                     _ => self.credentials_have_changed().await?,
                 }
             }
@@ -456,10 +457,26 @@ impl<'c> Round<'c> {
             requests: Requests::from_annotations(object.annotations()),
             other_owner: self.other_owner.clone(),
             settings: &self.context.settings,
+            has_default_webhook: self.has_default_webhook(),
+            credentials_origin: self.credentials_origin(),
             pace: self.pace(),
             asked,
             now: self.context.now(),
         }
+    }
+
+    /// The API that the credentials point to, as they were last read.
+    fn credentials_origin(&self) -> Option<ApiOrigin> {
+        self.context.sessions.known_origin(&self.source).or_else(|| self.remembered.credentials_origin.clone())
+    }
+
+    /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go there.
+    fn has_default_webhook(&self) -> bool {
+        let Some(webhook) = &self.context.default_webhook else { return false };
+        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
+        let origin = recorded.or_else(|| self.credentials_origin());
+        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+        origin.is_some_and(|origin| webhook.serving(namespace, &origin).is_some())
     }
 
     /// When to come back: for the next step, for the next try of a delivery, for a ConfigMap that nobody watches.

@@ -2,6 +2,7 @@
 
 use super::snapshot::Desired;
 use super::watched::Watched;
+use crate::api::identifier::ApiOrigin;
 use crate::api::status::DeliveryKind;
 use crate::api::{CognigyDeployment, CognigyDeploymentStatus, IdempotencyKey};
 use crate::cognigy::CredentialsFingerprint;
@@ -42,6 +43,10 @@ pub struct Remembered {
     pub told_unreadable: Option<String>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
+    /// The API that the credentials pointed to when they were last used.
+    pub credentials_origin: Option<ApiOrigin>,
+    /// Until when audit records for another API than that are not looked at, in the time of the process.
+    pub held_back_until: Option<Duration>,
 }
 
 /// What a spec with a snapshot of its own asks for. To hash a snapshot takes ten times as long as to see that it is the

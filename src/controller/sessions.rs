@@ -4,12 +4,13 @@
 //! Secrets are read by name, when an attempt starts, when a token was refused, and now and then while a resource is
 //! stalled on them: the operator needs no right to list or watch them.
 
-use super::credentials::{Defaults, SecretName};
+use super::credentials::{Defaults, SecretName, not_a_name};
 use super::error::{Error, call};
 use super::received::{self, SecretData};
 use crate::api::CognigyDeployment;
 use crate::api::identifier::ApiOrigin;
-use crate::api::spec::SecretReference;
+use crate::api::reason::Reason;
+use crate::api::spec::{ObjectName, SecretReference};
 use crate::cognigy::{
     Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport,
 };
@@ -28,17 +29,43 @@ pub struct Session {
     pub origin: ApiOrigin,
     /// Tells whether the credentials have changed.
     pub fingerprint: CredentialsFingerprint,
-    /// Whose requests it spends.
-    pub account: Account,
+    /// As whom the API knows it, if the credentials are right.
+    pub client_fingerprint: ClientFingerprint,
+    /// Requests a minute, by the credentials.
+    named_limit: NonZeroU32,
+}
+
+impl Session {
+    /// Whose requests it spends, as far as is known now.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let (group, limit) = match self.client.is_proven() {
+            true => (Group::Client(self.client_fingerprint), self.client.budget().limit()),
+            false => (Group::Unproven(self.fingerprint), self.named_limit.min(TYPICAL_LIMIT)),
+        };
+        Account { group, credentials: self.fingerprint, limit }
+    }
 }
 
 /// A client as the API counts its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Who.
-    pub client: ClientFingerprint,
-    /// How many requests a minute it may make.
+    /// Whose rollouts are counted together.
+    pub group: Group,
+    /// The credentials that are used.
+    pub credentials: CredentialsFingerprint,
+    /// How many requests a minute may be made.
     pub limit: NonZeroU32,
+}
+
+/// Whose rollouts are counted together. Anybody may write somebody else's client id into a Secret: until a token was
+/// granted for it, its rollouts are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Those of a client of the API.
+    Client(ClientFingerprint),
+    /// Those of credentials that were never granted a token.
+    Unproven(CredentialsFingerprint),
 }
 
 /// Makes the transport for a set of credentials; a simulation makes its own.
@@ -112,6 +139,12 @@ impl Sessions {
         }
     }
 
+    /// The API that these credentials point to, if they were read and nobody has asked to read them again.
+    #[must_use]
+    pub fn known_origin(&self, source: &Source) -> Option<ApiOrigin> {
+        lock(&self.by_source).get(source).map(|session| session.origin.clone())
+    }
+
     /// A client from the Secret as it is now.
     ///
     /// # Errors
@@ -132,7 +165,10 @@ impl Sessions {
     async fn read(&self, source: &Source) -> Result<Result<Credentials, Obstacle>, Error> {
         let Some(reference) = &source.secret else { return Ok(self.defaults.own(&source.namespace)) };
         let name = SecretName { namespace: &source.namespace, name: &reference.name };
-        let secret = match self.secret(&source.namespace, &reference.name).await {
+        let Some(object_name) = ObjectName::of(&reference.name) else {
+            return Ok(Err(not_a_name("spec.credentialsRef.name", &reference.name, Reason::CredentialsNotFound)));
+        };
+        let secret = match self.secret(&source.namespace, object_name).await {
             Err(error) if error.is_forbidden() => return Ok(Err(name.not_allowed())),
             secret => secret?,
         };
@@ -151,7 +187,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error`], where the API server failed; a missing Secret is `None`.
-    pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+    pub async fn secret(&self, namespace: &str, name: ObjectName<'_>) -> Result<Option<Secret>, Error> {
         let secret = received::get::<Secret, SecretData>(&self.kubernetes, namespace, name);
         Ok(call("read a Secret", secret).await?.map(Secret::from))
     }
@@ -171,12 +207,17 @@ impl Sessions {
         let secret = source.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
         let name = SecretName { namespace: &source.namespace, name: secret };
         let transport = (self.transports)(credentials).map_err(|problem| name.unusable_certificates(&problem))?;
+        // Shared with whoever names the same client; it is used once a token was granted.
         let budget = self.budgets.shared(credentials.client_fingerprint());
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = ApiOrigin::new(client.origin().as_str());
-        let limit = credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT);
-        let account = Account { client: credentials.client_fingerprint(), limit };
-        let session = Session { client, origin, fingerprint, account };
+        let session = Session {
+            client,
+            origin,
+            fingerprint,
+            client_fingerprint: credentials.client_fingerprint(),
+            named_limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
+        };
         lock(&self.by_fingerprint).insert(fingerprint, session.clone());
         Ok(session)
     }
@@ -199,3 +240,6 @@ impl Sessions {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

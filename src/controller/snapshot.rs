@@ -2,12 +2,13 @@
 
 mod size;
 
+use super::credentials::{not_a_key, not_a_name};
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
 use super::texts::{Text, TextPlace, Texts};
 use crate::api::reason::Reason;
 use crate::api::snapshot::{LARGEST, MOST_WARNINGS, ReadSnapshot};
-use crate::api::spec::ConfigMapKeyReference;
+use crate::api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
@@ -114,6 +115,9 @@ impl Snapshots {
     ) -> Result<Result<Arc<ReadText>, Obstacle>, Error> {
         let place =
             TextPlace { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
+        if let Err(obstacle) = check_names(reference) {
+            return Ok(Err(obstacle));
+        }
         let believed = || self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
         let read = match believed() {
             Some(text) => text.read,
@@ -146,8 +150,9 @@ impl Snapshots {
         reference: &ConfigMapKeyReference,
         uptime: Duration,
     ) -> Result<Result<Option<Arc<ReadText>>, Obstacle>, Error> {
+        let Some(name) = ObjectName::of(&place.name) else { return Ok(Ok(None)) };
         let changes = self.lock().changes();
-        let get = received::get::<ConfigMap, ConfigMapData>(&self.kubernetes, &place.namespace, &place.name);
+        let get = received::get::<ConfigMap, ConfigMapData>(&self.kubernetes, &place.namespace, name);
         let map = call("read a ConfigMap", get).await?;
         let text = map.and_then(|map| map.data?.remove(&place.key));
         if let (Some(text), Some(wanted)) = (&text, &reference.sha256)
@@ -181,6 +186,18 @@ fn is_believed(text: &Text, reference: &ConfigMapKeyReference) -> bool {
         (read, None) => read.is_some(),
         (None, Some(_)) => false,
     }
+}
+
+/// Nothing is asked of the API server under a name that is none.
+fn check_names(reference: &ConfigMapKeyReference) -> Result<(), Obstacle> {
+    let field = |name: &str| format!("spec.configurationSnapshotFrom.configMapKeyRef.{name}");
+    if ObjectName::of(&reference.name).is_none() {
+        return Err(not_a_name(&field("name"), &reference.name, Reason::SnapshotNotFound));
+    }
+    if !is_key(&reference.key) {
+        return Err(not_a_key(&field("key"), &reference.key, Reason::SnapshotNotFound));
+    }
+    Ok(())
 }
 
 fn unreadable(name: &str, error: &Error) -> Obstacle {

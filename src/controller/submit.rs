@@ -6,7 +6,7 @@ use super::error::Error;
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::wire;
-use crate::api::identifier::{ClientHash, RequestHash};
+use crate::api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::api::{IdempotencyKey, Snapshot};
 use crate::cognigy::{self, FirstPost, Idempotency, request_hash};
 use crate::rollout::apply::submit::Submission;
@@ -34,7 +34,7 @@ impl Round<'_> {
                 return Ok(());
             }
         }
-        let body = match self.submit_body(&snapshot).await? {
+        let body = match self.submit_body(&snapshot, &session.origin).await? {
             Ok(body) => body,
             Err(obstacle) => {
                 self.hinder(obstacle);
@@ -68,7 +68,10 @@ impl Round<'_> {
             true => FirstPost::Yes,
             false => FirstPost::No,
         };
-        let body = self.recorded_body(&key).await?.filter(|_| first == FirstPost::Yes || self.is_sender(&session));
+        let body = self
+            .recorded_body(&key, &session.origin)
+            .await?
+            .filter(|_| first == FirstPost::Yes || self.is_sender(&session));
         let Some(body) = body else {
             self.change(apply::submit::body_lost);
             return Ok(());
@@ -95,7 +98,7 @@ impl Round<'_> {
     }
 
     /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
-    async fn recorded_body(&mut self, key: &IdempotencyKey) -> Result<Option<Bytes>, Error> {
+    async fn recorded_body(&mut self, key: &IdempotencyKey, api: &ApiOrigin) -> Result<Option<Bytes>, Error> {
         let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
         let is_recorded = |body: &Bytes| recorded == Some(RequestHash::new(request_hash(body)));
         if let Some((_, body)) =
@@ -104,7 +107,7 @@ impl Round<'_> {
             return Ok(Some(body.clone()));
         }
         let Ok(desired) = self.desired.clone() else { return Ok(None) };
-        let body = self.submit_body(&desired.snapshot).await?;
+        let body = self.submit_body(&desired.snapshot, api).await?;
         Ok(body.ok().filter(is_recorded))
     }
 
@@ -114,8 +117,8 @@ impl Round<'_> {
         sender.is_none_or(|sender| *sender == client_hash(session))
     }
 
-    async fn submit_body(&self, snapshot: &Snapshot) -> Result<Result<Bytes, Obstacle>, Error> {
-        let webhook = match self.webhook_url().await? {
+    async fn submit_body(&self, snapshot: &Snapshot, api: &ApiOrigin) -> Result<Result<Bytes, Obstacle>, Error> {
+        let webhook = match self.webhook_url(api).await? {
             Ok(webhook) => webhook,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
@@ -127,7 +130,7 @@ impl Round<'_> {
 }
 
 fn client_hash(session: &Session) -> ClientHash {
-    ClientHash::new(session.account.client.to_string())
+    ClientHash::new(session.client_fingerprint.to_string())
 }
 
 /// The call took too long: it may have been sent.

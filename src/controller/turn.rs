@@ -5,6 +5,7 @@ use super::act::Flow;
 use super::error::Error;
 use super::fleet::name_of;
 use super::reconcile::Round;
+use super::sessions::Session;
 use crate::api::condition::{ConditionSet, ConditionType};
 use crate::api::reason::Reason;
 use crate::api::status::{Attempt, Step};
@@ -13,8 +14,8 @@ use crate::rollout::admission::{Answer, Ticket, Turn};
 use crate::rollout::pace::Rhythm;
 use std::time::Duration;
 
-/// The pause before a validation that was held back asks for room again, where the budget names none.
-const HELD_BACK: Duration = Duration::from_secs(1);
+/// The pause before a request that was held back asks for room again, where the budget names none.
+pub(super) const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl Round<'_> {
     /// Asks for the attempt's turn. One that must wait is called when it comes, and asks again by itself later.
@@ -34,7 +35,7 @@ impl Round<'_> {
             is_back: self.remembered.memory.attempt.turn == Turn::NotAsked && self.is_recorded_as_queued(),
         };
         let now = self.context.now();
-        let asked = self.context.fleet.ask(session.account, &ticket, now.uptime);
+        let asked = self.context.fleet.ask(session.account(), &ticket, now.uptime);
         self.context.rouse(asked.called);
         let turn = &mut self.remembered.memory.attempt.turn;
         Ok(match asked.answer {
@@ -67,7 +68,8 @@ impl Round<'_> {
         let now = self.context.now().uptime;
         let attempt = self.status.attempt.as_ref();
         let called = if attempt.is_some_and(is_watched) {
-            self.context.fleet.watch(&name, self.account, self.rhythm(), now)
+            let account = self.session_in_use.as_ref().map(Session::account);
+            self.context.fleet.watch(&name, account, self.rhythm(), now)
         } else if self.keeps_turn {
             Vec::new()
         } else {

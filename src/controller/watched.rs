@@ -230,6 +230,8 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
         requests: Requests::from_annotations(object.annotations()),
         other_owner,
         settings,
+        credentials_origin: None,
+        has_default_webhook: false,
         pace: Pace::default(),
         asked: now,
         now,

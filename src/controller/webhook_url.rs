@@ -1,7 +1,8 @@
 //! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
 
-use super::credentials::SecretName;
+use super::credentials::{SecretName, not_a_key, not_a_name};
 use crate::api::reason::Reason;
+use crate::api::spec::{ObjectName, SecretKeyReference, is_key};
 use crate::cognigy::{EndpointError, WebhookUrl};
 use crate::rollout::Obstacle;
 use crate::rollout::answer::Retry;
@@ -14,6 +15,19 @@ use k8s_openapi::api::core::v1::Secret;
 /// An [`Obstacle`] that says what is wrong with it.
 pub(super) fn in_spec(url: &str) -> Result<WebhookUrl, Obstacle> {
     url.parse().map_err(|problem: EndpointError| unusable(format!("spec.webhook.url {problem}")))
+}
+
+/// The name of the Secret with the URL. Nothing is asked of the API server under a name that is none.
+///
+/// # Errors
+/// An [`Obstacle`] that says which field holds no name or no key.
+pub(super) fn checked_name(reference: &SecretKeyReference) -> Result<ObjectName<'_>, Obstacle> {
+    let field = |name: &str| format!("spec.webhook.urlFrom.secretKeyRef.{name}");
+    if !is_key(&reference.key) {
+        return Err(not_a_key(&field("key"), &reference.key, Reason::WebhookUrlNotFound));
+    }
+    ObjectName::of(&reference.name)
+        .ok_or_else(|| not_a_name(&field("name"), &reference.name, Reason::WebhookUrlNotFound))
 }
 
 /// The URL in this key of a Secret.
@@ -69,5 +83,20 @@ mod tests {
         let message = in_spec("hooks.example.com/s3cr3t").unwrap_err().message;
         assert_eq!(message, "spec.webhook.url needs a scheme; write https:// before the host");
         assert!(in_secret(holding(b"https://hooks.example.com/s3cr3t\n"), NAME, "url").is_ok());
+    }
+
+    #[test]
+    fn a_name_or_a_key_that_none_can_have_is_refused_before_anything_is_asked() {
+        for (name, key, says) in [
+            ("?limit=0", "url", "spec.webhook.urlFrom.secretKeyRef.name is \"?limit=0\", which no object"),
+            ("a b", "url", "secretKeyRef.name is \"a b\""),
+            ("ci", "hooks/url", "spec.webhook.urlFrom.secretKeyRef.key is \"hooks/url\", which no Secret"),
+        ] {
+            let reference = SecretKeyReference { name: name.to_owned(), key: key.to_owned() };
+            let obstacle = checked_name(&reference).unwrap_err();
+            assert!(obstacle.stalls() && obstacle.message.contains(says), "{}", obstacle.message);
+        }
+        let reference = SecretKeyReference { name: "ci".to_owned(), key: "url".to_owned() };
+        assert_eq!(checked_name(&reference).unwrap().as_str(), "ci");
     }
 }

@@ -131,7 +131,7 @@ fn sent(next: cognigy::FirstPost, obstacle: Obstacle) -> SubmitAnswer {
 ///
 /// # Errors
 /// [`cognigy::Withdrawn`], where it was not asked.
-pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> Result<JobAnswer, cognigy::Withdrawn> {
+pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> Result<JobAnswer, cognigy::NotSent> {
     Ok(match status {
         Ok(cognigy::JobStatus::Completed) => JobAnswer::Completed,
         Ok(cognigy::JobStatus::EndedBadly(word)) => JobAnswer::EndedBadly(word),
@@ -139,7 +139,7 @@ pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> Result<JobA
         Ok(cognigy::JobStatus::Running(_)) => JobAnswer::Running,
         Err(cognigy::JobError::NotFound { .. }) => JobAnswer::NotFound,
         Err(cognigy::JobError::Unreadable(error)) => JobAnswer::Unreadable(error.message().to_owned()),
-        Err(cognigy::JobError::Withdrawn(withdrawn)) => return Err(withdrawn),
+        Err(cognigy::JobError::NotSent(not_sent)) => return Err(not_sent),
     })
 }
 

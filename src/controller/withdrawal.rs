@@ -4,9 +4,8 @@
 //! deleted, edited, or is to be rolled back. The runner starts no second reconcile of a resource that has one running, so the
 //! running one is told to end, and the next decides anew.
 
-use super::error::Error;
 use super::remembered::version;
-use crate::cognigy::{Withdrawal, Withdrawn};
+use crate::cognigy::Withdrawal;
 use crate::rollout::facts::Requests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
@@ -103,12 +102,6 @@ impl Registration<'_> {
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
         self.withdrawals.running().remove(&self.uid);
-    }
-}
-
-impl From<Withdrawn> for Error {
-    fn from(Withdrawn: Withdrawn) -> Self {
-        Self::Withdrawn
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes into the outbox, and what leaves it without having been taken.
 
 use crate::api::JobId;
+use crate::api::identifier::ApiOrigin;
 use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
 use crate::cognigy::{self, AuditRecord, ComplianceFlags, WebhookEvent};
 use crate::rollout::Notice;
@@ -24,6 +25,12 @@ pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice) -> Option<Outb
     (status.outbox.len() > MOST).then(|| status.outbox.remove(0))
 }
 
+/// Whether a message may go to this API: an audit record only to the one that took its rollout.
+#[must_use]
+pub fn is_for(entry: &OutboxEntry, origin: &ApiOrigin) -> bool {
+    entry.kind != DeliveryKind::Audit || entry.api_origin.as_ref().is_none_or(|taken_by| taken_by == origin)
+}
+
 /// Takes the messages out that were offered for too long.
 pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec<OutboxEntry> {
     let (expired, kept) =
@@ -34,7 +41,7 @@ pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec
 
 fn entry(notice: &Notice) -> OutboxEntry {
     match notice {
-        Notice::Audit { id, job_id, success, duration_seconds, compliance, at } => {
+        Notice::Audit { id, job_id, success, duration_seconds, compliance, at, api_origin } => {
             let job_id = on_the_wire(job_id.as_ref());
             let record = AuditRecord {
                 timestamp: *at,
@@ -48,9 +55,15 @@ fn entry(notice: &Notice) -> OutboxEntry {
                 },
             };
             let body = text(&record.to_bytes());
-            OutboxEntry { id: id.clone(), kind: DeliveryKind::Audit, body, created_at: *at }
+            OutboxEntry {
+                id: id.clone(),
+                kind: DeliveryKind::Audit,
+                body,
+                created_at: *at,
+                api_origin: api_origin.clone(),
+            }
         }
-        Notice::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at } => {
+        Notice::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at, api_origin } => {
             let job_id = on_the_wire(job_id.as_ref());
             let event = WebhookEvent {
                 event: cognigy::WebhookEventKind::DeploymentComplete,
@@ -62,7 +75,13 @@ fn entry(notice: &Notice) -> OutboxEntry {
                 },
             };
             let body = text(&event.to_bytes());
-            OutboxEntry { id: id.clone(), kind: DeliveryKind::Webhook, body, created_at: *at }
+            OutboxEntry {
+                id: id.clone(),
+                kind: DeliveryKind::Webhook,
+                body,
+                created_at: *at,
+                api_origin: api_origin.clone(),
+            }
         }
     }
 }

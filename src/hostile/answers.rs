@@ -225,7 +225,7 @@ proptest! {
                 fit_to_show(&message, 1024)?;
             }
             Err(JobError::Unreadable(error)) => fit(&error)?,
-            Err(JobError::Withdrawn(_)) => prop_assert!(false, "nobody took it back"),
+            Err(JobError::NotSent(_)) => prop_assert!(false, "it was sent"),
         }
         match soon(client.health(&"env".parse().unwrap(), 0.05, &me())).unwrap() {
             HealthReading::Good { error_rate } => {

@@ -161,6 +161,7 @@ fn notices(
         duration_seconds,
         compliance: facts.spec.compliance.clone(),
         at,
+        api_origin: attempt.api_origin.clone(),
     });
     let webhook = facts.has_webhook().then(|| Notice::Webhook {
         id: id(DeliveryKind::Webhook),
@@ -169,6 +170,7 @@ fn notices(
         duration_seconds,
         validation_success_rate,
         at,
+        api_origin: attempt.api_origin.clone().or_else(|| facts.credentials_origin.clone()),
     });
     audit.into_iter().chain(webhook).collect()
 }

@@ -3,6 +3,7 @@
 use super::answer::Obstacle;
 use super::memory::Answered;
 use super::pace::Pace;
+use crate::api::identifier::ApiOrigin;
 use crate::api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -92,8 +93,6 @@ pub struct Settings {
     pub submit_key_ttl: Duration,
     /// Whether Cognigy.AI recognises a repeated submit by its key.
     pub submit_idempotency: SubmitIdempotency,
-    /// Whether the operator has a webhook for resources that name none.
-    pub has_default_webhook: bool,
 }
 
 /// Whether the API recognises a repeated submit by its `Idempotency-Key`.
@@ -111,7 +110,6 @@ impl Default for Settings {
             deletion_grace: Duration::from_secs(15 * 60),
             submit_key_ttl: Duration::from_secs(24 * 3600),
             submit_idempotency: SubmitIdempotency::Supported,
-            has_default_webhook: false,
         }
     }
 }
@@ -172,6 +170,10 @@ pub struct Facts<'a> {
     pub other_owner: Option<String>,
     /// The operator's settings.
     pub settings: &'a Settings,
+    /// The API that the credentials point to, as they were last read by this process.
+    pub credentials_origin: Option<ApiOrigin>,
+    /// Whether the operator's own webhook serves the resource, should it name none.
+    pub has_default_webhook: bool,
     /// How closely it may be looked at now.
     pub pace: Pace,
     /// When the question was asked whose answer is being looked at; without one, the moment.
@@ -208,7 +210,7 @@ impl Facts<'_> {
     /// Whether anyone is told by webhook.
     #[must_use]
     pub fn has_webhook(&self) -> bool {
-        self.spec.webhook.is_some() || self.settings.has_default_webhook
+        self.spec.webhook.is_some() || self.has_default_webhook
     }
 }
 

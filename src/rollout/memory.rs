@@ -16,7 +16,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// The longest pause between two tries of a rollback: a bad bot is out there.
+/// The longest pause between two tries of a rollback, unless the API asks for a little more: a bad bot is out there.
 const LONGEST_ROLLBACK_PAUSE: Duration = Duration::from_secs(30);
 
 /// What this process remembers of a resource.
@@ -170,8 +170,17 @@ impl Memory {
 
     /// Remembers an obstacle, and sets the pause before the next try: a growing one where time may remove it.
     pub fn meet(&mut self, obstacle: Obstacle, generation: i64, now: Now) {
+        self.meet_after(self.pause(LONGEST_PAUSE), obstacle, generation, now);
+    }
+
+    /// Remembers what kept a question from being sent; it is asked again an interval later, as if it had been.
+    pub fn meet_question(&mut self, obstacle: Obstacle, generation: i64, now: Now, interval: Duration) {
+        self.meet_after(interval, obstacle, generation, now);
+    }
+
+    fn meet_after(&mut self, pause: Duration, obstacle: Obstacle, generation: i64, now: Now) {
         let pause = match obstacle.retry {
-            Retry::Later { at_least } => self.pause(LONGEST_PAUSE).max(at_least.unwrap_or_default()),
+            Retry::Later { at_least } => pause.max(at_least.unwrap_or_default()),
             _ => LOOK_AGAIN,
         };
         self.pause_for(pause, now);

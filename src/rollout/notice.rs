@@ -1,5 +1,6 @@
 //! What a change of the status brings with it: events for people, messages for the audit log and the webhook.
 
+use crate::api::identifier::ApiOrigin;
 use crate::api::spec::Compliance;
 use crate::api::{IdempotencyKey, JobId, Reason};
 use jiff::Timestamp;
@@ -68,6 +69,8 @@ pub enum Notice {
         compliance: Compliance,
         /// When the verdict was known.
         at: Timestamp,
+        /// The API that took the rollout: the record is for it alone.
+        api_origin: Option<ApiOrigin>,
     },
     /// For the CI/CD webhook (contract, section 8).
     Webhook {
@@ -83,6 +86,8 @@ pub enum Notice {
         validation_success_rate: f64,
         /// When the outcome was known.
         at: Timestamp,
+        /// The API that took the rollout, or would have.
+        api_origin: Option<ApiOrigin>,
     },
 }
 

@@ -7,8 +7,9 @@ use super::decide::{is_outdated, is_past_deadline, time_until_free};
 use super::facts::Facts;
 use super::memory::Memory;
 use crate::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use crate::api::identifier::ApiOrigin;
 use crate::api::reason::Reason;
-use crate::api::status::{Attempt, CognigyDeploymentStatus, Outcome, Phase, Step};
+use crate::api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, OutboxEntry, Outcome, Phase, Step};
 
 /// Where the resource stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,9 @@ fn submitting(facts: &Facts<'_>, memory: &Memory) -> Standing {
 }
 
 fn watching(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt, memory: &Memory) -> Standing {
+    if let Some(unasked) = unasked_past_the_deadline(facts, memory) {
+        return unasked;
+    }
     let job_id = attempt.job_id.as_ref().map_or("the job", |job_id| job_id.as_str());
     let (reason, mut message) = match attempt.step {
         Step::Monitoring => {
@@ -123,6 +127,19 @@ fn watching(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attem
         return in_flight(facts, memory, Reason::NewerConfigurationWaiting, message);
     }
     in_flight(facts, memory, reason, message)
+}
+
+/// While nothing can be asked there is no verdict, however late it is: a person should know.
+fn unasked_past_the_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<Standing> {
+    let obstacle = memory.obstacle(facts.generation).filter(|obstacle| !obstacle.stalls())?;
+    is_past_deadline(facts, memory).then(|| {
+        let message = format!(
+            "the deadline has passed, and Cognigy.AI could not be asked since whether the rollout is well; its first \
+             answer decides: {}",
+            obstacle.message
+        );
+        Standing::Stalled(obstacle.reason, message)
+    })
 }
 
 fn rolling_back(facts: &Facts<'_>, memory: &Memory) -> Standing {
@@ -243,11 +260,53 @@ fn tell_deliveries(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
             let message = "not known yet in this attempt";
             tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::AttemptStarted, message));
         }
+        _ if waits_for_another_api(status, facts) => tell_of_another_api(status, facts),
         waiting => {
             let message = format!("{waiting} message(s) wait for the audit log or the webhook to take them");
             tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::DeliveryPending, message));
         }
     }
+}
+
+/// Whether audit records wait for another API than the credentials point to. A process that has not read the credentials yet
+/// does not know, and believes what the condition says.
+fn waits_for_another_api(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> bool {
+    match &facts.credentials_origin {
+        Some(_) => for_another_api(status, facts).next().is_some(),
+        None => status
+            .conditions
+            .find(ConditionType::Delivered)
+            .is_some_and(|condition| condition.reason == Reason::EndpointChanged),
+    }
+}
+
+/// The audit records that wait for another API than the credentials point to, and which that is.
+fn for_another_api<'s>(
+    status: &'s CognigyDeploymentStatus,
+    facts: &'s Facts<'_>,
+) -> impl Iterator<Item = (&'s OutboxEntry, &'s ApiOrigin)> {
+    let audits = status.outbox.iter().filter(|entry| entry.kind == DeliveryKind::Audit);
+    audits.filter_map(|entry| {
+        let taken_by = entry.api_origin.as_ref()?;
+        (Some(taken_by) != facts.credentials_origin.as_ref()).then_some((entry, taken_by))
+    })
+}
+
+fn tell_of_another_api(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    let Some(now) = &facts.credentials_origin else { return };
+    let held_back: Vec<_> = for_another_api(status, facts).collect();
+    let Some((oldest, taken_by)) = held_back.first() else { return };
+    let place = match &facts.spec.credentials_ref {
+        Some(secret) => format!("Secret {}", secret.name),
+        None => "the operator's --base-url".to_owned(),
+    };
+    let message = format!(
+        "{} audit record(s) wait: the rollout went to {taken_by}, but {place} now names {now}; point it back to \
+         {taken_by} until the record is taken, else the record of {} is given up after 72 hours and is in the operator's log",
+        held_back.len(),
+        oldest.created_at,
+    );
+    tell(status, facts, Tell::unknown(ConditionType::Delivered, Reason::EndpointChanged, message));
 }
 
 fn phase(attempt: Option<&Attempt>) -> Phase {

@@ -2,6 +2,7 @@
 
 use crate::canary::Canary;
 use crate::stage::*;
+use cognigy_operator::simulator::{RequestFilter, RequestRecord, Scenario, Server};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
@@ -85,6 +86,7 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         .scenario(&platform())
         .flags(&["--default-credentials-namespace", "{namespace}", "--base-url", "{url}"])
         .flags(&["--token-url", "{url}/oauth/token", "--requests-per-minute", "6000"])
+        .flags(&["--default-webhook-namespace", "{namespace}"])
         .variable("COGNIGY_CLIENT_ID", "operators")
         .variable("COGNIGY_CLIENT_SECRET", OWN_CLIENT_SECRET)
         .variable("CI_CD_WEBHOOK_URL", &format!("{{url}}/webhooks/{OWN_HOOK}"))
@@ -118,6 +120,14 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         world.apply(bot(name, environment)).await;
     }
     world.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
+    // A tenant's own API, and no webhook: whatever it is sent is looked at whole.
+    let tenants = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::parse("{}").unwrap(), None).await.unwrap();
+    let mut stranger = world.credentials();
+    stranger["baseUrl"] = json!(tenants.url());
+    stranger["tokenUrl"] = json!(tenants.token_url());
+    world.secret("stranger", stranger).await;
+    let reference = json!({"credentialsRef": {"name": "stranger"}});
+    world.apply(sample().named("stranger").environment("env_stranger").with(reference)).await;
     world.apply(bot("hookless", "env_hookless").with(told("malformed"))).await;
     let unusable = unusable(&world);
     for (name, secret) in &unusable {
@@ -129,6 +139,7 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
     for (name, outcome) in [
         ("talkative", Outcome::Succeeded),
         ("own", Outcome::Succeeded),
+        ("stranger", Outcome::Succeeded),
         ("invalid", Outcome::Failed),
         ("refused", Outcome::Failed),
         ("bad", Outcome::RolledBack),
@@ -142,7 +153,13 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         world.resource(name).until_stalled(Reason::CredentialsInvalid).await;
     }
 
-    let places = places(&world).await;
+    let mut places = places(&world).await;
+    let strangers = tenants.handle().with(|tenants| {
+        let told = |record: &RequestRecord| format!("{:?} {:?}", record.headers, record.body);
+        tenants.requests(&RequestFilter::default()).map(told).collect::<Vec<_>>()
+    });
+    assert!(strangers.len() > 5, "the tenant's API was asked");
+    places.extend(strangers.into_iter().map(|told| ("a request to a tenant's own API".to_owned(), told)));
     let log = &places[0].1;
     assert!(
         log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&world.namespace),
@@ -203,8 +220,11 @@ async fn places(world: &World) -> Vec<(String, String)> {
         let mut body = record.body.clone().unwrap_or_default();
         let mut headers = record.headers.clone();
         if record.call == Some(Call::Submit) {
-            // As the contract wants it.
-            assert!(body.as_object_mut().unwrap().remove("webhookCallbackUrl").is_some());
+            // As the contract wants it: the resource's own webhook, or else the operator's, since this is the operator's own API.
+            let callback = body.as_object_mut().unwrap().remove("webhookCallbackUrl").unwrap();
+            let is_own = body["environment_id"] == "env_own";
+            let expected = if is_own { OWN_HOOK.to_owned() } else { format!("{HOOK}?key={HOOK_KEY}") };
+            assert_eq!(callback, json!(format!("{}/webhooks/{expected}", world.platform.url())), "{body}");
         }
         headers.remove("host");
         places.push((format!("a request of {:?}", record.call), format!("{headers:?} {body}")));

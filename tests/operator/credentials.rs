@@ -104,6 +104,7 @@ async fn the_operators_own_credentials_can_be_set_by_environment_alone() {
         .variable("COGNIGY_CLIENT_ID", "demo")
         .variable("COGNIGY_CLIENT_SECRET", "demo-secret")
         .variable("CI_CD_WEBHOOK_URL", "{url}/webhooks/default")
+        .variable("COGNIGY_DEFAULT_WEBHOOK_NAMESPACES", "another,{namespace}")
         .start()
         .await;
     let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;

@@ -1,6 +1,7 @@
 //! The audit log and the webhook are told, whatever happens to them.
 
 use crate::stage::*;
+use cognigy_operator::simulator::{RequestFilter, Scenario, Server};
 
 #[tokio::test]
 async fn a_webhook_whose_url_is_a_secret_is_told_and_its_url_is_nowhere_else() {
@@ -104,8 +105,53 @@ async fn without_a_webhook_nobody_is_told_and_the_submit_says_so() {
 }
 
 #[tokio::test]
+async fn the_operators_own_webhook_is_told_of_nothing_that_goes_to_a_tenants_own_api() {
+    let world = World::plan()
+        .flags(&["--webhook-url", "{url}/webhooks/operators", "--base-url", "{url}"])
+        .flags(&["--default-webhook-namespace", "{namespace}"])
+        .start()
+        .await;
+    // A tenant's API, which answers as it likes.
+    let fake = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::parse("{}").unwrap(), None).await.unwrap();
+    let mut credentials = world.credentials();
+    credentials["baseUrl"] = json!(fake.url());
+    credentials["tokenUrl"] = json!(fake.token_url());
+    world.secret("fake", credentials).await;
+    let reference = json!({"credentialsRef": {"name": "fake"}});
+    let tenant = world.apply(sample().with(reference)).await;
+    let object = tenant.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(object.says(ConditionType::Delivered), (True, Reason::Delivered), "nothing waits for it");
+    let submits = RequestFilter { call: Some(Call::Submit), ..RequestFilter::default() };
+    let callback = fake.handle().with(|fake| {
+        let submit = fake.requests(&submits).next().unwrap();
+        submit.body.as_ref().unwrap()["webhookCallbackUrl"].clone()
+    });
+    assert_eq!(callback, Value::Null);
+    assert_eq!((world.webhooks().len(), world.count(Call::Submit)), (0, 0));
+    // The same resource, with the operator's own API: nothing else keeps it from being told.
+    world.apply(sample().named("own").environment("env_own")).await.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(world.webhooks()[0].name, "operators");
+}
+
+#[tokio::test]
+async fn the_operators_own_webhook_is_told_of_no_namespace_that_the_operator_does_not_name() {
+    let world = World::plan()
+        .flags(&["--webhook-url", "{url}/webhooks/operators", "--base-url", "{url}"])
+        .flags(&["--default-webhook-namespace", "another"])
+        .start()
+        .await;
+    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(world.count(Call::Webhook), 0);
+    assert_eq!(world.requests(Call::Submit)[0].body.as_ref().unwrap()["webhookCallbackUrl"], Value::Null);
+}
+
+#[tokio::test]
 async fn the_operators_own_webhook_is_told_where_a_resource_names_none() {
-    let world = World::plan().flags(&["--webhook-url", "{url}/webhooks/operators"]).start().await;
+    let world = World::plan()
+        .flags(&["--webhook-url", "{url}/webhooks/operators", "--base-url", "{url}"])
+        .flags(&["--default-webhook-namespace", "{namespace}"])
+        .start()
+        .await;
     world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(world.webhooks()[0].name, "operators");
     let other = world.apply(sample().named("other").environment("env_other").webhook(&world.webhook_url())).await;

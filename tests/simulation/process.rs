@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use cognigy_operator::cognigy::{EgressPolicy, Options, Transport, WebhookSender, WebhookUrl};
+use cognigy_operator::cognigy::{EgressPolicy, Options, Transport, WebhookSender};
 use cognigy_operator::controller::Context;
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
 use cognigy_operator::controller::credentials::Defaults;
+use cognigy_operator::controller::default_webhook::DefaultWebhook;
 use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::fleet::name_of;
 use cognigy_operator::controller::leadership::Leadership;
@@ -52,7 +53,7 @@ pub struct Setup {
     pub seed: u64,
     /// How far the watch is behind.
     pub watch_lag: Duration,
-    pub default_webhook: Option<WebhookUrl>,
+    pub default_webhook: Option<DefaultWebhook>,
 }
 
 /// A running operator.

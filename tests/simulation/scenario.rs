@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cognigy_operator::api::status::{Outcome, Step};
+use cognigy_operator::cognigy::BaseUrl;
+use cognigy_operator::controller::credentials::OfferedNamespaces;
+use cognigy_operator::controller::default_webhook::DefaultWebhook;
 use cognigy_operator::rollout::Settings;
 use cognigy_operator::simulator::{Call, FaultRule};
 use serde_json::{Value, json};
@@ -19,6 +22,10 @@ pub const NAMESPACE: &str = "bots";
 pub const WEBHOOK_SECRET: &str = "hook-token-5f1d";
 /// Its query, which as often is one.
 pub const WEBHOOK_KEY: &str = "hook-key-7a2c";
+/// The path of the operator's own webhook.
+pub const OPERATORS_WEBHOOK_SECRET: &str = "operators-token-88c0";
+/// The operator's own Cognigy.AI.
+pub const OWN_API: &str = "https://api.cognigy.ai";
 /// The secret of the platform's client.
 pub const CLIENT_SECRET: &str = "demo-secret";
 /// What the Secret holds besides, and the operator has no business with.
@@ -179,6 +186,15 @@ impl Scenario {
         self
     }
 
+    /// The operator has a webhook of its own, for every namespace.
+    pub fn with_default_webhook(mut self) -> Self {
+        let url = format!("https://operators.example.com/webhooks/{OPERATORS_WEBHOOK_SECRET}");
+        let namespaces = OfferedNamespaces::new(["*".to_owned()]);
+        self.setup.default_webhook =
+            url.parse().ok().map(|url| DefaultWebhook::new(url, namespaces, &BaseUrl::public()));
+        self
+    }
+
     pub fn with_settings(mut self, settings: Settings) -> Self {
         self.setup.settings = settings;
         self
@@ -314,15 +330,19 @@ pub fn credentials_of(client: &'static str, client_secret: &'static str) -> Acti
 
 /// A Secret of that name holds credentials.
 pub fn credentials_in(name: &'static str, client: &'static str, client_secret: &'static str) -> Action {
+    secret(name, vec![("clientId", client), ("clientSecret", client_secret)])
+}
+
+/// The Secret with credentials is there, and points to another API.
+pub fn credentials_at(base_url: &'static str) -> Action {
+    secret("cognigy-api", vec![("clientId", "demo"), ("clientSecret", CLIENT_SECRET), ("baseUrl", base_url)])
+}
+
+fn secret(name: &'static str, keys: Vec<(&'static str, &'static str)>) -> Action {
     store("secrets", name, move || {
-        let secret = k8s_openapi::api::core::v1::Secret {
-            data: Some(
-                [("clientId", client), ("clientSecret", client_secret), ("unread", UNREAD_SECRET)]
-                    .map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())))
-                    .into(),
-            ),
-            ..Default::default()
-        };
+        let keys = keys.iter().copied().chain([("unread", UNREAD_SECRET)]);
+        let data = keys.map(|(key, value)| (key.to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())));
+        let secret = k8s_openapi::api::core::v1::Secret { data: Some(data.collect()), ..Default::default() };
         serde_json::to_value(secret).unwrap_or_default()
     })
 }

@@ -172,8 +172,12 @@ impl Stage {
         let environment = record.environment_id.as_ref();
         let deployed = environment.and_then(|id| self.platform.environments().find(|(other, _)| *other == id));
         let (number, call) = (record.sequence, record.call);
+        let uri = request.uri();
+        let server = format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
         let exchange = Exchange {
             number,
+            server,
+            path: uri.path().to_owned(),
             call,
             body: record.body.clone().unwrap_or_default(),
             body_sha256: record.body_sha256.clone(),

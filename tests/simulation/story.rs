@@ -33,6 +33,9 @@ pub enum Author {
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub number: u64,
+    /// Scheme and host that were asked.
+    pub server: String,
+    pub path: String,
     pub call: Option<Call>,
     pub body: Value,
     pub body_sha256: String,

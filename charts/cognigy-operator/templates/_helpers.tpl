@@ -118,6 +118,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- range .Values.credentials.namespaces }}
 - --default-credentials-namespace={{ . }}
 {{- end }}
+{{- range .Values.webhook.namespaces }}
+- --default-webhook-namespace={{ . }}
+{{- end }}
 {{- range .Values.egress.allow }}
 - --egress-allow={{ . }}
 {{- end }}
@@ -196,6 +199,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 {{- if and .Values.credentials.namespaces (not .Values.credentials.existingSecret) -}}
 {{- fail "credentials.namespaces offers credentials that credentials.existingSecret does not name" -}}
+{{- end -}}
+{{- if and .Values.webhook.namespaces (not .Values.webhook.existingSecret) -}}
+{{- fail "webhook.namespaces offers a webhook that webhook.existingSecret does not name" -}}
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
 {{- fail "metrics has a ServiceMonitor and a PodMonitor enabled: every sample would be there twice" -}}

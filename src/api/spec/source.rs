@@ -1,5 +1,6 @@
 //! What a spec refers to instead of holding it: ConfigMaps, Secrets, and whom to tell.
 
+use super::names::{CONFIG_MAP_NAME_MESSAGE, KEY_MESSAGE, KEY_RULE, NAME_RULE, SECRET_NAME_MESSAGE};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,12 @@ pub struct ConfigMapKeyReference {
     /// The ConfigMap's name. Label it deploy.cognigy.ai/watch: "true" to have a change deployed at once; without the
     /// label it is read again every five minutes.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(NAME_RULE).message(CONFIG_MAP_NAME_MESSAGE))]
     pub name: String,
 
     /// The key in the ConfigMap's data.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(KEY_RULE).message(KEY_MESSAGE))]
     pub key: String,
 
     /// SHA-256, in hexadecimal, of the key's text. Where it is given, the operator waits until the text is that one: so
@@ -37,11 +40,12 @@ pub struct ConfigMapKeyReference {
 }
 
 /// A Secret in the same namespace.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretReference {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(NAME_RULE).message(SECRET_NAME_MESSAGE))]
     pub name: String,
 }
 
@@ -76,14 +80,16 @@ pub struct WebhookUrlSource {
 }
 
 /// A key of a Secret.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyReference {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(NAME_RULE).message(SECRET_NAME_MESSAGE))]
     pub name: String,
 
     /// The key in the Secret's data.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(KEY_RULE).message(KEY_MESSAGE))]
     pub key: String,
 }

@@ -2,6 +2,7 @@
 
 use super::{sample, sample_with};
 use crate::api::CognigyDeployment;
+use crate::api::spec::{ObjectName, is_key};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -76,6 +77,75 @@ fn other_forms_of_the_sample_are_accepted() {
     ];
     for patch in accepted {
         assert!(sample_with(&patch).validate_cel().is_ok(), "{patch}: {:?}", sample_with(&patch).validate_cel());
+    }
+}
+
+#[test]
+fn names_and_keys_are_those_that_kubernetes_allows_for_the_api_server_and_for_the_operator_alike() {
+    let longest = "a".repeat(253);
+    for (name, is_name) in [
+        ("cognigy-api", true),
+        ("a", true),
+        ("0", true),
+        ("a.b-c.9", true),
+        ("a--b", true),
+        (longest.as_str(), true),
+        ("?limit=0", false),
+        ("../../kube-system/secrets/x", false),
+        ("a b", false),
+        ("a/b", false),
+        ("a%2Fb", false),
+        ("A", false),
+        ("a_b", false),
+        (".", false),
+        ("..", false),
+        ("a..b", false),
+        ("a.", false),
+        (".a", false),
+        ("-a", false),
+        ("a-", false),
+        ("a-.b", false),
+        ("a\n", false),
+        ("\u{e4}", false),
+    ] {
+        let patches = [
+            json!({"credentialsRef": {"name": name}}),
+            json!({"webhook": {"url": null, "urlFrom": {"secretKeyRef": {"name": name, "key": "url"}}}}),
+            json!({"configurationSnapshot": null, "configurationSnapshotFrom":
+                {"configMapKeyRef": {"name": name, "key": "snapshot"}}}),
+        ];
+        for patch in patches {
+            assert_eq!(sample_with(&patch).validate_cel().is_ok(), is_name, "{patch}");
+        }
+        assert_eq!(ObjectName::of(name).is_some(), is_name, "{name:?}");
+    }
+    for (key, is_a_key) in [
+        ("url", true),
+        ("snapshot.json", true),
+        ("_A-9.x", true),
+        (".hidden", true),
+        (longest.as_str(), true),
+        ("hooks/url", false),
+        ("a b", false),
+        (".", false),
+        ("..", false),
+        ("..data", false),
+        ("a\n", false),
+        ("\u{e4}", false),
+    ] {
+        let patches = [
+            json!({"webhook": {"url": null, "urlFrom": {"secretKeyRef": {"name": "ci", "key": key}}}}),
+            json!({"configurationSnapshot": null, "configurationSnapshotFrom":
+                {"configMapKeyRef": {"name": "bot", "key": key}}}),
+        ];
+        for patch in patches {
+            assert_eq!(sample_with(&patch).validate_cel().is_ok(), is_a_key, "{patch}");
+        }
+        assert_eq!(is_key(key), is_a_key, "{key:?}");
+    }
+    // Lengths are bounds of the schema.
+    for text in [String::new(), "a".repeat(254)] {
+        assert!(ObjectName::of(&text).is_none() && !is_key(&text));
     }
 }
 

@@ -80,7 +80,16 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             50
         ],
         handled_requests: Some(HandledRequests { retry: Some("x".repeat(256)), rollback: Some("x".repeat(256)) }),
-        outbox: vec![OutboxEntry { id: key, kind: DeliveryKind::Audit, body: body.to_string(), created_at: at }; 40],
+        outbox: vec![
+            OutboxEntry {
+                id: key,
+                kind: DeliveryKind::Audit,
+                body: body.to_string(),
+                created_at: at,
+                api_origin: Some(ApiOrigin::new("x".repeat(64))),
+            };
+            40
+        ],
     }
 }
 
@@ -101,6 +110,13 @@ fn with_the_longest_ids_and_words_the_oldest_history_makes_room() {
     let size = serde_json::to_vec(&status).unwrap().len();
     assert!(size <= BOUND, "{size} bytes");
     assert!(status.history.len() > 10, "{} past attempts are left", status.history.len());
+    // And with the longest base URLs.
+    for entry in &mut status.outbox {
+        entry.api_origin = Some(ApiOrigin::new("x".repeat(320)));
+    }
+    crate::controller::record::bound(&mut status);
+    let size = serde_json::to_vec(&status).unwrap().len();
+    assert!(size <= BOUND, "{size} bytes");
 }
 
 #[test]

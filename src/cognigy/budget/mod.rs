@@ -6,6 +6,7 @@
 //! and hands it on when it leaves.
 
 mod allowance;
+mod hold;
 mod pace;
 mod priority;
 mod queue;
@@ -14,7 +15,7 @@ mod requester;
 mod turns;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::iter;
 use std::num::NonZeroU32;
@@ -90,13 +91,21 @@ pub struct Budget {
 struct State {
     window: Window,
     queue: FairQueue<oneshot::Sender<Permit>>,
+    /// What those who use the client say of its limit, each under a number of its own.
+    claims: BTreeMap<u64, NonZeroU32>,
+    last_claim: u64,
 }
 
 impl Budget {
     /// A budget of `limit` requests per minute, which is careful for its first.
     #[must_use]
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
-        let state = State { window: Window::new(limit, Instant::now()), queue: FairQueue::default() };
+        let state = State {
+            window: Window::new(limit, Instant::now()),
+            queue: FairQueue::default(),
+            claims: BTreeMap::new(),
+            last_claim: 0,
+        };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), baton: tokio::sync::Mutex::new(()) })
     }
 
@@ -109,7 +118,8 @@ impl Budget {
         if priority.may_be_withdrawn() && requester.is_withdrawn() {
             return Err(BudgetError::Withdrawn);
         }
-        let left = self.state().window.paused_until().saturating_duration_since(Instant::now());
+        let held_until = self.state().window.held_until(Lane::from(priority));
+        let left = held_until.saturating_duration_since(Instant::now());
         if left > PATIENCE {
             return Err(BudgetError::Paused { left });
         }
@@ -129,16 +139,41 @@ impl Budget {
         tokio::time::timeout(PATIENCE, turn).await.unwrap_or(Err(BudgetError::Busy))
     }
 
-    /// Lets nothing go for a while (at most an hour), because the API said so.
+    /// Lets nothing go for a while, because the API said so: rollbacks wait for 10 seconds of a minute at the most, what
+    /// is in flight for 2 minutes, everything else for 10.
     pub fn pause(&self, length: Duration) {
         let now = Instant::now();
         self.state().window.pause(now, now + length.min(MAX_RETRY_AFTER));
         self.changed.notify_one();
     }
 
-    /// Changes how many requests a minute are allowed.
-    pub fn set_limit(&self, limit: NonZeroU32) {
-        self.state().window.set_limit(Instant::now(), limit);
+    /// Somebody who uses the client says how many requests a minute it may make, for as long as the claim is kept. If they
+    /// disagree, the smallest number counts: what is not sent is late, what is sent too much is refused to all.
+    #[must_use = "a claim that is dropped counts no longer"]
+    pub fn claim_limit(self: &Arc<Self>, limit: NonZeroU32) -> LimitClaim {
+        let mut state = self.state();
+        state.last_claim += 1;
+        let number = state.last_claim;
+        state.claims.insert(number, limit);
+        state.heed_claims();
+        drop(state);
+        self.changed.notify_one();
+        LimitClaim { budget: self.clone(), number }
+    }
+
+    /// Requests a minute that the client may make, as far as is known.
+    #[must_use]
+    pub fn limit(&self) -> NonZeroU32 {
+        self.state().window.limit()
+    }
+
+    /// Counts a request that was made without a permit.
+    pub(crate) fn count_one_more(&self) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.window.admit(now, Lane::InFlight);
+        state.window.finish(now, Lane::InFlight);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -180,7 +215,12 @@ impl Budget {
             let mut guard = self.state();
             let state = &mut *guard;
             let lane = Lane::from(state.queue.first()?);
-            match state.window.next(now, lane, state.queue.len()) {
+            // What is held longer than the first one waits behind all that is not.
+            let held_until = state.window.held_until(lane).max(now);
+            let is_free = |priority: &Priority| state.window.held_until(Lane::from(*priority)) <= held_until;
+            let waiting = Priority::ALL.iter().filter(|priority| is_free(priority));
+            let waiting = waiting.map(|priority| state.queue.waiting(*priority)).sum();
+            match state.window.next(now, lane, waiting) {
                 Next::Admit(count) => {
                     let admitted = iter::from_fn(|| state.queue.take()).take(count);
                     let admitted: Vec<_> = admitted.inspect(|_| state.window.admit(now, lane)).collect();
@@ -196,6 +236,32 @@ impl Budget {
     }
 }
 
+impl State {
+    /// Without any claim the limit stays as it was: nobody uses it.
+    fn heed_claims(&mut self) {
+        if let Some(smallest) = self.claims.values().min() {
+            self.window.set_limit(Instant::now(), *smallest);
+        }
+    }
+}
+
+/// What one user of a client says of its limit. Dropped, it counts no longer.
+#[derive(Debug)]
+pub struct LimitClaim {
+    budget: Arc<Budget>,
+    number: u64,
+}
+
+impl Drop for LimitClaim {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        state.claims.remove(&self.number);
+        state.heed_claims();
+        drop(state);
+        self.budget.changed.notify_one();
+    }
+}
+
 /// The right to make one request.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped counts as a finished request"]
@@ -206,8 +272,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The API answered the request with 429, and wants to be left alone for so long (at most an hour): others use this
-    /// client too. Nothing goes until then, and fewer requests for some minutes after it.
+    /// The API answered the request with 429, and wants to be left alone for so long: others use this client too. As for
+    /// [`Budget::pause`], and fewer requests go for some minutes after it.
     pub fn refused(&self, length: Duration) {
         let now = Instant::now();
         self.budget.state().window.refused(self.admitted, now, now + length.min(MAX_RETRY_AFTER));
@@ -242,8 +308,8 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// The budget that everything with this fingerprint shares. It starts with the typical limit; a client that has been
-    /// given a token sets its own.
+    /// The budget that everything with this fingerprint shares. It starts with the typical limit; whoever has been granted a
+    /// token has a say in it.
     pub fn shared(&self, client: ClientFingerprint) -> Arc<Budget> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared

@@ -64,7 +64,7 @@ impl Pace {
     pub(crate) fn went(&mut self, now: Instant, lane: Lane, rate: NonZeroU32) {
         if self.is_careful(now) {
             self.due = self.due.max(now) + careful_interval(rate);
-        } else if lane == Lane::Others {
+        } else if lane != Lane::Rollbacks {
             // However long ago it was due, no more than a burst is owed.
             let owed_since = now.checked_sub(burst(rate)).unwrap_or(now);
             self.due = self.due.max(owed_since) + interval(rate);
@@ -78,7 +78,7 @@ impl Pace {
         self.due = self.due.max(until.checked_sub(together).unwrap_or(until));
     }
 
-    /// Nothing goes before `until`, and what follows is careful.
+    /// The API's count is not ours until a minute after `until`: whatever goes, goes carefully.
     pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
         self.due = self.due.max(now);
         self.careful_until = self.careful_until.max(until + WINDOW);

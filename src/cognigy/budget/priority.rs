@@ -1,5 +1,7 @@
 //! How much a request matters.
 
+use std::time::Duration;
+
 /// How much a request matters, the most important first.
 ///
 /// The order holds among the rollouts that are under way. What begins another one comes after everything that those under
@@ -40,6 +42,17 @@ impl Priority {
             Self::Audit => "audit",
             Self::Start => "start",
         }
+    }
+
+    /// The longest that a request waits until it is tried again because an answer to it asked for that. A rollback is tried
+    /// again in less than a minute, whatever the API asks for.
+    #[must_use]
+    pub(crate) fn longest_retry_after(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Rollback => 45,
+            Self::Submit | Self::Health | Self::Job => 120,
+            Self::Check | Self::Audit | Self::Start => 600,
+        })
     }
 
     /// Whether a request may be taken back while it waits for its turn. A rollback and a submit carry out what is written

@@ -125,6 +125,7 @@ impl<T> FairQueue<T> {
     }
 
     /// How many wait in all.
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.lanes.values().map(|lane| lane.length).sum()

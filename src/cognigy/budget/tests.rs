@@ -63,7 +63,7 @@ async fn those_who_wait_go_by_priority_and_by_turns() {
         settle().await;
     }
     drop(blocking);
-    budget.set_limit(NonZeroU32::new(100).unwrap());
+    let _claim = budget.claim_limit(NonZeroU32::new(100).unwrap());
     for task in tasks {
         task.await.unwrap();
     }
@@ -131,8 +131,45 @@ async fn a_pause_holds_everybody_back_and_a_long_one_is_not_waited_for() {
     drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
     assert_eq!(start.elapsed(), Duration::from_secs(7));
     budget.pause(Duration::from_secs(300));
-    let refused = budget.admit(Priority::Rollback, &key("a")).await.unwrap_err();
-    assert_eq!(refused, BudgetError::Paused { left: Duration::from_secs(300) });
+    for (priority, left) in [(Priority::Health, 120), (Priority::Submit, 120), (Priority::Start, 300)] {
+        let refused = budget.admit(priority, &key("a")).await.unwrap_err();
+        assert_eq!(refused, BudgetError::Paused { left: Duration::from_secs(left) }, "{priority:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_holds_a_rollback_for_seconds_and_what_is_in_flight_for_two_minutes() {
+    let budget = warm(100).await;
+    budget.pause(Duration::from_secs(3600));
+    let start = Instant::now();
+    drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // What is in flight goes once it may, and takes nothing along that is held longer.
+    let who = key("a");
+    let (health, audit) = tokio::join!(budget.admit(Priority::Health, &who), async {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        budget.admit(Priority::Audit, &who).await.map(drop)
+    });
+    drop(health.unwrap());
+    assert!(matches!(audit, Err(BudgetError::Paused { .. })), "{audit:?}");
+    assert!((120..=121).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_are_held_longer_do_not_go_along_with_the_first() {
+    let budget = warm(100).await;
+    budget.pause(Duration::from_secs(3600));
+    tokio::time::sleep(Duration::from_secs(550)).await;
+    budget.pause(Duration::from_secs(60));
+    // The audit record waits for 50 s more, and health for 60.
+    let start = Instant::now();
+    let went = async |priority| {
+        drop(budget.admit(priority, &key("a")).await.unwrap());
+        start.elapsed().as_secs()
+    };
+    let (audit, rollback) = tokio::join!(went(Priority::Audit), went(Priority::Rollback));
+    assert!(rollback <= 10 && (50..=52).contains(&audit), "{rollback} {audit}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,6 +220,22 @@ async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_o
         let inside = counted.partition_point(|&at| at < first + WINDOW) - index;
         assert!(inside <= LIMIT, "the API refuses {} requests", inside - LIMIT);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_those_who_disagree_about_a_limit_the_smallest_number_counts_while_it_is_kept() {
+    let budget = Budget::new(TYPICAL_LIMIT);
+    let claim = |limit| budget.claim_limit(NonZeroU32::new(limit).unwrap());
+    let large = claim(300);
+    assert_eq!(budget.limit().get(), 300);
+    let small = claim(40);
+    let middle = claim(200);
+    assert_eq!(budget.limit().get(), 40);
+    drop(small);
+    assert_eq!(budget.limit().get(), 200);
+    drop(middle);
+    drop(large);
+    assert_eq!(budget.limit().get(), 300, "nobody says otherwise");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
+use super::hold::Holds;
 use super::pace::{Pace, TOGETHER_PERCENT};
 use super::{Priority, Reading};
 
@@ -31,18 +32,24 @@ pub(crate) enum Next {
     WaitForFinish,
 }
 
-/// Which places a request takes.
+/// Which places a request takes, and how long the API may hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// The reserve first, and then any.
+    /// Rollbacks take the places of the reserve first, and then any; they are held for seconds.
     Rollbacks,
-    /// What is not reserved.
+    /// What is in flight takes places that are not reserved; it is held for minutes.
+    InFlight,
+    /// All others take places that are not reserved; they are held longest.
     Others,
 }
 
 impl From<Priority> for Lane {
     fn from(priority: Priority) -> Self {
-        if priority == Priority::Rollback { Self::Rollbacks } else { Self::Others }
+        match priority {
+            Priority::Rollback => Self::Rollbacks,
+            Priority::Submit | Priority::Health | Priority::Job => Self::InFlight,
+            Priority::Check | Priority::Audit | Priority::Start => Self::Others,
+        }
     }
 }
 
@@ -59,7 +66,7 @@ impl From<Priority> for Lane {
 pub(crate) struct Window {
     allowance: Allowance,
     pace: Pace,
-    paused_until: Instant,
+    holds: Holds,
     /// Requests under way and those that still count.
     taken: Places,
     finished: VecDeque<(Instant, Lane)>,
@@ -87,7 +94,7 @@ impl Places {
     fn of(&mut self, lane: Lane) -> &mut u32 {
         match lane {
             Lane::Rollbacks => &mut self.rollbacks,
-            Lane::Others => &mut self.others,
+            Lane::InFlight | Lane::Others => &mut self.others,
         }
     }
 
@@ -103,59 +110,59 @@ impl Window {
         Self {
             allowance: Allowance::new(limit),
             pace: Pace::careful(now),
-            paused_until: now,
+            holds: Holds::none(now),
             taken: Places::default(),
             finished: VecDeque::new(),
             gathered_at: None,
         }
     }
 
-    /// When those of this lane may go, of which so many wait.
+    /// When those of this lane may go; so many wait that are held no longer than it.
     #[must_use]
     pub(crate) fn next(&mut self, now: Instant, lane: Lane, waiting: usize) -> Next {
         self.forget_counted_out(now);
         match lane {
             Lane::Rollbacks => self.next_rollback(now),
-            Lane::Others => self.next_others(now, waiting),
+            Lane::InFlight | Lane::Others => self.next_others(now, lane, waiting),
         }
     }
 
     fn next_rollback(&self, now: Instant) -> Next {
         let Some(free_at) = self.free_at(now, Lane::Rollbacks, 1) else { return Next::WaitForFinish };
-        let at = free_at.max(self.paused_until).max(self.pace.rollbacks_at());
+        let at = free_at.max(self.holds.until(Lane::Rollbacks)).max(self.pace.rollbacks_at());
         if at <= now { Next::Admit(1) } else { Next::WaitUntil(at) }
     }
 
-    fn next_others(&mut self, now: Instant, waiting: usize) -> Next {
+    fn next_others(&mut self, now: Instant, lane: Lane, waiting: usize) -> Next {
         let rate = self.allowance.effective(now);
-        let free_at = self.free_at(now, Lane::Others, 1);
+        let free_at = self.free_at(now, lane, 1);
         if free_at != Some(now) {
             self.pace.stalled(now, free_at.unwrap_or(now), rate);
         }
-        let Some(first_at) = self.others_at(now, 1) else { return Next::WaitForFinish };
+        let Some(first_at) = self.others_at(now, lane, 1) else { return Next::WaitForFinish };
         let gathered_at = self.gathered_at.map_or(first_at + GATHERING, |at| at.min(first_at + GATHERING));
         self.gathered_at = Some(gathered_at);
         let together = self.pace.together(now, rate) as usize;
-        let all_at = self.others_at(now, together.min(waiting));
+        let all_at = self.others_at(now, lane, together.min(waiting));
         let at = all_at.map_or(gathered_at, |all_at| all_at.min(gathered_at)).max(first_at);
         if at > now {
             return Next::WaitUntil(at);
         }
-        let can_go = |count: &usize| self.others_at(now, *count).is_some_and(|at| at <= now);
+        let can_go = |count: &usize| self.others_at(now, lane, *count).is_some_and(|at| at <= now);
         Next::Admit((1..=waiting).take_while(can_go).count())
     }
 
     /// When that many at once may go; `None` where they may not together, or one takes a place of a request under way.
-    fn others_at(&self, now: Instant, count: usize) -> Option<Instant> {
-        let free_at = self.free_at(now, Lane::Others, u32::try_from(count).ok()?)?;
+    fn others_at(&self, now: Instant, lane: Lane, count: usize) -> Option<Instant> {
+        let free_at = self.free_at(now, lane, u32::try_from(count).ok()?)?;
         let due = self.pace.due_at(now, count, self.allowance.effective(now))?;
-        Some(free_at.max(due).max(self.paused_until))
+        Some(free_at.max(due).max(self.holds.until(lane)))
     }
 
     /// Counts a request that goes now. Only as often as [`next`](Self::next) said with [`Next::Admit`].
     pub(crate) fn admit(&mut self, now: Instant, lane: Lane) {
         self.taken.take(lane);
-        if lane == Lane::Others {
+        if lane != Lane::Rollbacks {
             self.gathered_at = None;
         }
         self.pace.went(now, lane, self.allowance.effective(now));
@@ -166,23 +173,30 @@ impl Window {
         self.finished.push_back((now, lane));
     }
 
-    /// Lets nothing go before `until`, and is careful for a minute after it: the API's count is not ours.
+    /// Lets nothing go before `until`, as far as the bounds of the lanes allow, and is careful until a minute after the
+    /// last of them: the API's count is not ours.
     pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
-        self.paused_until = self.paused_until.max(until);
-        self.pace.pause(now, self.paused_until);
+        self.holds.extend(now, until);
+        self.pace.pause(now, self.holds.until(Lane::Others));
     }
 
     /// The API refused a request that was admitted at `admitted`: it has counted enough requests of this client. Pauses, and
     /// goes on with fewer.
     pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
         self.pause(now, until);
-        self.allowance.refused(admitted, now, self.paused_until);
+        self.allowance.refused(admitted, now, self.holds.until(Lane::Others));
     }
 
-    /// When the pause ends; past, where there is none.
+    /// When the hold of a lane ends; past, if it is not held.
     #[must_use]
-    pub(crate) fn paused_until(&self) -> Instant {
-        self.paused_until
+    pub(crate) fn held_until(&self, lane: Lane) -> Instant {
+        self.holds.until(lane)
+    }
+
+    /// Requests a minute that the API is said to allow.
+    #[must_use]
+    pub(crate) fn limit(&self) -> NonZeroU32 {
+        self.allowance.limit()
     }
 
     /// Changes how many requests a minute are allowed.
@@ -207,7 +221,7 @@ impl Window {
                 .saturating_sub(self.taken.rollbacks)
                 .min(limit.get().saturating_sub(self.taken.all())),
             waiting,
-            paused_for: self.paused_until.saturating_duration_since(now),
+            paused_for: self.holds.until(Lane::Others).saturating_duration_since(now),
         }
     }
 
@@ -216,7 +230,7 @@ impl Window {
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
         self.forget_counted_out(now);
         let is_whole = self.allowance.effective(now) == self.allowance.limit();
-        self.taken == Places::default() && self.paused_until <= now && is_whole
+        self.taken == Places::default() && self.holds.until(Lane::Others) <= now && is_whole
     }
 
     fn forget_counted_out(&mut self, now: Instant) {
@@ -245,7 +259,7 @@ impl Window {
     fn fits(&self, taken: Places, now: Instant, lane: Lane, count: u32) -> bool {
         match lane {
             Lane::Rollbacks => taken.all().saturating_add(count) <= self.allowance.limit().get(),
-            Lane::Others => {
+            Lane::InFlight | Lane::Others => {
                 let effective = self.allowance.effective(now).get();
                 let kept_for_next = taken.rollbacks.saturating_add(1).min(effective - 1);
                 let kept = kept_for_next.max(taken.rollbacks).max(self.allowance.reserve());

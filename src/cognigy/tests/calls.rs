@@ -85,6 +85,45 @@ async fn a_pause_longer_than_a_request_waits_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_hour_that_the_api_asks_for_is_handed_on_as_long_as_the_call_can_bear() {
+    let replies = std::iter::repeat_n(Reply::RetryAfter(429, "3600"), 5);
+    let api = api(replies);
+    api.is_no_longer_careful().await;
+    let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("it was not accepted") };
+    assert_eq!(error.retry_after(), Some(seconds(45)));
+    tokio::time::sleep(seconds(600)).await;
+    assert_eq!(api.audit().await.unwrap_err().retry_after(), Some(seconds(600)));
+    tokio::time::sleep(seconds(600)).await;
+    let Err(JobError::Unreadable(error)) = api.job().await else { panic!("it was answered") };
+    assert_eq!(error.retry_after(), Some(seconds(120)));
+    assert_eq!(api.sent().len(), 3);
+}
+
+/// What came of asking for the job and for health, as far as it tells whether they were asked.
+async fn asked(api: &Fixture) -> [bool; 2] {
+    let job = api.job().await;
+    let environment = "env".parse().unwrap();
+    let health = api.client.health(&environment, 0.05, &me()).await;
+    [!matches!(job, Err(JobError::NotSent(NotSent::Failed(_)))), !matches!(health, Err(NotSent::Failed(_)))]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_was_not_sent_is_not_an_answer() {
+    let paused = api([]);
+    paused.budget.pause(seconds(300));
+    assert_eq!(asked(&paused).await, [false, false], "held back");
+    for refusal in [status(401, ""), status(503, ""), ok("<html>"), Reply::NotConnected, Reply::Never] {
+        let api = api_with_tokens([refusal.clone(), refusal.clone()], []);
+        assert_eq!(asked(&api).await, [false, false], "the token endpoint: {refusal:?}");
+        assert!(api.sent().is_empty());
+    }
+    assert_eq!(asked(&api([Reply::NotConnected, Reply::NotConnected])).await, [false, false], "no connection");
+    for failure in [status(500, ""), status(429, ""), status(404, ""), ok("<html>"), Reply::Interrupted, Reply::Never] {
+        assert_eq!(asked(&api([failure.clone(), failure.clone()])).await, [true, true], "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_requests_and_broken_answers_are_not_tried_again() {
     let validate = async |reply: Reply| {
         let api = api([reply]);
@@ -146,7 +185,7 @@ async fn every_failure_names_the_server_that_was_asked() {
         let client = Client::new(&elsewhere, api.transport.clone(), options, api.budget.clone(), 7);
         let said = match call {
             "job" => format!("{:?}", client.job(&"job_1".parse().unwrap(), &me()).await.unwrap_err()),
-            "health" => format!("{:?}", client.health(&"env".parse().unwrap(), 0.5, &me()).await.unwrap()),
+            "health" => format!("{:?}", client.health(&"env".parse().unwrap(), 0.5, &me()).await),
             "submit" => {
                 let body = Bytes::from_static(b"{}");
                 format!("{:?}", client.submit(body, &key(), FirstPost::Yes, Idempotency::Supported, &me()).await)

@@ -97,7 +97,7 @@ async fn three_lost_posts_are_transient_and_the_next_is_not_the_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_after_a_lost_post_remembers_the_post() {
-    let api = api_with_tokens([token("a", 1), status(401, "")], [Reply::Interrupted]);
+    let api = api_with_tokens([token("a", 3), status(401, "")], [Reply::Interrupted]);
     let answer = submit(&api, FirstPost::Yes, Idempotency::Supported).await;
     assert!(matches!(answer, SubmitAnswer::Unauthorized { next: FirstPost::No, .. }), "{answer:?}");
 }

@@ -139,6 +139,53 @@ async fn a_token_endpoint_that_fails_for_a_moment_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn credentials_without_a_token_neither_spend_nor_limit_the_budget_of_the_client_that_they_name() {
+    let owner = api([ok(COMPLETED), ok(COMPLETED)]);
+    owner.job().await.unwrap();
+    let before = owner.budget.reading();
+    for refusal in [status(401, ""), Reply::RetryAfter(429, "3600"), ok("<html>"), Reply::NotConnected] {
+        let stranger = api_with_tokens([refusal.clone()], []);
+        let garbage = Credentials {
+            client_secret: "wrong".to_owned().into(),
+            requests_per_minute: std::num::NonZeroU32::new(1),
+            ..credentials()
+        };
+        assert_eq!(garbage.client_fingerprint(), credentials().client_fingerprint());
+        let options = Options::new(EgressPolicy::default());
+        let client = Client::new(&garbage, stranger.transport.clone(), options, owner.budget.clone(), 7);
+        client.job(&"job_8f3a2c".parse().unwrap(), &me()).await.unwrap_err();
+        assert_eq!((stranger.token_requests(), client.is_proven()), (1, false));
+        assert_eq!(owner.budget.reading(), before, "{refusal:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_have_a_say_in_the_limit_from_their_first_token_until_nobody_uses_them() {
+    let owner = api([ok(COMPLETED)]);
+    owner.job().await.unwrap();
+    let other = api([ok(COMPLETED)]);
+    let modest = Credentials { requests_per_minute: std::num::NonZeroU32::new(40), ..credentials() };
+    let options = Options::new(EgressPolicy::default());
+    let client = Client::new(&modest, other.transport.clone(), options, owner.budget.clone(), 7);
+    assert_eq!(owner.budget.limit(), TYPICAL_LIMIT);
+    client.job(&"job_8f3a2c".parse().unwrap(), &me()).await.unwrap();
+    assert_eq!((client.is_proven(), owner.budget.limit().get()), (true, 40));
+    assert_eq!(owner.budget.reading().used, 4, "the first tokens count as well");
+    drop(client);
+    assert_eq!(owner.budget.limit(), TYPICAL_LIMIT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_endpoint_that_asks_for_an_hour_is_asked_again_within_a_minute() {
+    let api = api_with_tokens([Reply::RetryAfter(429, "3600"), token("a", 3600)], [status(202, "")]);
+    let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("there is no token") };
+    let asked_again_in = error.retry_after().unwrap();
+    assert!(asked_again_in < Duration::from_secs(60), "{asked_again_in:?}");
+    tokio::time::sleep(asked_again_in).await;
+    assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_does_not_come_is_given_up_after_fifteen_seconds() {
     let api = api_with_tokens([Reply::Never], []);
     let started = Instant::now();

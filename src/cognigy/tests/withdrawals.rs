@@ -41,9 +41,12 @@ async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
             api.client.audit(Bytes::new(), &key(), &me).await.map_err(|error| error.class())
         },);
     assert_eq!(start.elapsed(), seconds(5));
-    assert_eq!((job, health, audit), (Err(Withdrawn.into()), Err(Withdrawn), Err(ErrorClass::Withdrawn)));
-    assert_eq!(api.client.job(&job_id, &me).await, Err(Withdrawn.into()), "nor is the next one asked");
-    assert!(api.all_sent().is_empty());
+    assert_eq!(
+        (job, health, audit),
+        (Err(NotSent::Withdrawn.into()), Err(NotSent::Withdrawn), Err(ErrorClass::Withdrawn))
+    );
+    assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Withdrawn.into()), "nor is the next one asked");
+    assert!(api.sent().is_empty());
     assert_eq!(api.budget.reading().waiting_in_all(), 0);
 }
 

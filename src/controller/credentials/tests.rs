@@ -91,7 +91,7 @@ fn a_value_that_is_longer_than_it_can_be_is_told_by_its_size() {
     for (key, most) in [
         ("clientId", 4 * 1024),
         ("clientSecret", 4 * 1024),
-        ("baseUrl", 2 * 1024),
+        ("baseUrl", 320),
         ("tokenUrl", 2 * 1024),
         ("ca.crt", 256 * 1024),
         ("requestsPerMinute", 20),

@@ -35,3 +35,28 @@ async fn an_answer_that_was_overtaken_by_a_change_is_not_believed_the_next_time(
         assert_eq!(serde_json::to_value(&desired.snapshot).unwrap(), json!({"version": version}));
     }
 }
+
+#[tokio::test]
+async fn nothing_is_asked_under_a_name_or_a_key_that_none_can_have() {
+    let api_server = service_fn(|request: Request<Body>| async move {
+        panic!("{} was asked for", request.uri());
+        #[allow(unreachable_code)]
+        Ok::<Response<Full<bytes::Bytes>>, Infallible>(Response::default())
+    });
+    let snapshots = Snapshots::new(kube::Client::new(api_server, "default"));
+    for (name, key, field) in [
+        ("?limit=0", "snapshot", "configMapKeyRef.name is \"?limit=0\", which no object"),
+        ("../secrets/x", "snapshot", "configMapKeyRef.name is \"../secrets/x\""),
+        ("flows", "../snapshot", "configMapKeyRef.key is \"../snapshot\""),
+    ] {
+        let object: CognigyDeployment = serde_json::from_value(json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
+            "metadata": {"name": "bot", "namespace": "bots"},
+            "spec": {"environmentId": "env", "configurationSnapshotFrom": {"configMapKeyRef": {"name": name, "key": key}}},
+        }))
+        .unwrap();
+        let obstacle = snapshots.desired(&object, Duration::ZERO).await.unwrap_err();
+        assert_eq!((obstacle.reason, obstacle.stalls()), (Reason::SnapshotNotFound, true));
+        assert!(obstacle.message.contains(field), "{}", obstacle.message);
+    }
+}

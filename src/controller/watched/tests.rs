@@ -56,6 +56,8 @@ fn succeeded() -> Value {
         requests: Requests::default(),
         other_owner: None,
         settings: &settings,
+        credentials_origin: None,
+        has_default_webhook: false,
         pace: Pace::default(),
         asked: now,
         now,

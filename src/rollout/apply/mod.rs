@@ -28,7 +28,12 @@ pub fn obstacle(
     }
     note_the_validation(status, obstacle.reason);
     let effects = told(facts, memory, &obstacle);
-    memory.meet(obstacle, facts.generation, facts.now);
+    match status.attempt.as_ref().map(|attempt| attempt.step) {
+        Some(Step::RollingOut | Step::Monitoring | Step::VerifyingRollback) => {
+            memory.meet_question(obstacle, facts.generation, facts.now, facts.interval());
+        }
+        _ => memory.meet(obstacle, facts.generation, facts.now),
+    }
     effects
 }
 

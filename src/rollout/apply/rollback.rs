@@ -218,6 +218,7 @@ fn later_notice(status: &CognigyDeploymentStatus, facts: &Facts<'_>, earlier: Ou
         duration_seconds: duration.as_secs_f64(),
         validation_success_rate: attempt::validation_success_rate(status),
         at: facts.now.wall,
+        api_origin: attempt.api_origin.clone(),
     }]
 }
 

@@ -4,8 +4,8 @@ use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, unreadable, unreadable_job
 use crate::api::condition::ConditionType;
 use crate::api::reason::Reason;
 use crate::api::status::{Outcome, RollbackReason, Step};
-use crate::rollout::Decision;
 use crate::rollout::answer::{HealthAnswer, JobAnswer};
+use crate::rollout::{Decision, Obstacle};
 use std::time::Duration;
 
 /// How long a process watches what was late when it came, before it judges: as long as bad health needs for a verdict.
@@ -29,6 +29,33 @@ fn health_that_stays_unreadable_past_the_deadline_is_rolled_back() {
     rollout.health_says(&[unreadable()]).run_for(TIMEOUT + INTERVAL);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::DeadlineExceeded)));
     assert_eq!(rollout.attempt().bad_streak, 0);
+}
+
+#[test]
+fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
+    for step in [Step::RollingOut, Step::Monitoring] {
+        let mut rollout = Rollout::at(step);
+        rollout.world.barrier = Some(Obstacle::transient(Reason::ApiUnavailable, "it asks for a pause", None));
+        rollout.run_for(TIMEOUT - 4 * INTERVAL);
+        assert_eq!(rollout.told(ConditionType::Ready), "Unknown/ApiUnavailable");
+        rollout.run_for(10 * TIMEOUT);
+        assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/ApiUnavailable", "a person should know");
+        rollout.world.barrier = None;
+        rollout.run_for(2 * INTERVAL);
+        assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
+    }
+}
+
+#[test]
+fn a_question_that_could_not_be_sent_is_asked_again_within_an_interval() {
+    let mut rollout = Rollout::at(Step::Monitoring);
+    rollout.world.barrier = Some(Obstacle::transient(Reason::ApiUnavailable, "no connection", None));
+    rollout.run_for(10 * INTERVAL);
+    assert_eq!(rollout.count(&Decision::AskHealth), 11);
+    rollout.world.barrier = None;
+    rollout.health_says(&[bad()]).run_for(3 * INTERVAL);
+    assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
 }
 
 #[test]

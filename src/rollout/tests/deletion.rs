@@ -146,6 +146,7 @@ fn messages_that_nobody_takes_do_not_outlast_the_grace() {
         kind: DeliveryKind::Webhook,
         body: "{}".to_owned(),
         created_at: rollout.given.now.wall,
+        api_origin: None,
     }];
     rollout.delete().run_for(4 * GRACE);
     assert_eq!(went_after(&rollout), GRACE, "somebody wakes when the grace is over");

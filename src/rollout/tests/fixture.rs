@@ -42,6 +42,8 @@ pub(super) struct Given {
     pub(super) deleted_at: Option<Timestamp>,
     pub(super) snapshot_obstacle: Option<Obstacle>,
     pub(super) now: Now,
+    pub(super) credentials_origin: Option<ApiOrigin>,
+    pub(super) has_default_webhook: bool,
     pub(super) pace: Pace,
 }
 
@@ -56,6 +58,8 @@ impl Given {
             requests: self.requests.clone(),
             other_owner: self.other_owner.clone(),
             settings: &self.settings,
+            credentials_origin: self.credentials_origin.clone(),
+            has_default_webhook: self.has_default_webhook,
             pace: self.pace,
             asked,
             now: self.now,
@@ -124,6 +128,8 @@ impl Rollout {
                 deleted_at: None,
                 snapshot_obstacle: None,
                 now,
+                credentials_origin: None,
+                has_default_webhook: false,
                 pace: Pace::default(),
             },
             world: World {

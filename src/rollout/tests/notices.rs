@@ -65,7 +65,7 @@ fn without_a_webhook_only_the_audit_log_is_told() {
     silent.run_for(60);
     assert_eq!((silent.audits().len(), silent.webhooks().len()), (1, 0));
     let mut default = Rollout::of(|spec| spec.webhook = None);
-    default.given.settings.has_default_webhook = true;
+    default.given.has_default_webhook = true;
     default.run_for(60);
     assert_eq!((default.audits().len(), default.webhooks().len()), (1, 1));
 }

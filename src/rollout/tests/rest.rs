@@ -112,6 +112,7 @@ fn each_thing_that_is_still_to_be_done_keeps_it_awake() {
                 kind: DeliveryKind::Webhook,
                 body: "{}".to_owned(),
                 created_at,
+                api_origin: None,
             });
         }),
         ("a snapshot that is not known", |rollout| {

@@ -2,7 +2,9 @@
 
 use super::fixture::{Rollout, unauthorized};
 use crate::api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
+use crate::api::identifier::ApiOrigin;
 use crate::api::reason::Reason;
+use crate::api::spec::SecretReference;
 use crate::api::status::{DeliveryKind, OutboxEntry, Phase, Step};
 use crate::api::{IdempotencyKey, JobId};
 use crate::rollout::Decision;
@@ -14,6 +16,7 @@ fn message(rollout: &Rollout) -> OutboxEntry {
         kind: DeliveryKind::Audit,
         body: "{}".to_owned(),
         created_at: rollout.given.now.wall,
+        api_origin: None,
     }
 }
 
@@ -35,6 +38,36 @@ fn each_step_has_its_phase_and_its_standing() {
         rollout.refresh();
         assert_eq!((rollout.status.phase, rollout.told(ConditionType::Ready).as_str()), (Some(phase), ready));
     }
+}
+
+#[test]
+fn an_audit_record_for_another_api_says_where_it_belongs_and_what_to_do() {
+    let origin = |url: &str| Some(ApiOrigin::new(url));
+    let delivered = |rollout: &Rollout| {
+        let told = rollout.status.conditions.find(ConditionType::Delivered).unwrap();
+        (told.status, told.reason, told.message.clone())
+    };
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.given.spec.credentials_ref = Some(SecretReference { name: "cognigy-api".to_owned() });
+    let taken_by = message(&rollout);
+    rollout.status.outbox = vec![OutboxEntry { api_origin: origin("https://first.example"), ..taken_by }];
+    rollout.given.credentials_origin = origin("https://first.example");
+    rollout.refresh();
+    assert_eq!(delivered(&rollout).1, Reason::DeliveryPending);
+    rollout.given.credentials_origin = origin("https://second.example");
+    rollout.refresh();
+    let (status, reason, said) = delivered(&rollout);
+    assert_eq!((status, reason), (ConditionStatus::Unknown, Reason::EndpointChanged));
+    let words = "1 audit record(s) wait: the rollout went to https://first.example, but Secret cognigy-api now names \
+                 https://second.example; point it back to https://first.example";
+    assert!(said.starts_with(words), "{said}");
+    // A process that has not read the Secret yet leaves that as it is.
+    rollout.given.credentials_origin = None;
+    rollout.refresh();
+    assert_eq!(delivered(&rollout), (status, reason, said));
+    rollout.given.credentials_origin = origin("https://first.example");
+    rollout.refresh();
+    assert_eq!(delivered(&rollout).1, Reason::DeliveryPending);
 }
 
 #[test]

@@ -87,8 +87,8 @@ async fn the_budgets_of_all_clients_are_summed_up_and_the_fullest_stands_out() {
     let metrics = Metrics::of(Arc::clone(&budgets));
     assert_eq!(value(&metrics, "cognigy_operator_budget_clients"), Some(0.0));
     let (busy, resting) = (budgets.shared(client("busy")), budgets.shared(client("resting")));
-    busy.set_limit(NonZeroU32::new(10).unwrap());
-    resting.set_limit(NonZeroU32::new(200).unwrap());
+    let _claims =
+        [(&busy, 10), (&resting, 200)].map(|(budget, limit)| budget.claim_limit(NonZeroU32::new(limit).unwrap()));
     let _permit = busy.admit(Priority::Job, &Requester::new("bots", "bot")).await.unwrap();
     resting.pause(Duration::from_secs(45));
     let waiting = tokio::spawn(async move { resting.admit(Priority::Health, &Requester::new("bots", "bot")).await });

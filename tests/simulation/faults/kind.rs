@@ -3,6 +3,9 @@
 use cognigy_operator::simulator::Call;
 use serde_json::{Value, json};
 
+/// The seconds that a 429 asks for: six times as long as the deadline of the rollouts in the table.
+const RETRY_AFTER: u64 = 3600;
+
 /// One way in which a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -81,7 +84,7 @@ impl Kind {
             Self::Redirect => "302".to_owned(),
             Self::UnauthorizedOnce => "401 once".to_owned(),
             Self::UnauthorizedTwice => "401 twice".to_owned(),
-            Self::TooManyRequestsWithRetryAfter => "429 with `Retry-After`".to_owned(),
+            Self::TooManyRequestsWithRetryAfter => "429 with `Retry-After` of an hour".to_owned(),
             Self::Lie => format!("200 with `{}`", lie(call)),
             Self::BadRequest => "400".to_owned(),
             Self::Forbidden => "403".to_owned(),
@@ -120,7 +123,9 @@ impl Kind {
             Self::Conflict => (None, status(409)),
             Self::Unprocessable => (None, status(422)),
             Self::TooManyRequests => (None, status(429)),
-            Self::TooManyRequestsWithRetryAfter => (None, json!({"status": {"code": 429, "retryAfterSeconds": 20}})),
+            Self::TooManyRequestsWithRetryAfter => {
+                (None, json!({"status": {"code": 429, "retryAfterSeconds": RETRY_AFTER}}))
+            }
             Self::ServerError => (None, status(500)),
             Self::BadGateway => (None, status(502)),
             Self::Unavailable => (None, status(503)),

@@ -7,6 +7,7 @@ mod hangs;
 mod kind;
 mod outbox;
 mod page;
+mod pauses;
 mod table;
 mod tokens;
 

@@ -31,12 +31,16 @@ const TAIL: &str = "
 
 - A call without an answer is asked again: up to three tries in the call, then after pauses that grow from 2 seconds to 5
   minutes (a rollback: 30 seconds; a delivery: 10 minutes). `Retry-After` is obeyed, and slows everything that uses the
-  same credentials.
+  same client, within bounds: a rollback is tried again in less than a minute, what is in flight is asked for again after
+  2 minutes at the latest, and everything else is tried again after 10.
 - An answer is read up to 1 MiB; the rest of a longer one is never fetched. No redirect is followed. A call ends after 30
   seconds, a token request after 15, a webhook after 10, however slowly its answer drips in.
 - A 401 to a call throws the token away, and the call is tried once with a new one. The second 401 is the answer.
 - An answer that cannot be read is never a bad one: neither the job nor health is condemned by it. The deadline
-  (`timeoutSeconds`) still runs, and is a verdict where no question that was asked after it gets a good answer.
+  (`timeoutSeconds`) still runs, and is a verdict once a question that was sent after it gets no good answer.
+- A question that was not sent is not an answer: the operator holds it back because the API asked for a pause, has no
+  token, or gets no connection. It is asked again an interval later. Past the deadline such a rollout is Stalled, because
+  a person should know, and the first answer decides.
 - A submit is repeated only under the key of its intent, so that a lost answer never starts a second rollout.
 - An audit log or a webhook that fails never changes the outcome of a rollout, nor holds up the next one. A message is
   offered for 72 hours, then it is in the operator's log, whole, and a Warning says so.

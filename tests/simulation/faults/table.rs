@@ -152,7 +152,6 @@ const SUBMIT: &[Row] = &[
 const JOB: &[Row] = &[
     row(
         &[
-            NoConnection,
             Reset,
             AnswerLost,
             TimeOut,
@@ -169,7 +168,6 @@ const JOB: &[Row] = &[
             Conflict,
             Unprocessable,
             TooManyRequests,
-            TooManyRequestsWithRetryAfter,
             ServerError,
             BadGateway,
             Unavailable,
@@ -193,12 +191,22 @@ const JOB: &[Row] = &[
         stalled(Reason::RolledBack).and(ConditionType::RolledOut, False, Reason::JobGone),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
     ),
+    // What was not sent is no answer: neither is what waits for the end of a pause.
+    row(
+        &[NoConnection],
+        reconciling(Reason::ApiUnavailable).and(ConditionType::RolledOut, Unknown, Reason::SubmitAccepted),
+        SUCCEEDS,
+    ),
+    row(
+        &[TooManyRequestsWithRetryAfter],
+        reconciling(Reason::ApiUnavailable).and(ConditionType::RolledOut, Unknown, Reason::JobUnreadable),
+        SUCCEEDS,
+    ),
 ];
 
 const HEALTH: &[Row] = &[
     row(
         &[
-            NoConnection,
             Reset,
             AnswerLost,
             TimeOut,
@@ -216,7 +224,6 @@ const HEALTH: &[Row] = &[
             Conflict,
             Unprocessable,
             TooManyRequests,
-            TooManyRequestsWithRetryAfter,
             ServerError,
             BadGateway,
             Unavailable,
@@ -234,6 +241,17 @@ const HEALTH: &[Row] = &[
         &[Lie],
         stalled(Reason::RolledBack).and(ConditionType::Healthy, False, Reason::HealthBad),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
+    ),
+    // What was not sent is no answer: neither is what waits for the end of a pause.
+    row(
+        &[NoConnection],
+        reconciling(Reason::ApiUnavailable).and(ConditionType::Healthy, Unknown, Reason::AttemptStarted),
+        SUCCEEDS,
+    ),
+    row(
+        &[TooManyRequestsWithRetryAfter],
+        reconciling(Reason::ApiUnavailable).and(ConditionType::Healthy, Unknown, Reason::HealthUnreadable),
+        SUCCEEDS,
     ),
 ];
 

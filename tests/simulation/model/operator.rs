@@ -83,6 +83,8 @@ impl Brain {
             requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
             other_owner: None,
             settings: &self.settings,
+            credentials_origin: None,
+            has_default_webhook: false,
             pace: Pace::default(),
             asked: moment(tick),
             now: moment(tick),

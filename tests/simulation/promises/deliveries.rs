@@ -13,9 +13,9 @@ use cognigy_operator::simulator::Call;
 use serde_json::Value;
 
 use super::Broken;
-use crate::record::{AttemptName, Record, Write};
-use crate::scenario::Scenario;
-use crate::story::{Entry, Happening, is_deployment};
+use crate::record::{Asked, AttemptName, Record, Write};
+use crate::scenario::{OPERATORS_WEBHOOK_SECRET, OWN_API, Scenario};
+use crate::story::{Entry, Exchange, Happening, is_deployment};
 
 /// How long a message is kept at least (contract, section 7).
 const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
@@ -26,6 +26,8 @@ const LOGGED: &str = "an audit record was written";
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     one_body_each(record, broken);
     logged_as_recorded(record, broken);
+    each_record_where_its_rollout_went(record, broken);
+    the_operators_webhook_of_its_own_api(record, broken);
     // An outcome that came with a restored backup was told where it was recorded.
     let is_restored = |write: &&Write| write.same_attempt().is_some_and(|(before, _)| before.verdict.is_some());
     let own: BTreeSet<AttemptName> = record
@@ -86,6 +88,35 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
     for asked in record.calls(Call::Audit) {
         if asked.exchange.key.as_deref().is_none_or(|id| !told.contains(id)) {
             broken.push(Broken::new("S8", format!("audit record #{} is not in the log", asked.exchange.number)));
+        }
+    }
+}
+
+/// An audit record goes to the API that took the rollout.
+fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    for audit in record.calls(Call::Audit) {
+        let job = audit.exchange.body["jobId"].as_str();
+        let is_of_job = |exchange: &Exchange| job.is_some() && exchange.job.as_ref().map(|id| id.as_str()) == job;
+        let submit = record.calls(Call::Submit).find(|submit| is_of_job(submit.exchange));
+        if let Some(submit) = submit.filter(|submit| submit.exchange.server != audit.exchange.server) {
+            let (number, to, taken_by) = (audit.exchange.number, &audit.exchange.server, &submit.exchange.server);
+            broken
+                .push(Broken::new("S8", format!("audit record #{number} went to {to}, but its rollout to {taken_by}")));
+        }
+    }
+}
+
+/// The operator's own webhook is told of what the operator's own API answered, and of nothing else.
+fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Broken>) {
+    let told = record.calls(Call::Webhook).filter(|told| told.exchange.path.contains(OPERATORS_WEBHOOK_SECRET));
+    for told in told {
+        let is_before = |asked: &&Asked<'_>| asked.place < told.place && asked.exchange.call != Some(Call::Webhook);
+        let strangers = record.asked.iter().filter(is_before).filter(|asked| asked.exchange.server != OWN_API);
+        // The token endpoint is another server.
+        let stranger = strangers.filter(|asked| asked.exchange.call != Some(Call::Token)).last();
+        if let Some(stranger) = stranger {
+            let (number, server) = (told.exchange.number, &stranger.exchange.server);
+            broken.push(Broken::new("S9", format!("webhook event #{number} tells the operator's webhook of {server}")));
         }
     }
 }

@@ -196,14 +196,53 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
         "timeout" => {
             let timeout =
                 Duration::from_secs(u64::try_from(write.object.spec.rollback_policy.timeout_seconds).unwrap_or(0));
-            let last = record.heard(Call::Health, part).last();
-            let told_before = last.is_some_and(|asked| is_good(asked) && asked.at >= intent.at + timeout);
-            write.at + Duration::from_secs(1) >= intent.at + timeout && !told_before
+            let deadline = intent.at + timeout;
+            let last = record.heard(Call::Health, part.clone()).last();
+            let told_before = last.is_some_and(|asked| is_good(asked) && asked.at >= deadline);
+            was_asked_in_vain(record, write, attempt, part, deadline) && !told_before
         }
-        "manual" => write.object.metadata.annotations.as_ref().is_some_and(|set| set.contains_key(ROLLBACK_ANNOTATION)),
+        "manual" => is_new_request(record, write),
         "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
         _ => false,
     }
+}
+
+/// Whether the process that judges has asked for the job or for health after the deadline, and got no good answer. Only
+/// what reached the platform was asked.
+fn was_asked_in_vain(
+    record: &Record<'_>,
+    write: &Write,
+    attempt: &Attempt,
+    part: Range<usize>,
+    deadline: Duration,
+) -> bool {
+    let is_start = |what: &Happening| matches!(what, Happening::Started(id) if write.by == Author::Operator(*id));
+    let started = record.run.story.iter().position(|entry| is_start(&entry.what)).unwrap_or(0);
+    let is_after = |asked: &&Asked<'_>| {
+        part.contains(&asked.place) && asked.place >= started && asked.at + Duration::from_millis(500) >= deadline
+    };
+    let is_lost = |asked: &Asked<'_>| asked.heard.is_none_or(|heard| heard > write.place);
+    let job = attempt.job_id.as_ref().map(|job| job.as_str());
+    let is_of_job = |asked: &&Asked<'_>| asked.exchange.job.as_ref().map(|job| job.as_str()) == job;
+    let jobs = record.calls(Call::Job).filter(is_after).filter(is_of_job);
+    let mut without_good_job = jobs.filter(|asked| is_lost(asked) || asked.exchange.answer["status"] != "completed");
+    let health = record.calls(Call::Health).filter(is_after);
+    let mut without_good_health = health.filter(|asked| is_lost(asked) || !is_good(asked));
+    without_good_job.next().is_some() || without_good_health.next().is_some()
+}
+
+/// Whether the write handles a value of the annotation that somebody has set and that was not handled before.
+fn is_new_request(record: &Record<'_>, write: &Write) -> bool {
+    let handled = |status: Option<&CognigyDeploymentStatus>| status?.handled_requests.as_ref()?.rollback.clone();
+    let (before, after) = (handled(write.status_before.as_ref()), handled(write.status()));
+    let was_set = |value: &String| {
+        let mut earlier = record.writes.iter().filter(|other| other.place <= write.place && other.uid() == write.uid());
+        earlier.any(|other| {
+            let annotations = other.object.metadata.annotations.as_ref();
+            annotations.and_then(|set| set.get(ROLLBACK_ANNOTATION)) == Some(value)
+        })
+    };
+    after != before && after.as_ref().is_some_and(was_set)
 }
 
 /// The shortest interval that was asked for in this part: each answer counts by the one of its moment.

@@ -7,16 +7,19 @@ use serde_json::Value;
 use super::Broken;
 use crate::canary::Canary;
 use crate::record::Record;
-use crate::scenario::{CLIENT_SECRET, NEXT_CLIENT_SECRET, UNREAD_SECRET, WEBHOOK_KEY, WEBHOOK_SECRET};
-use crate::story::{Happening, is_deployment};
+use crate::scenario::{
+    CLIENT_SECRET, NEXT_CLIENT_SECRET, OPERATORS_WEBHOOK_SECRET, OWN_API, UNREAD_SECRET, WEBHOOK_KEY, WEBHOOK_SECRET,
+};
+use crate::story::{Exchange, Happening, is_deployment};
 
 /// The secrets that are planted in every run, besides the tokens that it gets.
-const PLANTED: [(&str, &str); 5] = [
+const PLANTED: [(&str, &str); 6] = [
     ("the client's secret", CLIENT_SECRET),
     ("the next client's secret", NEXT_CLIENT_SECRET),
     ("what else the Secret holds", UNREAD_SECRET),
     ("the webhook's path", WEBHOOK_SECRET),
     ("the webhook's query", WEBHOOK_KEY),
+    ("the path of the operator's own webhook", OPERATORS_WEBHOOK_SECRET),
 ];
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
@@ -53,17 +56,21 @@ fn said(record: &Record<'_>) -> Vec<(&'static str, String)> {
             }
             Happening::Announced { reason, note, .. } => said.push(("an event", format!("{reason} {note}"))),
             Happening::Failed(error) => said.push(("an error", error.clone())),
-            Happening::Asked(exchange) => said.push(("a request", without_callback(&exchange.body).to_string())),
+            Happening::Asked(exchange) => said.push(("a request", without_callback(exchange).to_string())),
             _ => {}
         }
     }
     said
 }
 
-/// A submit tells the webhook's URL, as the contract wants it.
-fn without_callback(body: &Value) -> Value {
-    let mut body = body.clone();
-    if let Some(fields) = body.as_object_mut() {
+/// A submit tells the webhook's URL, as the contract wants it: the resource's own to whatever API its Secret names, the
+/// operator's to the operator's own API alone.
+fn without_callback(exchange: &Exchange) -> Value {
+    let mut body = exchange.body.clone();
+    let callback = body["webhookCallbackUrl"].as_str().unwrap_or_default();
+    let is_operators = callback.contains(OPERATORS_WEBHOOK_SECRET);
+    let may_be_told = exchange.call == Some(Call::Submit) && (!is_operators || exchange.server == OWN_API);
+    if let Some(fields) = body.as_object_mut().filter(|_| may_be_told) {
         fields.remove("webhookCallbackUrl");
     }
     body

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use cognigy_operator::api::status::Outcome::{RolledBack, Succeeded};
+use cognigy_operator::api::status::Outcome::{Failed, RolledBack, Succeeded};
 use cognigy_operator::api::status::Step;
 use cognigy_operator::rollout::Settings;
 use cognigy_operator::rollout::facts::SubmitIdempotency;
@@ -11,8 +11,8 @@ use cognigy_operator::simulator::Call;
 use serde_json::json;
 
 use crate::scenario::{
-    CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, delete, deploy, mended,
-    operator_down, take_away, tokens_revoked,
+    CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, credentials_at, delete, deploy,
+    mended, operator_down, take_away, tokens_revoked,
 };
 
 pub fn all() -> Vec<Scenario> {
@@ -28,6 +28,20 @@ fn receivers() -> Vec<Scenario> {
             .at(3600, mended())
             .ending(&[Succeeded], "2")
             .lasting(Duration::from_secs(3 * 3600)),
+        Scenario::new("the operator's own webhook", "")
+            .with_default_webhook()
+            .creating(without_webhook)
+            .ending(&[Succeeded], "2"),
+        Scenario::new("the operator's own webhook, and an API of a tenant's own", "")
+            .with_default_webhook()
+            .at(0, credentials_at("https://tenant.example"))
+            .creating(without_webhook)
+            .ending(&[Succeeded], "2"),
+        Scenario::new("the operator's own webhook, and a tenant's API that refuses", "    validationErrors: [full]\n")
+            .with_default_webhook()
+            .at(0, credentials_at("https://tenant.example"))
+            .creating(without_webhook)
+            .ending(&[Failed], "1"),
         Scenario::new("receivers down, and a new version meanwhile", "")
             .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .at(0, breaks(r#"{"call": "webhook", "times": "forever", "fault": "dropAfterEffect"}"#))
@@ -36,12 +50,37 @@ fn receivers() -> Vec<Scenario> {
             .at(1800, mended())
             .ending(&[Succeeded, Succeeded], "3")
             .lasting(Duration::from_secs(3 * 3600)),
+        Scenario::new("a Secret that points elsewhere before the audit record is taken, and back", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, credentials_at("https://elsewhere.example"))
+            // The operator that comes back reads the Secret as it is then.
+            .after(Cue::Written(Step::Settled), 61, operator_down(5))
+            .at(300, mended())
+            .at(7200, credentials(CLIENT_SECRET))
+            .ending(&[Succeeded], "2")
+            .lasting(Duration::from_secs(4 * 3600)),
+        Scenario::new("a Secret that points elsewhere before the audit record is taken, for good", "")
+            .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .creating(|_| {})
+            .after(Cue::Written(Step::Settled), 60, credentials_at("https://elsewhere.example"))
+            .after(Cue::Written(Step::Settled), 61, operator_down(5))
+            .after(Cue::Written(Step::Settled), 90, deploy("3"))
+            .at(300, mended())
+            .ending(&[Succeeded, Succeeded], "3")
+            .lasting(Duration::from_secs(80 * 3600)),
         Scenario::new("an audit log that never takes anything", "")
             .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 422}}}"#))
             .creating(|_| {})
             .ending(&[Succeeded], "2")
             .lasting(Duration::from_secs(80 * 3600)),
     ]
+}
+
+fn without_webhook(object: &mut serde_json::Value) {
+    if let Some(spec) = object["spec"].as_object_mut() {
+        spec.remove("webhook");
+    }
 }
 
 fn credentials_fail() -> Vec<Scenario> {
@@ -117,6 +156,20 @@ fn platform_fails() -> Vec<Scenario> {
             .creating(|_| {})
             .at(700, mended())
             .ending(&[RolledBack], "1"),
+        Scenario::new("an hour's pause while the job runs", "")
+            .at(0, breaks(r#"{"call": "job", "fault": {"status": {"code": 429, "retryAfterSeconds": 3600}}}"#))
+            .creating(|_| {})
+            .ending(&[Succeeded], "2"),
+        Scenario::new("an hour's pause while health is watched", "")
+            .at(0, breaks(r#"{"call": "health", "fault": {"status": {"code": 503, "retryAfterSeconds": 3600}}}"#))
+            .creating(|_| {})
+            .ending(&[Succeeded], "2"),
+        Scenario::new("no token until after the deadline", "")
+            .creating(|_| {})
+            .when(Cue::Written(Step::RollingOut), breaks(r#"{"call": "token", "times": "forever", "fault": {"status": {"code": 503}}}"#))
+            .when(Cue::Written(Step::RollingOut), tokens_revoked())
+            .at(600, mended())
+            .ending(&[Succeeded], "2"),
         Scenario::new("polls that fail until after the deadline", "")
             .at(0, breaks(r#"{"call": "job", "times": "forever", "fault": {"status": {"code": 500}}}"#))
             .creating(|_| {})

@@ -198,8 +198,10 @@ fn a_pause_holds_everything_back_and_what_follows_is_careful() {
     let (mut window, now) = calm(100);
     let end = now + seconds(30.0);
     window.pause(now, end);
-    assert_eq!(window.next(now, Lane::Rollbacks, 1), Next::WaitUntil(end));
-    assert_eq!(take_all(&mut window, end, Lane::Rollbacks), 1);
+    assert_eq!(window.next(now, Lane::Rollbacks, 1), Next::WaitUntil(now + seconds(10.0)));
+    assert_eq!(window.next(now, Lane::InFlight, 1), Next::WaitUntil(end));
+    assert_eq!(window.next(now, Lane::Others, 1), Next::WaitUntil(end));
+    assert_eq!(take_all(&mut window, end, Lane::InFlight), 1);
     assert_eq!(window.next(end, Lane::Rollbacks, 1), Next::WaitUntil(end + seconds(0.75)));
     assert_eq!(window.reading(now, BTreeMap::new()).paused_for, seconds(30.0));
 }

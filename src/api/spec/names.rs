@@ -1,0 +1,67 @@
+//! Names of Secrets and ConfigMaps, and of keys in them, as Kubernetes allows them.
+//!
+//! The API server checks them by rules in the CRD. The operator checks them once more before it builds a path from one:
+//! an object may have been stored before there was such a rule, and a name such as `?limit=0` would make a list of a get.
+
+use std::fmt;
+
+/// The longest name, and the longest key.
+const LONGEST: usize = 253;
+
+/// A DNS subdomain (RFC 1123), as a CEL rule.
+pub(super) const NAME_RULE: &str =
+    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
+
+/// What to write as the name of a Secret.
+pub(super) const SECRET_NAME_MESSAGE: &str = "write the name of a Secret in this namespace: lower-case letters, digits, '-' and '.', and a letter or digit before and after each '.', for example cognigy-api";
+
+/// What to write as the name of a ConfigMap.
+pub(super) const CONFIG_MAP_NAME_MESSAGE: &str = "write the name of a ConfigMap in this namespace: lower-case letters, digits, '-' and '.', and a letter or digit before and after each '.', for example bot-snapshot";
+
+/// A key of a Secret or ConfigMap, as a CEL rule.
+pub(super) const KEY_RULE: &str = "self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')";
+
+/// What to write as a key.
+pub(super) const KEY_MESSAGE: &str =
+    "write a key of letters, digits, '-', '_' and '.', not '.' itself and not beginning with '..', for example url";
+
+/// A name that may stand in a path of the Kubernetes API: a DNS subdomain (RFC 1123) of at most 253 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectName<'a>(&'a str);
+
+impl<'a> ObjectName<'a> {
+    /// The name, if it is one.
+    #[must_use]
+    pub fn of(text: &'a str) -> Option<Self> {
+        let is_name = text.len() <= LONGEST && text.split('.').all(is_label);
+        is_name.then_some(Self(text))
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Display for ObjectName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+/// Whether a Secret or a ConfigMap can have this key.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_directory = text == "." || text.starts_with("..");
+    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_allowed) && !is_directory
+}
+
+fn is_label(label: &str) -> bool {
+    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = label.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    ends.iter().all(|end| end.is_some_and(|byte| is_alphanumeric(*byte)))
+        && bytes.iter().all(|byte| is_alphanumeric(*byte) || *byte == b'-')
+}

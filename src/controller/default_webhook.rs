@@ -1,0 +1,59 @@
+//! The operator's own webhook: for resources that name none, where the operator offers it.
+//!
+//! Its URL is the platform team's, and may be a secret. So it follows the rule of the operator's own credentials: only
+//! namespaces that a flag names, and only the operator's own API. Another API is a tenant's: it would learn the URL, and
+//! could have the outcome of a job of its choice posted there.
+
+use super::credentials::OfferedNamespaces;
+use crate::api::identifier::ApiOrigin;
+use crate::cognigy::{BaseUrl, WebhookUrl};
+
+/// The operator's own webhook, and whom it serves.
+#[derive(Clone, Debug)]
+pub struct DefaultWebhook {
+    url: WebhookUrl,
+    namespaces: OfferedNamespaces,
+    origin: ApiOrigin,
+}
+
+impl DefaultWebhook {
+    /// This URL, for the resources in these namespaces whose rollouts go to that API.
+    #[must_use]
+    pub fn new(url: WebhookUrl, namespaces: OfferedNamespaces, api: &BaseUrl) -> Self {
+        Self { url, namespaces, origin: ApiOrigin::new(api.origin().as_str()) }
+    }
+
+    /// The URL, for a resource in that namespace whose rollout goes to that API.
+    #[must_use]
+    pub fn serving(&self, namespace: &str, api: &ApiOrigin) -> Option<&WebhookUrl> {
+        (self.namespaces.includes(namespace) && *api == self.origin).then_some(&self.url)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_serves_the_namespaces_that_are_named_and_the_operators_own_api() {
+        let own: BaseUrl = "https://api.example.com".parse().unwrap();
+        let webhook = |namespaces: &[&str]| {
+            let namespaces = OfferedNamespaces::new(namespaces.iter().map(|name| (*name).to_owned()));
+            DefaultWebhook::new("https://ci.example.com/hooks/T0ken".parse().unwrap(), namespaces, &own)
+        };
+        let own_api = ApiOrigin::new("https://api.example.com");
+        for (namespaces, namespace, api, is_served) in [
+            (&["bots"][..], "bots", own_api.as_str(), true),
+            (&["*"], "bots", own_api.as_str(), true),
+            (&["bots"], "others", own_api.as_str(), false),
+            (&[], "bots", own_api.as_str(), false),
+            (&["*"], "bots", "https://fake.example.com", false),
+            (&["*"], "bots", "https://api.example.com/gateway", false),
+            (&["*"], "bots", "http://api.example.com", false),
+        ] {
+            let served = webhook(namespaces).serving(namespace, &ApiOrigin::new(api)).is_some();
+            assert_eq!(served, is_served, "{namespaces:?} {namespace} {api}");
+        }
+    }
+}
