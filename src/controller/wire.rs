@@ -130,7 +130,7 @@ fn sent(next: cognigy::FirstPost, obstacle: Obstacle) -> SubmitAnswer {
 /// What the job said.
 ///
 /// # Errors
-/// [`cognigy::Withdrawn`], where it was not asked.
+/// [`cognigy::NotSent`] if it was not asked.
 pub fn job(status: Result<cognigy::JobStatus, cognigy::JobError>) -> Result<JobAnswer, cognigy::NotSent> {
     Ok(match status {
         Ok(cognigy::JobStatus::Completed) => JobAnswer::Completed,

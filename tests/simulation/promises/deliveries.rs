@@ -111,9 +111,9 @@ fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Br
     let told = record.calls(Call::Webhook).filter(|told| told.exchange.path.contains(OPERATORS_WEBHOOK_SECRET));
     for told in told {
         let is_before = |asked: &&Asked<'_>| asked.place < told.place && asked.exchange.call != Some(Call::Webhook);
-        let strangers = record.asked.iter().filter(is_before).filter(|asked| asked.exchange.server != OWN_API);
+        let mut strangers = record.asked.iter().filter(is_before).filter(|asked| asked.exchange.server != OWN_API);
         // The token endpoint is another server.
-        let stranger = strangers.filter(|asked| asked.exchange.call != Some(Call::Token)).last();
+        let stranger = strangers.rfind(|asked| asked.exchange.call != Some(Call::Token));
         if let Some(stranger) = stranger {
             let (number, server) = (told.exchange.number, &stranger.exchange.server);
             broken.push(Broken::new("S9", format!("webhook event #{number} tells the operator's webhook of {server}")));
