@@ -135,6 +135,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - --submit-key-ttl={{ .submitKeyTtl }}
 - --submit-idempotency={{ .submitIdempotency }}
 {{- end }}
+- --relist-interval={{ .Values.watch.relistInterval }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}
