@@ -18,7 +18,7 @@ use std::time::Duration;
 const AGENT: &str = concat!("cognigy-operator/", env!("CARGO_PKG_VERSION"));
 
 /// How long a watch may say nothing before its connection counts as dead.
-const WATCH_SILENCE: Duration = Duration::from_secs(90);
+const WATCH_SILENCE: Duration = Duration::from_secs(180);
 
 /// Why there is no way to the API server. The message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
     let client = |config| kube::Client::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)));
     let mut for_watches = config.clone();
     for_watches.default_retry = false;
-    // The API server says something at least once a minute (a bookmark). This is also the only bound on a request that is
+    // The API server says something every one or two minutes (a bookmark). This is also the only bound on a request that is
     // accepted and never answered.
     for_watches.read_timeout = Some(WATCH_SILENCE);
     Ok(Connection { calls: client(config)?, watches: client(for_watches)?, url })

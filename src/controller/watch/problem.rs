@@ -14,6 +14,8 @@ const LOG_AGAIN: Duration = Duration::from_secs(60);
 pub enum Problem {
     /// A list has begun and then said nothing.
     SilentList,
+    /// A watch has said nothing for so long that its connection may be dead.
+    SilentWatch,
     /// The API server has forgotten the changes since the last one that was seen. A new list makes up for it.
     Expired,
     /// The API server knows no such resource.
@@ -35,6 +37,7 @@ impl Problem {
     #[must_use]
     pub fn of(error: &watcher::Error) -> Self {
         match error {
+            watcher::Error::WatchFailed(error) if cause(error) == "timed out" => Self::SilentWatch,
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)
             | watcher::Error::WatchFailed(error) => Self::of_call(error),
@@ -77,6 +80,9 @@ impl Problem {
         match self {
             Self::SilentList => format!(
                 "the API server {api_server} began a list of {resource} and then fell silent; the list is begun again"
+            ),
+            Self::SilentWatch => format!(
+                "the API server {api_server} has said nothing about {resource} for minutes; the watch goes on over a new connection"
             ),
             Self::Expired => format!(
                 "the API server {api_server} has forgotten the changes of {resource} since the last one seen; the list is read again"
@@ -129,7 +135,7 @@ impl ProblemLog {
         self.logged = Some((problem.clone(), now));
         let sentence = problem.sentence(&self.api_server, &self.resource);
         match problem {
-            Problem::Expired => tracing::info!("{sentence}"),
+            Problem::Expired | Problem::SilentWatch => tracing::info!("{sentence}"),
             _ => tracing::warn!("{sentence}"),
         }
     }
@@ -183,6 +189,14 @@ mod tests {
         for (error, sentence) in table {
             assert_eq!(Problem::of_call(&error).sentence("https://api:6443", "cognigydeployments"), sentence);
         }
+    }
+
+    #[test]
+    fn a_watch_that_said_nothing_for_long_is_no_outage() {
+        let timed_out = || kube::Error::ReadEvents(std::io::Error::new(std::io::ErrorKind::TimedOut, "timed out"));
+        assert_eq!(Problem::of(&watcher::Error::WatchFailed(timed_out())), Problem::SilentWatch);
+        let unreachable = Problem::Unreachable("timed out".to_owned());
+        assert_eq!(Problem::of(&watcher::Error::WatchStartFailed(timed_out())), unreachable);
     }
 
     #[test]
