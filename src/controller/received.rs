@@ -6,14 +6,15 @@ use super::unreadable::Unreadable;
 use crate::api::spec::ObjectName;
 use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::api::GetParams;
 use kube::core::{Request, request};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Annotation of `kubectl apply`: the whole object once more, as text.
@@ -61,6 +62,10 @@ pub(super) struct SecretData {
     data: Option<BTreeMap<String, ByteString>>,
 }
 
+/// A ConfigMap of which only the name and the version are wanted.
+#[derive(Clone, Debug)]
+pub(super) struct NamedConfigMap(ObjectMeta);
+
 /// An object of which only the metadata is wanted, whatever else was sent.
 #[derive(Deserialize)]
 pub(super) struct MetadataOnly {
@@ -85,6 +90,42 @@ pub(super) struct Metadata {
 impl From<SecretData> for Secret {
     fn from(SecretData { metadata, data }: SecretData) -> Self {
         Self { metadata: metadata.into(), data, ..Self::default() }
+    }
+}
+
+impl<'de> Deserialize<'de> for NamedConfigMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Metadata { name, namespace, uid, resource_version, .. } = MetadataOnly::deserialize(deserializer)?.metadata;
+        Ok(Self(ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() }))
+    }
+}
+
+impl Resource for NamedConfigMap {
+    type DynamicType = ();
+    type Scope = <ConfigMap as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        ConfigMap::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        ConfigMap::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        ConfigMap::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        ConfigMap::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.0
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.0
     }
 }
 
@@ -172,5 +213,20 @@ mod tests {
             ..noted
         };
         assert_eq!(received.metadata, kept, "all else is received");
+    }
+
+    #[test]
+    fn who_manages_which_field_is_passed_over_however_deep_it_is() {
+        let deep = format!("{}1{}", "{\"f:a\":".repeat(9_000), "}".repeat(9_000));
+        let metadata = format!(r#""metadata":{{"name":"flows","managedFields":[{{"fieldsV1":{deep}}}]}}"#);
+        let map = format!(r#"{{{metadata},"data":{{"snapshot":"{{}}"}}}}"#);
+        assert_eq!(serde_json::from_str::<NamedConfigMap>(&map).unwrap().name_any(), "flows");
+        assert_eq!(serde_json::from_str::<ConfigMapData>(&map).unwrap().data.unwrap()["snapshot"], "{}");
+        let secret = format!(r#"{{{metadata},"data":{{"clientId":"ZGVtbw=="}}}}"#);
+        let secret = Secret::from(serde_json::from_str::<SecretData>(&secret).unwrap());
+        assert_eq!(
+            (secret.name_any().as_str(), secret.data.unwrap()["clientId"].0.as_slice()),
+            ("flows", &b"demo"[..])
+        );
     }
 }

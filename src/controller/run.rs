@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::Error;
 use super::fleet::name_of;
+use super::received::NamedConfigMap;
 use super::reconcile::reconcile;
 use super::runner::Runner;
 use super::watch::Watches;
@@ -12,9 +13,7 @@ use crate::rollout::admission::ResourceName;
 use crate::server::probes::Readiness;
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, future, stream};
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
@@ -109,22 +108,13 @@ fn watch_scope(
     (store, stream::select(changed, users).boxed())
 }
 
-/// A ConfigMap as its watch tells of it: the API server sends its metadata alone.
-type ConfigMapName = PartialObjectMeta<ConfigMap>;
-
 /// The labelled ConfigMaps that have changed or are gone.
-fn watch_config_maps(watches: &Watches, namespace: Option<&str>) -> impl Stream<Item = ConfigMapName> + Send + use<> {
-    let maps: Api<ConfigMapName> = scoped(watches.client(), namespace);
+fn watch_config_maps(watches: &Watches, namespace: Option<&str>) -> impl Stream<Item = NamedConfigMap> + Send + use<> {
+    let maps: Api<NamedConfigMap> = scoped(watches.client(), namespace);
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
     let (store, writer) = reflector::store();
-    let changes = watches.changes(maps, labelled, store, || {}).map(|event| Ok(event.modify(keep_the_name)));
-    changes.reflect(writer).touched_objects().filter_map(|map: watcher::Result<ConfigMapName>| future::ready(map.ok()))
-}
-
-/// Annotations and managed fields may be larger than the ConfigMap.
-fn keep_the_name(map: &mut ConfigMapName) {
-    let ObjectMeta { name, namespace, uid, .. } = std::mem::take(&mut map.metadata);
-    map.metadata = ObjectMeta { name, namespace, uid, ..ObjectMeta::default() };
+    let changes = watches.changes(maps, labelled, store, || {}).map(Ok);
+    changes.reflect(writer).touched_objects().filter_map(|map: watcher::Result<NamedConfigMap>| future::ready(map.ok()))
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
