@@ -28,7 +28,7 @@ use cognigy_operator::server::probes::Readiness;
 use jiff::{Timestamp, Unit};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
-use tokio::sync::{OnceCell, broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// Where an operator works.
 #[derive(Clone)]
@@ -181,7 +181,6 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
         jitter: Mutex::new(fastrand::Rng::with_seed(place.seed)),
         stores: OnceLock::new(),
         woken: broadcast::channel(1024).0,
-        claims_rebuilt: OnceCell::new(),
         kubernetes,
     })
 }

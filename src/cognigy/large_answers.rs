@@ -27,7 +27,7 @@ impl LargeAnswers {
     }
 
     /// How many more there is room for.
-    #[must_use]
+    #[cfg(test)]
     pub fn left(&self) -> usize {
         self.0.available_permits()
     }

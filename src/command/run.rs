@@ -249,7 +249,6 @@ fn context(
         stores: OnceLock::new(),
         woken: broadcast::channel(WOKEN_AT_ONCE).0,
         withdrawals: Withdrawals::default(),
-        claims_rebuilt: tokio::sync::OnceCell::new(),
         kubernetes,
     })
 }

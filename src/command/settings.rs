@@ -165,22 +165,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn relist_interval(text: &str) -> Result<Duration, String> {
-    const SHORTEST: Duration = Duration::from_secs(60);
-    let interval = duration(text)?;
-    if interval >= SHORTEST {
-        Ok(interval)
-    } else {
-        Err("write at least 1m: each list costs the API server work".to_owned())
-    }
+    at_least(Duration::from_secs(60), text, "write at least 1m: each list costs the API server work")
 }
 
 fn key_ttl(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_secs(20 * 60);
-    let ttl = duration(text)?;
-    match ttl >= LEAST {
-        true => Ok(ttl),
-        false => {
-            Err("write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires".to_owned())
-        }
-    }
+    let too_short = "write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires";
+    at_least(Duration::from_secs(20 * 60), text, too_short)
+}
+
+fn at_least(least: Duration, text: &str, too_short: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration >= least { Ok(duration) } else { Err(too_short.to_owned()) }
 }

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::fleet::{Fleet, name_of};
 use super::leadership::Leadership;
 use super::ownership::{Certainty, Claimant, Claims};
+use super::queue::Urgency;
 use super::record;
 use super::remembered::Memories;
 use super::sessions::{Sessions, Source};
@@ -57,11 +58,9 @@ pub struct Context {
     /// Whether this process may act.
     pub leadership: Leadership,
     /// Resources that are worth a reconcile, because another one has let go of what they wait for.
-    pub woken: broadcast::Sender<ObjectRef<Watched>>,
+    pub woken: broadcast::Sender<ResourceName>,
     /// Takes back what a running reconcile waits to ask, once its resource has changed.
     pub withdrawals: Withdrawals,
-    /// Whether the claims were rebuilt from the first complete list.
-    pub claims_rebuilt: tokio::sync::OnceCell<()>,
 }
 
 impl Context {
@@ -91,10 +90,6 @@ impl Context {
     /// # Errors
     /// [`Error::NotReady`], where a watch ended before its first list was complete.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.claims_rebuilt.get_or_try_init(|| self.rebuild_claims()).await.map(|_| ())
-    }
-
-    async fn rebuild_claims(&self) -> Result<(), Error> {
         let stores = self.stores.get().ok_or(Error::NotReady)?;
         for store in stores {
             store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
@@ -105,11 +100,16 @@ impl Context {
     /// Lets a resource that the watch tells of share its snapshot with what is known of it, if it is the same text: a resource
     /// in flight is told of with each write of its status.
     pub fn share_snapshot(&self, received: &mut Watched) {
-        let name = ObjectRef::from_obj(received);
-        let known = self.stores.get().and_then(|stores| stores.iter().find_map(|store| store.get(&name)));
-        if let Some(known) = known {
+        if let Some(known) = self.find(&name_of(received)) {
             received.share_snapshot(&known);
         }
+    }
+
+    /// A resource as the watches have shown it last.
+    #[must_use]
+    pub fn find(&self, who: &ResourceName) -> Option<Arc<Watched>> {
+        let name = ObjectRef::new(&who.name).within(&who.namespace);
+        self.stores.get()?.iter().find_map(|store| store.get(&name))
     }
 
     /// What is kept of a resource that the watch tells of; its claim is noted.
@@ -164,12 +164,16 @@ impl Context {
         Ok(is_gone)
     }
 
+    /// How urgent a resource's reconcile is.
+    #[must_use]
+    pub fn urgency_of(&self, who: &ResourceName) -> Urgency {
+        self.find(who).map_or(Urgency::NotSubmitted, |found| found.urgency())
+    }
+
     /// Whether the stores show this resource.
     #[must_use]
     pub fn shows(&self, claimant: &Claimant) -> bool {
-        let name = ObjectRef::new(&claimant.who.name).within(&claimant.who.namespace);
-        let shown = self.stores.get().into_iter().flatten().find_map(|store| store.get(&name));
-        shown.is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))
+        self.find(&claimant.who).is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))
     }
 
     /// Whether a resource that the watch tells of is worth a reconcile: there may be something to do for it, or to forget
@@ -196,12 +200,10 @@ impl Context {
 
     /// Has these resources reconciled.
     pub fn rouse(&self, names: Vec<ResourceName>) {
-        names.iter().for_each(|who| self.call_for(&who.namespace, &who.name));
-    }
-
-    fn call_for(&self, namespace: &str, name: &str) {
-        // Where nobody listens, nothing is watched, and so nothing waits. Who does not hear of it asks by itself later.
-        let _ = self.woken.send(ObjectRef::new(name).within(namespace));
+        for who in names {
+            // A failed send is harmless: if nobody listens, nothing is watched, and so nothing waits.
+            let _ = self.woken.send(who);
+        }
     }
 
     /// Forgets what is remembered of resources that are no longer there.

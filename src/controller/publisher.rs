@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{Instrument, Span};
 
-/// How long a call may take before what was recorded before it is published. Most calls are answered sooner; steps that
-/// follow each other quickly are then told in one event.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a call may take, with its wait for the request budget, before recorded events are published. Shorter calls
+/// keep the events back, so that steps that follow each other quickly share one event: about 4 writes a rollout instead
+/// of 5 when the budget is used up. A call that hangs shows after this time (a call is given up after 30 seconds).
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The events of one reconcile. Only what is recorded is published.
 pub(super) struct Publisher<'c> {

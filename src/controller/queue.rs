@@ -118,12 +118,6 @@ impl ReconcileQueue {
         }
     }
 
-    /// Whether no reconcile runs.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.running.is_empty()
-    }
-
     /// Moves what has become due to its namespace's queue. What runs already is run again afterwards.
     fn make_ready(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) {
         while self.next_at().is_some_and(|at| at <= now) {
@@ -257,7 +251,7 @@ mod tests {
             assert_eq!(queue.take(NOW, urgency), None);
         }
         queue.finish(&who("bots", "a"), NOW);
-        assert!(queue.is_idle());
+        assert!(queue.running.is_empty());
         assert_eq!(queue.take(NOW, urgency), Some(who("bots", "a")));
         queue.finish(&who("bots", "a"), NOW);
         assert_eq!(queue.take(NOW, urgency), None);

@@ -41,7 +41,7 @@ pub const RESOURCE_SPAN: &str = "resource";
 pub enum Scope {
     /// All of them.
     Cluster,
-    /// These, with no rights in any other; each once, since two controllers would get in each other's way.
+    /// These, with no rights in any other; each once, since two watches would tell of the same resources.
     Namespaces(BTreeSet<String>),
 }
 
@@ -60,8 +60,8 @@ pub async fn run(
     let (stores, triggers): (Vec<_>, Vec<_>) =
         scopes.into_iter().map(|namespace| watch_scope(&context, &watches, namespace.as_deref())).unzip();
     // Set once: `run` is called once for a context.
-    let _ = context.stores.set(stores.clone());
-    let runner = Runner::new(Arc::clone(&context), stores).run(stream::select_all(triggers), stop);
+    let _ = context.stores.set(stores);
+    let runner = Runner::new(Arc::clone(&context)).run(stream::select_all(triggers), stop);
     let declare = async {
         if context.ready().await.is_ok() {
             readiness.declare();

@@ -3,14 +3,13 @@
 
 use super::context::Context;
 use super::error::Error;
-use super::queue::{ReconcileQueue, Urgency};
+use super::queue::ReconcileQueue;
 use super::run::{after_failure, guarded};
 use super::watched::Watched;
 use crate::rollout::admission::ResourceName;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
-use kube::runtime::reflector::{ObjectRef, Store};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,18 +26,17 @@ struct Finished {
 /// The reconciles of all watched resources.
 pub struct Runner {
     context: Arc<Context>,
-    stores: Vec<Store<Watched>>,
     queue: ReconcileQueue,
     running: FuturesUnordered<BoxFuture<'static, Finished>>,
     began: Instant,
 }
 
 impl Runner {
-    /// Nothing is due yet. The stores hold the resources.
+    /// Nothing is due yet. The context's stores hold the resources.
     #[must_use]
-    pub fn new(context: Arc<Context>, stores: Vec<Store<Watched>>) -> Self {
+    pub fn new(context: Arc<Context>) -> Self {
         let (queue, running) = (ReconcileQueue::default(), FuturesUnordered::new());
-        Self { context, stores, queue, running, began: Instant::now() }
+        Self { context, queue, running, began: Instant::now() }
     }
 
     /// Runs until `stop` turns true; reconciles that run by then are finished first. Until the first lists are complete,
@@ -61,7 +59,7 @@ impl Runner {
                 Some(finished) = self.running.next() => self.finish(finished),
                 Some(who) = triggers.next(), if !is_stopping => self.add(who, Duration::ZERO),
                 requeued = requeued.recv(), if !is_stopping => match requeued {
-                    Ok(object) => self.add(name_in(&object), Duration::ZERO),
+                    Ok(who) => self.add(who, Duration::ZERO),
                     // Too many at once: those that must be told that they lost their environment are found again; all others
                     // are reconciled by their own timers.
                     Err(broadcast::error::RecvError::Lagged(_)) => {
@@ -86,14 +84,13 @@ impl Runner {
     }
 
     fn start_what_is_due(&mut self) {
-        let stores = &self.stores;
-        let urgency_of = |who: &ResourceName| find(stores, who).map_or(Urgency::NotSubmitted, |found| found.urgency());
-        while let Some(who) = self.queue.take(self.began.elapsed(), urgency_of) {
-            let Some(object) = find(&self.stores, &who) else {
+        let context = Arc::clone(&self.context);
+        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.urgency_of(who)) {
+            let Some(object) = context.find(&who) else {
                 self.queue.finish(&who, self.began.elapsed());
                 continue;
             };
-            let context = Arc::clone(&self.context);
+            let context = Arc::clone(&context);
             let reconcile = async move {
                 let result = guarded(Arc::clone(&object), context).await;
                 Finished { who, object, result }
@@ -113,19 +110,6 @@ impl Runner {
     fn add(&mut self, who: ResourceName, after: Duration) {
         self.queue.add(who, self.began.elapsed() + after);
     }
-}
-
-/// A resource as the watches have shown it last.
-fn find(stores: &[Store<Watched>], who: &ResourceName) -> Option<Arc<Watched>> {
-    let object = ObjectRef::new(&who.name).within(&who.namespace);
-    stores.iter().find_map(|store| store.get(&object))
-}
-
-/// The name in a reference to a resource.
-#[must_use]
-pub fn name_in(object: &ObjectRef<Watched>) -> ResourceName {
-    let namespace = object.namespace.as_deref().unwrap_or_default();
-    ResourceName { namespace: namespace.into(), name: object.name.as_str().into() }
 }
 
 async fn until(at: Option<Instant>) {

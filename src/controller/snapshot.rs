@@ -64,10 +64,6 @@ pub struct ReadText {
 }
 
 impl ReadText {
-    fn of(text: &str) -> Self {
-        Self { sha256: sha256(text), snapshot: Snapshot::from_text(text) }
-    }
-
     /// How much memory it takes, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -113,33 +109,31 @@ impl Snapshots {
         reference: &ConfigMapKeyReference,
         uptime: Duration,
     ) -> Result<Result<Arc<ReadText>, Obstacle>, Error> {
+        let name = match name_in(reference) {
+            Ok(name) => name,
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
         let place =
             TextPlace { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
-        if let Err(obstacle) = check_names(reference) {
-            return Ok(Err(obstacle));
-        }
         let believed = || self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
         let read = match believed() {
-            Some(text) => text.read,
+            Some(text) => Ok(text.read),
             None => {
                 // It is never closed.
                 let _turn = self.reading.acquire().await;
                 // Another one may have read it meanwhile.
                 match believed() {
-                    Some(text) => text.read,
-                    None => match self.read(place.clone(), reference, uptime).await? {
-                        Ok(read) => read,
-                        Err(obstacle) => return Ok(Err(obstacle)),
-                    },
+                    Some(text) => Ok(text.read),
+                    None => self.read(place.clone(), name, reference, uptime).await?,
                 }
             }
         };
-        Ok(read.ok_or_else(|| {
-            Obstacle::lasting(
-                Reason::SnapshotNotFound,
-                format!("there is no ConfigMap {} with the key {}: create it", reference.name, reference.key),
-                Retry::SnapshotChange,
-            )
+        Ok(read.and_then(|read| {
+            read.ok_or_else(|| {
+                let message =
+                    format!("there is no ConfigMap {} with the key {}: create it", reference.name, reference.key);
+                Obstacle::lasting(Reason::SnapshotNotFound, message, Retry::SnapshotChange)
+            })
         }))
     }
 
@@ -147,20 +141,21 @@ impl Snapshots {
     async fn read(
         &self,
         place: TextPlace,
+        name: ObjectName<'_>,
         reference: &ConfigMapKeyReference,
         uptime: Duration,
     ) -> Result<Result<Option<Arc<ReadText>>, Obstacle>, Error> {
-        let Some(name) = ObjectName::of(&place.name) else { return Ok(Ok(None)) };
         let changes = self.lock().changes();
         let get = received::get::<ConfigMap, ConfigMapData>(&self.kubernetes, &place.namespace, name);
         let map = call("read a ConfigMap", get).await?;
         let text = map.and_then(|map| map.data?.remove(&place.key));
-        if let (Some(text), Some(wanted)) = (&text, &reference.sha256)
-            && sha256(text) != *wanted
+        let text = text.map(|text| (sha256(&text), text));
+        if let (Some((sha256, _)), Some(wanted)) = (&text, &reference.sha256)
+            && sha256 != wanted
         {
             return Ok(Err(awaited(reference, wanted)));
         }
-        let read = text.map(|text| Arc::new(ReadText::of(&text)));
+        let read = text.map(|(sha256, text)| Arc::new(ReadText { sha256, snapshot: Snapshot::from_text(&text) }));
         let mut texts = self.lock();
         if texts.changes() == changes {
             texts.put(place, Text { at: uptime, read: read.clone() });
@@ -189,15 +184,14 @@ fn is_believed(text: &Text, reference: &ConfigMapKeyReference) -> bool {
 }
 
 /// Nothing is asked of the API server under a name that is none.
-fn check_names(reference: &ConfigMapKeyReference) -> Result<(), Obstacle> {
+fn name_in(reference: &ConfigMapKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.configurationSnapshotFrom.configMapKeyRef.{name}");
-    if ObjectName::of(&reference.name).is_none() {
-        return Err(not_a_name(&field("name"), &reference.name, Reason::SnapshotNotFound));
-    }
+    let name = ObjectName::of(&reference.name);
+    let name = name.ok_or_else(|| not_a_name(&field("name"), &reference.name, Reason::SnapshotNotFound))?;
     if !is_key(&reference.key) {
         return Err(not_a_key(&field("key"), &reference.key, Reason::SnapshotNotFound));
     }
-    Ok(())
+    Ok(name)
 }
 
 fn unreadable(name: &str, error: &Error) -> Obstacle {

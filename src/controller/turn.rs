@@ -107,6 +107,6 @@ impl Round<'_> {
 }
 
 /// Whether its job or its environment's health is asked for.
-fn is_watched(attempt: &Attempt) -> bool {
+pub(super) fn is_watched(attempt: &Attempt) -> bool {
     attempt.is_in_flight() || attempt.step == Step::VerifyingRollback
 }

@@ -7,14 +7,16 @@ use super::queue::Urgency;
 use super::received::Received;
 use super::remembered::version;
 use super::sessions::Source;
+use super::turn::is_watched;
 use super::unreadable::Unreadable;
 use super::{record, snapshot};
 use crate::api::condition::ConditionSet;
 use crate::api::spec::SecretReference;
-use crate::api::status::{Attempt, Step};
+use crate::api::status::Attempt;
 use crate::api::{CognigyDeployment, ConditionType};
 use crate::rollout::claim;
 use crate::rollout::facts::Requests;
+use crate::rollout::requests::is_new;
 use crate::rollout::rest::is_at_rest;
 use crate::rollout::{Facts, Now, Pace, Settings};
 use jiff::Timestamp;
@@ -86,9 +88,8 @@ impl Watched {
     #[must_use]
     pub fn urgency(&self) -> Urgency {
         let is_urgent = self.whole().is_some_and(|object| {
-            let is_under_way = |attempt: &Attempt| attempt.is_in_flight() || attempt.step == Step::VerifyingRollback;
             object.metadata.deletion_timestamp.is_some()
-                || attempt(object).is_some_and(is_under_way)
+                || attempt(object).is_some_and(is_watched)
                 || asks_for_rollback(object)
         });
         if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
@@ -259,7 +260,7 @@ pub(super) fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claima
 fn asks_for_rollback(object: &CognigyDeployment) -> bool {
     let asked = Requests::from_annotations(object.annotations()).rollback;
     let handled = object.status.as_ref().and_then(|status| status.handled_requests.as_ref());
-    asked.is_some() && asked != handled.and_then(|handled| handled.rollback.clone())
+    is_new(asked.as_ref(), handled.and_then(|handled| handled.rollback.as_ref()))
 }
 
 fn attempt(object: &CognigyDeployment) -> Option<&Attempt> {

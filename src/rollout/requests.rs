@@ -41,7 +41,9 @@ pub fn open(
     (may_start || is_busy).then_some(Request::Retry)
 }
 
-fn is_new(value: Option<&String>, handled: Option<&String>) -> bool {
+/// Whether a request annotation has a value that was not acted on yet.
+#[must_use]
+pub fn is_new(value: Option<&String>, handled: Option<&String>) -> bool {
     value.is_some() && value != handled
 }
 

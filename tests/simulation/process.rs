@@ -17,10 +17,9 @@ use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::fleet::name_of;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
-use cognigy_operator::controller::queue::{ReconcileQueue, Urgency};
+use cognigy_operator::controller::queue::ReconcileQueue;
 use cognigy_operator::controller::remembered::Memories;
 use cognigy_operator::controller::run::{after_failure, guarded, kept, users_of};
-use cognigy_operator::controller::runner::name_in;
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
 use cognigy_operator::controller::watch::relist::Relist;
@@ -32,10 +31,10 @@ use cognigy_operator::rollout::admission::ResourceName;
 use cognigy_operator::server::Metrics;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::runtime::reflector::{self, Store, store::Writer};
 use kube::runtime::watcher::Event;
 use serde_json::Value;
-use tokio::sync::{OnceCell, broadcast};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::fault::STALE;
@@ -62,7 +61,7 @@ pub struct Process {
     context: Arc<Context>,
     store: Store<Watched>,
     writer: Writer<Watched>,
-    woken: broadcast::Receiver<ObjectRef<Watched>>,
+    woken: broadcast::Receiver<ResourceName>,
     watch: Watch,
     relist: Relist<Watched>,
     queue: ReconcileQueue,
@@ -208,7 +207,7 @@ impl Process {
             self.deliver();
             // What the watch shows may concern another resource as well.
             while let Ok(woken) = self.woken.try_recv() {
-                self.schedule(name_in(&woken), Duration::ZERO);
+                self.schedule(woken, Duration::ZERO);
             }
             self.begin(&mut reconciles);
             let returns = self.watch.returns.map(|(at, _)| at);
@@ -219,7 +218,7 @@ impl Process {
             tokio::select! {
                 biased;
                 Some(finished) = reconciles.next(), if !reconciles.is_empty() => self.finish(finished),
-                Ok(woken) = self.woken.recv() => self.schedule(name_in(&woken), Duration::ZERO),
+                Ok(woken) = self.woken.recv() => self.schedule(woken, Duration::ZERO),
                 () = until(next) => {}
                 () = told => {}
             }
@@ -271,15 +270,13 @@ impl Process {
         if self.retires.load(Ordering::Relaxed) {
             return;
         }
-        let store = self.store.clone();
-        let find = |who: &ResourceName| store.get(&ObjectRef::new(&who.name).within(&who.namespace));
-        let urgency_of = |who: &ResourceName| find(who).map_or(Urgency::NotSubmitted, |found| found.urgency());
-        while let Some(who) = self.queue.take(self.began.elapsed(), urgency_of) {
-            let Some(object) = find(&who) else {
+        let context = Arc::clone(&self.context);
+        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.urgency_of(who)) {
+            let Some(object) = context.find(&who) else {
                 self.queue.finish(&who, self.began.elapsed());
                 continue;
             };
-            let context = Arc::clone(&self.context);
+            let context = Arc::clone(&context);
             reconciles.push(Box::pin(async move {
                 let result = guarded(Arc::clone(&object), context).await;
                 (who, object, result)
@@ -348,7 +345,6 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         stores: OnceLock::from(vec![store]),
         woken: broadcast::channel(64).0,
         withdrawals: Withdrawals::default(),
-        claims_rebuilt: OnceCell::new(),
         kubernetes,
     }
 }

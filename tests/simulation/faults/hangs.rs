@@ -20,7 +20,7 @@ use crate::time::time_of_day;
 
 const MENDED_AT: u64 = 400;
 /// How long a call may take before what led to it is told, and a moment more.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(11);
 /// How long one try is waited for, and a moment more.
 const FIRST_TRY: Duration = Duration::from_secs(31);
 
