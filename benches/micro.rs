@@ -2,20 +2,20 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use api::status::{CognigyDeploymentStatus, Outcome, Step, Verdict};
+use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, FINALIZER, Reason, Snapshot};
 use bytes::Bytes;
-use cognigy_operator::api::status::{CognigyDeploymentStatus, Outcome, Step, Verdict};
-use cognigy_operator::api::{CognigyDeployment, CognigyDeploymentSpec, Digest, FINALIZER, Reason, Snapshot};
-use cognigy_operator::cognigy::{
+use cognigy::{
     BaseUrl, Budget, Client, Credentials, EgressPolicy, EnvironmentId, Options, Priority, Requester, TokenUrl,
     Transport, TransportError,
 };
 use cognigy_operator::controller::watched::Watched;
-use cognigy_operator::rollout::facts::{Requests, Target};
-use cognigy_operator::rollout::{Facts, Memory, Now, Pace, Settings, attempt, decide, requests, standing};
 use divan::{Bencher, black_box};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use rollout::facts::{Requests, Target};
+use rollout::{Facts, Memory, Now, Pace, Settings, attempt, decide, requests, standing};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -6,8 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod api;
-pub mod cognigy;
 pub mod command;
 pub mod controller;
 pub mod delivery;
@@ -17,6 +15,4 @@ mod documents;
 mod hostile;
 #[cfg(feature = "otlp")]
 pub mod otlp;
-pub mod rollout;
 pub mod server;
-pub mod simulator;

@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand};
 use cognigy_operator::command::logging::LogFormat;
 use cognigy_operator::command::{crd, environment, logging, probe, run};
-use cognigy_operator::simulator;
+
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 

@@ -17,16 +17,16 @@ pub enum Failure {
     Kubeconfig(#[from] kube::config::KubeconfigError),
     /// The platform cannot be what the plan says.
     #[error("the scenario: {0}")]
-    Scenario(#[from] cognigy_operator::simulator::ScenarioError),
+    Scenario(#[from] simulator::ScenarioError),
     /// The platform cannot listen.
     #[error("the platform: {0}")]
-    Platform(#[from] cognigy_operator::simulator::ServerError),
+    Platform(#[from] simulator::ServerError),
     /// The operator's transport cannot be made.
     #[error("the transport: {0}")]
-    Transport(#[from] cognigy_operator::cognigy::HttpTransportError),
+    Transport(#[from] cognigy::HttpTransportError),
     /// The operator's egress rules cannot be read.
     #[error("the egress rules: {0}")]
-    Egress(#[from] cognigy_operator::cognigy::EgressRuleError),
+    Egress(#[from] cognigy::EgressRuleError),
     /// A thread, a process or a file.
     #[error("the system: {0}")]
     System(#[from] std::io::Error),
@@ -35,7 +35,7 @@ pub enum Failure {
     Json(#[from] serde_json::Error),
     /// The snapshot of the model cannot be deployed.
     #[error("the snapshot: {0}")]
-    Snapshot(#[from] cognigy_operator::api::SnapshotProblem),
+    Snapshot(#[from] api::SnapshotProblem),
     /// Something that has to run ended by itself.
     #[error("{0} ended before it could be measured")]
     Ended(&'static str),

@@ -2,8 +2,8 @@
 
 use crate::kubernetes::Asked;
 use crate::rollouts::Rollout;
-use cognigy_operator::simulator::ClientTraffic;
 use serde::Serialize;
+use simulator::ClientTraffic;
 use std::ops::Range;
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use crate::Failure;
 use crate::time::Time;
-use cognigy_operator::api::status::Step;
-use cognigy_operator::api::{CognigyDeployment, CognigyDeploymentStatus};
+use api::status::Step;
+use api::{CognigyDeployment, CognigyDeploymentStatus};
 use futures::StreamExt;
 use futures::stream;
 use k8s_openapi::api::core::v1::{Namespace, Secret};

@@ -2,7 +2,7 @@
 
 use crate::time::Time;
 use bytes::Bytes;
-use cognigy_operator::cognigy::{Transport, TransportError};
+use cognigy::{Transport, TransportError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::kubernetes::{self, Counter};
 use crate::network::Network;
 use crate::time::{ThreadClock, Time};
-use cognigy_operator::cognigy::{
+use cognigy::{
     Budgets, Credentials, EgressPolicy, EgressRule, HttpOptions, HttpTransport, Options, Transport, WallClock,
     WebhookSender,
 };
@@ -22,10 +22,10 @@ use cognigy_operator::controller::watch::Watches;
 use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::controller::{self, Context};
 use cognigy_operator::delivery::Courier;
-use cognigy_operator::rollout::{Now, Settings};
 use cognigy_operator::server::Metrics;
 use cognigy_operator::server::probes::Readiness;
 use jiff::{Timestamp, Unit};
+use rollout::{Now, Settings};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{broadcast, oneshot, watch};

@@ -6,9 +6,9 @@
 use crate::Failure;
 use crate::fleet::name_of;
 use crate::operator::{Place, Work};
+use api::CognigyDeployment;
 use bytes::Bytes;
-use cognigy_operator::api::CognigyDeployment;
-use cognigy_operator::cognigy::Transport;
+use cognigy::Transport;
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;

@@ -2,8 +2,8 @@
 
 use crate::Failure;
 use crate::time::Time;
-use cognigy_operator::simulator::{Scenario, Server, WorldHandle};
 use jiff::Timestamp;
+use simulator::{Scenario, Server, WorldHandle};
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;

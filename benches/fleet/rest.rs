@@ -6,15 +6,15 @@ use crate::report::Line;
 use crate::report::Target::{self, AtMost};
 use crate::stage::Stage;
 use crate::time::Time;
-use cognigy_operator::api::status::Step;
-use cognigy_operator::api::{CognigyDeployment, Digest};
-use cognigy_operator::simulator::{RequestFilter, Scenario, Server};
+use api::status::Step;
+use api::{CognigyDeployment, Digest};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams, PostParams, VersionMatch};
 use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use simulator::{RequestFilter, Scenario, Server};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

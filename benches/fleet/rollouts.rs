@@ -1,8 +1,8 @@
 //! What became of each rollout, told from what the platform received and from nothing that an operator claims.
 
 use crate::fleet::Fleet;
-use cognigy_operator::simulator::{Call, RequestFilter, RequestRecord, World};
 use jiff::Timestamp;
+use simulator::{Call, RequestFilter, RequestRecord, World};
 use std::collections::HashMap;
 use std::time::Duration;
 

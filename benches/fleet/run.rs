@@ -11,7 +11,7 @@ use crate::platform::Platform;
 use crate::rollouts::{Rollout, told_by};
 use crate::stage::Stage;
 use crate::time::Time;
-use cognigy_operator::simulator::{RequestFilter, World};
+use simulator::{RequestFilter, World};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 

@@ -10,7 +10,7 @@ use crate::rollouts::told_by;
 use crate::stage::Stage;
 use crate::time::Time;
 use crate::yardstick::Yardstick;
-use cognigy_operator::simulator::Server;
+use simulator::Server;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

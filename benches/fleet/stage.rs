@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::kubernetes::{Counter, connect};
 use crate::time::Time;
-use cognigy_operator::api::{CognigyDeployment, crd};
+use api::{CognigyDeployment, crd};
 use control_plane::ControlPlane;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PostParams;

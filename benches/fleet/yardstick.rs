@@ -4,7 +4,7 @@
 use crate::Failure;
 use crate::kubernetes::configuration;
 use crate::time::ThreadClock;
-use cognigy_operator::api::CognigyDeployment;
+use api::CognigyDeployment;
 use kube::{Api, Client};
 use std::path::{Path, PathBuf};
 use std::thread;

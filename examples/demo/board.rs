@@ -3,9 +3,9 @@
 use crate::error::Error;
 use crate::narrator::Narrator;
 use crate::play::{Fate, Part};
-use cognigy_operator::api::ConditionType;
-use cognigy_operator::api::condition::ConditionSet;
-use cognigy_operator::simulator::{RequestFilter, RequestRecord, WorldHandle};
+use api::ConditionType;
+use api::condition::ConditionSet;
+use simulator::{RequestFilter, RequestRecord, WorldHandle};
 use std::fmt;
 
 /// Lines that are too long are cut by the terminal, not wrapped: the table keeps its height.

@@ -1,9 +1,9 @@
 //! The four resources of the demo, and what each has to come to.
 
-use cognigy_operator::api::Reason;
-use cognigy_operator::api::condition::ConditionStatus;
-use cognigy_operator::api::status::Phase;
-use cognigy_operator::simulator::Call;
+use api::Reason;
+use api::condition::ConditionStatus;
+use api::status::Phase;
+use simulator::Call;
 
 /// The namespace of all four.
 pub const NAMESPACE: &str = "bots";

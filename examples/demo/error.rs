@@ -11,7 +11,7 @@ pub enum Error {
     ControlPlane(#[from] control_plane::Error),
     /// The simulated platform cannot listen.
     #[error("the simulated Cognigy.AI cannot be started: {0}")]
-    Simulator(#[from] cognigy_operator::simulator::ServerError),
+    Simulator(#[from] simulator::ServerError),
     /// A file that is built into the demo cannot be read: a mistake in it.
     #[error("{file} is not what it should be: {problem}")]
     Script {

@@ -3,8 +3,7 @@
 use crate::cast::{CAST, NAMESPACE, Role};
 use crate::error::{Error, Trying};
 use crate::narrator::Narrator;
-use cognigy_operator::api::crd;
-use cognigy_operator::simulator::{Scenario, Server};
+use api::crd;
 use control_plane::ControlPlane;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -12,6 +11,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, ResourceExt};
+use simulator::{Scenario, Server};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

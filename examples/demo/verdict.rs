@@ -3,10 +3,10 @@
 use crate::cast::{Ending, Settlement};
 use crate::play::{Fate, Part};
 use crate::story::Record;
-use cognigy_operator::api::ConditionType;
-use cognigy_operator::api::condition::ConditionSet;
-use cognigy_operator::simulator::{Call, RequestRecord, Violation, WorldHandle};
+use api::ConditionType;
+use api::condition::ConditionSet;
 use serde_json::Value;
+use simulator::{Call, RequestRecord, Violation, WorldHandle};
 use std::fmt::Debug;
 
 /// Everything that is not as it should be, a line each; nothing where all is well.

@@ -1,9 +1,9 @@
 //! The way to the API server: a kubeconfig's or the pod's own, and by no proxy that nobody named.
 
-use crate::api::CognigyDeployment;
 use crate::controller::error::CALL_DEADLINE;
 use crate::controller::watch;
 use crate::controller::watch::problem::{Problem, ProblemLog};
+use api::CognigyDeployment;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 use kube::Resource;

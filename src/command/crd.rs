@@ -18,7 +18,7 @@ pub enum CrdError {
 /// # Errors
 /// [`CrdError`], where nothing can be printed.
 pub fn print() -> Result<(), CrdError> {
-    let text = crate::api::crd::yaml().map_err(|error| CrdError::Yaml(error.to_string()))?;
+    let text = api::crd::yaml().map_err(|error| CrdError::Yaml(error.to_string()))?;
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The operator's own webhook, from its flags.
 
-use crate::cognigy::{BaseUrl, WebhookUrl};
 use crate::controller::credentials::OfferedNamespaces;
 use crate::controller::default_webhook::DefaultWebhook;
+use cognigy::{BaseUrl, WebhookUrl};
 
 /// Namespaces may use a webhook that there is not. The flags are read once, so that to wait for it would not help.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ mod tests {
         let says = read(None, &["bots"]).unwrap_err().to_string();
         assert!(says.contains("set CI_CD_WEBHOOK_URL, or leave the flag"), "{says}");
         assert!(read(None, &[]).unwrap().is_none());
-        let api = crate::api::identifier::ApiOrigin::new("https://api.cognigy.ai");
+        let api = api::identifier::ApiOrigin::new("https://api.cognigy.ai");
         for (namespaces, is_served) in [(&[][..], false), (&["bots"], true), (&["*"], true)] {
             let webhook = read(url(), namespaces).unwrap().unwrap();
             assert_eq!(webhook.serving("bots", &api).is_some(), is_served, "{namespaces:?}");

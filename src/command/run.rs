@@ -8,10 +8,6 @@ use super::logging;
 use super::own_client::{self, OwnClientError};
 use super::own_webhook::{NoOwnWebhook, own_webhook};
 use super::settings::ElectionArguments;
-use crate::cognigy::{
-    Budgets, Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport,
-    WebhookSender,
-};
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
 use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
@@ -26,9 +22,13 @@ use crate::controller::watch::Watches;
 use crate::controller::withdrawal::Withdrawals;
 use crate::controller::{self, Context};
 use crate::delivery::Courier;
-use crate::rollout::Settings;
 use crate::server::Metrics;
 use crate::server::probes::{self, Readiness};
+use cognigy::{
+    Budgets, Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport,
+    WebhookSender,
+};
+use rollout::Settings;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;

@@ -3,9 +3,9 @@
 use super::confidential::Confidential;
 use super::logging::LogFormat;
 use super::namespace::{namespace, namespace_or_all};
-use crate::cognigy::{BaseUrl, EgressRule, ProxyUrl, TokenUrl, WebhookUrl};
 use crate::controller::leadership::{Terms, TermsError};
 use clap::{Args, ValueEnum};
+use cognigy::{BaseUrl, EgressRule, ProxyUrl, TokenUrl, WebhookUrl};
 use jiff::SignedDuration;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -150,7 +150,7 @@ pub enum SubmitIdempotency {
     Unsupported,
 }
 
-impl From<SubmitIdempotency> for crate::rollout::facts::SubmitIdempotency {
+impl From<SubmitIdempotency> for rollout::facts::SubmitIdempotency {
     fn from(idempotency: SubmitIdempotency) -> Self {
         match idempotency {
             SubmitIdempotency::Supported => Self::Supported,

@@ -2,12 +2,12 @@
 
 use super::cause::cause;
 use super::error::CALL_DEADLINE;
-use crate::rollout::{Announcement, Happened};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
+use rollout::{Announcement, Happened};
 
 /// Who publishes.
 const CONTROLLER: &str = "cognigy-operator";
@@ -45,7 +45,7 @@ impl Announcer {
     /// in the log, and that is all: it decides nothing.
     pub async fn announce(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
         for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
-            crate::api::condition::truncate(note, NOTE_LIMIT);
+            api::condition::truncate(note, NOTE_LIMIT);
             match warning {
                 true => tracing::warn!(%reason, "{note}"),
                 false => tracing::info!(%reason, "{note}"),

@@ -4,8 +4,8 @@ use super::error::Error;
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::wire;
-use crate::cognigy::{Call, FailedTry};
-use crate::rollout::apply;
+use cognigy::{Call, FailedTry};
+use rollout::apply;
 use std::pin::pin;
 use std::time::Duration;
 

@@ -3,13 +3,13 @@
 //! A few dozen bytes for each resource; the resources themselves are kept by whoever needs them.
 
 use super::watched::Watched;
-use crate::api::condition::{ConditionSet, ConditionType};
-use crate::api::status::{DeliveryKind, Step};
-use crate::api::{CognigyDeployment, Reason};
-use crate::rollout::facts::between;
+use api::condition::{ConditionSet, ConditionType};
+use api::status::{DeliveryKind, Step};
+use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::watcher::Event;
+use rollout::facts::between;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;

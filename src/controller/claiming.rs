@@ -6,11 +6,11 @@ use super::ownership::{Claim, Claimant, Claims, Place, Refusal};
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::watched::{claimant, recorded_claim};
-use crate::api::{EnvironmentId, Reason};
-use crate::rollout::admission::ResourceName;
-use crate::rollout::answer::Retry;
-use crate::rollout::decide::time_until_free;
-use crate::rollout::{Obstacle, attempt, claim};
+use api::{EnvironmentId, Reason};
+use rollout::admission::ResourceName;
+use rollout::answer::Retry;
+use rollout::decide::time_until_free;
+use rollout::{Obstacle, attempt, claim};
 use std::sync::Arc;
 
 /// The words that tell a resource in `namespace` that another one owns its environment. Other namespaces may be other

@@ -1,7 +1,7 @@
 //! The two clocks of a decision, as a seam: a simulation brings its own.
 
-use crate::rollout::Now;
 use jiff::{Timestamp, Unit};
+use rollout::Now;
 use tokio::time::Instant;
 
 /// Tells the time on both clocks.

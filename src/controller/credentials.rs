@@ -1,11 +1,11 @@
 //! Credentials from a Secret, or the operator's own where it offers them.
 
-use crate::api::reason::Reason;
-use crate::cognigy::{BaseUrl, Credentials, EndpointError, MAX_BASE_BYTES, TokenUrl, quoted};
-use crate::rollout::Obstacle;
-use crate::rollout::answer::Retry;
+use api::reason::Reason;
+use cognigy::{BaseUrl, Credentials, EndpointError, MAX_BASE_BYTES, TokenUrl, quoted};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use rollout::Obstacle;
+use rollout::answer::Retry;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

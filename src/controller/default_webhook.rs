@@ -5,8 +5,8 @@
 //! could have the outcome of a job of its choice posted there.
 
 use super::credentials::OfferedNamespaces;
-use crate::api::identifier::ApiOrigin;
-use crate::cognigy::{BaseUrl, WebhookUrl};
+use api::identifier::ApiOrigin;
+use cognigy::{BaseUrl, WebhookUrl};
 
 /// The operator's own webhook, and whom it serves.
 #[derive(Clone, Debug)]

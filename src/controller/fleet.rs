@@ -4,12 +4,12 @@
 //! wait ask again, and what is in flight is counted as it is seen.
 
 use super::sessions::{Account, Group};
-use crate::api::EnvironmentId;
-use crate::rollout::Pace;
-use crate::rollout::admission::{Admission, Answer, Reading, ResourceName, Ticket};
-use crate::rollout::durations::{Durations, JobRun};
-use crate::rollout::pace::Rhythm;
+use api::EnvironmentId;
 use kube::ResourceExt;
+use rollout::Pace;
+use rollout::admission::{Admission, Answer, Reading, ResourceName, Ticket};
+use rollout::durations::{Durations, JobRun};
+use rollout::pace::Rhythm;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -4,9 +4,9 @@
 use super::error::Error;
 use super::reconcile::Round;
 use super::record;
-use crate::api::{CognigyDeployment, CognigyDeploymentSpec};
-use crate::rollout::facts::Requests;
+use api::{CognigyDeployment, CognigyDeploymentSpec};
 use kube::ResourceExt;
+use rollout::facts::Requests;
 
 /// How often in a row one write may be overtaken before all is decided anew, after a pause.
 const MOST_TIMES: usize = 16;
@@ -20,7 +20,7 @@ impl Round<'_> {
     pub(super) async fn write_status(&mut self) -> Result<(), Error> {
         for _ in 0..MOST_TIMES {
             self.context.must_lead()?;
-            record::bound(&mut self.status);
+            self.status.limit_size();
             match record::status(self.context, &self.object, &self.status).await {
                 Ok(metadata) => {
                     self.count_passages();

@@ -10,13 +10,13 @@
 //! So an owner that has deployed keeps the environment until it is deleted, or gives it up because another API has accepted
 //! its validation. A refused token or a refused validation claims nothing.
 //!
-//! The claims live in memory. Each is noted from the status that the watch shows ([`crate::rollout::claim`]) before anything
+//! The claims live in memory. Each is noted from the status that the watch shows ([`rollout::claim`]) before anything
 //! is submitted, so that a restart comes to the same owners.
 
-use crate::api::EnvironmentId;
-use crate::api::identifier::ApiOrigin;
-use crate::rollout::admission::ResourceName;
+use api::EnvironmentId;
+use api::identifier::ApiOrigin;
 use jiff::Timestamp;
+use rollout::admission::ResourceName;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

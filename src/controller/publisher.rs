@@ -1,9 +1,9 @@
 //! Publishes the events of one reconcile: at its end, or while a call of Cognigy.AI keeps it waiting.
 
 use super::announce::Announcer;
-use crate::rollout::Happened;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ObjectReference;
+use rollout::Happened;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

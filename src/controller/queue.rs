@@ -6,7 +6,7 @@
 //!
 //! Plain data, with time as a parameter: the simulation runs the same queue.
 
-use crate::rollout::admission::ResourceName;
+use rollout::admission::ResourceName;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //! away, since a write of the status leaves all else as it is in the API server.
 
 use super::unreadable::Unreadable;
-use crate::api::spec::ObjectName;
-use crate::api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
+use api::spec::ObjectName;
+use api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};

@@ -14,29 +14,25 @@ use super::trail::Trail;
 use super::unreadable::Unreadable;
 use super::watched::Watched;
 use super::withdrawal::Registration;
-use crate::api::identifier::ApiOrigin;
-use crate::api::status::{CognigyDeploymentStatus, Step};
-use crate::api::{CognigyDeployment, IdempotencyKey, Reason};
-use crate::cognigy::{self, FailedTry, Requester};
 use crate::delivery::outbox;
-use crate::rollout::answer::Retry;
-use crate::rollout::facts::{Requests, until_full};
-use crate::rollout::memory::LOOK_AGAIN;
-use crate::rollout::passage::passages;
-use crate::rollout::put_back::{self, PutBack};
-use crate::rollout::requests::Request;
-use crate::rollout::{Announcement, Decision, Effects, Facts, Happened, Now, Obstacle, decide, standing};
+use api::identifier::ApiOrigin;
+use api::status::{CognigyDeploymentStatus, Step};
+use api::{CognigyDeployment, IdempotencyKey, Reason};
+use cognigy::{self, FailedTry, Requester};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use rollout::answer::Retry;
+use rollout::facts::Requests;
+use rollout::memory::LOOK_AGAIN;
+use rollout::passage::passages;
+use rollout::put_back::{self, PutBack};
+use rollout::requests::Request;
+use rollout::{Announcement, Decision, Effects, Facts, Happened, Now, Obstacle, decide, standing};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 
-/// Resources come back together, at full seconds...
-const TOGETHER: Duration = Duration::from_secs(1);
-/// ... unless the wait is so short that a second would matter.
-const SHORT: Duration = Duration::from_secs(30);
 /// More steps than any reconcile takes; a decision that does not move the status would spin.
 const MOST_STEPS: usize = 32;
 
@@ -484,7 +480,6 @@ impl<'c> Round<'c> {
         let config_map = self.object.spec.configuration_snapshot_from.as_ref().map(|_| READ_AGAIN);
         let is_free = self.status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
         let config_map = config_map.filter(|_| is_free);
-        let wait = [rest, retry_delivery, config_map].into_iter().flatten().min()?;
-        Some(if wait < SHORT { wait } else { until_full(TOGETHER, self.context.now().uptime, wait) })
+        [rest, retry_delivery, config_map].into_iter().flatten().min()
     }
 }

@@ -3,15 +3,15 @@
 use super::context::Context;
 use super::error::{Error, call};
 use super::received::{MetadataOnly, Received, answer};
-use crate::api::status::CognigyDeploymentStatus;
-use crate::api::{CognigyDeployment, FINALIZER};
-use crate::rollout::admission::ResourceName;
+use api::status::CognigyDeploymentStatus;
+use api::{CognigyDeployment, FINALIZER};
 use http::HeaderValue;
 use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{GetParams, Patch, PatchParams, PostParams};
 use kube::core::{Request, request};
 use kube::{Resource, ResourceExt};
+use rollout::admission::ResourceName;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -19,15 +19,6 @@ use std::sync::Arc;
 /// Asks for an object's metadata alone ("Resources metadata", in the Kubernetes API concepts).
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
-/// The most bytes of a status; more would burden every watch, and in the end etcd.
-pub const STATUS_BOUND: usize = 64 * 1024;
-
-/// Keeps a status within its bound whatever the API's words and ids: the oldest history goes first.
-pub fn bound(status: &mut CognigyDeploymentStatus) {
-    let is_too_large =
-        |status: &CognigyDeploymentStatus| serde_json::to_vec(status).is_ok_and(|bytes| bytes.len() > STATUS_BOUND);
-    while is_too_large(status) && status.history.pop().is_some() {}
-}
 
 /// Reads the resource as it is now.
 ///

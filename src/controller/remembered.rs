@@ -2,16 +2,16 @@
 
 use super::snapshot::Desired;
 use super::watched::Watched;
-use crate::api::identifier::ApiOrigin;
-use crate::api::status::DeliveryKind;
-use crate::api::{CognigyDeployment, CognigyDeploymentStatus, IdempotencyKey};
-use crate::cognigy::CredentialsFingerprint;
-use crate::rollout::Memory;
-use crate::rollout::put_back::must_not_be_lost;
+use api::identifier::ApiOrigin;
+use api::status::DeliveryKind;
+use api::{CognigyDeployment, CognigyDeploymentStatus, IdempotencyKey};
 use bytes::Bytes;
+use cognigy::CredentialsFingerprint;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use rollout::Memory;
+use rollout::put_back::must_not_be_lost;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

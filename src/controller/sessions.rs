@@ -7,15 +7,13 @@
 use super::credentials::{Defaults, SecretName, not_a_name};
 use super::error::{Error, call};
 use super::received::{self, SecretData};
-use crate::api::CognigyDeployment;
-use crate::api::identifier::ApiOrigin;
-use crate::api::reason::Reason;
-use crate::api::spec::{ObjectName, SecretReference};
-use crate::cognigy::{
-    Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport,
-};
-use crate::rollout::Obstacle;
+use api::CognigyDeployment;
+use api::identifier::ApiOrigin;
+use api::reason::Reason;
+use api::spec::{ObjectName, SecretReference};
+use cognigy::{Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport};
 use k8s_openapi::api::core::v1::Secret;
+use rollout::Obstacle;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +74,7 @@ pub struct Sessions {
     kubernetes: kube::Client,
     defaults: Defaults,
     transports: TransportFactory,
-    options: crate::cognigy::Options,
+    options: cognigy::Options,
     jitter_seed: u64,
     budgets: Arc<Budgets>,
     by_source: Mutex<HashMap<Source, Session>>,
@@ -111,7 +109,7 @@ impl Sessions {
         kubernetes: kube::Client,
         defaults: Defaults,
         transports: TransportFactory,
-        options: crate::cognigy::Options,
+        options: cognigy::Options,
         budgets: Arc<Budgets>,
         jitter_seed: u64,
     ) -> Self {

@@ -6,13 +6,13 @@ use super::error::Error;
 use super::reconcile::Round;
 use super::sessions::Session;
 use super::wire;
-use crate::api::identifier::{ApiOrigin, ClientHash, RequestHash};
-use crate::api::{IdempotencyKey, Snapshot};
-use crate::cognigy::{self, FirstPost, Idempotency, request_hash};
-use crate::rollout::apply::submit::Submission;
-use crate::rollout::facts::SubmitIdempotency;
-use crate::rollout::{Obstacle, apply};
+use api::identifier::{ApiOrigin, ClientHash, RequestHash};
+use api::{IdempotencyKey, Snapshot};
 use bytes::Bytes;
+use cognigy::{self, FirstPost, Idempotency, request_hash};
+use rollout::apply::submit::Submission;
+use rollout::facts::SubmitIdempotency;
+use rollout::{Obstacle, apply};
 use std::time::Duration;
 
 /// How long one submit call may take with all its tries and waits. The key's age is looked at before the call, and the

@@ -90,7 +90,7 @@ fn is_fresh(text: &Text, uptime: Duration) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::api::snapshot::ReadSnapshot;
+    use api::snapshot::ReadSnapshot;
 
     fn place(name: &str) -> TextPlace {
         TextPlace { namespace: "bots".to_owned(), name: name.to_owned(), key: "snapshot".to_owned() }

@@ -1,8 +1,8 @@
 //! The spans of a reconcile: log lines and traces are found by the attempt that they belong to.
 
-use crate::api::status::Attempt;
-use crate::rollout::{Passage, TraceId};
+use api::status::Attempt;
 use jiff::Timestamp;
+use rollout::{Passage, TraceId};
 use tracing::Span;
 
 /// The part of a reconcile that belongs to one attempt. A reconcile that ends one attempt and begins the next has two.

@@ -6,12 +6,12 @@ use super::error::Error;
 use super::fleet::name_of;
 use super::reconcile::Round;
 use super::sessions::Session;
-use crate::api::condition::{ConditionSet, ConditionType};
-use crate::api::reason::Reason;
-use crate::api::status::{Attempt, Step};
-use crate::rollout::Pace;
-use crate::rollout::admission::{Answer, Ticket, Turn};
-use crate::rollout::pace::Rhythm;
+use api::condition::{ConditionSet, ConditionType};
+use api::reason::Reason;
+use api::status::{Attempt, Step};
+use rollout::Pace;
+use rollout::admission::{Answer, Ticket, Turn};
+use rollout::pace::Rhythm;
 use std::time::Duration;
 
 /// The pause before a request that was held back asks for room again, where the budget names none.

@@ -4,9 +4,9 @@
 //! So the claim is read leniently, field by field, from whatever the object holds.
 
 use super::ownership::{Claim, Place};
-use crate::api::condition::{ConditionStatus, ConditionType};
-use crate::api::status::{DeliveryKind, Outcome, Phase, RollbackReason, Step};
-use crate::api::{EnvironmentId, Reason, identifier::ApiOrigin};
+use api::condition::{ConditionStatus, ConditionType};
+use api::status::{DeliveryKind, Outcome, Phase, RollbackReason, Step};
+use api::{EnvironmentId, Reason, identifier::ApiOrigin};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
@@ -175,7 +175,7 @@ fn is_unknown<Word: DeserializeOwned>(raw: &Raw) -> Option<String> {
     if value::<Word>(raw).is_some() {
         return None;
     }
-    crate::api::condition::truncate(&mut text, LONGEST_QUOTE);
+    api::condition::truncate(&mut text, LONGEST_QUOTE);
     Some(format!("{text:?}"))
 }
 

@@ -1,13 +1,13 @@
 //! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
 
 use super::credentials::{SecretName, not_a_key, not_a_name};
-use crate::api::reason::Reason;
-use crate::api::spec::{ObjectName, SecretKeyReference, is_key};
-use crate::cognigy::{EndpointError, WebhookUrl};
-use crate::rollout::Obstacle;
-use crate::rollout::answer::Retry;
+use api::reason::Reason;
+use api::spec::{ObjectName, SecretKeyReference, is_key};
+use cognigy::{EndpointError, WebhookUrl};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use rollout::Obstacle;
+use rollout::answer::Retry;
 
 /// The URL in `spec.webhook.url`.
 ///

@@ -1,14 +1,14 @@
 //! Between the resource's types, the core's answers and the client's types: translation only, no decision.
 
-use crate::api::identifier::ApiOrigin;
-use crate::api::identifier::JobId;
-use crate::api::reason::Reason;
-use crate::api::snapshot::MOST_WARNINGS;
-use crate::api::status::RollbackReason;
-use crate::api::{CognigyDeploymentSpec, Snapshot};
-use crate::cognigy::{self, Call, CallError, ErrorClass, FailedTry};
-use crate::rollout::Obstacle;
-use crate::rollout::answer::{HealthAnswer, JobAnswer, Retry, SubmitAnswer, TraceAnswer, ValidationAnswer};
+use api::identifier::ApiOrigin;
+use api::identifier::JobId;
+use api::reason::Reason;
+use api::snapshot::MOST_WARNINGS;
+use api::status::RollbackReason;
+use api::{CognigyDeploymentSpec, Snapshot};
+use cognigy::{self, Call, CallError, ErrorClass, FailedTry};
+use rollout::Obstacle;
+use rollout::answer::{HealthAnswer, JobAnswer, Retry, SubmitAnswer, TraceAnswer, ValidationAnswer};
 
 /// The validation's request (contract, section 1).
 pub fn validate_request<'a>(

@@ -5,10 +5,10 @@
 //! running one is told to end, and the next decides anew.
 
 use super::remembered::version;
-use crate::cognigy::Withdrawal;
-use crate::rollout::facts::Requests;
+use cognigy::Withdrawal;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
+use rollout::facts::Requests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -112,7 +112,7 @@ fn requests(resource: &ObjectMeta) -> Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
+    use api::{RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 
     fn resource(version: u64, generation: i64, annotation: Option<(&str, &str)>) -> ObjectMeta {
         ObjectMeta {

@@ -1,9 +1,9 @@
 //! Offers messages to their receivers.
 
-use crate::api::IdempotencyKey;
-use crate::api::status::OutboxEntry;
-use crate::cognigy::{self, Client, Requester, WebhookSender, WebhookUrl};
+use api::IdempotencyKey;
+use api::status::OutboxEntry;
 use bytes::Bytes;
+use cognigy::{self, Client, Requester, WebhookSender, WebhookUrl};
 use std::time::Duration;
 
 /// A message that was not taken; it stays in the outbox, and so do those behind it.

@@ -1,13 +1,13 @@
 //! What goes into the outbox, and what leaves it without having been taken.
 
-use crate::api::JobId;
-use crate::api::identifier::ApiOrigin;
-use crate::api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
-use crate::cognigy::{self, AuditRecord, ComplianceFlags, WebhookEvent};
-use crate::rollout::Notice;
-use crate::rollout::facts::between;
+use api::JobId;
+use api::identifier::ApiOrigin;
+use api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
 use bytes::Bytes;
+use cognigy::{self, AuditRecord, ComplianceFlags, WebhookEvent};
 use jiff::Timestamp;
+use rollout::Notice;
+use rollout::facts::between;
 use std::time::Duration;
 
 /// How long a message is offered to its receiver.

@@ -3,8 +3,8 @@
 use super::read;
 
 const PAGE: &str = "CONTRIBUTING.md";
-const DECISION: &str = "src/rollout/apply/job.rs";
-const TESTS: &str = "src/rollout/tests/job.rs";
+const DECISION: &str = "crates/rollout/src/apply/job.rs";
+const TESTS: &str = "crates/rollout/src/tests/job.rs";
 
 #[test]
 fn the_decision_that_the_guide_changes_is_as_it_says() {

@@ -1,7 +1,7 @@
 //! `docs/fields.md` is generated from the CRD, so that it says what `kubectl explain` says, and what the API server checks.
 
 use super::root;
-use crate::api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, WATCH_LABEL, crd};
+use api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, WATCH_LABEL, crd};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -87,7 +87,7 @@ fn scraped() -> BTreeMap<String, Metric> {
     scraped
 }
 
-fn stalled() -> crate::api::CognigyDeployment {
+fn stalled() -> api::CognigyDeployment {
     let condition = json!({
         "type": "Stalled", "status": "True", "reason": "RolledBack", "lastTransitionTime": "2026-01-01T12:00:00Z",
     });

@@ -3,7 +3,7 @@
 use super::metrics::{Metric, listed};
 use super::pages::headings;
 use super::read;
-use crate::api::reason::Reason;
+use api::reason::Reason;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

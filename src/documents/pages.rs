@@ -1,7 +1,7 @@
 //! Every page: its links lead somewhere, and its resources are resources.
 
 use super::{all, read, root};
-use crate::api::CognigyDeployment;
+use api::CognigyDeployment;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

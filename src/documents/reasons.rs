@@ -1,8 +1,8 @@
 //! `docs/conditions.md` and `docs/troubleshooting.md`: every condition and every reason.
 
 use super::{first_cells, quoted, read};
-use crate::api::condition::ConditionType;
-use crate::api::reason::Reason;
+use api::condition::ConditionType;
+use api::reason::Reason;
 
 const CONDITIONS: &str = "docs/conditions.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::config;
 use super::damage::{bytes_like, text_like};
-use crate::cognigy::*;
+use cognigy::*;
 
 const SECRET: &str = "s3cr3t-of-the-client";
 const ANSWERS: [&str; 12] = [

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::config;
 use super::damage::{bytes_like, text_like};
-use crate::api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, Snapshot};
 use crate::controller::watched::Watched;
-use crate::rollout::facts::Requests;
-use crate::rollout::{Now, Settings};
+use api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, Snapshot};
+use rollout::facts::Requests;
+use rollout::{Now, Settings};
 
 /// A resource in the middle of a rollout, with everything in its status.
 const RESOURCE: &str = r#"{"apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",

@@ -14,10 +14,10 @@ use tower::service_fn;
 
 use super::config;
 use super::damage::text_like;
-use crate::api::reason::Reason;
-use crate::api::{CognigyDeployment, Digest};
 use crate::controller::snapshot::{Desired, Snapshots};
-use crate::rollout::Obstacle;
+use api::reason::Reason;
+use api::{CognigyDeployment, Digest};
+use rollout::Obstacle;
 
 const SNAPSHOTS: [&str; 6] = [
     r#"{"botVersion": "2.4.1", "nlpEngine": "v3.2", "integrations": ["salesforce_crm", {"name": "sap_erp", "retries": 3}]}"#,

@@ -1,8 +1,8 @@
 //! The way to the collector: the operator's own transport, with the operator's own egress rules, which let it reach the
 //! endpoint that the operator's environment names and nothing else that is not public.
 
-use crate::cognigy::{EgressPolicy, EgressRule, HttpOptions, HttpTransport, Transport};
 use bytes::Bytes;
+use cognigy::{EgressPolicy, EgressRule, HttpOptions, HttpTransport, Transport};
 use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 use std::fmt;

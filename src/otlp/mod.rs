@@ -9,8 +9,7 @@
 mod collector;
 mod identity;
 
-use crate::api::status::Attempt;
-use crate::rollout::{RootSpanId, TraceId};
+use api::status::Attempt;
 use collector::Collector;
 use identity::Identities;
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use rollout::{RootSpanId, TraceId};
 use std::time::{Duration, SystemTime};
 use tracing::{Metadata, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;

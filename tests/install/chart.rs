@@ -2,8 +2,8 @@
 
 use crate::manifest::{Manifest, sets_of_values, template};
 use crate::stage::{CHART, Cluster, helm, root};
-use cognigy_operator::simulator::Scenario;
 use serde_json::{Value, json};
+use simulator::Scenario;
 
 #[tokio::test]
 async fn helm_finds_nothing_to_complain_of_with_any_set_of_values() {

@@ -4,7 +4,7 @@ use crate::manifest::{Manifest, OVERLAYS, sets_of_values, words};
 use clap::{Args, Command, FromArgMatches};
 use cognigy_operator::command::probe::ProbeArguments;
 use cognigy_operator::command::run::RunArguments;
-use cognigy_operator::simulator::command::SimulatorArguments;
+use simulator::command::SimulatorArguments;
 use std::collections::BTreeSet;
 
 /// Flags that a pod has no use for, or gets by a variable from a Secret.

@@ -2,11 +2,11 @@
 
 use crate::canary::Canary;
 use crate::stage::*;
-use cognigy_operator::simulator::{RequestFilter, RequestRecord, Scenario, Server};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use sha2::{Digest, Sha256};
+use simulator::{RequestFilter, RequestRecord, Scenario, Server};
 use std::process::Command;
 
 /// With characters that are spelled otherwise in a form, a URL or JSON.

@@ -62,7 +62,7 @@ async fn credentials_that_the_api_itself_refuses_wait_for_a_person_at_each_check
         assert_eq!(world.calls(), requests, "{code} to {call:?}");
         bot.until_told("Warning", Reason::Unauthorized).await;
 
-        world.platform.handle().with(cognigy_operator::simulator::World::clear_faults);
+        world.platform.handle().with(simulator::World::clear_faults);
         bot.ask_for_retry("the rights are there").await;
         bot.until_settled(1, Outcome::Succeeded).await;
     }
@@ -73,7 +73,7 @@ async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
     let world = World::with_running_jobs("").await;
     let bot = world.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
-    world.platform.handle().with(cognigy_operator::simulator::World::revoke_tokens);
+    world.platform.handle().with(simulator::World::revoke_tokens);
     world.let_jobs_end();
     bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(world.count(Call::Token), 2);

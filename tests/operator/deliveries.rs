@@ -1,7 +1,7 @@
 //! The audit log and the webhook are told, whatever happens to them.
 
 use crate::stage::*;
-use cognigy_operator::simulator::{RequestFilter, Scenario, Server};
+use simulator::{RequestFilter, Scenario, Server};
 
 #[tokio::test]
 async fn a_webhook_whose_url_is_a_secret_is_told_and_its_url_is_nowhere_else() {

@@ -1,11 +1,11 @@
 //! One tenant's API never answers; another tenant's rollouts go on as if it were not there.
 
 use crate::stage::*;
-use cognigy_operator::simulator::RequestFilter;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, PostParams};
+use simulator::RequestFilter;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;

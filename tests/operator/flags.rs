@@ -3,7 +3,7 @@
 use clap::{Args, Command};
 use cognigy_operator::command::probe::ProbeArguments;
 use cognigy_operator::command::run::RunArguments;
-use cognigy_operator::simulator::command::SimulatorArguments;
+use simulator::command::SimulatorArguments;
 use std::process;
 
 /// What a start in an environment with nothing else in it says before it ends.

@@ -1,8 +1,8 @@
 //! The operator's log, as whoever collects it reads it.
 
 use crate::stage::*;
-use cognigy_operator::rollout::TraceId;
 use kube::ResourceExt;
+use rollout::TraceId;
 use std::collections::BTreeSet;
 use std::process::Command;
 

@@ -13,7 +13,7 @@ struct Refused {
 }
 
 /// The table that the offline rules are tested with.
-const TABLE: &str = include_str!("../../src/api/tests/refused.yaml");
+const TABLE: &str = include_str!("../../crates/api/src/tests/refused.yaml");
 
 #[tokio::test]
 async fn each_wrong_input_is_refused_with_what_to_write_instead() {

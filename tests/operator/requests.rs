@@ -1,7 +1,7 @@
 //! What people ask for by annotation.
 
 use crate::stage::*;
-use cognigy_operator::api::{RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
+use api::{RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 
 #[tokio::test]
 async fn a_rollback_by_request_undoes_a_success_and_leaves_its_outcome() {

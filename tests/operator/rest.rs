@@ -15,7 +15,7 @@ async fn at_rest_nothing_is_written_and_nothing_is_asked() {
     other.until_settled(1, Outcome::Succeeded).await;
 
     assert_eq!(bot.now().await.resource_version(), rested.resource_version());
-    let others = |record: &&cognigy_operator::simulator::RequestRecord| {
+    let others = |record: &&simulator::RequestRecord| {
         record.environment_id.as_ref().is_some_and(|id| id.as_str() == "env_other")
     };
     let journal = world.journal();

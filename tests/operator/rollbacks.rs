@@ -4,7 +4,7 @@ use crate::stage::*;
 
 /// The reasons of the rollbacks that were asked for.
 fn reasons(world: &World) -> Vec<String> {
-    let body = |record: &cognigy_operator::simulator::RequestRecord| record.body.clone().unwrap();
+    let body = |record: &simulator::RequestRecord| record.body.clone().unwrap();
     world.requests(Call::Rollback).iter().map(|record| body(record)["reason"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -1,7 +1,7 @@
 //! The main path: one resource, one rollout, and everybody who is told of it.
 
 use crate::stage::*;
-use cognigy_operator::api::FINALIZER;
+use api::FINALIZER;
 use kube::ResourceExt;
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 //! tested here. In none of them is anything submitted twice while a job is out.
 
 use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Signal, Step, World, attempt, json};
-use cognigy_operator::api::Reason;
-use cognigy_operator::api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use api::Reason;
+use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use std::collections::BTreeSet;
 
 /// A rollout whose job runs, of an operator that is alone.

@@ -5,10 +5,10 @@
 //! were lost, and how long after the API server's return the others were acted on.
 
 use crate::stage::{Call, CognigyDeployment, DEADLINE, World, from, json, sample};
-use cognigy_operator::simulator::{RequestFilter, WorldHandle};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use simulator::{RequestFilter, WorldHandle};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 

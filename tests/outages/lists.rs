@@ -1,7 +1,7 @@
 //! How a watch begins, as the API server has it, and what one object does to the others in it.
 
 use crate::stage::{CognigyDeployment, Outcome, World};
-use cognigy_operator::api::{ConditionType, Reason};
+use api::{ConditionType, Reason};
 use std::time::{Duration, Instant};
 
 const IN_PAGES: &str = "the API server has no streaming lists";

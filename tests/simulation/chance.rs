@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use cognigy_operator::api::status::Outcome;
-use cognigy_operator::rollout::Settings;
+use api::status::Outcome;
+use rollout::Settings;
 use serde_json::json;
 
 use super::director::{Run, run};

@@ -1,8 +1,8 @@
 //! The client changes while a submit is out. A platform keeps a client's keys apart from another client's: what was sent
 //! by one is news from the other.
 
-use cognigy_operator::api::status::Outcome;
-use cognigy_operator::simulator::Call;
+use api::status::Outcome;
+use simulator::Call;
 
 use super::director::{Run, run};
 use super::end;

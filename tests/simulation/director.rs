@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use cognigy_operator::simulator::{Scenario as PlatformScenario, World};
+use simulator::{Scenario as PlatformScenario, World};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

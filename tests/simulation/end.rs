@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cognigy_operator::api::CognigyDeployment;
-use cognigy_operator::api::ConditionType;
-use cognigy_operator::api::condition::ConditionSet;
-use cognigy_operator::api::status::Outcome;
+use api::CognigyDeployment;
+use api::ConditionType;
+use api::condition::ConditionSet;
+use api::status::Outcome;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::CognigyDeployment;
 use bytes::Bytes;
-use cognigy_operator::api::CognigyDeployment;
 use http::{Method, Request};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};

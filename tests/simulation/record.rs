@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Verdict};
-use cognigy_operator::api::{CognigyDeployment, JobId};
-use cognigy_operator::simulator::Call;
+use api::status::{Attempt, CognigyDeploymentStatus, Verdict};
+use api::{CognigyDeployment, JobId};
 use serde::Deserialize;
+use simulator::Call;
 
 use super::director::Run;
 use super::kubernetes::ObjectName;

@@ -4,13 +4,13 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cognigy_operator::api::status::{Outcome, Step};
-use cognigy_operator::cognigy::BaseUrl;
+use api::status::{Outcome, Step};
+use cognigy::BaseUrl;
 use cognigy_operator::controller::credentials::OfferedNamespaces;
 use cognigy_operator::controller::default_webhook::DefaultWebhook;
-use cognigy_operator::rollout::Settings;
-use cognigy_operator::simulator::{Call, FaultRule};
+use rollout::Settings;
 use serde_json::{Value, json};
+use simulator::{Call, FaultRule};
 
 use super::kubernetes::{DEPLOYMENTS, ObjectName};
 use super::process::Setup;
@@ -240,7 +240,7 @@ pub fn webhook_url() -> String {
 
 fn with_defaults(object: Value) -> Value {
     let status = object["status"].clone();
-    let typed: cognigy_operator::api::CognigyDeployment = match serde_json::from_value(object) {
+    let typed: api::CognigyDeployment = match serde_json::from_value(object) {
         Ok(typed) => typed,
         Err(error) => panic!("the story's resource cannot be read: {error}"),
     };
@@ -378,7 +378,7 @@ pub fn take_away(plural: &'static str, name: &'static str) -> Action {
 pub fn environment(script: &'static str) -> Action {
     action(format!("the environment changes: {script}"), move |stage| {
         let Ok(id) = "env".parse() else { return };
-        match cognigy_operator::simulator::EnvironmentScript::parse(script, &id) {
+        match simulator::EnvironmentScript::parse(script, &id) {
             Ok(script) => {
                 let now = stage.time.wall();
                 stage.platform.replace_script(now, &id, script);

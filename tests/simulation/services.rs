@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cognigy_operator::cognigy::{MAX_ANSWER_BYTES, Transport, TransportError};
-use cognigy_operator::simulator::{Delivery, Reply};
+use cognigy::{MAX_ANSWER_BYTES, Transport, TransportError};
 use futures::future::{BoxFuture, FutureExt};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
+use simulator::{Delivery, Reply};
 use tower::Service;
 
 use super::fault::{Io, IoKind};

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use api::status::Step;
 use bytes::Bytes;
-use cognigy_operator::api::status::Step;
 use cognigy_operator::server::Metrics;
-use cognigy_operator::simulator::{Call, RequestFilter, World};
 use http::Request;
 use serde::Deserialize;
 use serde_json::Value;
+use simulator::{Call, RequestFilter, World};
 use tokio::sync::{Notify, mpsc};
 
 use super::fault::{Fault, Io, Plan};
@@ -164,7 +164,7 @@ impl Stage {
     }
 
     /// The platform answers the operator. The answer is heard once somebody notes so.
-    pub fn ask_platform(&mut self, request: &Request<Bytes>) -> (u64, cognigy_operator::simulator::Reply) {
+    pub fn ask_platform(&mut self, request: &Request<Bytes>) -> (u64, simulator::Reply) {
         let now = self.time.wall();
         self.platform.advance(now);
         let reply = self.platform.handle(now, request);

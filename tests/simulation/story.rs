@@ -4,9 +4,9 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cognigy_operator::simulator::{Call, Delivery, JobId};
 use jiff::Timestamp;
 use serde_json::Value;
+use simulator::{Call, Delivery, JobId};
 
 use super::fault::Fault;
 use super::kubernetes::DEPLOYMENTS;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cognigy_operator::controller::clock::Clock;
-use cognigy_operator::rollout::Now;
 use jiff::{SignedDuration, Timestamp};
+use rollout::Now;
 use tokio::time::Instant;
 
 /// When every run begins: 2026-01-01T00:00:00Z.

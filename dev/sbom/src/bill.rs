@@ -77,8 +77,12 @@ mod tests {
         let bill = bill(&Graph::read("x86_64-unknown-linux-musl").unwrap());
         let components = bill["components"].as_array().unwrap();
         for component in components {
-            assert_eq!(component["hashes"][0]["content"].as_str().unwrap().len(), 64, "{component}");
+            let is_own = component["name"].as_str().unwrap().starts_with("cognigy-");
             assert!(component["licenses"][0]["expression"].is_string(), "{component}");
+            if is_own {
+                continue;
+            }
+            assert_eq!(component["hashes"][0]["content"].as_str().unwrap().len(), 64, "{component}");
         }
         let known: BTreeSet<&str> = components.iter().map(|it| it["bom-ref"].as_str().unwrap()).collect();
         assert_eq!(known.len(), components.len(), "each part once");

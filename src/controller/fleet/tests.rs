@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::cognigy::{BaseUrl, Credentials, TokenUrl};
+use cognigy::{BaseUrl, Credentials, TokenUrl};
 use std::num::NonZeroU32;
 
 const NOW: Duration = Duration::from_secs(1000);

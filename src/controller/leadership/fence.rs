@@ -4,8 +4,8 @@
 //! next try, and the process may be paused meanwhile. The transport is the last point before the wire.
 
 use super::Leadership;
-use crate::cognigy::{Transport, TransportError};
 use bytes::Bytes;
+use cognigy::{Transport, TransportError};
 use futures::future::{self, BoxFuture};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::cognigy::{EgressPolicy, Options, TransportError};
+use cognigy::{EgressPolicy, Options, TransportError};
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -64,8 +64,8 @@ fn session(sessions: &Sessions, client_secret: &str, requests_per_minute: u32) -
     let credentials = Credentials {
         client_id: "shared".to_owned(),
         client_secret: client_secret.to_owned().into(),
-        base_url: crate::cognigy::BaseUrl::public(),
-        token_url: crate::cognigy::TokenUrl::public(),
+        base_url: cognigy::BaseUrl::public(),
+        token_url: cognigy::TokenUrl::public(),
         ca_pem: None,
         requests_per_minute: NonZeroU32::new(requests_per_minute),
     };
@@ -83,7 +83,7 @@ async fn a_secret_counts_apart_until_a_token_was_granted_for_it_and_then_among_i
     let sessions = Sessions::new(kubernetes, Defaults::default(), transports, options, Arc::default(), 7);
     let (right, wrong) = (session(&sessions, "right", 6000), session(&sessions, "wrong", 1));
     let ask = async |session: &Session| {
-        let me = crate::cognigy::Requester::new("bots", "bot");
+        let me = cognigy::Requester::new("bots", "bot");
         session.client.job(&"job_1".parse().unwrap(), &me).await.is_ok()
     };
     for session in [&right, &wrong] {

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::api::{CognigyDeploymentStatus, FINALIZER};
 use crate::controller::received::LAST_APPLIED;
-use crate::rollout::standing;
+use api::{CognigyDeploymentStatus, FINALIZER};
 use kube::core::{ObjectList, WatchEvent};
+use rollout::standing;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn succeeded() -> Value {
         asked: now,
         now,
     };
-    standing::refresh(&mut status, &facts, &crate::rollout::Memory::default());
+    standing::refresh(&mut status, &facts, &rollout::Memory::default());
     object["status"] = serde_json::to_value(&status).unwrap();
     object
 }
@@ -174,8 +174,8 @@ fn each_of_these_keeps_a_resource_whole() {
         ("no finalizer", |object| object["metadata"]["finalizers"] = json!([])),
         ("its deletion", |object| object["metadata"]["deletionTimestamp"] = json!("2026-01-02T11:00:00Z")),
         ("no status", |object| drop(object.as_object_mut().unwrap().remove("status"))),
-        ("a retry", |object| object["metadata"]["annotations"][crate::api::RETRY_ANNOTATION] = json!("1")),
-        ("a rollback", |object| object["metadata"]["annotations"][crate::api::ROLLBACK_ANNOTATION] = json!("1")),
+        ("a retry", |object| object["metadata"]["annotations"][api::RETRY_ANNOTATION] = json!("1")),
+        ("a rollback", |object| object["metadata"]["annotations"][api::ROLLBACK_ANNOTATION] = json!("1")),
         ("another snapshot", |object| object["spec"]["configurationSnapshot"]["botVersion"] = json!("2.5.0")),
         ("a new generation", |object| object["metadata"]["generation"] = json!(2)),
         ("an attempt in flight", |object| object["status"]["attempt"]["step"] = json!("Monitoring")),

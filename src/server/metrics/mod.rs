@@ -12,15 +12,15 @@ mod resources;
 mod rollouts;
 mod work;
 
-use crate::cognigy::{Budgets, Call, CallObserver, Priority};
 use crate::controller::census::Census;
 use crate::controller::error::Error;
-use crate::rollout::Passage;
 use budget::{Fullness, Waits};
+use cognigy::{Budgets, Call, CallObserver, Priority};
 use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
 use resources::Resources;
+use rollout::Passage;
 use rollouts::Rollouts;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Requests to Cognigy.AI and to webhooks: how many, how they were answered, how long they took.
 
 use super::buckets;
-use crate::cognigy::{Call, ErrorClass};
+use cognigy::{Call, ErrorClass};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -1,8 +1,8 @@
 //! How the resources stand at the scrape: who needs a person, what is in progress, what waits to be delivered. Only the
 //! process that acts watches resources, so that sums over replicas are right.
 
-use crate::api::status::{DeliveryKind, Step};
 use crate::controller::census::{Census, Standings, Stands};
+use api::status::{DeliveryKind, Step};
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};

@@ -1,13 +1,13 @@
 //! Rollouts: how they ended, how long their steps took, and how long a bad one waited for its rollback.
 
 use super::buckets;
-use crate::api::status::{Outcome, RollbackReason, Step};
-use crate::rollout::Passage;
+use api::status::{Outcome, RollbackReason, Step};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use rollout::Passage;
 
 pub(super) struct Rollouts {
     ended: Family<End, Counter>,

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::api::status::{Outcome, RollbackReason, Step};
-use crate::cognigy::{BaseUrl, ClientFingerprint, Credentials, Requester, TokenUrl};
+use api::status::{Outcome, RollbackReason, Step};
+use cognigy::{BaseUrl, ClientFingerprint, Credentials, Requester, TokenUrl};
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use serde_json::json;

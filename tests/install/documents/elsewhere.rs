@@ -75,6 +75,10 @@ fn names_tests(command: &str) {
                 let name = words.next().unwrap();
                 assert!(is_there(&format!("tests/{name}/main.rs")), "{command}");
             }
+            "-p" => {
+                let name = format!("name = \"{}\"", words.next().unwrap());
+                assert!(manifest().contains(&name) || crate_manifests().contains(&name), "{command}");
+            }
             "--profile" => assert!(manifest().contains(&format!("[profile.{}]", words.next().unwrap())), "{command}"),
             "--features" => names_feature(words.next().unwrap(), command),
             filter => {
@@ -194,10 +198,16 @@ fn manifest() -> String {
     read("Cargo.toml")
 }
 
+/// The manifests of the workspace's other crates, one after the other.
+fn crate_manifests() -> String {
+    let folders = std::fs::read_dir(root().join("crates")).unwrap();
+    folders.map(|folder| std::fs::read_to_string(folder.unwrap().path().join("Cargo.toml")).unwrap()).collect()
+}
+
 /// The texts of all sources and tests, but this folder's.
 fn sources() -> Vec<String> {
     let mut texts = Vec::new();
-    for folder in ["src", "tests"] {
+    for folder in ["src", "crates", "tests"] {
         gather(&root().join(folder), &mut texts);
     }
     assert!(texts.len() > 100, "sources were found");

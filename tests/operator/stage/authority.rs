@@ -1,7 +1,7 @@
 //! Private authorities, and the certificates that they give.
 
-use cognigy_operator::simulator::Tls;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use simulator::Tls;
 
 /// A certificate for a name or an address, and the one of the private authority that signed it.
 pub(crate) fn certified(name: &str) -> (Tls, String) {

@@ -1,7 +1,7 @@
 //! The control plane that all tests share, with the CRD in place.
 
 use super::account::{self, Right};
-use cognigy_operator::api::CognigyDeployment;
+use api::CognigyDeployment;
 use control_plane::{ControlPlane, Options};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

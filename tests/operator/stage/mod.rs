@@ -20,11 +20,11 @@ pub(crate) use resource::Reading;
 pub(crate) use sample::{Sample, sample};
 pub(crate) use world::{Plan, World};
 
-pub(crate) use cognigy_operator::api::condition::ConditionStatus::{False, True, Unknown};
-pub(crate) use cognigy_operator::api::status::{Outcome, Phase, RollbackReason, Step};
-pub(crate) use cognigy_operator::api::{CognigyDeployment, ConditionType, Reason};
-pub(crate) use cognigy_operator::simulator::Call;
+pub(crate) use api::condition::ConditionStatus::{False, True, Unknown};
+pub(crate) use api::status::{Outcome, Phase, RollbackReason, Step};
+pub(crate) use api::{CognigyDeployment, ConditionType, Reason};
 pub(crate) use serde_json::{Value, json};
+pub(crate) use simulator::Call;
 
 /// How long anything may take before the test fails with a report. Generous: a wait ends as soon as it may.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

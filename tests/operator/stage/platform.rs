@@ -1,9 +1,7 @@
 //! The simulated Cognigy.AI of a test: what it was asked, and how to change it while it runs.
 
 use super::{Call, DEADLINE, ENVIRONMENT, World};
-use cognigy_operator::simulator::{
-    AuditRecord, EnvironmentId, EnvironmentScript, Job, RequestFilter, RequestRecord, WebhookDelivery,
-};
+use simulator::{AuditRecord, EnvironmentId, EnvironmentScript, Job, RequestFilter, RequestRecord, WebhookDelivery};
 use tokio::time::timeout;
 
 impl World {

@@ -1,9 +1,9 @@
 //! One resource: what is done to it, and what is read from it.
 
 use super::{ConditionType, DEADLINE, Outcome, Reason, Sample, Step, True, World};
-use cognigy_operator::api::CognigyDeployment;
-use cognigy_operator::api::condition::{Condition, ConditionSet, ConditionStatus};
-use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus};
+use api::CognigyDeployment;
+use api::condition::{Condition, ConditionSet, ConditionStatus};
+use api::status::{Attempt, CognigyDeploymentStatus};
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
@@ -42,12 +42,12 @@ impl<'w> Resource<'w> {
 
     /// Asks for a retry.
     pub(crate) async fn ask_for_retry(&self, value: &str) {
-        self.annotate(cognigy_operator::api::RETRY_ANNOTATION, value).await;
+        self.annotate(api::RETRY_ANNOTATION, value).await;
     }
 
     /// Asks for a rollback.
     pub(crate) async fn ask_for_rollback(&self, value: &str) {
-        self.annotate(cognigy_operator::api::ROLLBACK_ANNOTATION, value).await;
+        self.annotate(api::ROLLBACK_ANNOTATION, value).await;
     }
 
     /// Deletes it. `Api::delete` would read the answer as a tree, which has a limit of depth.

@@ -12,10 +12,10 @@ pub(crate) use operator::{Operator, Signal};
 pub(crate) use resource::{Resource, attempt};
 pub(crate) use world::{World, from, sample};
 
-pub(crate) use cognigy_operator::api::CognigyDeployment;
-pub(crate) use cognigy_operator::api::status::{Outcome, Step};
-pub(crate) use cognigy_operator::simulator::Call;
+pub(crate) use api::CognigyDeployment;
+pub(crate) use api::status::{Outcome, Step};
 pub(crate) use serde_json::{Value, json};
+pub(crate) use simulator::Call;
 
 /// How long anything may take before the test fails with a report. Generous: a wait ends as soon as it may.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

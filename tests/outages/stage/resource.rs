@@ -1,12 +1,12 @@
 //! One CognigyDeployment with an environment of its own, followed through outages.
 
 use super::{CognigyDeployment, DEADLINE, Outcome, Step, Value, World, json};
-use cognigy_operator::api::status::Attempt;
-use cognigy_operator::simulator::{Call, Job, RequestFilter};
+use api::status::Attempt;
 use futures::StreamExt;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::watcher::watch_object;
+use simulator::{Call, Job, RequestFilter};
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;

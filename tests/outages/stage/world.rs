@@ -2,12 +2,12 @@
 
 use super::operator::Log;
 use super::{Cluster, CognigyDeployment, DEADLINE, Operator, Resource, Value, json};
-use cognigy_operator::simulator::{FaultRule, RequestFilter, Scenario, Server};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Client, Resource as _};
 use serde::de::DeserializeOwned;
+use simulator::{FaultRule, RequestFilter, Scenario, Server};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Mutex;

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cognigy_operator::api::condition::{ConditionSet, ConditionStatus, ConditionType};
-use cognigy_operator::api::reason::Reason;
-use cognigy_operator::api::status::Outcome;
-use cognigy_operator::simulator::{Call, FaultRule};
+use api::condition::{ConditionSet, ConditionStatus, ConditionType};
+use api::reason::Reason;
+use api::status::Outcome;
 use serde_json::json;
+use simulator::{Call, FaultRule};
 
 use super::kind::Kind;
 use crate::director::{Run, run};

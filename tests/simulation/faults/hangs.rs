@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use cognigy_operator::api::condition::{ConditionSet, ConditionType};
-use cognigy_operator::api::status::Outcome;
-use cognigy_operator::simulator::Call;
+use api::condition::{ConditionSet, ConditionType};
+use api::status::Outcome;
 use jiff::Timestamp;
+use simulator::Call;
 
 use super::cell::{breaks, mended};
 use super::kind::Kind;

@@ -1,7 +1,7 @@
 //! The kinds of faults that an API can have, and how the platform is made to have them.
 
-use cognigy_operator::simulator::Call;
 use serde_json::{Value, json};
+use simulator::Call;
 
 /// The seconds that a 429 asks for: six times as long as the deadline of the rollouts in the table.
 const RETRY_AFTER: u64 = 3600;

@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use cell::{Person, Seen};
-use cognigy_operator::simulator::Call;
 use kind::Kind;
+use simulator::Call;
 use table::{Row, TABLE};
 
 use crate::trials::{Report, for_all};
@@ -95,7 +95,7 @@ fn judged(cell: &Cell, seen: &Seen) -> Vec<String> {
         let outcomes: Vec<_> = ends.outcomes.iter().copied().map(Some).collect();
         must(seen.outcomes == outcomes, format!("it ends as {:?}", seen.outcomes));
         must(seen.end.map(|shows| shows.ready) == Some(ends.shows), format!("at the end it shows {:?}", seen.end));
-        let runs = if ends.shows == cognigy_operator::api::Reason::Succeeded { "2" } else { "1" };
+        let runs = if ends.shows == api::Reason::Succeeded { "2" } else { "1" };
         must(seen.runs == runs, format!("the environment runs {}", seen.runs));
     }
     wrong

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cognigy_operator::api::status::DeliveryKind::{self, Audit, Webhook};
-use cognigy_operator::api::status::{OutboxEntry, Outcome};
-use cognigy_operator::rollout::key;
-use cognigy_operator::simulator::Call;
+use api::status::DeliveryKind::{self, Audit, Webhook};
+use api::status::{OutboxEntry, Outcome};
+use rollout::key;
 use serde_json::json;
+use simulator::Call;
 
 use super::cell::{breaks, mended};
 use super::kind::Kind;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use cognigy_operator::simulator::Call;
+use simulator::Call;
 
 use super::cell::{MENDED_AT, Person, Shows, Standing};
 use super::table::{Ends, TABLE};

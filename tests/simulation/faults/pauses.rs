@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cognigy_operator::api::status::Outcome;
-use cognigy_operator::simulator::Call;
+use api::status::Outcome;
 use serde_json::json;
+use simulator::Call;
 
 use super::cell::{breaks, mended};
 use super::kind::Kind;

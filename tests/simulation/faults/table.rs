@@ -1,10 +1,10 @@
 //! The table: what is seen of each fault of each call while it lasts, and how it ends.
 
-use cognigy_operator::api::condition::ConditionStatus::{False, True, Unknown};
-use cognigy_operator::api::condition::{ConditionStatus, ConditionType};
-use cognigy_operator::api::reason::Reason;
-use cognigy_operator::api::status::Outcome;
-use cognigy_operator::simulator::Call;
+use api::condition::ConditionStatus::{False, True, Unknown};
+use api::condition::{ConditionStatus, ConditionType};
+use api::reason::Reason;
+use api::status::Outcome;
+use simulator::Call;
 
 use super::cell::{Person, Shows, Standing};
 use super::kind::Kind::{self, *};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use cognigy_operator::api::status::{Outcome, Step};
-use cognigy_operator::simulator::Call;
+use api::status::{Outcome, Step};
 use serde_json::json;
+use simulator::Call;
 
 use super::cell::{breaks, mended, restless};
 use super::kind::Kind;

@@ -3,10 +3,10 @@
 use super::operator::{Next, Plan, key_of};
 use super::protocol::{Action, HealthWord, JobWord, Mutant, Protocol, job_number, running};
 use super::world::{Call, Phase, Process, Request, TIMEOUT, World, hash_of, moment};
-use cognigy_operator::api::status::Attempt;
-use cognigy_operator::api::{JobId, Reason};
-use cognigy_operator::rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer};
-use cognigy_operator::rollout::{Obstacle, apply};
+use api::status::Attempt;
+use api::{JobId, Reason};
+use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer};
+use rollout::{Obstacle, apply};
 
 /// What the sender of a request hears.
 #[derive(Clone, Copy, Debug)]

@@ -5,13 +5,13 @@
 
 use super::protocol::Mutant;
 use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
-use cognigy_operator::api::identifier::{ApiOrigin, ClientHash, RequestHash};
-use cognigy_operator::api::status::CognigyDeploymentStatus;
-use cognigy_operator::api::{CognigyDeploymentSpec, Digest};
-use cognigy_operator::rollout::admission::Turn;
-use cognigy_operator::rollout::answer::{TraceAnswer, ValidationAnswer};
-use cognigy_operator::rollout::facts::{Requests, Settings, Target};
-use cognigy_operator::rollout::{Decision, Effects, Facts, Memory, Pace, apply, attempt, decide, requests};
+use api::identifier::{ApiOrigin, ClientHash, RequestHash};
+use api::status::CognigyDeploymentStatus;
+use api::{CognigyDeploymentSpec, Digest};
+use rollout::admission::Turn;
+use rollout::answer::{TraceAnswer, ValidationAnswer};
+use rollout::facts::{Requests, Settings, Target};
+use rollout::{Decision, Effects, Facts, Memory, Pace, apply, attempt, decide, requests};
 use serde_json::json;
 
 /// What a process does next that others can see.

@@ -2,8 +2,8 @@
 
 use super::protocol::{HORIZON, Protocol, job_number};
 use super::world::{Phase, World};
-use cognigy_operator::api::Reason;
-use cognigy_operator::api::status::Outcome;
+use api::Reason;
+use api::status::Outcome;
 use stateright::{Model, Property};
 
 /// S1, where the API knows keys.

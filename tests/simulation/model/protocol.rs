@@ -3,8 +3,8 @@
 use super::operator::{Brain, Next, without_words};
 use super::promises::{self, REJECTED_HAS_NO_JOB};
 use super::world::{Asked, Budget, LATEST, Phase, Platform, Printed, Process, Request, Resource, World, Wrongs};
-use cognigy_operator::api::JobId;
-use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, HandledRequests, Step};
+use api::JobId;
+use api::status::{Attempt, CognigyDeploymentStatus, HandledRequests, Step};
 use stateright::{Model, Property};
 
 /// Until this tick the world may leave the resource without any operator.

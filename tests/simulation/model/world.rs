@@ -1,8 +1,8 @@
 //! The state of the modelled world: the stored resource, the operators' processes, the network and the platform.
 
-use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
-use cognigy_operator::rollout::{Memory, Now};
+use api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
 use jiff::Timestamp;
+use rollout::{Memory, Now};
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};

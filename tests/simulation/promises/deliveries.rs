@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cognigy_operator::api::Reason;
-use cognigy_operator::api::status::{Attempt, DeliveryKind, Outcome};
+use api::Reason;
+use api::status::{Attempt, DeliveryKind, Outcome};
 use cognigy_operator::delivery::outbox;
-use cognigy_operator::rollout::key;
-use cognigy_operator::simulator::Call;
+use rollout::key;
 use serde_json::Value;
+use simulator::Call;
 
 use super::Broken;
 use crate::record::{Asked, AttemptName, Record, Write};

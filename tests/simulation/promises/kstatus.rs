@@ -1,8 +1,8 @@
 //! What makes a status readable to tools that know nothing of this resource (S10): the conventions of kstatus, in every
 //! status that the operator writes.
 
-use cognigy_operator::simulator::Call;
 use serde_json::Value;
+use simulator::Call;
 use std::collections::BTreeMap;
 
 use super::Broken;

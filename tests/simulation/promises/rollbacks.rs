@@ -4,9 +4,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use cognigy_operator::api::status::{Attempt, CognigyDeploymentStatus, Outcome};
-use cognigy_operator::api::{ROLLBACK_ANNOTATION, Reason};
-use cognigy_operator::simulator::Call;
+use api::status::{Attempt, CognigyDeploymentStatus, Outcome};
+use api::{ROLLBACK_ANNOTATION, Reason};
+use simulator::Call;
 
 use super::Broken;
 use crate::record::{Asked, Record, Write};

@@ -1,8 +1,8 @@
 //! S9: secrets stay where they are. Whatever the operator says in a run is searched for every secret of the run: in any spelling
 //! where nothing goes wrong, and then down to trace level; as they are where something does.
 
-use cognigy_operator::simulator::Call;
 use serde_json::Value;
+use simulator::Call;
 
 use super::Broken;
 use crate::canary::Canary;

@@ -1,9 +1,9 @@
 //! S7: an outcome once recorded is never rewritten. S10: status never claims what was not observed.
 
-use cognigy_operator::api::condition::ConditionSet;
-use cognigy_operator::api::status::{Attempt, Outcome, Verdict};
-use cognigy_operator::api::{self, ConditionType};
-use cognigy_operator::simulator::{self, Call};
+use api::condition::ConditionSet;
+use api::status::{Attempt, Outcome, Verdict};
+use api::{self, ConditionType};
+use simulator::{self, Call};
 use std::collections::BTreeMap;
 
 use super::Broken;

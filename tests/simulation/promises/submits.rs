@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cognigy_operator::simulator::Call;
 use jiff::Timestamp;
+use simulator::Call;
 
 use super::Broken;
 use crate::record::{Asked, Record, Write};

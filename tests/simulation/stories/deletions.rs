@@ -1,8 +1,8 @@
 //! Deletion, at each step and with both policies.
 
-use cognigy_operator::api::status::Step;
-use cognigy_operator::simulator::Call;
+use api::status::Step;
 use serde_json::json;
+use simulator::Call;
 
 use crate::scenario::{Cue, Scenario, Tolerance, create, delete, operator_down, take_away};
 
@@ -59,7 +59,7 @@ fn special() -> Vec<Scenario> {
             .creating(|_| {})
             .when(Cue::Written(Step::RollingOut), delete("web"))
             .after(Cue::Gone, 60, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": "3"})))
-            .ending(&[cognigy_operator::api::status::Outcome::Succeeded], "3")
+            .ending(&[api::status::Outcome::Succeeded], "3")
             .tolerating(Tolerance::Timing),
     ]
 }

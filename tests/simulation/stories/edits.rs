@@ -1,9 +1,9 @@
 //! What people change while a rollout is under way.
 
-use cognigy_operator::api::status::Outcome::{Failed, RolledBack, Succeeded, Superseded};
-use cognigy_operator::api::status::Step;
-use cognigy_operator::simulator::Call;
+use api::status::Outcome::{Failed, RolledBack, Succeeded, Superseded};
+use api::status::Step;
 use serde_json::json;
+use simulator::Call;
 
 use crate::scenario::{
     Cue, Scenario, Tolerance, config_map, delete, deploy, deploy_snapshot, edit, environment, take_from_config_map,

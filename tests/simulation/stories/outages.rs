@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use cognigy_operator::api::status::Outcome::{Failed, RolledBack, Succeeded};
-use cognigy_operator::api::status::Step;
-use cognigy_operator::rollout::Settings;
-use cognigy_operator::rollout::facts::SubmitIdempotency;
-use cognigy_operator::simulator::Call;
+use api::status::Outcome::{Failed, RolledBack, Succeeded};
+use api::status::Step;
+use rollout::Settings;
+use rollout::facts::SubmitIdempotency;
 use serde_json::json;
+use simulator::Call;
 
 use crate::scenario::{
     CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, credentials_at, delete, deploy,

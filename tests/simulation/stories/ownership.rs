@@ -1,6 +1,6 @@
 //! Two resources for one environment: who owns it, and how the other one learns that it does not.
 
-use cognigy_operator::api::status::{Outcome, Step};
+use api::status::{Outcome, Step};
 use serde_json::{Value, json};
 
 use crate::scenario::{

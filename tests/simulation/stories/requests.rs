@@ -1,9 +1,9 @@
 //! What people ask for by annotation, and resources that come back from a backup.
 
-use cognigy_operator::api::status::Outcome::{Abandoned, Failed, RolledBack, Succeeded};
-use cognigy_operator::api::status::Step;
-use cognigy_operator::simulator::Call;
+use api::status::Outcome::{Abandoned, Failed, RolledBack, Succeeded};
+use api::status::Step;
 use serde_json::json;
+use simulator::Call;
 
 use crate::scenario::{Cue, Scenario, Tolerance, annotate, create, environment};
 

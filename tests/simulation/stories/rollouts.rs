@@ -1,8 +1,8 @@
 //! One configuration, from its first check to its verdict.
 
-use cognigy_operator::api::status::Outcome::{Failed, RollbackFailed, RolledBack, Succeeded};
-use cognigy_operator::api::status::Step;
-use cognigy_operator::rollout::Settings;
+use api::status::Outcome::{Failed, RollbackFailed, RolledBack, Succeeded};
+use api::status::Step;
+use rollout::Settings;
 use serde_json::json;
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cognigy_operator::api::status::Outcome::{RolledBack, Succeeded};
-use cognigy_operator::api::status::Step;
+use api::status::Outcome::{RolledBack, Succeeded};
+use api::status::Step;
 use serde_json::json;
 
 use crate::fault::RESTART;

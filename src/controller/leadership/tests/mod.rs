@@ -4,8 +4,8 @@
 mod leases;
 
 use super::{Elector, Fenced, Leadership, Terms};
-use crate::cognigy::{Transport, TransportError};
 use bytes::Bytes;
+use cognigy::{Transport, TransportError};
 use futures::future::BoxFuture;
 use leases::{Fault, Leases};
 use std::sync::Arc;

@@ -1,0 +1,143 @@
+//! The configuration snapshot: the user's own JSON, kept and passed on as the bytes that it is.
+//!
+//! It is never made a tree of: a tree may take hundreds of times the memory of its text, and numbers would change in it.
+
+mod canonical;
+mod number;
+mod outline;
+mod problem;
+mod scalar;
+mod text;
+mod warning;
+mod yaml;
+
+pub use problem::SnapshotProblem;
+pub use warning::{LONGEST as LONGEST_WARNING, MOST as MOST_WARNINGS};
+
+pub(crate) use canonical::write as write_canonical;
+pub(crate) use outline::Outline;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The most levels of objects and lists. A request that holds the snapshot is one level deeper, and parsers that allow fewer
+/// than 128 levels, as many do, read it all the same.
+pub const DEEPEST: usize = 126;
+
+/// The most bytes of a snapshot, and of a spec as the API server stores it: it must fit into etcd together with a status.
+pub const LARGEST: usize = 1024 * 1024;
+
+/// A JSON object that describes the bot, as text. Copies share it.
+///
+/// Its numbers, texts and keys are the user's own. It may be of any depth, and an object in it may have a key twice:
+/// [`Digest::of_deployment`](super::Digest::of_deployment) refuses such a snapshot.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct Snapshot(Arc<RawValue>);
+
+/// A snapshot that was kept as text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadSnapshot {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// What YAML has read as something else than it looks like, a sentence each; at most [`MOST_WARNINGS`] of at most
+    /// [`LONGEST_WARNING`] bytes.
+    pub warnings: Vec<String>,
+}
+
+impl Snapshot {
+    /// The snapshot in a text that a ConfigMap holds. JSON is passed on as it is written; anything else is read as YAML, by
+    /// the core schema of YAML 1.2.
+    ///
+    /// # Errors
+    /// [`SnapshotProblem`] says why it cannot be deployed.
+    pub fn from_text(text: &str) -> Result<ReadSnapshot, SnapshotProblem> {
+        let read = match serde_json::from_str::<Box<RawValue>>(text) {
+            Ok(json) => ReadSnapshot { snapshot: Self::of(json)?, warnings: Vec::new() },
+            Err(_) => {
+                let yaml::Converted { json, warnings } = yaml::convert(text)?;
+                let json = RawValue::from_string(json).map_err(|error| SnapshotProblem::Syntax(error.to_string()))?;
+                ReadSnapshot { snapshot: Self::of(json)?, warnings }
+            }
+        };
+        let outline = Outline::of(read.snapshot.text())?;
+        match outline.is_empty() {
+            true => Err(SnapshotProblem::Empty),
+            false if read.snapshot.text().len() > LARGEST => Err(SnapshotProblem::TooLarge),
+            false => Ok(read),
+        }
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The JSON text, as a part of a larger one.
+    #[must_use]
+    pub fn as_raw(&self) -> &RawValue {
+        &self.0
+    }
+
+    /// Numbers that look like versions, a sentence each; at most [`MOST_WARNINGS`] of at most [`LONGEST_WARNING`] bytes.
+    /// None if the snapshot cannot be deployed.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        Outline::of(self.text()).map(Outline::into_warnings).unwrap_or_default()
+    }
+
+    fn of(json: Box<RawValue>) -> Result<Self, SnapshotProblem> {
+        match json.get().starts_with('{') {
+            true => Ok(Self(json.into())),
+            false => Err(SnapshotProblem::NotAnObject),
+        }
+    }
+}
+
+/// Its size is enough: a message that holds all of it helps nobody.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Snapshot({} bytes)", self.text().len())
+    }
+}
+
+/// Two snapshots are equal if they are the same text.
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.text() == other.text()
+    }
+}
+
+/// From JSON only. To find the end of the text takes no recursion, so that a snapshot of any depth can be received.
+impl<'de> Deserialize<'de> for Snapshot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(Box::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// Atomic under server-side apply: with merged maps, a key that one field manager removed would still be deployed
+/// as long as another one names it.
+impl JsonSchema for Snapshot {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Snapshot".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "minProperties": 1,
+            "x-kubernetes-preserve-unknown-fields": true,
+            "x-kubernetes-map-type": "atomic",
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! Strings of a JSON text as they are written, with their escapes, and the paths that name a place in it.
+
+use crate::condition::truncate;
+use std::cmp::Ordering;
+use std::str::Chars;
+
+/// The most bytes of a path; a place may be hundreds of levels deep, and its keys may be of any length.
+const LONGEST_PATH: usize = 120;
+
+/// A place in a snapshot, `flows[3].name`.
+#[derive(Clone, Default)]
+pub(super) struct Path(String);
+
+impl Path {
+    /// The value of that key in this place; the key as it is written in JSON, without its quotes.
+    pub(super) fn key(mut self, raw: &str) -> Self {
+        let is_word = |key: &str| {
+            !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$".contains(&byte))
+        };
+        match is_word(raw) {
+            true if self.0.is_empty() => self.push(raw),
+            true => self.push(&format!(".{}", head(raw))),
+            false => self.push(&format!("[\"{}\"]", head(raw))),
+        }
+        self
+    }
+
+    /// That item of this list.
+    pub(super) fn index(mut self, index: usize) -> Self {
+        self.push(&format!("[{index}]"));
+        self
+    }
+
+    fn push(&mut self, step: &str) {
+        if self.0.len() <= LONGEST_PATH {
+            self.0.push_str(head(step));
+        }
+    }
+}
+
+impl From<Path> for String {
+    fn from(Path(mut path): Path) -> Self {
+        if path.is_empty() {
+            return "the snapshot".to_owned();
+        }
+        truncate(&mut path, LONGEST_PATH);
+        path
+    }
+}
+
+/// Enough of a text that may be of any length.
+pub(super) fn head(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST_PATH + 1)).unwrap_or_default()
+}
+
+/// Whether a string is written as it reads, in ASCII.
+pub(super) fn is_plain(raw: &str) -> bool {
+    raw.bytes().all(|byte| byte.is_ascii() && byte != b'\\')
+}
+
+/// The order of RFC 8785: by the UTF-16 code units of what the strings stand for.
+pub(super) fn compare(left: &str, right: &str) -> Ordering {
+    Units::of(left).cmp(Units::of(right))
+}
+
+/// Whether an escape stands for one half of a character only.
+pub(super) fn has_lone_surrogate(raw: &str) -> bool {
+    raw.contains("\\u") && characters(raw).any(|character| character.is_none())
+}
+
+/// The characters that a string stands for; nothing for a half.
+pub(super) fn characters(raw: &str) -> impl Iterator<Item = Option<char>> + '_ {
+    char::decode_utf16(Units::of(raw)).map(Result::ok)
+}
+
+/// The UTF-16 code units that a string stands for.
+struct Units<'a> {
+    rest: Chars<'a>,
+    low: Option<u16>,
+}
+
+impl<'a> Units<'a> {
+    fn of(raw: &'a str) -> Self {
+        Self { rest: raw.chars(), low: None }
+    }
+
+    fn escaped(&mut self) -> Option<u16> {
+        Some(match self.rest.next()? {
+            'b' => 0x08,
+            't' => 0x09,
+            'n' => 0x0a,
+            'f' => 0x0c,
+            'r' => 0x0d,
+            'u' => {
+                let mut unit = 0_u16;
+                for _ in 0..4 {
+                    let digit = self.rest.next()?.to_digit(16)?;
+                    unit = unit << 4 | u16::try_from(digit).ok()?;
+                }
+                unit
+            }
+            other => u16::try_from(u32::from(other)).ok()?,
+        })
+    }
+}
+
+impl Iterator for Units<'_> {
+    type Item = u16;
+
+    fn next(&mut self) -> Option<u16> {
+        if let Some(low) = self.low.take() {
+            return Some(low);
+        }
+        let character = self.rest.next()?;
+        if character == '\\' {
+            return self.escaped();
+        }
+        let mut units = [0; 2];
+        let units = character.encode_utf16(&mut units);
+        self.low = units.get(1).copied();
+        units.first().copied()
+    }
+}

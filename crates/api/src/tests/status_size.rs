@@ -1,0 +1,135 @@
+//! The status stays small enough for etcd and for every watch, whatever the API and its users say.
+
+use super::sample_with;
+use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, MESSAGE_LIMIT};
+use crate::identifier::{ApiOrigin, ClientHash, RequestHash};
+use crate::reason::Reason;
+use crate::status::{
+    Attempt, CognigyDeploymentStatus, DeliveryKind, HandledRequests, LastSuccessful, OutboxEntry, Outcome, PastAttempt,
+    Phase, Rollback, RollbackReason, Step, Verdict,
+};
+use crate::{Digest, EnvironmentClaim, IdempotencyKey, JobId};
+use jiff::Timestamp;
+use serde_json::json;
+
+const BOUND: usize = 64 * 1024;
+
+fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
+    let at: Timestamp = "2026-01-01T12:00:00.123456789Z".parse().unwrap();
+    let spec = sample_with(&json!({})).spec;
+    let digest = Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap()).unwrap();
+    let key = IdempotencyKey::new("f".repeat(64));
+    let verdict = Verdict { outcome: Outcome::RollbackFailed, reason: Reason::NewerConfigurationWaiting, at };
+    let body = json!({
+        "timestamp": "2026-01-01T12:00:00.000000+00:00", "jobId": job_id, "deploymentSuccess": false,
+        "durationSeconds": 86_399.123_456, "auditCategory": "environment_deployment",
+        "complianceFlags": {"governanceApproved": false, "dataResidencyCheck": false}
+    });
+    let mut conditions = Vec::new();
+    let types = ConditionType::STORY.into_iter().chain([ConditionType::Ready, ConditionType::Stalled]);
+    for condition_type in types {
+        conditions.put(Condition {
+            condition_type,
+            status: ConditionStatus::Unknown,
+            observed_generation: i64::MAX,
+            last_transition_time: at,
+            reason: Reason::NewerConfigurationWaiting,
+            message: "x".repeat(2 * MESSAGE_LIMIT),
+        });
+    }
+    CognigyDeploymentStatus {
+        observed_generation: i64::MAX,
+        phase: Some(Phase::VerifyingRollback),
+        conditions,
+        attempt: Some(Attempt {
+            number: i64::MAX,
+            digest: digest.clone(),
+            checks_digest: digest.clone(),
+            generation: i64::MAX,
+            step: Step::VerifyingRollback,
+            api_origin: Some(ApiOrigin::new("x".repeat(256))),
+            client_hash: Some(ClientHash::new("f".repeat(64))),
+            request_hash: Some(RequestHash::new("f".repeat(64))),
+            idempotency_key: Some(key.clone()),
+            job_id: Some(job_id.clone()),
+            started_at: at,
+            submitted_at: Some(at),
+            accepted_at: None,
+            deadline_at: Some(at),
+            job_completed_at: Some(at),
+            bad_streak: 100,
+            good_streak: 100,
+            last_counted_at: Some(at),
+            verdict: Some(verdict.clone()),
+            rollback: Some(Rollback {
+                key: key.clone(),
+                reason: RollbackReason::HealthCheckFailure,
+                requested_at: at,
+                accepted_at: Some(at),
+                refused_at: Some(at),
+                verify_until: Some(at),
+            }),
+            trace_id: Some("x".repeat(256)),
+            warnings: vec!["x".repeat(256); 10],
+            capacity_utilization: Some(0.123_456_789),
+        }),
+        claim: Some(EnvironmentClaim { api_origin: ApiOrigin::new("x".repeat(256)), deployed_at: Some(at) }),
+        last_successful: Some(LastSuccessful { number: i64::MAX, digest: digest.clone(), job_id: job_id.clone(), at }),
+        history: vec![
+            PastAttempt { number: i64::MAX, digest, job_id: Some(job_id.clone()), started_at: at, verdict };
+            50
+        ],
+        handled_requests: Some(HandledRequests { retry: Some("x".repeat(256)), rollback: Some("x".repeat(256)) }),
+        outbox: vec![
+            OutboxEntry {
+                id: key,
+                kind: DeliveryKind::Audit,
+                body: body.to_string(),
+                created_at: at,
+                api_origin: Some(ApiOrigin::new("x".repeat(64))),
+            };
+            40
+        ],
+    }
+}
+
+#[test]
+fn the_largest_status_with_uuid_jobs_stays_within_its_bound() {
+    let size = serde_json::to_vec(&largest(&JobId::new("job_0b6f9e0a-7f4b-4a35-9d55-6b0a5a1d2c3e"))).unwrap().len();
+    assert!(size <= BOUND, "{size} bytes");
+}
+
+/// Ids of 256 characters are allowed by the contract, and the API's words may be all quotation marks.
+#[test]
+fn with_the_longest_ids_and_words_the_oldest_history_makes_room() {
+    let mut status = largest(&JobId::new("j".repeat(256)));
+    for condition in &mut status.conditions {
+        condition.message = "\"".repeat(MESSAGE_LIMIT);
+    }
+    status.limit_size();
+    let size = serde_json::to_vec(&status).unwrap().len();
+    assert!(size <= BOUND, "{size} bytes");
+    assert!(status.history.len() > 10, "{} past attempts are left", status.history.len());
+    // And with the longest base URLs.
+    for entry in &mut status.outbox {
+        entry.api_origin = Some(ApiOrigin::new("x".repeat(320)));
+    }
+    status.limit_size();
+    let size = serde_json::to_vec(&status).unwrap().len();
+    assert!(size <= BOUND, "{size} bytes");
+}
+
+#[test]
+fn a_status_survives_the_way_through_json() {
+    let status = largest(&JobId::new("job_8f3a2c"));
+    let written = serde_json::to_value(&status).unwrap();
+    assert_eq!(serde_json::from_value::<CognigyDeploymentStatus>(written).unwrap(), status);
+}
+
+#[test]
+fn a_status_that_nobody_has_written_reads_as_unobserved() {
+    for text in ["{}", r#"{"observedGeneration": -1}"#] {
+        let status: CognigyDeploymentStatus = serde_json::from_str(text).unwrap();
+        assert_eq!(status, CognigyDeploymentStatus::default());
+    }
+}

@@ -1,0 +1,230 @@
+//! When the next request may go: a sliding window over exact times, with a lane of its own for rollbacks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::allowance::Allowance;
+use super::hold::Holds;
+use super::pace::Pace;
+use super::{Priority, Reading};
+
+/// The time over which the API counts requests.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// When the next request may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// At once.
+    Admit,
+    /// Not before this time.
+    WaitUntil(Instant),
+    /// Not before a request that is under way has finished, and a window's length has passed since.
+    WaitForFinish,
+}
+
+/// Which places a request takes, and how long the API may hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Rollbacks take the places of the reserve first, and then any; they are held for seconds.
+    Rollbacks,
+    /// What is in flight takes places that are not reserved; it is held for minutes.
+    InFlight,
+    /// All others take places that are not reserved; they are held longest.
+    Others,
+}
+
+impl From<Priority> for Lane {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::Rollback => Self::Rollbacks,
+            Priority::Submit | Priority::Health | Priority::Job => Self::InFlight,
+            Priority::Check | Priority::Audit | Priority::Start => Self::Others,
+        }
+    }
+}
+
+/// The requests that the API may count against us, as plain data driven by the times it is given.
+///
+/// We see when a request is admitted and when it finished; the API counts it some time in between. So a request takes
+/// its place from its admission until a window's length after it *finished*: then no window of the API's holds more
+/// than the limit, whatever the network did.
+///
+/// The reserve is apart: only rollbacks use it, and rollbacks within it take nothing from other requests. If rollbacks have
+/// used it up, other requests leave one more place free, so that the next rollback does not wait either.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    allowance: Allowance,
+    pace: Pace,
+    holds: Holds,
+    /// Requests under way and those that still count.
+    taken: Places,
+    finished: VecDeque<(Instant, Lane)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Places {
+    rollbacks: u32,
+    others: u32,
+}
+
+impl Places {
+    fn take(&mut self, lane: Lane) {
+        let places = self.of(lane);
+        *places = places.saturating_add(1);
+    }
+
+    fn give_back(&mut self, lane: Lane) {
+        let places = self.of(lane);
+        *places = places.saturating_sub(1);
+    }
+
+    fn of(&mut self, lane: Lane) -> &mut u32 {
+        match lane {
+            Lane::Rollbacks => &mut self.rollbacks,
+            Lane::InFlight | Lane::Others => &mut self.others,
+        }
+    }
+
+    fn all(self) -> u32 {
+        self.rollbacks.saturating_add(self.others)
+    }
+}
+
+impl Window {
+    /// A window that knows nothing of the requests made before it, and so is careful for its first minute.
+    #[must_use]
+    pub(crate) fn new(limit: NonZeroU32, now: Instant) -> Self {
+        Self {
+            allowance: Allowance::new(limit),
+            pace: Pace::careful(now),
+            holds: Holds::none(now),
+            taken: Places::default(),
+            finished: VecDeque::new(),
+        }
+    }
+
+    /// When a request of this lane may go, for which somebody waits.
+    #[must_use]
+    pub(crate) fn next(&mut self, now: Instant, lane: Lane) -> Next {
+        self.forget_counted_out(now);
+        let free_at = self.free_at(now, lane);
+        if lane != Lane::Rollbacks && free_at != Some(now) {
+            self.pace.stalled(free_at.unwrap_or(now));
+        }
+        let Some(free_at) = free_at else { return Next::WaitForFinish };
+        let at = free_at.max(self.holds.until(lane)).max(self.pace.next_at(lane));
+        if at <= now { Next::Admit } else { Next::WaitUntil(at) }
+    }
+
+    /// Counts a request that goes now. Only after [`next`](Self::next) said [`Next::Admit`].
+    pub(crate) fn admit(&mut self, now: Instant, lane: Lane) {
+        self.taken.take(lane);
+        self.pace.went(now, lane, self.allowance.effective(now));
+    }
+
+    /// Counts a request as finished: answered, failed or given up.
+    pub(crate) fn finish(&mut self, now: Instant, lane: Lane) {
+        self.finished.push_back((now, lane));
+    }
+
+    /// Lets nothing go before `until`, as far as the bounds of the lanes allow, and is careful until a minute after the
+    /// last of them: the API's count is not ours.
+    pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
+        self.holds.extend(now, until);
+        self.pace.pause(now, self.holds.until(Lane::Others));
+    }
+
+    /// The API refused a request that was admitted at `admitted`: it has counted enough requests of this client. Pauses, and
+    /// goes on with fewer.
+    pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
+        self.pause(now, until);
+        self.allowance.refused(admitted, now, self.holds.until(Lane::Others));
+    }
+
+    /// When the hold of a lane ends; past, if it is not held.
+    #[must_use]
+    pub(crate) fn held_until(&self, lane: Lane) -> Instant {
+        self.holds.until(lane)
+    }
+
+    /// Requests a minute that the API is said to allow.
+    #[must_use]
+    pub(crate) fn limit(&self) -> NonZeroU32 {
+        self.allowance.limit()
+    }
+
+    /// Changes how many requests a minute are allowed.
+    pub(crate) fn set_limit(&mut self, now: Instant, limit: NonZeroU32) {
+        if limit != self.allowance.limit() {
+            self.allowance.set_limit(limit);
+            self.pace.rate_changed(now, self.allowance.effective(now));
+        }
+    }
+
+    /// How it stands, with those who wait.
+    #[must_use]
+    pub(crate) fn reading(&mut self, now: Instant, waiting: BTreeMap<Priority, usize>) -> Reading {
+        self.forget_counted_out(now);
+        let (limit, reserve) = (self.allowance.limit(), self.allowance.reserve());
+        Reading {
+            limit,
+            effective_limit: self.allowance.effective(now),
+            used: self.taken.all(),
+            reserve,
+            reserve_free: reserve
+                .saturating_sub(self.taken.rollbacks)
+                .min(limit.get().saturating_sub(self.taken.all())),
+            waiting,
+            paused_for: self.holds.until(Lane::Others).saturating_duration_since(now),
+        }
+    }
+
+    /// Whether forgetting this window would lose anything.
+    #[must_use]
+    pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
+        self.forget_counted_out(now);
+        let is_whole = self.allowance.effective(now) == self.allowance.limit();
+        self.taken == Places::default() && self.holds.until(Lane::Others) <= now && is_whole
+    }
+
+    fn forget_counted_out(&mut self, now: Instant) {
+        while let Some((_, lane)) = self.finished.pop_front_if(|(finished, _)| *finished + WINDOW <= now) {
+            self.taken.give_back(lane);
+        }
+    }
+
+    /// When there is a place; `None` if it is that of a request that is still under way.
+    fn free_at(&self, now: Instant, lane: Lane) -> Option<Instant> {
+        let mut taken = self.taken;
+        if self.fits(taken, now, lane) {
+            return Some(now);
+        }
+        for &(finished, of) in &self.finished {
+            taken.give_back(of);
+            if self.fits(taken, now, lane) {
+                return Some(finished + WINDOW);
+            }
+        }
+        None
+    }
+
+    /// Whether one more request fits beside these. If somebody else uses the client too, that slows a rollback less than
+    /// other requests: it may take any place under the limit itself.
+    fn fits(&self, taken: Places, now: Instant, lane: Lane) -> bool {
+        match lane {
+            Lane::Rollbacks => taken.all() < self.allowance.limit().get(),
+            Lane::InFlight | Lane::Others => {
+                let effective = self.allowance.effective(now).get();
+                let kept_for_next = taken.rollbacks.saturating_add(1).min(effective - 1);
+                let kept = kept_for_next.max(taken.rollbacks).max(self.allowance.reserve());
+                taken.others.saturating_add(kept) < effective
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,381 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const NOW: Duration = Duration::from_secs(1000);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn rhythm(interval: u64, longest: u64) -> Rhythm {
+    Rhythm { interval: seconds(interval), longest: seconds(longest) }
+}
+
+fn who(namespace: &str, name: &str) -> ResourceName {
+    ResourceName { namespace: namespace.into(), name: name.into() }
+}
+
+fn ticket(namespace: &str, name: &str, since: i64) -> Ticket {
+    Ticket {
+        who: who(namespace, name),
+        since: Timestamp::from_second(since).unwrap(),
+        is_retry: false,
+        rhythm: rhythm(15, 120),
+        is_back: false,
+    }
+}
+
+/// Everybody asks, nobody is called yet.
+fn all_ask(admission: &mut Admission, tickets: &[Ticket]) {
+    for ticket in tickets {
+        assert!(matches!(admission.ask(ticket, NOW), Answer::Wait { .. }));
+    }
+}
+
+/// Who begins, in order, where each has its answer and ends before the next one comes.
+fn order(admission: &mut Admission) -> Vec<String> {
+    let mut began = Vec::new();
+    let mut called = VecDeque::from(admission.call(NOW));
+    while let Some(who) = called.pop_front() {
+        began.push(format!("{}/{}", who.namespace, who.name));
+        admission.begun(&who, NOW);
+        admission.leave(&who);
+        called.extend(admission.call(NOW));
+    }
+    began
+}
+
+#[test]
+fn with_room_for_it_a_rollout_begins_at_once() {
+    let mut admission = Admission::new(100);
+    let ticket = ticket("bots", "one", 1);
+    admission.ask(&ticket, NOW);
+    assert_eq!(admission.call(NOW), [who("bots", "one")]);
+    assert_eq!(admission.ask(&ticket, NOW), Answer::Begin);
+    assert_eq!(admission.call(NOW), []);
+}
+
+#[test]
+fn no_more_than_a_handful_wait_for_their_validation() {
+    for (limit, handful) in [(1, 2), (100, 3), (1000, 12)] {
+        let mut admission = Admission::new(limit);
+        let tickets: Vec<_> = (0..20).map(|number| ticket("bots", &format!("{number:02}"), number)).collect();
+        // Looked at so seldom that watching takes nothing.
+        let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { rhythm: rhythm(15, 3600), ..ticket }).collect();
+        all_ask(&mut admission, &tickets);
+        assert_eq!(admission.call(NOW).len(), handful, "limit {limit}");
+        admission.begun(&tickets[0].who, NOW);
+        assert_eq!(admission.call(NOW), [tickets[handful].who.clone()], "the next, as soon as one has begun");
+    }
+}
+
+#[test]
+fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
+    for (longest, most) in [(15, 23), (60, 95), (120, 190)] {
+        let mut admission = Admission::new(100);
+        for number in 0..300 {
+            let ticket = Ticket { rhythm: rhythm(15, longest), ..ticket("bots", &format!("{number}"), number) };
+            admission.ask(&ticket, NOW);
+            for called in admission.call(NOW) {
+                admission.begun(&called, NOW);
+            }
+        }
+        let reading = admission.reading();
+        assert_eq!((reading.in_flight, reading.waiting), (most, 300 - most), "longest interval {longest} s");
+        admission.leave(&who("bots", "0"));
+        assert_eq!(admission.call(NOW).len(), 1, "one ends, one begins");
+    }
+}
+
+#[test]
+fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_alone() {
+    let mut admission = Admission::new(1);
+    let restless = Ticket { rhythm: rhythm(1, 1), ..ticket("bots", "restless", 1) };
+    admission.ask(&restless, NOW);
+    assert_eq!(admission.call(NOW), std::slice::from_ref(&restless.who));
+    admission.begun(&restless.who, NOW);
+    admission.ask(&Ticket { who: who("bots", "other"), ..restless }, NOW);
+    assert_eq!(admission.call(NOW), []);
+}
+
+#[test]
+fn the_oldest_goes_first_and_namespaces_take_turns() {
+    let mut admission = Admission::new(100);
+    let mut tickets: Vec<_> = (0..4).map(|number| ticket("large", &number.to_string(), 10 + number)).collect();
+    tickets.push(ticket("small", "a", 12));
+    tickets.push(ticket("small", "b", 11));
+    tickets.push(ticket("tiny", "z", 99));
+    tickets.reverse();
+    all_ask(&mut admission, &tickets);
+    let expected = ["large/0", "small/b", "tiny/z", "large/1", "small/a", "large/2", "large/3"];
+    assert_eq!(order(&mut admission), expected);
+}
+
+#[test]
+fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
+    let mut admission = Admission::new(100);
+    let waiting: Vec<_> = (0..30)
+        .map(|number| ticket(if number % 2 == 0 { "a" } else { "b" }, &format!("{number:02}"), number))
+        .collect();
+    all_ask(&mut admission, &waiting);
+    let mut pushy = 0;
+    for turn in 0..30 {
+        if !admission.waiting.contains_key(&who("pushy", "one")) {
+            // Older than all others.
+            admission.ask(&ticket("pushy", "one", -1), NOW);
+        }
+        let next =
+            if admission.is_a_retrys_turn() { admission.retries.take() } else { admission.others.take() }.unwrap();
+        admission.waiting.remove(&next);
+        pushy += usize::from(&*next.namespace == "pushy");
+        assert!(pushy <= turn / 3 + 1, "{pushy} of {} turns", turn + 1);
+    }
+}
+
+#[test]
+fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row() {
+    let mut admission = Admission::new(100);
+    let mut tickets: Vec<_> = (0..3).map(|number| ticket("bots", &format!("old{number}"), number)).collect();
+    tickets.extend(
+        (0..8).map(|number| Ticket { is_retry: true, ..ticket("bots", &format!("retry{number}"), 100 + number) }),
+    );
+    all_ask(&mut admission, &tickets);
+    let expected =
+        ["retry0", "retry1", "retry2", "old0", "retry3", "retry4", "retry5", "old1", "retry6", "retry7", "old2"];
+    assert_eq!(order(&mut admission), expected.map(|name| format!("bots/{name}")));
+}
+
+#[test]
+fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
+    let mut admission = Admission::new(100);
+    let tickets = [ticket("bots", "first", 1), ticket("bots", "second", 2)];
+    all_ask(&mut admission, &tickets);
+    all_ask(&mut admission, &[Ticket { is_retry: true, ..tickets[1].clone() }]);
+    assert_eq!(admission.reading().waiting, 2);
+    assert_eq!(order(&mut admission), ["bots/second", "bots/first"]);
+}
+
+#[test]
+fn whoever_leaves_makes_room_for_the_next() {
+    let mut admission = Admission::new(1);
+    let tickets: Vec<_> = (0..4).map(|number| ticket("bots", &number.to_string(), number)).collect();
+    let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { rhythm: rhythm(15, 3600), ..ticket }).collect();
+    all_ask(&mut admission, &tickets);
+    assert_eq!(admission.call(NOW).len(), 2);
+    admission.leave(&tickets[2].who);
+    admission.leave(&tickets[0].who);
+    assert_eq!(admission.call(NOW), [tickets[3].who.clone()]);
+}
+
+#[test]
+fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
+    let mut admission = Admission::new(1);
+    let tickets: Vec<_> = (0..3).map(|number| ticket("bots", &number.to_string(), number)).collect();
+    let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { rhythm: rhythm(15, 3600), ..ticket }).collect();
+    all_ask(&mut admission, &tickets);
+    assert_eq!(admission.call(NOW).len(), 2);
+    assert_eq!(admission.ask(&tickets[1], NOW), Answer::Begin);
+    assert_eq!(admission.call(NOW + seconds(29)), []);
+    assert_eq!(admission.call(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
+    assert!(matches!(admission.ask(&tickets[0], NOW + seconds(31)), Answer::Wait { place: 1, of: 1, .. }));
+    admission.leave(&tickets[1].who);
+    assert_eq!(admission.call(NOW + seconds(32)), [tickets[0].who.clone()]);
+}
+
+#[test]
+fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_called() {
+    let mut admission = Admission::new(100);
+    let mut tickets: Vec<_> = (0..6).map(|number| ticket("bots", &number.to_string(), number)).collect();
+    tickets.iter_mut().for_each(|ticket| ticket.is_back = true);
+    let mut asked_again = Vec::new();
+    for ticket in tickets.iter().rev() {
+        let Answer::Wait { ask_again, .. } = admission.ask(ticket, NOW) else { panic!("nobody is called yet") };
+        asked_again.push(ask_again);
+        assert_eq!(admission.call(NOW), []);
+    }
+    assert_eq!(asked_again, [GATHERING; 6]);
+    let called = admission.call(NOW + GATHERING);
+    assert_eq!(called, [tickets[0].who.clone(), tickets[1].who.clone(), tickets[2].who.clone()]);
+}
+
+#[test]
+fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
+    let mut admission = Admission::new(1);
+    let busy = rhythm(15, 15);
+    admission.watch(&who("bots", "elder"), rhythm(15, 15));
+    admission.watch(&who("bots", "one"), busy);
+    assert!(matches!(admission.ask(&ticket("bots", "one", 5), NOW), Answer::Wait { .. }));
+    assert_eq!(admission.call(NOW), []);
+    assert_eq!(admission.reading().in_flight, 1);
+}
+
+#[test]
+fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
+    let mut admission = Admission::new(100);
+    admission.watch(&who("bots", "elder"), rhythm(1, 1));
+    admission.watch(&who("bots", "other"), rhythm(1, 1));
+    for number in 0..10 {
+        admission.ask(&ticket("bots", &format!("{number:02}"), number), NOW);
+    }
+    let left = |admission: &mut Admission, now| match admission.ask(&ticket("bots", "09", 9), now) {
+        Answer::Wait { place: 10, of: 10, left, .. } => left,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(left(&mut admission, NOW).as_secs(), 42, "seven requests each, at a hundred a minute");
+    admission.starts.extend((0..5).map(|start| NOW + seconds(20 * start)));
+    assert_eq!(left(&mut admission, NOW + seconds(100)).as_secs(), 200, "five in a hundred seconds");
+    assert_eq!(left(&mut admission, NOW + seconds(1000)).as_secs(), 42, "too long ago to tell");
+}
+
+#[test]
+fn a_place_is_told_again_only_where_it_is_worth_a_write() {
+    let now = Timestamp::from_second(1_000_000).unwrap();
+    let told = Turn::NotAsked.wait(100, 200, seconds(600), now);
+    let later = |passed: u64, place, left| told.wait(place, 200, seconds(left), after_seconds(now, passed));
+    assert_eq!(later(120, 80, 480), told, "as expected");
+    assert_eq!(later(120, 60, 560), told, "a little late");
+    assert_eq!(later(540, 2, 60), told, "nearly there, as expected");
+    assert_ne!(later(300, 100, 600), told, "nothing moves");
+    assert_ne!(later(120, 90, 800), told, "minutes late");
+    assert_eq!(told.begin().place(), told.place(), "it is shown as waiting until it has begun");
+}
+
+fn after_seconds(moment: Timestamp, passed: u64) -> Timestamp {
+    crate::facts::after(moment, seconds(passed))
+}
+
+#[test]
+fn a_place_is_written_for_people() {
+    let [seen_at, starts_at] = ["2026-01-01T18:24:59Z", "2026-01-01T18:42:31Z"].map(|moment| moment.parse().unwrap());
+    let place = Place { place: 12, of: 340, seen_at, starts_at };
+    assert_eq!(place.to_string(), "place 12 of 340 at 18:24, expected to start at about 18:42 UTC");
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Ask { namespace: u8, name: u8, since: i64, is_retry: bool },
+    Leave { namespace: u8, name: u8 },
+    Watch { namespace: u8, name: u8 },
+    Serve,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => (0u8..4, 0u8..12, 0i64..50, prop::bool::weighted(0.2))
+            .prop_map(|(namespace, name, since, is_retry)| Event::Ask { namespace, name, since, is_retry }),
+        1 => (0u8..4, 0u8..12).prop_map(|(namespace, name)| Event::Leave { namespace, name }),
+        1 => (0u8..4, 0u8..12).prop_map(|(namespace, name)| Event::Watch { namespace, name }),
+        3 => Just(Event::Serve),
+    ];
+    proptest::collection::vec(event, 0..150)
+}
+
+fn named(namespace: u8, name: u8) -> ResourceName {
+    who(&format!("ns{namespace}"), &format!("{name:02}"))
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_everybody_is_counted_once_and_nobody_is_forgotten(limit in 1u32..300, events in events()) {
+        let mut admission = Admission::new(limit);
+        let mut now = NOW;
+        for event in events {
+            now += seconds(1);
+            match event {
+                Event::Ask { namespace, name, since, is_retry } => {
+                    let name = named(namespace, name);
+                    let ticket = Ticket { who: name.clone(), is_retry, ..ticket("", "", since) };
+                    let answer = admission.ask(&ticket, now);
+                    prop_assert_eq!(answer == Answer::Begin, admission.starting.contains_key(&name));
+                    if let Answer::Wait { place, of, .. } = answer {
+                        prop_assert!((1..=of).contains(&place), "place {} of {}", place, of);
+                    }
+                }
+                Event::Leave { namespace, name } => admission.leave(&named(namespace, name)),
+                Event::Watch { namespace, name } => admission.watch(&named(namespace, name), rhythm(15, 60)),
+                Event::Serve => {
+                    for called in admission.call(now) {
+                        admission.begun(&called, now);
+                    }
+                }
+            }
+            let reading = admission.reading();
+            prop_assert_eq!(reading.waiting, admission.retries.len() + admission.others.len());
+            prop_assert!(reading.starting <= admission.handful());
+            let counted: usize = admission.rhythms.values().sum();
+            prop_assert_eq!(counted, reading.starting + reading.in_flight);
+            prop_assert!(reading.stretch >= 1.0);
+        }
+    }
+
+    /// However many others keep coming, and however old they are: each waits for at most so many turns.
+    #[test]
+    fn nobody_starves(
+        waiting in proptest::collection::vec((0u8..5, 0i64..50, prop::bool::weighted(0.3)), 1..40),
+        coming in proptest::collection::vec((0u8..5, 100i64..200, any::<bool>()), 2000),
+    ) {
+        let mut admission = Admission::new(100);
+        let mut first = BTreeSet::new();
+        for (number, (namespace, since, is_retry)) in waiting.iter().enumerate() {
+            let ticket = Ticket { is_retry: *is_retry, ..ticket(&format!("ns{namespace}"), &format!("first{number}"), *since) };
+            admission.ask(&ticket, NOW);
+            first.insert(ticket.who);
+        }
+        // In a lane a round serves each of five namespaces once, and one more may come back; of four turns one is the others'.
+        let most = 4 * 6 * (waiting.len() + 1);
+        let mut coming = coming.into_iter().enumerate().cycle();
+        for _ in 0..most {
+            for (number, (namespace, since, is_retry)) in coming.by_ref().take(2) {
+                let ticket = Ticket { is_retry, ..ticket(&format!("ns{namespace}"), &format!("new{number}"), since) };
+                admission.ask(&ticket, NOW);
+            }
+            let Some(next) = admission.call(NOW).into_iter().next() else { break };
+            first.remove(&next);
+            for starting in admission.starting.keys().cloned().collect::<Vec<_>>() {
+                first.remove(&starting);
+                admission.leave(&starting);
+            }
+        }
+        prop_assert!(first.is_empty(), "still waiting: {first:?}");
+    }
+
+    #[test]
+    fn the_place_told_is_the_number_of_turns_until_it_comes(
+        waiting in proptest::collection::vec((0u8..5, 0i64..20), 1..60),
+    ) {
+        let mut turns = Turns::default();
+        let mut entries = Vec::new();
+        for (number, (namespace, since)) in waiting.into_iter().enumerate() {
+            let since = Timestamp::from_second(since).unwrap();
+            let name = named(namespace, u8::try_from(number).unwrap());
+            turns.join(&name, since);
+            entries.push((name, since));
+        }
+        let places: Vec<_> = entries.iter().map(|(who, since)| turns.ahead_of(who, *since).unwrap()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| turns.take()).collect();
+        for ((name, _), place) in entries.iter().zip(places) {
+            prop_assert_eq!(&order[place], name);
+        }
+    }
+
+    /// Jain's index over the turns of namespaces that always have somebody waiting.
+    #[test]
+    fn namespaces_that_wait_have_the_same_number_of_turns(namespaces in 2u8..8, turns in 20usize..100) {
+        let mut admission = Admission::new(100);
+        let mut served = vec![0usize; usize::from(namespaces)];
+        for namespace in 0..namespaces {
+            // The first namespace has a hundred times as many waiting.
+            for name in 0..if namespace == 0 { 250 } else { 100 } {
+                admission.ask(&Ticket { who: named(namespace, name), ..ticket("", "", i64::from(namespace)) }, NOW);
+            }
+        }
+        for _ in 0..turns {
+            let next = admission.others.take().unwrap();
+            served[next.namespace[2..].parse::<usize>().unwrap()] += 1;
+        }
+        prop_assert!(served.iter().max().unwrap() - served.iter().min().unwrap() <= 1, "{served:?}");
+    }
+}

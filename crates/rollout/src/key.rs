@@ -1,0 +1,82 @@
+//! The keys under which a call's effect happens once.
+//!
+//! A key is derived from what it stands for and never drawn at random: whichever process comes to send the call again
+//! finds the same one. The uid keeps a re-created or restored resource apart from its predecessor. The time at which an
+//! attempt began keeps it apart from an earlier attempt with the same number: the number starts again if somebody resets the
+//! status or restores a backup of etcd.
+//!
+//! A key that is recorded in a status is read from there and never derived again, so another version of the operator may
+//! derive keys in another way.
+
+use api::status::DeliveryKind;
+use api::{Digest, IdempotencyKey};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+/// The key of an attempt's submit.
+#[must_use]
+pub fn submit(uid: &str, number: i64, started_at: Timestamp, digest: &Digest) -> IdempotencyKey {
+    derive(&["submit", uid, &number.to_string(), &microseconds(started_at), digest.as_str()])
+}
+
+/// The key of a rollback. One that is asked for anew, after a refusal, is another one: its time tells them apart.
+#[must_use]
+pub fn rollback(uid: &str, number: i64, requested_at: Timestamp) -> IdempotencyKey {
+    derive(&["rollback", uid, &number.to_string(), &requested_at.to_string()])
+}
+
+/// The id of a message about an attempt's outcome.
+#[must_use]
+pub fn outcome_message(uid: &str, number: i64, started_at: Timestamp, kind: DeliveryKind) -> IdempotencyKey {
+    derive(&["outcome", uid, &number.to_string(), &microseconds(started_at), receiver(kind)])
+}
+
+/// The id of the message about a rollback that came after the outcome.
+#[must_use]
+pub fn later_rollback_message(rollback: &IdempotencyKey) -> IdempotencyKey {
+    derive(&["rolled-back", rollback.as_str()])
+}
+
+fn receiver(kind: DeliveryKind) -> &'static str {
+    match kind {
+        DeliveryKind::Audit => "audit",
+        DeliveryKind::Webhook => "webhook",
+    }
+}
+
+/// As precise as the moments in a status.
+fn microseconds(moment: Timestamp) -> String {
+    moment.as_microsecond().to_string()
+}
+
+fn derive(parts: &[&str]) -> IdempotencyKey {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // The length keeps "ab","c" apart from "a","bc".
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    IdempotencyKey::new(hex::encode(hash.finalize()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Somebody resets the status, and the number starts again.
+    #[test]
+    fn an_attempt_with_the_number_of_an_earlier_one_has_keys_of_its_own() {
+        let digest: Digest = serde_json::from_value("v1:b".into()).unwrap();
+        let first: Timestamp = "2026-01-01T12:00:00.000001Z".parse().unwrap();
+        let second: Timestamp = "2026-01-01T12:00:00.000002Z".parse().unwrap();
+        let submit_at = |began| submit("6f2c0f0e", 2, began, &digest);
+        assert_eq!(submit_at(first), submit_at(first), "a repeat is known by its key");
+        assert_ne!(submit_at(first), submit_at(second));
+        for kind in DeliveryKind::ALL {
+            let id = |began| outcome_message("6f2c0f0e", 2, began, kind);
+            assert_eq!(id(first), id(first), "{kind:?}");
+            assert_ne!(id(first), id(second), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a change of the status brings with it: events for people, messages for the audit log and the webhook.
+
+use api::identifier::ApiOrigin;
+use api::spec::Compliance;
+use api::{IdempotencyKey, JobId, Reason};
+use jiff::Timestamp;
+
+/// What stands between two notes that are told as one.
+const BETWEEN: &str = "; ";
+
+/// Something that a person would want to see in `kubectl describe`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Whether it needs a person.
+    pub warning: bool,
+    /// What it is.
+    pub reason: Reason,
+    /// What happened.
+    pub note: String,
+}
+
+/// An announcement, and when that happened which it tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What people are told.
+    pub announcement: Announcement,
+}
+
+impl Happened {
+    /// The same in fewer announcements: a step that only led to the next is told with that one, and at its time, if the note
+    /// stays within `limit` bytes. Each that is published is a request to the API server, and a line for its reader.
+    #[must_use]
+    pub fn gathered(happened: Vec<Self>, limit: usize) -> Vec<Self> {
+        let mut gathered: Vec<Self> = Vec::with_capacity(happened.len());
+        for mut next in happened {
+            if let Some(step) = gathered.pop_if(|step| step.announcement.leads_to(&next.announcement, limit)) {
+                next.announcement.note = [step.announcement.note, next.announcement.note].join(BETWEEN);
+            }
+            gathered.push(next);
+        }
+        gathered
+    }
+}
+
+impl Announcement {
+    fn leads_to(&self, next: &Self, limit: usize) -> bool {
+        let is_on_the_way =
+            matches!(self.reason, Reason::ValidationPassed | Reason::TracePassed | Reason::JobCompleted);
+        is_on_the_way && !next.warning && self.note.len() + BETWEEN.len() + next.note.len() <= limit
+    }
+}
+
+/// Something that the audit log or the CI/CD webhook must be told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// For the audit log (contract, section 7).
+    Audit {
+        /// The message's stable id.
+        id: IdempotencyKey,
+        /// The job; missing where nobody knows whether there is one.
+        job_id: Option<JobId>,
+        /// Whether the deployment succeeded.
+        success: bool,
+        /// From the submit to the verdict, in seconds.
+        duration_seconds: f64,
+        /// What the author attests.
+        compliance: Compliance,
+        /// When the verdict was known.
+        at: Timestamp,
+        /// The API that took the rollout: the record is for it alone.
+        api_origin: Option<ApiOrigin>,
+    },
+    /// For the CI/CD webhook (contract, section 8).
+    Webhook {
+        /// The message's stable id.
+        id: IdempotencyKey,
+        /// The job, where there is one.
+        job_id: Option<JobId>,
+        /// Whether the deployment succeeded.
+        success: bool,
+        /// From the submit to the verdict, in seconds; 0 where nothing was submitted.
+        duration_seconds: f64,
+        /// Checks passed by checks run; 0 where none ran.
+        validation_success_rate: f64,
+        /// When the outcome was known.
+        at: Timestamp,
+        /// The API that took the rollout, or would have.
+        api_origin: Option<ApiOrigin>,
+    },
+}
+
+/// All that a change brings with it, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    /// Events.
+    pub announcements: Vec<Announcement>,
+    /// Messages to deliver; recorded in the same write as the outcome that they speak of.
+    pub notices: Vec<Notice>,
+}
+
+impl Effects {
+    /// Nothing to tell.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One event.
+    #[must_use]
+    pub fn normal(reason: Reason, note: impl Into<String>) -> Self {
+        Self { announcements: vec![Announcement { warning: false, reason, note: note.into() }], notices: Vec::new() }
+    }
+
+    /// One event that needs a person.
+    #[must_use]
+    pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
+        Self { announcements: vec![Announcement { warning: true, reason, note: note.into() }], notices: Vec::new() }
+    }
+
+    /// These effects, then those.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        self.announcements.extend(later.announcements);
+        self.notices.extend(later.notices);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64, announcement: &Announcement) -> Happened {
+        Happened { at: Timestamp::from_second(second).unwrap_or_default(), announcement: announcement.clone() }
+    }
+
+    fn announced(warning: bool, reason: Reason, note: &str) -> Announcement {
+        Announcement { warning, reason, note: note.to_owned() }
+    }
+
+    #[test]
+    fn a_step_that_only_led_to_the_next_is_told_with_it_and_all_else_by_itself() {
+        let checked = announced(false, Reason::ValidationPassed, "fits");
+        let traced = announced(false, Reason::TracePassed, "no conflict");
+        let taken = announced(false, Reason::SubmitAccepted, "taken");
+        let bad = announced(true, Reason::HealthBad, "bad");
+        let ignored = announced(false, Reason::RequestIgnored, "ignored");
+        let two = announced(false, Reason::TracePassed, "fits; no conflict");
+        let all = announced(false, Reason::SubmitAccepted, "fits; no conflict; taken");
+        for (what, announcements, limit, expected) in [
+            ("nothing", vec![], 100, vec![]),
+            ("one", vec![&checked], 100, vec![&checked]),
+            ("two steps", vec![&checked, &traced], 100, vec![&two]),
+            ("all steps", vec![&checked, &traced, &taken], 100, vec![&all]),
+            ("just as long as it may be", vec![&checked, &traced, &taken], all.note.len(), vec![&all]),
+            ("longer", vec![&checked, &traced, &taken], all.note.len() - 1, vec![&two, &taken]),
+            ("what ends a chain", vec![&taken, &checked], 100, vec![&taken, &checked]),
+            ("warnings", vec![&bad, &bad], 100, vec![&bad, &bad]),
+            ("a warning in between", vec![&checked, &bad, &traced], 100, vec![&checked, &bad, &traced]),
+            ("an answer to a person", vec![&ignored, &traced], 100, vec![&ignored, &traced]),
+        ] {
+            let gathered = Happened::gathered(announcements.into_iter().map(|it| at(1, it)).collect(), limit);
+            assert_eq!(gathered.iter().map(|it| &it.announcement).collect::<Vec<_>>(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn steps_that_are_told_together_have_the_time_of_the_last() {
+        let steps = [(1, Reason::ValidationPassed), (2, Reason::TracePassed), (3, Reason::SubmitAccepted)];
+        let steps = steps.map(|(second, reason)| at(second, &announced(false, reason, "done"))).to_vec();
+        let [all] = &Happened::gathered(steps, 100)[..] else { panic!("they are told together") };
+        assert_eq!(all.at, at(3, &all.announcement).at);
+    }
+}

@@ -1,0 +1,209 @@
+//! What happens before anything is submitted: the snapshot, the validation, the trace.
+
+use super::fixture::{Rollout, trace_answer, unauthorized, unavailable};
+use crate::answer::{Retry, ValidationAnswer};
+use crate::{Decision, Obstacle};
+use api::condition::ConditionType;
+use api::reason::Reason;
+use api::status::{Outcome, Step};
+
+fn refused(errors: &[&str]) -> ValidationAnswer {
+    ValidationAnswer::Refused { errors: errors.iter().map(|error| (*error).to_owned()).collect() }
+}
+
+#[test]
+fn a_rollout_goes_from_checks_to_success() {
+    let mut rollout = Rollout::new();
+    rollout.run_for(60);
+    let expected = [
+        Decision::NoteRequests,
+        Decision::Start,
+        Decision::AskTurn,
+        Decision::Validate,
+        Decision::Trace,
+        Decision::Intend,
+        Decision::Submit,
+        Decision::AskJob,
+        Decision::AskHealth,
+    ];
+    assert_eq!(rollout.asked, expected);
+    assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
+    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    for told in [ConditionType::Validated, ConditionType::TracePassed, ConditionType::RolledOut, ConditionType::Healthy]
+    {
+        assert!(rollout.told(told).starts_with("True/"), "{told}");
+    }
+    let last = rollout.status.last_successful.as_ref().unwrap();
+    assert_eq!((last.number, last.job_id.as_str()), (1, "job_1"));
+    assert_eq!(rollout.attempt().capacity_utilization, Some(0.42));
+}
+
+#[test]
+fn a_refused_validation_ends_the_attempt_before_anything_is_submitted() {
+    let mut rollout = Rollout::new();
+    rollout.world.validation = vec![Ok(refused(&["memory limit exceeded", "tenant isolation violated"]))];
+    rollout.run_for(3600);
+    assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::ValidationRefused)));
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/ValidationRefused");
+    assert!(
+        rollout.condition(ConditionType::Ready).message.contains("memory limit exceeded; tenant isolation violated")
+    );
+    assert_eq!((rollout.count(&Decision::Validate), rollout.count(&Decision::Submit)), (1, 0));
+}
+
+#[test]
+fn conflicts_and_any_status_but_passed_end_the_attempt_before_anything_is_submitted() {
+    for (answer, says) in [
+        (trace_answer("passed", &["nlp-core 3.1 vs 3.2"]), "nlp-core 3.1 vs 3.2"),
+        (trace_answer("failed", &[]), "its status is failed"),
+        (trace_answer("", &[]), "its status is "),
+        (trace_answer("Passed", &[]), "its status is Passed"),
+    ] {
+        let mut rollout = Rollout::new();
+        rollout.world.trace = vec![Ok(answer)];
+        rollout.run_for(3600);
+        assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::TraceNotPassed)));
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/TraceNotPassed");
+        assert!(rollout.condition(ConditionType::Ready).message.contains(says));
+        assert_eq!(rollout.count(&Decision::Submit), 0);
+    }
+}
+
+#[test]
+fn after_a_refusal_a_new_configuration_new_checks_or_a_retry_start_again() {
+    let stories: [fn(&mut Rollout) -> &mut Rollout; 3] =
+        [|it| it.edit_digest("2.5.0"), |it| it.edit_checks("other"), |it| it.ask_for_retry("1")];
+    for change in stories {
+        let mut rollout = Rollout::new();
+        rollout.world.validation.insert(0, Ok(refused(&["memory"])));
+        rollout.run();
+        assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::ValidationRefused)));
+        change(&mut rollout).run_for(60);
+        assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
+        assert_eq!((rollout.attempt().number, rollout.status.history[0].verdict.outcome), (2, Outcome::Failed));
+    }
+}
+
+#[test]
+fn after_a_refusal_other_edits_start_nothing() {
+    let mut rollout = Rollout::new();
+    rollout.world.validation = vec![Ok(refused(&["memory"]))];
+    rollout.run().edit(|spec| spec.monitoring.interval_seconds = 5).run_for(3600);
+    assert_eq!((rollout.attempt().number, rollout.count(&Decision::Validate)), (1, 1));
+}
+
+#[test]
+fn an_unavailable_api_delays_with_growing_pauses_and_loses_no_attempt() {
+    let mut rollout = Rollout::new();
+    rollout.world.validation = vec![Err(unavailable())];
+    rollout.run();
+    assert_eq!(rollout.told(ConditionType::Reconciling), "True/ApiUnavailable");
+    assert_eq!(rollout.step_now(), Step::Validating);
+    rollout.run_for(3600);
+    let tries = rollout.count(&Decision::Validate);
+    assert!((12..40).contains(&tries), "{tries} tries in an hour");
+    assert_eq!(rollout.announced(Reason::ApiUnavailable), 1, "a person is told once");
+    rollout.world.validation = vec![Ok(ValidationAnswer::Passed { warnings: Vec::new(), capacity_utilization: None })];
+    rollout.run_for(600);
+    assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
+}
+
+#[test]
+fn the_delay_that_the_api_asks_for_is_kept() {
+    let mut rollout = Rollout::new();
+    let at_least = Some(std::time::Duration::from_secs(120));
+    rollout.world.trace = vec![
+        Err(Obstacle::transient(Reason::ApiUnavailable, "429 Too Many Requests", at_least)),
+        Ok(trace_answer("passed", &[])),
+    ];
+    rollout.run().run_for(119);
+    assert_eq!(rollout.count(&Decision::Trace), 1);
+    rollout.run_for(1);
+    assert_eq!(rollout.count(&Decision::Trace), 2);
+}
+
+#[test]
+fn refused_credentials_stall_until_something_has_changed() {
+    let mut rollout = Rollout::new();
+    rollout.world.validation.insert(0, Err(unauthorized()));
+    rollout.run_for(3600);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.told(ConditionType::Ready), "False/Unauthorized");
+    assert_eq!((rollout.count(&Decision::Validate), rollout.warned(Reason::Unauthorized)), (1, 1));
+    // The controller saw another Secret.
+    rollout.memory.clear_failures();
+    rollout.run_for(60);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
+    let stories: [fn(&mut Rollout) -> &mut Rollout; 2] =
+        [|it| it.edit(|spec| spec.credentials_ref = None), |it| it.ask_for_retry("1")];
+    for change in stories {
+        let mut rollout = Rollout::new();
+        let wrong = Obstacle::lasting(Reason::RequestRejected, "400: no such segment", Retry::InputChange);
+        rollout.world.validation.insert(0, Err(wrong));
+        rollout.run_for(3600);
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/RequestRejected");
+        assert!(rollout.condition(ConditionType::Stalled).message.contains("no such segment"));
+        change(&mut rollout).run_for(120);
+        assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
+    }
+}
+
+#[test]
+fn a_missing_configmap_stalls_and_one_that_is_awaited_does_not() {
+    for (reason, told) in
+        [(Reason::SnapshotNotFound, ConditionType::Stalled), (Reason::AwaitingSnapshot, ConditionType::Reconciling)]
+    {
+        let mut rollout = Rollout::new();
+        rollout.given.snapshot_obstacle = Some(Obstacle::lasting(reason, "ConfigMap bot", Retry::SnapshotChange));
+        rollout.run_for(3600);
+        assert_eq!(rollout.told(told), format!("True/{reason}"));
+        assert!(rollout.status.attempt.is_none());
+        rollout.given.snapshot_obstacle = None;
+        rollout.run_for(60);
+        assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+    }
+}
+
+#[test]
+fn an_environment_in_use_stalls_until_its_owner_lets_go() {
+    let mut rollout = Rollout::new();
+    let in_use = Obstacle::lasting(Reason::EnvironmentInUse, "bots/other owns it", Retry::OwnerGone);
+    rollout.world.validation.insert(0, Err(in_use));
+    rollout.run_for(600);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/EnvironmentInUse");
+    rollout.memory.clear_failures();
+    rollout.run_for(60);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn a_crash_between_the_checks_and_the_intent_traces_again() {
+    let mut rollout = Rollout::new();
+    rollout.before_decision(&Decision::Intend).restart_after(5).run_for(60);
+    assert_eq!(rollout.count(&Decision::Trace), 2);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn warnings_are_kept_to_ten_of_256_bytes() {
+    let mut rollout = Rollout::new();
+    let warnings = vec!["w".repeat(1000); 30];
+    rollout.world.validation = vec![Ok(ValidationAnswer::Passed { warnings, capacity_utilization: None })];
+    rollout.run();
+    let warnings = &rollout.attempt().warnings;
+    assert_eq!((warnings.len(), warnings.iter().map(String::len).max()), (10, Some(256)));
+}
+
+#[test]
+fn a_long_trace_id_is_kept_to_256_bytes() {
+    let mut rollout = Rollout::new();
+    let mut answer = trace_answer("passed", &[]);
+    answer.trace_id = Some("t".repeat(100_000));
+    rollout.world.trace = vec![Ok(answer)];
+    rollout.run();
+    assert!(rollout.attempt().trace_id.as_ref().unwrap().len() <= 256);
+}

@@ -1,0 +1,149 @@
+//! What is learned of how long jobs take, judged by what it costs: looks, and the time until an end is noticed.
+
+use crate::durations::{Durations, JobRun};
+use crate::pace::{Look, Pace, Rhythm};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// What watching one job has cost.
+struct Cost {
+    looks: u32,
+    late: Duration,
+}
+
+/// Watches a job that takes so long, as a rollout does, and learns from it.
+fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> Cost {
+    let rhythm = Rhythm { interval: INTERVAL, longest: INTERVAL };
+    let mut cost = Cost { looks: 0, late: Duration::ZERO };
+    let (mut age, mut running) = (Duration::ZERO, None);
+    loop {
+        if running.is_none() {
+            durations.offer_as_probe(&environment);
+        }
+        let usual = durations.expect(&environment);
+        age += Look { rhythm, age, room: Duration::from_secs(3600) }.at_job(Pace { stretch: 1.0, usual });
+        cost.looks += 1;
+        if age >= takes {
+            durations.learn(&environment, JobRun { running, ended: age }, INTERVAL);
+            cost.late = age - takes;
+            return cost;
+        }
+        running = Some(age);
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+#[test]
+fn before_anything_was_seen_nothing_is_expected() {
+    assert_eq!(Durations::default().expect(&1), None);
+}
+
+#[test]
+fn jobs_that_always_take_the_same_time_are_soon_looked_at_once_about_a_second_after_their_end() {
+    for takes in [16.0, 60.0, 61.0, 90.5, 200.0] {
+        let mut durations = Durations::default();
+        for environment in 0..20 {
+            watch(&mut durations, environment, seconds(takes));
+        }
+        let costs: Vec<_> = (20..320).map(|environment| watch(&mut durations, environment, seconds(takes))).collect();
+        let looks: u32 = costs.iter().map(|cost| cost.looks).sum();
+        let most = costs.iter().map(|cost| cost.late).max().unwrap();
+        assert!(looks <= 300 + 10, "{takes} s: {looks} looks at 300 jobs");
+        assert!(most <= seconds(1.0_f64.max(takes * 0.02) + 4.0), "{takes} s: {most:?} late");
+    }
+}
+
+#[test]
+fn jobs_shorter_than_the_interval_are_looked_at_after_one_interval() {
+    let mut durations = Durations::default();
+    for environment in 0..100 {
+        let cost = watch(&mut durations, environment, seconds(3.0));
+        assert_eq!((cost.looks, cost.late), (1, seconds(12.0)));
+    }
+}
+
+#[test]
+fn jobs_that_take_longer_from_some_day_on_are_followed_at_once() {
+    let mut durations = Durations::default();
+    for environment in 0..50 {
+        watch(&mut durations, environment, seconds(60.0));
+    }
+    for environment in 50..65 {
+        watch(&mut durations, environment, seconds(100.0));
+    }
+    // The early ends of before are still heeded.
+    let costs: Vec<_> = (65..300).map(|environment| watch(&mut durations, environment, seconds(100.0))).collect();
+    assert!(costs.iter().all(|cost| cost.late <= INTERVAL));
+    assert!(costs[100..].iter().map(|cost| cost.looks).sum::<u32>() <= 140, "one look each, but for a probe");
+}
+
+#[test]
+fn jobs_that_become_shorter_are_found_out_by_a_probe() {
+    let mut durations = Durations::default();
+    for environment in 0..50 {
+        watch(&mut durations, environment, seconds(120.0));
+    }
+    for environment in 50..150 {
+        watch(&mut durations, environment, seconds(30.0));
+    }
+    for environment in 150..200 {
+        let cost = watch(&mut durations, environment, seconds(30.0));
+        assert!(cost.late <= INTERVAL, "{:?} late", cost.late);
+    }
+}
+
+#[test]
+fn an_environment_whose_jobs_take_longer_than_others_has_its_own_expectation() {
+    let mut durations = Durations::default();
+    for round in 0..30 {
+        for environment in 0..5 {
+            watch(&mut durations, environment, seconds(60.0));
+        }
+        let cost = watch(&mut durations, 99, seconds(150.0));
+        if round > 12 {
+            assert!(
+                cost.looks <= 3 && cost.late <= INTERVAL,
+                "round {round}: {} looks, {:?} late",
+                cost.looks,
+                cost.late
+            );
+        }
+    }
+}
+
+#[test]
+fn one_early_end_among_many_does_not_cost_the_others_a_look() {
+    let mut durations = Durations::default();
+    for environment in 0..60 {
+        watch(&mut durations, environment, seconds(60.0));
+    }
+    durations.learn(&60, JobRun { running: None, ended: seconds(15.0) }, INTERVAL);
+    let looks: u32 = (61..90).map(|environment| watch(&mut durations, environment, seconds(60.0)).looks).sum();
+    assert!(looks <= 31, "{looks} looks at 29 jobs");
+}
+
+proptest! {
+    /// Against plain intervals, which notice an end half an interval late on the average.
+    #[test]
+    fn however_varied_jobs_are_it_costs_no_more_looks_and_ends_are_noticed_in_time(
+        seed: u64, shortest in 1.0f64..60.0, spread in 1.0f64..120.0,
+    ) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut durations = Durations::default();
+        let (mut looks, mut plain, mut late) = (0, 0, Duration::ZERO);
+        for environment in 0..200 {
+            let takes = shortest + spread * random.f64();
+            let cost = watch(&mut durations, environment, seconds(takes));
+            looks += cost.looks;
+            plain += (takes / INTERVAL.as_secs_f64()).ceil() as u32;
+            late += cost.late;
+        }
+        prop_assert!(looks <= plain + 10, "{looks} looks, and {plain} at plain intervals");
+        prop_assert!(late / 200 <= 2 * INTERVAL, "{:?} late on the average", late / 200);
+    }
+}

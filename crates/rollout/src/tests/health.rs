@@ -1,0 +1,142 @@
+//! Health decides: what counts, what does not, and how many make a verdict.
+
+use super::fixture::{INTERVAL, Rollout, bad, unreadable};
+use crate::Decision;
+use crate::answer::HealthAnswer::Good;
+use api::condition::ConditionType;
+use api::reason::Reason;
+use api::status::{Outcome, RollbackReason, Step};
+
+#[test]
+fn as_many_bad_answers_in_a_row_as_the_threshold_roll_back() {
+    for threshold in [1, 3, 5] {
+        let mut rollout = Rollout::of(|spec| spec.rollback_policy.health_threshold = threshold);
+        rollout.health_says(&[bad()]).before_decision(&Decision::Rollback);
+        assert_eq!(rollout.count(&Decision::AskHealth), usize::try_from(threshold).unwrap());
+        assert_eq!(rollout.attempt().rollback.as_ref().unwrap().reason, RollbackReason::HealthCheckFailure);
+        rollout.run();
+        assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
+        assert_eq!(rollout.warned(Reason::HealthBad), usize::try_from(threshold).unwrap() - 1);
+        assert_eq!(rollout.warned(Reason::HealthCheckFailed), 1, "the verdict");
+        assert_eq!(rollout.warned(Reason::RolledBack), 1, "its outcome, which must not be merged with the verdict");
+    }
+}
+
+#[test]
+fn fewer_bad_answers_in_a_row_do_not() {
+    let mut rollout = Rollout::new();
+    rollout.health_says(&[bad(), bad(), Good]).run_for(60);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+    assert_eq!(rollout.attempt().bad_streak, 0);
+}
+
+#[test]
+fn a_good_answer_between_bad_ones_breaks_the_row() {
+    let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 2);
+    rollout.health_says(&[bad(), bad(), Good, bad(), bad(), Good, Good]).run_for(180);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+    assert_eq!(rollout.count(&Decision::AskHealth), 7);
+}
+
+#[test]
+fn as_many_good_answers_in_a_row_as_asked_for_are_success() {
+    let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 3);
+    rollout.health_says(&[Good, Good, bad(), Good, Good, Good]).run_for(3 * INTERVAL);
+    assert_eq!((rollout.outcome(), rollout.attempt().bad_streak), (None, 1));
+    rollout.run_for(2 * INTERVAL);
+    assert_eq!((rollout.outcome(), rollout.attempt().good_streak), (None, 2));
+    assert_eq!(rollout.told(ConditionType::Healthy), "Unknown/HealthGood");
+    rollout.run_for(INTERVAL);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn health_that_cannot_be_read_is_neither_good_nor_bad() {
+    let mut rollout = Rollout::new();
+    rollout.health_says(&[bad(), unreadable(), bad(), unreadable(), unreadable(), Good]).run_for(4 * INTERVAL);
+    assert_eq!((rollout.outcome(), rollout.attempt().bad_streak), (None, 2));
+    assert_eq!(rollout.told(ConditionType::Healthy), "Unknown/HealthUnreadable");
+    rollout.run_for(2 * INTERVAL);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn unreadable_health_does_not_break_a_row_of_bad_answers() {
+    let mut rollout = Rollout::new();
+    rollout.health_says(&[bad(), unreadable(), bad(), unreadable(), bad()]).run_for(120);
+    assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
+}
+
+#[test]
+fn a_restart_does_not_speed_a_verdict_up() {
+    let mut rollout = Rollout::at(Step::Monitoring);
+    rollout.health_says(&[bad()]).run();
+    for _ in 0..10 {
+        rollout.restart_after(1).run();
+    }
+    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None));
+    rollout.run_for(INTERVAL);
+    assert_eq!(rollout.attempt().bad_streak, 2);
+}
+
+#[test]
+fn a_restart_does_not_speed_a_verdict_up_whatever_the_wall_clock_says() {
+    for jump in [-86_400, 0, 86_400] {
+        let mut rollout = Rollout::at(Step::Monitoring);
+        rollout.health_says(&[bad()]).run();
+        rollout.wall_clock_jumps(jump).restart_after(1).run();
+        assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None), "{jump} s");
+        rollout.run_for(INTERVAL);
+        assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (2, None), "{jump} s");
+    }
+}
+
+#[test]
+fn an_edit_of_the_interval_does_not_speed_a_verdict_up_beyond_what_it_asks_for() {
+    let mut rollout = Rollout::at(Step::Monitoring);
+    rollout.health_says(&[bad()]).run_for(2);
+    rollout.edit(|spec| spec.monitoring.interval_seconds = 60).pass(20).run();
+    assert_eq!(rollout.count(&Decision::AskHealth), 1);
+}
+
+#[test]
+fn a_good_answer_too_soon_to_count_still_breaks_a_row_of_bad_ones() {
+    let mut rollout = Rollout::at(Step::Monitoring);
+    rollout.health_says(&[bad(), bad(), Good, bad()]).run_for(INTERVAL);
+    assert_eq!(rollout.attempt().bad_streak, 2);
+    // A restart asks at once.
+    rollout.restart_after(1).run();
+    assert_eq!(rollout.count(&Decision::AskHealth), 3);
+    rollout.run_for(INTERVAL);
+    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None));
+}
+
+#[test]
+fn the_threshold_of_the_moment_counts() {
+    let mut rollout = Rollout::at(Step::Monitoring);
+    rollout.health_says(&[bad()]).run_for(INTERVAL);
+    assert_eq!(rollout.attempt().bad_streak, 2);
+    rollout.edit(|spec| spec.rollback_policy.health_threshold = 5).run_for(2 * INTERVAL);
+    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (4, None));
+}
+
+#[test]
+fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
+    let mut rollout = Rollout::of(|spec| spec.rollback_policy.auto_trigger = false);
+    rollout.health_says(&[bad()]).run_for(3600);
+    assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::HealthCheckFailed)));
+    assert_eq!(rollout.count(&Decision::Rollback), 0);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/HealthCheckFailed");
+    assert!(rollout.condition(ConditionType::Ready).message.contains("deploy.cognigy.ai/rollback"));
+}
+
+#[test]
+fn a_rollback_that_a_person_asks_for_then_is_told_as_one() {
+    let mut rollout = Rollout::of(|spec| spec.rollback_policy.auto_trigger = false);
+    rollout.health_says(&[bad(), bad(), bad(), Good]).run_for(120);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Failed);
+    rollout.ask_for_rollback("1").run_for(60);
+    assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::HealthCheckFailed)));
+    assert_eq!(rollout.told(ConditionType::Ready), "False/RolledBack");
+    assert!(!rollout.condition(ConditionType::Ready).message.contains("autoTrigger is off"));
+}

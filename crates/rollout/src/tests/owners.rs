@@ -1,0 +1,168 @@
+//! Another resource owns the environment that this one has deployed to.
+
+use super::fixture::{Rollout, bad};
+use crate::Decision;
+use crate::answer::{HealthAnswer, SubmitAnswer, ValidationAnswer};
+use crate::{claim, decide, standing};
+use api::condition::ConditionType;
+use api::reason::Reason;
+use api::spec::DeletionPolicy;
+use api::status::{Outcome, Step};
+
+/// How an attempt ends, and what brings it there.
+type Case = (Outcome, fn(&mut Rollout));
+
+const OWNER: &str = "the environment env is deployed by bots/other";
+
+fn settled(change: impl FnOnce(&mut Rollout)) -> Rollout {
+    let mut rollout = Rollout::new();
+    change(&mut rollout);
+    rollout.run_for(3600);
+    assert_eq!(rollout.step_now(), Step::Settled);
+    rollout
+}
+
+fn deployed_over(rollout: &mut Rollout) -> &mut Rollout {
+    rollout.given.other_owner = Some(OWNER.to_owned());
+    rollout
+}
+
+#[test]
+fn a_success_that_was_deployed_over_begins_again_with_a_warning() {
+    let mut rollout = settled(|_| ());
+    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(deployed_over(&mut rollout).step(), Decision::Start);
+    assert_eq!((rollout.attempt().number, rollout.step_now()), (2, Step::Pending));
+    assert_ne!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(rollout.warned(Reason::EnvironmentInUse), 1);
+    let told = rollout.events.iter().find(|event| event.reason == Reason::EnvironmentInUse).unwrap();
+    assert!(told.note.starts_with(OWNER) && told.note.contains("after attempt 1"), "{}", told.note);
+}
+
+#[test]
+fn a_success_that_was_deployed_over_is_never_ready_whatever_else_holds_it() {
+    let mut suspended = settled(|_| ());
+    deployed_over(&mut suspended).suspend(true).run();
+    assert_eq!(suspended.told(ConditionType::Ready), "False/Suspended");
+
+    let mut leaving = settled(|_| ());
+    deployed_over(&mut leaving).delete().refresh();
+    assert_eq!(leaving.told(ConditionType::Ready), "False/EnvironmentInUse");
+}
+
+#[test]
+fn what_was_not_ready_before_is_not_begun_again() {
+    let table: [Case; 3] = [
+        (Outcome::RolledBack, |rollout| {
+            rollout.health_says(&[bad(), bad(), bad(), HealthAnswer::Good]);
+        }),
+        (Outcome::Failed, |rollout| {
+            rollout.given.spec.rollback_policy.auto_trigger = false;
+            rollout.health_says(&[bad()]);
+        }),
+        (Outcome::Failed, |rollout| {
+            rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]);
+        }),
+    ];
+    for (outcome, arrange) in table {
+        let mut rollout = settled(arrange);
+        assert_eq!(rollout.outcome().unwrap().0, outcome);
+        assert_eq!(deployed_over(&mut rollout).decision(), Decision::Wait(None), "{outcome}");
+    }
+}
+
+#[test]
+fn what_another_resource_has_deployed_is_not_rolled_back() {
+    let mut asked = settled(|rollout| {
+        rollout.given.spec.rollback_policy.auto_trigger = false;
+        rollout.health_says(&[bad()]);
+    });
+    deployed_over(&mut asked).ask_for_rollback("now").run();
+    assert_eq!((asked.count(&Decision::Rollback), asked.announced(Reason::RollbackNotPossible)), (0, 1));
+
+    let mut deleted = settled(|rollout| rollout.given.spec.deletion_policy = DeletionPolicy::Rollback);
+    deployed_over(&mut deleted).delete().run();
+    assert!(deleted.is_released && deleted.count(&Decision::Rollback) == 0);
+}
+
+#[test]
+fn without_another_owner_nothing_changes() {
+    let mut rollout = settled(|_| ());
+    let before = rollout.status.clone();
+    rollout.restart_after(60).run();
+    assert_eq!(rollout.status, before);
+}
+
+#[test]
+fn a_claim_is_made_by_an_accepted_validation_and_outlives_the_attempt() {
+    let origin = api::identifier::ApiOrigin::new("https://api.cognigy.ai");
+    let mut rollout = Rollout::new();
+    rollout.before_decision(&Decision::Validate);
+    assert_eq!(claim::recorded(&rollout.status), None);
+    claim::accept(&mut rollout.status, &origin);
+    assert_eq!(claim::recorded(&rollout.status).unwrap().deployed_at, None);
+
+    rollout.run_for(600);
+    let deployed_at = rollout.attempt().submitted_at;
+    assert!(deployed_at.is_some());
+    rollout.edit_digest("3").before_decision(&Decision::Validate);
+    let claimed = claim::recorded(&rollout.status).unwrap();
+    assert_eq!((&claimed.api_origin, claimed.deployed_at), (&origin, deployed_at), "the next attempt keeps it");
+
+    assert!(!claim::refuse(&mut rollout.status, &origin), "what has deployed keeps its claim");
+    claim::accept(&mut rollout.status, &origin);
+    assert_eq!(claim::recorded(&rollout.status).unwrap().deployed_at, deployed_at);
+    let other = api::identifier::ApiOrigin::new("https://other.cognigy.ai");
+    claim::accept(&mut rollout.status, &other);
+    let moved = claim::recorded(&rollout.status).unwrap();
+    assert_eq!((&moved.api_origin, moved.deployed_at), (&other, None), "another API: another environment");
+    assert!(claim::refuse(&mut rollout.status, &other), "nothing was deployed there");
+    assert_eq!(claim::recorded(&rollout.status), None);
+}
+
+#[test]
+fn a_submit_that_nobody_can_tell_of_counts_as_a_deployment_and_a_rejected_one_does_not() {
+    let unknown = settled(|rollout| {
+        rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]);
+        rollout.world.body_is_lost = true;
+    });
+    assert_eq!(unknown.outcome().unwrap().0, Outcome::Unknown);
+    assert!(claim::recorded(&unknown.status).unwrap().deployed_at.is_some() && claim::is_in_flight(&unknown.status));
+
+    let rejected = settled(|rollout| {
+        rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]);
+    });
+    assert_eq!(claim::recorded(&rejected.status).unwrap().deployed_at, None);
+
+    let refused = settled(|rollout| {
+        rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["no".to_owned()] })];
+    });
+    assert_eq!(claim::recorded(&refused.status), None);
+}
+
+/// A resource that is deleted takes its claim with it: its rollout may still run until its deadline.
+#[test]
+fn a_deleted_resource_whose_rollout_may_run_goes_no_sooner_than_its_deadline() {
+    let mut rollout = Rollout::new();
+    rollout.given.settings.submit_idempotency = crate::facts::SubmitIdempotency::Unsupported;
+    rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]).run();
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::Unknown);
+    let submitted_at = rollout.attempt().submitted_at.unwrap();
+    rollout.delete().run_for(3600);
+    assert!(rollout.is_released);
+    assert!(rollout.given.now.wall.duration_since(submitted_at).as_secs() >= 300, "the deadline of the sample");
+}
+
+#[test]
+fn what_is_told_and_what_is_decided_agree_for_every_step() {
+    for step in Step::ALL.into_iter().filter(|step| *step != Step::Validating) {
+        let mut rollout = Rollout::at(step);
+        deployed_over(&mut rollout);
+        let facts = rollout.given.facts(rollout.given.now);
+        let starts = decide(&facts, &rollout.status, &rollout.memory) == Decision::Start;
+        let mut status = rollout.status.clone();
+        standing::refresh(&mut status, &facts, &rollout.memory);
+        let is_settled = rollout.outcome().is_some_and(|(outcome, _)| outcome == Outcome::Succeeded);
+        assert_eq!(starts, is_settled, "{step:?}");
+    }
+}

@@ -1,0 +1,252 @@
+//! How often a rollout is looked at, whatever the load and whatever was learned.
+
+use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, unreadable, unreadable_job};
+use crate::Decision;
+use crate::answer::JobAnswer;
+use crate::pace::{Look, Pace, Rhythm, Usual, stretch};
+use api::status::{Outcome, Step};
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn busy(stretch: f64) -> Pace {
+    Pace { stretch, usual: None }
+}
+
+fn usually(end: u64, earliest: u64) -> Option<Usual> {
+    Some(Usual { end: seconds(end), earliest: seconds(earliest), is_probe: false })
+}
+
+/// After how many seconds, begun ones included, the next question comes.
+fn waits(rollout: &mut Rollout) -> u64 {
+    rollout.run();
+    match rollout.decision() {
+        Decision::Wait(Some(wait)) => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+        other => panic!("{other:?} is no wait"),
+    }
+}
+
+/// The ages at which a job that does not end is looked at first.
+fn looks(rollout: &mut Rollout, count: usize) -> Vec<u64> {
+    rollout.job_says(&[JobAnswer::Running]);
+    let mut ages = Vec::new();
+    while ages.len() < count {
+        let wait = waits(rollout);
+        ages.push(ages.last().unwrap_or(&0) + wait);
+        rollout.pass(wait);
+    }
+    ages
+}
+
+#[test]
+fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_useful_look() {
+    for (stretch, named, expected) in [
+        (1.0, None, [15, 30, 45, 60, 75, 90]),
+        (1.6, None, [24, 48, 72, 96, 120, 144]),
+        (50.0, None, [30, 60, 90, 135, 203, 240]),
+        (50.0, Some(40), [30, 60, 90, 130, 170, 210]),
+        (50.0, Some(15), [15, 30, 45, 60, 75, 90]),
+    ] {
+        let mut rollout = Rollout::of(|spec| spec.monitoring.max_interval_seconds = named);
+        rollout.given.pace = busy(stretch);
+        assert_eq!(looks(&mut rollout, 6), expected, "stretched by {stretch}, longest {named:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_overdue_is_looked_at_closely_at_first_and_then_less_and_less() {
+    let mut rollout = Rollout::new();
+    rollout.given.pace = Pace { stretch: 50.0, usual: usually(60, 58) };
+    assert_eq!(looks(&mut rollout, 6), [60, 75, 90, 105, 128, 162]);
+}
+
+#[test]
+fn the_first_look_waits_for_when_the_job_is_usually_done() {
+    for (usual, stretch, expected) in [
+        (usually(61, 58), 1.0, 61),
+        (usually(61, 20), 1.0, 36),
+        (usually(61, 20), 2.0, 36),
+        (usually(5, 5), 1.0, 15),
+        (usually(2000, 2000), 1.0, TIMEOUT - 4 * INTERVAL),
+    ] {
+        let mut rollout = Rollout::new();
+        rollout.given.pace = Pace { stretch, usual };
+        rollout.job_says(&[JobAnswer::Running]);
+        assert_eq!(waits(&mut rollout), expected, "{usual:?}, stretched by {stretch}");
+    }
+}
+
+#[test]
+fn a_probe_looks_one_interval_earlier_so_that_the_next_look_comes_in_time() {
+    let mut rollout = Rollout::new();
+    let probe = Usual { end: seconds(61), earliest: seconds(58), is_probe: true };
+    rollout.given.pace = Pace { stretch: 1.0, usual: Some(probe) };
+    rollout.job_says(&[JobAnswer::Running]);
+    assert_eq!(waits(&mut rollout), 46);
+    rollout.pass(46);
+    assert_eq!(waits(&mut rollout), 15);
+}
+
+#[test]
+fn no_load_makes_a_bad_verdict_slower() {
+    let mut calm = Rollout::of(|_| ());
+    let mut loaded = Rollout::of(|_| ());
+    loaded.given.pace = busy(100.0);
+    for rollout in [&mut calm, &mut loaded] {
+        *rollout = std::mem::replace(rollout, Rollout::new()).brought_to(Step::Monitoring);
+        rollout.health_says(&[bad(), unreadable(), bad(), bad()]).run_for(3 * INTERVAL);
+        assert_eq!(rollout.outcome().map(|(outcome, _)| outcome), Some(Outcome::RolledBack));
+    }
+}
+
+#[test]
+fn a_job_that_cannot_be_read_or_found_is_asked_again_at_the_plain_interval() {
+    for answer in [unreadable_job(), JobAnswer::NotFound] {
+        let mut rollout = Rollout::new();
+        rollout.given.pace = busy(4.0);
+        rollout.job_says(&[answer]);
+        assert_eq!(waits(&mut rollout), 2 * INTERVAL);
+        rollout.pass(2 * INTERVAL);
+        assert_eq!(waits(&mut rollout), INTERVAL);
+    }
+}
+
+#[test]
+fn good_answers_in_a_row_and_the_watch_after_a_rollback_are_stretched() {
+    let mut streak = Rollout::of(|spec| spec.monitoring.success_threshold = 4);
+    streak.given.pace = busy(2.0);
+    streak = streak.brought_to(Step::Monitoring);
+    assert_eq!(waits(&mut streak), 30);
+    let mut aftermath = Rollout::at(Step::VerifyingRollback);
+    aftermath.given.pace = busy(2.0);
+    aftermath.health_says(&[bad()]);
+    assert_eq!(waits(&mut aftermath), 30);
+}
+
+#[test]
+fn what_the_looks_told_of_a_job_is_kept_for_others_to_learn_from() {
+    let mut rollout = Rollout::new();
+    rollout.job_says(&[JobAnswer::Running, JobAnswer::Running, JobAnswer::Completed]).run_for(3 * INTERVAL);
+    let run = rollout.memory.attempt.job_run.unwrap();
+    assert_eq!((run.running, run.ended), (Some(seconds(2 * INTERVAL)), seconds(3 * INTERVAL)));
+    let mut of_another_process = Rollout::at(Step::RollingOut);
+    of_another_process.restart_after(3600).run();
+    assert_eq!(of_another_process.memory.attempt.job_run, None, "nobody may have looked for an hour");
+}
+
+#[test]
+fn an_attempt_asks_for_its_turn_before_anything_else_and_no_later_step_does() {
+    let mut rollout = Rollout::new();
+    rollout.before_decision(&Decision::AskTurn);
+    assert_eq!(rollout.step_now(), Step::Pending);
+    rollout.run_for(TIMEOUT);
+    assert_eq!(rollout.count(&Decision::AskTurn), 1);
+    for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack, Step::VerifyingRollback] {
+        let mut taken_over = Rollout::at(step);
+        let before = taken_over.count(&Decision::AskTurn);
+        taken_over.restart_after(1).run_for(TIMEOUT);
+        assert_eq!(taken_over.count(&Decision::AskTurn), before, "{step:?}");
+    }
+}
+
+#[test]
+fn a_suspended_or_deleted_or_stalled_attempt_asks_for_no_turn() {
+    let mut rollout = Rollout::new();
+    rollout.before_decision(&Decision::AskTurn).suspend(true);
+    assert!(matches!(rollout.decision(), Decision::Wait(None)));
+    rollout.suspend(false).delete();
+    assert!(matches!(rollout.decision(), Decision::Abandon(_)));
+}
+
+fn rhythms() -> impl Strategy<Value = Rhythm> {
+    (1u64..300, 0u64..600)
+        .prop_map(|(interval, more)| Rhythm { interval: seconds(interval), longest: seconds(interval + more) })
+}
+
+fn paces() -> impl Strategy<Value = Pace> {
+    let usual =
+        proptest::option::of((0u64..1000, 0u64..1000, any::<bool>()).prop_map(|(end, earliest, is_probe)| Usual {
+            end: seconds(end),
+            earliest: seconds(earliest),
+            is_probe,
+        }));
+    (1.0f64..100.0, usual).prop_map(|(stretch, usual)| Pace { stretch, usual })
+}
+
+proptest! {
+    #[test]
+    fn a_look_is_never_before_the_interval_nor_past_what_leaves_time_for_a_verdict(
+        rhythm in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000,
+    ) {
+        let look = Look { rhythm, age: seconds(age), room: seconds(room) };
+        for gap in [look.at_job(pace), look.at_health(pace)] {
+            prop_assert!(gap >= rhythm.interval);
+            prop_assert!(gap <= seconds(room).max(rhythm.interval));
+        }
+        prop_assert!(look.at_health(pace) <= rhythm.longest);
+    }
+
+    #[test]
+    fn more_load_never_means_an_earlier_look(
+        rhythm in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000, more in 1.0f64..10.0,
+    ) {
+        let look = Look { rhythm, age: seconds(age), room: seconds(room) };
+        let busier = Pace { stretch: pace.stretch * more, ..pace };
+        prop_assert!(look.at_job(busier) >= look.at_job(pace));
+        prop_assert!(look.at_health(busier) >= look.at_health(pace));
+    }
+
+    #[test]
+    fn intervals_are_stretched_as_far_as_the_share_needs_and_the_longest_allow(
+        groups in proptest::collection::vec((rhythms(), 1usize..50), 1..6), share in 1.0f64..500.0,
+    ) {
+        let demand = |factor: f64| -> f64 {
+            let looks = |(rhythm, count): &(Rhythm, usize)| {
+                let (interval, longest) = (rhythm.interval.as_secs_f64(), rhythm.longest.as_secs_f64());
+                *count as f64 * 60.0 / (interval * factor).min(longest)
+            };
+            groups.iter().map(looks).sum()
+        };
+        let factor = stretch(groups.iter().copied(), share);
+        prop_assert!(factor >= 1.0);
+        let is_least = factor == 1.0 || demand(factor * 0.999) > share;
+        prop_assert!(is_least, "{factor} is more than is needed");
+        let is_enough = demand(factor) <= share * 1.001 || demand(factor) <= demand(1e9) * 1.001;
+        prop_assert!(is_enough, "{factor} is not enough");
+    }
+
+    /// Played out whole: a job that ends at any age by which a verdict is possible at all, and health that stays bad.
+    #[test]
+    fn no_bad_rollout_ends_by_its_deadline_because_of_the_load(
+        pace in paces(), interval in 5u64..40, threshold in 1u64..5, slack in 0u64..300, ends_at in 0u64..400,
+    ) {
+        let timeout = interval * (threshold + 3) + slack;
+        prop_assume!(ends_at + (threshold + 2) * interval <= timeout);
+        let mut rollout = Rollout::of(|spec| {
+            spec.monitoring.interval_seconds = i32::try_from(interval).unwrap();
+            spec.rollback_policy.health_threshold = i32::try_from(threshold).unwrap();
+            spec.rollback_policy.timeout_seconds = i32::try_from(timeout).unwrap();
+        });
+        rollout.given.pace = pace;
+        rollout.job_says(&[JobAnswer::Running]).health_says(&[bad()]);
+        rollout.run();
+        let taken_at = rollout.given.now.uptime;
+        let mut looks = 0;
+        while rollout.outcome().is_none() {
+            if rollout.given.now.uptime >= taken_at + seconds(ends_at) {
+                rollout.job_says(&[JobAnswer::Completed]);
+            }
+            rollout.run();
+            looks += 1;
+            prop_assert!(looks < 1000);
+            if let Decision::Wait(Some(wait)) = rollout.decision() {
+                rollout.pass_for(wait);
+            }
+        }
+        let reason = rollout.outcome().unwrap().1;
+        prop_assert_eq!(reason, api::reason::Reason::HealthCheckFailed);
+    }
+}

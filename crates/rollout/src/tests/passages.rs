@@ -1,0 +1,124 @@
+//! What is counted and timed of a rollout: each thing once, whatever happens to the process.
+
+use super::fixture::{INTERVAL, Rollout, bad, failed_job};
+use crate::Decision;
+use crate::answer::{JobAnswer, RollbackAnswer, ValidationAnswer};
+use crate::passage::Passage;
+use api::status::{Outcome, RollbackReason, Step};
+use std::time::Duration;
+
+/// The steps that are over, each with its seconds.
+fn steps(rollout: &Rollout) -> Vec<(Step, u64)> {
+    let step = |passage: &Passage| match passage {
+        Passage::Step { step, took } => Some((*step, took.as_secs())),
+        _ => None,
+    };
+    rollout.passages.iter().filter_map(step).collect()
+}
+
+pub(super) fn outcomes(rollout: &Rollout) -> Vec<Outcome> {
+    let outcome = |passage: &Passage| match passage {
+        Passage::Ended(outcome) => Some(*outcome),
+        _ => None,
+    };
+    rollout.passages.iter().filter_map(outcome).collect()
+}
+
+#[test]
+fn each_step_of_a_success_is_timed_once() {
+    let mut rollout = Rollout::new();
+    rollout.world.latency = Duration::from_secs(2);
+    rollout.job_says(&[JobAnswer::Running, JobAnswer::Completed]).run_for(600);
+    let expected = [
+        (Step::Pending, 0),
+        (Step::Validating, 2),
+        (Step::Tracing, 2),
+        (Step::Submitting, 2),
+        // Two looks, an interval apart, the first an interval after the submit was answered.
+        (Step::RollingOut, 2 + 2 * INTERVAL + 2),
+        (Step::Monitoring, 2),
+    ];
+    assert_eq!(steps(&rollout), expected);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded]);
+}
+
+#[test]
+fn the_wait_for_a_rollback_is_timed_from_the_verdict_also_across_a_restart() {
+    let mut rollout = Rollout::at(Step::RollingBack);
+    rollout.restart_after(40).run_for(60);
+    let waited = rollout.passages.iter().filter(|passage| matches!(passage, Passage::RollbackAccepted { .. }));
+    let expected =
+        Passage::RollbackAccepted { reason: RollbackReason::DeploymentFailed, took: Duration::from_secs(40) };
+    assert_eq!(waited.collect::<Vec<_>>(), [&expected]);
+    assert!(steps(&rollout).contains(&(Step::RollingBack, 40)), "{:?}", steps(&rollout));
+    assert_eq!(outcomes(&rollout), [Outcome::RolledBack]);
+}
+
+#[test]
+fn a_refused_rollback_was_not_accepted() {
+    let mut rollout = Rollout::new();
+    rollout.job_says(&[failed_job()]).rollback_says(&[RollbackAnswer::Refused("422".to_owned())]).run_for(600);
+    assert!(!rollout.passages.iter().any(|passage| matches!(passage, Passage::RollbackAccepted { .. })));
+    assert_eq!(outcomes(&rollout), [Outcome::RollbackFailed]);
+}
+
+#[test]
+fn an_outcome_whose_record_failed_is_not_counted_until_it_is_recorded() {
+    let mut rollout = Rollout::at(Step::Monitoring);
+    rollout.step();
+    assert!(rollout.outcome().is_some());
+    rollout.record_fails();
+    assert_eq!(outcomes(&rollout), []);
+    rollout.run_for(60);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded]);
+}
+
+#[test]
+fn an_attempt_that_makes_way_is_counted_as_superseded_whether_or_not_a_history_is_kept() {
+    for kept in [0, 10] {
+        let mut rollout = Rollout::of(|spec| spec.history_limit = kept).brought_to(Step::Validating);
+        assert!(matches!(rollout.step(), Decision::Wait(_)), "it is recorded while it waits");
+        rollout.edit_digest("2").run_for(120);
+        assert_eq!(outcomes(&rollout), [Outcome::Superseded, Outcome::Succeeded], "{kept} kept");
+    }
+}
+
+#[test]
+fn an_attempt_that_fails_its_checks_was_never_submitted() {
+    let mut rollout = Rollout::new();
+    rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: Vec::new() })];
+    rollout.run_for(60);
+    assert_eq!(steps(&rollout), [(Step::Pending, 0), (Step::Validating, 0)]);
+    assert_eq!(outcomes(&rollout), [Outcome::Failed]);
+}
+
+#[test]
+fn a_rollback_of_a_success_leaves_the_outcome_as_it_was_counted() {
+    let mut rollout = Rollout::new();
+    rollout.run_for(60).ask_for_rollback("1").run_for(120);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded]);
+    let monitoring: Vec<_> = steps(&rollout).into_iter().filter(|(step, _)| *step == Step::Monitoring).collect();
+    assert_eq!(monitoring.len(), 1);
+    let waited =
+        |passage: &&Passage| matches!(passage, Passage::RollbackAccepted { reason: RollbackReason::Manual, .. });
+    assert_eq!(rollout.passages.iter().filter(waited).count(), 1);
+}
+
+#[test]
+fn monitoring_lasts_until_the_verdict() {
+    let mut rollout = Rollout::new();
+    rollout.health_says(&[bad()]).run_for(600);
+    let monitoring: Vec<_> = steps(&rollout).into_iter().filter(|(step, _)| *step == Step::Monitoring).collect();
+    assert_eq!(monitoring, [(Step::Monitoring, 2 * INTERVAL)], "three bad answers, the first at once");
+}
+
+#[test]
+fn an_outcome_in_the_history_is_not_counted_again_after_somebody_took_the_attempt_out() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.edit_digest("2").run_for(600);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 2]);
+    rollout.status.attempt = None;
+    rollout.record_by_hand();
+    rollout.run_for(600);
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 3], "one more attempt, and no more");
+}

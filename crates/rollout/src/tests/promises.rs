@@ -1,0 +1,231 @@
+//! The promises that hold at every step of every story; the numbers are the design's.
+
+use super::fixture::Given;
+use crate::answer::HealthAnswer;
+use crate::facts::Target;
+use crate::requests::Request;
+use crate::rest::is_at_rest;
+use crate::{Decision, Memory, Notice, decide, key, standing};
+use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
+use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was seen so far, as far as the promises speak of it.
+#[derive(Default)]
+pub(super) struct Promises {
+    /// What the last passed validation and the last passed trace were about.
+    validated: Option<Target>,
+    traced: Option<Target>,
+    /// A question to job or health got another answer than a good one, in this process.
+    heard_no_good_answer: bool,
+    /// The last health answer could not be read.
+    heard_nothing: bool,
+}
+
+impl Promises {
+    /// A restart forgets what was heard.
+    pub(super) fn restarted(&mut self) {
+        self.heard_no_good_answer = false;
+    }
+
+    pub(super) fn heard(&mut self, answer: &HealthAnswer) {
+        self.heard_nothing = matches!(answer, HealthAnswer::Unreadable(_));
+    }
+
+    pub(super) fn check(
+        &mut self,
+        decision: &Decision,
+        before: &CognigyDeploymentStatus,
+        after: &CognigyDeploymentStatus,
+        given: &Given,
+        memory: &Memory,
+        notices: &[Notice],
+    ) {
+        self.nothing_is_submitted_unchecked(decision, after, given);
+        self.nothing_is_rolled_back_without_cause(decision, before, after, memory);
+        one_attempt_has_one_submit(before, after);
+        nothing_starts_over_a_rollout_that_is_out(decision, before);
+        self.an_unreadable_answer_counts_as_nothing(decision, before, after);
+        an_outcome_is_never_rewritten(before, after);
+        standing_is_what_kstatus_understands(after, given);
+        times_move_only_with_the_status(before, after);
+        every_message_has_its_own_id(notices);
+        every_submitted_attempt_is_audited(after, notices, given);
+        history_is_as_long_as_the_spec_says(before, after, given);
+        what_is_at_rest_needs_no_memory(after, given, memory);
+    }
+
+    /// S2.
+    fn nothing_is_submitted_unchecked(&mut self, decision: &Decision, after: &CognigyDeploymentStatus, given: &Given) {
+        let target = given.target().ok();
+        let conditions = &after.conditions;
+        match decision {
+            Decision::Start | Decision::CheckAgain => (self.validated, self.traced) = (None, None),
+            Decision::Validate => {
+                self.validated = target.filter(|_| conditions.is_true(ConditionType::Validated));
+                self.traced = None;
+            }
+            Decision::Trace => self.traced = target.filter(|_| conditions.is_true(ConditionType::TracePassed)),
+            Decision::Intend => {
+                assert!(target.is_some(), "an intent without a target");
+                assert_eq!(self.validated, target, "S2: submitted unvalidated");
+                assert_eq!(self.traced, target, "S2: submitted untraced");
+            }
+            Decision::Submit => {
+                assert!(conditions.is_true(ConditionType::Validated), "S2: submitted unvalidated");
+                assert!(conditions.is_true(ConditionType::TracePassed), "S2: submitted untraced");
+            }
+            _ => {}
+        }
+    }
+
+    /// S5.
+    fn nothing_is_rolled_back_without_cause(
+        &mut self,
+        decision: &Decision,
+        before: &CognigyDeploymentStatus,
+        after: &CognigyDeploymentStatus,
+        memory: &Memory,
+    ) {
+        self.heard_no_good_answer |= memory.attempt.no_good_answer_at_age.is_some();
+        let (Some(now), Some(was)) = (&after.attempt, &before.attempt) else { return };
+        if now.step != Step::RollingBack || was.step == Step::RollingBack {
+            return;
+        }
+        match decision {
+            Decision::Obey(Request::Rollback) | Decision::BeginRollback(_) => {}
+            Decision::Submit => assert!(was.rollback.is_some(), "S5: nobody asked for this rollback"),
+            Decision::AskHealth => assert!(now.bad_streak > was.bad_streak, "S5: no bad answer has counted"),
+            Decision::AskJob | Decision::LookAtJob => {
+                let told = after.conditions.find(ConditionType::RolledOut).map(|condition| condition.status);
+                assert_eq!(told, Some(ConditionStatus::False), "S5: the job did not end badly");
+            }
+            Decision::JudgeLate => assert!(self.heard_no_good_answer, "S5: silence is no verdict"),
+            other => panic!("S5: {other:?} begins a rollback"),
+        }
+    }
+
+    /// S6. Only a bad answer makes the streak of bad ones longer, and an unreadable one leaves both as they are.
+    fn an_unreadable_answer_counts_as_nothing(
+        &self,
+        decision: &Decision,
+        before: &CognigyDeploymentStatus,
+        after: &CognigyDeploymentStatus,
+    ) {
+        let (Some(was), Some(now)) = (&before.attempt, &after.attempt) else { return };
+        if *decision == Decision::AskHealth && self.heard_nothing {
+            let streaks = |attempt: &Attempt| (attempt.bad_streak, attempt.good_streak);
+            assert_eq!(streaks(was), streaks(now), "S6: an unreadable answer counted");
+        }
+        if now.bad_streak > was.bad_streak && now.number == was.number {
+            assert_eq!(*decision, Decision::AskHealth, "S6: something else than health counted as bad");
+        }
+    }
+}
+
+/// S1: the key, the body and the time of an intent stay.
+fn one_attempt_has_one_submit(before: &CognigyDeploymentStatus, after: &CognigyDeploymentStatus) {
+    let (Some(was), Some(now)) = (&before.attempt, &after.attempt) else { return };
+    if was.number == now.number && was.has_intent() {
+        let identity = |attempt: &Attempt| {
+            (
+                attempt.idempotency_key.clone(),
+                attempt.request_hash.clone(),
+                attempt.submitted_at,
+                attempt.digest.clone(),
+            )
+        };
+        assert_eq!(identity(was), identity(now), "S1: an intent has changed");
+    }
+}
+
+/// S3.
+fn nothing_starts_over_a_rollout_that_is_out(decision: &Decision, before: &CognigyDeploymentStatus) {
+    if let (Decision::Start, Some(attempt)) = (decision, &before.attempt) {
+        assert!(!attempt.is_in_flight(), "S3: an attempt starts over one in flight");
+    }
+}
+
+/// S7, for the current attempt and for history.
+fn an_outcome_is_never_rewritten(before: &CognigyDeploymentStatus, after: &CognigyDeploymentStatus) {
+    let verdicts = |status: &CognigyDeploymentStatus| {
+        let past = status.history.iter().map(|past| (past.number, past.verdict.clone()));
+        let current = status.attempt.iter().filter_map(|now| Some((now.number, now.verdict.clone()?)));
+        past.chain(current).collect::<BTreeMap<_, _>>()
+    };
+    let (was, now) = (verdicts(before), verdicts(after));
+    for (number, verdict) in &was {
+        assert!(now.get(number).is_none_or(|rewritten| rewritten == verdict), "S7: an outcome was rewritten");
+    }
+}
+
+fn standing_is_what_kstatus_understands(after: &CognigyDeploymentStatus, given: &Given) {
+    let conditions = &after.conditions;
+    let ready = conditions.find(ConditionType::Ready).expect("Ready is always present");
+    let [reconciling, stalled] = [ConditionType::Reconciling, ConditionType::Stalled].map(|flag| conditions.find(flag));
+    for flag in [reconciling, stalled].into_iter().flatten() {
+        assert_eq!(flag.status, ConditionStatus::True, "present only when True");
+    }
+    assert!(reconciling.is_none() || stalled.is_none(), "at work and in need at once");
+    match ready.status {
+        ConditionStatus::True => assert!(reconciling.is_none() && stalled.is_none(), "Ready, and yet flagged"),
+        ConditionStatus::Unknown => assert!(reconciling.is_some(), "Ready is Unknown, and nobody is at work"),
+        ConditionStatus::False => assert!(reconciling.is_none(), "Ready is False, and yet somebody is at work"),
+    }
+    assert_eq!(after.observed_generation, given.generation);
+    assert_eq!(ready.observed_generation, given.generation);
+    let has_succeeded = after.attempt.as_ref().and_then(Attempt::outcome) == Some(Outcome::Succeeded);
+    assert!(ready.status != ConditionStatus::True || has_succeeded, "S10: Ready without a success");
+}
+
+fn times_move_only_with_the_status(before: &CognigyDeploymentStatus, after: &CognigyDeploymentStatus) {
+    for now in &after.conditions {
+        if let Some(was) = before.conditions.find(now.condition_type)
+            && was.status == now.status
+        {
+            let time = |condition: &Condition| condition.last_transition_time;
+            assert_eq!(time(was), time(now), "the time of {} moved without its status", now.condition_type);
+        }
+    }
+}
+
+fn every_message_has_its_own_id(notices: &[Notice]) {
+    let ids: BTreeSet<_> = notices.iter().map(id_of).collect();
+    assert_eq!(ids.len(), notices.len(), "two messages share an id");
+}
+
+/// S8: a submitted attempt that has ended has its audit record, and one that was not submitted has none.
+fn every_submitted_attempt_is_audited(after: &CognigyDeploymentStatus, notices: &[Notice], given: &Given) {
+    let Some(attempt) = after.attempt.as_ref().filter(|attempt| attempt.verdict.is_some()) else { return };
+    let is_rejected = attempt.verdict.as_ref().is_some_and(|verdict| verdict.reason == api::Reason::SubmitRejected);
+    let id = key::outcome_message(given.facts(given.now).uid, attempt.number, attempt.started_at, DeliveryKind::Audit);
+    let records = notices.iter().filter(|notice| *id_of(notice) == id).count();
+    assert_eq!(records, usize::from(attempt.has_intent() && !is_rejected), "S8: audit records of {attempt:?}");
+}
+
+fn id_of(notice: &Notice) -> &api::IdempotencyKey {
+    match notice {
+        Notice::Audit { id, .. } | Notice::Webhook { id, .. } => id,
+    }
+}
+
+fn history_is_as_long_as_the_spec_says(
+    before: &CognigyDeploymentStatus,
+    after: &CognigyDeploymentStatus,
+    given: &Given,
+) {
+    let limit = usize::try_from(given.spec.history_limit).unwrap();
+    assert!(after.history.len() <= limit.max(before.history.len()), "history grows over its limit");
+    assert!(after.history.is_sorted_by(|newer, older| newer.number > older.number), "history is out of order");
+}
+
+/// What is remembered of a resource at rest may be forgotten, since nothing is done by it.
+fn what_is_at_rest_needs_no_memory(after: &CognigyDeploymentStatus, given: &Given, memory: &Memory) {
+    let facts = given.facts(given.now);
+    if is_at_rest(&facts, after) {
+        assert_eq!(decide(&facts, after, memory), Decision::Wait(None), "something is to be done for what is at rest");
+        let mut refreshed = after.clone();
+        standing::refresh(&mut refreshed, &facts, memory);
+        assert_eq!(refreshed, *after, "something is to be written for what is at rest");
+    }
+}

@@ -1,0 +1,232 @@
+//! Random stories: whatever people, the API, clocks and crashes do, the promises hold at every step, and every attempt
+//! ends once the API answers again.
+
+use super::fixture::unsupported;
+use super::fixture::{
+    DAY, Rollout, TIMEOUT, bad, failed_job, trace_answer, unauthorized, unavailable, unreadable, unreadable_job,
+};
+use super::passages::outcomes;
+use crate::Obstacle;
+use crate::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
+use api::JobId;
+use api::reason::Reason;
+use api::spec::DeletionPolicy;
+use api::status::Step;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Turn {
+    Validation(Result<ValidationAnswer, Obstacle>),
+    TracePasses(bool),
+    Submit(SubmitAnswer),
+    Job(JobAnswer),
+    Health(HealthAnswer),
+    Rollback(RollbackAnswer),
+    BodyIsLost(bool),
+    SnapshotIsMissing(bool),
+    EditDigest(u8),
+    EditChecks(u8),
+    EditThresholds(u8),
+    AutoTrigger(bool),
+    Suspend(bool),
+    AskForRetry(u8),
+    AskForRollback(u8),
+    SecretChanges,
+    Restart(u16),
+    Crash,
+    WallClockJumps(i32),
+    Live(u16),
+    StepsThenCrash(u8),
+    StepsThenRecordFails(u8),
+}
+
+fn validation() -> impl Strategy<Value = Result<ValidationAnswer, Obstacle>> {
+    prop_oneof![
+        3 => Just(Ok(ValidationAnswer::Passed { warnings: Vec::new(), capacity_utilization: None })),
+        1 => Just(Ok(ValidationAnswer::Refused { errors: vec!["memory".to_owned()] })),
+        1 => Just(Err(unavailable())),
+        1 => Just(Err(unauthorized())),
+    ]
+}
+
+fn submit() -> impl Strategy<Value = SubmitAnswer> {
+    prop_oneof![
+        3 => Just(SubmitAnswer::Accepted(JobId::new("job_1"))),
+        1 => Just(SubmitAnswer::NotYet(unavailable())),
+        1 => Just(SubmitAnswer::Unknown { message: "422".to_owned() }),
+        1 => Just(SubmitAnswer::Rejected { message: "400".to_owned() }),
+    ]
+}
+
+fn job() -> impl Strategy<Value = JobAnswer> {
+    prop_oneof![
+        4 => Just(JobAnswer::Completed),
+        2 => Just(JobAnswer::Running),
+        1 => Just(failed_job()),
+        1 => Just(JobAnswer::RolledBack),
+        1 => Just(JobAnswer::NotFound),
+        1 => Just(unreadable_job()),
+    ]
+}
+
+fn health() -> impl Strategy<Value = HealthAnswer> {
+    prop_oneof![2 => Just(HealthAnswer::Good), 2 => Just(bad()), 1 => Just(unreadable())]
+}
+
+fn rollback() -> impl Strategy<Value = RollbackAnswer> {
+    prop_oneof![
+        3 => Just(RollbackAnswer::Accepted),
+        1 => Just(RollbackAnswer::Refused("409".to_owned())),
+        1 => Just(RollbackAnswer::NotYet(unavailable())),
+        1 => Just(RollbackAnswer::NotYet(unauthorized())),
+    ]
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        2 => validation().prop_map(Turn::Validation),
+        1 => any::<bool>().prop_map(Turn::TracePasses),
+        2 => submit().prop_map(Turn::Submit),
+        4 => job().prop_map(Turn::Job),
+        6 => health().prop_map(Turn::Health),
+        2 => rollback().prop_map(Turn::Rollback),
+        1 => any::<bool>().prop_map(Turn::BodyIsLost),
+        1 => any::<bool>().prop_map(Turn::SnapshotIsMissing),
+        2 => (0..3_u8).prop_map(Turn::EditDigest),
+        1 => (0..3_u8).prop_map(Turn::EditChecks),
+        1 => (1..4_u8).prop_map(Turn::EditThresholds),
+        1 => any::<bool>().prop_map(Turn::AutoTrigger),
+        1 => any::<bool>().prop_map(Turn::Suspend),
+        1 => (0..4_u8).prop_map(Turn::AskForRetry),
+        1 => (0..4_u8).prop_map(Turn::AskForRollback),
+        1 => Just(Turn::SecretChanges),
+        2 => (0..900_u16).prop_map(Turn::Restart),
+        2 => Just(Turn::Crash),
+        1 => (-100_000..100_000_i32).prop_map(Turn::WallClockJumps),
+        10 => (0..120_u16).prop_map(Turn::Live),
+        4 => (1..12_u8).prop_map(Turn::StepsThenCrash),
+        4 => (1..12_u8).prop_map(Turn::StepsThenRecordFails),
+    ]
+}
+
+fn play(rollout: &mut Rollout, turn: Turn) {
+    let text = |number: u8| number.to_string();
+    match turn {
+        Turn::Validation(answer) => rollout.world.validation = vec![answer],
+        Turn::TracePasses(passes) => {
+            rollout.world.trace = vec![Ok(trace_answer(if passes { "passed" } else { "failed" }, &[]))];
+        }
+        Turn::Submit(answer) => rollout.world.submit = vec![answer],
+        Turn::Job(answer) => rollout.world.job = vec![answer],
+        Turn::Health(answer) => rollout.world.health = vec![answer],
+        Turn::Rollback(answer) => rollout.world.rollback = vec![answer],
+        Turn::BodyIsLost(lost) => rollout.world.body_is_lost = lost,
+        Turn::SnapshotIsMissing(missing) => {
+            let obstacle = || Obstacle::lasting(Reason::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
+            rollout.given.snapshot_obstacle = missing.then(obstacle);
+        }
+        Turn::EditDigest(number) => drop(rollout.edit_digest(&text(number))),
+        Turn::EditChecks(number) => drop(rollout.edit_checks(&text(number))),
+        Turn::EditThresholds(number) => drop(rollout.edit(|spec| {
+            spec.rollback_policy.health_threshold = i32::from(number);
+            spec.monitoring.success_threshold = i32::from(4 - number);
+            spec.monitoring.interval_seconds = 10 * i32::from(number);
+        })),
+        Turn::AutoTrigger(auto) => drop(rollout.edit(|spec| spec.rollback_policy.auto_trigger = auto)),
+        Turn::Suspend(suspended) => drop(rollout.suspend(suspended)),
+        Turn::AskForRetry(number) => drop(rollout.ask_for_retry(&text(number))),
+        Turn::AskForRollback(number) => drop(rollout.ask_for_rollback(&text(number))),
+        Turn::SecretChanges => rollout.memory.clear_failures(),
+        Turn::Restart(seconds) => drop(rollout.restart_after(u64::from(seconds))),
+        Turn::Crash => drop(rollout.crash()),
+        Turn::WallClockJumps(seconds) => drop(rollout.wall_clock_jumps(i64::from(seconds))),
+        Turn::Live(seconds) => drop(rollout.run_for(u64::from(seconds))),
+        Turn::StepsThenCrash(steps) => {
+            for _ in 0..steps {
+                rollout.step();
+            }
+            rollout.crash();
+        }
+        Turn::StepsThenRecordFails(steps) => {
+            for _ in 0..steps {
+                rollout.step();
+            }
+            rollout.record_fails();
+        }
+    }
+}
+
+/// All is well again: the API answers, the Secret is right, nothing is held back.
+fn mend(rollout: &mut Rollout) {
+    let well = Rollout::new().world;
+    rollout.world = well;
+    rollout.given.snapshot_obstacle = None;
+    rollout.memory.clear_failures();
+    rollout.suspend(false);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_story_keeps_the_promises_and_ends(
+        turns in prop::collection::vec(turn(), 1..60),
+        ignores_keys in prop::bool::weighted(0.2),
+    ) {
+        let mut rollout = Rollout::new();
+        if ignores_keys {
+            rollout.given.settings = unsupported();
+        }
+        for turn in turns {
+            play(&mut rollout, turn);
+        }
+        mend(&mut rollout);
+        rollout.run_for(2 * DAY);
+        prop_assert_eq!(rollout.step_now(), Step::Settled, "L1");
+        prop_assert!(rollout.outcome().is_some(), "L1");
+        let wanted = rollout.given.target().map(|target| target.digest);
+        prop_assert_eq!(Ok(rollout.attempt().digest.clone()), wanted, "the last configuration was tried");
+        let counted = i64::try_from(outcomes(&rollout).len());
+        prop_assert_eq!(counted, Ok(rollout.attempt().number), "each attempt is counted once, when it has ended");
+    }
+
+    #[test]
+    fn a_deleted_resource_goes_away_within_its_grace(
+        turns in prop::collection::vec(turn(), 1..30),
+        more in prop::collection::vec(turn(), 0..10),
+        undoes in any::<bool>(),
+    ) {
+        let mut rollout = Rollout::new();
+        if undoes {
+            rollout.edit(|spec| spec.deletion_policy = DeletionPolicy::Rollback);
+        }
+        for turn in turns {
+            play(&mut rollout, turn);
+        }
+        rollout.delete();
+        for turn in more.into_iter().filter(|turn| !matches!(turn, Turn::WallClockJumps(_) | Turn::StepsThenCrash(_) | Turn::StepsThenRecordFails(_))) {
+            if !rollout.is_released {
+                play(&mut rollout, turn);
+            }
+        }
+        if !rollout.is_released {
+            rollout.run_for(rollout.given.settings.deletion_grace.as_secs());
+        }
+        prop_assert!(rollout.is_released, "L4");
+    }
+
+    #[test]
+    fn a_bad_verdict_is_rolled_back_through_every_crash(crashes in prop::collection::vec(1..9_u8, 0..20)) {
+        let mut rollout = Rollout::new();
+        rollout.health_says(&[bad()]);
+        for steps in crashes {
+            for _ in 0..steps {
+                rollout.step();
+            }
+            rollout.crash().pass(7);
+        }
+        rollout.run_for(3 * TIMEOUT);
+        prop_assert_eq!(rollout.outcome().map(|(outcome, _)| outcome), Some(api::status::Outcome::RolledBack));
+        prop_assert_eq!(rollout.attempt().number, 1);
+    }
+}

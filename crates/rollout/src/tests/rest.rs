@@ -1,0 +1,170 @@
+//! What is at rest, and what keeps a resource awake.
+
+use super::fixture::{DAY, Rollout, TIMEOUT, bad};
+use crate::answer::{HealthAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
+use crate::rest::is_at_rest;
+use crate::{Decision, Obstacle};
+use api::IdempotencyKey;
+use api::reason::Reason;
+use api::status::{DeliveryKind, OutboxEntry, Outcome, Step};
+
+/// What is tried, and how it comes about.
+type Case<What> = (What, fn(&mut Rollout));
+
+/// As another process finds it: by what is recorded alone.
+fn rests(rollout: &Rollout) -> bool {
+    is_at_rest(&rollout.given.facts(rollout.given.now), &rollout.status)
+}
+
+fn succeeded() -> Rollout {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.run();
+    assert_eq!(outcome(&rollout), Some(Outcome::Succeeded));
+    rollout
+}
+
+fn refused() -> Rollout {
+    let mut rollout = Rollout::new();
+    rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["too large".to_owned()] })];
+    rollout.run();
+    rollout
+}
+
+fn outcome(rollout: &Rollout) -> Option<Outcome> {
+    rollout.outcome().map(|(outcome, _)| outcome)
+}
+
+#[test]
+fn every_outcome_comes_to_rest_but_the_one_that_nobody_knows() {
+    let table: [Case<Outcome>; 5] = [
+        (Outcome::Succeeded, |_| ()),
+        (Outcome::RolledBack, |rollout| {
+            rollout.health_says(&[bad(), bad(), bad(), HealthAnswer::Good]);
+        }),
+        (Outcome::RollbackFailed, |rollout| {
+            rollout.health_says(&[bad()]).rollback_says(&[RollbackAnswer::Refused("no".to_owned())]);
+        }),
+        (Outcome::Failed, |rollout| {
+            rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]);
+        }),
+        (Outcome::Abandoned, |rollout| {
+            rollout.before_decision(&Decision::Validate).ask_for_rollback("stop");
+        }),
+    ];
+    for (expected, arrange) in table {
+        let mut rollout = Rollout::new();
+        arrange(&mut rollout);
+        rollout.run_for(DAY);
+        assert_eq!((outcome(&rollout), rests(&rollout)), (Some(expected), true), "{expected}");
+    }
+}
+
+/// Until its deadline has passed on the process's own clock, the environment is not free: that must not be forgotten.
+#[test]
+fn an_outcome_that_nobody_knows_is_never_at_rest() {
+    let mut rollout = Rollout::new();
+    rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]).run_for(2 * DAY);
+    assert_eq!((outcome(&rollout), rests(&rollout)), (Some(Outcome::Unknown), false));
+}
+
+#[test]
+fn no_step_on_the_way_is_at_rest() {
+    let steps = [
+        Step::Pending,
+        Step::Validating,
+        Step::Tracing,
+        Step::Submitting,
+        Step::RollingOut,
+        Step::Monitoring,
+        Step::RollingBack,
+        Step::VerifyingRollback,
+    ];
+    for step in steps {
+        let mut rollout = Rollout::at(step);
+        rollout.refresh();
+        assert!(!rests(&rollout), "{step:?}");
+    }
+    assert!(!rests(&Rollout::new()), "nobody has seen it yet");
+}
+
+#[test]
+fn each_thing_that_is_still_to_be_done_keeps_it_awake() {
+    let table: [Case<&str>; 11] = [
+        ("a new configuration", |rollout| {
+            rollout.edit_digest("2.5.0");
+        }),
+        ("an edit that was not seen yet", |rollout| {
+            rollout.edit(|spec| spec.history_limit = 3);
+        }),
+        ("a retry", |rollout| {
+            rollout.ask_for_retry("again");
+        }),
+        ("a rollback", |rollout| {
+            rollout.ask_for_rollback("back");
+        }),
+        ("its deletion", |rollout| {
+            rollout.delete();
+        }),
+        ("a message that waits", |rollout| {
+            let created_at = rollout.given.now.wall;
+            rollout.status.outbox.push(OutboxEntry {
+                id: IdempotencyKey::new("message"),
+                kind: DeliveryKind::Webhook,
+                body: "{}".to_owned(),
+                created_at,
+                api_origin: None,
+            });
+        }),
+        ("a snapshot that is not known", |rollout| {
+            let missing = Obstacle::lasting(Reason::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
+            rollout.given.snapshot_obstacle = Some(missing);
+        }),
+        ("requests that were never noted", |rollout| rollout.status.handled_requests = None),
+        ("a condition that was edited by hand", |rollout| rollout.status.conditions.clear()),
+        ("a phase that was edited by hand", |rollout| rollout.status.phase = None),
+        ("a verdict that was taken away", |rollout| rollout.status.attempt.as_mut().unwrap().verdict = None),
+    ];
+    for (what, change) in table {
+        let mut rollout = succeeded();
+        assert!(rests(&rollout), "before {what}");
+        change(&mut rollout);
+        assert!(!rests(&rollout), "{what}");
+    }
+}
+
+#[test]
+fn changed_checks_rouse_what_failed_them() {
+    let mut rollout = Rollout::new();
+    rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]).run_for(TIMEOUT);
+    rollout.edit_checks("production-eu").turn_to();
+    rollout.refresh();
+    assert!(rests(&rollout), "it has been submitted, so that the checks no longer matter");
+
+    let mut refused = refused();
+    assert!(rests(&refused));
+    refused.edit_checks("production-eu").turn_to();
+    refused.refresh();
+    assert!(!rests(&refused));
+}
+
+#[test]
+fn what_is_suspended_rests_until_it_is_let_go() {
+    for mut rollout in [Rollout::of(|spec| spec.suspend = true), Rollout::at(Step::Pending)] {
+        rollout.suspend(true).run();
+        assert!(rests(&rollout));
+        rollout.suspend(false);
+        assert!(!rests(&rollout));
+    }
+}
+
+#[test]
+fn a_process_that_remembers_nothing_does_nothing_for_what_is_at_rest() {
+    let mut rollout = succeeded();
+    let before = rollout.status.clone();
+    for downtime in [0, TIMEOUT, 30 * DAY] {
+        rollout.restart_after(downtime).wall_clock_jumps(-3600).turn_to();
+        assert_eq!(rollout.decision(), Decision::Wait(None));
+        rollout.refresh();
+        assert_eq!(rollout.status, before);
+    }
+}

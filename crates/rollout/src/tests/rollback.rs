@@ -1,0 +1,218 @@
+//! The rollback: asked for until it is accepted or refused, then watched.
+
+use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
+use crate::answer::{HealthAnswer, Obstacle, RollbackAnswer};
+use crate::{Announcement, Decision, apply};
+use api::condition::ConditionType;
+use api::reason::Reason;
+use api::status::{Outcome, Step};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn not_yet() -> RollbackAnswer {
+    RollbackAnswer::NotYet(unavailable())
+}
+
+fn refusal() -> RollbackAnswer {
+    RollbackAnswer::Refused("422: no snapshot to revert to".to_owned())
+}
+
+fn failing() -> Rollout {
+    let mut rollout = Rollout::new();
+    rollout.job_says(&[failed_job()]);
+    rollout
+}
+
+#[test]
+fn an_accepted_rollback_is_the_outcome_and_health_is_watched_until_it_is_good() {
+    let mut rollout = failing();
+    rollout.health_says(&[bad(), unreadable(), HealthAnswer::Good]).run_for(30);
+    assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::VerifyingRollback, Outcome::RolledBack));
+    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    rollout.run_for(60);
+    assert_eq!((rollout.step_now(), rollout.count(&Decision::AskHealth)), (Step::Settled, 3));
+    assert_eq!(rollout.told(ConditionType::Healthy), "True/HealthGood");
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+}
+
+#[test]
+fn an_environment_that_is_not_well_after_the_rollback_is_a_warning() {
+    for (answer, healthy) in [(bad(), "False/RolledBackUnhealthy"), (unreadable(), "Unknown/RolledBackUnhealthy")] {
+        let mut rollout = failing();
+        rollout.health_says(&[answer]).run_for(60 + TIMEOUT);
+        assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::Settled, Outcome::RolledBack));
+        assert_eq!(rollout.told(ConditionType::Healthy), healthy);
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBackUnhealthy");
+        assert_eq!(rollout.warned(Reason::RolledBackUnhealthy), 1);
+        assert_eq!((rollout.audits().len(), rollout.webhooks().len()), (1, 1));
+    }
+}
+
+#[test]
+fn a_refused_rollback_stalls_and_is_not_asked_again() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[refusal()]).run_for(3600);
+    assert_eq!(rollout.outcome(), Some((Outcome::RollbackFailed, Reason::RollbackRefused)));
+    assert_eq!((rollout.count(&Decision::Rollback), rollout.warned(Reason::RollbackRefused)), (1, 1));
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackRefused");
+    assert!(rollout.condition(ConditionType::Stalled).message.contains("no snapshot to revert to"));
+    assert_eq!(rollout.webhooks().len(), 1);
+}
+
+#[test]
+fn a_refused_rollback_is_asked_again_under_a_new_key_when_a_person_says_so() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[refusal(), RollbackAnswer::Accepted]).run_for(600);
+    let first = rollout.attempt().rollback.as_ref().unwrap().key.clone();
+    rollout.ask_for_rollback("again").run_for(60);
+    assert_ne!(rollout.attempt().rollback.as_ref().unwrap().key, first);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::RollbackFailed, "an outcome is never rewritten");
+    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+}
+
+#[test]
+fn a_clock_that_stands_still_or_goes_back_gives_no_two_rollbacks_one_key() {
+    for jump in [0, -7200] {
+        let mut rollout = failing();
+        rollout.rollback_says(&[refusal()]).run_for(600);
+        let mut keys = BTreeSet::new();
+        for request in ["1", "2", "3"] {
+            keys.insert(rollout.attempt().rollback.as_ref().unwrap().key.clone());
+            rollout.wall_clock_jumps(jump).ask_for_rollback(request).run();
+        }
+        assert_eq!(keys.len(), 3, "a jump of {jump} seconds");
+    }
+}
+
+#[test]
+fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(0);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
+    assert_eq!(rollout.told(ConditionType::Ready), "False/RollbackUnreachable");
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
+    let said = "the rollback of job_1 is not accepted: 503 Service Unavailable; the bad release is still live in \
+                env_prod_us_01; the operator tries again at least every minute";
+    assert_eq!(rollout.condition(ConditionType::Stalled).message, said);
+    assert_eq!(rollout.events.last().unwrap().note, said);
+    let asked = rollout.count(&Decision::Rollback);
+    rollout.run_for(6 * 3600);
+    assert!(rollout.count(&Decision::Rollback) - asked >= 6 * 120, "at least every 30 s");
+    assert_eq!((rollout.step_now(), rollout.warned(Reason::RollbackUnreachable)), (Step::RollingBack, 1));
+    rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
+    assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobFailed)));
+}
+
+#[test]
+fn an_unauthorized_rollback_stalls_and_is_asked_every_minute() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[RollbackAnswer::NotYet(unauthorized())]).before_decision(&Decision::Rollback).run_for(600);
+    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.count(&Decision::Rollback), 11);
+    rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
+    assert_eq!(rollout.outcome().unwrap().0, Outcome::RolledBack);
+}
+
+#[test]
+fn a_crash_while_rolling_back_asks_again_under_the_same_key() {
+    let mut rollout = Rollout::at(Step::RollingBack);
+    let key = rollout.attempt().rollback.as_ref().unwrap().key.clone();
+    rollout.step();
+    rollout.crash();
+    assert_eq!(rollout.decision(), Decision::Rollback);
+    rollout.run();
+    assert_eq!(rollout.attempt().rollback.as_ref().unwrap().key, key);
+    assert_eq!((rollout.count(&Decision::Rollback), rollout.outcome().unwrap().0), (2, Outcome::RolledBack));
+}
+
+#[test]
+fn a_restart_during_the_verification_goes_on_with_it() {
+    let mut rollout = failing();
+    rollout.health_says(&[bad()]).run_for(60).restart_after(60);
+    assert_eq!(rollout.decision(), Decision::AskHealth);
+    rollout.restart_after(TIMEOUT);
+    assert_eq!(rollout.decision(), Decision::AskHealth, "nobody has asked since: silence is no verdict");
+    rollout.run_for(3 * INTERVAL - 1);
+    assert_eq!(rollout.step_now(), Step::VerifyingRollback, "nobody has watched for long enough to say so");
+    rollout.run_for(1);
+    assert_eq!(rollout.step_now(), Step::Settled);
+}
+
+#[test]
+fn a_rollback_that_fails_is_told_again_only_if_the_cause_changes() {
+    let fails = |words: &str| RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, words, None));
+    let mut rollout = failing();
+    rollout.rollback_says(&[
+        fails("503 Service Unavailable: request 4711-ab, at 12:00:01"),
+        fails("503 Service Unavailable: request 4712-cd, at 12:00:09"),
+        fails("503 Service Unavailable: request 4713-ef, at 12:00:20"),
+        fails("500 Internal Server Error"),
+        fails("500 Internal Server Error"),
+    ]);
+    let mut messages = Vec::new();
+    rollout.before_decision(&Decision::Rollback);
+    for _ in 0..5 {
+        rollout.before_decision(&Decision::Rollback).run();
+        messages.push(rollout.condition(ConditionType::Stalled).message.clone());
+    }
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 2, "{:?}", rollout.events);
+    messages.dedup();
+    let [first, second] = &messages[..] else { panic!("no write for each try: {messages:#?}") };
+    assert!(first.contains("request 4711-ab") && second.contains("500 Internal Server Error"), "{messages:?}");
+}
+
+#[test]
+fn a_rollback_that_a_person_asked_for_is_not_of_a_bad_release() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.rollback_says(&[not_yet()]).ask_for_rollback("1").run();
+    let message = &rollout.condition(ConditionType::Stalled).message;
+    assert!(message.contains("; the release is still live in env_prod_us_01;"), "{message}");
+}
+
+/// A pause that the API asks for.
+#[test]
+fn a_rollback_is_tried_again_at_least_every_minute() {
+    let later = Some(Duration::from_secs(3600));
+    let mut rollout = failing();
+    rollout.rollback_says(&[RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, "503", later))]);
+    rollout.before_decision(&Decision::Rollback).run_for(600);
+    assert_eq!(rollout.count(&Decision::Rollback), 11);
+}
+
+#[test]
+fn what_could_not_be_recorded_is_told_with_the_next_try() {
+    let mut rollout = failing();
+    rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).step();
+    rollout.record_fails().memory.note_told_in_vain();
+    rollout.events.clear();
+    rollout.run_for(60);
+    assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
+}
+
+#[test]
+fn the_first_try_of_a_call_that_fails_is_shown_while_the_call_goes_on() {
+    let hangs = || Obstacle::transient(Reason::ApiUnavailable, "no answer within 30 s; try 2 of 3", None);
+    for (step, shown, warnings) in [
+        (Step::Pending, "Reconciling=ApiUnavailable", 0),
+        (Step::Tracing, "Reconciling=ApiUnavailable", 0),
+        (Step::Submitting, "Reconciling=ApiUnavailable", 0),
+        (Step::RollingBack, "Stalled=RollbackUnreachable", 1),
+    ] {
+        let mut rollout = Rollout::at(step);
+        for _ in 0..2 {
+            let facts = rollout.given.facts(rollout.given.now);
+            let effects = apply::failed_try(&mut rollout.status, &facts, &mut rollout.memory, hangs());
+            rollout.events.extend(effects.announcements);
+        }
+        rollout.refresh();
+        let flag =
+            if rollout.has(ConditionType::Stalled) { ConditionType::Stalled } else { ConditionType::Reconciling };
+        assert_eq!(format!("{flag:?}={}", rollout.condition(flag).reason), shown, "{step:?}");
+        assert!(rollout.condition(flag).message.contains("no answer within 30 s"), "{step:?}");
+        let told = |event: &&Announcement| event.note.contains("no answer within 30 s");
+        let told: Vec<_> = rollout.events.iter().filter(told).collect();
+        assert_eq!((told.len(), told.iter().filter(|event| event.warning).count()), (1, warnings), "{step:?}");
+        assert!(rollout.memory.pause_until.is_none(), "{step:?}: the call goes on");
+    }
+}
