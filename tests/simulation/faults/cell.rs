@@ -1,5 +1,5 @@
-//! One cell of the table, played: the fault lasts for some minutes, then the call works again, then a person acts where
-//! one must.
+//! Plays one cell of the table: the fault lasts for some minutes, then the call works again, then a person acts if the
+//! table says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +20,16 @@ use crate::record::Record;
 use crate::scenario::{Action, NAMESPACE, Scenario, annotate};
 use crate::story::Happening;
 
-/// When the call works again, in seconds. By then every call was in trouble for three minutes, and no deadline has passed.
+/// When the call works again, in seconds. By then every call has failed for three minutes, and no deadline has passed.
 pub const MENDED_AT: u64 = 240;
-/// When a person acts, where one must: what comes back by itself has done so by then, but for its deliveries.
+/// When a person acts, in seconds. A rollout that goes on by itself has ended by then, except for its deliveries.
 const PERSON_AT: u64 = 900;
-/// By when everything must be over after the last event of the story: no pause is longer than ten minutes.
+/// How long after the last event of the story the operator may still ask. No pause is longer than ten minutes.
 const REST_WITHIN: Duration = Duration::from_secs(900);
-/// The most requests to the platform in any minute: those of a rollout, and a call of three tries, again after each of
-/// the first pauses, which are short.
+/// The most requests to the platform in any minute: those of a rollout, and the three tries of a call after each of the
+/// first, short pauses.
 const MOST_A_MINUTE: usize = 20;
-/// The most writes of the resource in a run: seven of a rollout without faults, and a few for what is shown meanwhile.
+/// The most writes of the resource in a run: seven for a rollout without faults, and a few that show the fault.
 const MOST_WRITES: usize = 16;
 
 /// What the conditions show.
@@ -37,13 +37,13 @@ const MOST_WRITES: usize = 16;
 pub struct Shows {
     /// The reason of Ready.
     pub ready: Reason,
-    /// Where the resource stands, as kstatus reads it.
+    /// The state of the resource, as kstatus reads it.
     pub standing: Standing,
-    /// The condition that speaks of the call, where one says more than Ready.
+    /// The condition that belongs to the call, if there is one.
     pub story: Option<(ConditionType, ConditionStatus, Reason)>,
 }
 
-/// Where a resource stands, as kstatus reads it.
+/// The state of a resource, as kstatus reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Ready,
@@ -51,7 +51,7 @@ pub enum Standing {
     Stalled,
 }
 
-/// What a person does about a fault, once it is mended.
+/// What a person does once the call works again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Person {
     Retries,
@@ -59,24 +59,24 @@ pub enum Person {
     AsksForTheRollback,
 }
 
-/// What was seen of one cell.
+/// The observations of one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// After three minutes of the fault.
+    /// What the conditions show after three minutes of the fault.
     pub during: Option<Shows>,
-    /// Just before a person would act.
+    /// What the conditions show just before a person would act.
     pub after: Option<Shows>,
     /// How the attempts ended, in order.
     pub outcomes: Vec<Option<Outcome>>,
-    /// What the environment runs at the end.
+    /// The version that the environment runs at the end.
     pub runs: String,
     /// What the conditions show at the end.
     pub end: Option<Shows>,
-    /// Whether the operator came to rest: it then asks nothing more, however long one waits.
+    /// Whether the operator came to rest: it asks nothing more, however long the run goes on.
     pub rests: bool,
-    /// Everything that must not be: broken promises, a spin, a wedge.
+    /// Everything that is wrong: broken promises, requests without a pause, an operator that never rests.
     pub wrong: Vec<String>,
-    /// The story, for a failure.
+    /// The story, shown if the test fails.
     pub story: String,
 }
 
@@ -121,7 +121,7 @@ fn scenario(call: Call, kind: Kind, person: Option<Person>) -> Scenario {
     }
 }
 
-/// From now on the call has this fault.
+/// An action: from now on the call has this fault.
 pub fn breaks(call: Call, kind: Kind) -> Action {
     let rule = kind.rule(call).map(|rule| match serde_json::from_value::<FaultRule>(rule) {
         Ok(rule) => rule,
@@ -136,7 +136,7 @@ pub fn breaks(call: Call, kind: Kind) -> Action {
     }
 }
 
-/// Every call works again.
+/// An action: every call works again.
 pub fn mended() -> Action {
     let act = |stage: &mut crate::stage::Stage| {
         stage.platform.clear_faults();
@@ -145,7 +145,7 @@ pub fn mended() -> Action {
     Action { name: "the call works again".to_owned(), act: Arc::new(act) }
 }
 
-/// The Secret names another client of the platform.
+/// An action: the Secret names another client of the platform.
 fn other_client() -> Action {
     let act = |stage: &mut crate::stage::Stage| {
         stage.kubernetes.edit(&ObjectName::new("secrets", NAMESPACE, "cognigy-api"), |secret| {
@@ -156,7 +156,7 @@ fn other_client() -> Action {
     Action { name: "the Secret names another client".to_owned(), act: Arc::new(act) }
 }
 
-/// What the last write so far shows.
+/// What the last write until this time shows.
 fn shown_at(run: &Run, call: Call, at: Duration) -> Option<Shows> {
     let record = Record::of(run);
     let write =
@@ -173,7 +173,7 @@ fn shown_at(run: &Run, call: Call, at: Duration) -> Option<Shows> {
     Some(Shows { ready: ready.reason, standing, story })
 }
 
-/// The condition that speaks of a call.
+/// The condition that belongs to a call.
 fn speaks_of(call: Call) -> Option<ConditionType> {
     match call {
         Call::Token => None,
@@ -186,7 +186,7 @@ fn speaks_of(call: Call) -> Option<ConditionType> {
     }
 }
 
-/// Where the operator spins, or asks the platform for too long.
+/// Reports an operator that asks the platform too often or for too long, or writes the resource too often.
 pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
     let mut wrong = Vec::new();
     let last_cue = Duration::from_secs(last_cue);
@@ -197,13 +197,13 @@ pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
         .map(|entry| entry.at)
         .collect();
     if let Some(last) = asked.last().filter(|last| **last > last_cue + REST_WITHIN) {
-        wrong.push(format!("it is still at it {} s after the start", last.as_secs()));
+        wrong.push(format!("it still asks {} s after the start", last.as_secs()));
     }
     let busiest = asked
         .iter()
         .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(at)).count());
     if let Some(most) = busiest.max().filter(|most| *most > most_a_minute) {
-        wrong.push(format!("it spins: {most} requests in a minute"));
+        wrong.push(format!("it asks without a pause: {most} requests in a minute"));
     }
     let writes =
         Record::of(run).operator_writes().filter(|write| write.object.metadata.name.as_deref() == Some("web")).count();

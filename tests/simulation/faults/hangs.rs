@@ -1,5 +1,5 @@
-//! A call that is taken and never answered: people see what led to it while it lasts, and that its first try has failed,
-//! long before all of its tries have.
+//! A call that is accepted and never answered. While it lasts, people see the steps before it. They also see that its
+//! first try has failed, long before all of its tries have failed.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::story::Happening;
 use crate::time::time_of_day;
 
 const MENDED_AT: u64 = 400;
-/// How long a call may take before what led to it is told, and a moment more.
+/// How long a call may take before the events recorded before it are published, and a moment more.
 const SOON: Duration = Duration::from_secs(11);
-/// How long one try is waited for, and a moment more.
+/// How long one try may take, and a moment more.
 const FIRST_TRY: Duration = Duration::from_secs(31);
 
 struct Told<'r> {
@@ -48,7 +48,7 @@ fn story(run: &Run) -> String {
     run.story.iter().map(|entry| format!("{entry}\n")).collect()
 }
 
-/// When the platform was first asked so.
+/// When the platform first got this call.
 fn first_asked(run: &Run, call: Call) -> Duration {
     Record::of(run).calls(call).map(|asked| asked.at).next().unwrap_or_default()
 }
@@ -86,7 +86,8 @@ fn a_first_try_that_is_not_answered_is_shown_before_the_next_one_ends() {
     }
 }
 
-/// What was recorded before a call that hangs is published while it hangs, with its own time. Deliveries are such calls.
+/// The events recorded before a call that hangs are published while it hangs, each with its own time. A delivery is such a
+/// call, too.
 #[test]
 fn what_led_to_a_call_that_hangs_is_published_meanwhile_and_has_its_own_time() {
     for (call, words) in [

@@ -1,9 +1,9 @@
-//! The kinds of faults that an API can have, and how the platform is made to have them.
+//! The kinds of faults, and the rule that makes the simulated platform show each of them.
 
 use serde_json::{Value, json};
 use simulator::Call;
 
-/// The seconds that a 429 asks for: six times as long as the deadline of the rollouts in the table.
+/// The `Retry-After` of a 429, in seconds: six times the deadline of the rollouts in the table.
 const RETRY_AFTER: u64 = 3600;
 
 /// One way in which a call goes wrong.
@@ -67,20 +67,20 @@ impl Kind {
         Self::Lie,
     ];
 
-    /// The fault for people.
+    /// The fault in words, for the page.
     pub fn words(self, call: Call) -> String {
         match self {
             Self::NoConnection => "no connection".to_owned(),
             Self::Reset => "connection reset before the request took effect".to_owned(),
             Self::AnswerLost => "connection reset after the request took effect".to_owned(),
             Self::TimeOut => "no answer in time".to_owned(),
-            Self::SlowDrip => "an answer that drips in byte by byte".to_owned(),
-            Self::Truncated => "an answer cut in the middle".to_owned(),
+            Self::SlowDrip => "an answer that arrives very slowly, byte by byte".to_owned(),
+            Self::Truncated => "an answer that breaks off in the middle".to_owned(),
             Self::Empty => "200 without a body".to_owned(),
-            Self::NotJson => "200, not JSON".to_owned(),
-            Self::WrongTypes => "200, every value of a wrong type".to_owned(),
+            Self::NotJson => "200 with a body that is not JSON".to_owned(),
+            Self::WrongTypes => "200 with every value of the wrong type".to_owned(),
             Self::MissingFields => "200 with `{}`".to_owned(),
-            Self::TwoGibibytes => "200 with 2 GiB".to_owned(),
+            Self::TwoGibibytes => "200 with a body of 2 GiB".to_owned(),
             Self::Redirect => "302".to_owned(),
             Self::UnauthorizedOnce => "401 once".to_owned(),
             Self::UnauthorizedTwice => "401 twice".to_owned(),
@@ -99,7 +99,7 @@ impl Kind {
         }
     }
 
-    /// The rule for the platform; none where the request does not reach it.
+    /// The rule for the platform. `None` if the request does not reach the platform.
     pub fn rule(self, call: Call) -> Option<Value> {
         let status = |code: u16| json!({"status": {"code": code}});
         let (times, fault) = match self {
@@ -137,7 +137,7 @@ impl Kind {
     }
 }
 
-/// An answer of the right shape whose word is not the contract's, or not true.
+/// An answer of the right shape, with a value that the contract does not know or that is not true.
 fn lie(call: Call) -> Value {
     match call {
         Call::Token => json!({"access_token": "worthless", "expires_in": 3600}),
@@ -150,7 +150,7 @@ fn lie(call: Call) -> Value {
     }
 }
 
-/// Whether a request to this path is such a call.
+/// Whether a request to this path belongs to this call.
 pub fn is(call: Call, path: &str) -> bool {
     match call {
         Call::Token => path.ends_with("/oauth/token"),

@@ -1,6 +1,6 @@
-//! The faults of the API: every call of the contract against every kind of fault, and receivers that are away for long.
+//! Faults of the API: every call of the contract against every kind of fault, and receivers that are down for long.
 //!
-//! `docs/faults.md` is the table for people, written from the same data.
+//! `docs/faults.md` is written from the same table.
 
 mod cell;
 mod hangs;
@@ -23,7 +23,7 @@ use table::{Row, TABLE};
 
 use crate::trials::{Report, for_all};
 
-/// One cell of the table, and who acts in it.
+/// One cell of the table, and what a person does in it.
 struct Cell {
     call: Call,
     kind: Kind,
@@ -31,7 +31,7 @@ struct Cell {
     person: Option<Person>,
 }
 
-/// Every cell; those in which a person must act once without anybody, and once for each thing that one can do.
+/// Every cell. If a person must act in it, it is played once without a person, and once for each possible action.
 fn cells() -> Vec<Cell> {
     let rows = TABLE.iter().flat_map(|(call, rows)| rows.iter().map(move |row| (*call, row)));
     let cells = rows.flat_map(|(call, row)| row.kinds.iter().map(move |kind| (call, *kind, row)));
@@ -74,7 +74,7 @@ fn no_fault_of_the_api_wedges_spins_or_misleads() {
     assert!(failures.is_empty(), "{}\n{shortest}\n{} of {} runs", told.join("\n"), told.len(), cells.len());
 }
 
-/// Where what was seen of a cell is not what the table says.
+/// Compares the observations of a cell with the table, and returns the differences.
 fn judged(cell: &Cell, seen: &Seen) -> Vec<String> {
     let mut wrong = seen.wrong.clone();
     let mut must = |holds: bool, what: String| {
@@ -88,7 +88,7 @@ fn judged(cell: &Cell, seen: &Seen) -> Vec<String> {
     if needs_a_person {
         let after = seen.after.map(|shows| (shows.ready, shows.standing));
         let during = Some((cell.row.shows.ready, cell.row.shows.standing));
-        must(after == during, format!("with nobody's help it shows {:?}", seen.after));
+        must(after == during, format!("without a person it shows {:?}", seen.after));
     }
     if needs_a_person == cell.person.is_some() {
         must(seen.rests, "it never comes to rest".to_owned());

@@ -1,5 +1,5 @@
-//! Receivers that are away for long, or refuse for good: what the outbox keeps, in which order it gives, and what it
-//! gives up.
+//! Receivers that are down for long, or refuse for good: which messages the outbox keeps, in which order it delivers
+//! them, and which it gives up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn play(scenario: &Scenario) -> Run {
     run
 }
 
-/// The resource's writes, in order.
+/// The writes of the resource, in order.
 fn writes<'r>(record: &'r Record<'_>, name: &'r str) -> impl DoubleEndedIterator<Item = &'r Write> {
     record.writes.iter().filter(move |write| write.object.metadata.name.as_deref() == Some(name))
 }
@@ -43,14 +43,14 @@ fn uid(run: &Run, name: &str) -> String {
     writes(&Record::of(run), name).next().map(Write::uid).unwrap_or_default()
 }
 
-/// The ids of the messages about the attempts of a resource, from the first to that number.
+/// The ids of the messages about the attempts of a resource, from the first attempt to this number.
 fn ids(run: &Run, name: &str, kind: DeliveryKind, attempts: i64) -> Vec<String> {
     let (uid, known) = (uid(run, name), Record::of(run).attempts());
     let began = |number| known.get(&(uid.clone(), number)).map(|attempt| attempt.started_at).unwrap_or_default();
     (1..=attempts).map(|number| key::outcome_message(&uid, number, began(number), kind).as_str().to_owned()).collect()
 }
 
-/// The ids that were taken with a 2xx which the operator heard, in order.
+/// The ids of the messages that the receiver answered with a 2xx which reached the operator, in order.
 fn taken(run: &Run, kind: DeliveryKind) -> Vec<String> {
     let call = if kind == Audit { Call::Audit } else { Call::Webhook };
     let record = Record::of(run);
@@ -170,7 +170,7 @@ fn an_outbox_that_is_full_gives_its_oldest_message_to_the_log_first() {
     let sizes = writes(&record, "web").filter_map(Write::status).map(|status| status.outbox.len());
     assert_eq!(sizes.max(), Some(MOST), "as many as it holds, and no more");
     let attempts = i64::try_from(VERSIONS).unwrap_or_default();
-    // Of each attempt the audit record goes in first, then the webhook's event.
+    // For each attempt, the audit record enters the outbox first, then the event for the webhook.
     let in_order: Vec<String> = ids(&run, "web", Audit, attempts)
         .into_iter()
         .zip(ids(&run, "web", Webhook, attempts))

@@ -1,4 +1,4 @@
-//! `docs/faults.md`: the table, for people.
+//! Writes `docs/faults.md` from the table, and tests that the page is up to date.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,41 +9,54 @@ use super::cell::{MENDED_AT, Person, Shows, Standing};
 use super::table::{Ends, TABLE};
 
 const HEAD: &str = "\
-# What the operator makes of the API's faults
+# What happens when a call fails
 
-Every call of Cognigy.AI can go wrong in many ways. This page tells, for each call and each fault, what the resource shows
-while the fault lasts, and how the rollout goes on once the call works again. Look up `READY` and `STATUS` of
-`kubectl get cognigydeployments`, or the conditions of `kubectl describe`; [conditions.md](conditions.md) explains every
-reason, and [troubleshooting.md](troubleshooting.md) what to do about each.
+Every call to Cognigy.AI, and every call of a webhook, can fail in many ways. For each call and each fault, this page
+says what the resource shows while the fault lasts, and how the rollout goes on once the call works again.
 
-Each line is a test: the operator's own reconcile is run in virtual time against a platform that has the fault for four
-minutes, and then none. No fault makes the operator stand still for good, ask without a pause (at most 20 requests in
-any minute), or take an answer for what it is not. `cargo test --test simulation faults` runs them all; a test keeps this
-page as it is in the code (`UPDATE_DOCS=1` writes it anew).
+Each row is tested. The test runs the operator's real reconcile in virtual time. The platform has the fault for four
+minutes, and works from then on. No fault stops the operator for good. No fault makes it ask without a pause (at most 20
+requests in any minute), or misread an answer. `cargo test --test simulation faults` runs all these tests. This page is
+written from their code, and a test fails if the two differ (`UPDATE_DOCS=1` writes the page again).
 
-What is seen comes in two parts: the reason of `Ready`, with `Reconciling` (the operator is at work, or tries again by
-itself), `Stalled` (a person is needed) or `Ready`; then the condition that speaks of the call, where there is one. The
-call that a fault hits shows in the message, in the API's own words.
+## How to read the tables
+
+- **Fault**: a number is the HTTP status of the answer.
+- **What the resource shows** begins with its state and the reason of the condition `Ready`. The state is one of these:
+  - Ready;
+  - Reconciling: the operator is at work, or tries again by itself;
+  - Stalled: a person is needed.
+
+  If a condition belongs to the call, its type, status and reason follow.
+- **How it ends** says what you must do once the call works again, and the outcome after that. \"By itself\" means that
+  you need to do nothing. If there are two outcomes, the second one is that of the next attempt.
+
+The reason of `Ready` is in the column `REASON` of `kubectl get cognigydeployments -o wide`. `kubectl describe` shows all
+conditions. The message of a condition names the call that fails, and repeats the API's own words.
+[conditions.md](conditions.md) explains every reason, and [troubleshooting.md](troubleshooting.md) says what to do about
+each.
 ";
 
 const TAIL: &str = "
-## What holds for every call
+## Rules for every call
 
-- A call without an answer is asked again: up to three tries in the call, then after pauses that grow from 2 seconds to 5
-  minutes (a rollback: 30 seconds; a delivery: 10 minutes). `Retry-After` is obeyed, and slows everything that uses the
-  same client, within bounds: a rollback is tried again in less than a minute, what is in flight is asked for again after
-  2 minutes at the latest, and everything else is tried again after 10.
-- An answer is read up to 1 MiB; the rest of a longer one is never fetched. No redirect is followed. A call ends after 30
-  seconds, a token request after 15, a webhook after 10, however slowly its answer drips in.
-- A 401 to a call throws the token away, and the call is tried once with a new one. The second 401 is the answer.
-- An answer that cannot be read is never a bad one: neither the job nor health is condemned by it. The deadline
-  (`timeoutSeconds`) still runs, and is a verdict once a question that was sent after it gets no good answer.
-- A question that was not sent is not an answer: the operator holds it back because the API asked for a pause, has no
-  token, or gets no connection. It is asked again an interval later. Past the deadline such a rollout is Stalled, because
-  a person should know, and the first answer decides.
-- A submit is repeated only under the key of its intent, so that a lost answer never starts a second rollout.
-- An audit log or a webhook that fails never changes the outcome of a rollout, nor holds up the next one. A message is
-  offered for 72 hours, then it is in the operator's log, whole, and a Warning says so.
+- **Tries.** If a call gets no answer, the operator tries up to three times within the call. Then it tries again after
+  pauses that grow from 2 seconds to 5 minutes. For a rollback, they grow to 30 seconds; for a delivery, to 10 minutes.
+- **`Retry-After`.** The operator obeys it, within bounds, for all requests of the same client. It tries a rollback again
+  in less than a minute. It asks again about a rollout in flight after 2 minutes at the latest, and tries everything else
+  again after 10.
+- **Limits.** The operator reads at most 1 MiB of an answer, and never fetches the rest. It follows no redirect. A call
+  ends after 30 seconds, a token request after 15 and a webhook after 10, however slowly the answer arrives.
+- **401.** The operator discards the token, and tries the call once more with a new one. The second 401 is the answer.
+- **Answers that cannot be read.** They never count as bad answers, neither for the job nor for health. The deadline
+  (`timeoutSeconds`) still runs. It becomes a verdict when a question that was sent after it gets no good answer.
+- **Questions that were not sent.** A question is not sent if the API asked for a pause, or if the operator has no token
+  or gets no connection. Then there is no answer that could count. The operator asks again an interval later. Past the
+  deadline the resource is Stalled, because a person should know. The first answer decides.
+- **Submits.** A submit is repeated only under the key of its intent. So a lost answer never starts a second rollout.
+- **Deliveries.** If the audit log or a webhook fails, the outcome of the rollout stays the same, and the next rollout does
+  not wait. The operator offers a message for 72 hours. Then it writes the whole message to its log, and publishes a
+  Warning.
 ";
 
 fn title(call: Call) -> &'static str {
@@ -79,7 +92,7 @@ fn end(ends: Ends) -> String {
     };
     let acts: Vec<&str> = ends.persons.iter().map(act).collect();
     let outcomes: Vec<&str> = ends.outcomes.iter().map(|outcome| outcome.as_str()).collect();
-    let outcomes = outcomes.join(", the next ");
+    let outcomes = outcomes.join(", then ");
     match acts.is_empty() {
         true => format!("by itself: {outcomes}"),
         false => format!("{}: {outcomes}", acts.join(", or ")),
@@ -90,7 +103,8 @@ fn page() -> String {
     let mut page = HEAD.to_owned();
     for (call, rows) in TABLE {
         // Writing into a String cannot fail.
-        let _ = writeln!(page, "\n## {}\n\n| fault | what is seen | how it ends |\n|---|---|---|", title(call));
+        let _ =
+            writeln!(page, "\n## {}\n\n| fault | what the resource shows | how it ends |\n|---|---|---|", title(call));
         for row in rows {
             let kinds: Vec<String> = row.kinds.iter().map(|kind| kind.words(call)).collect();
             let _ = writeln!(page, "| {} | {} | {} |", kinds.join("; "), seen(row.shows), end(row.ends));
@@ -108,9 +122,9 @@ fn the_page_about_faults_is_what_the_table_says() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == page(),
-        "docs/faults.md is not what the table says: UPDATE_DOCS=1 cargo test --test simulation page"
+        "docs/faults.md differs from the table; write it again: UPDATE_DOCS=1 cargo test --test simulation page"
     );
 }
 
-// The page speaks of four minutes.
+// The page says "four minutes".
 const _: () = assert!(MENDED_AT == 240);

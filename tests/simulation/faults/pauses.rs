@@ -1,4 +1,4 @@
-//! An API that asks for an hour: what is live is looked at and rolled back all the same.
+//! An API that asks for a pause of an hour: the operator still watches live rollouts, and rolls them back.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn story(call: Call, environment: &str) -> Scenario {
         .lasting(Duration::from_secs(2 * 3600))
 }
 
-/// When a call was asked, and the longest time between two of its requests.
+/// How many requests a call made, and the longest time between two of them.
 fn longest_gap(run: &Run, call: Call) -> (usize, Duration) {
     let record = Record::of(run);
     let asked: Vec<Duration> = record.calls(call).map(|asked| asked.at).collect();

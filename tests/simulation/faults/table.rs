@@ -1,4 +1,4 @@
-//! The table: what is seen of each fault of each call while it lasts, and how it ends.
+//! The table: for each call and each fault, what the resource shows while the fault lasts, and how it ends.
 
 use api::condition::ConditionStatus::{False, True, Unknown};
 use api::condition::{ConditionStatus, ConditionType};
@@ -9,10 +9,10 @@ use simulator::Call;
 use super::cell::{Person, Shows, Standing};
 use super::kind::Kind::{self, *};
 
-/// Faults of one call that are alike to whoever looks at the resource.
+/// Faults of one call that look the same in the resource.
 pub struct Row {
     pub kinds: &'static [Kind],
-    /// What the conditions show after three minutes of it.
+    /// What the conditions show after three minutes of the fault.
     pub shows: Shows,
     /// How it ends once the call works again.
     pub ends: Ends,
@@ -21,7 +21,7 @@ pub struct Row {
 /// How it ends once the call works again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// What a person must do, any one of these; nothing, where it ends by itself.
+    /// What a person must do: any one of these. Empty if it ends by itself.
     pub persons: &'static [Person],
     /// The outcomes of the attempts, in order.
     pub outcomes: &'static [Outcome],
@@ -29,7 +29,7 @@ pub struct Ends {
     pub shows: Reason,
 }
 
-/// Requests that have no answer, or the answer that now is not the time: the same request may be answered later.
+/// The request gets no answer, or an answer that asks to try again. The same request may succeed later.
 const UNANSWERED: &[Kind] = &[
     NoConnection,
     Reset,
@@ -45,7 +45,7 @@ const UNANSWERED: &[Kind] = &[
     GatewayTimeout,
 ];
 
-/// Every call with its rows: each kind of fault stands in exactly one row of each call.
+/// Every call with its rows. Each kind of fault is in exactly one row of each call.
 pub const TABLE: [(Call, &[Row]); 9] = [
     (Call::Token, TOKEN),
     (Call::Validate, VALIDATE),
@@ -191,7 +191,7 @@ const JOB: &[Row] = &[
         stalled(Reason::RolledBack).and(ConditionType::RolledOut, False, Reason::JobGone),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
     ),
-    // What was not sent is no answer: neither is what waits for the end of a pause.
+    // A question that was not sent has no answer. Neither has a question that waits for the end of a pause.
     row(
         &[NoConnection],
         reconciling(Reason::ApiUnavailable).and(ConditionType::RolledOut, Unknown, Reason::SubmitAccepted),
@@ -242,7 +242,7 @@ const HEALTH: &[Row] = &[
         stalled(Reason::RolledBack).and(ConditionType::Healthy, False, Reason::HealthBad),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
     ),
-    // What was not sent is no answer: neither is what waits for the end of a pause.
+    // A question that was not sent has no answer. Neither has a question that waits for the end of a pause.
     row(
         &[NoConnection],
         reconciling(Reason::ApiUnavailable).and(ConditionType::Healthy, Unknown, Reason::AttemptStarted),
@@ -297,7 +297,7 @@ const ROLLBACK: &[Row] = &[
     ),
 ];
 
-/// Only what was refused waits: a receiver's 200 is enough, whatever its body says.
+/// A 200 of the receiver is enough, whatever its body says. Only a refused message waits.
 const AUDIT: &[Row] = DELIVERIES;
 const WEBHOOK: &[Row] = DELIVERIES;
 
@@ -335,7 +335,7 @@ const DELIVERIES: &[Row] = &[
 
 const SUCCEEDS: Ends = Ends { persons: &[], outcomes: &[Outcome::Succeeded], shows: Reason::Succeeded };
 const ROLLED_BACK: Ends = Ends { persons: &[], outcomes: &[Outcome::RolledBack], shows: Reason::RolledBack };
-/// The attempt goes on where it stood.
+/// The attempt goes on from the step that it had reached.
 const SUCCEEDS_WITH_SECRET_OR_RETRY: Ends = Ends { persons: &[Person::ChangesTheSecret, Person::Retries], ..SUCCEEDS };
 /// The attempt has ended; the next one succeeds.
 const SUCCEEDS_ANEW: Ends =

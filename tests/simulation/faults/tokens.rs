@@ -1,4 +1,4 @@
-//! A token that is lost while a rollout is out, and a token endpoint that gives no other.
+//! A token becomes invalid while a rollout is in flight, and the token endpoint grants no other.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::scenario::{Action, Cue, Scenario, tokens_revoked};
 /// When the token endpoint works again, in seconds.
 const MENDED_AT: u64 = 400;
 
-/// The most requests to the platform in any minute: health and the audit log are asked at once, and each refusal costs a
-/// token and a second try.
+/// The most requests to the platform in any minute. Health and the audit log are called at the same time, and each
+/// refusal costs a token request and a second try.
 const MOST_A_MINUTE: usize = 30;
 
-/// Every token is worthless, and no other is given.
+/// No token is valid any more, and the token endpoint grants no other.
 fn locked_out(kind: Kind) -> Action {
     let (revoked, broken) = (tokens_revoked(), breaks(Call::Token, kind));
     let act = move |stage: &mut crate::stage::Stage| {
@@ -44,7 +44,8 @@ fn a_rollout_that_is_locked_out_at_any_step_comes_to_its_end_by_itself() {
         for kind in
             [Kind::UnauthorizedOnce, Kind::Forbidden, Kind::NoConnection, Kind::TimeOut, Kind::NotJson, Kind::Lie]
         {
-            // A submit that was answered 401 with a fresh token as well is refused: nothing is out (contract, "Errors").
+            // If a submit with a fresh token is answered 401 as well, it is refused: nothing is in flight (contract,
+            // "Errors").
             let outcome = if (step, kind) == (Step::Submitting, Kind::Lie) { Outcome::Failed } else { outcome };
             let environment = if outcome == Outcome::RolledBack { "    deploymentsAreUnhealthy: true\n" } else { "" };
             let runs = if outcome == Outcome::Succeeded { "2" } else { "1" };
