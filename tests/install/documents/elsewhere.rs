@@ -161,7 +161,11 @@ fn names_build_arguments(command: &str) {
 fn names_the_tutorials_cluster(command: &str) {
     assert_eq!(after(command, "--name"), "cognigy", "{command}");
     if command.contains("docker-image") {
-        assert_eq!(after(command, "docker-image"), concat!("cognigy-operator:", env!("CARGO_PKG_VERSION")), "{command}");
+        assert_eq!(
+            after(command, "docker-image"),
+            concat!("cognigy-operator:", env!("CARGO_PKG_VERSION")),
+            "{command}"
+        );
     }
 }
 

@@ -155,7 +155,10 @@ fn pages() -> Vec<String> {
         }
     }
     pages.sort();
-    assert!(ON_INSTALLATION.iter().chain(&[README, TUTORIAL]).all(|page| pages.iter().any(|found| found == page)), "{pages:?}");
+    assert!(
+        ON_INSTALLATION.iter().chain(&[README, TUTORIAL]).all(|page| pages.iter().any(|found| found == page)),
+        "{pages:?}"
+    );
     pages
 }
 
