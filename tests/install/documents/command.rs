@@ -1,7 +1,7 @@
 //! The commands that pages tell people to run.
 
 /// The programs whose commands are looked for in the text between the blocks.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "argocd",
     "cargo",
     "cognigy-operator",
@@ -12,6 +12,7 @@ const PROGRAMS: [&str; 12] = [
     "git",
     "go",
     "helm",
+    "kind",
     "kubectl",
     "promtool",
 ];

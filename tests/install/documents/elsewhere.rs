@@ -36,7 +36,7 @@ impl Elsewhere {
 
 const PODS: &str = "it waits for pods or asks them, and nothing runs pods here";
 
-static ELSEWHERE: [Elsewhere; 13] = [
+static ELSEWHERE: [Elsewhere; 15] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run --example demo", why: "it is a step of .ci/run", judge: is_an_example },
     Elsewhere { begins: "cargo run -p", why: "the tests of that package run it", judge: names_a_package },
@@ -53,11 +53,13 @@ static ELSEWHERE: [Elsewhere; 13] = [
     },
     Elsewhere { begins: "git diff", why: "it shows what somebody has changed", judge: names_a_folder },
     Elsewhere { begins: "docker", why: "it needs a container engine and a registry", judge: names_build_arguments },
+    Elsewhere { begins: "kind", why: "it needs a container engine", judge: names_the_tutorials_cluster },
     Elsewhere { begins: "argocd", why: "it needs an Argo CD", judge: names_an_application },
     Elsewhere { begins: "flux", why: "it needs a Flux", judge: names_a_kustomization },
     Elsewhere { begins: "helm test", why: PODS, judge: names_the_release },
     Elsewhere { begins: "kubectl -n cognigy-system rollout status", why: PODS, judge: names_the_deployment },
     Elsewhere { begins: "kubectl -n cognigy-system logs", why: PODS, judge: names_the_deployment },
+    Elsewhere { begins: "kubectl -n cognigy-system port-forward", why: PODS, judge: names_the_deployment },
 ];
 
 /// Test binaries, modules, functions, profiles and variables are there.
@@ -156,6 +158,18 @@ fn names_build_arguments(command: &str) {
             let name = arguments.next().unwrap().split('=').next().unwrap();
             assert!(dockerfile.contains(&format!("ARG {name}")), "the Dockerfile takes no {name}");
         }
+    }
+}
+
+/// One cluster from its creation to its end, and the image that is built for it.
+fn names_the_tutorials_cluster(command: &str) {
+    assert_eq!(after(command, "--name"), "cognigy", "{command}");
+    if command.contains("docker-image") {
+        assert_eq!(
+            after(command, "docker-image"),
+            concat!("cognigy-operator:", env!("CARGO_PKG_VERSION")),
+            "{command}"
+        );
     }
 }
 

@@ -22,8 +22,22 @@ const README: &str = "README.md";
 /// Pages that begin with nothing installed, and end with it.
 const ON_INSTALLATION: [&str; 2] = ["charts/cognigy-operator/README.md", "docs/install.md"];
 
+/// It begins with creating a cluster, and ends with deleting it.
+const TUTORIAL: &str = "docs/tutorial.md";
+
 /// What a page leaves to its reader: before this command of it, that is done.
-const LEFT_TO_THE_READER: [(&str, &str, &str); 6] = [
+const LEFT_TO_THE_READER: [(&str, &str, &str); 8] = [
+    // Nothing runs pods here: processes take the place of the operator's and the simulator's.
+    (
+        TUTORIAL,
+        "kubectl create namespace bots",
+        "cognigy-operator simulator --scenario examples/scenarios/bad-release.yaml",
+    ),
+    (
+        TUTORIAL,
+        "kubectl create namespace bots",
+        "cognigy-operator run --metrics-addr 127.0.0.1:8080 --egress-allow 127.0.0.1:8090",
+    ),
     // A cluster without the operator.
     (
         "docs/install.md",
@@ -69,9 +83,15 @@ async fn every_command_of_the_pages_on_installation_works() {
 #[tokio::test]
 async fn every_command_of_the_first_page_works_and_then_those_of_all_others() {
     let pages = pages();
-    let others = pages.iter().map(String::as_str).filter(|page| *page != README && !ON_INSTALLATION.contains(page));
+    let on_its_own = |page: &&str| [README, TUTORIAL].contains(page) || ON_INSTALLATION.contains(page);
+    let others = pages.iter().map(String::as_str).filter(|page| !on_its_own(page));
     let all: Vec<&str> = [README].into_iter().chain(others).collect();
     follow(&all).await;
+}
+
+#[tokio::test]
+async fn every_command_of_the_tutorial_works() {
+    follow(&[TUTORIAL]).await;
 }
 
 #[test]
@@ -135,7 +155,10 @@ fn pages() -> Vec<String> {
         }
     }
     pages.sort();
-    assert!(ON_INSTALLATION.iter().chain(&[README]).all(|page| pages.iter().any(|found| found == page)), "{pages:?}");
+    assert!(
+        ON_INSTALLATION.iter().chain(&[README, TUTORIAL]).all(|page| pages.iter().any(|found| found == page)),
+        "{pages:?}"
+    );
     pages
 }
 

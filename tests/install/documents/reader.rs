@@ -16,6 +16,8 @@ struct Stays {
     begins: &'static str,
     /// Where it listens, in the pages.
     address: &'static str,
+    /// Where it is reached as a pod of the cluster, in the pages.
+    service: Option<&'static str>,
     flag: &'static str,
     /// What it logs once it serves, in the line that tells its address.
     ready: &'static str,
@@ -25,12 +27,14 @@ static STAYS: [Stays; 2] = [
     Stays {
         begins: "cognigy-operator run",
         address: "127.0.0.1:8080",
+        service: None,
         flag: "--metrics-addr",
         ready: "cognigy-operator is running",
     },
     Stays {
         begins: "cognigy-operator simulator",
         address: "127.0.0.1:8090",
+        service: Some("cognigy-operator-simulator.cognigy-system.svc:8090"),
         flag: "--listen",
         ready: "the simulator listens",
     },
@@ -63,6 +67,7 @@ impl<'c> Reader<'c> {
         shell.args(["-c", &command]);
         let Answer { is_success, output, error } = ask(shell, "").await;
         assert!(is_success, "{page}: {command}\n{output}{error}");
+        println!("{output}");
     }
 
     /// Starts a program that stays, and waits until it serves.
@@ -90,6 +95,7 @@ impl<'c> Reader<'c> {
         };
         // Read on, so that it never waits for somebody to read its log.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        self.addresses.extend(stays.service.map(|service| (service, address.clone())));
         self.addresses.insert(stays.address, address);
         self.running.push(process);
     }
