@@ -30,7 +30,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, Store, store::Writer};
 use kube::runtime::watcher::Event;
-use platform::{Budgets, EgressPolicy, ExchangeOptions, SubmitRules, Transport, WebhookSender};
+use platform::{Budgets, EgressPolicy, ExchangeOptions, Provider, SubmitRules, Transport, WebhookSender};
 use rollout::Settings;
 use rollout::admission::ResourceName;
 use serde_json::Value;
@@ -46,13 +46,15 @@ use super::story::Happening;
 use super::time::ProcessClock;
 
 /// What differs between the runs of an operator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     pub settings: Settings,
     pub seed: u64,
     /// How far the watch is behind.
     pub watch_lag: Duration,
     pub default_webhook: Option<DefaultWebhook>,
+    /// Another platform than the simulator.
+    pub provider: Option<Arc<dyn Provider>>,
 }
 
 /// A running operator.
@@ -324,7 +326,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
     gate.stage.lock().metrics.push(Arc::clone(&metrics));
     let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
     let budgets = Arc::<Budgets>::default();
-    let provider = CognigyDeployments::new(
+    let simulator = CognigyDeployments::new(
         Defaults::default(),
         Arc::new(move |_| Ok(Arc::clone(&shared))),
         options.clone(),
@@ -332,11 +334,12 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         Arc::clone(&budgets),
         seed,
     );
+    let provider = setup.provider.clone().unwrap_or_else(|| Arc::new(simulator));
     Context {
         clock,
         leadership: Leadership::unshared(),
         settings: setup.settings.clone(),
-        sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
+        sessions: Sessions::new(kubernetes.clone(), provider, budgets),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
         fleet: Fleet::default(),

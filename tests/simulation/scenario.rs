@@ -112,6 +112,7 @@ impl Scenario {
             seed: 7,
             watch_lag: Duration::from_millis(30),
             default_webhook: None,
+            provider: None,
         };
         let scenario = Self {
             name,
