@@ -5,15 +5,13 @@
 use api::status::{CognigyDeploymentStatus, Outcome, Step, Verdict};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, FINALIZER, Reason, Snapshot};
 use bytes::Bytes;
-use cognigy::{
-    BaseUrl, Budget, Client, Credentials, EgressPolicy, EnvironmentId, Options, Priority, Requester, TokenUrl,
-    Transport, TransportError,
-};
+use cognigy_deployments::{BaseUrl, Client, Credentials, TokenUrl};
 use cognigy_operator::controller::watched::Watched;
 use divan::{Bencher, black_box};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use platform::{Budget, EgressPolicy, EnvironmentId, ExchangeOptions, Priority, Requester, Transport, TransportError};
 use rollout::facts::{Requests, Target};
 use rollout::{Facts, Memory, Now, Pace, Settings, attempt, decide, requests, standing};
 use serde_json::{Value, json};
@@ -271,7 +269,7 @@ fn a_call_of_the_client(bencher: Bencher) {
         requests_per_minute: Some(PLENTY),
     };
     let budget = runtime.block_on(async { Budget::new(PLENTY) });
-    let options = Options::new(EgressPolicy::new(Vec::new()));
+    let options = ExchangeOptions::new(EgressPolicy::new(Vec::new()));
     let client = Client::new(&credentials, Arc::new(Instantly), options, budget, 7);
     let environment: EnvironmentId = "env_prod_us_01".parse().unwrap();
     let requester = Requester::new("team", "bot");

@@ -23,10 +23,10 @@ pub enum Failure {
     Platform(#[from] simulator::ServerError),
     /// The operator's transport cannot be made.
     #[error("the transport: {0}")]
-    Transport(#[from] cognigy::HttpTransportError),
+    Transport(#[from] platform::HttpTransportError),
     /// The operator's egress rules cannot be read.
     #[error("the egress rules: {0}")]
-    Egress(#[from] cognigy::EgressRuleError),
+    Egress(#[from] platform::EgressRuleError),
     /// A thread, a process or a file.
     #[error("the system: {0}")]
     System(#[from] std::io::Error),

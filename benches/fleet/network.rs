@@ -2,9 +2,9 @@
 
 use crate::time::Time;
 use bytes::Bytes;
-use cognigy::{Transport, TransportError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use platform::{Transport, TransportError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

@@ -4,13 +4,9 @@ use crate::Failure;
 use crate::kubernetes::{self, Counter};
 use crate::network::Network;
 use crate::time::{ThreadClock, Time};
-use cognigy::{
-    Budgets, Credentials, EgressPolicy, EgressRule, HttpOptions, HttpTransport, Options, Transport, WallClock,
-    WebhookSender,
-};
+use cognigy_deployments::{CognigyDeployments, Defaults, operations};
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
-use cognigy_operator::controller::credentials::Defaults;
 use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::ownership::Claims;
@@ -25,6 +21,10 @@ use cognigy_operator::delivery::Courier;
 use cognigy_operator::server::Metrics;
 use cognigy_operator::server::probes::Readiness;
 use jiff::{Timestamp, Unit};
+use platform::{
+    Budgets, EgressPolicy, EgressRule, ExchangeOptions, HttpOptions, HttpTransport, SubmitRules, Transport, WallClock,
+    WebhookSender,
+};
 use rollout::{Now, Settings};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -151,23 +151,25 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
     let transport = place.network()?;
     let clock = Arc::new(WallOf { epoch: place.epoch, started: tokio::time::Instant::now() });
     let budgets = Arc::new(Budgets::default());
-    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets)));
+    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets), &operations::ALL));
     let wall = Arc::clone(&clock);
     let wall_clock: WallClock = Arc::new(move || wall.now().wall);
-    let options = Options { observer: Some(metrics.clone()), wall_clock, ..Options::new(policy()?) };
+    let options = ExchangeOptions { observer: Some(metrics.clone()), wall_clock, ..ExchangeOptions::new(policy()?) };
     let shared = Arc::clone(&transport);
-    let transports = Arc::new(move |_: &Credentials| Ok(Arc::clone(&shared)));
+    let transports = Arc::new(move |_: Option<&str>| Ok(Arc::clone(&shared)));
+    let rules = SubmitRules::from(&Settings::default());
+    let provider = CognigyDeployments::new(
+        Defaults::default(),
+        transports,
+        options.clone(),
+        rules,
+        Arc::clone(&budgets),
+        place.seed,
+    );
     Ok(Context {
         clock,
         settings: Settings::default(),
-        sessions: Sessions::new(
-            kubernetes.clone(),
-            Defaults::default(),
-            transports,
-            options.clone(),
-            budgets,
-            place.seed,
-        ),
+        sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
         fleet: Fleet::default(),

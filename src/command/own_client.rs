@@ -1,7 +1,7 @@
 //! The operator's own credentials, from its environment.
 
 use super::environment::variable;
-use crate::controller::credentials::OwnClient;
+use cognigy_deployments::OwnClient;
 
 /// The variables that hold them.
 const CLIENT_ID: &str = "COGNIGY_CLIENT_ID";

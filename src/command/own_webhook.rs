@@ -1,8 +1,8 @@
 //! The operator's own webhook, from its flags.
 
-use crate::controller::credentials::OfferedNamespaces;
 use crate::controller::default_webhook::DefaultWebhook;
-use cognigy::{BaseUrl, WebhookUrl};
+use cognigy_deployments::BaseUrl;
+use platform::{OfferedNamespaces, WebhookUrl};
 
 /// Namespaces may use a webhook that there is not. The flags are read once, so that to wait for it would not help.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ pub(super) fn own_webhook(
              with --default-webhook-namespace (* for all)"
         );
     }
-    Ok(Some(DefaultWebhook::new(url, OfferedNamespaces::new(namespaces), api)))
+    Ok(Some(DefaultWebhook::new(url, OfferedNamespaces::new(namespaces), api.origin())))
 }
 
 #[cfg(test)]

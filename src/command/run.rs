@@ -10,13 +10,12 @@ use super::own_webhook::{NoOwnWebhook, own_webhook};
 use super::settings::ElectionArguments;
 use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
-use crate::controller::credentials::{Defaults, OfferedNamespaces, OwnClient};
 use crate::controller::fleet::Fleet;
 use crate::controller::leadership::{Elector, Fenced, Leadership, TermsError};
 use crate::controller::ownership::Claims;
 use crate::controller::remembered::Memories;
 use crate::controller::run::Scope;
-use crate::controller::sessions::{Sessions, TransportFactory};
+use crate::controller::sessions::Sessions;
 use crate::controller::snapshot::Snapshots;
 use crate::controller::watch::Watches;
 use crate::controller::withdrawal::Withdrawals;
@@ -24,9 +23,10 @@ use crate::controller::{self, Context};
 use crate::delivery::Courier;
 use crate::server::Metrics;
 use crate::server::probes::{self, Readiness};
-use cognigy::{
-    Budgets, Credentials, EgressPolicy, HttpOptions, HttpTransport, HttpTransportError, Options, Transport,
-    WebhookSender,
+use cognigy_deployments::{CognigyDeployments, Defaults, OwnClient, operations};
+use platform::{
+    Budgets, EgressPolicy, ExchangeOptions, HttpOptions, HttpTransport, HttpTransportError, OfferedNamespaces,
+    SubmitRules, Transport, TransportFactory, WebhookSender,
 };
 use rollout::Settings;
 use std::collections::BTreeSet;
@@ -105,7 +105,7 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     // Where port 0 was asked for, the log says which one it became.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let budgets = Arc::new(Budgets::default());
-    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets)));
+    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets), &operations::ALL));
     let readiness = Readiness::default();
     let scope = scope(&arguments.namespaces);
     let elector = elector(&arguments.election, &connection.calls)?;
@@ -213,7 +213,7 @@ fn context(
     leadership: Leadership,
 ) -> Result<Context, RunError> {
     let policy = EgressPolicy::new(arguments.egress_allow);
-    let options = Options { observer: Some(metrics.clone()), ..Options::new(policy.clone()) };
+    let options = ExchangeOptions { observer: Some(metrics.clone()), ..ExchangeOptions::new(policy.clone()) };
     let http = HttpOptions { policy, https_proxy: arguments.https_proxy, ..HttpOptions::default() };
     let public: Arc<dyn Transport> = Arc::new(Fenced::new(Arc::new(HttpTransport::new(&http)?), leadership.clone()));
     let seed = fastrand::u64(..);
@@ -231,11 +231,13 @@ fn context(
         submit_key_ttl: arguments.submit_key_ttl,
         submit_idempotency: arguments.submit_idempotency.into(),
     };
+    let rules = SubmitRules::from(&settings);
     let transports = transports(http, Arc::clone(&public), leadership.clone());
+    let provider = CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(&budgets), seed);
     Ok(Context {
         clock: Arc::new(SystemClock::start()),
         settings,
-        sessions: Sessions::new(kubernetes.clone(), defaults, transports, options.clone(), budgets, seed),
+        sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
         fleet: Fleet::default(),
@@ -255,9 +257,9 @@ fn context(
 
 /// Credentials without certificates of their own share one pool of connections.
 fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Leadership) -> TransportFactory {
-    Arc::new(move |credentials: &Credentials| {
-        let Some(ca_pem) = &credentials.ca_pem else { return Ok(Arc::clone(&public)) };
-        let own = HttpOptions { ca_pem: Some(ca_pem.clone()), ..options.clone() };
+    Arc::new(move |ca_pem: Option<&str>| {
+        let Some(ca_pem) = ca_pem else { return Ok(Arc::clone(&public)) };
+        let own = HttpOptions { ca_pem: Some(ca_pem.to_owned()), ..options.clone() };
         let transport = HttpTransport::new(&own).map_err(|error| error.to_string())?;
         Ok(Arc::new(Fenced::new(Arc::new(transport), leadership.clone())) as Arc<dyn Transport>)
     })

@@ -2,15 +2,15 @@
 
 use super::error::Error;
 use super::reconcile::Round;
-use super::sessions::Session;
+use super::record;
 use super::snapshot::Desired;
 use super::turn::HELD_BACK;
-use super::{record, wire};
+use api::Snapshot;
 use api::reason::Reason;
+use api::snapshot::MOST_WARNINGS;
 use api::status::CognigyDeploymentStatus;
-use api::{CognigyDeployment, Snapshot};
-use cognigy::{self, CallError, ErrorClass, NotSent, RollbackAnswer as Rolled};
-use rollout::answer::{Retry, RollbackAnswer};
+use platform::{CallFailure, Configuration, Connection, FailureCause, JobId};
+use rollout::answer::{Retry, RollbackAnswer, ValidationAnswer};
 use rollout::facts::after;
 use rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
 use std::sync::Arc;
@@ -92,26 +92,22 @@ impl Round<'_> {
             return Ok(Flow::Again);
         }
         let object = Arc::clone(&self.object);
-        let Some(environment) = self.environment(&object) else {
-            self.hinder(unsafe_environment(&object));
-            return Ok(Flow::Again);
-        };
-        let request = wire::validate_request(&object.spec, &environment, &snapshot);
+        let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        match self.ask(&session, session.client.validate(&request, &requester)).await {
-            Ok(validation) => {
+        match self.ask(&session, session.platform.validate(configuration, &requester)).await {
+            Ok(answer) => {
                 self.has_begun();
-                let is_accepted = validation.valid;
-                let warnings = self.desired.as_ref().map(Desired::warnings).unwrap_or_default();
-                let answer = wire::validation(validation, warnings);
+                let is_accepted = matches!(answer, ValidationAnswer::Passed { .. });
+                let answer =
+                    with_own_warnings(answer, self.desired.as_ref().map(Desired::warnings).unwrap_or_default());
                 self.answered(asked, |status, facts, memory| apply::checks::validation(status, facts, memory, answer));
                 match is_accepted {
                     true => self.claim_environment(&session),
                     false => self.lose_claim(&session),
                 }
             }
-            Err(error) if error.is_held_back() => return Ok(self.keep_turn(error.retry_after())),
-            Err(error) => self.hinder_check(&session, &error).await?,
+            Err(failure) if failure.cause == FailureCause::Budget => return Ok(self.keep_turn(failure.retry_after())),
+            Err(failure) => self.hinder_check(&session, failure).await?,
         }
         Ok(Flow::Again)
     }
@@ -119,41 +115,37 @@ impl Round<'_> {
     async fn trace(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
         let object = Arc::clone(&self.object);
-        let Some(environment) = self.environment(&object) else {
-            self.hinder(unsafe_environment(&object));
-            return Ok(());
-        };
-        let request = wire::trace_request(&object.spec, &environment, &snapshot);
+        let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        match self.ask(&session, session.client.trace(&request, &requester)).await {
-            Ok(trace) => self.answered(asked, |status, facts, memory| {
-                apply::checks::trace(status, facts, memory, wire::trace(trace))
-            }),
-            Err(error) => self.hinder_check(&session, &error).await?,
+        match self.ask(&session, session.platform.trace(configuration, &requester)).await {
+            Ok(answer) => {
+                self.answered(asked, |status, facts, memory| apply::checks::trace(status, facts, memory, answer));
+            }
+            Err(failure) => self.hinder_check(&session, failure).await?,
         }
         Ok(())
     }
 
     /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
-    async fn hinder_check(&mut self, session: &Session, error: &CallError) -> Result<(), Error> {
-        match error.class() {
-            ErrorClass::Withdrawn => return Err(Error::Withdrawn),
-            ErrorClass::Unauthorized => {
+    async fn hinder_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
+        match failure.cause {
+            FailureCause::Cancelled => return Err(Error::Withdrawn),
+            FailureCause::Credentials => {
                 let fresh = self.context.sessions.fresh(&self.source).await?;
                 if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
                     return Ok(());
                 }
                 self.lose_claim(session);
             }
-            _ => {}
+            FailureCause::Budget | FailureCause::Other => {}
         }
         self.note_refused(session);
-        self.hinder(wire::obstacle(error));
+        self.hinder(failure.obstacle);
         Ok(())
     }
 
     /// Only other credentials than these are worth another try before the pause is over.
-    pub(super) fn note_refused(&mut self, session: &Session) {
+    pub(super) fn note_refused(&mut self, session: &Connection) {
         self.remembered.refused = Some(session.fingerprint);
         self.remembered.looked_again_at = Some(self.context.now().uptime);
     }
@@ -161,14 +153,12 @@ impl Round<'_> {
     async fn ask_job(&mut self, is_last_look: bool) -> Result<Flow, Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(Flow::Again) };
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        let answer = self.ask(&session, session.client.job(&job_id, &requester)).await;
-        if let Err(cognigy::JobError::Unreadable(error)) = &answer {
-            self.forget_refused(error.class());
-        }
-        let answer = match wire::job(answer) {
-            Ok(answer) => answer,
-            Err(not_sent) => return self.could_not_ask(&session, not_sent).await,
+        let polled = match self.ask(&session, session.platform.job(&job_id, &requester)).await {
+            Ok(polled) => polled,
+            Err(failure) => return self.could_not_ask(&session, failure).await,
         };
+        self.forget_if(polled.are_credentials_refused);
+        let answer = polled.answer;
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| match is_last_look {
             true => apply::job::last_look(status, facts, memory, &answer),
@@ -180,15 +170,11 @@ impl Round<'_> {
 
     /// A question that was not sent is not an answer: nothing is known, and it is asked again. If only the operator's own
     /// budget had no room for it, nothing is wrong at all.
-    async fn could_not_ask(&mut self, session: &Session, not_sent: NotSent) -> Result<Flow, Error> {
-        let error = match not_sent {
-            NotSent::Withdrawn => return Err(Error::Withdrawn),
-            NotSent::Failed(error) => error,
-        };
-        if error.is_held_back() && error.retry_after().is_none() {
+    async fn could_not_ask(&mut self, session: &Connection, failure: CallFailure) -> Result<Flow, Error> {
+        if failure.cause == FailureCause::Budget && failure.retry_after().is_none() {
             return Ok(Flow::Rest(Some(HELD_BACK)));
         }
-        self.hinder_check(session, &error).await?;
+        self.hinder_check(session, failure).await?;
         Ok(Flow::Again)
     }
 
@@ -205,20 +191,14 @@ impl Round<'_> {
     async fn ask_health(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         let object = Arc::clone(&self.object);
-        let Some(environment) = self.environment(&object) else {
-            self.hinder(unsafe_environment(&object));
-            return Ok(Flow::Again);
-        };
-        let max_error_rate = object.spec.monitoring.max_error_rate;
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        let reading = match self.ask(&session, session.client.health(&environment, max_error_rate, &requester)).await {
-            Ok(reading) => reading,
-            Err(not_sent) => return self.could_not_ask(&session, not_sent).await,
+        let polled = match self.ask(&session, session.platform.health(&object.spec, &requester)).await {
+            Ok(polled) => polled,
+            Err(failure) => return self.could_not_ask(&session, failure).await,
         };
+        self.forget_if(polled.are_credentials_refused);
         let asked = self.sent_after(asked);
-        self.answered(asked, |status, facts, memory| {
-            apply::health::health(status, facts, memory, wire::health(reading))
-        });
+        self.answered(asked, |status, facts, memory| apply::health::health(status, facts, memory, polled.answer));
         Ok(Flow::Again)
     }
 
@@ -231,30 +211,15 @@ impl Round<'_> {
             self.hinder(unreadable("attempt.rollback"));
             return Ok(());
         };
-        let reason = wire::rollback_reason(rollback.reason);
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        let answer = match self.ask(&session, session.client.rollback(&job_id, &key, reason, &requester)).await {
-            Rolled::Accepted => RollbackAnswer::Accepted,
-            Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
-            Rolled::Transient(error) => RollbackAnswer::NotYet(wire::rollback_obstacle(&error)),
-            Rolled::Unauthorized { message } => {
-                self.forget_refused(ErrorClass::Unauthorized);
-                self.note_refused(&session);
-                let message = format!("Cognigy.AI refuses the credentials: {message}; correct the Secret");
-                RollbackAnswer::NotYet(Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
-            }
-            Rolled::Conflict { message } => self.after_conflict(&session, &job_id, message).await,
-        };
+        let call = session.platform.roll_back(&job_id, &key, rollback.reason, &requester);
+        let answer = self.ask(&session, call).await;
+        if matches!(&answer, RollbackAnswer::NotYet(obstacle) if obstacle.retry == Retry::CredentialsChange) {
+            self.context.sessions.forget(&self.source);
+            self.note_refused(&session);
+        }
         self.answered(asked, |status, facts, memory| apply::rollback::rollback(status, facts, memory, answer));
         Ok(())
-    }
-
-    /// 409 may mean that it has happened already: the job knows (contract, section 6).
-    async fn after_conflict(&self, session: &Session, job_id: &cognigy::JobId, message: String) -> RollbackAnswer {
-        match session.client.job(job_id, &self.requester.insisting()).await {
-            Ok(cognigy::JobStatus::RolledBack) => RollbackAnswer::Accepted,
-            _ => RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None)),
-        }
     }
 
     async fn release(&mut self) -> Result<Flow, Error> {
@@ -267,22 +232,19 @@ impl Round<'_> {
         Ok(Flow::Gone)
     }
 
-    fn forget_refused(&self, class: ErrorClass) {
-        if class == ErrorClass::Unauthorized {
+    /// The Secret is read again before the next question.
+    fn forget_if(&self, are_credentials_refused: bool) {
+        if are_credentials_refused {
             self.context.sessions.forget(&self.source);
         }
     }
 
-    pub(super) fn environment(&self, object: &CognigyDeployment) -> Option<cognigy::EnvironmentId> {
-        object.spec.environment_id.as_str().parse().ok()
-    }
-
-    pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Snapshot)>, Error> {
+    pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Connection, Snapshot)>, Error> {
         let Ok(desired) = self.desired.clone() else { return Ok(None) };
         Ok(self.session().await?.map(|session| (session, desired.snapshot)))
     }
 
-    async fn session_and_job(&mut self) -> Result<Option<(Session, cognigy::JobId)>, Error> {
+    async fn session_and_job(&mut self) -> Result<Option<(Connection, JobId)>, Error> {
         let Some(session) = self.session().await? else { return Ok(None) };
         let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
         let job_id = job_id.and_then(|job_id| job_id.as_str().parse().ok());
@@ -293,7 +255,7 @@ impl Round<'_> {
     }
 
     /// The client for the present step; where there is none, the obstacle is noted.
-    pub(super) async fn session(&mut self) -> Result<Option<Session>, Error> {
+    pub(super) async fn session(&mut self) -> Result<Option<Connection>, Error> {
         let session = match self.needs_fresh_credentials() {
             true => self.context.sessions.fresh(&self.source).await?,
             false => self.context.sessions.known_or_fresh(&self.source).await?,
@@ -345,7 +307,32 @@ pub(super) fn unreadable(what: &str) -> Obstacle {
     Obstacle::lasting(Reason::StatusUnreadable, message, Retry::InputChange)
 }
 
-pub(super) fn unsafe_environment(object: &CognigyDeployment) -> Obstacle {
-    let message = format!("{} cannot stand in a path", object.spec.environment_id);
-    Obstacle::lasting(Reason::RequestRejected, message, Retry::InputChange)
+/// The operator's own warnings come before those of the validation. If there are more than are kept, half of them are the
+/// validation's.
+fn with_own_warnings(answer: ValidationAnswer, mut own: Vec<String>) -> ValidationAnswer {
+    match answer {
+        ValidationAnswer::Passed { warnings, capacity_utilization } => {
+            own.truncate(MOST_WARNINGS - warnings.len().min(MOST_WARNINGS / 2));
+            own.extend(warnings);
+            ValidationAnswer::Passed { warnings: own, capacity_utilization }
+        }
+        refused @ ValidationAnswer::Refused { .. } => refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_of_both_sides_are_kept() {
+        let many = |who: &str, count: usize| (0..count).map(|number| format!("{who}{number}")).collect::<Vec<_>>();
+        for (own, theirs, kept_own) in [(2, 3, 2), (10, 0, 10), (10, 2, 8), (10, 10, 5), (0, 10, 0)] {
+            let answer = ValidationAnswer::Passed { warnings: many("their", theirs), capacity_utilization: None };
+            let ValidationAnswer::Passed { warnings, .. } = with_own_warnings(answer, many("own", own)) else {
+                panic!("it has passed")
+            };
+            assert_eq!(warnings, [many("own", kept_own), many("their", theirs)].concat());
+        }
+    }
 }

@@ -2,9 +2,7 @@
 
 use super::error::Error;
 use super::reconcile::Round;
-use super::sessions::Session;
-use super::wire;
-use cognigy::{Call, FailedTry};
+use platform::{Connection, FailedTry, Priority};
 use rollout::apply;
 use std::pin::pin;
 use std::time::Duration;
@@ -21,7 +19,7 @@ enum Next<T> {
 impl Round<'_> {
     /// Waits for the answer to a call. What was recorded before it is published meanwhile, and so is a try of it that failed.
     /// Neither delays the call.
-    pub(super) async fn ask<T>(&mut self, session: &Session, call: impl Future<Output = T>) -> T {
+    pub(super) async fn ask<T>(&mut self, session: &Connection, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         // What was left by a call that nobody waited for here, such as a delivery.
         while self.failed_tries.try_recv().is_ok() {}
@@ -53,13 +51,13 @@ impl Round<'_> {
 
     /// Shows that a try failed, in the conditions and in an event. Nothing rests on it, so that a write that fails is made up
     /// for by the next.
-    async fn tell_failed_try(&mut self, session: &Session, failed: &FailedTry) {
+    async fn tell_failed_try(&mut self, session: &Connection, failed: &FailedTry) {
         let FailedTry { number, of, error, .. } = failed;
-        tracing::debug!(call = failed.call.name(), %error, "try {number} of {of} failed");
+        tracing::debug!(call = failed.operation.name, %error, "try {number} of {of} failed");
         if !is_worth_telling(failed) {
             return;
         }
-        let obstacle = wire::failed_try(failed, &session.origin);
+        let obstacle = session.platform.describe(failed);
         self.change(|status, facts, memory| apply::failed_try(status, facts, memory, obstacle));
         if let Err(error) = self.record_meanwhile().await {
             tracing::debug!(%error, "a try that failed could not be shown");
@@ -79,5 +77,5 @@ impl Round<'_> {
 
 /// A rollback is always urgent. A try that was held back by the request budget was not made.
 fn is_worth_telling(failed: &FailedTry) -> bool {
-    failed.call == Call::Rollback || (failed.took >= SOON && !failed.error.is_held_back())
+    failed.operation.priority == Priority::Rollback || (failed.took >= SOON && !failed.error.is_held_back())
 }

@@ -4,9 +4,9 @@
 use super::error::Error;
 use super::ownership::{Claim, Claimant, Claims, Place, Refusal};
 use super::reconcile::Round;
-use super::sessions::Session;
 use super::watched::{claimant, recorded_claim};
 use api::{EnvironmentId, Reason};
+use platform::Connection;
 use rollout::admission::ResourceName;
 use rollout::answer::Retry;
 use rollout::decide::time_until_free;
@@ -42,7 +42,7 @@ pub(super) enum Begun {
 
 impl Round<'_> {
     /// Whether the environment's validation may be asked for; what stands in the way is another owner.
-    pub(super) async fn may_ask(&self, session: &Session) -> Result<Result<(), Obstacle>, Error> {
+    pub(super) async fn may_ask(&self, session: &Connection) -> Result<Result<(), Obstacle>, Error> {
         let Some(claimant) = self.claimant() else { return Ok(Ok(())) };
         let place = self.place(session);
         loop {
@@ -56,7 +56,7 @@ impl Round<'_> {
 
     /// The API has accepted the validation: the resource claims the environment. Another resource may own it meanwhile; the
     /// intent finds out.
-    pub(super) fn claim_environment(&mut self, session: &Session) {
+    pub(super) fn claim_environment(&mut self, session: &Connection) {
         claim::accept(&mut self.status, &session.origin);
         if let Some(claimant) = self.claimant() {
             self.context.rouse(self.context.claims.accept(&self.place(session), &claimant));
@@ -64,14 +64,14 @@ impl Round<'_> {
     }
 
     /// The API has refused the validation or the credentials: what was never deployed under is no claim any more.
-    pub(super) fn lose_claim(&mut self, session: &Session) {
+    pub(super) fn lose_claim(&mut self, session: &Connection) {
         if claim::refuse(&mut self.status, &session.origin) {
             self.context.rouse(self.context.claims.release(&self.uid));
         }
     }
 
     /// Goes in flight, if the environment is this resource's.
-    pub(super) async fn begin_rollout(&self, session: &Session) -> Result<Begun, Error> {
+    pub(super) async fn begin_rollout(&self, session: &Connection) -> Result<Begun, Error> {
         let Some(claimant) = self.claimant() else { return Ok(Begun::Yes) };
         let place = self.place(session);
         loop {
@@ -122,7 +122,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn place(&self, session: &Session) -> Arc<Place> {
+    fn place(&self, session: &Connection) -> Arc<Place> {
         Arc::new(Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() })
     }
 

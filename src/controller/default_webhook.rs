@@ -4,9 +4,8 @@
 //! namespaces that a flag names, and only the operator's own API. Another API is a tenant's: it would learn the URL, and
 //! could have the outcome of a job of its choice posted there.
 
-use super::credentials::OfferedNamespaces;
 use api::identifier::ApiOrigin;
-use cognigy::{BaseUrl, WebhookUrl};
+use platform::{OfferedNamespaces, WebhookUrl};
 
 /// The operator's own webhook, and whom it serves.
 #[derive(Clone, Debug)]
@@ -19,8 +18,8 @@ pub struct DefaultWebhook {
 impl DefaultWebhook {
     /// This URL, for the resources in these namespaces whose rollouts go to that API.
     #[must_use]
-    pub fn new(url: WebhookUrl, namespaces: OfferedNamespaces, api: &BaseUrl) -> Self {
-        Self { url, namespaces, origin: ApiOrigin::new(api.origin().as_str()) }
+    pub fn new(url: WebhookUrl, namespaces: OfferedNamespaces, origin: ApiOrigin) -> Self {
+        Self { url, namespaces, origin }
     }
 
     /// The URL, for a resource in that namespace whose rollout goes to that API.
@@ -37,10 +36,13 @@ mod tests {
 
     #[test]
     fn it_serves_the_namespaces_that_are_named_and_the_operators_own_api() {
-        let own: BaseUrl = "https://api.example.com".parse().unwrap();
         let webhook = |namespaces: &[&str]| {
             let namespaces = OfferedNamespaces::new(namespaces.iter().map(|name| (*name).to_owned()));
-            DefaultWebhook::new("https://ci.example.com/hooks/T0ken".parse().unwrap(), namespaces, &own)
+            DefaultWebhook::new(
+                "https://ci.example.com/hooks/T0ken".parse().unwrap(),
+                namespaces,
+                ApiOrigin::new("https://api.example.com"),
+            )
         };
         let own_api = ApiOrigin::new("https://api.example.com");
         for (namespaces, namespace, api, is_served) in [

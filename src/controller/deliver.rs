@@ -1,9 +1,7 @@
 //! Offers what is in the outbox to its receivers, while nothing else is to be done for the resource.
 
-use super::credentials::SecretName;
 use super::error::Error;
 use super::reconcile::Round;
-use super::sessions::Session;
 use super::webhook_url;
 use crate::delivery::{Refused, outbox};
 use api::IdempotencyKey;
@@ -11,8 +9,8 @@ use api::condition::ConditionType;
 use api::identifier::ApiOrigin;
 use api::reason::Reason;
 use api::status::{DeliveryKind, OutboxEntry};
-use cognigy::{ErrorClass, WebhookUrl};
 use futures::future;
+use platform::{Connection, FailureCause, SecretName, WebhookUrl};
 use rollout::conditions::{Tell, tell};
 use rollout::memory::LOOK_AGAIN;
 use rollout::{Effects, Obstacle};
@@ -90,7 +88,7 @@ impl Round<'_> {
 
     /// Leaves out what is for another API than the credentials point to now: it belongs to the API that took the rollout. The
     /// Secret is read again in a minute; the condition `Delivered` says what to do.
-    fn hold_back(&mut self, audits: &mut Vec<OutboxEntry>, session: &Session) {
+    fn hold_back(&mut self, audits: &mut Vec<OutboxEntry>, session: &Connection) {
         let before = audits.len();
         audits.retain(|entry| outbox::is_for(entry, &session.origin));
         self.remembered.credentials_origin = Some(session.origin.clone());
@@ -104,7 +102,7 @@ impl Round<'_> {
         }
     }
 
-    async fn session_for_delivery(&mut self) -> Result<Result<Session, Obstacle>, Error> {
+    async fn session_for_delivery(&mut self) -> Result<Result<Connection, Obstacle>, Error> {
         let session = self.context.sessions.known_or_fresh(&self.source).await?;
         let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
         self.remembered.memory.credentials_gone = gone;
@@ -113,22 +111,23 @@ impl Round<'_> {
 
     async fn offer_audits(
         &self,
-        session: Option<Result<Session, Obstacle>>,
+        session: Option<Result<Connection, Obstacle>>,
         entries: &[OutboxEntry],
         taken: &Taken,
     ) -> Offered {
-        let client = match session {
+        let platform = match session {
             None => return Offered::Nothing,
             Some(Err(obstacle)) => return Offered::Refused(not_offered(obstacle)),
             Some(Ok(_)) if entries.is_empty() => return Offered::Nothing,
-            Some(Ok(session)) => session.client,
+            Some(Ok(session)) => session.platform,
         };
-        let offered = self.context.courier.audit(&client, &self.requester, entries, |id| note_taken(taken, id)).await;
+        let offered =
+            self.context.courier.audit(&*platform, &self.requester, entries, |id| note_taken(taken, id)).await;
         match offered {
             Ok(()) => Offered::Taken,
-            Err(refused) if refused.class == Some(ErrorClass::Withdrawn) => Offered::Withdrawn,
+            Err(refused) if refused.cause == FailureCause::Cancelled => Offered::Withdrawn,
             Err(refused) => {
-                if refused.class == Some(ErrorClass::Unauthorized) {
+                if refused.cause == FailureCause::Credentials {
                     self.context.sessions.forget(&self.source);
                 }
                 Offered::Refused(refused)
@@ -260,7 +259,7 @@ impl Round<'_> {
 }
 
 fn not_offered(obstacle: Obstacle) -> Refused {
-    Refused { message: obstacle.message, retry_after: None, class: None }
+    Refused { message: obstacle.message, retry_after: None, cause: FailureCause::Other }
 }
 
 fn note_taken(taken: &Taken, id: &IdempotencyKey) {

@@ -9,7 +9,6 @@ pub mod census;
 mod claiming;
 pub mod clock;
 pub mod context;
-pub mod credentials;
 pub mod default_webhook;
 mod deliver;
 pub mod error;
@@ -35,7 +34,6 @@ pub mod unreadable;
 pub mod watch;
 pub mod watched;
 mod webhook_url;
-pub mod wire;
 pub mod withdrawal;
 
 pub use context::Context;

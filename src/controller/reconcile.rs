@@ -7,7 +7,7 @@ use super::fleet::name_of;
 use super::publisher::Publisher;
 use super::record;
 use super::remembered::Remembered;
-use super::sessions::{Session, Source};
+use super::sessions::Source;
 use super::snapshot::Desired;
 use super::texts::READ_AGAIN;
 use super::trail::Trail;
@@ -18,9 +18,9 @@ use crate::delivery::outbox;
 use api::identifier::ApiOrigin;
 use api::status::{CognigyDeploymentStatus, Step};
 use api::{CognigyDeployment, IdempotencyKey, Reason};
-use cognigy::{self, FailedTry, Requester};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use platform::{Connection, FailedTry, Requester};
 use rollout::answer::Retry;
 use rollout::facts::Requests;
 use rollout::memory::LOOK_AGAIN;
@@ -96,7 +96,7 @@ pub(super) struct Round<'c> {
     put_back: Option<Effects>,
     pub(super) desired: Result<Desired, Obstacle>,
     /// The client whose requests it spends, once that is known.
-    pub(super) session_in_use: Option<Session>,
+    pub(super) session_in_use: Option<Connection>,
     /// Tells of another resource that owns the environment that this one has deployed to.
     pub(super) other_owner: Option<String>,
     /// It waits for its turn, or has it and could not use it yet.
@@ -292,8 +292,8 @@ impl<'c> Round<'c> {
     /// Whether the status holds what the attempt's step needs: then somebody has put it back.
     fn status_is_whole(&self) -> bool {
         let Some(attempt) = &self.status.attempt else { return true };
-        let has_job = || attempt.job_id.as_ref().is_some_and(|id| id.as_str().parse::<cognigy::JobId>().is_ok());
-        let is_key = |key: &IdempotencyKey| key.as_str().parse::<cognigy::IdempotencyKey>().is_ok();
+        let has_job = || attempt.job_id.as_ref().is_some_and(|id| id.as_str().parse::<platform::JobId>().is_ok());
+        let is_key = |key: &IdempotencyKey| key.as_str().parse::<platform::IdempotencyKey>().is_ok();
         match attempt.step {
             Step::Submitting => attempt.idempotency_key.as_ref().is_some_and(is_key),
             Step::RollingOut | Step::Monitoring => has_job(),
@@ -429,7 +429,7 @@ impl<'c> Round<'c> {
         let at = self.context.now().wall;
         self.pending.extend(effects.announcements.into_iter().map(|announcement| Happened { at, announcement }));
         for notice in &effects.notices {
-            if let Some(dropped) = outbox::put(&mut self.status, notice) {
+            if let Some(dropped) = outbox::put(&mut self.status, notice, self.context.sessions.provider()) {
                 self.give_up(&dropped, "the outbox is full");
             }
         }

@@ -4,45 +4,29 @@
 //! Secrets are read by name, when an attempt starts, when a token was refused, and now and then while a resource is
 //! stalled on them: the operator needs no right to list or watch them.
 
-use super::credentials::{Defaults, SecretName, not_a_name};
 use super::error::{Error, call};
 use super::received::{self, SecretData};
 use api::CognigyDeployment;
 use api::identifier::ApiOrigin;
 use api::reason::Reason;
 use api::spec::{ObjectName, SecretReference};
-use cognigy::{Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport};
 use k8s_openapi::api::core::v1::Secret;
+use platform::{
+    Budgets, ClientFingerprint, Connection, CredentialsFingerprint, CredentialsSource, Provider, SecretName, not_a_name,
+};
 use rollout::Obstacle;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A client, and what it was made from.
-#[derive(Clone)]
-pub struct Session {
-    /// The client.
-    pub client: Client,
-    /// The API that it talks to.
-    pub origin: ApiOrigin,
-    /// Tells whether the credentials have changed.
-    pub fingerprint: CredentialsFingerprint,
-    /// As whom the API knows it, if the credentials are right.
-    pub client_fingerprint: ClientFingerprint,
-    /// Requests a minute, by the credentials.
-    named_limit: NonZeroU32,
-}
-
-impl Session {
-    /// Whose requests it spends, as far as is known now.
-    #[must_use]
-    pub fn account(&self) -> Account {
-        let (group, limit) = match self.client.is_proven() {
-            true => (Group::Client(self.client_fingerprint), self.client.budget().limit()),
-            false => (Group::Unproven(self.fingerprint), self.named_limit.min(TYPICAL_LIMIT)),
-        };
-        Account { group, credentials: self.fingerprint, limit }
-    }
+/// The account that a connection's requests are counted for, as far as is known now.
+#[must_use]
+pub fn account_of(connection: &Connection) -> Account {
+    let group = match connection.platform.is_proven() {
+        true => Group::Client(connection.client_fingerprint),
+        false => Group::Unproven(connection.fingerprint),
+    };
+    Account { group, credentials: connection.fingerprint, limit: connection.platform.requests_per_minute() }
 }
 
 /// A client as the API counts its requests.
@@ -66,19 +50,12 @@ pub enum Group {
     Unproven(CredentialsFingerprint),
 }
 
-/// Makes the transport for a set of credentials; a simulation makes its own.
-pub type TransportFactory = Arc<dyn Fn(&Credentials) -> Result<Arc<dyn Transport>, String> + Send + Sync>;
-
 /// The clients in use.
 pub struct Sessions {
     kubernetes: kube::Client,
-    defaults: Defaults,
-    transports: TransportFactory,
-    options: cognigy::Options,
-    jitter_seed: u64,
+    provider: Arc<dyn Provider>,
     budgets: Arc<Budgets>,
-    by_source: Mutex<HashMap<Source, Session>>,
-    by_fingerprint: Mutex<HashMap<CredentialsFingerprint, Session>>,
+    by_source: Mutex<HashMap<Source, Connection>>,
 }
 
 /// Where a resource's credentials come from: its namespace, and the Secret in it or the operator's own.
@@ -105,31 +82,21 @@ impl Source {
 impl Sessions {
     /// No client yet.
     #[must_use]
-    pub fn new(
-        kubernetes: kube::Client,
-        defaults: Defaults,
-        transports: TransportFactory,
-        options: cognigy::Options,
-        budgets: Arc<Budgets>,
-        jitter_seed: u64,
-    ) -> Self {
-        Self {
-            kubernetes,
-            defaults,
-            transports,
-            options,
-            jitter_seed,
-            budgets,
-            by_source: Mutex::default(),
-            by_fingerprint: Mutex::default(),
-        }
+    pub fn new(kubernetes: kube::Client, provider: Arc<dyn Provider>, budgets: Arc<Budgets>) -> Self {
+        Self { kubernetes, provider, budgets, by_source: Mutex::default() }
+    }
+
+    /// The platform that the clients talk to.
+    #[must_use]
+    pub fn provider(&self) -> &dyn Provider {
+        &*self.provider
     }
 
     /// The client that was made before, or one from the Secret as it is now.
     ///
     /// # Errors
     /// The inner [`Obstacle`] says what is wrong with the credentials; the outer [`Error`] that the API server failed.
-    pub async fn known_or_fresh(&self, source: &Source) -> Result<Result<Session, Obstacle>, Error> {
+    pub async fn known_or_fresh(&self, source: &Source) -> Result<Result<Connection, Obstacle>, Error> {
         let known = lock(&self.by_source).get(source).cloned();
         match known {
             Some(session) => Ok(Ok(session)),
@@ -147,11 +114,8 @@ impl Sessions {
     ///
     /// # Errors
     /// As for [`known_or_fresh`](Self::known_or_fresh).
-    pub async fn fresh(&self, source: &Source) -> Result<Result<Session, Obstacle>, Error> {
-        let session = match self.read(source).await? {
-            Ok(credentials) => self.session(&credentials, source),
-            Err(obstacle) => Err(obstacle),
-        };
+    pub async fn fresh(&self, source: &Source) -> Result<Result<Connection, Obstacle>, Error> {
+        let session = self.connect(source).await?;
         match &session {
             Ok(session) => lock(&self.by_source).insert(source.clone(), session.clone()),
             Err(_) => lock(&self.by_source).remove(source),
@@ -160,19 +124,22 @@ impl Sessions {
         Ok(session)
     }
 
-    async fn read(&self, source: &Source) -> Result<Result<Credentials, Obstacle>, Error> {
-        let Some(reference) = &source.secret else { return Ok(self.defaults.own(&source.namespace)) };
-        let name = SecretName { namespace: &source.namespace, name: &reference.name };
+    async fn connect(&self, source: &Source) -> Result<Result<Connection, Obstacle>, Error> {
+        let Source { namespace, secret } = source;
+        let Some(reference) = secret else {
+            return Ok(self.provider.connect(CredentialsSource::Operator { namespace }));
+        };
+        let name = SecretName { namespace, name: &reference.name };
         let Some(object_name) = ObjectName::of(&reference.name) else {
             return Ok(Err(not_a_name("spec.credentialsRef.name", &reference.name, Reason::CredentialsNotFound)));
         };
-        let secret = match self.secret(&source.namespace, object_name).await {
+        let secret = match self.secret(namespace, object_name).await {
             Err(error) if error.is_forbidden() => return Ok(Err(name.not_allowed())),
             secret => secret?,
         };
         Ok(match secret {
-            Some(secret) => self.defaults.in_secret(&secret),
-            None => Err(name.missing()),
+            Some(secret) => self.provider.connect(CredentialsSource::Secret(&secret)),
+            None => Err(name.missing(self.provider.required_secret_keys())),
         })
     }
 
@@ -196,30 +163,6 @@ impl Sessions {
         &self.budgets
     }
 
-    fn session(&self, credentials: &Credentials, source: &Source) -> Result<Session, Obstacle> {
-        let fingerprint = credentials.fingerprint();
-        if let Some(session) = lock(&self.by_fingerprint).get(&fingerprint) {
-            return Ok(session.clone());
-        }
-        // Only certificates in a Secret are read here: the operator's own credentials come without.
-        let secret = source.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
-        let name = SecretName { namespace: &source.namespace, name: secret };
-        let transport = (self.transports)(credentials).map_err(|problem| name.unusable_certificates(&problem))?;
-        // Shared with whoever names the same client; it is used once a token was granted.
-        let budget = self.budgets.shared(credentials.client_fingerprint());
-        let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
-        let origin = ApiOrigin::new(client.origin().as_str());
-        let session = Session {
-            client,
-            origin,
-            fingerprint,
-            client_fingerprint: credentials.client_fingerprint(),
-            named_limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
-        };
-        lock(&self.by_fingerprint).insert(fingerprint, session.clone());
-        Ok(session)
-    }
-
     /// Forgets the clients of sources that are no longer in use.
     pub fn retain(&self, is_used: impl Fn(&Source) -> bool) {
         lock(&self.by_source).retain(|source, _| is_used(source));
@@ -229,8 +172,7 @@ impl Sessions {
     /// Credentials that no resource uses any more leave memory.
     fn forget_unused(&self) {
         let by_source = lock(&self.by_source);
-        lock(&self.by_fingerprint)
-            .retain(|fingerprint, _| by_source.values().any(|session| session.fingerprint == *fingerprint));
+        self.provider.retain(&|fingerprint| by_source.values().any(|session| session.fingerprint == fingerprint));
     }
 }
 

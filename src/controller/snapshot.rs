@@ -2,7 +2,6 @@
 
 mod size;
 
-use super::credentials::{not_a_key, not_a_name};
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
 use super::texts::{Text, TextPlace, Texts};
@@ -12,6 +11,7 @@ use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
+use platform::{not_a_key, not_a_name};
 use rollout::Obstacle;
 use rollout::answer::Retry;
 use rollout::facts::Target;

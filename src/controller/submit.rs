@@ -1,23 +1,17 @@
 //! The submit: an intent that is recorded first, a keyed call, and what came of it.
 
-use super::act::{unreadable, unsafe_environment};
+use super::act::unreadable;
 use super::claiming::Begun;
 use super::error::Error;
 use super::reconcile::Round;
-use super::sessions::Session;
-use super::wire;
-use api::identifier::{ApiOrigin, ClientHash, RequestHash};
+use api::identifier::{ClientHash, RequestHash};
 use api::{IdempotencyKey, Snapshot};
 use bytes::Bytes;
-use cognigy::{self, FirstPost, Idempotency, request_hash};
+use platform::{Configuration, Connection, FirstPost, Submit};
+use rollout::answer::{Retry, SubmitAnswer};
 use rollout::apply::submit::Submission;
-use rollout::facts::SubmitIdempotency;
 use rollout::{Obstacle, apply};
-use std::time::Duration;
-
-/// How long one submit call may take with all its tries and waits. The key's age is looked at before the call, and the
-/// last one begins ten minutes before the key expires: none may still be sending by then.
-const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
+use sha2::{Digest, Sha256};
 
 impl Round<'_> {
     /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
@@ -34,7 +28,7 @@ impl Round<'_> {
                 return Ok(());
             }
         }
-        let body = match self.submit_body(&snapshot, &session.origin).await? {
+        let body = match self.submit_body(&snapshot, &session).await? {
             Ok(body) => body,
             Err(obstacle) => {
                 self.hinder(obstacle);
@@ -68,29 +62,20 @@ impl Round<'_> {
             true => FirstPost::Yes,
             false => FirstPost::No,
         };
-        let body = self
-            .recorded_body(&key, &session.origin)
-            .await?
-            .filter(|_| first == FirstPost::Yes || self.is_sender(&session));
+        let may_repeat = first == FirstPost::Yes || self.is_sender(&session);
+        let body = self.recorded_body(&key, &session).await?.filter(|_| may_repeat);
         let Some(body) = body else {
             self.change(apply::submit::body_lost);
             return Ok(());
         };
-        let idempotency = match self.context.settings.submit_idempotency {
-            SubmitIdempotency::Supported => Idempotency::Supported,
-            SubmitIdempotency::Unsupported => Idempotency::Unsupported,
-        };
         let (asked, requester) = (self.context.now(), self.requester.clone());
-        let submit = session.client.submit(body, &wire_key, first, idempotency, &requester);
-        let answer = self.ask(&session, tokio::time::timeout(SUBMIT_WITHIN, submit)).await;
-        let answer = answer.unwrap_or_else(|_| no_answer(&session, idempotency));
-        if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
+        let submit = Submit { body, key: &wire_key, first };
+        let answer = self.ask(&session, session.platform.submit(submit, &requester)).await;
+        if are_credentials_refused(&answer) {
             self.context.sessions.forget(&self.source);
             self.note_refused(&session);
         }
-        self.answered(asked, |status, facts, memory| {
-            apply::submit::submit(status, facts, memory, wire::submit(answer))
-        });
+        self.answered(asked, |status, facts, memory| apply::submit::submit(status, facts, memory, answer));
         if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job_id.is_some() || attempt.verdict.is_some()) {
             self.remembered.submit_body = None;
         }
@@ -98,7 +83,7 @@ impl Round<'_> {
     }
 
     /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
-    async fn recorded_body(&mut self, key: &IdempotencyKey, api: &ApiOrigin) -> Result<Option<Bytes>, Error> {
+    async fn recorded_body(&mut self, key: &IdempotencyKey, session: &Connection) -> Result<Option<Bytes>, Error> {
         let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
         let is_recorded = |body: &Bytes| recorded == Some(RequestHash::new(request_hash(body)));
         if let Some((_, body)) =
@@ -107,37 +92,36 @@ impl Round<'_> {
             return Ok(Some(body.clone()));
         }
         let Ok(desired) = self.desired.clone() else { return Ok(None) };
-        let body = self.submit_body(&desired.snapshot, api).await?;
+        let body = self.submit_body(&desired.snapshot, session).await?;
         Ok(body.ok().filter(is_recorded))
     }
 
     /// Whether the submit was sent as this client, if it was sent. Another one's repeat would be news to the API.
-    fn is_sender(&self, session: &Session) -> bool {
+    fn is_sender(&self, session: &Connection) -> bool {
         let sender = self.status.attempt.as_ref().and_then(|attempt| attempt.client_hash.as_ref());
         sender.is_none_or(|sender| *sender == client_hash(session))
     }
 
-    async fn submit_body(&self, snapshot: &Snapshot, api: &ApiOrigin) -> Result<Result<Bytes, Obstacle>, Error> {
-        let webhook = match self.webhook_url(api).await? {
+    async fn submit_body(&self, snapshot: &Snapshot, session: &Connection) -> Result<Result<Bytes, Obstacle>, Error> {
+        let webhook = match self.webhook_url(&session.origin).await? {
             Ok(webhook) => webhook,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
-        let Some(environment) = self.environment(&self.object) else {
-            return Ok(Err(unsafe_environment(&self.object)));
-        };
-        Ok(Ok(wire::submit_request(&self.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
+        let configuration = Configuration { spec: &self.object.spec, snapshot };
+        Ok(session.platform.submit_body(configuration, webhook.as_ref()))
     }
 }
 
-fn client_hash(session: &Session) -> ClientHash {
+fn are_credentials_refused(answer: &SubmitAnswer) -> bool {
+    matches!(answer, SubmitAnswer::NotSent(obstacle) | SubmitAnswer::NotYet(obstacle)
+        if obstacle.retry == Retry::CredentialsChange)
+}
+
+/// SHA-256 of a body: tells whether a body was built again to the same bytes.
+fn request_hash(body: &[u8]) -> String {
+    hex::encode(Sha256::digest(body))
+}
+
+fn client_hash(session: &Connection) -> ClientHash {
     ClientHash::new(session.client_fingerprint.to_string())
-}
-
-/// The call took too long: it may have been sent.
-fn no_answer(session: &Session, idempotency: Idempotency) -> cognigy::SubmitAnswer {
-    let message = format!("{} did not answer the submit within {} s", session.client.server(), SUBMIT_WITHIN.as_secs());
-    match idempotency {
-        Idempotency::Supported => cognigy::SubmitAnswer::StillInProgress { message },
-        Idempotency::Unsupported => cognigy::SubmitAnswer::OutcomeUnknown { message },
-    }
 }

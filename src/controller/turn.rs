@@ -5,7 +5,7 @@ use super::act::Flow;
 use super::error::Error;
 use super::fleet::name_of;
 use super::reconcile::Round;
-use super::sessions::Session;
+use super::sessions::account_of;
 use api::condition::{ConditionSet, ConditionType};
 use api::reason::Reason;
 use api::status::{Attempt, Step};
@@ -35,7 +35,7 @@ impl Round<'_> {
             is_back: self.remembered.memory.attempt.turn == Turn::NotAsked && self.is_recorded_as_queued(),
         };
         let now = self.context.now();
-        let asked = self.context.fleet.ask(session.account(), &ticket, now.uptime);
+        let asked = self.context.fleet.ask(account_of(&session), &ticket, now.uptime);
         self.context.rouse(asked.called);
         let turn = &mut self.remembered.memory.attempt.turn;
         Ok(match asked.answer {
@@ -68,7 +68,7 @@ impl Round<'_> {
         let now = self.context.now().uptime;
         let attempt = self.status.attempt.as_ref();
         let called = if attempt.is_some_and(is_watched) {
-            let account = self.session_in_use.as_ref().map(Session::account);
+            let account = self.session_in_use.as_ref().map(account_of);
             self.context.fleet.watch(&name, account, self.rhythm(), now)
         } else if self.keeps_turn {
             Vec::new()

@@ -1,11 +1,10 @@
 //! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
 
-use super::credentials::{SecretName, not_a_key, not_a_name};
 use api::reason::Reason;
 use api::spec::{ObjectName, SecretKeyReference, is_key};
-use cognigy::{EndpointError, WebhookUrl};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use platform::{EndpointError, SecretName, WebhookUrl, not_a_key, not_a_name};
 use rollout::Obstacle;
 use rollout::answer::Retry;
 

@@ -5,9 +5,9 @@
 //! running one is told to end, and the next decides anew.
 
 use super::remembered::version;
-use cognigy::Withdrawal;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
+use platform::Withdrawal;
 use rollout::facts::Requests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

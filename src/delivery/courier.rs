@@ -3,7 +3,7 @@
 use api::IdempotencyKey;
 use api::status::OutboxEntry;
 use bytes::Bytes;
-use cognigy::{self, Client, Requester, WebhookSender, WebhookUrl};
+use platform::{CallError, CallFailure, FailureCause, Platform, Requester, WebhookSender, WebhookUrl};
 use std::time::Duration;
 
 /// A message that was not taken; it stays in the outbox, and so do those behind it.
@@ -13,8 +13,8 @@ pub struct Refused {
     pub message: String,
     /// How long it asked to be left alone.
     pub retry_after: Option<Duration>,
-    /// The kind of failure, where the receiver was asked.
-    pub class: Option<cognigy::ErrorClass>,
+    /// Why it was not taken.
+    pub cause: FailureCause,
 }
 
 impl Refused {
@@ -22,14 +22,21 @@ impl Refused {
         Self {
             message: format!("{id} cannot be the id of a message: the status was edited by hand"),
             retry_after: None,
-            class: None,
+            cause: FailureCause::Other,
         }
     }
 }
 
-impl From<cognigy::CallError> for Refused {
-    fn from(error: cognigy::CallError) -> Self {
-        Self { message: error.message().to_owned(), retry_after: error.retry_after(), class: Some(error.class()) }
+impl From<CallFailure> for Refused {
+    fn from(failure: CallFailure) -> Self {
+        let retry_after = failure.retry_after();
+        Self { message: failure.obstacle.message, retry_after, cause: failure.cause }
+    }
+}
+
+impl From<CallError> for Refused {
+    fn from(error: CallError) -> Self {
+        Self { message: error.message().to_owned(), retry_after: error.retry_after(), cause: FailureCause::Other }
     }
 }
 
@@ -52,14 +59,14 @@ impl Courier {
     /// [`Refused`] at the first that was not taken.
     pub async fn audit(
         &self,
-        client: &Client,
+        platform: &dyn Platform,
         requester: &Requester,
         entries: &[OutboxEntry],
         mut taken: impl FnMut(&IdempotencyKey),
     ) -> Result<(), Refused> {
         for entry in entries {
             let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
-            client.audit(Bytes::from(entry.body.clone()), &id, requester).await?;
+            platform.audit(Bytes::from(entry.body.clone()), &id, requester).await?;
             taken(&entry.id);
         }
         Ok(())

@@ -4,8 +4,8 @@ use api::JobId;
 use api::identifier::ApiOrigin;
 use api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
 use bytes::Bytes;
-use cognigy::{self, AuditRecord, ComplianceFlags, WebhookEvent};
 use jiff::Timestamp;
+use platform::{AuditRecord, Provider, WebhookEvent, WebhookEventKind, WebhookMetrics};
 use rollout::Notice;
 use rollout::facts::between;
 use std::time::Duration;
@@ -16,8 +16,8 @@ pub const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
 pub const MOST: usize = 40;
 
 /// Puts a message into the outbox, once for each id. Where it is full, the oldest leaves it and is returned.
-pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice) -> Option<OutboxEntry> {
-    let entry = entry(notice);
+pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice, provider: &dyn Provider) -> Option<OutboxEntry> {
+    let entry = entry(notice, provider);
     if status.outbox.iter().any(|present| present.id == entry.id) {
         return None;
     }
@@ -39,22 +39,18 @@ pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec
     expired
 }
 
-fn entry(notice: &Notice) -> OutboxEntry {
+fn entry(notice: &Notice, provider: &dyn Provider) -> OutboxEntry {
     match notice {
         Notice::Audit { id, job_id, success, duration_seconds, compliance, at, api_origin } => {
             let job_id = on_the_wire(job_id.as_ref());
             let record = AuditRecord {
-                timestamp: *at,
+                at: *at,
                 job_id: job_id.as_ref(),
-                deployment_success: *success,
+                success: *success,
                 duration_seconds: *duration_seconds,
-                audit_category: cognigy::AuditCategory::EnvironmentDeployment,
-                compliance_flags: ComplianceFlags {
-                    governance_approved: compliance.governance_approved,
-                    data_residency_check: compliance.data_residency_check,
-                },
+                compliance,
             };
-            let body = text(&record.to_bytes());
+            let body = text(&provider.audit_record(&record));
             OutboxEntry {
                 id: id.clone(),
                 kind: DeliveryKind::Audit,
@@ -66,10 +62,10 @@ fn entry(notice: &Notice) -> OutboxEntry {
         Notice::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at, api_origin } => {
             let job_id = on_the_wire(job_id.as_ref());
             let event = WebhookEvent {
-                event: cognigy::WebhookEventKind::DeploymentComplete,
+                event: WebhookEventKind::DeploymentComplete,
                 job_id: job_id.as_ref(),
                 success: *success,
-                metrics: cognigy::WebhookMetrics {
+                metrics: WebhookMetrics {
                     duration_seconds: *duration_seconds,
                     validation_success_rate: *validation_success_rate,
                 },
@@ -87,7 +83,7 @@ fn entry(notice: &Notice) -> OutboxEntry {
 }
 
 /// What does not look like a job's id, because the status was edited by hand, is not claimed to be one.
-fn on_the_wire(job_id: Option<&JobId>) -> Option<cognigy::JobId> {
+fn on_the_wire(job_id: Option<&JobId>) -> Option<platform::JobId> {
     job_id.and_then(|job_id| job_id.as_str().parse().ok())
 }
 

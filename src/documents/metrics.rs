@@ -54,7 +54,7 @@ fn label(text: &str) -> (String, Option<BTreeSet<String>>) {
 
 /// What a scrape shows, by the names that queries use; of a histogram the part that its series have in common.
 fn scraped() -> BTreeMap<String, Metric> {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     let watch = metrics.census().watch();
     watch.show(&Event::Apply(Watched::Whole(Arc::new(stalled()))));
     let text = metrics.encode().unwrap();

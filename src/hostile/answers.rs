@@ -15,7 +15,10 @@ use serde_json::value::RawValue;
 
 use super::config;
 use super::damage::{bytes_like, text_like};
-use cognigy::*;
+use api::status::RollbackReason;
+use cognigy_deployments::*;
+use platform::*;
+use rollout::facts::SubmitIdempotency;
 
 const SECRET: &str = "s3cr3t-of-the-client";
 const ANSWERS: [&str; 12] = [
@@ -121,7 +124,7 @@ fn client(token: Response<Bytes>, other: Response<Bytes>) -> Client {
         requests_per_minute: NonZeroU32::new(6000),
     };
     let budget = Budget::new(NonZeroU32::new(6000).unwrap());
-    let options = Options::new(EgressPolicy::default());
+    let options = ExchangeOptions::new(EgressPolicy::default());
     Client::new(&credentials, Arc::new(Platform { token, other }), options, budget, 7)
 }
 
@@ -246,7 +249,7 @@ proptest! {
     fn an_effect_is_believed_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
         let client = client(good_token(), answer.response());
         let body = Bytes::from_static(br#"{"webhookCallbackUrl": "https://ci.example.com/hooks"}"#);
-        match soon(client.submit(body, &key(), FirstPost::Yes, Idempotency::Supported, &me())) {
+        match soon(client.submit(body, &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me())) {
             SubmitAnswer::Accepted(job) => {
                 prop_assert!(answer.is_good());
                 prop_assert!(answer.may_say("jobId", |id| id == job.as_str()));
@@ -307,7 +310,7 @@ proptest! {
     #[test]
     fn a_webhook_is_told_only_if_it_says_so_and_its_words_are_not_repeated(answer in answer(&ANSWERS)) {
         let platform = Arc::new(Platform { token: good_token(), other: answer.response() });
-        let sender = WebhookSender::new(platform, Options::new(EgressPolicy::default()));
+        let sender = WebhookSender::new(platform, ExchangeOptions::new(EgressPolicy::default()));
         let url = "https://ci.example.com/hooks/s3cr3t-of-the-client".parse().unwrap();
         match soon(sender.deliver(&url, Bytes::from_static(b"{}"), &key())) {
             Ok(()) => prop_assert!(answer.is_good()),

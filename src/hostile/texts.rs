@@ -13,8 +13,8 @@ use url::Url;
 use super::config;
 use super::damage::{bytes_like, text_like};
 use crate::command::settings::RunArguments;
-use crate::controller::credentials::Defaults;
-use cognigy::{BaseUrl, Credentials, EgressPolicy, EgressRule, ProxyUrl, WebhookUrl};
+use cognigy_deployments::{BaseUrl, Credentials, Defaults};
+use platform::{EgressPolicy, EgressRule, ProxyUrl, WebhookUrl};
 
 const URLS: [&str; 8] = [
     "https://api.cognigy.ai",

@@ -2,9 +2,9 @@
 //! endpoint that the operator's environment names and nothing else that is not public.
 
 use bytes::Bytes;
-use cognigy::{EgressPolicy, EgressRule, HttpOptions, HttpTransport, Transport};
 use http::{Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
+use platform::{EgressPolicy, EgressRule, HttpOptions, HttpTransport, Transport};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

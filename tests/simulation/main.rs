@@ -18,6 +18,7 @@ mod kstatus;
 mod kubernetes;
 mod log;
 mod model;
+mod other_platform;
 mod process;
 mod promises;
 mod record;

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use cognigy::{EgressPolicy, Options, Transport, WebhookSender};
+use cognigy_deployments::{CognigyDeployments, Defaults};
 use cognigy_operator::controller::Context;
 use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
-use cognigy_operator::controller::credentials::Defaults;
 use cognigy_operator::controller::default_webhook::DefaultWebhook;
 use cognigy_operator::controller::fleet::Fleet;
 use cognigy_operator::controller::fleet::name_of;
@@ -31,6 +30,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, Store, store::Writer};
 use kube::runtime::watcher::Event;
+use platform::{Budgets, EgressPolicy, ExchangeOptions, Provider, SubmitRules, Transport, WebhookSender};
 use rollout::Settings;
 use rollout::admission::ResourceName;
 use serde_json::Value;
@@ -46,13 +46,15 @@ use super::story::Happening;
 use super::time::ProcessClock;
 
 /// What differs between the runs of an operator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     pub settings: Settings,
     pub seed: u64,
     /// How far the watch is behind.
     pub watch_lag: Duration,
     pub default_webhook: Option<DefaultWebhook>,
+    /// Another platform than the simulator.
+    pub provider: Option<Arc<dyn Provider>>,
 }
 
 /// A running operator.
@@ -316,23 +318,28 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
     let kubernetes = kube::Client::new(KubernetesService(gate.clone()), "default");
     let transport: Arc<dyn Transport> = Arc::new(PlatformTransport(gate.clone()));
     let wall = Arc::clone(&clock);
-    let options =
-        Options { wall_clock: Arc::new(move || wall.now().wall), ..Options::new(EgressPolicy::new(Vec::new())) };
+    let options = ExchangeOptions {
+        wall_clock: Arc::new(move || wall.now().wall),
+        ..ExchangeOptions::new(EgressPolicy::new(Vec::new()))
+    };
     let metrics = Arc::new(Metrics::new());
     gate.stage.lock().metrics.push(Arc::clone(&metrics));
     let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
+    let budgets = Arc::<Budgets>::default();
+    let simulator = CognigyDeployments::new(
+        Defaults::default(),
+        Arc::new(move |_| Ok(Arc::clone(&shared))),
+        options.clone(),
+        SubmitRules::from(&setup.settings),
+        Arc::clone(&budgets),
+        seed,
+    );
+    let provider = setup.provider.clone().unwrap_or_else(|| Arc::new(simulator));
     Context {
         clock,
         leadership: Leadership::unshared(),
         settings: setup.settings.clone(),
-        sessions: Sessions::new(
-            kubernetes.clone(),
-            Defaults::default(),
-            Arc::new(move |_| Ok(Arc::clone(&shared))),
-            options.clone(),
-            Arc::default(),
-            seed,
-        ),
+        sessions: Sessions::new(kubernetes.clone(), provider, budgets),
         snapshots: Snapshots::new(kubernetes.clone()),
         claims: Claims::default(),
         fleet: Fleet::default(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::status::{Outcome, Step};
-use cognigy::BaseUrl;
-use cognigy_operator::controller::credentials::OfferedNamespaces;
+use cognigy_deployments::BaseUrl;
 use cognigy_operator::controller::default_webhook::DefaultWebhook;
+use platform::OfferedNamespaces;
 use rollout::Settings;
 use serde_json::{Value, json};
 use simulator::{Call, FaultRule};
@@ -112,6 +112,7 @@ impl Scenario {
             seed: 7,
             watch_lag: Duration::from_millis(30),
             default_webhook: None,
+            provider: None,
         };
         let scenario = Self {
             name,
@@ -191,7 +192,7 @@ impl Scenario {
         let url = format!("https://operators.example.com/webhooks/{OPERATORS_WEBHOOK_SECRET}");
         let namespaces = OfferedNamespaces::new(["*".to_owned()]);
         self.setup.default_webhook =
-            url.parse().ok().map(|url| DefaultWebhook::new(url, namespaces, &BaseUrl::public()));
+            url.parse().ok().map(|url| DefaultWebhook::new(url, namespaces, BaseUrl::public().origin()));
         self
     }
 

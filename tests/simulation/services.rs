@@ -5,11 +5,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cognigy::{MAX_ANSWER_BYTES, Transport, TransportError};
 use futures::future::{BoxFuture, FutureExt};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
+use platform::{MAX_ANSWER_BYTES, Transport, TransportError};
 use simulator::{Delivery, Reply};
 use tower::Service;
 

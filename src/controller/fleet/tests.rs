@@ -1,29 +1,22 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use cognigy::{BaseUrl, Credentials, TokenUrl};
+use platform::{ClientFingerprint, CredentialsFingerprint};
 use std::num::NonZeroU32;
 
 const NOW: Duration = Duration::from_secs(1000);
 
-/// The Secret of the client `shared`, with that client secret.
-fn secret(client_secret: &str) -> Credentials {
-    Credentials {
-        client_id: "shared".to_owned(),
-        client_secret: client_secret.to_owned().into(),
-        base_url: BaseUrl::public(),
-        token_url: TokenUrl::public(),
-        ca_pem: None,
-        requests_per_minute: None,
-    }
+/// The credentials of the client `shared`, with that client secret.
+fn secret(client_secret: &str) -> CredentialsFingerprint {
+    CredentialsFingerprint::of(&["shared", client_secret])
 }
 
-fn account(credentials: &Credentials, is_proven: bool, limit: u32) -> Account {
+fn account(credentials: CredentialsFingerprint, is_proven: bool, limit: u32) -> Account {
     let group = match is_proven {
-        true => Group::Client(credentials.client_fingerprint()),
-        false => Group::Unproven(credentials.fingerprint()),
+        true => Group::Client(ClientFingerprint::of(&["shared"])),
+        false => Group::Unproven(credentials),
     };
-    Account { group, credentials: credentials.fingerprint(), limit: NonZeroU32::new(limit).unwrap() }
+    Account { group, credentials, limit: NonZeroU32::new(limit).unwrap() }
 }
 
 fn name(name: &str) -> ResourceName {
@@ -46,7 +39,7 @@ fn pace(fleet: &Fleet, who: &str) -> Pace {
 #[test]
 fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
     let fleet = Fleet::default();
-    let (owner, garbage) = (account(&secret("right"), true, 100), account(&secret("wrong"), false, 1));
+    let (owner, garbage) = (account(secret("right"), true, 100), account(secret("wrong"), false, 1));
     for number in 0..20 {
         fleet.watch(&name(&format!("owners-{number}")), Some(owner), rhythm(), NOW);
     }
@@ -64,7 +57,7 @@ fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
 fn those_who_waited_until_their_client_was_proven_keep_their_places() {
     let fleet = Fleet::default();
     let credentials = secret("right");
-    let (before, after) = (account(&credentials, false, 100), account(&credentials, true, 100));
+    let (before, after) = (account(credentials, false, 100), account(credentials, true, 100));
     let answers = |account| {
         let asked = (0..8).map(|number| fleet.ask(account, &ticket(&format!("bot-{number}")), NOW).answer);
         asked.map(|answer| matches!(answer, Answer::Begin)).collect::<Vec<_>>()
@@ -79,11 +72,11 @@ fn those_who_waited_until_their_client_was_proven_keep_their_places() {
 fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
     let fleet = Fleet::default();
     let (first, second) = (secret("old"), secret("new"));
-    fleet.watch(&name("first"), Some(account(&first, true, 100)), rhythm(), NOW);
+    fleet.watch(&name("first"), Some(account(first, true, 100)), rhythm(), NOW);
     for number in 0..5 {
-        let _ = fleet.ask(account(&second, false, 100), &ticket(&format!("second-{number}")), NOW);
+        let _ = fleet.ask(account(second, false, 100), &ticket(&format!("second-{number}")), NOW);
     }
-    let called = fleet.watch(&name("second-0"), Some(account(&second, true, 100)), rhythm(), NOW);
+    let called = fleet.watch(&name("second-0"), Some(account(second, true, 100)), rhythm(), NOW);
     let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
     called.sort_unstable();
     assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);

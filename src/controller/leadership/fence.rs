@@ -5,8 +5,8 @@
 
 use super::Leadership;
 use bytes::Bytes;
-use cognigy::{Transport, TransportError};
 use futures::future::{self, BoxFuture};
+use platform::{Transport, TransportError};
 use std::sync::Arc;
 
 /// Sends only while this process may act.

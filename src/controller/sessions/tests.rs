@@ -1,11 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use cognigy::{EgressPolicy, Options, TransportError};
+use cognigy_deployments::{CognigyDeployments, Defaults};
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::Full;
+use k8s_openapi::ByteString;
 use kube::client::Body;
+use platform::{
+    EgressPolicy, ExchangeOptions, Requester, SubmitRules, TYPICAL_LIMIT, Transport, TransportError, TransportFactory,
+};
+use rollout::Settings;
 use std::convert::Infallible;
 use tower::service_fn;
 
@@ -18,10 +23,14 @@ impl Transport for Unasked {
     }
 }
 
+fn provider(transports: TransportFactory) -> Arc<dyn Provider> {
+    let options = ExchangeOptions::new(EgressPolicy::default());
+    let rules = SubmitRules::from(&Settings::default());
+    Arc::new(CognigyDeployments::new(Defaults::default(), transports, options, rules, Arc::default(), 7))
+}
+
 fn sessions(kubernetes: kube::Client) -> Sessions {
-    let transports: TransportFactory = Arc::new(|_| Ok(Arc::new(Unasked)));
-    let options = Options::new(EgressPolicy::default());
-    Sessions::new(kubernetes, Defaults::default(), transports, options, Arc::default(), 7)
+    Sessions::new(kubernetes, provider(Arc::new(|_| Ok(Arc::new(Unasked)))), Arc::default())
 }
 
 #[tokio::test]
@@ -59,42 +68,31 @@ impl Transport for Granting {
     }
 }
 
-/// The session of credentials of the client `shared` with that client secret, which allow so many requests a minute.
-fn session(sessions: &Sessions, client_secret: &str, requests_per_minute: u32) -> Session {
-    let credentials = Credentials {
-        client_id: "shared".to_owned(),
-        client_secret: client_secret.to_owned().into(),
-        base_url: cognigy::BaseUrl::public(),
-        token_url: cognigy::TokenUrl::public(),
-        ca_pem: None,
-        requests_per_minute: NonZeroU32::new(requests_per_minute),
-    };
-    sessions.session(&credentials, &Source::new("bots", None)).unwrap()
+/// The connection of the client `shared` with that client secret, which allows so many requests a minute.
+fn connection(provider: &dyn Provider, client_secret: &str, requests_per_minute: u32) -> Connection {
+    let requests_per_minute = requests_per_minute.to_string();
+    let keys = [("clientId", "shared"), ("clientSecret", client_secret), ("requestsPerMinute", &requests_per_minute)];
+    let data = keys.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
+    provider.connect(CredentialsSource::Secret(&Secret { data: Some(data.into()), ..Secret::default() })).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_counts_apart_until_a_token_was_granted_for_it_and_then_among_its_clients_others() {
-    let api_server = service_fn(|_: Request<Body>| {
-        std::future::ready(Ok::<Response<Full<bytes::Bytes>>, Infallible>(Response::default()))
-    });
-    let transports: TransportFactory = Arc::new(|_| Ok(Arc::new(Granting)));
-    let options = Options::new(EgressPolicy::default());
-    let kubernetes = kube::Client::new(api_server, "default");
-    let sessions = Sessions::new(kubernetes, Defaults::default(), transports, options, Arc::default(), 7);
-    let (right, wrong) = (session(&sessions, "right", 6000), session(&sessions, "wrong", 1));
-    let ask = async |session: &Session| {
-        let me = cognigy::Requester::new("bots", "bot");
-        session.client.job(&"job_1".parse().unwrap(), &me).await.is_ok()
+    let provider = provider(Arc::new(|_| Ok(Arc::new(Granting))));
+    let (right, wrong) = (connection(&*provider, "right", 6000), connection(&*provider, "wrong", 1));
+    let ask = async |connection: &Connection| {
+        let me = Requester::new("bots", "bot");
+        connection.platform.job(&"job_1".parse().unwrap(), &me).await.is_ok()
     };
-    for session in [&right, &wrong] {
-        assert_eq!(session.account().group, Group::Unproven(session.fingerprint));
+    for connection in [&right, &wrong] {
+        assert_eq!(account_of(connection).group, Group::Unproven(connection.fingerprint));
     }
-    assert_eq!(right.account().limit, TYPICAL_LIMIT, "no more is believed yet");
+    assert_eq!(account_of(&right).limit, TYPICAL_LIMIT, "no more is believed yet");
     assert_eq!((ask(&right).await, ask(&wrong).await), (true, false));
-    let account = right.account();
+    let account = account_of(&right);
     assert_eq!((account.group, account.limit.get()), (Group::Client(right.client_fingerprint), 6000));
-    assert_eq!(wrong.account().group, Group::Unproven(wrong.fingerprint));
-    let modest = session(&sessions, "right", 40);
+    assert_eq!(account_of(&wrong).group, Group::Unproven(wrong.fingerprint));
+    let modest = connection(&*provider, "right", 40);
     assert!(ask(&modest).await);
-    assert_eq!((modest.account().group, right.account().limit.get()), (account.group, 40), "the smallest counts");
+    assert_eq!((account_of(&modest).group, account_of(&right).limit.get()), (account.group, 40), "the smallest counts");
 }

@@ -5,7 +5,7 @@
 
 use super::buckets;
 use super::resources::gauges;
-use cognigy::{BudgetError, Budgets, Priority, Reading};
+use platform::{BudgetError, Budgets, Priority, Reading};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;

@@ -15,7 +15,7 @@ mod work;
 use crate::controller::census::Census;
 use crate::controller::error::Error;
 use budget::{Fullness, Waits};
-use cognigy::{Budgets, Call, CallObserver, Priority};
+use platform::{Budgets, Operation, Priority, RequestObserver};
 use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
@@ -49,17 +49,17 @@ impl Metrics {
     /// Every metric at nothing, and no budget to read.
     #[must_use]
     pub fn new() -> Self {
-        Self::of(Arc::default())
+        Self::of(Arc::default(), &[])
     }
 
-    /// Every metric at nothing, and these budgets to read at each scrape.
+    /// Every metric at nothing, with a series for each of these operations, and these budgets to read at each scrape.
     #[must_use]
-    pub fn of(budgets: Arc<Budgets>) -> Self {
+    pub fn of(budgets: Arc<Budgets>, operations: &[Operation]) -> Self {
         let census = Arc::new(Census::default());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process::begin()));
         let own = registry.sub_registry_with_prefix(PREFIX);
-        let (requests, waits) = (Requests::register(own), Waits::register(own));
+        let (requests, waits) = (Requests::register(own, operations), Waits::register(own));
         let (rollouts, work) = (Rollouts::register(own), Work::register(own));
         own.register_collector(Box::new(Fullness::of(budgets)));
         own.register_collector(Box::new(Resources::of(Arc::clone(&census))));
@@ -103,9 +103,9 @@ impl Metrics {
     }
 }
 
-impl CallObserver for Metrics {
-    fn observed(&self, call: Call, class: &'static str, elapsed: Duration) {
-        self.requests.observed(call, class, elapsed);
+impl RequestObserver for Metrics {
+    fn observed(&self, operation: &Operation, class: &'static str, elapsed: Duration) {
+        self.requests.observed(operation, class, elapsed);
     }
 
     fn waited(&self, priority: Priority, outcome: &'static str, waited: Duration) {

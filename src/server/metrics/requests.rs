@@ -1,7 +1,7 @@
 //! Requests to Cognigy.AI and to webhooks: how many, how they were answered, how long they took.
 
 use super::buckets;
-use cognigy::{Call, ErrorClass};
+use platform::{ErrorClass, Operation, WEBHOOK};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,10 +26,10 @@ struct Asked {
 }
 
 impl Requests {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, operations: &[Operation]) -> Self {
         let answered = Family::<Answer, Counter>::default();
         let durations = Family::new_with_constructor(buckets::of_a_call as fn() -> Histogram);
-        for call in Call::ALL.map(Call::name) {
+        for call in operations.iter().chain([&WEBHOOK]).map(|operation| operation.name) {
             for class in ["success"].into_iter().chain(ErrorClass::OF_REQUESTS) {
                 drop(answered.get_or_create(&Answer { call, class }));
             }
@@ -44,8 +44,8 @@ impl Requests {
         Self { answered, durations }
     }
 
-    pub(super) fn observed(&self, call: Call, class: &'static str, elapsed: Duration) {
-        self.answered.get_or_create(&Answer { call: call.name(), class }).inc();
-        self.durations.get_or_create(&Asked { call: call.name() }).observe(elapsed.as_secs_f64());
+    pub(super) fn observed(&self, operation: &Operation, class: &'static str, elapsed: Duration) {
+        self.answered.get_or_create(&Answer { call: operation.name, class }).inc();
+        self.durations.get_or_create(&Asked { call: operation.name }).observe(elapsed.as_secs_f64());
     }
 }

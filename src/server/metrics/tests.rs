@@ -4,9 +4,9 @@
 
 use super::*;
 use api::status::{Outcome, RollbackReason, Step};
-use cognigy::{BaseUrl, ClientFingerprint, Credentials, Requester, TokenUrl};
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
+use platform::{ClientFingerprint, Requester};
 use serde_json::json;
 use std::num::NonZeroU32;
 
@@ -18,14 +18,14 @@ fn value(metrics: &Metrics, series: &str) -> Option<f64> {
 
 #[test]
 fn a_request_is_counted_by_call_and_class_and_its_time_by_call() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     let requests = r#"cognigy_operator_requests_total{call="health",class="transient"}"#;
     assert_eq!(
         value(&metrics, requests),
         Some(0.0),
         "there before anything has happened, so that a first one is a rise"
     );
-    metrics.observed(Call::Health, "transient", Duration::from_millis(70));
+    metrics.observed(&cognigy_deployments::operations::HEALTH, "transient", Duration::from_millis(70));
     assert_eq!(value(&metrics, requests), Some(1.0));
     let bucket = |bound| format!(r#"cognigy_operator_request_duration_seconds_bucket{{le="{bound}",call="health"}}"#);
     assert_eq!((value(&metrics, &bucket("0.05")), value(&metrics, &bucket("0.1"))), (Some(0.0), Some(1.0)));
@@ -33,7 +33,7 @@ fn a_request_is_counted_by_call_and_class_and_its_time_by_call() {
 
 #[test]
 fn reconciles_and_writes_are_counted_by_result() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     metrics.reconciled(None, Duration::from_millis(10));
     metrics.reconciled(Some(&Error::Panicked("a bug".to_owned())), Duration::from_millis(10));
     metrics.wrote("status", Some(&Error::Conflict));
@@ -50,7 +50,7 @@ fn reconciles_and_writes_are_counted_by_result() {
 
 #[test]
 fn what_is_over_of_a_rollout_is_counted_and_timed() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     metrics.passed(Passage::Step { step: Step::RollingOut, took: Duration::from_secs(60) });
     metrics.passed(Passage::RollbackAccepted {
         reason: RollbackReason::HealthCheckFailure,
@@ -70,21 +70,13 @@ fn what_is_over_of_a_rollout_is_counted_and_timed() {
 }
 
 fn client(id: &str) -> ClientFingerprint {
-    let credentials = Credentials {
-        client_id: id.to_owned(),
-        client_secret: "secret".to_owned().into(),
-        base_url: BaseUrl::public(),
-        token_url: TokenUrl::public(),
-        ca_pem: None,
-        requests_per_minute: None,
-    };
-    credentials.client_fingerprint()
+    ClientFingerprint::of(&[id])
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_budgets_of_all_clients_are_summed_up_and_the_fullest_stands_out() {
     let budgets = Arc::new(Budgets::default());
-    let metrics = Metrics::of(Arc::clone(&budgets));
+    let metrics = Metrics::of(Arc::clone(&budgets), &cognigy_deployments::operations::ALL);
     assert_eq!(value(&metrics, "cognigy_operator_budget_clients"), Some(0.0));
     let (busy, resting) = (budgets.shared(client("busy")), budgets.shared(client("resting")));
     let _claims =
@@ -112,7 +104,7 @@ async fn the_budgets_of_all_clients_are_summed_up_and_the_fullest_stands_out() {
 
 #[test]
 fn the_wait_for_a_turn_is_timed_and_who_got_none_is_counted_by_why() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     metrics.waited(Priority::Rollback, "admitted", Duration::from_millis(40));
     metrics.waited(Priority::Audit, "busy", Duration::from_secs(75));
     for (series, expected) in [
@@ -127,7 +119,7 @@ fn the_wait_for_a_turn_is_timed_and_who_got_none_is_counted_by_why() {
 
 #[test]
 fn the_leader_is_the_one_that_acts() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     assert_eq!(value(&metrics, "cognigy_operator_leader"), Some(0.0));
     metrics.leads(true);
     assert_eq!(value(&metrics, "cognigy_operator_leader"), Some(1.0));
@@ -137,7 +129,7 @@ fn the_leader_is_the_one_that_acts() {
 
 #[test]
 fn resources_and_their_outboxes_are_read_at_the_scrape() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     let written = Timestamp::now() - SignedDuration::from_hours(2);
     let object = serde_json::from_value(json!({
         "apiVersion": "deploy.cognigy.ai/v1alpha1",
@@ -177,7 +169,7 @@ fn resources_and_their_outboxes_are_read_at_the_scrape() {
 
 #[test]
 fn the_process_is_told_of_under_the_names_that_prometheus_clients_use() {
-    let metrics = Metrics::new();
+    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
     let started_at = value(&metrics, "process_start_time_seconds").unwrap();
     assert!(started_at > 1.7e9 && started_at <= Timestamp::now().as_duration().as_secs_f64());
     if cfg!(target_os = "linux") {

@@ -5,9 +5,9 @@ mod leases;
 
 use super::{Elector, Fenced, Leadership, Terms};
 use bytes::Bytes;
-use cognigy::{Transport, TransportError};
 use futures::future::BoxFuture;
 use leases::{Fault, Leases};
+use platform::{Transport, TransportError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

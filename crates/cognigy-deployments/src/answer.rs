@@ -1,0 +1,294 @@
+//! What an answer means: pure functions from a body to plain data.
+//!
+//! Nothing here fails on a field that the contract does not name. What it names must have its type, or the whole answer
+//! is a [`NotTheContract`]: transient before the submit, unreadable after it.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use platform::JobId;
+use platform::Secrets;
+use platform::words;
+
+/// The most warnings that are kept, and the most bytes of each.
+const MAX_WARNINGS: (usize, usize) = (10, 256);
+
+/// The most reasons (validation errors, conflicts) that are kept, and the most bytes of each.
+const MAX_REASONS: (usize, usize) = (20, 512);
+
+/// The most bytes of a single word, such as a status.
+const MAX_WORD_BYTES: usize = 64;
+
+/// The words that stand for good news (sections 2 and 5). They are judged as they were sent: a secret that is such a word
+/// changes no verdict.
+const PASSED: &str = "passed";
+const HEALTHY: &str = "healthy";
+
+/// The body is not what the contract says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not what the contract says: {0}")]
+pub struct NotTheContract(String);
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotTheContract> {
+    // A list would fill a struct field by field, in order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(NotTheContract("not a JSON object".to_owned()));
+    }
+    // A field that is not read may hold anything but what is no text.
+    let text = std::str::from_utf8(body).map_err(|_| NotTheContract("not UTF-8".to_owned()))?;
+    serde_json::from_str(text).map_err(|error| NotTheContract(shape_only(&error)))
+}
+
+/// Where the error is and of which kind, but not what the answer holds.
+fn shape_only(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "a field is missing or has another type",
+        serde_json::error::Category::Syntax => "not JSON",
+        serde_json::error::Category::Eof => "JSON that ends too early",
+        serde_json::error::Category::Io => "unreadable",
+    };
+    format!("{kind}, at line {} column {}", error.line(), error.column())
+}
+
+/// What validation found (section 1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validation {
+    /// Whether the snapshot may be submitted; false where the answer does not say.
+    pub valid: bool,
+    /// At most 10 warnings of 256 bytes.
+    pub warnings: Vec<String>,
+    /// Why it is not valid: at most 20 reasons of 512 bytes, each one line.
+    pub errors: Vec<String>,
+    /// The share of the capacity that would be used, where the answer says so.
+    pub capacity_utilization: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ValidationBody {
+    valid: Option<bool>,
+    #[serde(default)]
+    warnings: Value,
+    #[serde(default)]
+    validation_errors: Value,
+    #[serde(default)]
+    capacity_utilization: Value,
+}
+
+pub(crate) fn read_validation(body: &[u8], secrets: &Secrets) -> Result<Validation, NotTheContract> {
+    let body: ValidationBody = parse(body)?;
+    Ok(Validation {
+        valid: body.valid.unwrap_or(false),
+        warnings: lines(&body.warnings, MAX_WARNINGS, secrets),
+        errors: lines(&body.validation_errors, MAX_REASONS, secrets),
+        capacity_utilization: body.capacity_utilization.as_f64(),
+    })
+}
+
+/// What the synthetic trace found (section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace's identifier, where the answer holds one.
+    pub trace_id: Option<String>,
+    /// `passed`, or anything else.
+    pub status: String,
+    /// At most 20 conflicts of 512 bytes, each one line.
+    pub conflicts: Vec<String>,
+}
+
+impl Trace {
+    /// Whether the deployment may start: any conflict, or any status but `passed`, stops it.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.status == PASSED && self.conflicts.is_empty()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TraceBody {
+    #[serde(default)]
+    trace_id: Value,
+    status: String,
+    #[serde(default)]
+    dependency_conflicts: Value,
+}
+
+pub(crate) fn read_trace(body: &[u8], secrets: &Secrets) -> Result<Trace, NotTheContract> {
+    let body: TraceBody = parse(body)?;
+    let passed = words::tidy(&body.status) == PASSED;
+    Ok(Trace {
+        trace_id: body.trace_id.as_str().map(|id| word(id, secrets)).filter(|id| !id.is_empty()),
+        status: if passed { PASSED.to_owned() } else { word(&body.status, secrets) },
+        conflicts: lines(&body.dependency_conflicts, MAX_REASONS, secrets),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubmitBody {
+    job_id: String,
+}
+
+pub(crate) fn read_job_id(body: &[u8]) -> Result<JobId, NotTheContract> {
+    let body: SubmitBody = parse(body)?;
+    body.job_id.parse().map_err(|error| NotTheContract(format!("the jobId {error}")))
+}
+
+/// How a job stands (section 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobStatus {
+    /// `completed`.
+    Completed,
+    /// `failed`, `error`, `cancelled` or `canceled`: the job ended badly.
+    EndedBadly(String),
+    /// `rolled_back`: the platform rolled back by itself.
+    RolledBack,
+    /// Any other word, at most 64 bytes of it.
+    Running(String),
+}
+
+#[derive(Deserialize)]
+struct StatusBody {
+    status: String,
+}
+
+/// What the answer to a job's poll means (contract, section 4).
+///
+/// # Errors
+/// [`NotTheContract`] where it has no `status` that is text.
+pub(crate) fn read_job_status(body: &[u8], secrets: &Secrets) -> Result<JobStatus, NotTheContract> {
+    let body: StatusBody = parse(body)?;
+    Ok(match body.status.as_str() {
+        "completed" => JobStatus::Completed,
+        "failed" | "error" | "cancelled" | "canceled" => JobStatus::EndedBadly(body.status),
+        "rolled_back" => JobStatus::RolledBack,
+        _ => JobStatus::Running(word(&body.status, secrets)),
+    })
+}
+
+/// How an environment is (section 5).
+#[derive(Debug, Clone, PartialEq)]
+pub enum HealthReading {
+    /// `healthy`, with an error rate under the most that is allowed.
+    Good {
+        /// The error rate.
+        error_rate: f64,
+    },
+    /// Any other status, or an error rate at or over the most that is allowed.
+    Bad {
+        /// The status, at most 64 bytes of it.
+        status: String,
+        /// The error rate, where the answer holds one.
+        error_rate: Option<f64>,
+    },
+    /// Neither good nor bad: asked again.
+    Unreadable {
+        /// Why, for people.
+        message: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RateBody {
+    error_rate: f64,
+}
+
+/// What the answer to a health poll means (contract, section 5). A status that is not `healthy` is bad whatever else the
+/// answer holds, also where the rest of it cannot be read.
+pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthReading {
+    let status = match parse::<StatusBody>(body) {
+        Ok(body) => body.status,
+        Err(error) => return HealthReading::Unreadable { message: error.to_string() },
+    };
+    let error_rate = parse::<RateBody>(body).ok().map(|body| body.error_rate).filter(|rate| rate.is_finite());
+    match error_rate {
+        error_rate if words::tidy(&status) != HEALTHY => {
+            HealthReading::Bad { status: word(&status, secrets), error_rate }
+        }
+        Some(error_rate) if error_rate >= max_error_rate => {
+            HealthReading::Bad { status: HEALTHY.to_owned(), error_rate: Some(error_rate) }
+        }
+        Some(error_rate) if error_rate >= 0.0 => HealthReading::Good { error_rate },
+        Some(_) => HealthReading::Unreadable { message: "healthy, but with an error rate below zero".to_owned() },
+        None => HealthReading::Unreadable { message: "healthy, but without a numeric errorRate".to_owned() },
+    }
+}
+
+/// The most bytes of an access token. HTTP servers take headers of 8 to 16 KiB at the most, so that a longer token could
+/// not be used.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// How long a token lives if the answer does not say: RFC 6749, section 5.1, only recommends `expires_in`.
+const UNSTATED_LIFE_SECONDS: f64 = 300.0;
+
+/// A token, and how long it lives (section 0).
+pub(crate) struct GrantedToken {
+    pub(crate) access_token: String,
+    /// Seconds.
+    pub(crate) expires_in: f64,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: String,
+    expires_in: Option<Lifetime>,
+}
+
+/// Some authorization servers write the number in quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lifetime {
+    Number(f64),
+    Text(String),
+}
+
+impl Lifetime {
+    fn seconds(&self) -> Option<f64> {
+        let seconds = match self {
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.trim().parse().ok(),
+        };
+        seconds.filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
+    }
+}
+
+pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
+    let TokenBody { access_token, expires_in } = parse(body)?;
+    if access_token.len() > MAX_TOKEN_BYTES {
+        let length = access_token.len();
+        return Err(NotTheContract(format!(
+            "the access_token has {length} bytes, and at most {MAX_TOKEN_BYTES} can be used"
+        )));
+    }
+    if access_token.is_empty() || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(NotTheContract("the access_token is not one word of visible ASCII characters".to_owned()));
+    }
+    let expires_in = expires_in.map_or(Some(UNSTATED_LIFE_SECONDS), |lifetime| lifetime.seconds());
+    let expires_in =
+        expires_in.ok_or_else(|| NotTheContract("expires_in is not a number of seconds from 0 on".to_owned()))?;
+    Ok(GrantedToken { access_token, expires_in })
+}
+
+/// A list of strings or objects as bounded lines without secrets; a single one counts as a list of one, nothing as none.
+fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Vec<String> {
+    let entries = match value {
+        Value::Null => return Vec::new(),
+        Value::Array(entries) => entries.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let shown = |entry: &Value| {
+        let line = words::of_value(entry, secrets);
+        if line.is_empty() { secrets.blank(&entry.to_string()) } else { line }
+    };
+    entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
+}
+
+/// One short line. Secrets are taken out first: in a text that was cut, half of one would not be found.
+fn word(text: &str, secrets: &Secrets) -> String {
+    words::cut(&words::tidy(&secrets.blank(text)), MAX_WORD_BYTES).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! One call of the API: a turn in the budget, a token, the request, and again where that may help.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use platform::{
+    Answer, Budget, BudgetError, CallError, ErrorClass, Exchange, FailedTry, IDEMPOTENCY_KEY, IdempotencyKey,
+    LimitClaim, Operation, Permit, Requester, Secrets, TYPICAL_LIMIT, parts_that_may_be_secret, retry,
+};
+
+use super::base_url::BaseUrl;
+use super::credentials::Credentials;
+use super::operations::SUBMIT;
+use super::request::webhook_callback_url;
+use super::token::{Obtained, Token, TokenSource};
+
+/// One request of the API, but for its token.
+pub(crate) struct ApiRequest<'a> {
+    pub(crate) operation: &'a Operation,
+    /// What follows `/api/v2`.
+    pub(crate) path: String,
+    /// A GET, where there is none; else a POST.
+    pub(crate) body: Option<Bytes>,
+    pub(crate) key: Option<&'a IdempotencyKey>,
+}
+
+/// Whether a request may be repeated that may have had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Freely,
+    OnlyIfUnsent,
+}
+
+/// A call that failed, and what is known about its effect.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: CallError,
+    /// The status of the last answer, where there was one and it was the API's own.
+    pub(crate) status: Option<StatusCode>,
+    /// Whether the last request reached the API, or may have: it counts as one under its key, whatever the answer.
+    /// One that was answered 401 and sent once more with a new token does not count.
+    pub(crate) sent: bool,
+    /// Whether an earlier try of this call counts so.
+    pub(crate) sent_earlier: bool,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self { error, status: None, sent: false, sent_earlier: false }
+    }
+}
+
+impl From<BudgetError> for Failure {
+    fn from(refusal: BudgetError) -> Self {
+        let (class, retry_after) = match refusal {
+            BudgetError::Paused { left } => (ErrorClass::Transient, Some(left)),
+            BudgetError::Full | BudgetError::Busy => (ErrorClass::Transient, None),
+            BudgetError::Withdrawn => (ErrorClass::Withdrawn, None),
+        };
+        CallError::new(class, refusal.to_string()).with_retry_after(retry_after).held_back().into()
+    }
+}
+
+/// For how long the API was waited for, if it took the request and has not answered.
+fn unanswered_for(operation: &Operation, failure: &Failure, requester: &Requester) -> Option<Duration> {
+    let waited = requester.last_sent().filter(|_| failure.sent && failure.status.is_none())?.elapsed();
+    (waited >= operation.deadline).then_some(operation.deadline)
+}
+
+/// What the calls of one set of credentials share.
+pub(crate) struct Caller {
+    exchange: Exchange,
+    base_url: BaseUrl,
+    tokens: TokenSource,
+    client_secret: SecretString,
+    limit: std::num::NonZeroU32,
+    /// What all credentials of the client share. Nothing is spent of it, nor said about it, before the first token.
+    budget: Arc<Budget>,
+    /// What these credentials say of the client's limit, once they were granted a token.
+    claim: OnceLock<LimitClaim>,
+    jitter: Mutex<fastrand::Rng>,
+}
+
+impl Caller {
+    pub(crate) fn new(credentials: &Credentials, exchange: Exchange, budget: Arc<Budget>, jitter_seed: u64) -> Self {
+        Self {
+            tokens: TokenSource::new(credentials, exchange.clone()),
+            exchange,
+            base_url: credentials.base_url.clone(),
+            client_secret: credentials.client_secret.clone(),
+            limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
+            budget,
+            claim: OnceLock::new(),
+            jitter: Mutex::new(fastrand::Rng::with_seed(jitter_seed)),
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether these credentials were ever granted a token: only then they are those of the client that they name.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.claim.get().is_some()
+    }
+
+    /// Makes the call, with as many tries as it has, and gives the answer if it is a good one (2xx).
+    pub(crate) async fn call(
+        &self,
+        request: &ApiRequest<'_>,
+        requester: &Requester,
+        repeat: Repeat,
+    ) -> Result<Answer, Failure> {
+        let mut sent_earlier = false;
+        let mut failed = 0;
+        loop {
+            let began = Instant::now();
+            let failure = match self.attempt(request, requester).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => {
+                    let longest = request.operation.priority.longest_retry_after();
+                    let error = failure.error.with_retry_after_of_at_most(longest);
+                    Failure { error, sent_earlier, ..failure }
+                }
+            };
+            failed += 1;
+            let may_help = failure.error.class() == ErrorClass::Transient && failed < request.operation.tries;
+            let may_repeat = repeat == Repeat::Freely || !failure.sent;
+            let wait = retry::wait(failed, self.jitter(), failure.error.retry_after());
+            let Some(wait) = wait.filter(|_| may_help && may_repeat) else { return Err(failure) };
+            requester.tell(FailedTry {
+                operation: *request.operation,
+                number: failed,
+                of: request.operation.tries,
+                took: began.elapsed(),
+                unanswered_for: unanswered_for(request.operation, &failure, requester),
+                error: failure.error.clone(),
+            });
+            sent_earlier |= failure.sent;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = requester.withdrawn(), if request.operation.priority.may_be_withdrawn() => {
+                    return Err(BudgetError::Withdrawn.into());
+                }
+            }
+        }
+    }
+
+    /// One try. A 401 throws the token away and sends once more with a new one; a second 401 is the answer.
+    async fn attempt(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Answer, Failure> {
+        let (mut answer, mut token) = self.send(request, requester).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.tokens.invalidate(&token);
+            (answer, token) = self.send(request, requester).await?;
+        }
+        let status = answer.status;
+        answer.accepted(self.secrets(request, &token)).map_err(|error| Failure {
+            error,
+            status: Some(status),
+            sent: true,
+            sent_earlier: false,
+        })
+    }
+
+    /// What the request held that an answer may echo, and nobody may read.
+    fn secrets(&self, request: &ApiRequest<'_>, token: &Token) -> Secrets {
+        let webhook = match (request.operation == &SUBMIT, &request.body) {
+            (true, Some(body)) => webhook_callback_url(body),
+            _ => None,
+        };
+        let own = [self.client_secret.expose_secret(), token.expose()];
+        Secrets::new(own.into_iter().chain(webhook.iter().flat_map(|url| parts_that_may_be_secret(url))))
+    }
+
+    async fn send(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(Answer, Token), Failure> {
+        if !self.is_proven() {
+            self.prove(request, requester).await?;
+        }
+        let permit = self.admit(request, requester).await?;
+        let Obtained { token, unused, was_asked: _ } = self.tokens.obtain(Some(permit)).await?;
+        let permit = match unused {
+            Some(permit) => permit,
+            None => self.admit(request, requester).await?,
+        };
+        requester.sends();
+        let sent = self.exchange.send(request.operation, self.http_request(request, &token)?).await;
+        match sent.as_ref().map(|answer| (answer.status, answer.pause())) {
+            Ok((StatusCode::TOO_MANY_REQUESTS, Some(pause))) => permit.refused(pause),
+            Ok((_, Some(pause))) => self.budget.pause(pause),
+            Ok((_, None)) | Err(_) => {}
+        }
+        drop(permit);
+        match sent {
+            Ok(answer) => Ok((answer, token)),
+            Err(unanswered) => Err(Failure { sent: unanswered.sent, ..unanswered.error.into() }),
+        }
+    }
+
+    /// Asks for the first token, outside of the budget: anybody may write somebody else's client id into a Secret, and must
+    /// not spend that client's requests, nor lower its limit. One caller asks at a time, and a failure answers all who wait.
+    async fn prove(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(), Failure> {
+        if request.operation.priority.may_be_withdrawn() && requester.is_withdrawn() {
+            return Err(BudgetError::Withdrawn.into());
+        }
+        let first = self.tokens.obtain(None).await?;
+        if first.was_asked {
+            self.budget.count_one_more();
+        }
+        self.claim.get_or_init(|| self.budget.claim_limit(self.limit));
+        Ok(())
+    }
+
+    async fn admit(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Permit, BudgetError> {
+        let priority = request.operation.priority;
+        let joined = Instant::now();
+        let admitted = self.budget.admit(priority, requester).await;
+        if let Some(observer) = self.exchange.observer() {
+            let outcome = admitted.as_ref().map_or_else(|refusal| refusal.metric_label(), |_| "admitted");
+            observer.waited(priority, outcome, joined.elapsed());
+        }
+        admitted
+    }
+
+    fn http_request(&self, request: &ApiRequest<'_>, token: &Token) -> Result<Request<Bytes>, CallError> {
+        let mut builder = Request::builder()
+            .method(if request.body.is_some() { Method::POST } else { Method::GET })
+            .uri(self.base_url.call_url(&request.path))
+            .header(ACCEPT, "application/json");
+        if let Some(authorization) = token.header() {
+            builder = builder.header(AUTHORIZATION, authorization);
+        }
+        if request.body.is_some() {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = request.key {
+            builder = builder.header(IDEMPOTENCY_KEY, key.as_str());
+        }
+        builder
+            .body(request.body.clone().unwrap_or_default())
+            .map_err(|_| CallError::protocol("the base URL cannot be requested"))
+    }
+
+    fn jitter(&self) -> f64 {
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+}

@@ -1,0 +1,39 @@
+//! The Cognigy.AI deployment API (`/api/v2` of the contract) behind the operator's [`Platform`](platform::Platform) trait.
+//!
+//! From the outside in:
+//!
+//! - [`CognigyDeployments`] is the provider: it reads the Secret's keys and keeps one client for each set of credentials.
+//! - [`Client`] has one method for each call of the contract. `translate` turns its answers into those of the operator.
+//! - `caller` makes one call: it waits for the budget, gets a token, sends the request, and repeats it if that may help.
+//! - `request` has the bodies that are sent, `answer` reads what comes back, and `submit` decides what the answer to a
+//!   submit proves. These are pure functions.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod base_url;
+mod caller;
+mod client;
+mod credentials;
+pub mod operations;
+mod provider;
+mod request;
+mod secret_keys;
+mod submit;
+mod token;
+mod translate;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation};
+pub use base_url::{BaseUrl, TokenUrl};
+pub use client::{Client, JobError, NotSent, RollbackAnswer};
+pub use credentials::Credentials;
+pub use provider::CognigyDeployments;
+pub use request::{
+    AuditCategory, AuditRecord, CapacityConstraints, ComplianceFlags, DependencyLock, IsolationRules, RollbackPolicy,
+    SubmitRequest, TraceOptions, TraceRequest, ValidateRequest,
+};
+pub use secret_keys::{Defaults, OwnClient};
+pub use submit::SubmitAnswer;

@@ -1,0 +1,47 @@
+//! The requests of the contract, and what differs between them.
+
+use platform::{Operation, Priority};
+use std::time::Duration;
+
+/// How long the API may take for one answer.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Section 0: get a token.
+pub const TOKEN: Operation = Operation {
+    name: "token",
+    title: "token",
+    deadline: Duration::from_secs(15),
+    tries: 1,
+    priority: Priority::Submit,
+};
+
+/// Section 1: can the environment take this configuration?
+pub const VALIDATE: Operation =
+    Operation { name: "validate", title: "validation", deadline: DEADLINE, tries: 3, priority: Priority::Start };
+
+/// Section 2: do the dependencies fit together?
+pub const TRACE: Operation =
+    Operation { name: "trace", title: "synthetic trace", deadline: DEADLINE, tries: 3, priority: Priority::Check };
+
+/// Section 3: roll the configuration out.
+pub const SUBMIT: Operation =
+    Operation { name: "submit", title: "submit", deadline: DEADLINE, tries: 3, priority: Priority::Submit };
+
+/// Section 4: the state of a job. It is polled, so one request has one try.
+pub const JOB: Operation =
+    Operation { name: "job", title: "job", deadline: DEADLINE, tries: 1, priority: Priority::Job };
+
+/// Section 5: the health of an environment. It is polled, so one request has one try.
+pub const HEALTH: Operation =
+    Operation { name: "health", title: "health", deadline: DEADLINE, tries: 1, priority: Priority::Health };
+
+/// Section 6: undo a rollout.
+pub const ROLLBACK: Operation =
+    Operation { name: "rollback", title: "rollback", deadline: DEADLINE, tries: 3, priority: Priority::Rollback };
+
+/// Section 7: hand in an audit record.
+pub const AUDIT: Operation =
+    Operation { name: "audit", title: "audit", deadline: DEADLINE, tries: 3, priority: Priority::Audit };
+
+/// Every request of the contract, in the order of its sections.
+pub const ALL: [Operation; 8] = [TOKEN, VALIDATE, TRACE, SUBMIT, JOB, HEALTH, ROLLBACK, AUDIT];

@@ -1,0 +1,279 @@
+//! What is sent: the bodies of the contract, field for field and in its order.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use platform::{EnvironmentId, JobId};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// Section 1: may this snapshot run in this environment?
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidateRequest<'a> {
+    /// The environment.
+    pub environment_id: &'a EnvironmentId,
+    /// The user's own JSON, passed on unread.
+    pub configuration_snapshot: &'a RawValue,
+    /// What the environment may use.
+    pub capacity_constraints: CapacityConstraints,
+    /// What the environment is kept apart from.
+    pub isolation_rules: IsolationRules<'a>,
+}
+
+/// Capacity; snake_case wherever it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CapacityConstraints {
+    /// Sessions at once.
+    pub max_concurrent_sessions: u64,
+    /// Memory, in MiB as the API counts it.
+    pub memory_limit_mb: u64,
+}
+
+/// Isolation, as validation checks it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IsolationRules<'a> {
+    /// How tenants are kept apart, `strict` for example.
+    pub tenant_boundary: &'a str,
+    /// The network segment; left out where the user named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_segment: Option<&'a str>,
+    /// Whether quotas are checked.
+    pub resource_quota_check: bool,
+}
+
+/// Section 2: do the snapshot's dependencies fit together?
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceRequest<'a> {
+    /// The environment.
+    pub environment_id: &'a EnvironmentId,
+    /// The user's own JSON, passed on unread.
+    pub configuration_snapshot: &'a RawValue,
+    /// What is traced.
+    pub trace_options: TraceOptions,
+}
+
+/// Options of the synthetic trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceOptions {
+    /// How many steps are simulated, 1 to 100.
+    pub simulation_depth: u32,
+    /// Whether the answer holds the dependency graph.
+    pub include_dependency_graph: bool,
+    /// Whether versions are compared.
+    pub detect_version_conflicts: bool,
+}
+
+/// Section 3: roll the snapshot out. snake_case but for its last field.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubmitRequest<'a> {
+    /// The environment.
+    pub environment_id: &'a EnvironmentId,
+    /// The user's own JSON, passed on unread.
+    pub configuration_snapshot: &'a RawValue,
+    /// The packages that are held, in the user's order.
+    pub dependency_locks: Vec<DependencyLock<'a>>,
+    /// What the platform itself does about a bad rollout.
+    pub rollback_policy: RollbackPolicy<'a>,
+    /// What the environment may use.
+    pub capacity_constraints: CapacityConstraints,
+    /// Where the platform reports to: the URL of section 8; `null` where there is none.
+    #[serde(rename = "webhookCallbackUrl")]
+    pub webhook_callback_url: Option<&'a str>,
+}
+
+/// The `webhookCallbackUrl` in the bytes of a [`SubmitRequest`], where it names one.
+pub(crate) fn webhook_callback_url(submit: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Callback {
+        webhook_callback_url: Option<String>,
+    }
+    serde_json::from_slice::<Callback>(submit).ok()?.webhook_callback_url
+}
+
+/// One package that is held at a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DependencyLock<'a> {
+    /// The package.
+    pub package_name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Whether exactly this version is meant.
+    pub pinned: bool,
+}
+
+/// The platform's own rollback policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RollbackPolicy<'a> {
+    /// Whether the platform may roll back by itself.
+    pub auto_trigger: bool,
+    /// Bad answers in a row, 1 to 100.
+    pub health_threshold: u32,
+    /// Seconds until there must be a verdict, 1 to 86400.
+    pub timeout_seconds: u32,
+    /// What to go back to; `null` where the user named nothing.
+    pub revert_snapshot_id: Option<&'a str>,
+}
+
+/// Section 6: undo a rollout.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct RollbackRequest {
+    pub(crate) reason: &'static str,
+}
+
+/// Section 7: what is kept about a rollout that was submitted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRecord<'a> {
+    /// When the verdict was known.
+    #[serde(serialize_with = "as_microseconds")]
+    pub timestamp: Timestamp,
+    /// The rollout's job.
+    pub job_id: Option<&'a JobId>,
+    /// Whether the new configuration runs.
+    pub deployment_success: bool,
+    /// Seconds from the submit to the verdict.
+    pub duration_seconds: f64,
+    /// Always the same word.
+    pub audit_category: AuditCategory,
+    /// What the user attests.
+    pub compliance_flags: ComplianceFlags,
+}
+
+/// The category of every record that we send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditCategory {
+    /// A rollout into an environment.
+    #[default]
+    EnvironmentDeployment,
+}
+
+/// What the user attests in `spec.compliance`; false unless said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComplianceFlags {
+    /// The change was approved.
+    pub governance_approved: bool,
+    /// Data stays where it must.
+    pub data_residency_check: bool,
+}
+
+impl SubmitRequest<'_> {
+    /// The body, byte for byte as it is sent; kept by the caller until the submit is answered.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        encode(self)
+    }
+}
+
+impl AuditRecord<'_> {
+    /// The body, byte for byte as it is sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        encode(self)
+    }
+}
+
+/// A body as JSON.
+#[expect(
+    clippy::expect_used,
+    reason = "only the types of this file are encoded: their keys are text, and memory takes every byte"
+)]
+pub(crate) fn encode(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).expect("plain data with text keys is always JSON").into()
+}
+
+/// `2026-01-01T12:00:00.000000+00:00`: six digits, and the offset spelled out.
+fn as_microseconds<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&timestamp.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use api::status::RollbackReason;
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_audit_record_is_the_contracts_to_the_byte() {
+        let job_id = "job_8f3a2c".parse().unwrap();
+        let record = AuditRecord {
+            timestamp: "2026-01-01T12:00:00Z".parse().unwrap(),
+            job_id: Some(&job_id),
+            deployment_success: true,
+            duration_seconds: 42.5,
+            audit_category: AuditCategory::default(),
+            compliance_flags: ComplianceFlags { governance_approved: true, data_residency_check: true },
+        };
+        assert_eq!(
+            text(&record.to_bytes()),
+            r#"{"timestamp":"2026-01-01T12:00:00.000000+00:00","jobId":"job_8f3a2c","deploymentSuccess":true,"durationSeconds":42.5,"auditCategory":"environment_deployment","complianceFlags":{"governanceApproved":true,"dataResidencyCheck":true}}"#
+        );
+        let later = AuditRecord { timestamp: "2026-01-01T14:00:00.123456789+02:00".parse().unwrap(), ..record };
+        assert!(text(&later.to_bytes()).contains(r#""2026-01-01T12:00:00.123456+00:00""#));
+    }
+
+    #[test]
+    fn every_reason_is_the_word_that_the_contract_names() {
+        for (reason, word) in [
+            (RollbackReason::HealthCheckFailure, "health_check_failure"),
+            (RollbackReason::DeploymentFailed, "deployment_failed"),
+            (RollbackReason::Timeout, "timeout"),
+            (RollbackReason::Manual, "manual"),
+            (RollbackReason::ResourceDeleted, "resource_deleted"),
+        ] {
+            let body = encode(&RollbackRequest { reason: reason.as_str() });
+            assert_eq!(text(&body), format!(r#"{{"reason":"{word}"}}"#));
+        }
+    }
+
+    #[test]
+    fn what_the_user_left_out_is_null_or_left_out() {
+        let environment_id = "env".parse().unwrap();
+        let snapshot = RawValue::from_string(r#"{"b": 1, "a": [2.50, "ü"]}"#.to_owned()).unwrap();
+        let capacity = CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 2 };
+        let validate = ValidateRequest {
+            environment_id: &environment_id,
+            configuration_snapshot: &snapshot,
+            capacity_constraints: capacity,
+            isolation_rules: IsolationRules {
+                tenant_boundary: "strict",
+                network_segment: None,
+                resource_quota_check: false,
+            },
+        };
+        assert!(
+            text(&encode(&validate))
+                .ends_with(r#""isolationRules":{"tenantBoundary":"strict","resourceQuotaCheck":false}}"#)
+        );
+        let submit = SubmitRequest {
+            environment_id: &environment_id,
+            configuration_snapshot: &snapshot,
+            dependency_locks: Vec::new(),
+            rollback_policy: RollbackPolicy {
+                auto_trigger: false,
+                health_threshold: 1,
+                timeout_seconds: 1,
+                revert_snapshot_id: None,
+            },
+            capacity_constraints: capacity,
+            webhook_callback_url: None,
+        };
+        let body = submit.to_bytes();
+        assert!(text(&body).contains(r#""configuration_snapshot":{"b": 1, "a": [2.50, "ü"]},"dependency_locks":[],"#));
+        assert_eq!(webhook_callback_url(&body), None);
+        let url = "https://ci.example.com/\"hooks";
+        let submit = SubmitRequest { webhook_callback_url: Some(url), ..submit };
+        assert_eq!(webhook_callback_url(&submit.to_bytes()).as_deref(), Some(url));
+        assert!(text(&body).contains(r#""revert_snapshot_id":null}"#));
+        assert!(text(&body).ends_with(r#""webhookCallbackUrl":null}"#));
+    }
+}

@@ -1,0 +1,90 @@
+//! What the answer to a submit means: the part of the contract's error table on which "never submitted twice" rests.
+
+use http::StatusCode;
+
+use super::answer;
+use super::caller::Failure;
+use platform::{Answer, CallError, ErrorClass, FirstPost, JobId};
+use rollout::facts::SubmitIdempotency;
+
+/// What came of a submit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitAnswer {
+    /// The rollout is under way.
+    Accepted(JobId),
+    /// The first POST was answered 4xx: nothing is out, and the same request would be answered the same way.
+    Rejected {
+        /// 400 to 499; 401 only from a fresh token.
+        status: u16,
+        /// The API's own words.
+        message: String,
+    },
+    /// The token endpoint refuses the credentials: the last try sent nothing to the API.
+    Unauthorized {
+        /// The endpoint's own words.
+        message: String,
+        /// What the next POST would be.
+        next: FirstPost,
+    },
+    /// 409 to a repeat: the API still works on the first POST. Ask again later with the same key.
+    StillInProgress {
+        /// The API's own words.
+        message: String,
+    },
+    /// No answer that means anything: again later, with the same key.
+    Transient {
+        /// What happened.
+        error: CallError,
+        /// What the next POST would be.
+        next: FirstPost,
+    },
+    /// The rollout may be under way, and this answer does not tell.
+    OutcomeUnknown {
+        /// What happened.
+        message: String,
+    },
+}
+
+/// Reads the end of a submit by the contract's table.
+pub(crate) fn judge(result: Result<Answer, Failure>, first: FirstPost, idempotency: SubmitIdempotency) -> SubmitAnswer {
+    let failure = match result {
+        Ok(answer) => return accepted(answer),
+        Err(failure) => failure,
+    };
+    let Failure { error, status, sent, sent_earlier } = failure;
+    let was_first = first == FirstPost::Yes && !sent_earlier;
+    let next = if was_first && !sent { FirstPost::Yes } else { FirstPost::No };
+    let message = error.message().to_owned();
+    match (error.class(), status) {
+        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, None) => SubmitAnswer::Unauthorized { message, next },
+        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, Some(status)) if was_first => {
+            SubmitAnswer::Rejected { status: status.as_u16(), message }
+        }
+        (ErrorClass::Rejected { .. }, Some(StatusCode::CONFLICT)) => SubmitAnswer::StillInProgress { message },
+        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, Some(_)) => SubmitAnswer::OutcomeUnknown { message },
+        (ErrorClass::Protocol, _) if sent => SubmitAnswer::OutcomeUnknown { message },
+        (ErrorClass::Transient, Some(StatusCode::TOO_MANY_REQUESTS))
+            if idempotency == SubmitIdempotency::Unsupported =>
+        {
+            // Turned away at the door: this POST had no effect, whatever the API knows about keys.
+            SubmitAnswer::Transient { error, next: if was_first { FirstPost::Yes } else { FirstPost::No } }
+        }
+        (ErrorClass::Transient, _) if sent && idempotency == SubmitIdempotency::Unsupported => {
+            SubmitAnswer::OutcomeUnknown { message }
+        }
+        // A submit is never taken back; were it so, it would simply not have been sent.
+        (ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Withdrawn, _) => {
+            SubmitAnswer::Transient { error, next }
+        }
+    }
+}
+
+fn accepted(answer: Answer) -> SubmitAnswer {
+    let server = answer.server();
+    let job_id = answer.into_body().map(|body| answer::read_job_id(&body));
+    let job_id = job_id.map(|read| read.map_err(|error| format!("{server}: {error}")));
+    match job_id.unwrap_or_else(|error| Err(error.message().to_owned())) {
+        Ok(job_id) => SubmitAnswer::Accepted(job_id),
+        Err(message) => SubmitAnswer::OutcomeUnknown { message },
+    }
+}

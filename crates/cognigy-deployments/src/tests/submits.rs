@@ -1,0 +1,146 @@
+//! The contract's table for the submit, row by row.
+
+use bytes::Bytes;
+
+use super::scripted::*;
+use crate::*;
+use platform::*;
+use rollout::facts::SubmitIdempotency;
+
+async fn submit(api: &Fixture, first: FirstPost, idempotency: SubmitIdempotency) -> SubmitAnswer {
+    api.client.submit(Bytes::from_static(b"{}"), &key(), first, idempotency, &me()).await
+}
+
+fn next(answer: &SubmitAnswer) -> Option<FirstPost> {
+    match answer {
+        SubmitAnswer::Transient { next, .. } | SubmitAnswer::Unauthorized { next, .. } => Some(*next),
+        _ => None,
+    }
+}
+
+/// One answer, to the only POST that is made.
+async fn first(reply: Reply) -> SubmitAnswer {
+    submit(&api([reply]), FirstPost::Yes, SubmitIdempotency::Supported).await
+}
+
+async fn later(reply: Reply) -> SubmitAnswer {
+    submit(&api([reply]), FirstPost::No, SubmitIdempotency::Supported).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_4xx_to_the_first_post_rejects() {
+    for code in [400, 403, 404, 409, 410, 422] {
+        assert!(matches!(first(status(code, "no")).await, SubmitAnswer::Rejected { status, .. } if status == code));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_4xx_to_any_later_post_leaves_the_outcome_unknown_but_for_409() {
+    for code in [400, 403, 404, 410, 422] {
+        assert!(matches!(later(status(code, "no")).await, SubmitAnswer::OutcomeUnknown { .. }));
+    }
+    assert!(matches!(later(status(409, "")).await, SubmitAnswer::StillInProgress { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_within_the_call_counts_as_a_later_post() {
+    for lost in [Reply::Interrupted, Reply::Never, status(503, ""), status(429, "")] {
+        let api = api([lost, status(400, "")]);
+        let answer = submit(&api, FirstPost::Yes, SubmitIdempotency::Supported).await;
+        assert!(matches!(answer, SubmitAnswer::OutcomeUnknown { .. }), "{answer:?}");
+    }
+    let api = api([Reply::Interrupted, status(409, "")]);
+    let answer = submit(&api, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert!(matches!(answer, SubmitAnswer::StillInProgress { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_never_made_is_no_post() {
+    let unreached = api([Reply::NotConnected, status(400, "")]);
+    let answer = submit(&unreached, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert!(matches!(answer, SubmitAnswer::Rejected { status: 400, .. }));
+    let never = api([Reply::NotConnected, Reply::NotConnected, Reply::NotConnected]);
+    let answer = submit(&never, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert_eq!(next(&answer), Some(FirstPost::Yes));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_to_a_stale_token_is_no_post() {
+    let rejected = api([status(401, ""), status(422, "")]);
+    let answer = submit(&rejected, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert!(matches!(answer, SubmitAnswer::Rejected { status: 422, .. }));
+    let refused = api([status(401, ""), status(401, "")]);
+    let answer = submit(&refused, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert!(matches!(answer, SubmitAnswer::Rejected { status: 401, .. }));
+    let lost_token = api_with_tokens([token("a", 3600), status(403, "")], [status(401, "")]);
+    let answer = submit(&lost_token, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert!(matches!(answer, SubmitAnswer::Unauthorized { next: FirstPost::Yes, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_status_without_a_job_id_leaves_the_outcome_unknown() {
+    for body in ["", "{}", r#"{"jobId": "../x"}"#, "<html>"] {
+        assert!(matches!(first(ok(body)).await, SubmitAnswer::OutcomeUnknown { .. }), "{body}");
+    }
+    assert!(matches!(first(Reply::TooLarge(200)).await, SubmitAnswer::OutcomeUnknown { .. }));
+    assert!(matches!(first(status(302, "")).await, SubmitAnswer::OutcomeUnknown { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_lost_posts_are_transient_and_the_next_is_not_the_first() {
+    for lost in [Reply::Interrupted, Reply::Never, status(504, ""), status(429, "")] {
+        let api = api([lost.clone(), lost.clone(), lost]);
+        let answer = submit(&api, FirstPost::Yes, SubmitIdempotency::Supported).await;
+        assert_eq!(next(&answer), Some(FirstPost::No), "{answer:?}");
+        assert_eq!(api.sent().len(), 3);
+        assert!(api.sent().iter().all(|sent| sent.headers == api.sent()[0].headers && sent.body == "{}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_after_a_lost_post_remembers_the_post() {
+    let api = api_with_tokens([token("a", 3), status(401, "")], [Reply::Interrupted]);
+    let answer = submit(&api, FirstPost::Yes, SubmitIdempotency::Supported).await;
+    assert!(matches!(answer, SubmitAnswer::Unauthorized { next: FirstPost::No, .. }), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keys_an_ambiguous_answer_is_unknown_after_one_post() {
+    for lost in [Reply::Interrupted, Reply::Never, status(500, ""), status(503, ""), ok("{}"), Reply::TooLarge(200)] {
+        let api = api([lost]);
+        let answer = submit(&api, FirstPost::Yes, SubmitIdempotency::Unsupported).await;
+        assert!(matches!(answer, SubmitAnswer::OutcomeUnknown { .. }), "{answer:?}");
+        assert_eq!(api.sent().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keys_what_had_no_effect_for_certain_may_be_sent_again() {
+    let turned_away = api([status(429, "")]);
+    let answer = submit(&turned_away, FirstPost::Yes, SubmitIdempotency::Unsupported).await;
+    assert_eq!(next(&answer), Some(FirstPost::Yes));
+    assert_eq!(turned_away.sent().len(), 1);
+    let unreached = api([Reply::NotConnected, status(401, ""), ok(r#"{"jobId": "j"}"#)]);
+    let answer = submit(&unreached, FirstPost::Yes, SubmitIdempotency::Unsupported).await;
+    assert_eq!(answer, SubmitAnswer::Accepted("j".parse().unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keys_nothing_is_sent_blindly() {
+    let api = api([]);
+    let answer = submit(&api, FirstPost::No, SubmitIdempotency::Unsupported).await;
+    assert!(matches!(answer, SubmitAnswer::OutcomeUnknown { .. }));
+    assert!(api.all_sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_echoes_the_webhooks_url_is_told_without_it() {
+    let url = "https://ci.example.com/hooks/T0ken-T0ken?key=K3y-K3y-K3y";
+    let echo = format!(r#"{{"message": "{url} (T0ken-T0ken, /hooks/T0ken-T0ken) is no URL of ci.example.com"}}"#);
+    let api = api([status(422, &echo)]);
+    let body = Bytes::from(format!(r#"{{"environment_id": "env", "webhookCallbackUrl": "{url}"}}"#));
+    let answer = api.client.submit(body, &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me()).await;
+    let said = "422 Unprocessable Entity: [redacted] ([redacted], [redacted]) is no URL of ci.example.com";
+    let message = format!("https://api.cognigy.ai answered {said}");
+    assert_eq!(answer, SubmitAnswer::Rejected { status: 422, message });
+}

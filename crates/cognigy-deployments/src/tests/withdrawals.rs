@@ -1,0 +1,80 @@
+//! Requests that are taken back: never one that was sent, and never one that carries out what is written down.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::scripted::*;
+use crate::*;
+use api::status::RollbackReason;
+use platform::*;
+use rollout::facts::SubmitIdempotency;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A requester whose requests are taken back after so long.
+fn changing_its_mind_after(wait: Duration) -> Requester {
+    let withdrawal = Withdrawal::default();
+    let requester = me().withdrawn_by(withdrawal.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        withdrawal.raise();
+    });
+    requester
+}
+
+/// An API that asked to be left alone for a minute.
+fn resting(replies: impl IntoIterator<Item = Reply>) -> Fixture {
+    let api = api(replies);
+    api.budget.pause(seconds(60));
+    api
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
+    let api = resting([]);
+    let (start, me) = (Instant::now(), changing_its_mind_after(seconds(5)));
+    let job_id = "job_8f3a2c".parse().unwrap();
+    let environment = "env".parse().unwrap();
+    let (job, health, audit) =
+        tokio::join!(api.client.job(&job_id, &me), api.client.health(&environment, 0.05, &me), async {
+            api.client.audit(Bytes::new(), &key(), &me).await.map_err(|error| error.class())
+        },);
+    assert_eq!(start.elapsed(), seconds(5));
+    assert_eq!(
+        (job, health, audit),
+        (Err(NotSent::Withdrawn.into()), Err(NotSent::Withdrawn), Err(ErrorClass::Withdrawn))
+    );
+    assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Withdrawn.into()), "nor is the next one asked");
+    assert!(api.sent().is_empty());
+    assert_eq!(api.budget.reading().waiting_in_all(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_was_sent_is_answered() {
+    let api = api([Reply::Slowly(seconds(10), 200, r#"{"status": "completed"}"#.to_owned())]);
+    let me = changing_its_mind_after(seconds(5));
+    assert_eq!(api.client.job(&"job_8f3a2c".parse().unwrap(), &me).await, Ok(JobStatus::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_failed_is_not_asked_again_once_nobody_wants_to_know() {
+    let api = api([status(503, "")]);
+    let (start, me) = (Instant::now(), changing_its_mind_after(seconds(1)));
+    let refused = api.client.audit(Bytes::new(), &key(), &me).await.unwrap_err();
+    assert_eq!((refused.class(), start.elapsed()), (ErrorClass::Withdrawn, seconds(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_and_a_submit_go_whatever_has_changed() {
+    let api = resting([status(202, ""), ok(r#"{"jobId": "job_8f3a2c"}"#)]);
+    let me = changing_its_mind_after(seconds(5));
+    let job_id = "job_8f3a2c".parse().unwrap();
+    let answer = api.client.rollback(&job_id, &key(), RollbackReason::ResourceDeleted, &me).await;
+    assert_eq!(answer, RollbackAnswer::Accepted);
+    let answer = api.client.submit(Bytes::new(), &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me).await;
+    assert_eq!(answer, SubmitAnswer::Accepted(job_id));
+}

@@ -1,0 +1,285 @@
+//! Translates between the operator's types and those of the API. No decision is made here.
+
+use super::answer;
+use super::client::{JobError, NotSent};
+use super::operations;
+use super::request::{
+    CapacityConstraints, DependencyLock, IsolationRules, RollbackPolicy, SubmitRequest, TraceOptions, TraceRequest,
+    ValidateRequest,
+};
+use super::submit::SubmitAnswer as Submitted;
+use api::CognigyDeploymentSpec;
+use api::identifier::{ApiOrigin, JobId};
+use api::reason::Reason;
+use platform::{
+    CallError, CallFailure, Configuration, EnvironmentId, ErrorClass, FailedTry, FailureCause, FirstPost, WebhookUrl,
+};
+use rollout::Obstacle;
+use rollout::answer::{HealthAnswer, JobAnswer, Retry, SubmitAnswer, TraceAnswer, ValidationAnswer};
+
+/// The validation's request (contract, section 1).
+pub fn validate_request<'a>(configuration: Configuration<'a>, environment: &'a EnvironmentId) -> ValidateRequest<'a> {
+    let Configuration { spec, snapshot } = configuration;
+    ValidateRequest {
+        environment_id: environment,
+        configuration_snapshot: snapshot.as_raw(),
+        capacity_constraints: capacity(spec),
+        isolation_rules: IsolationRules {
+            tenant_boundary: &spec.isolation_rules.tenant_boundary,
+            network_segment: spec.isolation_rules.network_segment.as_deref(),
+            resource_quota_check: spec.isolation_rules.resource_quota_check,
+        },
+    }
+}
+
+/// The synthetic trace's request (contract, section 2).
+pub fn trace_request<'a>(configuration: Configuration<'a>, environment: &'a EnvironmentId) -> TraceRequest<'a> {
+    let Configuration { spec, snapshot } = configuration;
+    TraceRequest {
+        environment_id: environment,
+        configuration_snapshot: snapshot.as_raw(),
+        trace_options: TraceOptions {
+            simulation_depth: natural(spec.trace_options.simulation_depth.into()),
+            include_dependency_graph: spec.trace_options.include_dependency_graph,
+            detect_version_conflicts: spec.trace_options.detect_version_conflicts,
+        },
+    }
+}
+
+/// The submit's request (contract, section 3).
+pub fn submit_request<'a>(
+    configuration: Configuration<'a>,
+    environment: &'a EnvironmentId,
+    callback: Option<&'a WebhookUrl>,
+) -> SubmitRequest<'a> {
+    let Configuration { spec, snapshot } = configuration;
+    let policy = &spec.rollback_policy;
+    SubmitRequest {
+        environment_id: environment,
+        configuration_snapshot: snapshot.as_raw(),
+        dependency_locks: spec
+            .dependency_locks
+            .iter()
+            .map(|lock| DependencyLock {
+                package_name: &lock.package_name,
+                version: &lock.version,
+                pinned: lock.pinned,
+            })
+            .collect(),
+        rollback_policy: RollbackPolicy {
+            auto_trigger: policy.auto_trigger,
+            health_threshold: natural(policy.health_threshold.into()),
+            timeout_seconds: natural(policy.timeout_seconds.into()),
+            revert_snapshot_id: policy.revert_snapshot_id.as_deref(),
+        },
+        capacity_constraints: capacity(spec),
+        webhook_callback_url: callback.map(WebhookUrl::expose),
+    }
+}
+
+fn capacity(spec: &CognigyDeploymentSpec) -> CapacityConstraints {
+    CapacityConstraints {
+        max_concurrent_sessions: natural(spec.capacity_constraints.max_concurrent_sessions),
+        memory_limit_mb: natural(spec.capacity_constraints.memory_limit_mb),
+    }
+}
+
+/// The API server lets no negative number in here.
+fn natural<T: TryFrom<i64> + Default>(number: i64) -> T {
+    T::try_from(number).unwrap_or_default()
+}
+
+/// The answer to the validation.
+pub fn validation(validation: answer::Validation) -> ValidationAnswer {
+    let answer::Validation { valid, warnings, errors, capacity_utilization } = validation;
+    match valid {
+        true => ValidationAnswer::Passed { warnings, capacity_utilization },
+        false => ValidationAnswer::Refused { errors },
+    }
+}
+
+/// What the synthetic trace said.
+pub fn trace(trace: answer::Trace) -> TraceAnswer {
+    TraceAnswer { trace_id: trace.trace_id, status: trace.status, conflicts: trace.conflicts }
+}
+
+/// What came of a submit call.
+pub fn submit(answer: Submitted) -> SubmitAnswer {
+    match answer {
+        Submitted::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
+        Submitted::Rejected { status: _, message } => SubmitAnswer::Rejected { message },
+        Submitted::Unauthorized { message, next } => {
+            sent(next, Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
+        }
+        Submitted::StillInProgress { message } => {
+            SubmitAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None))
+        }
+        Submitted::Transient { error, next } => sent(next, obstacle(&error)),
+        Submitted::OutcomeUnknown { message } => SubmitAnswer::Unknown { message },
+    }
+}
+
+fn sent(next: FirstPost, obstacle: Obstacle) -> SubmitAnswer {
+    match next {
+        FirstPost::Yes => SubmitAnswer::NotSent(obstacle),
+        FirstPost::No => SubmitAnswer::NotYet(obstacle),
+    }
+}
+
+/// What the job said.
+///
+/// # Errors
+/// [`NotSent`] if it was not asked.
+pub fn job(status: Result<answer::JobStatus, JobError>) -> Result<JobAnswer, NotSent> {
+    Ok(match status {
+        Ok(answer::JobStatus::Completed) => JobAnswer::Completed,
+        Ok(answer::JobStatus::EndedBadly(word)) => JobAnswer::EndedBadly(word),
+        Ok(answer::JobStatus::RolledBack) => JobAnswer::RolledBack,
+        Ok(answer::JobStatus::Running(_)) => JobAnswer::Running,
+        Err(JobError::NotFound { .. }) => JobAnswer::NotFound,
+        Err(JobError::Unreadable(error)) => JobAnswer::Unreadable(error.message().to_owned()),
+        Err(JobError::NotSent(not_sent)) => return Err(not_sent),
+    })
+}
+
+/// What the environment's health said.
+pub fn health(reading: answer::HealthReading) -> HealthAnswer {
+    match reading {
+        answer::HealthReading::Good { .. } => HealthAnswer::Good,
+        answer::HealthReading::Bad { status, error_rate } => HealthAnswer::Bad(match error_rate {
+            Some(error_rate) => format!("its status is {status}, its error rate {error_rate}"),
+            None => format!("its status is {status}"),
+        }),
+        answer::HealthReading::Unreadable { message } => HealthAnswer::Unreadable(message),
+    }
+}
+
+/// A failed call as an obstacle (contract, "Errors").
+pub fn obstacle(error: &CallError) -> Obstacle {
+    let message = error.message();
+    match error.class() {
+        // What was taken back is decided anew before anybody meets an obstacle.
+        ErrorClass::Transient | ErrorClass::Withdrawn => Obstacle::transient(
+            Reason::ApiUnavailable,
+            format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
+            error.retry_after(),
+        ),
+        ErrorClass::Protocol => Obstacle::transient(
+            Reason::UnexpectedAnswer,
+            format!("Cognigy.AI answered what makes no sense, and is asked again: {message}"),
+            error.retry_after(),
+        ),
+        ErrorClass::Unauthorized => Obstacle::lasting(
+            Reason::Unauthorized,
+            format!("Cognigy.AI refuses the credentials or their scopes: {message}; correct the Secret"),
+            Retry::CredentialsChange,
+        ),
+        ErrorClass::Rejected { status: 404 | 405 } => Obstacle::lasting(
+            Reason::RequestRejected,
+            format!(
+                "Cognigy.AI refuses the request: {message}; correct spec.environmentId if it is wrong, or baseUrl in the \
+                 Secret (the operator's --base-url if the Secret has none) if the URL is; else ask for a retry"
+            ),
+            Retry::InputChange,
+        ),
+        ErrorClass::Rejected { status: _ } => Obstacle::lasting(
+            Reason::RequestRejected,
+            format!("Cognigy.AI refuses the request: {message}; correct the spec, or ask for a retry"),
+            Retry::InputChange,
+        ),
+        ErrorClass::EgressRefused => Obstacle::lasting(
+            Reason::EndpointRefused,
+            format!("{message}; allow it with --egress-allow, or correct the Secret"),
+            Retry::InputChange,
+        ),
+    }
+}
+
+/// A rollback that failed: what is to be said of it says already that it is tried again.
+pub fn rollback_obstacle(error: &CallError) -> Obstacle {
+    let reason = match error.class() {
+        ErrorClass::Transient | ErrorClass::Withdrawn => Reason::ApiUnavailable,
+        ErrorClass::Protocol => Reason::UnexpectedAnswer,
+        _ => return obstacle(error),
+    };
+    Obstacle::transient(reason, error.message(), error.retry_after())
+}
+
+/// A try that failed, while the call goes on with the next one.
+pub fn failed_try(failed: &FailedTry, origin: &ApiOrigin) -> Obstacle {
+    let FailedTry { operation, number, of, unanswered_for, error, .. } = failed;
+    if *operation == operations::ROLLBACK {
+        // The same as for the call as a whole: it is one cause, and told once.
+        return rollback_obstacle(error);
+    }
+    let what = operation.title;
+    let problem = match unanswered_for {
+        Some(waited) => format!("Cognigy.AI ({origin}) did not answer the {what} within {} s", waited.as_secs()),
+        None => format!("the {what} failed: {error}"),
+    };
+    Obstacle::transient(Reason::ApiUnavailable, format!("{problem}; try {} of {of}", number + 1), None)
+}
+
+/// A failed call.
+pub fn failure(error: &CallError) -> CallFailure {
+    CallFailure { cause: cause(error), obstacle: obstacle(error) }
+}
+
+/// A delivery that failed, in the API's own words.
+pub fn delivery_failure(error: &CallError) -> CallFailure {
+    let obstacle = Obstacle::transient(Reason::ApiUnavailable, error.message(), error.retry_after());
+    CallFailure { cause: cause(error), obstacle }
+}
+
+/// A call that cannot be sent at all.
+pub fn unsent(obstacle: Obstacle) -> CallFailure {
+    CallFailure { cause: FailureCause::Other, obstacle }
+}
+
+/// A call that was cancelled before it was sent.
+pub fn cancelled() -> CallFailure {
+    let message = "the question was cancelled while it waited for the request budget";
+    let obstacle = Obstacle::transient(Reason::ApiUnavailable, message, None);
+    CallFailure { cause: FailureCause::Cancelled, obstacle }
+}
+
+fn cause(error: &CallError) -> FailureCause {
+    match error.class() {
+        ErrorClass::Withdrawn => FailureCause::Cancelled,
+        ErrorClass::Unauthorized => FailureCause::Credentials,
+        _ if error.is_held_back() => FailureCause::Budget,
+        ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::Rejected { .. } | ErrorClass::EgressRefused => {
+            FailureCause::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A failure's message begins with its status.
+    const MESSAGE: &str = "422 Unprocessable Entity: locked for the holidays";
+
+    #[test]
+    fn a_refusal_names_its_status_once() {
+        let refused = Submitted::Rejected { status: 422, message: MESSAGE.to_owned() };
+        assert_eq!(submit(refused), SubmitAnswer::Rejected { message: MESSAGE.to_owned() });
+        let error = CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE);
+        assert_eq!(obstacle(&error).message.matches("422").count(), 1, "{}", obstacle(&error).message);
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_may_be_the_fault_of_the_base_url() {
+        for status in [404, 405] {
+            let asked = "https://api.example.com/wrong/api/v2/environments/env_1/validate answered 404 Not Found";
+            let message = obstacle(&CallError::new(ErrorClass::Rejected { status }, asked)).message;
+            assert!(
+                message.contains(asked) && message.contains("baseUrl") && message.contains("--base-url"),
+                "{message}"
+            );
+        }
+        let message = obstacle(&CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE)).message;
+        assert!(message.contains("correct the spec") && !message.contains("baseUrl"), "{message}");
+    }
+}

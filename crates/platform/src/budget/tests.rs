@@ -1,0 +1,252 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+
+fn key(name: &str) -> Requester {
+    Requester::new("namespace", name)
+}
+
+/// A budget whose start is over, so that all that is free may go at once.
+async fn warm(limit: u32) -> Arc<Budget> {
+    let budget = Budget::new(NonZeroU32::new(limit).unwrap());
+    tokio::time::sleep(WINDOW).await;
+    budget
+}
+
+/// Lets every task run until it waits for time or for another.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_spread_and_rollbacks_are_not() {
+    let budget = warm(20).await;
+    let start = Instant::now();
+    for _ in 0..2 {
+        drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO, "a tenth may go at once");
+    for _ in 2..19 {
+        drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
+    }
+    assert_eq!(start.elapsed(), 17 * WINDOW / 20);
+    drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
+    assert_eq!(start.elapsed(), 17 * WINDOW / 20, "one place is kept for a rollback");
+    drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
+    assert_eq!(start.elapsed(), WINDOW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_go_by_priority_and_by_turns() {
+    let budget = warm(1).await;
+    let blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for (priority, resource) in [
+        (Priority::Audit, "a"),
+        (Priority::Health, "a"),
+        (Priority::Health, "a"),
+        (Priority::Health, "b"),
+        (Priority::Rollback, "c"),
+    ] {
+        let (budget, order) = (budget.clone(), order.clone());
+        tasks.push(tokio::spawn(async move {
+            loop {
+                match budget.admit(priority, &key(resource)).await {
+                    Ok(_) => return order.lock().unwrap().push((priority, resource)),
+                    Err(error) => assert_eq!(error, BudgetError::Busy),
+                }
+            }
+        }));
+        settle().await;
+    }
+    drop(blocking);
+    let _claim = budget.claim_limit(NonZeroU32::new(100).unwrap());
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(
+        *order.lock().unwrap(),
+        [
+            (Priority::Rollback, "c"),
+            (Priority::Health, "a"),
+            (Priority::Health, "b"),
+            (Priority::Health, "a"),
+            (Priority::Audit, "a"),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
+    let budget = warm(1).await;
+    let blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
+    let spawn = |resource: &'static str| {
+        let budget = budget.clone();
+        tokio::spawn(async move { budget.admit(Priority::Job, &key(resource)).await.map(drop) })
+    };
+    let first = spawn("first");
+    settle().await;
+    let second = spawn("second");
+    settle().await;
+    assert_eq!(budget.reading().waiting_in_all(), 2);
+    first.abort();
+    settle().await;
+    assert_eq!(budget.reading().waiting_in_all(), 1);
+    drop(blocking);
+    let start = Instant::now();
+    second.await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), WINDOW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_took_its_requests_back_takes_no_place() {
+    let budget = warm(100).await;
+    let withdrawal = Withdrawal::default();
+    let requester = key("a").withdrawn_by(withdrawal.clone());
+    withdrawal.raise();
+    assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Withdrawn);
+    assert_eq!(budget.reading().used, 0);
+    drop(budget.admit(Priority::Rollback, &requester).await.unwrap());
+    assert_eq!(budget.reading().used, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_too_long_is_told_to_come_back() {
+    let budget = warm(1).await;
+    let _blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
+    let start = Instant::now();
+    assert_eq!(budget.admit(Priority::Rollback, &key("a")).await.unwrap_err(), BudgetError::Busy);
+    assert_eq!(start.elapsed(), PATIENCE);
+    assert_eq!(budget.reading().waiting_in_all(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_holds_everybody_back_and_a_long_one_is_not_waited_for() {
+    let budget = warm(100).await;
+    let start = Instant::now();
+    budget.pause(Duration::from_secs(7));
+    drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+    budget.pause(Duration::from_secs(300));
+    for (priority, left) in [(Priority::Health, 120), (Priority::Submit, 120), (Priority::Start, 300)] {
+        let refused = budget.admit(priority, &key("a")).await.unwrap_err();
+        assert_eq!(refused, BudgetError::Paused { left: Duration::from_secs(left) }, "{priority:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_holds_a_rollback_for_seconds_and_what_is_in_flight_for_two_minutes() {
+    let budget = warm(100).await;
+    budget.pause(Duration::from_secs(3600));
+    let start = Instant::now();
+    drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // What is in flight goes once it may, and takes nothing along that is held longer.
+    let who = key("a");
+    let (health, audit) = tokio::join!(budget.admit(Priority::Health, &who), async {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        budget.admit(Priority::Audit, &who).await.map(drop)
+    });
+    drop(health.unwrap());
+    assert!(matches!(audit, Err(BudgetError::Paused { .. })), "{audit:?}");
+    assert!((120..=121).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_are_held_longer_do_not_go_along_with_the_first() {
+    let budget = warm(100).await;
+    budget.pause(Duration::from_secs(3600));
+    tokio::time::sleep(Duration::from_secs(550)).await;
+    budget.pause(Duration::from_secs(60));
+    // The audit record waits for 50 s more, and health for 60.
+    let start = Instant::now();
+    let went = async |priority| {
+        drop(budget.admit(priority, &key("a")).await.unwrap());
+        start.elapsed().as_secs()
+    };
+    let (audit, rollback) = tokio::join!(went(Priority::Audit), went(Priority::Rollback));
+    assert!(rollback <= 10 && (50..=52).contains(&audit), "{rollback} {audit}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_once() {
+    const LIMIT: usize = 100;
+    const REQUESTS: usize = 10_000;
+    let budget = warm(100).await;
+    let start = Instant::now();
+    let counted = Arc::new(Mutex::new(Vec::new()));
+    let request = |priority: Priority, number: u64| {
+        let (budget, counted) = (budget.clone(), counted.clone());
+        async move {
+            let mut random = fastrand::Rng::with_seed(number);
+            let asked = Instant::now();
+            let Ok(permit) = budget.admit(priority, &key(&number.to_string())).await else { return None };
+            let waited = asked.elapsed();
+            tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
+            counted.lock().unwrap().push(Instant::now());
+            tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
+            drop(permit);
+            Some(waited)
+        }
+    };
+    let (request, sent) = (&request, &|| counted.lock().unwrap().len());
+    let busy = (0..200).map(|task| async move {
+        let mut number = task;
+        while sent() < REQUESTS {
+            request(Priority::ALL[1 + number as usize % 6], number).await;
+            number += 200;
+        }
+    });
+    futures::future::join(futures::future::join_all(busy), async {
+        let mut number = 1_000_000;
+        while sent() < REQUESTS {
+            tokio::time::sleep(Duration::from_millis(13_000)).await;
+            let waited = request(Priority::Rollback, number).await.unwrap();
+            assert!(waited < Duration::from_secs(1), "a rollback waited for {waited:?}");
+            number += 1;
+        }
+    })
+    .await;
+    let minutes = start.elapsed().as_secs_f64() / WINDOW.as_secs_f64();
+    let mut counted = counted.lock().unwrap().clone();
+    counted.sort();
+    let use_of_limit = counted.len() as f64 / minutes / LIMIT as f64;
+    assert!(use_of_limit >= 0.93, "{use_of_limit} of the limit");
+    for (index, &first) in counted.iter().enumerate() {
+        let inside = counted.partition_point(|&at| at < first + WINDOW) - index;
+        assert!(inside <= LIMIT, "the API refuses {} requests", inside - LIMIT);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_those_who_disagree_about_a_limit_the_smallest_number_counts_while_it_is_kept() {
+    let budget = Budget::new(TYPICAL_LIMIT);
+    let claim = |limit| budget.claim_limit(NonZeroU32::new(limit).unwrap());
+    let large = claim(300);
+    assert_eq!(budget.limit().get(), 300);
+    let small = claim(40);
+    let middle = claim(200);
+    assert_eq!(budget.limit().get(), 40);
+    drop(small);
+    assert_eq!(budget.limit().get(), 200);
+    drop(middle);
+    drop(large);
+    assert_eq!(budget.limit().get(), 300, "nobody says otherwise");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_has_one_budget_for_as_long_as_it_matters() {
+    let budgets = Budgets::default();
+    let client = |id: &str| ClientFingerprint::of(&[id]);
+    let first = Arc::downgrade(&budgets.shared(client("a")));
+    drop(budgets.shared(client("a")).admit(Priority::Job, &key("x")).await.unwrap());
+    drop(budgets.shared(client("b")));
+    assert!(first.upgrade().is_some(), "a request still counts, though nobody holds the budget");
+    tokio::time::sleep(WINDOW).await;
+    drop(budgets.shared(client("b")));
+    assert!(first.upgrade().is_none(), "nothing counts any more");
+}

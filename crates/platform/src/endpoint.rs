@@ -1,0 +1,179 @@
+//! URLs, and the identifiers that may enter a URL's path or a header.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use url::Url;
+
+/// The most bytes that a URL may have; longer ones are a mistake or an attack.
+const MAX_URL_BYTES: usize = 2048;
+
+/// The most bytes that an API's base may have. It is written into status, once for each message that waits, and a status must
+/// stay small; a host's name has 253 at the most.
+pub const MAX_BASE_BYTES: usize = 320;
+
+/// The most bytes of an identifier that enters a path (contract, section 3).
+const MAX_SEGMENT_BYTES: usize = 256;
+
+/// The most bytes of an idempotency key.
+const MAX_KEY_BYTES: usize = 255;
+
+/// Why a URL or an identifier cannot be used, as the end of a sentence that begins with its name. Holds nothing of the
+/// value. The caller shows it to whoever wrote the value; trying again does not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// It is not a URL at all.
+    #[error("is not a URL ({0}); write for example https://api.example.com")]
+    NotAUrl(url::ParseError),
+    /// It does not say how to reach the host.
+    #[error("needs a scheme; write https:// before the host")]
+    NoScheme,
+    /// Neither `https` nor `http`.
+    #[error("must begin with https:// (or http://, if the operator's --egress-allow allows it)")]
+    Scheme,
+    /// It carries a user name or a password.
+    #[error("must hold no user name and no password; remove all before the @")]
+    UserInfo,
+    /// It carries a query, where none can be meant.
+    #[error("must have no query; remove all from the ? on")]
+    Query,
+    /// It carries a fragment.
+    #[error("must have no fragment; remove all from the # on")]
+    Fragment,
+    /// It is longer than any URL of this kind.
+    #[error("is longer than {MAX_URL_BYTES} bytes")]
+    TooLong,
+    /// The API's base is longer than status has room for.
+    #[error("is longer than {MAX_BASE_BYTES} bytes")]
+    BaseTooLong,
+    /// The identifier would not survive as one path segment.
+    #[error("must be 1 to {MAX_SEGMENT_BYTES} of the characters A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..'")]
+    Segment,
+    /// The idempotency key would not survive as a header.
+    #[error("must be 1 to {MAX_KEY_BYTES} visible ASCII characters")]
+    Key,
+}
+
+/// Parses an absolute http(s) URL without user info and fragment, its host in one spelling (no trailing dot).
+pub fn parse_url(text: &str) -> Result<Url, EndpointError> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(EndpointError::TooLong);
+    }
+    let text = text.trim();
+    // A host and a port without a scheme, such as localhost:8090, would be read as a scheme and a path.
+    let has_scheme = text.contains(":/") || text.contains(":\\");
+    let mut url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => EndpointError::NoScheme,
+        error => EndpointError::NotAUrl(error),
+    })?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(if has_scheme { EndpointError::Scheme } else { EndpointError::NoScheme });
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(EndpointError::UserInfo);
+    }
+    if url.fragment().is_some() {
+        return Err(EndpointError::Fragment);
+    }
+    // Written as URLs are, it may have become three times as long.
+    if url.as_str().len() > MAX_URL_BYTES {
+        return Err(EndpointError::TooLong);
+    }
+    let host = url.host_str().filter(|host| host.ends_with('.')).map(|host| host.trim_end_matches('.').to_owned());
+    if let Some(host) = host {
+        url.set_host(Some(&host)).map_err(EndpointError::NotAUrl)?;
+    }
+    Ok(url)
+}
+
+/// Scheme, host and port of a URL: what an error names.
+pub fn server_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Only unreserved characters, so that no encoding is needed and no other path can be meant.
+fn is_safe_segment(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_SEGMENT_BYTES
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
+        && !matches!(text, "." | "..")
+}
+
+/// A newtype over text that holds what its parser let pass.
+macro_rules! checked_text {
+    ($(#[$meta:meta])* $name:ident, $check:expr, $error:expr) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = EndpointError;
+
+            fn from_str(text: &str) -> Result<Self, EndpointError> {
+                if $check(text) { Ok(Self(text.to_owned())) } else { Err($error) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+checked_text!(
+    /// An environment's identifier: one safe path segment.
+    EnvironmentId,
+    is_safe_segment,
+    EndpointError::Segment
+);
+
+checked_text!(
+    /// A job's identifier as the API answered it: `[A-Za-z0-9._~-]{1,256}`, neither `.` nor `..` (contract, section 3).
+    JobId,
+    is_safe_segment,
+    EndpointError::Segment
+);
+
+checked_text!(
+    /// The value of an `Idempotency-Key` header: 1 to 255 visible ASCII characters.
+    IdempotencyKey,
+    |text: &str| (1..=MAX_KEY_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
+    EndpointError::Key
+);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_identifiers_that_are_one_path_segment_are_taken() {
+        for good in ["job_8f3a2c", "a", "...", "A-Z.~_0", &"x".repeat(256)] {
+            assert_eq!(good.parse::<JobId>().unwrap().as_str(), good);
+        }
+        for bad in ["", ".", "..", "a/b", "a%2fb", "a b", "ä", "a?b", "a\n", &"x".repeat(257)] {
+            assert_eq!(bad.parse::<JobId>(), Err(EndpointError::Segment), "{bad:?}");
+            assert_eq!(bad.parse::<EnvironmentId>(), Err(EndpointError::Segment), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_no_header_value_is_refused() {
+        assert!("abc-123".parse::<IdempotencyKey>().is_ok());
+        for bad in ["", "a b", "a\r\nX: y", "ä", &"x".repeat(256)] {
+            assert_eq!(bad.parse::<IdempotencyKey>(), Err(EndpointError::Key), "{bad:?}");
+        }
+    }
+}

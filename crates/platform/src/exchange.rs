@@ -1,0 +1,234 @@
+//! One request, one answer: the egress rules before it, a deadline over it, its class after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{Instrument, field};
+use url::Url;
+
+use super::endpoint::server_of;
+use super::error::{CallError, ErrorClass};
+use super::http::{EgressPolicy, Transport, TransportError};
+use super::operation::{Operation, RequestObserver};
+use super::retry;
+use super::secrets::Secrets;
+use super::words;
+
+/// The most bytes of a URL in an error.
+const MAX_URL_SHOWN: usize = 300;
+
+/// Wall-clock time, for the rare `Retry-After` date in an answer without a date of its own.
+pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What all requests of a process have in common.
+#[derive(Clone)]
+pub struct ExchangeOptions {
+    /// Where requests may go.
+    pub policy: EgressPolicy,
+    /// Hears of each request, for metrics.
+    pub observer: Option<Arc<dyn RequestObserver>>,
+    /// The time of day.
+    pub wall_clock: WallClock,
+}
+
+impl ExchangeOptions {
+    /// The system's clock, and no observer.
+    #[must_use]
+    pub fn new(policy: EgressPolicy) -> Self {
+        Self { policy, observer: None, wall_clock: Arc::new(Timestamp::now) }
+    }
+}
+
+/// Sends single requests.
+#[derive(Clone)]
+pub struct Exchange {
+    transport: Arc<dyn Transport>,
+    policy: EgressPolicy,
+    observer: Option<Arc<dyn RequestObserver>>,
+    wall_clock: WallClock,
+    /// Whether an error that the transport reports begins with the server.
+    names_servers: bool,
+}
+
+/// An answer with any status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The wait that the API asks for.
+    pub retry_after: Option<Duration>,
+    /// `None` where it is longer than we read.
+    body: Option<Bytes>,
+    /// What must not be shown of it.
+    secrets: Secrets,
+    /// Which URL was asked.
+    asked: Url,
+}
+
+/// There is no answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why there is no answer.
+    pub error: CallError,
+    /// Whether the request may have had its effect all the same.
+    pub sent: bool,
+}
+
+impl Exchange {
+    /// Requests go over this transport.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>, options: ExchangeOptions) -> Self {
+        let ExchangeOptions { policy, observer, wall_clock } = options;
+        Self { transport, policy, observer, wall_clock, names_servers: true }
+    }
+
+    /// Errors do not begin with the server: the caller names it in its own way.
+    #[must_use]
+    pub fn without_server_names(self) -> Self {
+        Self { names_servers: false, ..self }
+    }
+
+    /// The observer of the requests, if there is one.
+    #[must_use]
+    pub fn observer(&self) -> Option<&Arc<dyn RequestObserver>> {
+        self.observer.as_ref()
+    }
+
+    /// Sends one request under the call's deadline.
+    pub async fn send(&self, operation: &Operation, request: http::Request<Bytes>) -> Result<Answer, Unanswered> {
+        let started = Instant::now();
+        let span = tracing::debug_span!(
+            "request",
+            otel.name = operation.name,
+            otel.kind = "client",
+            class = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let result = self.send_unobserved(operation, request).instrument(span.clone()).await;
+        let class = match &result {
+            Ok(answer) => class_of(answer.status).map_or("success", ErrorClass::metric_label),
+            Err(unanswered) => unanswered.error.metric_label(),
+        };
+        span.record("class", class);
+        if class != "success" {
+            span.record("otel.status_code", "error");
+        }
+        if let Some(observer) = &self.observer {
+            observer.observed(operation, class, started.elapsed());
+        }
+        result
+    }
+
+    async fn send_unobserved(
+        &self,
+        operation: &Operation,
+        request: http::Request<Bytes>,
+    ) -> Result<Answer, Unanswered> {
+        let url =
+            Url::parse(&request.uri().to_string()).map_err(|_| Unanswered::unsent(CallError::protocol("not a URL")))?;
+        self.policy.check(&url).map_err(|refusal| Unanswered::unsent(refusal.into()))?;
+        let failed = |problem: String| match self.names_servers {
+            true => CallError::transient(format!("{}: {problem}", server_of(&url))),
+            false => CallError::transient(problem),
+        };
+        match tokio::time::timeout(operation.deadline, self.transport.send(request)).await {
+            Ok(Ok(response)) => Ok(self.answer(response, url)),
+            Ok(Err(TransportError::TooLarge { status })) => {
+                Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default(), asked: url })
+            }
+            Ok(Err(TransportError::EgressRefused(refusal))) => Err(Unanswered::unsent(refusal.into())),
+            Ok(Err(error @ TransportError::NotConnected(_))) => Err(Unanswered::unsent(failed(error.to_string()))),
+            Ok(Err(error @ TransportError::Interrupted(_))) => {
+                Err(Unanswered { error: failed(error.to_string()), sent: true })
+            }
+            Err(_) => {
+                let problem = format!("no answer within {} s", operation.deadline.as_secs());
+                Err(Unanswered { error: failed(problem), sent: true })
+            }
+        }
+    }
+
+    fn answer(&self, response: http::Response<Bytes>, asked: Url) -> Answer {
+        let (parts, body) = response.into_parts();
+        let retry_after = retry::retry_after(&parts.headers, || (self.wall_clock)());
+        Answer { status: parts.status, retry_after, body: Some(body), secrets: Secrets::default(), asked }
+    }
+}
+
+impl Unanswered {
+    fn unsent(error: CallError) -> Self {
+        Self { error, sent: false }
+    }
+}
+
+impl Answer {
+    /// The answer itself, if it is a good one; else the error, in the API's own words without the secrets.
+    pub fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
+        let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
+        let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();
+        let said = described(self.status, &secrets.blank(&words));
+        let message = format!("{} answered {said}", self.place());
+        Err(CallError::new(class, message).with_retry_after(self.retry_after))
+    }
+
+    /// The server that gave it: scheme, host and port.
+    pub fn server(&self) -> String {
+        server_of(&self.asked)
+    }
+
+    /// The whole URL if the answer says that there is no such place, for then the URL may be wrong; else the server.
+    fn place(&self) -> String {
+        match self.status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                words::cut(self.asked.as_str(), MAX_URL_SHOWN).into_owned()
+            }
+            _ => self.server(),
+        }
+    }
+
+    /// The whole body.
+    pub fn into_body(self) -> Result<Bytes, CallError> {
+        self.into_parts().map(|(body, _)| body)
+    }
+
+    /// The whole body, and the secrets that nothing which is shown of it may hold.
+    pub fn into_parts(self) -> Result<(Bytes, Secrets), CallError> {
+        let too_large = TransportError::TooLarge { status: self.status };
+        let server = server_of(&self.asked);
+        let body = self.body.ok_or_else(|| CallError::protocol(format!("{server}: {too_large}")))?;
+        Ok((body, self.secrets))
+    }
+
+    /// How long everything that shares the budget should rest after this answer, where it should.
+    pub fn pause(&self) -> Option<Duration> {
+        const UNSAID: Duration = Duration::from_secs(5);
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(self.retry_after.unwrap_or(UNSAID)),
+            StatusCode::SERVICE_UNAVAILABLE => self.retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// `422 Unprocessable Entity: what the API said`. Words that only repeat the status are left out.
+pub fn described(status: StatusCode, words: &str) -> String {
+    let words = words::tidy(words);
+    let shown = status.to_string();
+    let repeats = words.is_empty() || words == shown || status.canonical_reason() == Some(words.as_str());
+    if repeats { shown } else { format!("{shown}: {words}") }
+}
+
+/// What a status means (contract, "Errors"); `None` is success.
+pub fn class_of(status: StatusCode) -> Option<ErrorClass> {
+    match status.as_u16() {
+        200..=299 => None,
+        429 | 500..=599 => Some(ErrorClass::Transient),
+        401 | 403 => Some(ErrorClass::Unauthorized),
+        status @ 400..=499 => Some(ErrorClass::Rejected { status }),
+        _ => Some(ErrorClass::Protocol),
+    }
+}

@@ -1,0 +1,58 @@
+//! What every platform of rollouts has in common.
+//!
+//! The operator decides about rollouts and knows Kubernetes. It knows no platform: it asks a [`Platform`], which answers
+//! with the types of [`rollout::answer`]. A [`Provider`] connects to a kind of platform with the credentials of a Secret.
+//! Everything that is special about one platform (paths, words, HTTP status codes, the keys of its Secret, how it makes a
+//! submit safe to repeat) stays behind these two traits.
+//!
+//! A platform is usually asked over HTTP. For that, this crate has:
+//!
+//! - [`Budget`]: never more requests in any minute than the platform allows one client, the most urgent first.
+//! - [`Exchange`]: one request and its answer, within the [`EgressPolicy`] and a deadline.
+//! - [`Transport`]: the seam to the network. [`HttpTransport`] in production, anything else in a simulation.
+//! - [`WebhookSender`]: delivers events to CI/CD webhooks.
+
+#![forbid(unsafe_code)]
+
+mod budget;
+mod endpoint;
+mod error;
+mod exchange;
+mod failed_try;
+mod failure;
+mod fingerprint;
+mod http;
+mod namespaces;
+mod operation;
+mod platform;
+mod provider;
+pub mod retry;
+mod secret;
+mod secrets;
+mod webhook;
+mod webhook_event;
+pub mod words;
+
+pub use budget::{
+    Budget, BudgetError, Budgets, LimitClaim, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW,
+    Withdrawal,
+};
+pub use endpoint::{EndpointError, EnvironmentId, IdempotencyKey, JobId, MAX_BASE_BYTES, parse_url, server_of};
+pub use error::{CallError, ErrorClass};
+pub use exchange::{Answer, Exchange, ExchangeOptions, Unanswered, WallClock, class_of};
+pub use failed_try::FailedTry;
+pub use failure::{CallFailure, FailureCause};
+pub use fingerprint::{ClientFingerprint, CredentialsFingerprint};
+pub use http::{
+    EgressPolicy, EgressRefusal, EgressRule, EgressRuleError, HttpOptions, HttpTransport, HttpTransportError,
+    MAX_ANSWER_BYTES, ProxyUrl, ProxyUrlError, Transport, TransportError,
+};
+pub use namespaces::OfferedNamespaces;
+pub use operation::{Operation, RequestObserver};
+pub use platform::{AuditRecord, Configuration, FirstPost, Platform, Polled, Submit};
+pub use provider::{Connection, CredentialsSource, Provider, SubmitRules, TransportFactory};
+pub use secret::{SecretKeys, SecretName, not_a_key, not_a_name};
+pub use secrets::Secrets;
+pub use webhook::{IDEMPOTENCY_KEY, WEBHOOK, WebhookSender, WebhookUrl, parts_that_may_be_secret};
+pub use webhook_event::{WebhookEvent, WebhookEventKind, WebhookMetrics};
+pub use words::quoted;

@@ -1,0 +1,157 @@
+//! What the operator asks of a platform.
+
+use super::budget::Requester;
+use super::endpoint::{IdempotencyKey, JobId};
+use super::failed_try::FailedTry;
+use super::failure::CallFailure;
+use super::webhook::WebhookUrl;
+use api::spec::Compliance;
+use api::status::RollbackReason;
+use api::{CognigyDeploymentSpec, Snapshot};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use rollout::Obstacle;
+use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
+
+/// A platform that runs configurations in environments, as one client with one set of credentials. Clones of the same
+/// client share its token, its connections and its request budget.
+///
+/// Each method that returns a future asks the platform. It waits for the request budget first, and repeats a request if
+/// that is safe and may help. Every answer and every failure is bounded in size and holds no secret.
+pub trait Platform: Send + Sync + 'static {
+    /// Whether these credentials were ever accepted. Until then nothing that they say is believed: neither whose they are,
+    /// nor how many requests that client may make.
+    fn is_proven(&self) -> bool;
+
+    /// How many requests a minute the platform allows this client.
+    fn requests_per_minute(&self) -> std::num::NonZeroU32;
+
+    /// Can the environment take this configuration?
+    ///
+    /// # Errors
+    /// [`CallFailure`]: nothing is known.
+    fn validate<'a>(
+        &'a self,
+        configuration: Configuration<'a>,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<ValidationAnswer, CallFailure>>;
+
+    /// Do the dependencies of this configuration fit together?
+    ///
+    /// # Errors
+    /// [`CallFailure`]: nothing is known.
+    fn trace<'a>(
+        &'a self,
+        configuration: Configuration<'a>,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<TraceAnswer, CallFailure>>;
+
+    /// The exact bytes that a submit of this configuration sends. Equal inputs give equal bytes: a repeat after a restart is
+    /// sent only if its bytes have the recorded hash. `callback` is where the platform may report the outcome.
+    ///
+    /// # Errors
+    /// An [`Obstacle`], if the configuration cannot be sent to this platform.
+    fn submit_body(&self, configuration: Configuration<'_>, callback: Option<&WebhookUrl>) -> Result<Bytes, Obstacle>;
+
+    /// Starts a rollout, or asks again what came of it. The answer says whether the rollout may be under way: only
+    /// [`SubmitAnswer::Rejected`] and [`SubmitAnswer::NotSent`] promise that it is not.
+    fn submit<'a>(&'a self, submit: Submit<'a>, requester: &'a Requester) -> BoxFuture<'a, SubmitAnswer>;
+
+    /// How does this job stand? One request.
+    ///
+    /// # Errors
+    /// [`CallFailure`], only if the question was not sent. A question that was sent and has no good answer is
+    /// [`JobAnswer::Unreadable`].
+    fn job<'a>(
+        &'a self,
+        job: &'a JobId,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<Polled<JobAnswer>, CallFailure>>;
+
+    /// How healthy is this environment? One request.
+    ///
+    /// # Errors
+    /// As for [`job`](Self::job).
+    fn health<'a>(
+        &'a self,
+        spec: &'a CognigyDeploymentSpec,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>>;
+
+    /// Undoes a rollout. Repeats have the same key.
+    fn roll_back<'a>(
+        &'a self,
+        job: &'a JobId,
+        key: &'a IdempotencyKey,
+        reason: RollbackReason,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, RollbackAnswer>;
+
+    /// Hands in an audit record. Repeats have the same id.
+    ///
+    /// # Errors
+    /// [`CallFailure`]: the record was not taken, or nobody knows. Hand it in again.
+    fn audit<'a>(
+        &'a self,
+        record: Bytes,
+        id: &'a IdempotencyKey,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<(), CallFailure>>;
+
+    /// What people are told of a try that failed while its call goes on.
+    fn describe(&self, failed: &FailedTry) -> Obstacle;
+}
+
+/// What is brought into an environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration<'a> {
+    /// The environment, the locks, the capacity and the rules.
+    pub spec: &'a CognigyDeploymentSpec,
+    /// The user's own JSON.
+    pub snapshot: &'a Snapshot,
+}
+
+/// A submit that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct Submit<'a> {
+    /// The bytes of [`Platform::submit_body`].
+    pub body: Bytes,
+    /// The key of this submit, however often it is sent.
+    pub key: &'a IdempotencyKey,
+    /// Whether anything may have been sent under this key before.
+    pub first: FirstPost,
+}
+
+/// Whether the next POST is the first under its key, by the process that wrote the intent. Only that one can be rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstPost {
+    /// This process wrote the intent, and has sent nothing since.
+    Yes,
+    /// A POST under this key may have had its effect, or nobody knows.
+    No,
+}
+
+/// The answer to a question that is asked again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polled<T> {
+    /// The answer.
+    pub answer: T,
+    /// The platform refused the credentials: read the Secret before the next question.
+    pub are_credentials_refused: bool,
+}
+
+/// What is kept about a rollout that was submitted.
+#[derive(Clone, Debug)]
+pub struct AuditRecord<'a> {
+    /// When the verdict was known.
+    pub at: Timestamp,
+    /// The rollout's job.
+    pub job_id: Option<&'a JobId>,
+    /// Whether the environment runs the new configuration.
+    pub success: bool,
+    /// From the submit to the verdict, in seconds.
+    pub duration_seconds: f64,
+    /// What the user attests.
+    pub compliance: &'a Compliance,
+}

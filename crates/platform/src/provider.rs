@@ -1,0 +1,86 @@
+//! Connects to a kind of platform.
+
+use super::fingerprint::{ClientFingerprint, CredentialsFingerprint};
+use super::http::Transport;
+use super::operation::Operation;
+use super::platform::{AuditRecord, Platform};
+use api::identifier::ApiOrigin;
+use bytes::Bytes;
+use k8s_openapi::api::core::v1::Secret;
+use rollout::facts::SubmitIdempotency;
+use rollout::{Obstacle, Settings};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One kind of platform. A process has one value of it, which all resources share.
+pub trait Provider: Send + Sync + 'static {
+    /// The platform's name, as people know it.
+    fn name(&self) -> &'static str;
+
+    /// The keys that a Secret with credentials must have.
+    fn required_secret_keys(&self) -> &'static [&'static str];
+
+    /// Every kind of request that is made, for metrics that are there from the start.
+    fn operations(&self) -> &'static [Operation];
+
+    /// How a submit is made safe to repeat.
+    fn submit_rules(&self) -> SubmitRules;
+
+    /// The client for these credentials. Equal credentials get the same client.
+    ///
+    /// # Errors
+    /// An [`Obstacle`] that says what is wrong with the credentials, and what to do.
+    fn connect(&self, credentials: CredentialsSource<'_>) -> Result<Connection, Obstacle>;
+
+    /// Drops the clients whose credentials nobody uses any more.
+    fn retain(&self, is_used: &dyn Fn(CredentialsFingerprint) -> bool);
+
+    /// The body of an audit record, byte for byte as it is handed in.
+    fn audit_record(&self, record: &AuditRecord<'_>) -> Bytes;
+}
+
+/// Where credentials come from.
+#[derive(Clone, Copy, Debug)]
+pub enum CredentialsSource<'a> {
+    /// This Secret of the resource's namespace.
+    Secret(&'a Secret),
+    /// The operator's own, for a resource in this namespace that names no Secret.
+    Operator {
+        /// The namespace of the resource.
+        namespace: &'a str,
+    },
+}
+
+/// A client, and what it was made from.
+#[derive(Clone)]
+pub struct Connection {
+    /// The client.
+    pub platform: Arc<dyn Platform>,
+    /// The API that it talks to.
+    pub origin: ApiOrigin,
+    /// Tells whether the credentials have changed.
+    pub fingerprint: CredentialsFingerprint,
+    /// The client as the platform counts its requests, if the credentials are right.
+    pub client_fingerprint: ClientFingerprint,
+}
+
+/// How a submit is made safe to repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmitRules {
+    /// Whether the platform recognises a repeated submit by its key.
+    pub idempotency: SubmitIdempotency,
+    /// How long the platform remembers a key.
+    pub key_ttl: Duration,
+}
+
+impl From<&Settings> for SubmitRules {
+    fn from(settings: &Settings) -> Self {
+        Self { idempotency: settings.submit_idempotency, key_ttl: settings.submit_key_ttl }
+    }
+}
+
+/// Makes the transport of a client. The argument is the certificates (PEM) that it trusts besides the system's.
+///
+/// # Errors
+/// What is wrong with the certificates, as the end of a sentence.
+pub type TransportFactory = Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Transport>, String> + Send + Sync>;

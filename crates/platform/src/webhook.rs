@@ -1,0 +1,136 @@
+//! Delivery to a CI/CD webhook (contract, section 8).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use url::Url;
+
+use super::budget::Priority;
+use super::endpoint::{EndpointError, IdempotencyKey, parse_url};
+use super::error::CallError;
+use super::exchange::{Exchange, ExchangeOptions, class_of, described};
+use super::http::Transport;
+use super::operation::Operation;
+
+/// The header that makes a repeat harmless (contract, section 3).
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Delivers an event to a webhook. A delivery is repeated later by the outbox, so one request has one try.
+pub const WEBHOOK: Operation = Operation {
+    name: "webhook",
+    title: "webhook",
+    deadline: Duration::from_secs(10),
+    tries: 1,
+    priority: Priority::Audit,
+};
+
+/// The fewest bytes of a part of a URL that is taken for a secret.
+const SHORTEST_SECRET: usize = 8;
+
+/// A webhook's URL. Its path and query are often a secret: it shows its host only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl(Url);
+
+impl WebhookUrl {
+    /// The host, which may be shown.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The whole URL, for the submit's `webhookCallbackUrl`. Not to be shown.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for WebhookUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        parse_url(text).map(Self)
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "WebhookUrl({}, ..)", self.host())
+    }
+}
+
+/// The URL, and each part of it after the host in which a secret is usually kept: what an answer to the submit, which
+/// holds the URL, must not be shown with.
+pub fn parts_that_may_be_secret(url: &str) -> impl Iterator<Item = &str> {
+    let after_scheme = url.find("://").map_or(0, |found| found + 3);
+    let after_host = url[after_scheme..].find(['/', '?']).map_or(url.len(), |found| after_scheme + found);
+    let target = &url[after_host..];
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let segments = path.split('/').chain(query.split(['&', '='])).filter(|segment| !is_word(segment));
+    [url, target, path, query].into_iter().chain(segments).filter(|part| part.len() >= SHORTEST_SECRET)
+}
+
+/// Nothing but small letters, such as `webhooks`: to blank these would make messages unreadable.
+fn is_word(segment: &str) -> bool {
+    segment.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte))
+}
+
+/// Delivers events to webhooks. Its transport trusts the system's certificates, and carries no token of ours.
+#[derive(Clone)]
+pub struct WebhookSender {
+    exchange: Exchange,
+}
+
+impl WebhookSender {
+    /// A sender over a transport.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>, options: ExchangeOptions) -> Self {
+        Self { exchange: Exchange::new(transport, options).without_server_names() }
+    }
+
+    /// Delivers an event once; repeats are the caller's, with the same event id.
+    ///
+    /// # Errors
+    /// [`CallError`], whose message names the URL's host and status, but neither its path and query nor its answer, which
+    /// may echo them.
+    pub async fn deliver(&self, url: &WebhookUrl, body: Bytes, event_id: &IdempotencyKey) -> Result<(), CallError> {
+        let request = Request::post(url.0.as_str())
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json")
+            .header(IDEMPOTENCY_KEY, event_id.as_str())
+            .body(body)
+            .map_err(|_| CallError::protocol("the webhook's URL cannot be requested"))?;
+        let named = |message: &str| format!("webhook at {}: {message}", url.host());
+        match self.exchange.send(&WEBHOOK, request).await {
+            Ok(answer) => {
+                match class_of(answer.status) {
+                    None => Ok(()),
+                    Some(class) => Err(CallError::new(class, named(&described(answer.status, "")))
+                        .with_retry_after(answer.retry_after)),
+                }
+            }
+            Err(unanswered) => Err(CallError::new(unanswered.error.class(), named(unanswered.error.message()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_secret_as_a_whole_and_in_its_parts_but_for_its_host_and_plain_words() {
+        let parts = |url| parts_that_may_be_secret(url).collect::<Vec<_>>();
+        let url = "https://hooks.example.com/webhooks/T0ken-T0ken?key=K3y-K3y-K3y";
+        let (path, query) = ("/webhooks/T0ken-T0ken", "key=K3y-K3y-K3y");
+        assert_eq!(parts(url), [url, &url[25..], path, query, "T0ken-T0ken", "K3y-K3y-K3y"]);
+        assert_eq!(parts("https://hooks.example.com"), ["https://hooks.example.com"]);
+        let bare = "https://hooks.example.com?T0ken-T0ken";
+        assert_eq!(parts(bare), [bare, "?T0ken-T0ken", "T0ken-T0ken", "T0ken-T0ken"]);
+    }
+}

@@ -1,0 +1,150 @@
+//! The API's own words, made fit to be shown: taken out of an answer, without secrets, control characters or excess.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::secrets::Secrets;
+
+/// The most bytes of a message (contract, "Errors").
+pub const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// Where APIs put their words, in the order of preference.
+const WORD_FIELDS: [&str; 8] =
+    ["message", "error_description", "detail", "error", "title", "reason", "errors", "validationErrors"];
+
+/// How deep nested error objects are followed.
+const MAX_DEPTH: usize = 4;
+
+/// The words of an error answer: of its JSON, or else its text. Empty where it has none.
+pub fn of_answer(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(json) => flatten(&json, MAX_DEPTH),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+/// One line, without the secrets, out of a string or an object that somebody wrote to be read by people.
+pub fn of_value(value: &Value, secrets: &Secrets) -> String {
+    tidy(&secrets.blank(&flatten(value, MAX_DEPTH)))
+}
+
+fn flatten(value: &Value, depth: usize) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        _ if depth == 0 => value.to_string(),
+        Value::Array(entries) => entries
+            .iter()
+            .map(|entry| flatten(entry, depth - 1))
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
+        Value::Object(fields) => flatten_object(fields, depth),
+    }
+}
+
+/// The field that holds the words, with the short ones that say what they are about; else every field by name.
+fn flatten_object(fields: &serde_json::Map<String, Value>, depth: usize) -> String {
+    let words = WORD_FIELDS
+        .iter()
+        .filter_map(|name| fields.get(*name))
+        .map(|value| flatten(value, depth - 1))
+        .find(|text| !text.is_empty());
+    let about = ["constraint", "code", "field", "path"]
+        .iter()
+        .filter_map(|name| fields.get(*name))
+        .filter(|value| value.is_string() || value.is_number())
+        .map(|value| flatten(value, 0));
+    match words {
+        Some(words) => about.chain([words]).collect::<Vec<_>>().join(": "),
+        None => fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", flatten(value, depth - 1)))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// One line: control characters and runs of blanks become one space, and what is over 1 KiB is cut off.
+pub fn tidy(text: &str) -> String {
+    let readable = text.split(|letter: char| letter.is_whitespace() || is_invisible(letter));
+    let line = readable.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    cut(&line, MAX_MESSAGE_BYTES).into_owned()
+}
+
+/// A value that somebody wrote, in quotes, to be shown in a message about it: one short line without the secrets.
+pub fn quoted(value: &str, secrets: &[&str]) -> String {
+    const MAX_BYTES: usize = 100;
+    let shown = Secrets::new(secrets.iter().copied()).blank(value);
+    format!("\"{}\"", cut(&tidy(&shown), MAX_BYTES))
+}
+
+/// Control characters, and those that reorder or hide what a terminal shows.
+fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// At most `limit` bytes, whole characters only, with a mark where something is missing.
+pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    const MARK: &str = "...";
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
+    }
+    let end = text.floor_char_boundary(limit.saturating_sub(MARK.len()));
+    Cow::Owned(format!("{}{MARK}", &text[..end]))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn words_are_found_wherever_apis_put_them() {
+        for (body, words) in [
+            (r#"{"message": "quota exceeded"}"#, "quota exceeded"),
+            (r#"{"error": "invalid_client", "error_description": "unknown client"}"#, "unknown client"),
+            (r#"{"error": {"code": "E42", "message": "no such environment"}}"#, "E42: no such environment"),
+            (r#"{"errors": ["a", {"message": "b"}]}"#, "a; b"),
+            (r#"{"status": 404, "title": "Not Found"}"#, "Not Found"),
+            (r#"{"x": 1}"#, "x: 1"),
+            ("upstream is down", "upstream is down"),
+            ("", ""),
+            ("null", ""),
+        ] {
+            assert_eq!(of_answer(body.as_bytes()), words, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_object_about_a_constraint_is_one_readable_line() {
+        let entry = json!({"constraint": "memory_limit_mb", "message": "4096 is over\nthe 2048 left"});
+        assert_eq!(of_value(&entry, &Secrets::default()), "memory_limit_mb: 4096 is over the 2048 left");
+    }
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        assert_eq!(tidy("a\u{1b}[31mred\r\n\tb\u{202e}c\0"), "a [31mred b c");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let long = tidy(&"ä".repeat(2000));
+        assert!(long.len() <= MAX_MESSAGE_BYTES && long.ends_with("ä..."));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_becomes_a_bounded_line(body in proptest::collection::vec(any::<u8>(), 0..4096)) {
+            let message = tidy(&of_answer(&body));
+            prop_assert!(message.len() <= MAX_MESSAGE_BYTES);
+            prop_assert!(!message.chars().any(char::is_control));
+        }
+    }
+}
