@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
-/// A test's own world. While it lives, no other test runs.
+/// A test's own world. While it lives, no other test uses its control plane.
 pub(crate) struct World {
     pub(crate) platform: Server,
     pub(crate) client: Client,
