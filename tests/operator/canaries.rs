@@ -1,6 +1,5 @@
 //! Secrets that are planted wherever the operator takes one, and looked for wherever it says something.
 
-use crate::canary::Canary;
 use crate::stage::*;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::events::v1::Event;
@@ -8,6 +7,7 @@ use kube::api::{Api, ListParams};
 use sha2::{Digest, Sha256};
 use simulator::{RequestFilter, RequestRecord, Scenario, Server};
 use std::process::Command;
+use testkit::canary::Canary;
 
 /// With characters that are spelled otherwise in a form, a URL or JSON.
 const CLIENT_SECRET: &str = "c1i3nt/s3cr3t+&\"canary\"=";
@@ -204,7 +204,7 @@ async fn canaries(world: &World) -> Vec<Canary> {
 
 /// Everything that the operator said, by the place where it can be read.
 async fn places(world: &World) -> Vec<(String, String)> {
-    let mut places = vec![("the log at trace level".to_owned(), world.operator().log())];
+    let mut places = vec![("the log at trace level".to_owned(), world.operator().log().text())];
     for path in ["/metrics", "/healthz", "/readyz", "/there-is-no-such-page"] {
         places.push((path.to_owned(), world.operator().get(path).await));
     }

@@ -87,7 +87,7 @@ async fn after_the_grace_the_resource_is_let_go_and_its_job_named() {
     let warning = bot.until_told("Warning", Reason::DeletionGraceExpired).await;
     let job = object.attempt().job_id.as_ref().unwrap().as_str();
     assert!(warning.note.unwrap().contains(job));
-    assert!(world.operator().log().contains(job));
+    assert!(world.operator().log().text().contains(job));
 }
 
 #[tokio::test]

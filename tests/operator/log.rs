@@ -44,7 +44,7 @@ async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     world.operator().until_logged("the job has completed").await;
 
-    let log = world.operator().log();
+    let log = world.operator().log().text();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &lines {
         for key in EVERY_LINE {

@@ -6,8 +6,6 @@
 //! `COGNIGY_TEST_KILLS` and `COGNIGY_TEST_SEED` repeat `crashes::random` for longer, or as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-#[path = "../shared/canary.rs"]
-mod canary;
 mod stage;
 
 mod budget;

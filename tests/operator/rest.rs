@@ -45,7 +45,7 @@ async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing(
         .filter(|record| record.environment_id.as_ref().is_some_and(|id| id.as_str() == ENVIRONMENT));
     assert_eq!(of_the_first.count(), 0);
     // Nor has it looked at what is at rest more closely than to see that it is.
-    let log = world.operator().log();
+    let log = world.operator().log().text();
     assert!(log.contains(r#""resource":"other""#) && !log.contains(r#""resource":"bot""#), "{log}");
 }
 
@@ -94,12 +94,12 @@ async fn what_the_operator_does_not_keep_is_not_lost_by_what_it_writes() {
 async fn memory_with_one_and_with_200_resources_at_rest() {
     let world = World::start().await;
     world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
-    eprintln!("resident with 1 resource at rest: {:?} KiB", world.operator().resident_kib());
+    eprintln!("resident with 1 resource at rest: {:?} KiB", world.operator().memory_kib("VmRSS"));
     for number in 2..=200 {
         world.apply(sample().named(&format!("bot-{number}")).environment(&format!("env-{number}"))).await;
     }
     for number in 2..=200 {
         world.resource(&format!("bot-{number}")).until_settled(1, Outcome::Succeeded).await;
     }
-    eprintln!("resident with 200 resources at rest: {:?} KiB", world.operator().resident_kib());
+    eprintln!("resident with 200 resources at rest: {:?} KiB", world.operator().memory_kib("VmRSS"));
 }

@@ -62,7 +62,7 @@ async fn where_there_are_no_streaming_lists_it_is_refused_something_without_a_ri
         let namespace = namespace(&client).await;
         grant(&client, &namespace, &left).await;
         let kubeconfig = older.kubeconfig_of(&namespace, ACCOUNT, &left[0]).await;
-        let operator = Operator::start(&kubeconfig, &["--namespace".to_owned(), namespace], &[]).await;
+        let operator = operator_command(&kubeconfig, &["--namespace".to_owned(), namespace], &[]).start().await;
         operator.until_logged_anywhere(&refusal(missing)).await;
     }
 }
@@ -72,7 +72,7 @@ async fn with_all_of_them_in_one_namespace_it_leads_and_succeeds_there() {
     let world = World::plan().without_operator().start().await;
     let operator = start_with(&world, &granted().await).await;
     world.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert!(!operator.log().contains(&format!("{}:{ACCOUNT}", world.namespace)), "nothing was refused");
+    assert!(!operator.log().text().contains(&format!("{}:{ACCOUNT}", world.namespace)), "nothing was refused");
 }
 
 /// The words that tell that a right is missing: the operator's own of a Secret, else those of the API server.
@@ -85,7 +85,7 @@ fn refusal(Right { resource, verb, .. }: &Right) -> String {
 
 /// Starts an operator whose service account has these rights in the world's namespace, and gives it something to do that
 /// takes all of them: an election, a resource with its Secret, and a snapshot in a ConfigMap that is watched.
-pub(crate) async fn start_with(world: &World, rights: &[Right]) -> Operator {
+pub(crate) async fn start_with(world: &World, rights: &[Right]) -> OperatorProcess {
     let namespace = &world.namespace;
     grant(&world.client, namespace, rights).await;
     let kubeconfig = kubeconfig_of(namespace, ACCOUNT, &rights[0]).await;
@@ -93,7 +93,7 @@ pub(crate) async fn start_with(world: &World, rights: &[Right]) -> Operator {
     world.config_map("flows", r#"{"botVersion": "1.0.0", "nlpEngine": "v3.2"}"#).await;
     world.apply(sample().snapshot_from("flows")).await;
     let flags = ["--namespace", namespace, "--egress-allow", "127.0.0.1", "--leader-elect", "--retry-period", "500ms"];
-    Operator::start(&kubeconfig, &flags.map(str::to_owned), &[]).await
+    operator_command(&kubeconfig, &flags.map(str::to_owned), &[]).start().await
 }
 
 /// Makes a service account with these rights in a namespace.

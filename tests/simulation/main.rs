@@ -4,8 +4,6 @@
 
 #![allow(clippy::panic, clippy::print_stdout)]
 
-#[path = "../shared/canary.rs"]
-mod canary;
 mod chance;
 mod clients;
 mod director;

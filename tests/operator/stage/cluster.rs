@@ -5,13 +5,13 @@ use api::CognigyDeployment;
 use control_plane::{ControlPlane, Options};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
 use kube::api::{Api, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
-use kube::{Client, Config};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use testkit::client_of;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
@@ -42,7 +42,7 @@ impl Cluster {
 
     /// The administrator's client.
     pub(crate) async fn client(&self) -> Client {
-        client_of(self.control_plane.kubeconfig_path()).await
+        client_of(&self.control_plane.kubeconfig_path()).await
     }
 
     /// The kubeconfig of a service account, once one of its rights is known.
@@ -53,7 +53,7 @@ impl Cluster {
     async fn start(options: Options) -> Self {
         let control_plane = ControlPlane::start(options).await.unwrap_or_else(|error| panic!("{error}"));
         let installed = install(&control_plane.kubeconfig_path()).await;
-        let client = client_of(control_plane.kubeconfig_path()).await;
+        let client = client_of(&control_plane.kubeconfig_path()).await;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         await_condition(definitions, CRD_NAME, is_crd_established()).await.unwrap();
         let resources: Api<CognigyDeployment> = Api::all(client);
@@ -90,9 +90,9 @@ pub(crate) async fn kubeconfig_of(namespace: &str, name: &str, right: &Right) ->
 }
 
 async fn kubeconfig_with(control_plane: &ControlPlane, namespace: &str, name: &str, right: &Right) -> PathBuf {
-    let administrator = client_of(control_plane.kubeconfig_path()).await;
+    let administrator = client_of(&control_plane.kubeconfig_path()).await;
     let path = account::kubeconfig(control_plane, &administrator, namespace, name).await;
-    account::until_granted(&client_of(path.clone()).await, namespace, right).await;
+    account::until_granted(&client_of(&path).await, namespace, right).await;
     path
 }
 
@@ -109,13 +109,6 @@ async fn install(kubeconfig: &Path) -> String {
 /// A client of its own for each test: a client lives and dies with the runtime that made it.
 pub(crate) async fn client() -> Client {
     cluster().await.client().await
-}
-
-async fn client_of(kubeconfig: PathBuf) -> Client {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
 }
 
 /// A namespace that nobody else uses.

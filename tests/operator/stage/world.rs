@@ -1,10 +1,9 @@
 //! The world of one test.
 
 use super::chronicle::Chronicle;
-use super::operator::Operator;
 use super::resource::Resource;
 use super::sample::Sample;
-use super::{DEADLINE, cluster};
+use super::{DEADLINE, OperatorProcess, cluster, operator_command};
 use api::CognigyDeployment;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -25,7 +24,7 @@ pub(crate) struct World {
     pub(crate) platform: Server,
     flags: Vec<String>,
     variables: Vec<(String, String)>,
-    operator: Option<Operator>,
+    operator: Option<OperatorProcess>,
 }
 
 /// How a world is to be.
@@ -192,14 +191,14 @@ impl World {
         cluster::kubeconfig().await
     }
 
-    pub(crate) fn operator(&self) -> &Operator {
+    pub(crate) fn operator(&self) -> &OperatorProcess {
         self.operator.as_ref().expect("the operator runs")
     }
 
     /// Starts an operator as the first one was started.
     pub(crate) async fn start_operator(&mut self) {
         let kubeconfig = cluster::operators_kubeconfig().await;
-        self.operator = Some(Operator::start(&kubeconfig, &self.flags, &self.variables).await);
+        self.operator = Some(operator_command(&kubeconfig, &self.flags, &self.variables).start().await);
     }
 
     /// Ends the operator as a crash would.
@@ -207,7 +206,7 @@ impl World {
         self.take_operator().kill().await;
     }
 
-    pub(crate) fn take_operator(&mut self) -> Operator {
+    pub(crate) fn take_operator(&mut self) -> OperatorProcess {
         self.operator.take().expect("the operator runs")
     }
 
@@ -230,7 +229,7 @@ impl World {
             writeln!(text, "  {at} {call:?} {status:?} {:?} {:?}", record.fault, record.violations).unwrap();
         }
         match &self.operator {
-            Some(operator) => write!(text, "--- the operator's log:\n{}", operator.log_tail()).unwrap(),
+            Some(operator) => write!(text, "--- the operator's log:\n{}", operator.log().tail()).unwrap(),
             None => writeln!(text, "--- no operator runs").unwrap(),
         }
         text
@@ -243,7 +242,7 @@ impl Drop for World {
         if std::thread::panicking() {
             return;
         }
-        let log = self.operator.as_ref().map(Operator::log).unwrap_or_default();
+        let log = self.operator.as_ref().map(|operator| operator.log().text()).unwrap_or_default();
         let tells_of_a_refusal =
             |line: &&str| ["system:serviceaccount:", "may not read"].iter().any(|words| line.contains(words));
         let refused = log.lines().find(tells_of_a_refusal);

@@ -6,7 +6,7 @@
 
 mod servers;
 
-use crate::stage::Operator;
+use crate::stage::operator_command;
 use servers::{Servers, Stored};
 use std::time::Duration;
 
@@ -78,11 +78,14 @@ fn worst_config_maps() -> Vec<(&'static str, Stored)> {
 /// What a process takes that finds so many resources when it starts, in MiB: at its peak, and in the end.
 async fn taken(servers: &Servers, what: &Stored, many: usize) -> (f64, f64) {
     servers.store(what, many);
-    let operator = Operator::start("measured", servers.kubeconfig(), &["--namespace=bots".to_owned()]).await;
+    let operator = operator_command("measured", servers.kubeconfig(), &["--namespace=bots".to_owned()]).start().await;
     servers.until_all_are_told(many).await;
     // What is freed is given back after a while.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    (operator.memory("VmHWM"), operator.memory("VmRSS"))
+    {
+        let mib = |line| operator.memory_kib(line).expect("the kernel counts it") as f64 / 1024.0;
+        (mib("VmHWM"), mib("VmRSS"))
+    }
 }
 
 async fn measure(how: &str, with_streaming_lists: bool, worst: Vec<(&'static str, Stored)>) {

@@ -4,11 +4,11 @@ use super::CognigyDeployment;
 use control_plane::{ControlPlane, Options};
 use futures::future::select_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
-use kube::{Client, Config};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use testkit::client_of;
 use tokio::sync::{Mutex, MutexGuard};
 
 const CRD: &str = include_str!("../../../crds/deploy.cognigy.ai_cognigydeployments.yaml");
@@ -118,11 +118,4 @@ impl Cluster {
         self.namespaces += 1;
         format!("bots-{}", self.namespaces)
     }
-}
-
-/// A client of its own for each test: a client lives and dies with the runtime that made it.
-pub(crate) async fn client_of(kubeconfig: &Path) -> Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
 }

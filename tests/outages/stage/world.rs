@@ -1,7 +1,6 @@
 //! A test's own world: the control plane for itself, a namespace, operators, and a platform.
 
-use super::operator::Log;
-use super::{Cluster, CognigyDeployment, DEADLINE, Operator, Resource, Value, json};
+use super::{Cluster, CognigyDeployment, DEADLINE, OperatorProcess, Resource, Value, json, operator_command};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -11,6 +10,7 @@ use simulator::{FaultRule, RequestFilter, Scenario, Server};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Mutex;
+use testkit::Log;
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
@@ -44,36 +44,36 @@ impl World {
     }
 
     /// Starts an operator that is alone.
-    pub(crate) async fn operator(&self, name: &str) -> Operator {
+    pub(crate) async fn operator(&self, name: &str) -> OperatorProcess {
         self.operator_with(name, &self.cluster.as_ref().unwrap().kubeconfig(), &[]).await
     }
 
     /// Starts a replica that takes part in the election, with these terms.
-    pub(crate) async fn replica(&self, name: &str, terms: &[&str]) -> Operator {
+    pub(crate) async fn replica(&self, name: &str, terms: &[&str]) -> OperatorProcess {
         let replica = self.spawn_replica(name, terms);
         replica.until_running().await;
         replica
     }
 
     /// The same, without waiting for it to run.
-    pub(crate) fn spawn_replica(&self, name: &str, terms: &[&str]) -> Operator {
+    pub(crate) fn spawn_replica(&self, name: &str, terms: &[&str]) -> OperatorProcess {
         let namespace = format!("--leader-election-namespace={}", self.namespace);
         let flags: Vec<&str> = ["--leader-elect", &namespace].iter().chain(terms).copied().collect();
         self.spawn_operator(name, &self.cluster.as_ref().unwrap().kubeconfig(), &flags)
     }
 
-    pub(crate) async fn operator_with(&self, name: &str, kubeconfig: &Path, flags: &[&str]) -> Operator {
+    pub(crate) async fn operator_with(&self, name: &str, kubeconfig: &Path, flags: &[&str]) -> OperatorProcess {
         let operator = self.spawn_operator(name, kubeconfig, flags);
         operator.until_running().await;
         operator
     }
 
     /// The same, without waiting for it to run.
-    pub(crate) fn spawn_operator(&self, name: &str, kubeconfig: &Path, flags: &[&str]) -> Operator {
+    pub(crate) fn spawn_operator(&self, name: &str, kubeconfig: &Path, flags: &[&str]) -> OperatorProcess {
         let mut all = vec![format!("--namespace={}", self.namespace)];
         all.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let operator = Operator::spawn(name, kubeconfig, &all);
-        self.logs.lock().unwrap().push(operator.log());
+        let operator = operator_command(name, kubeconfig, &all).spawn();
+        self.logs.lock().unwrap().push(operator.log().clone());
         operator
     }
 

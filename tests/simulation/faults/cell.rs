@@ -201,7 +201,7 @@ pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
     }
     let busiest = asked
         .iter()
-        .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(at)).count());
+        .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(*at)).count());
     if let Some(most) = busiest.max().filter(|most| *most > most_a_minute) {
         wrong.push(format!("it asks without a pause: {most} requests in a minute"));
     }

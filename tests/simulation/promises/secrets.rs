@@ -5,12 +5,12 @@ use serde_json::Value;
 use simulator::Call;
 
 use super::Broken;
-use crate::canary::Canary;
 use crate::record::Record;
 use crate::scenario::{
     CLIENT_SECRET, NEXT_CLIENT_SECRET, OPERATORS_WEBHOOK_SECRET, OWN_API, UNREAD_SECRET, WEBHOOK_KEY, WEBHOOK_SECRET,
 };
 use crate::story::{Exchange, Happening, is_deployment};
+use testkit::canary::Canary;
 
 /// The secrets that are planted in every run, besides the tokens that it gets.
 const PLANTED: [(&str, &str); 6] = [

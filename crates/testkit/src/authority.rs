@@ -4,7 +4,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use simulator::Tls;
 
 /// A certificate for a name or an address, and the one of the private authority that signed it.
-pub(crate) fn certified(name: &str) -> (Tls, String) {
+pub fn certified(name: &str) -> (Tls, String) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

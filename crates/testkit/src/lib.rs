@@ -1,0 +1,20 @@
+//! What tests against real processes share.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod authority;
+pub mod canary;
+mod client;
+mod log;
+mod operator;
+
+pub use authority::certified;
+pub use client::client_of;
+pub use log::Log;
+pub use operator::{OperatorCommand, OperatorProcess, Signal};
+
+use std::time::Duration;
+
+/// How long anything may take before a test fails with a report. It is generous: a wait ends as soon as it may.
+pub const DEADLINE: Duration = Duration::from_secs(60);
