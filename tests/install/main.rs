@@ -11,6 +11,7 @@ mod lifecycle;
 mod manifest;
 mod monitoring;
 mod overlays;
+mod release;
 mod rights;
 mod rules;
 mod schemas;

@@ -1,20 +1,27 @@
 //! The commands that pages tell people to run.
 
 /// The programs whose commands are looked for in the text between the blocks.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 20] = [
     "argocd",
     "cargo",
     "cognigy-operator",
+    "cosign",
     "curl",
     "dev/mutants/run",
+    "dev/release/check",
+    "dev/release/notes",
+    "dev/release/pack",
+    "dev/sbom",
     "docker",
     "flux",
+    "gh",
     "git",
     "go",
     "helm",
     "kind",
     "kubectl",
     "promtool",
+    "sha256sum",
 ];
 
 /// From so many words on, what stands between backticks is a command to run, and no mention of a program or its verb.

@@ -36,10 +36,14 @@ impl Elsewhere {
 
 const PODS: &str = "it waits for pods or asks them, and nothing runs pods here";
 
-static ELSEWHERE: [Elsewhere; 15] = [
+/// Why nothing of a release can be verified here.
+const NO_RELEASE: &str = "it needs a release in a registry";
+
+const RELEASE: &str = ".github/workflows/release.yaml";
+
+static ELSEWHERE: [Elsewhere; 21] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run --example demo", why: "it is a step of .ci/run", judge: is_an_example },
-    Elsewhere { begins: "cargo run -p", why: "the tests of that package run it", judge: names_a_package },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
     Elsewhere {
         begins: "cargo bench",
@@ -51,6 +55,13 @@ static ELSEWHERE: [Elsewhere; 15] = [
         why: ".ci/run runs the check; the rest builds for an hour",
         judge: names_mutants,
     },
+    Elsewhere { begins: "dev/sbom", why: "it takes a tool that .ci/run uses if it is there", judge: is_in_ci },
+    Elsewhere { begins: "dev/release/pack", why: "it packs the binaries of a release", judge: packs_a_platform },
+    Elsewhere { begins: "git tag", why: "it begins a release", judge: names_a_tag },
+    Elsewhere { begins: "cosign verify", why: NO_RELEASE, judge: names_the_signer },
+    Elsewhere { begins: "gh attestation verify", why: NO_RELEASE, judge: names_the_repository },
+    Elsewhere { begins: "helm pull oci://", why: NO_RELEASE, judge: names_the_chart },
+    Elsewhere { begins: "sha256sum --check", why: NO_RELEASE, judge: names_the_checksums },
     Elsewhere { begins: "git diff", why: "it shows what somebody has changed", judge: names_a_folder },
     Elsewhere { begins: "docker", why: "it needs a container engine and a registry", judge: names_build_arguments },
     Elsewhere { begins: "kind", why: "it needs a container engine", judge: names_the_tutorials_cluster },
@@ -104,10 +115,70 @@ fn is_an_example(command: &str) {
     }
 }
 
-fn names_a_package(command: &str) {
-    let name = after(command, "-p");
-    assert!(manifest().contains(&format!("\"dev/{name}\"")), "{command}");
-    assert!(read(&format!("dev/{name}/src/main.rs")).contains("fn main"), "{command}");
+fn is_in_ci(command: &str) {
+    assert!(read(".ci/run").contains("step sbom dev/sbom --check"), "{command}: no step of .ci/run uses it");
+}
+
+fn packs_a_platform(command: &str) {
+    let folders: Vec<&str> = words(command).skip(1).collect();
+    assert!(read(RELEASE).contains(&format!("run: dev/release/pack {}\n", folders.join(" "))), "{command}");
+}
+
+/// The workflow runs for this tag, and the tag is for this version.
+fn names_a_tag(command: &str) {
+    let tag = format!("v{}", env!("CARGO_PKG_VERSION"));
+    assert!(read(RELEASE).contains("tags: [\"v*\"]"), "{command}");
+    assert!(command.contains(&format!("--sign {tag} ")) && command.ends_with(&format!("origin {tag}")), "{command}");
+}
+
+/// The identity is the workflow that signs, at this version's tag, and so is what is signed.
+fn names_the_signer(command: &str) {
+    let version = env!("CARGO_PKG_VERSION");
+    let identity = after(command, "--certificate-identity");
+    assert!(identity.ends_with(&format!("/{RELEASE}@refs/tags/v{version}")), "{command}");
+    assert!(identity.starts_with(&repository()), "{command}");
+    let signed = words(command).nth(2).unwrap();
+    match signed.rsplit_once(':') {
+        Some((name, tag)) => {
+            let places = ["IMAGE", "CHARTS"].map(|place| value(RELEASE, place));
+            let is_pushed = name == places[0] || name == format!("{}/cognigy-operator", places[1]);
+            assert!(is_pushed && tag == version, "{command}: nothing pushes {signed}");
+        }
+        None => {
+            names_the_checksums(command);
+            assert!(read("dev/release/push").contains(after(command, "--bundle")), "{command}");
+        }
+    }
+}
+
+fn names_the_repository(command: &str) {
+    assert!(repository().ends_with(&format!("/{}", after(command, "--repo"))), "{command}");
+    let image = format!("oci://{}:{}", value(RELEASE, "IMAGE"), env!("CARGO_PKG_VERSION"));
+    assert!(words(command).any(|word| word == image), "{command}");
+}
+
+fn names_the_chart(command: &str) {
+    let chart = format!("oci://{}/{}", value(RELEASE, "CHARTS"), value("charts/cognigy-operator/Chart.yaml", "name"));
+    assert!(words(command).any(|word| word == chart), "{command}");
+    assert_eq!(after(command, "--version"), env!("CARGO_PKG_VERSION"), "{command}");
+}
+
+fn names_the_checksums(command: &str) {
+    let file = words(command).find(|word| word.ends_with(".txt")).unwrap();
+    assert!(read("dev/release/pack").contains(&format!("/{file}")), "{command}");
+}
+
+/// Where the project lives.
+fn repository() -> String {
+    value("charts/cognigy-operator/Chart.yaml", "home")
+}
+
+/// What the first line of a YAML file says of a name.
+fn value(path: &str, name: &str) -> String {
+    let text = read(path);
+    let opening = format!("{name}: ");
+    let value = text.lines().find_map(|line| line.trim_start().strip_prefix(&opening));
+    value.unwrap_or_else(|| panic!("{path} has no {name}")).to_owned()
 }
 
 fn names_features(command: &str) {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// The programs that are run here.
-const RUN: [&str; 4] = ["cognigy-operator", "curl", "helm", "kubectl"];
+const RUN: [&str; 6] = ["cognigy-operator", "curl", "dev/release/check", "dev/release/notes", "helm", "kubectl"];
 
 /// A program that stays: it serves until it is stopped, in a terminal of its own.
 struct Stays {
