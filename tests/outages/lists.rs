@@ -24,7 +24,7 @@ async fn where_there_are_streaming_lists_a_watch_begins_with_one() {
     let world = World::start().await;
     let operator = world.operator("alone").await;
     world.apply("env-streamed").await.until_told(Outcome::Succeeded).await;
-    assert!(!(operator.log().count(IN_PAGES) > 0));
+    assert!(operator.log().count(IN_PAGES) == 0);
 }
 
 /// How many resources have a snapshot that is too deep.
@@ -64,7 +64,7 @@ async fn neighbours(world: &World, names: [&'static str; 4]) -> [Duration; 4] {
     let found = began.elapsed();
     let after = ready(names[3]).await;
     assert!(
-        !(operator.log().count("\"target\":\"cognigy_operator::controller::watch::problem\"") > 0),
+        operator.log().count("\"target\":\"cognigy_operator::controller::watch::problem\"") == 0,
         "no watch has a problem with one object"
     );
     world.resource(deep).delete().await;

@@ -32,7 +32,7 @@ async fn a_deleted_namespace_waits_for_the_outcome_of_its_rollouts_although_the_
     resource.until_gone().await;
     // The credentials are still in the operator's memory, and serve to the end.
     resource.assert_one_job_and_all_told(true).await;
-    assert!(!(operator.log().count("panicked") > 0));
+    assert!(operator.log().count("panicked") == 0);
 
     // Nothing is left that would keep the namespace.
     let namespaces = world.all::<Namespace>();

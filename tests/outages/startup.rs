@@ -15,7 +15,7 @@ async fn an_operator_that_starts_before_the_api_server_waits_for_it_and_says_so(
     world.cluster().kill_api_server();
     let operator = world.spawn_operator("early", &kubeconfig, &[]);
     operator.until_logged_anywhere(&format!("the API server {server} cannot be reached: Connection refused")).await;
-    assert!(!(operator.log().count(RUNNING) > 0));
+    assert!(operator.log().count(RUNNING) == 0);
     world.cluster().restart_api_server().await;
     operator.until_logged_anywhere(RUNNING).await;
     world.apply("env-early").await.until_told(Outcome::Succeeded).await;
@@ -29,7 +29,7 @@ async fn an_operator_that_starts_before_its_definition_names_the_command_that_in
     until_undefined(&world, &uid).await;
     let operator = world.spawn_operator("undefined", &kubeconfig, &[]);
     operator.until_logged_anywhere("does not serve cognigydeployments: install the CRD (kubectl apply").await;
-    assert!(!(operator.log().count(RUNNING) > 0));
+    assert!(operator.log().count(RUNNING) == 0);
     world.cluster().define_resource().await;
     operator.until_logged_anywhere(RUNNING).await;
 }
@@ -46,7 +46,7 @@ async fn an_operator_that_does_not_trust_the_api_server_names_its_certificate() 
     });
     let operator = world.spawn_operator("distrustful", &kubeconfig, &[]);
     operator.until_logged_anywhere("is not trusted: invalid peer certificate").await;
-    assert!(!(operator.log().count(RUNNING) > 0));
+    assert!(operator.log().count(RUNNING) == 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,5 +64,5 @@ async fn an_operator_without_rights_names_the_right_that_it_lacks_and_once() {
     operator.until_logged_anywhere("the operator may not list and watch cognigydeployments: it answered 403:").await;
     operator.until_logged_anywhere("the operator may not list and watch configmaps: it answered 403:").await;
     assert_eq!(operator.log().count("may not list and watch cognigydeployments"), 1);
-    assert!(!(operator.log().count("Status {") > 0) && !(operator.log().count("ErrorResponse") > 0), "no debug dump");
+    assert!(operator.log().count("Status {") == 0 && operator.log().count("ErrorResponse") == 0, "no debug dump");
 }
