@@ -1,11 +1,16 @@
 //! The operator's log, on standard error, and its traces where they are asked for.
 
+mod fields;
 mod json;
+mod text;
+#[cfg(test)]
+mod written;
 
 use super::environment::variable;
 use clap::ValueEnum;
 use json::FlatJson;
 use std::io::{self, IsTerminal};
+use text::TextLine;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -49,10 +54,10 @@ const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher
 pub fn start(format: LogFormat) -> Log {
     let off = ALWAYS_OFF.iter().filter_map(|directive| directive.parse().ok());
     let filter = off.fold(filter(variable("RUST_LOG").as_deref()), EnvFilter::add_directive);
-    let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr);
+    let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr).fmt_fields(JsonFields::new());
     let log = match format {
-        LogFormat::Text => log.boxed(),
-        LogFormat::Json => log.fmt_fields(JsonFields::new()).event_format(FlatJson).boxed(),
+        LogFormat::Text => log.event_format(TextLine).boxed(),
+        LogFormat::Json => log.event_format(FlatJson).boxed(),
     };
     let registry = registry().with(log.with_filter(filter));
     #[cfg(feature = "otlp")]
