@@ -1,11 +1,10 @@
 //! Credentials from a Secret, or the operator's own where it offers them.
 
-use api::reason::Reason;
 use cognigy::{BaseUrl, Credentials, EndpointError, MAX_BASE_BYTES, TokenUrl, quoted};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use rollout::Obstacle;
 use rollout::answer::Retry;
+use rollout::{Cause, Obstacle};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -74,7 +73,7 @@ impl Defaults {
     pub fn own(&self, namespace: &str) -> Result<Credentials, Obstacle> {
         let client = self.client.as_ref().filter(|_| self.namespaces.includes(namespace)).ok_or_else(|| {
             Obstacle::lasting(
-                Reason::CredentialsNotFound,
+                Cause::CredentialsNotFound,
                 format!(
                     "the resource names no credentials, and the operator offers none of its own to namespace {namespace}; \
                      name a Secret in spec.credentialsRef"
@@ -135,7 +134,7 @@ impl SecretName<'_> {
     }
 
     fn invalid(self, problem: &str, remedy: &str) -> Obstacle {
-        Obstacle::lasting(Reason::CredentialsInvalid, self.sentence(problem, remedy), Retry::CredentialsChange)
+        Obstacle::lasting(Cause::CredentialsInvalid, self.sentence(problem, remedy), Retry::CredentialsChange)
     }
 
     /// The Secret's `ca.crt` cannot be used.
@@ -152,7 +151,7 @@ impl SecretName<'_> {
             "Secret {namespace}/{name} does not exist; create it with the keys clientId and clientSecret (kubectl -n \
              {namespace} create secret generic {name} --from-literal=clientId=... --from-literal=clientSecret=...)"
         );
-        Obstacle::lasting(Reason::CredentialsNotFound, message, Retry::CredentialsChange)
+        Obstacle::lasting(Cause::CredentialsNotFound, message, Retry::CredentialsChange)
     }
 
     /// The API server does not let the operator read it.
@@ -163,30 +162,30 @@ impl SecretName<'_> {
             "the operator may not read Secret {namespace}/{name}; give its service account the right to get Secrets in \
              namespace {namespace}"
         );
-        Obstacle::lasting(Reason::CredentialsInvalid, message, Retry::CredentialsChange)
+        Obstacle::lasting(Cause::CredentialsInvalid, message, Retry::CredentialsChange)
     }
 }
 
 /// A field of the spec holds no name that an object can have, so that nothing is asked under it. The API server refuses
 /// such a name today; the object was stored before it did.
 #[must_use]
-pub fn not_a_name(field: &str, name: &str, reason: Reason) -> Obstacle {
+pub fn not_a_name(field: &str, name: &str, cause: Cause) -> Obstacle {
     let message = format!(
         "{field} is {}, which no object in Kubernetes can be called; write lower-case letters, digits, '-' and '.', for \
          example cognigy-api",
         quoted(name, &[])
     );
-    Obstacle::lasting(reason, message, Retry::InputChange)
+    Obstacle::lasting(cause, message, Retry::InputChange)
 }
 
 /// A field of the spec holds no key that a Secret or ConfigMap can have.
 #[must_use]
-pub fn not_a_key(field: &str, key: &str, reason: Reason) -> Obstacle {
+pub fn not_a_key(field: &str, key: &str, cause: Cause) -> Obstacle {
     let message = format!(
         "{field} is {}, which no Secret and no ConfigMap can have as a key; write letters, digits, '-', '_' and '.'",
         quoted(key, &[])
     );
-    Obstacle::lasting(reason, message, Retry::InputChange)
+    Obstacle::lasting(cause, message, Retry::InputChange)
 }
 
 /// The keys of a Secret.
