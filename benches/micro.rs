@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use api::status::{CognigyDeploymentStatus, Outcome, Step, Verdict};
-use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, FINALIZER, Reason, Snapshot};
+use api::identifier::{ApiOrigin, ClientHash, RequestHash};
+use api::status::{CognigyDeploymentStatus, Outcome, Step, Submission, Verdict};
+use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, FINALIZER, IdempotencyKey, Reason, Snapshot};
 use bytes::Bytes;
 use cognigy_deployments::{BaseUrl, Client, Credentials, TokenUrl};
 use cognigy_operator::controller::watched::Watched;
@@ -13,7 +14,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use platform::{Budget, EgressPolicy, EnvironmentId, ExchangeOptions, Priority, Requester, Transport, TransportError};
 use rollout::facts::{Requests, Target};
-use rollout::{Facts, Memory, Now, Pace, Settings, attempt, decide, requests, standing};
+use rollout::{Facts, Memory, Now, PollTuning, Settings, attempt, decide, requests, summary};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ impl Case {
             attempt.verdict = Some(verdict);
         }
         let mut status = case.status.clone();
-        standing::refresh(&mut status, &case.facts(), &Memory::default());
+        summary::refresh(&mut status, &case.facts(), &Memory::default());
         case.status = status;
         case
     }
@@ -151,6 +152,7 @@ impl Case {
         let target = Target {
             digest: Digest::of_deployment(&spec, &snapshot).unwrap(),
             checks_digest: Digest::of_checks(&spec),
+            version: snapshot.version(),
         };
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::from_secs(100) };
         let mut case =
@@ -161,7 +163,7 @@ impl Case {
         drop(attempt::start(&mut status, &case.facts()));
         if let Some(attempt) = &mut status.attempt {
             attempt.step = step;
-            attempt.submitted_at = Some(now.wall);
+            attempt.submission = Some(submission(now.wall));
         }
         case.status = status;
         case
@@ -179,10 +181,23 @@ impl Case {
             settings: &self.settings,
             credentials_origin: None,
             has_default_webhook: false,
-            pace: Pace::default(),
+            polling: PollTuning::default(),
             asked: self.now,
             now: self.now,
         }
+    }
+}
+
+fn submission(at: Timestamp) -> Submission {
+    Submission {
+        intended_at: at,
+        deadline_at: at,
+        accepted_at: None,
+        api_origin: ApiOrigin::new("https://api.cognigy.ai"),
+        revert_snapshot_id: None,
+        idempotency_key: IdempotencyKey::new("key"),
+        request_hash: RequestHash::new("hash"),
+        client_hash: ClientHash::new("client"),
     }
 }
 
@@ -199,11 +214,11 @@ fn decide_what_comes_next(bencher: Bencher, step: &Step) {
 
 /// The conditions and the phase that follow from a status.
 #[divan::bench]
-fn refresh_the_standing(bencher: Bencher) {
+fn refresh_the_summary(bencher: Bencher) {
     let case = Case::at(Step::RollingOut);
     let memory = Memory::default();
     bencher.with_inputs(|| case.status.clone()).bench_local_values(|mut status| {
-        standing::refresh(&mut status, black_box(&case.facts()), &memory);
+        summary::refresh(&mut status, black_box(&case.facts()), &memory);
         status
     });
 }

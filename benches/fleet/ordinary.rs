@@ -153,15 +153,18 @@ impl Shared {
         let digest = format!("v1:{}", "0".repeat(64));
         let now = self.now();
         let attempt = json!({
-            "number": generation, "generation": generation, "digest": digest, "checksDigest": digest,
-            "step": "RollingOut", "jobId": job, "startedAt": now, "submittedAt": now,
+            "number": generation, "generation": generation, "digest": digest, "checks": {"digest": digest},
+            "step": "RollingOut", "startedAt": now, "job": {"id": job}, "submission": {
+                "intendedAt": now, "deadlineAt": now, "apiOrigin": "", "idempotencyKey": "", "requestHash": "",
+                "clientHash": "",
+            },
         });
         self.write(object, attempt, "RollingOut").await?;
         Ok(Action::requeue(INTERVAL))
     }
 
     async fn look_at_job(&self, object: &CognigyDeployment, mut attempt: Value) -> Result<Action, Trouble> {
-        let job = self.get(&format!("/jobs/{}", text(&attempt, "jobId"))).await?;
+        let job = self.get(&format!("/jobs/{}", text(&attempt["job"], "id"))).await?;
         if job["status"] == "completed" {
             attempt["step"] = json!("Monitoring");
             self.write(object, attempt.clone(), "Monitoring").await?;
@@ -175,8 +178,8 @@ impl Shared {
         if health["status"] == "healthy" {
             return self.end(object, attempt, true).await;
         }
-        let streak = attempt["badStreak"].as_i64().unwrap_or_default() + 1;
-        attempt["badStreak"] = json!(streak);
+        let streak = attempt["health"]["badStreak"].as_i64().unwrap_or_default() + 1;
+        attempt["health"]["badStreak"] = json!(streak);
         if streak >= i64::from(THRESHOLD) {
             return self.roll_back(object, attempt, "health_check_failure").await;
         }
@@ -185,7 +188,7 @@ impl Shared {
     }
 
     async fn go_on_until_deadline(&self, object: &CognigyDeployment, attempt: Value) -> Result<Action, Trouble> {
-        let submitted: Option<Timestamp> = serde_json::from_value(attempt["submittedAt"].clone()).ok();
+        let submitted: Option<Timestamp> = serde_json::from_value(attempt["submission"]["intendedAt"].clone()).ok();
         let passed = submitted.map_or(0, |submitted| self.now().duration_since(submitted).as_secs());
         if passed >= i64::from(object.spec.rollback_policy.timeout_seconds) {
             return self.roll_back(object, attempt, "timeout").await;
@@ -194,7 +197,7 @@ impl Shared {
     }
 
     async fn roll_back(&self, object: &CognigyDeployment, attempt: Value, reason: &str) -> Result<Action, Trouble> {
-        let path = format!("/deployments/{}/rollback", text(&attempt, "jobId"));
+        let path = format!("/deployments/{}/rollback", text(&attempt["job"], "id"));
         self.post(&path, &json!({"reason": reason})).await?;
         self.end(object, attempt, false).await
     }

@@ -50,7 +50,7 @@ impl Row {
         };
         let Some(status) = &object.status else { return row };
         let ready = status.conditions.find(ConditionType::Ready);
-        let job = status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
+        let job = status.attempt.as_ref().and_then(|attempt| attempt.job_id());
         Self {
             ready: ready.map_or_else(blank, |ready| format!("{:?}", ready.status)),
             phase: status.phase.map_or_else(blank, |phase| format!("{phase:?}")),

@@ -6,13 +6,12 @@ use super::record;
 use super::snapshot::Desired;
 use super::turn::HELD_BACK;
 use api::Snapshot;
-use api::reason::Reason;
 use api::snapshot::MOST_WARNINGS;
 use api::status::CognigyDeploymentStatus;
 use platform::{CallFailure, Configuration, Connection, FailureCause, JobId};
 use rollout::answer::{Retry, RollbackAnswer, ValidationAnswer};
-use rollout::facts::after;
-use rollout::{Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
+use rollout::time::after;
+use rollout::{Cause, Decision, Effects, Facts, Memory, Now, Obstacle, apply, attempt, requests};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,18 +31,19 @@ impl Round<'_> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
             Decision::Release => return self.release().await,
-            Decision::AskTurn => return self.ask_turn().await,
+            Decision::RequestSlot => return self.ask_turn().await,
             Decision::Validate => return self.validate().await,
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
             Decision::Submit => self.submit().await?,
+            Decision::ApplySubmitAnswer => self.change(apply::submit::remembered_answer),
             Decision::AskJob => return self.ask_job(false).await,
-            Decision::LookAtJob => return self.ask_job(true).await,
+            Decision::CheckJob => return self.ask_job(true).await,
             Decision::AskHealth => return self.ask_health().await,
             Decision::Rollback => self.roll_back().await?,
             Decision::NoteRequests => self.change(|status, facts, _| requests::note(status, facts)),
-            Decision::Obey(request) => {
-                self.change(|status, facts, memory| requests::obey(status, facts, memory, request));
+            Decision::HandleRequest(request) => {
+                self.change(|status, facts, memory| apply::requests::handle(status, facts, memory, request));
             }
             Decision::Start => self.change(|status, facts, _| attempt::start(status, facts)),
             Decision::CheckAgain => self.change(|status, facts, memory| {
@@ -51,12 +51,12 @@ impl Round<'_> {
                 attempt::check_again(status, facts)
             }),
             Decision::GiveUpSubmit => self.change(|status, facts, _| attempt::give_up_submit(status, facts)),
-            Decision::JudgeLate => self.change(apply::rollback::judge_late),
+            Decision::DeclareTimeout => self.change(apply::rollback::declare_timeout),
             Decision::BeginRollback(reason) => {
                 self.change(|status, facts, memory| apply::rollback::begin(status, facts, memory, reason));
             }
             Decision::Settle => self.change(|status, facts, _| apply::rollback::settle(status, facts)),
-            Decision::Abandon(reason) => self.change(|status, facts, _| attempt::abandon(status, facts, reason)),
+            Decision::Abandon(how) => self.change(|status, facts, _| attempt::abandon(status, facts, how)),
         }
         Ok(Flow::Again)
     }
@@ -82,7 +82,7 @@ impl Round<'_> {
     }
 
     pub(super) fn hinder(&mut self, obstacle: Obstacle) {
-        self.change(|status, facts, memory| apply::obstacle(status, facts, memory, obstacle));
+        self.change(|status, facts, memory| apply::block(status, facts, memory, obstacle));
     }
 
     async fn validate(&mut self) -> Result<Flow, Error> {
@@ -100,7 +100,9 @@ impl Round<'_> {
                 let is_accepted = matches!(answer, ValidationAnswer::Passed { .. });
                 let answer =
                     with_own_warnings(answer, self.desired.as_ref().map(Desired::warnings).unwrap_or_default());
-                self.answered(asked, |status, facts, memory| apply::checks::validation(status, facts, memory, answer));
+                self.answered(asked, |status, facts, memory| {
+                    apply::checks::validation(status, facts, memory, &session.origin, answer)
+                });
                 match is_accepted {
                     true => self.claim_environment(&session),
                     false => self.lose_claim(&session),
@@ -119,7 +121,9 @@ impl Round<'_> {
         let (asked, requester) = (self.context.now(), self.requester.clone());
         match self.ask(&session, session.platform.trace(configuration, &requester)).await {
             Ok(answer) => {
-                self.answered(asked, |status, facts, memory| apply::checks::trace(status, facts, memory, answer));
+                self.answered(asked, |status, facts, memory| {
+                    apply::checks::trace(status, facts, memory, &session.origin, answer)
+                });
             }
             Err(failure) => self.hinder_check(&session, failure).await?,
         }
@@ -161,7 +165,7 @@ impl Round<'_> {
         let answer = polled.answer;
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| match is_last_look {
-            true => apply::job::last_look(status, facts, memory, &answer),
+            true => apply::job::checked_before_success(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
         self.tell_duration();
@@ -246,10 +250,10 @@ impl Round<'_> {
 
     async fn session_and_job(&mut self) -> Result<Option<(Connection, JobId)>, Error> {
         let Some(session) = self.session().await? else { return Ok(None) };
-        let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
+        let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id());
         let job_id = job_id.and_then(|job_id| job_id.as_str().parse().ok());
         if job_id.is_none() {
-            self.hinder(unreadable("attempt.jobId"));
+            self.hinder(unreadable("attempt.job.id"));
         }
         Ok(job_id.map(|job_id| (session, job_id)))
     }
@@ -260,12 +264,12 @@ impl Round<'_> {
             true => self.context.sessions.fresh(&self.source).await?,
             false => self.context.sessions.known_or_fresh(&self.source).await?,
         };
-        let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
+        let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
         self.remembered.memory.credentials_gone = gone;
         if let Ok(session) = &session {
             self.remembered.credentials_origin = Some(session.origin.clone());
         }
-        let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
+        let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin().cloned());
         let session = session.and_then(|session| match origin {
             Some(origin) if origin != session.origin => Err(endpoint_changed(origin.as_str(), session.origin.as_str())),
             _ => Ok(session),
@@ -297,14 +301,14 @@ fn endpoint_changed(before: &str, now: &str) -> Obstacle {
     let message = format!(
         "a job is out at {before}, but the credentials now point to {now}: point them back until its outcome is known"
     );
-    Obstacle::lasting(Reason::EndpointChanged, message, Retry::CredentialsChange)
+    Obstacle::lasting(Cause::EndpointChanged, message, Retry::CredentialsChange)
 }
 
 /// The status lacks what its step needs: only an edit by hand does that.
 pub(super) fn unreadable(what: &str) -> Obstacle {
     let message =
         format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
-    Obstacle::lasting(Reason::StatusUnreadable, message, Retry::InputChange)
+    Obstacle::lasting(Cause::StatusUnreadable, message, Retry::InputChange)
 }
 
 /// The operator's own warnings come before those of the validation. If there are more than are kept, half of them are the

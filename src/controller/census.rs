@@ -9,7 +9,7 @@ use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::watcher::Event;
-use rollout::facts::between;
+use rollout::time::between;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -222,7 +222,7 @@ mod tests {
     fn with_outbox(uid: &str, step: &str) -> Watched {
         let entry = |id: &str, kind: &str, at: &str| json!({"id": id, "kind": kind, "body": "{}", "createdAt": at});
         let attempt = json!({
-            "number": 1, "digest": "v1:a", "checksDigest": "v1:b", "generation": 1, "step": step,
+            "number": 1, "digest": "v1:a", "checks": {"digest": "v1:b"}, "generation": 1, "step": step,
             "startedAt": "2026-01-01T11:00:00Z",
         });
         let outbox = [

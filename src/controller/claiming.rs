@@ -5,12 +5,12 @@ use super::error::Error;
 use super::ownership::{Claim, Claimant, Claims, Place, Refusal};
 use super::reconcile::Round;
 use super::watched::{claimant, recorded_claim};
-use api::{EnvironmentId, Reason};
+use api::EnvironmentId;
 use platform::Connection;
 use rollout::admission::ResourceName;
 use rollout::answer::Retry;
-use rollout::decide::time_until_free;
-use rollout::{Obstacle, attempt, claim};
+use rollout::deadline::time_until_free;
+use rollout::{Cause, Obstacle, attempt, claim};
 use std::sync::Arc;
 
 /// The words that tell a resource in `namespace` that another one owns its environment. Other namespaces may be other
@@ -143,12 +143,12 @@ impl Round<'_> {
     /// The log is the platform team's, and may name the owner.
     fn in_use(&self, owner: &Claimant) -> Obstacle {
         let known = self.remembered.memory.obstacle(self.generation());
-        if known.is_none_or(|known| known.reason != Reason::EnvironmentInUse) {
+        if known.is_none_or(|known| known.cause != Cause::EnvironmentInUse) {
             let ResourceName { namespace, name } = &owner.who;
             let environment = &self.object.spec.environment_id;
             tracing::info!(%environment, owner = format!("{namespace}/{name}"), "another resource owns the environment");
         }
-        Obstacle::lasting(Reason::EnvironmentInUse, self.told_of(owner), Retry::OwnerGone)
+        Obstacle::lasting(Cause::EnvironmentInUse, self.told_of(owner), Retry::OwnerGone)
     }
 }
 

@@ -11,9 +11,9 @@ use api::reason::Reason;
 use api::status::{DeliveryKind, OutboxEntry};
 use futures::future;
 use platform::{Connection, FailureCause, SecretName, WebhookUrl};
-use rollout::conditions::{Tell, tell};
+use rollout::conditions::{ConditionUpdate, set_condition};
 use rollout::memory::LOOK_AGAIN;
-use rollout::{Effects, Obstacle};
+use rollout::{Cause, Effects, Obstacle};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Round<'_> {
 
     async fn session_for_delivery(&mut self) -> Result<Result<Connection, Obstacle>, Error> {
         let session = self.context.sessions.known_or_fresh(&self.source).await?;
-        let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
+        let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
         self.remembered.memory.credentials_gone = gone;
         Ok(session)
     }
@@ -223,7 +223,11 @@ impl Round<'_> {
         );
         let object = Arc::clone(&self.object);
         let facts = self.facts(&object, self.context.now());
-        tell(&mut self.status, &facts, Tell::no(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()));
+        set_condition(
+            &mut self.status,
+            &facts,
+            ConditionUpdate::no(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()),
+        );
         self.take_up(Effects::warning(Reason::DeliveryGivenUp, note));
     }
 

@@ -6,10 +6,10 @@
 use super::sessions::{Account, Group};
 use api::EnvironmentId;
 use kube::ResourceExt;
-use rollout::Pace;
-use rollout::admission::{Admission, Answer, Reading, ResourceName, Ticket};
+use rollout::PollTuning;
+use rollout::admission::{Admission, AdmissionCounts, Answer, ResourceName, Ticket};
 use rollout::durations::{Durations, JobRun};
-use rollout::pace::Rhythm;
+use rollout::polling::PollInterval;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Fleet {
         &self,
         who: &ResourceName,
         account: Option<Account>,
-        rhythm: Rhythm,
+        interval: PollInterval,
         now: Duration,
     ) -> Vec<ResourceName> {
         let mut state = self.state();
@@ -94,7 +94,7 @@ impl Fleet {
             state.crew_of(who, account);
         }
         if let Some(crew) = state.crew(who) {
-            crew.admission.watch(who, rhythm);
+            crew.admission.watch(who, interval);
         }
         called
     }
@@ -107,21 +107,21 @@ impl Fleet {
 
     /// How closely what is in flight may be looked at, and when the job in that environment is likely to be done.
     #[must_use]
-    pub fn pace(&self, who: &ResourceName, environment: &EnvironmentId, is_first_look: bool) -> Pace {
+    pub fn pace(&self, who: &ResourceName, environment: &EnvironmentId, is_first_look: bool) -> PollTuning {
         let mut state = self.state();
-        let Some(crew) = state.crew(who) else { return Pace::default() };
+        let Some(crew) = state.crew(who) else { return PollTuning::default() };
         if is_first_look {
             crew.durations.offer_as_probe(environment);
         }
-        Pace { stretch: crew.admission.stretch(), usual: crew.durations.expect(environment) }
+        PollTuning { stretch: crew.admission.stretch(), expected: crew.durations.expect(environment) }
     }
 
     /// Learns from a job that was seen to its end.
     pub fn learn(&self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
         let mut state = self.state();
         let Some(crew) = state.crew(who) else { return };
-        let Some(rhythm) = crew.admission.rhythm(who) else { return };
-        crew.durations.learn(environment, run, rhythm.interval);
+        let Some(interval) = crew.admission.interval(who) else { return };
+        crew.durations.learn(environment, run, interval.shortest);
     }
 
     /// Forgets the resources that are no longer there. Those whose turn it is now are to be woken.
@@ -138,7 +138,7 @@ impl Fleet {
 
     /// How each client's rollouts stand. There are as many as clients, so whoever gives them labels sums them up first.
     #[must_use]
-    pub fn readings(&self) -> Vec<Reading> {
+    pub fn readings(&self) -> Vec<AdmissionCounts> {
         self.state().crews.values().map(|crew| crew.admission.reading()).collect()
     }
 

@@ -24,10 +24,10 @@ use platform::{Connection, FailedTry, Requester};
 use rollout::answer::Retry;
 use rollout::facts::Requests;
 use rollout::memory::LOOK_AGAIN;
-use rollout::passage::passages;
 use rollout::put_back::{self, PutBack};
 use rollout::requests::Request;
-use rollout::{Announcement, Decision, Effects, Facts, Happened, Now, Obstacle, decide, standing};
+use rollout::transition::transitions;
+use rollout::{Announcement, Cause, Decision, Effects, Facts, Happened, Now, Obstacle, decide, summary};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -223,7 +223,7 @@ impl<'c> Round<'c> {
     /// Keeps what is remembered for the next reconcile.
     fn end(mut self) {
         if !self.pending.is_empty() {
-            self.remembered.memory.note_told_in_vain();
+            self.remembered.memory.note_lost_event();
         }
         match self.is_forgotten {
             true => self.context.memories.forget(&self.uid),
@@ -271,12 +271,12 @@ impl<'c> Round<'c> {
         let mended = match obstacle.retry {
             Retry::Later { .. } | Retry::SnapshotChange => false,
             Retry::OwnerGone => self.environment_is_free().await?,
-            Retry::InputChange if obstacle.reason == Reason::StatusUnreadable => self.status_is_whole(),
+            Retry::InputChange if obstacle.cause == Cause::StatusUnreadable => self.status_is_whole(),
             _ if !due => false,
             Retry::CredentialsChange | Retry::InputChange => {
                 self.remembered.looked_again_at = Some(now.uptime);
-                match obstacle.reason {
-                    Reason::WebhookUrlNotFound => self.own_webhook_url().await?.is_ok(),
+                match obstacle.cause {
+                    Cause::WebhookUrlNotFound => self.own_webhook_url().await?.is_ok(),
                     _ => self.credentials_have_changed().await?,
                 }
             }
@@ -292,10 +292,10 @@ impl<'c> Round<'c> {
     /// Whether the status holds what the attempt's step needs: then somebody has put it back.
     fn status_is_whole(&self) -> bool {
         let Some(attempt) = &self.status.attempt else { return true };
-        let has_job = || attempt.job_id.as_ref().is_some_and(|id| id.as_str().parse::<platform::JobId>().is_ok());
+        let has_job = || attempt.job_id().is_some_and(|id| id.as_str().parse::<platform::JobId>().is_ok());
         let is_key = |key: &IdempotencyKey| key.as_str().parse::<platform::IdempotencyKey>().is_ok();
         match attempt.step {
-            Step::Submitting => attempt.idempotency_key.as_ref().is_some_and(is_key),
+            Step::Submitting => attempt.idempotency_key().is_some_and(is_key),
             Step::RollingOut | Step::Monitoring => has_job(),
             Step::RollingBack => has_job() && attempt.rollback.as_ref().is_some_and(|rollback| is_key(&rollback.key)),
             Step::Pending | Step::Validating | Step::Tracing | Step::VerifyingRollback | Step::Settled => true,
@@ -359,7 +359,7 @@ impl<'c> Round<'c> {
     /// An edit or a deletion moves the generation, and with it what the status says of itself. Where all else is recorded,
     /// that is not worth a write right before an attempt begins or the resource goes.
     fn would_soon_be_overwritten(&self, decision: &Decision) -> bool {
-        let is_next = matches!(decision, Decision::Release | Decision::Start | Decision::Obey(Request::Retry));
+        let is_next = matches!(decision, Decision::Release | Decision::Start | Decision::HandleRequest(Request::Retry));
         is_next && self.object.status.as_ref() == Some(&self.status)
     }
 
@@ -370,7 +370,7 @@ impl<'c> Round<'c> {
             let written = self.write_status().await;
             if written.is_err() {
                 // An intent whose record is in doubt may be another process's, which has sent it.
-                self.remembered.memory.attempt.unsent = None;
+                self.remembered.memory.attempt.submission.may_be_sent();
             }
             written?;
         }
@@ -382,7 +382,7 @@ impl<'c> Round<'c> {
     pub(super) fn refresh_status(&mut self) {
         let object = Arc::clone(&self.object);
         let facts = self.facts(&object, self.context.now());
-        standing::refresh(&mut self.status, &facts, &self.remembered.memory);
+        summary::refresh(&mut self.status, &facts, &self.remembered.memory);
     }
 
     /// Goes on with the resource as it was just written, however far the watch lags behind.
@@ -413,7 +413,7 @@ impl<'c> Round<'c> {
     /// happens again.
     pub(super) fn count_passages(&self) {
         let (before, memory) = (self.object.status.as_ref(), &self.remembered.memory.attempt);
-        for passage in passages(before, &self.status, memory, self.context.now().wall) {
+        for passage in transitions(before, &self.status, memory, self.context.now().wall) {
             self.context.metrics.passed(passage);
             self.trail.passed(passage, &self.uid, self.status.attempt.as_ref());
         }
@@ -455,7 +455,7 @@ impl<'c> Round<'c> {
             settings: &self.context.settings,
             has_default_webhook: self.has_default_webhook(),
             credentials_origin: self.credentials_origin(),
-            pace: self.pace(),
+            polling: self.polling(),
             asked,
             now: self.context.now(),
         }
@@ -469,7 +469,7 @@ impl<'c> Round<'c> {
     /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go there.
     fn has_default_webhook(&self) -> bool {
         let Some(webhook) = &self.context.default_webhook else { return false };
-        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
+        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin().cloned());
         let origin = recorded.or_else(|| self.credentials_origin());
         let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
         origin.is_some_and(|origin| webhook.serving(namespace, &origin).is_some())

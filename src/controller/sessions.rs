@@ -8,13 +8,12 @@ use super::error::{Error, call};
 use super::received::{self, SecretData};
 use api::CognigyDeployment;
 use api::identifier::ApiOrigin;
-use api::reason::Reason;
 use api::spec::{ObjectName, SecretReference};
 use k8s_openapi::api::core::v1::Secret;
 use platform::{
     Budgets, ClientFingerprint, Connection, CredentialsFingerprint, CredentialsSource, Provider, SecretName, not_a_name,
 };
-use rollout::Obstacle;
+use rollout::{Cause, Obstacle};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,7 +130,7 @@ impl Sessions {
         };
         let name = SecretName { namespace, name: &reference.name };
         let Some(object_name) = ObjectName::of(&reference.name) else {
-            return Ok(Err(not_a_name("spec.credentialsRef.name", &reference.name, Reason::CredentialsNotFound)));
+            return Ok(Err(not_a_name("spec.credentialsRef.name", &reference.name, Cause::CredentialsNotFound)));
         };
         let secret = match self.secret(namespace, object_name).await {
             Err(error) if error.is_forbidden() => return Ok(Err(name.not_allowed())),

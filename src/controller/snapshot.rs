@@ -5,16 +5,15 @@ mod size;
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
 use super::texts::{Text, TextPlace, Texts};
-use api::reason::Reason;
 use api::snapshot::{LARGEST, MOST_WARNINGS, ReadSnapshot};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use platform::{not_a_key, not_a_name};
-use rollout::Obstacle;
 use rollout::answer::Retry;
 use rollout::facts::Target;
+use rollout::{Cause, Obstacle};
 use sha2::{Digest as _, Sha256};
 use size::stored_size;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,7 +97,7 @@ impl Snapshots {
             }
             (None, None) => {
                 let message = "there is neither configurationSnapshot nor configurationSnapshotFrom: write one of them";
-                Err(Obstacle::lasting(Reason::SnapshotNotFound, message, Retry::InputChange))
+                Err(Obstacle::lasting(Cause::SnapshotNotFound, message, Retry::InputChange))
             }
         }
     }
@@ -132,7 +131,7 @@ impl Snapshots {
             read.ok_or_else(|| {
                 let message =
                     format!("there is no ConfigMap {} with the key {}: create it", reference.name, reference.key);
-                Obstacle::lasting(Reason::SnapshotNotFound, message, Retry::SnapshotChange)
+                Obstacle::lasting(Cause::SnapshotNotFound, message, Retry::SnapshotChange)
             })
         }))
     }
@@ -187,20 +186,21 @@ fn is_believed(text: &Text, reference: &ConfigMapKeyReference) -> bool {
 fn name_in(reference: &ConfigMapKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.configurationSnapshotFrom.configMapKeyRef.{name}");
     let name = ObjectName::of(&reference.name);
-    let name = name.ok_or_else(|| not_a_name(&field("name"), &reference.name, Reason::SnapshotNotFound))?;
+    let name = name.ok_or_else(|| not_a_name(&field("name"), &reference.name, Cause::SnapshotNotFound))?;
     if !is_key(&reference.key) {
-        return Err(not_a_key(&field("key"), &reference.key, Reason::SnapshotNotFound));
+        return Err(not_a_key(&field("key"), &reference.key, Cause::SnapshotNotFound));
     }
     Ok(name)
 }
 
 fn unreadable(name: &str, error: &Error) -> Obstacle {
     let message = format!("the ConfigMap {name} cannot be read now, and is read again: {error}");
-    Obstacle::transient(Reason::AwaitingSnapshot, message, None)
+    Obstacle::transient(Cause::AwaitingSnapshot, message, None)
 }
 
 fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Target, SnapshotProblem> {
-    Ok(Target { digest: Digest::of_deployment(spec, snapshot)?, checks_digest: Digest::of_checks(spec) })
+    let digest = Digest::of_deployment(spec, snapshot)?;
+    Ok(Target { digest, checks_digest: Digest::of_checks(spec), version: snapshot.version() })
 }
 
 /// What the environment should run, where that is written in the resource itself, and can be deployed.
@@ -220,12 +220,12 @@ fn fits(object: &CognigyDeployment) -> Result<(), Obstacle> {
         "the API server stores the spec in {size} bytes, more than can be stored with its status ({LARGEST}): keep the \
          snapshot in a ConfigMap and name it in configurationSnapshotFrom"
     );
-    Err(Obstacle::lasting(Reason::SnapshotTooLarge, message, Retry::InputChange))
+    Err(Obstacle::lasting(Cause::SnapshotTooLarge, message, Retry::InputChange))
 }
 
 fn inline_problem(problem: &SnapshotProblem) -> Obstacle {
     let message = format!("configurationSnapshot cannot be deployed: {problem}");
-    Obstacle::lasting(Reason::SnapshotInvalid, message, Retry::InputChange)
+    Obstacle::lasting(Cause::SnapshotInvalid, message, Retry::InputChange)
 }
 
 fn sha256(text: &str) -> String {
@@ -238,7 +238,7 @@ fn place_of(reference: &ConfigMapKeyReference) -> String {
 
 fn awaited(reference: &ConfigMapKeyReference, wanted: &str) -> Obstacle {
     let message = format!("{} does not hold the text with sha256 {wanted} yet; waiting for it", place_of(reference));
-    Obstacle::lasting(Reason::AwaitingSnapshot, message, Retry::SnapshotChange)
+    Obstacle::lasting(Cause::AwaitingSnapshot, message, Retry::SnapshotChange)
 }
 
 /// What the environment should run by a text in a ConfigMap.
@@ -253,11 +253,11 @@ fn desired(
         Ok(Desired { target: target(spec, &snapshot)?, snapshot, read_warnings: warnings })
     });
     desired.map_err(|problem| {
-        let reason = match &problem {
-            SnapshotProblem::TooLarge => Reason::SnapshotTooLarge,
-            _ => Reason::SnapshotInvalid,
+        let cause = match &problem {
+            SnapshotProblem::TooLarge => Cause::SnapshotTooLarge,
+            _ => Cause::SnapshotInvalid,
         };
-        Obstacle::lasting(reason, format!("{place} cannot be deployed: {problem}"), Retry::SnapshotChange)
+        Obstacle::lasting(cause, format!("{place} cannot be deployed: {problem}"), Retry::SnapshotChange)
     })
 }
 

@@ -9,7 +9,7 @@ use api::{IdempotencyKey, Snapshot};
 use bytes::Bytes;
 use platform::{Configuration, Connection, FirstPost, Submit};
 use rollout::answer::{Retry, SubmitAnswer};
-use rollout::apply::submit::Submission;
+use rollout::apply::submit::SubmitIdentity;
 use rollout::{Obstacle, apply};
 use sha2::{Digest, Sha256};
 
@@ -35,30 +35,28 @@ impl Round<'_> {
                 return Ok(());
             }
         };
-        let submission = Submission {
+        let identity = SubmitIdentity {
             client_hash: client_hash(&session),
             api_origin: session.origin,
             request_hash: RequestHash::new(request_hash(&body)),
         };
-        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, submission));
-        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, identity));
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key().cloned());
         self.remembered.submit_body = key.map(|key| (key, body));
+        // After a restart the validation was not made by this process.
+        self.has_begun();
         Ok(())
     }
 
     pub(super) async fn submit(&mut self) -> Result<(), Error> {
-        if let Some(answer) = self.remembered.memory.attempt.submit_answer.clone() {
-            self.change(|status, facts, memory| apply::submit::submit(status, facts, memory, answer));
-            return Ok(());
-        }
         let Some(session) = self.session().await? else { return Ok(()) };
-        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
+        let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key().cloned());
         let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
         else {
-            self.hinder(unreadable("attempt.idempotencyKey"));
+            self.hinder(unreadable("attempt.submission.idempotencyKey"));
             return Ok(());
         };
-        let first = match self.remembered.memory.attempt.unsent.as_ref() == Some(&key) {
+        let first = match self.remembered.memory.attempt.submission.is_unsent(&key) {
             true => FirstPost::Yes,
             false => FirstPost::No,
         };
@@ -76,7 +74,7 @@ impl Round<'_> {
             self.note_refused(&session);
         }
         self.answered(asked, |status, facts, memory| apply::submit::submit(status, facts, memory, answer));
-        if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job_id.is_some() || attempt.verdict.is_some()) {
+        if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job.is_some() || attempt.verdict.is_some()) {
             self.remembered.submit_body = None;
         }
         Ok(())
@@ -84,7 +82,8 @@ impl Round<'_> {
 
     /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
     async fn recorded_body(&mut self, key: &IdempotencyKey, session: &Connection) -> Result<Option<Bytes>, Error> {
-        let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
+        let submission = self.status.attempt.as_ref().and_then(|attempt| attempt.submission.as_ref());
+        let recorded = submission.map(|submission| submission.request_hash.clone());
         let is_recorded = |body: &Bytes| recorded == Some(RequestHash::new(request_hash(body)));
         if let Some((_, body)) =
             self.remembered.submit_body.as_ref().filter(|(of, body)| of == key && is_recorded(body))
@@ -98,8 +97,8 @@ impl Round<'_> {
 
     /// Whether the submit was sent as this client, if it was sent. Another one's repeat would be news to the API.
     fn is_sender(&self, session: &Connection) -> bool {
-        let sender = self.status.attempt.as_ref().and_then(|attempt| attempt.client_hash.as_ref());
-        sender.is_none_or(|sender| *sender == client_hash(session))
+        let submission = self.status.attempt.as_ref().and_then(|attempt| attempt.submission.as_ref());
+        submission.is_none_or(|submission| submission.client_hash == client_hash(session))
     }
 
     async fn submit_body(&self, snapshot: &Snapshot, session: &Connection) -> Result<Result<Bytes, Obstacle>, Error> {

@@ -2,7 +2,7 @@
 
 use api::status::Attempt;
 use jiff::Timestamp;
-use rollout::{Passage, TraceId};
+use rollout::{TraceId, Transition};
 use tracing::Span;
 
 /// The part of a reconcile that belongs to one attempt. A reconcile that ends one attempt and begins the next has two.
@@ -26,9 +26,9 @@ impl Trail {
     }
 
     /// Something of the attempt is over: with its outcome its own span, the parent of the others, is whole.
-    pub(super) fn passed(&self, passage: Passage, uid: &str, attempt: Option<&Attempt>) {
+    pub(super) fn passed(&self, passage: Transition, uid: &str, attempt: Option<&Attempt>) {
         #[cfg(feature = "otlp")]
-        if let (Passage::Ended(outcome), Some(attempt)) = (passage, attempt)
+        if let (Transition::Ended(outcome), Some(attempt)) = (passage, attempt)
             && attempt.outcome() == Some(outcome)
         {
             crate::otlp::ended(uid, attempt);

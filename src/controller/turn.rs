@@ -9,9 +9,9 @@ use super::sessions::account_of;
 use api::condition::{ConditionSet, ConditionType};
 use api::reason::Reason;
 use api::status::{Attempt, Step};
-use rollout::Pace;
-use rollout::admission::{Answer, Ticket, Turn};
-use rollout::pace::Rhythm;
+use rollout::PollTuning;
+use rollout::admission::{AdmissionSlot, Answer, Ticket};
+use rollout::polling::PollInterval;
 use std::time::Duration;
 
 /// The pause before a request that was held back asks for room again, where the budget names none.
@@ -30,21 +30,21 @@ impl Round<'_> {
         let ticket = Ticket {
             who: name_of(self.object.as_ref()),
             since: attempt.started_at,
-            is_retry: self.remembered.memory.asked_for == Some(attempt.number),
-            rhythm: self.rhythm(),
-            is_back: self.remembered.memory.attempt.turn == Turn::NotAsked && self.is_recorded_as_queued(),
+            is_retry: self.remembered.memory.is_requested(attempt),
+            interval: self.poll_interval(),
+            is_back: self.remembered.memory.attempt.slot == AdmissionSlot::NotRequested && self.is_recorded_as_queued(),
         };
         let now = self.context.now();
         let asked = self.context.fleet.ask(account_of(&session), &ticket, now.uptime);
         self.context.rouse(asked.called);
-        let turn = &mut self.remembered.memory.attempt.turn;
+        let slot = &mut self.remembered.memory.attempt.slot;
         Ok(match asked.answer {
             Answer::Begin => {
-                *turn = turn.begin();
+                *slot = slot.grant();
                 Flow::Again
             }
-            Answer::Wait { place, of, left, ask_again } => {
-                *turn = turn.wait(place, of, left, now.wall);
+            Answer::Wait { position, of, left, ask_again } => {
+                *slot = slot.wait(position, of, left, now.wall);
                 self.keeps_turn = true;
                 Flow::Rest(Some(ask_again))
             }
@@ -69,35 +69,36 @@ impl Round<'_> {
         let attempt = self.status.attempt.as_ref();
         let called = if attempt.is_some_and(is_watched) {
             let account = self.session_in_use.as_ref().map(account_of);
-            self.context.fleet.watch(&name, account, self.rhythm(), now)
+            self.context.fleet.watch(&name, account, self.poll_interval(), now)
         } else if self.keeps_turn {
             Vec::new()
         } else {
-            self.remembered.memory.attempt.turn = Turn::NotAsked;
+            self.remembered.memory.attempt.slot = AdmissionSlot::NotRequested;
             self.context.fleet.leave(&name, now)
         };
         self.context.rouse(called);
     }
 
     /// How closely it may be looked at now.
-    pub(super) fn pace(&self) -> Pace {
+    pub(super) fn polling(&self) -> PollTuning {
         let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| is_watched(attempt)) else {
-            return Pace::default();
+            return PollTuning::default();
         };
-        let is_first_look = attempt.step == Step::RollingOut && self.remembered.memory.attempt.running_at_age.is_none();
+        let is_first_look =
+            attempt.step == Step::RollingOut && self.remembered.memory.attempt.job.last_running_age().is_none();
         let environment = &self.object.spec.environment_id;
         self.context.fleet.pace(&name_of(self.object.as_ref()), environment, is_first_look)
     }
 
     /// Lets others learn from a job that was seen to its end.
     pub(super) fn tell_duration(&mut self) {
-        if let Some(run) = self.remembered.memory.attempt.job_run.take() {
+        if let Some(run) = self.remembered.memory.attempt.job.take_finished_run() {
             self.context.fleet.learn(&name_of(self.object.as_ref()), &self.object.spec.environment_id, run);
         }
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::of(&self.object.spec)
+    fn poll_interval(&self) -> PollInterval {
+        PollInterval::of(&self.object.spec)
     }
 
     fn is_recorded_as_queued(&self) -> bool {

@@ -54,11 +54,17 @@ struct Status {
 #[serde(rename_all = "camelCase", default)]
 struct Attempt {
     step: Raw,
-    api_origin: Raw,
-    job_id: Raw,
-    submitted_at: Raw,
+    submission: Raw,
+    job: Raw,
     verdict: Raw,
     rollback: Raw,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Submission {
+    api_origin: Raw,
+    intended_at: Raw,
 }
 
 #[derive(Default, Deserialize)]
@@ -91,14 +97,15 @@ impl Unreadable {
         let spec: Spec = lenient(spec);
         let status: Status = lenient(status);
         let attempt: Attempt = lenient(status.attempt.as_deref());
+        let submission: Submission = lenient(attempt.submission.as_deref());
         let recorded: RecordedClaim = lenient(status.claim.as_deref());
-        let origin = value::<ApiOrigin>(&attempt.api_origin).or_else(|| value(&recorded.api_origin));
+        let origin = value::<ApiOrigin>(&submission.api_origin).or_else(|| value(&recorded.api_origin));
         let environment = value::<EnvironmentId>(&spec.environment_id);
         let place = origin.zip(environment).map(|(origin, environment)| Arc::new(Place { origin, environment }));
-        let submitted_at = value::<Timestamp>(&attempt.submitted_at).filter(|_| is_there(&attempt.job_id));
+        let deployed_at = value::<Timestamp>(&submission.intended_at).filter(|_| is_there(&attempt.job));
         let claim = Claim {
             in_flight: may_be_in_flight(&attempt, is_there(&status.attempt)),
-            deployed_at: submitted_at.max(value(&recorded.deployed_at)),
+            deployed_at: deployed_at.max(value(&recorded.deployed_at)),
         };
         let problem = match unknown_word(&status, &attempt) {
             Some((field, word)) => format!(
@@ -119,7 +126,7 @@ fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
     let has_verdict = is_there(&attempt.verdict);
     match value::<Step>(&attempt.step) {
         _ if !is_there_one => false,
-        Some(Step::Pending | Step::Validating | Step::Tracing) => is_there(&attempt.submitted_at),
+        Some(Step::Pending | Step::Validating | Step::Tracing) => is_there(&attempt.submission),
         Some(Step::VerifyingRollback | Step::Settled) => !has_verdict,
         _ => true,
     }
@@ -214,8 +221,11 @@ mod tests {
                     {"type": "Healthy", "status": "True", "reason": "HealthGood", "lastTransitionTime": at},
                 ],
                 "attempt": {
-                    "number": 2, "digest": "v1:a", "checksDigest": "v1:b", "generation": 1, "step": "Settled",
-                    "apiOrigin": "https://api", "jobId": "job_1", "startedAt": at, "submittedAt": at,
+                    "number": 2, "digest": "v1:a", "checks": {"digest": "v1:b"}, "generation": 1, "step": "Settled",
+                    "startedAt": at, "job": {"id": "job_1"}, "submission": {
+                        "apiOrigin": "https://api", "intendedAt": at, "deadlineAt": at,
+                        "idempotencyKey": "k", "requestHash": "r", "clientHash": "c",
+                    },
                     "verdict": {"outcome": "Succeeded", "reason": "Succeeded", "at": at},
                 },
                 "claim": {"apiOrigin": "https://api", "deployedAt": at},

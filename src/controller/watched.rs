@@ -21,7 +21,7 @@ use rollout::claim;
 use rollout::facts::Requests;
 use rollout::requests::is_new;
 use rollout::rest::is_at_rest;
-use rollout::{Facts, Now, Pace, Settings};
+use rollout::{Facts, Now, PollTuning, Settings};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -233,7 +233,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
         settings,
         credentials_origin: None,
         has_default_webhook: false,
-        pace: Pace::default(),
+        polling: PollTuning::default(),
         asked: now,
         now,
     };

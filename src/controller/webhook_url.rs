@@ -1,12 +1,11 @@
 //! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
 
-use api::reason::Reason;
 use api::spec::{ObjectName, SecretKeyReference, is_key};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use platform::{EndpointError, SecretName, WebhookUrl, not_a_key, not_a_name};
-use rollout::Obstacle;
 use rollout::answer::Retry;
+use rollout::{Cause, Obstacle};
 
 /// The URL in `spec.webhook.url`.
 ///
@@ -23,10 +22,10 @@ pub(super) fn in_spec(url: &str) -> Result<WebhookUrl, Obstacle> {
 pub(super) fn checked_name(reference: &SecretKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.webhook.urlFrom.secretKeyRef.{name}");
     if !is_key(&reference.key) {
-        return Err(not_a_key(&field("key"), &reference.key, Reason::WebhookUrlNotFound));
+        return Err(not_a_key(&field("key"), &reference.key, Cause::WebhookUrlNotFound));
     }
     ObjectName::of(&reference.name)
-        .ok_or_else(|| not_a_name(&field("name"), &reference.name, Reason::WebhookUrlNotFound))
+        .ok_or_else(|| not_a_name(&field("name"), &reference.name, Cause::WebhookUrlNotFound))
 }
 
 /// The URL in this key of a Secret.
@@ -52,7 +51,7 @@ pub(super) fn in_secret(secret: Option<Secret>, name: SecretName, key: &str) -> 
 }
 
 fn unusable(message: String) -> Obstacle {
-    Obstacle::lasting(Reason::WebhookUrlNotFound, message, Retry::CredentialsChange)
+    Obstacle::lasting(Cause::WebhookUrlNotFound, message, Retry::CredentialsChange)
 }
 
 #[cfg(test)]
@@ -93,7 +92,7 @@ mod tests {
         ] {
             let reference = SecretKeyReference { name: name.to_owned(), key: key.to_owned() };
             let obstacle = checked_name(&reference).unwrap_err();
-            assert!(obstacle.stalls() && obstacle.message.contains(says), "{}", obstacle.message);
+            assert!(obstacle.needs_person() && obstacle.message.contains(says), "{}", obstacle.message);
         }
         let reference = SecretKeyReference { name: "ci".to_owned(), key: "url".to_owned() };
         assert_eq!(checked_name(&reference).unwrap().as_str(), "ci");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use platform::{AuditRecord, Provider, WebhookEvent, WebhookEventKind, WebhookMetrics};
 use rollout::Notice;
-use rollout::facts::between;
+use rollout::time::between;
 use std::time::Duration;
 
 /// How long a message is offered to its receiver.

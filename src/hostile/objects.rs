@@ -23,10 +23,12 @@ const RESOURCE: &str = r#"{"apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "
 "spec": {"environmentId": "env", "configurationSnapshot": {"botVersion": "2.4.1"}, "credentialsRef": {"name": "cognigy-api"}},
 "status": {"observedGeneration": 3, "phase": "RollingOut", "conditions": [{"type": "Ready", "status": "Unknown",
   "reason": "RollingOut", "message": "the job runs", "lastTransitionTime": "2026-01-01T12:00:01Z", "observedGeneration": 3}],
- "attempt": {"number": 2, "digest": "v1:00", "checksDigest": "v1:00", "generation": 3, "step": "RollingOut",
-  "apiOrigin": "https://api.cognigy.ai", "requestHash": "00", "idempotencyKey": "key", "jobId": "job_1",
-  "startedAt": "2026-01-01T12:00:00Z", "submittedAt": "2026-01-01T12:00:01Z", "deadlineAt": "2026-01-01T12:05:01Z",
-  "badStreak": 1, "goodStreak": 0, "lastCountedAt": "2026-01-01T12:00:31Z"},
+ "attempt": {"number": 2, "digest": "v1:00", "generation": 3, "step": "RollingOut", "startedAt": "2026-01-01T12:00:00Z",
+  "checks": {"digest": "v1:00", "validation": {"passedAt": "2026-01-01T12:00:00Z"}, "syntheticTrace": {"id": "tr_1"}},
+  "submission": {"apiOrigin": "https://api.cognigy.ai", "requestHash": "00", "clientHash": "00", "idempotencyKey": "key",
+   "intendedAt": "2026-01-01T12:00:01Z", "deadlineAt": "2026-01-01T12:05:01Z"},
+  "job": {"id": "job_1"},
+  "health": {"badStreak": 1, "goodStreak": 0, "lastCountedAt": "2026-01-01T12:00:31Z"}},
  "handledRequests": {"retry": "now"}, "history": [], "outbox": []}}"#;
 
 fn resource() -> Value {

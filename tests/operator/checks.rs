@@ -133,7 +133,7 @@ async fn an_environment_of_another_tenant_waits_for_a_person() {
 async fn warnings_of_the_validation_are_kept_with_the_attempt() {
     let world = World::with_environment("validationWarnings: [the flow is large]").await;
     let object = world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(object.attempt().warnings, ["the flow is large"]);
-    assert_eq!(object.attempt().capacity_utilization, Some(0.42));
-    assert!(object.attempt().trace_id.is_some());
+    assert_eq!(object.attempt().checks.validation.as_ref().unwrap().warnings, ["the flow is large"]);
+    assert_eq!(object.attempt().checks.validation.as_ref().unwrap().capacity_utilization, Some(0.42));
+    assert!(object.attempt().checks.synthetic_trace.as_ref().unwrap().id.is_some());
 }

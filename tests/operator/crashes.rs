@@ -71,13 +71,14 @@ async fn a_crash_while_the_job_runs_loses_nothing() {
 async fn a_crash_while_health_is_watched_forgets_no_bad_answer() {
     let mut world = World::with_environment("health: {answers: [unhealthy, unhealthy], then: unreadable}").await;
     let bot = world.apply(sample().threshold(3).webhook(&world.webhook_url())).await;
-    bot.until("two bad answers counted", |object| object.attempt_if_any().is_some_and(|a| a.bad_streak == 2)).await;
+    bot.until("two bad answers counted", |object| object.attempt_if_any().is_some_and(|a| a.health.bad_streak == 2))
+        .await;
     world.kill_operator().await;
     let asked = world.count(Call::Health);
     world.script("{deploymentsAreUnhealthy: true}");
     world.start_operator().await;
     let object = world.resource("bot").until_settled(1, Outcome::RolledBack).await;
-    assert_eq!(object.attempt().bad_streak, 3);
+    assert_eq!(object.attempt().health.bad_streak, 3);
     // The new process asks at once, which may be too soon after the last bad answer for another one to count.
     let later = world.count(Call::Health) - asked;
     assert!((2..=3).contains(&later), "one more bad answer counts, and a good one comes after the rollback: {later}");
@@ -176,7 +177,7 @@ async fn random_kills_lose_nothing_and_double_nothing() {
         let jobs = world.jobs();
         assert_eq!(jobs.len(), usize::try_from(round).unwrap(), "one job for each configuration");
         let job = jobs.last().unwrap();
-        assert_eq!(job.id.as_str(), object.attempt().job_id.as_ref().unwrap().as_str());
+        assert_eq!(job.id.as_str(), object.attempt().job_id().unwrap().as_str());
         assert_eq!(job.rollback.is_some(), is_bad);
     }
     let rounds = usize::try_from(kills()).unwrap();

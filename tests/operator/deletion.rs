@@ -85,7 +85,7 @@ async fn after_the_grace_the_resource_is_let_go_and_its_job_named() {
     let object = bot.until_step(Step::RollingOut).await;
     bot.delete_and_wait().await;
     let warning = bot.until_told("Warning", Reason::DeletionGraceExpired).await;
-    let job = object.attempt().job_id.as_ref().unwrap().as_str();
+    let job = object.attempt().job_id().unwrap().as_str();
     assert!(warning.note.unwrap().contains(job));
     assert!(world.operator().log().text().contains(job));
 }
@@ -134,6 +134,6 @@ async fn a_resource_created_anew_under_its_name_starts_from_nothing() {
     bot.delete_and_wait().await;
     bot.edit(&sample()).await;
     let second = bot.until_settled(1, Outcome::Succeeded).await;
-    assert_ne!(first.attempt().idempotency_key, second.attempt().idempotency_key);
+    assert_ne!(first.attempt().idempotency_key(), second.attempt().idempotency_key());
     assert_eq!(world.jobs().len(), 2);
 }

@@ -90,7 +90,7 @@ async fn each_audit_record_is_a_line_of_the_operators_log() {
     let world = World::start().await;
     let object = world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     let log = world.operator().log().text();
-    let job = object.attempt().job_id.as_ref().unwrap().as_str();
+    let job = object.attempt().job_id().unwrap().as_str();
     let lines: Vec<_> = log.lines().filter(|line| line.contains(r#""target":"audit""#)).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains(job), "{}", lines[0]);

@@ -57,10 +57,11 @@ async fn a_newer_configuration_waits_through_a_rollback_and_cuts_its_aftermath_s
 async fn a_changed_threshold_acts_on_the_running_attempt_and_starts_none() {
     let world = World::with_environment("deploymentsAreUnhealthy: true").await;
     let bot = world.apply(sample().threshold(15)).await;
-    bot.until("one bad answer counted", |object| object.attempt_if_any().is_some_and(|a| a.bad_streak >= 1)).await;
+    bot.until("one bad answer counted", |object| object.attempt_if_any().is_some_and(|a| a.health.bad_streak >= 1))
+        .await;
     bot.edit(&sample().threshold(2)).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
-    assert!(object.attempt().bad_streak < 15);
+    assert!(object.attempt().health.bad_streak < 15);
     assert_eq!(world.count(Call::Submit), 1);
 }
 

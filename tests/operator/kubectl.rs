@@ -123,7 +123,7 @@ async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_fo
 }
 
 async fn bot_job(world: &World) -> String {
-    world.resource("bot").now().await.attempt().job_id.as_ref().unwrap().as_str().to_owned()
+    world.resource("bot").now().await.attempt().job_id().unwrap().as_str().to_owned()
 }
 
 #[tokio::test]

@@ -71,8 +71,8 @@ async fn a_restart_in_the_middle_of_a_job_loses_nothing_of_its_duration() {
     let bot = world.resource("bot");
     let ended = bot.until_settled(1, Outcome::Succeeded).await;
     // A submit that a busy machine was slow with counts from where it was taken.
-    let began = ended.attempt().accepted_at.or(ended.attempt().submitted_at).unwrap();
-    let recorded = ended.attempt().job_completed_at.unwrap().duration_since(began).as_secs_f64();
+    let began = ended.attempt().deadline_counts_from().unwrap();
+    let recorded = ended.attempt().job_completed_at().unwrap().duration_since(began).as_secs_f64();
     let operator = world.operator();
     let shown = operator.shown(r#"cognigy_operator_step_duration_seconds_sum{step="RollingOut"}"#).await;
     assert!((shown - recorded).abs() < 1e-6, "{shown} shown, {recorded} recorded");

@@ -72,7 +72,7 @@ async fn of_two_resources_that_say_they_run_the_one_that_deployed_first_is_no_lo
     world.apply(sample().named("second")).await;
     let later = "2099-01-01T00:00:00Z";
     restore_status(&world, "first", "second", |status| {
-        status["attempt"]["submittedAt"] = json!(later);
+        status["attempt"]["submission"]["intendedAt"] = json!(later);
         status["claim"]["deployedAt"] = json!(later);
     })
     .await;

@@ -49,10 +49,10 @@ async fn what_cannot_be_watched_waits_and_says_where_and_for_how_long() {
     assert_eq!(second.says(ConditionType::Ready), (Unknown, Reason::Queued));
     assert_eq!(second.says(ConditionType::Reconciling), (True, Reason::Queued));
     let message = &second.condition(ConditionType::Ready).message;
-    assert!(message.contains("place 1 of 1 at ") && message.contains(", expected to start at about "), "{message}");
+    assert!(message.contains("position 1 of 1 at ") && message.contains(", expected to start at about "), "{message}");
     let third = until_queued(&world, "third").await;
     let message = &third.condition(ConditionType::Ready).message;
-    assert!(message.contains("place 2 of 2"), "{message}");
+    assert!(message.contains("position 2 of 2"), "{message}");
     assert_eq!(began(&world), ["env_first"], "nothing was asked of those who wait");
     world.let_jobs_end();
     for name in ["first", "second", "third"] {

@@ -43,7 +43,7 @@ async fn each_bad_answer_that_counts_is_recorded_once() {
     let bot = world.apply(sample().threshold(3)).await;
     bot.until_settled(1, Outcome::Succeeded).await;
     let versions = chronicle.until(|object| object.is_true(ConditionType::Delivered)).await;
-    let mut streaks: Vec<_> = versions.iter().filter_map(|o| o.attempt_if_any()).map(|a| a.bad_streak).collect();
+    let mut streaks: Vec<_> = versions.iter().filter_map(|o| o.attempt_if_any()).map(|a| a.health.bad_streak).collect();
     streaks.dedup();
     assert_eq!(streaks, [0, 1, 2, 0]);
     assert!(versions.len() <= 7 + 2, "a success, and each bad answer");
@@ -124,7 +124,7 @@ async fn an_operator_that_slept_through_the_deadline_asks_before_it_judges() {
     let mut world = World::with_running_jobs("").await;
     world.apply(sample().timeout(3)).await.until_step(Step::RollingOut).await;
     world.kill_operator().await;
-    let deadline = world.resource("bot").now().await.attempt().deadline_at.unwrap();
+    let deadline = world.resource("bot").now().await.attempt().deadline_at().unwrap();
     let left = deadline.duration_since(jiff::Timestamp::now());
     // The deadline is a moment on the wall clock: there is no event to wait for.
     tokio::time::sleep(left.try_into().unwrap_or_default()).await;

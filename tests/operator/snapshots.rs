@@ -144,7 +144,7 @@ async fn what_a_snapshot_says_reaches_the_platform_to_the_last_digit_and_what_lo
     let sent = world.requests(Call::Submit)[0].body.clone().unwrap();
     assert_eq!(sent["configuration_snapshot"]["mode"], json!(644));
     assert_eq!(sent["configuration_snapshot"]["phone"], json!(41_791_234_567_i64));
-    let warnings = &object.attempt().warnings;
+    let warnings = &object.attempt().checks.validation.as_ref().unwrap().warnings;
     for words in [
         "botVersion is the number 3.10",
         "0644 was read as the number 644",

@@ -31,7 +31,7 @@ async fn a_first_submit_that_is_refused_is_a_failure_with_nothing_out_and_no_aud
 
     bot.ask_for_retry("after the holidays").await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
-    assert_ne!(object.attempt().idempotency_key.as_ref().unwrap().as_str(), key(&world, 0), "a new attempt, a new key");
+    assert_ne!(object.attempt().idempotency_key().unwrap().as_str(), key(&world, 0), "a new attempt, a new key");
 }
 
 fn key(world: &World, submit: usize) -> String {
@@ -79,7 +79,7 @@ async fn where_keys_are_ignored_an_ambiguous_answer_is_never_repeated() {
     bot.until_told("Warning", Reason::SubmitOutcomeUnknown).await;
 
     // The job of the first may still be at work until its deadline; only then may another begin.
-    let deadline = object.attempt().deadline_at.unwrap();
+    let deadline = object.attempt().deadline_at().unwrap();
     bot.ask_for_retry("looked at it").await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
     assert!(object.attempt().started_at >= deadline, "{} {deadline}", object.attempt().started_at);

@@ -32,7 +32,7 @@ async fn a_status_removed_in_the_middle_of_a_rollout_is_put_back_with_a_warning(
         resource.patch_status(edit).await;
         let is_back = |object: &CognigyDeployment| attempt(object) == attempt(&before);
         resource.until("the attempt is back", is_back).await;
-        let job = attempt(&before).unwrap().job_id.clone().unwrap();
+        let job = attempt(&before).unwrap().job_id().cloned().unwrap();
         operator
             .until_logged_anywhere(&format!("somebody removed the status while {job} was in flight; it was put back"))
             .await;
@@ -157,7 +157,7 @@ async fn a_job_that_nobody_knows_ends_badly_and_is_submitted_by_nobody() {
     let _operator = world.operator("alone").await;
     let resource = rolling_out(&world, "env-nonsense").await;
     world.mend();
-    resource.patch_status(json!({"attempt": {"jobId": "job_nonsense"}})).await;
+    resource.patch_status(json!({"attempt": {"job": {"id": "job_nonsense"}}})).await;
     // The platform knows no such job, and refuses to roll it back.
     let ended = resource.until_told(Outcome::RollbackFailed).await;
     assert_eq!(reason_of(&ended, ConditionType::Stalled), Some((ConditionStatus::True, Reason::RollbackRefused)));
@@ -170,14 +170,14 @@ async fn a_job_id_that_cannot_stand_in_a_path_is_shown_and_asked_of_nobody() {
     world.jobs_run();
     let _operator = world.operator("alone").await;
     let resource = rolling_out(&world, "env-path").await;
-    let job = attempt(&resource.read().await).unwrap().job_id.clone().unwrap();
-    let edit = Patched::of(&resource, json!({"attempt": {"jobId": "../../environments/env-other"}})).await;
+    let job = attempt(&resource.read().await).unwrap().job_id().cloned().unwrap();
+    let edit = Patched::of(&resource, json!({"attempt": {"job": {"id": "../../environments/env-other"}}})).await;
     if let Patched::Taken = edit {
         let shown = |object: &CognigyDeployment| {
             reason_of(object, ConditionType::Stalled) == Some((ConditionStatus::True, Reason::StatusUnreadable))
         };
         resource.until("Stalled/StatusUnreadable", shown).await;
-        resource.patch_status(json!({"attempt": {"jobId": job.as_str()}})).await;
+        resource.patch_status(json!({"attempt": {"job": {"id": job.as_str()}}})).await;
     }
     world.mend();
     resource.patch(json!({"spec": {"monitoring": {"maxErrorRate": 0.06}}})).await;

@@ -88,10 +88,7 @@ impl<'r> Record<'r> {
     /// The first write of an intent under this key.
     pub fn intent(&self, key: &str) -> Option<&Write> {
         self.writes.iter().find(|write| {
-            write
-                .attempt()
-                .and_then(|attempt| attempt.idempotency_key.as_ref())
-                .is_some_and(|known| known.as_str() == key)
+            write.attempt().and_then(|attempt| attempt.idempotency_key()).is_some_and(|known| known.as_str() == key)
         })
     }
 
@@ -121,7 +118,7 @@ impl<'r> Record<'r> {
                 Some(Judged {
                     write,
                     number: attempt.number,
-                    job: attempt.job_id.as_ref(),
+                    job: attempt.job_id(),
                     verdict: attempt.verdict.as_ref()?,
                 })
             });

@@ -167,7 +167,7 @@ fn summary(object: &Value) -> String {
         text(&attempt["step"]),
         text(&attempt["verdict"]["outcome"]),
         ready.unwrap_or_default(),
-        attempt["badStreak"].as_i64().unwrap_or_default(),
+        attempt["health"]["badStreak"].as_i64().unwrap_or_default(),
         if object["metadata"]["deletionTimestamp"].is_null() { "" } else { " being deleted" },
     )
 }

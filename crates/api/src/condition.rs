@@ -1,4 +1,4 @@
-//! Conditions, in the form of the Kubernetes API conventions and with the meaning that kstatus gives them.
+//! Conditions, as the Kubernetes API conventions and kstatus define them.
 
 use super::reason::Reason;
 use jiff::Timestamp;
@@ -9,54 +9,54 @@ use std::fmt;
 /// The longest message of a condition, in bytes.
 pub const MESSAGE_LIMIT: usize = 1024;
 
-/// One thing that is known about the deployment.
+/// One aspect of the deployment's state.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is spoken of: Ready, Reconciling, Stalled, Validated, TracePassed, RolledOut, Healthy, RolledBack or Delivered.
+    /// The aspect: Ready, Reconciling, Stalled, Validated, TracePassed, RolledOut, Healthy, RolledBack or Delivered.
     #[serde(rename = "type")]
     pub condition_type: ConditionType,
     /// True, False or Unknown.
     pub status: ConditionStatus,
-    /// The generation of the spec that this condition speaks of.
+    /// The generation of the spec that this condition describes.
     #[serde(default)]
     pub observed_generation: i64,
-    /// When the status last became another one.
+    /// When the status last changed.
     pub last_transition_time: Timestamp,
-    /// Why, as a CamelCase word; docs/conditions.md explains each.
+    /// Why the status has its value, as a CamelCase word. docs/conditions.md explains each one.
     pub reason: Reason,
     /// What happened, and what to do next.
     #[serde(default)]
     pub message: String,
 }
 
-/// What a condition speaks of.
+/// The aspect that a condition describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConditionType {
     /// The environment runs what the spec asks for.
     Ready,
-    /// The operator is at work; present only when True (kstatus).
+    /// The operator is working. Present only if True (kstatus).
     Reconciling,
-    /// A person is needed; present only when True (kstatus).
+    /// A person is needed. Present only if True (kstatus).
     Stalled,
-    /// The environment can take the configuration.
+    /// The environment can run the configuration.
     Validated,
     /// The synthetic trace found no conflict.
     TracePassed,
     /// The job has completed.
     RolledOut,
-    /// The environment's health.
+    /// The environment is healthy.
     Healthy,
-    /// The configuration is out of the environment again.
+    /// The configuration was rolled back.
     RolledBack,
-    /// The audit log and the webhook have taken every message.
+    /// The audit log and the webhook have accepted every message.
     Delivered,
 }
 
 plain_string_in_the_crd!(ConditionType);
 
 impl ConditionType {
-    /// The story of an attempt; Unknown when an attempt starts.
+    /// The stages of an attempt. Unknown when an attempt starts.
     pub const STORY: [Self; 6] =
         [Self::Validated, Self::TracePassed, Self::RolledOut, Self::Healthy, Self::RolledBack, Self::Delivered];
 }
@@ -70,28 +70,28 @@ impl fmt::Display for ConditionType {
 /// The three values of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
-    /// It is so.
+    /// Yes.
     True,
-    /// It is not so.
+    /// No.
     False,
-    /// It is not known, or not known yet.
+    /// Not known, or not known yet.
     Unknown,
 }
 
-/// A set of conditions, and how it changes: the time of a condition moves only when its status does.
+/// A set of conditions. The transition time of a condition changes only if its status changes.
 pub trait ConditionSet {
-    /// The condition of that type, where there is one.
+    /// The condition of this type, if there is one.
     fn find(&self, condition_type: ConditionType) -> Option<&Condition>;
 
-    /// Whether that condition is there and True.
+    /// Whether the condition of this type is present and True.
     fn is_true(&self, condition_type: ConditionType) -> bool {
         self.find(condition_type).is_some_and(|condition| condition.status == ConditionStatus::True)
     }
 
-    /// Puts a condition in place of the one of its type; keeps the time where the status stays.
+    /// Sets a condition. Keeps the transition time if the status does not change.
     fn put(&mut self, condition: Condition);
 
-    /// Takes the condition of that type away.
+    /// Removes the condition of this type.
     fn withdraw(&mut self, condition_type: ConditionType);
 }
 
@@ -121,7 +121,7 @@ impl ConditionSet for Vec<Condition> {
     }
 }
 
-/// Cuts a text to at most `limit` bytes, at a character's boundary, and shows that it was cut.
+/// Cuts a text to at most `limit` bytes, between two characters, and adds a mark that it was cut.
 pub fn truncate(text: &mut String, limit: usize) {
     const CUT: &str = "…";
     if text.len() <= limit {

@@ -4,13 +4,13 @@ use super::spec::CognigyDeployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt;
 
-/// The definition cannot be written as YAML: a defect of this build, which no input can cause.
+/// The definition cannot be written as YAML. No input can cause this: it is a defect of the build.
 #[derive(Debug, thiserror::Error)]
 #[error("the CRD cannot be written as YAML: {0}")]
 pub struct NotYaml(#[from] serde_saphyr::SerializeError);
 
-/// The generated definition. A status that nobody has written yet begins with `observedGeneration: -1`; without that,
-/// kstatus would take a resource that the operator has not seen for one that is ready.
+/// The generated definition. A new resource gets a status with `observedGeneration: -1`. Without it, kstatus would report a
+/// resource as ready that the operator has not seen yet.
 #[must_use]
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = CognigyDeployment::crd();

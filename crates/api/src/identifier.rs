@@ -1,4 +1,4 @@
-//! Identifiers that must never be mixed up.
+//! Identifiers. Each has its own type, so that they cannot be mixed up.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it is; whoever reads it from outside checks it first.
+            /// Takes the text as it is. The caller checks a text from outside first.
             #[must_use]
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
@@ -34,7 +34,7 @@ macro_rules! text_newtype {
 }
 
 text_newtype!(
-    /// A Cognigy.AI environment, as it stands in paths and bodies (contract, sections 1, 3 and 5).
+    /// A Cognigy.AI environment, as in paths and bodies (contract, sections 1, 3 and 5).
     EnvironmentId
 );
 text_newtype!(
@@ -46,7 +46,7 @@ text_newtype!(
     IdempotencyKey
 );
 text_newtype!(
-    /// The Cognigy.AI that a set of credentials points to: scheme, host, port and path prefix, never a secret.
+    /// The Cognigy.AI that credentials point to: scheme, host, port and path prefix. It never contains a secret.
     ApiOrigin
 );
 text_newtype!(
@@ -54,6 +54,6 @@ text_newtype!(
     RequestHash
 );
 text_newtype!(
-    /// A hash over who a client of Cognigy.AI is: it tells two apart and names neither.
+    /// A hash that identifies an API client of Cognigy.AI without naming it.
     ClientHash
 );

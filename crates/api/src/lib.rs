@@ -1,13 +1,12 @@
-//! The custom resource: what a user writes, what the operator answers in status, and the names both share.
+//! The custom resource: the spec that a user writes, the status that the operator writes, and the names that both share.
 //!
-//! The types are the only definition. The CRD in `crds/` is generated from them, its doc comments are what
-//! `kubectl explain` shows, and the CEL rules that the API server enforces run offline through
-//! [`CognigyDeployment::validate_cel`].
+//! The types are the only definition. The CRD in `crds/` is generated from them. `kubectl explain` shows their doc comments. The
+//! CEL rules that the API server enforces also run offline, through [`CognigyDeployment::validate_cel`].
 
 #![forbid(unsafe_code)]
 
-/// In the CRD these are plain strings. An enumeration would make the API server refuse what a newer operator writes while
-/// the definition is still an older one, and every later write to an object that holds such a value.
+/// In the CRD these types are plain strings. With an enumeration in an older CRD, the API server would refuse the values that a
+/// newer operator writes, and every later write to an object that has such a value.
 macro_rules! plain_string_in_the_crd {
     ($($name:ident),*) => {$(
         impl schemars::JsonSchema for $name {
@@ -48,14 +47,14 @@ pub use snapshot::{Snapshot, SnapshotProblem};
 pub use spec::{CognigyDeployment, CognigyDeploymentSpec};
 pub use status::CognigyDeploymentStatus;
 
-/// The finalizer that keeps a deleted resource until what it has in flight is settled.
+/// The finalizer that keeps a deleted resource until its rollout in flight is settled.
 pub const FINALIZER: &str = "deploy.cognigy.ai/rollout";
 
-/// Annotation: any new value asks for a new attempt at the desired configuration, once.
+/// Annotation: each new value requests one more attempt to deploy the configuration.
 pub const RETRY_ANNOTATION: &str = "deploy.cognigy.ai/retry";
 
-/// Annotation: any new value asks for a rollback (or, before anything is submitted, for a stop), once.
+/// Annotation: each new value requests a rollback. Before the submit, it stops the attempt.
 pub const ROLLBACK_ANNOTATION: &str = "deploy.cognigy.ai/rollback";
 
-/// Label: a ConfigMap with the value `true` is watched; one without it is read again every five minutes.
+/// Label: a ConfigMap with the value `true` is watched. A ConfigMap without it is read again every five minutes.
 pub const WATCH_LABEL: &str = "deploy.cognigy.ai/watch";

@@ -1,4 +1,4 @@
-//! The reasons that conditions, verdicts and events give, each a CamelCase word that never changes its meaning.
+//! The reasons in conditions, verdicts and events. Each is a CamelCase word that never changes its meaning.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
@@ -10,16 +10,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// The longest reason, in bytes.
 const LONGEST: usize = 64;
-/// How many different reasons of other versions a process keeps: their texts stay in memory for as long as it runs.
+/// How many different reasons of other versions a process keeps. Their texts stay in memory until the process ends.
 const MOST_UNRECOGNIZED: usize = 256;
 
 macro_rules! reasons {
     ($($(#[$meta:meta])* $name:ident,)*) => {
-        /// Why something is as it is.
+        /// Why a condition or a verdict has its value, or why an event was published.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[$meta])* $name,)*
-            /// A reason that another version of the operator wrote; it is written back as it was read.
+            /// A reason that another version of the operator wrote. It is written back unchanged.
             Unrecognized(UnrecognizedReason),
         }
 
@@ -47,44 +47,43 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Story: the attempt has begun, and nothing is known of this yet.
+    /// The attempt has started, and nothing is known about this stage yet.
     AttemptStarted,
-    /// The attempt is about to begin.
+    /// The attempt is about to start.
     Pending,
-    /// The ConfigMap does not hold the text that `sha256` names yet; the operator goes on when it does.
+    /// The ConfigMap does not hold the text that `sha256` names yet. The operator continues when it does.
     AwaitingSnapshot,
     /// The ConfigMap or its key is missing.
     SnapshotNotFound,
-    /// The snapshot is nested too deeply or has a key twice, or the ConfigMap's text is not a JSON or YAML object, or an
-    /// empty one.
+    /// The snapshot is nested too deeply, has a key twice or is empty, or the ConfigMap's text is not a JSON or YAML object.
     SnapshotInvalid,
     /// The resource is larger than the API server can store with its status.
     SnapshotTooLarge,
-    /// There is no Secret with credentials, and none of the operator's own for this namespace.
+    /// There is no Secret with credentials, and the operator offers none of its own to this namespace.
     CredentialsNotFound,
     /// The Secret lacks a key, or holds a URL or a number that cannot be read.
     CredentialsInvalid,
     /// The Secret or the key that holds the webhook's URL is missing.
     WebhookUrlNotFound,
-    /// Cognigy.AI refuses the credentials, their scopes, or this environment for them.
+    /// Cognigy.AI refuses the credentials, or they do not have the scopes or the environment.
     Unauthorized,
     /// Cognigy.AI refuses the request as wrong.
     RequestRejected,
     /// The operator's egress rules do not allow this address.
     EndpointRefused,
-    /// The credentials now point to another Cognigy.AI while a job is out at the first one, or an audit record waits for it.
+    /// The credentials now point to another Cognigy.AI while the first one still has a job, or while an audit record waits for it.
     EndpointChanged,
     /// Another resource owns this environment.
     EnvironmentInUse,
-    /// Cognigy.AI cannot be reached, or asks to be left alone; the operator tries again.
+    /// Cognigy.AI cannot be reached, or asks the operator to wait. The operator tries again.
     ApiUnavailable,
-    /// Cognigy.AI answered something that the contract does not know; the operator tries again.
+    /// Cognigy.AI answered something that the contract does not know. The operator tries again.
     UnexpectedAnswer,
     /// spec.suspend holds the rollout back.
     Suspended,
-    /// The rollout waits for its turn: the request budget can watch no more, or its validation is not due yet.
+    /// The rollout waits for the request budget: it can watch no more rollouts, or the validation must wait for other requests.
     Queued,
-    /// The environment is asked whether it can take the configuration.
+    /// The environment is asked whether it can run the configuration.
     Validating,
     /// The synthetic trace looks for conflicts.
     Tracing,
@@ -92,84 +91,84 @@ reasons! {
     Submitting,
     /// The job is running.
     RollingOut,
-    /// The job has completed; health is being watched.
+    /// The job has completed, and health is being watched.
     Monitoring,
-    /// The rollback is being asked for.
+    /// The rollback is being requested.
     RollingBack,
-    /// The rollback is through; health is being watched.
+    /// The rollback was accepted or refused, and health is being watched.
     VerifyingRollback,
-    /// The environment can take the configuration.
+    /// The environment can run the configuration.
     ValidationPassed,
-    /// The environment cannot take the configuration.
+    /// The environment cannot run the configuration.
     ValidationRefused,
     /// The synthetic trace found no conflict.
     TracePassed,
     /// The synthetic trace found conflicts, or did not pass.
     TraceNotPassed,
-    /// Cognigy.AI has taken the rollout and named its job.
+    /// Cognigy.AI has accepted the rollout and named its job.
     SubmitAccepted,
-    /// Cognigy.AI refused the submit; nothing is out.
+    /// Cognigy.AI refused the submit. Nothing was deployed.
     SubmitRejected,
-    /// Nobody can say yet whether the submit was accepted.
+    /// Nobody can tell yet whether the submit was accepted.
     SubmitOutcomeUnknown,
     /// The job has completed.
     JobCompleted,
-    /// The job ended badly.
+    /// The job failed or was cancelled.
     JobFailed,
-    /// How the job stands could not be read when it was last asked.
+    /// The state of the job could not be read at the last poll.
     JobUnreadable,
     /// Cognigy.AI no longer knows the job.
     JobGone,
     /// The environment is healthy.
     HealthGood,
-    /// The environment's health was bad when it was last read.
+    /// The environment's health was bad at the last poll.
     HealthBad,
-    /// The environment's health could not be read.
+    /// The environment's health could not be read at the last poll.
     HealthUnreadable,
-    /// Health was bad as often in a row as the policy allows.
+    /// Health was bad so often in a row that the rollout has failed.
     HealthCheckFailed,
-    /// There was no verdict in time.
+    /// There was no verdict before the deadline.
     DeadlineExceeded,
-    /// The environment runs the configuration, and is well.
+    /// The environment runs the configuration, and is healthy.
     Succeeded,
-    /// What was there before runs again.
+    /// Cognigy.AI accepted the rollback.
     RolledBack,
     /// Cognigy.AI rolled the job back by itself.
     RolledBackByPlatform,
-    /// The rollback was accepted, but the environment is not well.
+    /// The rollback was accepted, but the environment is not healthy.
     RolledBackUnhealthy,
     /// Cognigy.AI refused the rollback.
     RollbackRefused,
-    /// The rollback is not accepted yet, because Cognigy.AI cannot be reached or fails; the operator keeps asking.
+    /// The rollback is not accepted yet, because Cognigy.AI cannot be reached or fails. The operator repeats it.
     RollbackUnreachable,
-    /// A person asked for the rollback.
+    /// A person requested the rollback.
     RollbackRequested,
-    /// A rollback was asked for, but there is nothing to roll back.
+    /// A rollback was requested, but there is nothing to roll back.
     RollbackNotPossible,
-    /// A person asked for another attempt.
+    /// A person requested another attempt.
     RetryRequested,
-    /// A retry was asked for while an attempt was in flight.
+    /// A retry was requested while an attempt was in flight.
     RequestIgnored,
     /// A person stopped the attempt before anything was submitted.
     Cancelled,
     /// The resource was deleted.
     ResourceDeleted,
-    /// A newer configuration took its place before anything was submitted.
+    /// A newer configuration replaced this one before anything was submitted.
     Superseded,
-    /// A newer configuration waits for the end of the attempt in flight, or is about to be tried.
+    /// A newer configuration waits for the end of the attempt in flight, or is about to be deployed.
     NewerConfigurationWaiting,
-    /// The resource went before its rollout was settled.
+    /// The resource was removed before its rollout was settled.
     DeletionGraceExpired,
-    /// Messages wait for the audit log or the webhook to take them.
+    /// Messages wait until the audit log or the webhook accepts them.
     DeliveryPending,
-    /// Every message was taken.
+    /// Every message was accepted.
     Delivered,
-    /// A message was given up after 72 hours; the operator's log holds it.
+    /// A message was given up after 72 hours. The operator's log holds it.
     DeliveryGivenUp,
-    /// The status lacks what the step it names needs, because it was edited by hand; or the object holds a value that this
-    /// version of the operator does not know.
+    /// The status was edited by hand and lacks something that its step needs, or the object has a value that this version of the
+    /// operator does not know.
     StatusUnreadable,
-    /// Somebody removed the status while a rollout was in flight or messages waited, and the operator put that back.
+    /// Somebody removed the status while a rollout was in flight or messages waited, and the operator restored it.
     StatusPutBack,
 }
 
@@ -184,7 +183,7 @@ impl fmt::Display for Reason {
 pub struct UnrecognizedReason(&'static str);
 
 impl UnrecognizedReason {
-    /// Keeps the text. Only a word of letters and digits is a reason, and only so many are kept.
+    /// Keeps the text, if it is a word of letters and digits and not too many are kept already.
     fn keep(word: &str) -> Option<Self> {
         static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

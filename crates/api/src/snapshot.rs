@@ -3,6 +3,7 @@
 //! It is never made a tree of: a tree may take hundreds of times the memory of its text, and numbers would change in it.
 
 mod canonical;
+mod limits;
 mod number;
 mod outline;
 mod problem;
@@ -11,6 +12,7 @@ mod text;
 mod warning;
 mod yaml;
 
+pub use limits::{DEEPEST, LARGEST};
 pub use problem::SnapshotProblem;
 pub use warning::{LONGEST as LONGEST_WARNING, MOST as MOST_WARNINGS};
 
@@ -25,12 +27,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The most levels of objects and lists. A request that holds the snapshot is one level deeper, and parsers that allow fewer
-/// than 128 levels, as many do, read it all the same.
-pub const DEEPEST: usize = 126;
-
-/// The most bytes of a snapshot, and of a spec as the API server stores it: it must fit into etcd together with a status.
-pub const LARGEST: usize = 1024 * 1024;
+/// The longest version of a snapshot that is shown to people, in bytes.
+const LONGEST_VERSION: usize = 64;
 
 /// A JSON object that describes the bot, as text. Copies share it.
 ///
@@ -90,6 +88,28 @@ impl Snapshot {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         Outline::of(self.text()).map(Outline::into_warnings).unwrap_or_default()
+    }
+
+    /// The version that the snapshot names, for people: its text `botVersion`, or else its text `version`. It is never compared:
+    /// the digest identifies a configuration.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        /// Neither field is parsed before it is found: a snapshot may be of any depth.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Versions<'a> {
+            #[serde(borrow)]
+            bot_version: Option<&'a RawValue>,
+            #[serde(borrow)]
+            version: Option<&'a RawValue>,
+        }
+        let versions: Versions<'_> = serde_json::from_str(self.text()).ok()?;
+        let text = |value: Option<&RawValue>| {
+            let text: String = serde_json::from_str(value?.get()).ok()?;
+            let is_label = !text.trim().is_empty() && text.len() <= LONGEST_VERSION;
+            (is_label && !text.chars().any(char::is_control)).then_some(text)
+        };
+        text(versions.bot_version).or_else(|| text(versions.version))
     }
 
     fn of(json: Box<RawValue>) -> Result<Self, SnapshotProblem> {

@@ -1,11 +1,12 @@
-//! What a user asks for.
+//! The spec.
 //!
-//! Bounds are CEL rules and not schema bounds, so that every refusal says what to write instead, and so that the
-//! same rules run offline. Lengths are schema bounds: the API server needs them to estimate a rule's cost.
+//! Bounds of numbers are CEL rules and not schema bounds, so that every refusal says what to write instead, and so that the same
+//! rules run offline. Lengths are schema bounds, because the API server needs them to estimate the cost of a rule.
 
-// The lint takes the keys of one print column for repeats of another's.
+// Clippy reports the keys of one print column as duplicates of another's.
 #![allow(clippy::duplicated_attributes)]
 
+mod digests;
 mod names;
 mod policy;
 mod source;
@@ -25,6 +26,9 @@ use super::status::CognigyDeploymentStatus;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+/// Why the time-out is too short, with the numbers of the resource, as a CEL expression.
+const TIMEOUT_MESSAGE: &str = "'rollbackPolicy.healthThreshold × monitoring.intervalSeconds must fit into rollbackPolicy.timeoutSeconds, but ' + string(self.rollbackPolicy.healthThreshold) + ' × ' + string(self.monitoring.intervalSeconds) + ' s = ' + string(self.rollbackPolicy.healthThreshold * self.monitoring.intervalSeconds) + ' s > ' + string(self.rollbackPolicy.timeoutSeconds) + ' s: lower the threshold or the interval, or raise the time-out'";
+
 /// What one Cognigy.AI environment should run: a configuration snapshot, dependency locks and a rollback policy.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -38,7 +42,7 @@ use serde::{Deserialize, Serialize};
     status = "CognigyDeploymentStatus",
     derive = "PartialEq",
     cel,
-    doc = "What one Cognigy.AI environment should run. The operator validates it, runs the synthetic trace, submits the rollout, watches the job and the environment's health, and rolls back when health says so.",
+    doc = "What one Cognigy.AI environment should run. The operator validates it, runs the synthetic trace, submits the rollout, watches the job and the environment's health, and rolls back if health is bad.",
     printcolumn(
         name = "Environment",
         type_ = "string",
@@ -49,18 +53,30 @@ use serde::{Deserialize, Serialize};
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "True once the environment runs what the spec asks for."
+        description = "True if the environment runs what the spec asks for."
     ),
     printcolumn(
         name = "Phase",
         type_ = "string",
         json_path = ".status.phase",
-        description = "Where the current attempt stands."
+        description = "The state of the current attempt."
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.attempt.version",
+        description = "The version of the configuration in the current attempt, if its snapshot names one."
+    ),
+    printcolumn(
+        name = "Since",
+        type_ = "date",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].lastTransitionTime",
+        description = "For how long Ready has had its value."
     ),
     printcolumn(
         name = "Job",
         type_ = "string",
-        json_path = ".status.attempt.jobId",
+        json_path = ".status.attempt.job.id",
         description = "The Cognigy.AI job of the current attempt."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -69,14 +85,21 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
         priority = 1,
-        description = "Why Ready is what it is."
+        description = "Why Ready has its value."
     ),
     printcolumn(
         name = "Attempt",
         type_ = "integer",
         json_path = ".status.attempt.number",
         priority = 1,
-        description = "How many attempts this resource has made."
+        description = "The number of the current attempt."
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "boolean",
+        json_path = ".spec.suspend",
+        priority = 1,
+        description = "Whether new configurations are held back."
     ),
     printcolumn(
         name = "Message",
@@ -91,10 +114,10 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("has(self.configurationSnapshot) != has(self.configurationSnapshotFrom)")
         .message("write exactly one of configurationSnapshot (the snapshot itself) and configurationSnapshotFrom (a ConfigMap key that holds it)"),
     validation = Rule::new("self.rollbackPolicy.healthThreshold * self.monitoring.intervalSeconds <= self.rollbackPolicy.timeoutSeconds")
-        .message("rollbackPolicy.healthThreshold x monitoring.intervalSeconds must fit into rollbackPolicy.timeoutSeconds: lower the threshold or the interval, or raise the time-out")
+        .message(Message::Expression(TIMEOUT_MESSAGE.to_owned()))
 )]
 pub struct CognigyDeploymentSpec {
-    /// The Cognigy.AI environment to deploy to. One safe path segment: letters, digits, `.`, `_`, `~` and `-`.
+    /// The Cognigy.AI environment to deploy to. One path segment: letters, digits, `.`, `_`, `~` and `-`.
     /// Immutable: another environment is another resource.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(
@@ -105,17 +128,16 @@ pub struct CognigyDeploymentSpec {
     )]
     pub environment_id: EnvironmentId,
 
-    /// The configuration to deploy, any JSON object but the empty one; passed on as it is. Write either this or
+    /// The configuration to deploy: any JSON object that is not empty. It is passed on unchanged. Write either this or
     /// configurationSnapshotFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_snapshot: Option<Snapshot>,
 
-    /// Where the configuration to deploy is kept, when it is not written here. Write either this or
-    /// configurationSnapshot.
+    /// The ConfigMap key that holds the configuration to deploy. Write either this or configurationSnapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_snapshot_from: Option<SnapshotSource>,
 
-    /// The versions of packages that the snapshot was tested with. Each package at most once, 128 at most.
+    /// The package versions that the snapshot was tested with. At most 128, and each package at most once.
     #[serde(default)]
     #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(
@@ -124,19 +146,19 @@ pub struct CognigyDeploymentSpec {
     )]
     pub dependency_locks: Vec<DependencyLock>,
 
-    /// When the operator gives up on a rollout, and what it does then.
+    /// When a rollout counts as failed, and what the operator does then.
     #[serde(default)]
     pub rollback_policy: RollbackPolicy,
 
-    /// What the environment must be able to carry; checked by the validation.
+    /// The load that the environment must be able to carry. The validation checks it.
     #[serde(default)]
     pub capacity_constraints: CapacityConstraints,
 
-    /// How the environment is kept apart from others; checked by the validation.
+    /// How the environment is isolated from others. The validation checks it.
     #[serde(default)]
     pub isolation_rules: IsolationRules,
 
-    /// How the synthetic trace looks for conflicts before anything is submitted.
+    /// How the synthetic trace looks for conflicts before the submit.
     #[serde(default)]
     pub trace_options: TraceOptions,
 
@@ -144,30 +166,30 @@ pub struct CognigyDeploymentSpec {
     #[serde(default)]
     pub monitoring: Monitoring,
 
-    /// What you attest for the audit log. Nothing is claimed that is not said here.
+    /// What you attest in the audit log. The operator claims nothing that you do not set here.
     #[serde(default)]
     pub compliance: Compliance,
 
-    /// The Secret, in the same namespace, with clientId and clientSecret (and optionally baseUrl, tokenUrl, ca.crt and
-    /// requestsPerMinute). Left out, the operator's own credentials are used where it offers them to this namespace.
+    /// The Secret with the keys clientId and clientSecret, and optionally baseUrl, tokenUrl, ca.crt and requestsPerMinute. It is
+    /// in the same namespace. Without it, the operator uses its own credentials, if it offers them to this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<SecretReference>,
 
-    /// Who is told when a rollout has ended. Left out, the operator's own webhook is told, if the operator offers one to this
-    /// namespace and the rollout goes to the operator's own Cognigy.AI.
+    /// The webhook that is notified when a rollout has ended. Without it, the operator notifies its own webhook, if it offers one
+    /// to this namespace and the rollout goes to the operator's own Cognigy.AI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 
-    /// Starts nothing new while true: no checks, no submit, no retry. What is in flight is still watched, and rolled
-    /// back if it goes bad.
+    /// While true, the operator starts nothing new: no checks, no submit, no retry. A rollout in flight is still watched, and
+    /// rolled back if it fails.
     #[serde(default)]
     pub suspend: bool,
 
-    /// What becomes of the environment when this resource is deleted: Retain leaves what is deployed, Rollback undoes it.
+    /// What happens to the environment if this resource is deleted. Retain keeps what is deployed. Rollback rolls it back.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// How many ended attempts are kept in status.history, 0 to 50.
+    /// How many ended attempts are kept in status.history, from 0 to 50.
     #[serde(default = "default_history_limit")]
     #[x_kube(
         validation = Rule::new("self >= 0 && self <= 50").message("historyLimit must be from 0 to 50")

@@ -8,7 +8,7 @@ use super::secret_keys::Defaults;
 use super::submit::SubmitAnswer as Submitted;
 use super::{operations, translate};
 use api::CognigyDeploymentSpec;
-use api::reason::Reason;
+
 use api::status::RollbackReason;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -18,9 +18,9 @@ use platform::{
     EnvironmentId, ErrorClass, ExchangeOptions, FailedTry, IdempotencyKey, JobId, Operation, Platform, Polled,
     Provider, Requester, SecretName, Submit, SubmitRules, TYPICAL_LIMIT, TransportFactory, WebhookUrl,
 };
-use rollout::Obstacle;
 use rollout::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
 use rollout::facts::SubmitIdempotency;
+use rollout::{Cause, Obstacle};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -234,7 +234,7 @@ impl Platform for CognigyClient {
                 Rolled::Transient(error) => RollbackAnswer::NotYet(translate::rollback_obstacle(&error)),
                 Rolled::Unauthorized { message } => {
                     let message = format!("Cognigy.AI refuses the credentials: {message}; correct the Secret");
-                    RollbackAnswer::NotYet(Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
+                    RollbackAnswer::NotYet(Obstacle::lasting(Cause::Unauthorized, message, Retry::CredentialsChange))
                 }
                 Rolled::Conflict { message } => self.after_conflict(job, message, requester).await,
             }
@@ -272,7 +272,7 @@ impl CognigyClient {
     async fn after_conflict(&self, job: &JobId, message: String, requester: &Requester) -> RollbackAnswer {
         match self.client.job(job, &requester.insisting()).await {
             Ok(JobStatus::RolledBack) => RollbackAnswer::Accepted,
-            _ => RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None)),
+            _ => RollbackAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, message, None)),
         }
     }
 }
@@ -280,7 +280,7 @@ impl CognigyClient {
 fn environment(spec: &CognigyDeploymentSpec) -> Result<EnvironmentId, Obstacle> {
     spec.environment_id.as_str().parse().map_err(|_| {
         let message = format!("spec.environmentId {} cannot stand in a URL's path; correct it", spec.environment_id);
-        Obstacle::lasting(Reason::RequestRejected, message, Retry::InputChange)
+        Obstacle::lasting(Cause::RequestRejected, message, Retry::InputChange)
     })
 }
 

@@ -1,10 +1,9 @@
 //! Credentials from a Secret, or the operator's own where it offers them.
 
-use api::reason::Reason;
 use k8s_openapi::api::core::v1::Secret;
 use platform::{MAX_BASE_BYTES, OfferedNamespaces, SecretKeys};
-use rollout::Obstacle;
 use rollout::answer::Retry;
+use rollout::{Cause, Obstacle};
 use secrecy::SecretString;
 use std::num::NonZeroU32;
 
@@ -56,7 +55,7 @@ impl Defaults {
     pub fn own(&self, namespace: &str) -> Result<Credentials, Obstacle> {
         let client = self.client.as_ref().filter(|_| self.namespaces.includes(namespace)).ok_or_else(|| {
             Obstacle::lasting(
-                Reason::CredentialsNotFound,
+                Cause::CredentialsNotFound,
                 format!(
                     "the resource names no credentials, and the operator offers none of its own to namespace {namespace}; \
                      name a Secret in spec.credentialsRef"

@@ -10,12 +10,11 @@ use super::request::{
 use super::submit::SubmitAnswer as Submitted;
 use api::CognigyDeploymentSpec;
 use api::identifier::{ApiOrigin, JobId};
-use api::reason::Reason;
 use platform::{
     CallError, CallFailure, Configuration, EnvironmentId, ErrorClass, FailedTry, FailureCause, FirstPost, WebhookUrl,
 };
-use rollout::Obstacle;
 use rollout::answer::{HealthAnswer, JobAnswer, Retry, SubmitAnswer, TraceAnswer, ValidationAnswer};
+use rollout::{Cause, Obstacle};
 
 /// The validation's request (contract, section 1).
 pub fn validate_request<'a>(configuration: Configuration<'a>, environment: &'a EnvironmentId) -> ValidateRequest<'a> {
@@ -100,7 +99,7 @@ pub fn validation(validation: answer::Validation) -> ValidationAnswer {
 
 /// What the synthetic trace said.
 pub fn trace(trace: answer::Trace) -> TraceAnswer {
-    TraceAnswer { trace_id: trace.trace_id, status: trace.status, conflicts: trace.conflicts }
+    TraceAnswer { synthetic_trace_id: trace.trace_id, status: trace.status, conflicts: trace.conflicts }
 }
 
 /// What came of a submit call.
@@ -109,10 +108,10 @@ pub fn submit(answer: Submitted) -> SubmitAnswer {
         Submitted::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
         Submitted::Rejected { status: _, message } => SubmitAnswer::Rejected { message },
         Submitted::Unauthorized { message, next } => {
-            sent(next, Obstacle::lasting(Reason::Unauthorized, message, Retry::CredentialsChange))
+            sent(next, Obstacle::lasting(Cause::Unauthorized, message, Retry::CredentialsChange))
         }
         Submitted::StillInProgress { message } => {
-            SubmitAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None))
+            SubmitAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, message, None))
         }
         Submitted::Transient { error, next } => sent(next, obstacle(&error)),
         Submitted::OutcomeUnknown { message } => SubmitAnswer::Unknown { message },
@@ -160,22 +159,22 @@ pub fn obstacle(error: &CallError) -> Obstacle {
     match error.class() {
         // What was taken back is decided anew before anybody meets an obstacle.
         ErrorClass::Transient | ErrorClass::Withdrawn => Obstacle::transient(
-            Reason::ApiUnavailable,
+            Cause::ApiUnavailable,
             format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
             error.retry_after(),
         ),
         ErrorClass::Protocol => Obstacle::transient(
-            Reason::UnexpectedAnswer,
+            Cause::UnexpectedAnswer,
             format!("Cognigy.AI answered what makes no sense, and is asked again: {message}"),
             error.retry_after(),
         ),
         ErrorClass::Unauthorized => Obstacle::lasting(
-            Reason::Unauthorized,
+            Cause::Unauthorized,
             format!("Cognigy.AI refuses the credentials or their scopes: {message}; correct the Secret"),
             Retry::CredentialsChange,
         ),
         ErrorClass::Rejected { status: 404 | 405 } => Obstacle::lasting(
-            Reason::RequestRejected,
+            Cause::RequestRejected,
             format!(
                 "Cognigy.AI refuses the request: {message}; correct spec.environmentId if it is wrong, or baseUrl in the \
                  Secret (the operator's --base-url if the Secret has none) if the URL is; else ask for a retry"
@@ -183,12 +182,12 @@ pub fn obstacle(error: &CallError) -> Obstacle {
             Retry::InputChange,
         ),
         ErrorClass::Rejected { status: _ } => Obstacle::lasting(
-            Reason::RequestRejected,
+            Cause::RequestRejected,
             format!("Cognigy.AI refuses the request: {message}; correct the spec, or ask for a retry"),
             Retry::InputChange,
         ),
         ErrorClass::EgressRefused => Obstacle::lasting(
-            Reason::EndpointRefused,
+            Cause::EndpointRefused,
             format!("{message}; allow it with --egress-allow, or correct the Secret"),
             Retry::InputChange,
         ),
@@ -197,12 +196,12 @@ pub fn obstacle(error: &CallError) -> Obstacle {
 
 /// A rollback that failed: what is to be said of it says already that it is tried again.
 pub fn rollback_obstacle(error: &CallError) -> Obstacle {
-    let reason = match error.class() {
-        ErrorClass::Transient | ErrorClass::Withdrawn => Reason::ApiUnavailable,
-        ErrorClass::Protocol => Reason::UnexpectedAnswer,
+    let cause = match error.class() {
+        ErrorClass::Transient | ErrorClass::Withdrawn => Cause::ApiUnavailable,
+        ErrorClass::Protocol => Cause::UnexpectedAnswer,
         _ => return obstacle(error),
     };
-    Obstacle::transient(reason, error.message(), error.retry_after())
+    Obstacle::transient(cause, error.message(), error.retry_after())
 }
 
 /// A try that failed, while the call goes on with the next one.
@@ -217,7 +216,7 @@ pub fn failed_try(failed: &FailedTry, origin: &ApiOrigin) -> Obstacle {
         Some(waited) => format!("Cognigy.AI ({origin}) did not answer the {what} within {} s", waited.as_secs()),
         None => format!("the {what} failed: {error}"),
     };
-    Obstacle::transient(Reason::ApiUnavailable, format!("{problem}; try {} of {of}", number + 1), None)
+    Obstacle::transient(Cause::ApiUnavailable, format!("{problem}; try {} of {of}", number + 1), None)
 }
 
 /// A failed call.
@@ -227,7 +226,7 @@ pub fn failure(error: &CallError) -> CallFailure {
 
 /// A delivery that failed, in the API's own words.
 pub fn delivery_failure(error: &CallError) -> CallFailure {
-    let obstacle = Obstacle::transient(Reason::ApiUnavailable, error.message(), error.retry_after());
+    let obstacle = Obstacle::transient(Cause::ApiUnavailable, error.message(), error.retry_after());
     CallFailure { cause: cause(error), obstacle }
 }
 
@@ -239,7 +238,7 @@ pub fn unsent(obstacle: Obstacle) -> CallFailure {
 /// A call that was cancelled before it was sent.
 pub fn cancelled() -> CallFailure {
     let message = "the question was cancelled while it waited for the request budget";
-    let obstacle = Obstacle::transient(Reason::ApiUnavailable, message, None);
+    let obstacle = Obstacle::transient(Cause::ApiUnavailable, message, None);
     CallFailure { cause: FailureCause::Cancelled, obstacle }
 }
 

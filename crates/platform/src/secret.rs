@@ -2,11 +2,10 @@
 
 use super::endpoint::EndpointError;
 use super::words::quoted;
-use api::reason::Reason;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use rollout::Obstacle;
 use rollout::answer::Retry;
+use rollout::{Cause, Obstacle};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -39,7 +38,7 @@ impl<'a> SecretName<'a> {
     }
 
     fn invalid(self, problem: &str, remedy: &str) -> Obstacle {
-        Obstacle::lasting(Reason::CredentialsInvalid, self.sentence(problem, remedy), Retry::CredentialsChange)
+        Obstacle::lasting(Cause::CredentialsInvalid, self.sentence(problem, remedy), Retry::CredentialsChange)
     }
 
     /// The Secret's `ca.crt` cannot be used.
@@ -58,7 +57,7 @@ impl<'a> SecretName<'a> {
              generic {name}{literals})",
             keys.join(" and ")
         );
-        Obstacle::lasting(Reason::CredentialsNotFound, message, Retry::CredentialsChange)
+        Obstacle::lasting(Cause::CredentialsNotFound, message, Retry::CredentialsChange)
     }
 
     /// The API server does not let the operator read it.
@@ -69,30 +68,30 @@ impl<'a> SecretName<'a> {
             "the operator may not read Secret {namespace}/{name}; give its service account the right to get Secrets in \
              namespace {namespace}"
         );
-        Obstacle::lasting(Reason::CredentialsInvalid, message, Retry::CredentialsChange)
+        Obstacle::lasting(Cause::CredentialsInvalid, message, Retry::CredentialsChange)
     }
 }
 
 /// A field of the spec holds no name that an object can have, so that nothing is asked under it. The API server refuses
 /// such a name today; the object was stored before it did.
 #[must_use]
-pub fn not_a_name(field: &str, name: &str, reason: Reason) -> Obstacle {
+pub fn not_a_name(field: &str, name: &str, cause: Cause) -> Obstacle {
     let message = format!(
         "{field} is {}, which no object in Kubernetes can be called; write lower-case letters, digits, '-' and '.', for \
          example cognigy-api",
         quoted(name, &[])
     );
-    Obstacle::lasting(reason, message, Retry::InputChange)
+    Obstacle::lasting(cause, message, Retry::InputChange)
 }
 
 /// A field of the spec holds no key that a Secret or ConfigMap can have.
 #[must_use]
-pub fn not_a_key(field: &str, key: &str, reason: Reason) -> Obstacle {
+pub fn not_a_key(field: &str, key: &str, cause: Cause) -> Obstacle {
     let message = format!(
         "{field} is {}, which no Secret and no ConfigMap can have as a key; write letters, digits, '-', '_' and '.'",
         quoted(key, &[])
     );
-    Obstacle::lasting(reason, message, Retry::InputChange)
+    Obstacle::lasting(cause, message, Retry::InputChange)
 }
 
 /// Reads the keys of a Secret. Each error names the Secret, the key, the problem and the remedy.

@@ -1,70 +1,169 @@
-//! What the world answered, as plain data: the controller translates, the core interprets.
+//! The answers of the outside world, as plain data. The controller translates them, the core interprets them.
 
 use api::{JobId, Reason};
 use std::time::Duration;
 
-/// Something that keeps the operator from going on.
+/// Something that blocks the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// Why.
-    pub reason: Reason,
-    /// What happened, in the API's own words where it has said something, and what to do next.
+    /// What it is. Decisions look at this.
+    pub cause: Cause,
+    /// What happened, in the API's own words if it said something, and what to do next. Nothing is decided by it.
     pub message: String,
-    /// When it is worth trying again.
+    /// When to try again.
     pub retry: Retry,
 }
 
-/// When it is worth trying again.
+/// What blocks the operator. People see the reason of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The snapshot is not there yet, but will come by itself: the ConfigMap does not hold the awaited text yet, or cannot
+    /// be read at the moment.
+    AwaitingSnapshot,
+    /// There is no snapshot.
+    SnapshotNotFound,
+    /// The snapshot cannot be deployed.
+    SnapshotInvalid,
+    /// The snapshot is too large.
+    SnapshotTooLarge,
+    /// There are no credentials.
+    CredentialsNotFound,
+    /// The credentials cannot be used.
+    CredentialsInvalid,
+    /// The URL of the webhook is missing or cannot be used.
+    WebhookUrlNotFound,
+    /// The API refuses the credentials.
+    Unauthorized,
+    /// The API refuses the request.
+    RequestRejected,
+    /// The egress rules do not allow the address.
+    EndpointRefused,
+    /// The credentials point to another API than the one that has the rollout.
+    EndpointChanged,
+    /// Another resource owns the environment.
+    EnvironmentInUse,
+    /// The API cannot be reached, or asks to be left alone.
+    ApiUnavailable,
+    /// The API answered something that the contract does not know.
+    UnexpectedAnswer,
+    /// Nobody can tell yet whether the submit was accepted.
+    SubmitOutcomeUnknown,
+    /// The rollback is not accepted yet.
+    RollbackUnreachable,
+    /// The status lacks something that its step needs.
+    StatusUnreadable,
+}
+
+impl Cause {
+    /// The reason that people see in conditions and events.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::AwaitingSnapshot => Reason::AwaitingSnapshot,
+            Self::SnapshotNotFound => Reason::SnapshotNotFound,
+            Self::SnapshotInvalid => Reason::SnapshotInvalid,
+            Self::SnapshotTooLarge => Reason::SnapshotTooLarge,
+            Self::CredentialsNotFound => Reason::CredentialsNotFound,
+            Self::CredentialsInvalid => Reason::CredentialsInvalid,
+            Self::WebhookUrlNotFound => Reason::WebhookUrlNotFound,
+            Self::Unauthorized => Reason::Unauthorized,
+            Self::RequestRejected => Reason::RequestRejected,
+            Self::EndpointRefused => Reason::EndpointRefused,
+            Self::EndpointChanged => Reason::EndpointChanged,
+            Self::EnvironmentInUse => Reason::EnvironmentInUse,
+            Self::ApiUnavailable => Reason::ApiUnavailable,
+            Self::UnexpectedAnswer => Reason::UnexpectedAnswer,
+            Self::SubmitOutcomeUnknown => Reason::SubmitOutcomeUnknown,
+            Self::RollbackUnreachable => Reason::RollbackUnreachable,
+            Self::StatusUnreadable => Reason::StatusUnreadable,
+        }
+    }
+
+    /// Whether only a request to the API meets this obstacle.
+    #[must_use]
+    pub fn is_answer_of_api(self) -> bool {
+        match self {
+            Self::ApiUnavailable | Self::UnexpectedAnswer | Self::RequestRejected | Self::Unauthorized => true,
+            Self::AwaitingSnapshot
+            | Self::SnapshotNotFound
+            | Self::SnapshotInvalid
+            | Self::SnapshotTooLarge
+            | Self::CredentialsNotFound
+            | Self::CredentialsInvalid
+            | Self::WebhookUrlNotFound
+            | Self::EndpointRefused
+            | Self::EndpointChanged
+            | Self::EnvironmentInUse
+            | Self::SubmitOutcomeUnknown
+            | Self::RollbackUnreachable
+            | Self::StatusUnreadable => false,
+        }
+    }
+}
+
+/// When to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// By itself, after a growing delay, and not before the time that the API asked for.
+    /// By itself, after a growing delay, but not before the time that the API asked for.
     Later {
         /// The least delay that the API asked for.
         at_least: Option<Duration>,
     },
-    /// Once the Secret has changed, the spec has, or a person asks for it; the Secret is looked at every minute.
+    /// When the Secret or the spec has changed, or a person asks for it. The Secret is read again every minute.
     CredentialsChange,
-    /// Once the spec or the Secret has changed, or a person asks for it.
+    /// When the spec or the Secret has changed, or a person asks for it.
     InputChange,
-    /// Once the ConfigMap has changed; it is looked at every minute or as it changes.
+    /// When the ConfigMap has changed. It is read again every minute, or as soon as it changes.
     SnapshotChange,
-    /// Once another resource lets go of the environment.
+    /// When another resource gives up the environment.
     OwnerGone,
 }
 
 impl Obstacle {
-    /// An obstacle that time may remove.
+    /// An obstacle that may go away by itself.
     #[must_use]
-    pub fn transient(reason: Reason, message: impl Into<String>, at_least: Option<Duration>) -> Self {
-        Self { reason, message: message.into(), retry: Retry::Later { at_least } }
+    pub fn transient(cause: Cause, message: impl Into<String>, at_least: Option<Duration>) -> Self {
+        Self { cause, message: message.into(), retry: Retry::Later { at_least } }
     }
 
     /// An obstacle that somebody must remove.
     #[must_use]
-    pub fn lasting(reason: Reason, message: impl Into<String>, retry: Retry) -> Self {
-        Self { reason, message: message.into(), retry }
+    pub fn lasting(cause: Cause, message: impl Into<String>, retry: Retry) -> Self {
+        Self { cause, message: message.into(), retry }
+    }
+
+    /// The reason that people see in conditions and events.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.cause.reason()
     }
 
     /// Whether a person is needed (kstatus: Stalled), and not only time (kstatus: Reconciling).
     #[must_use]
-    pub fn stalls(&self) -> bool {
-        !matches!(self.retry, Retry::Later { .. }) && self.reason != Reason::AwaitingSnapshot
+    pub fn needs_person(&self) -> bool {
+        !self.is_transient() && self.cause != Cause::AwaitingSnapshot
+    }
+
+    /// Whether it may go away by itself.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self.retry, Retry::Later { .. })
     }
 }
 
 /// The validation's answer (contract, section 1).
 #[derive(Clone, Debug, PartialEq)]
 pub enum ValidationAnswer {
-    /// The environment can take the configuration.
+    /// The environment can run the configuration.
     Passed {
-        /// What it warned of.
+        /// What the validation warned of.
         warnings: Vec<String>,
-        /// How full the environment will be, 0 to 1.
+        /// How much of the environment's capacity will be used, from 0 to 1.
         capacity_utilization: Option<f64>,
     },
-    /// It cannot, and these constraints say why.
+    /// The environment cannot run the configuration.
     Refused {
-        /// The constraints that are broken.
+        /// The constraints that the configuration breaks.
         errors: Vec<String>,
     },
 }
@@ -72,70 +171,70 @@ pub enum ValidationAnswer {
 /// The synthetic trace's answer (contract, section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceAnswer {
-    /// The trace's id.
-    pub trace_id: Option<String>,
-    /// The status in the API's word.
+    /// The id of the synthetic trace.
+    pub synthetic_trace_id: Option<String>,
+    /// The status, in the API's own word.
     pub status: String,
-    /// The conflicts found.
+    /// The conflicts that were found.
     pub conflicts: Vec<String>,
 }
 
-/// What came of one submit call (contract, section 3 and its error table).
+/// The result of one submit call (contract, section 3 and its error table).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubmitAnswer {
     /// The rollout was accepted.
     Accepted(JobId),
-    /// The first POST was refused: nothing is out.
+    /// The first POST was refused. Nothing was submitted.
     Rejected {
         /// The API's own words.
         message: String,
     },
-    /// Nothing has left for the API, or it was turned away at the door: the next POST is still the first.
+    /// No POST reached the API, or the API refused the credentials. The next POST is still the first one.
     NotSent(Obstacle),
-    /// No answer, or not yet one: the same key is sent again.
+    /// There is no answer yet. The same key is sent again.
     NotYet(Obstacle),
-    /// Whether it was accepted cannot be told from this.
+    /// The answer does not tell whether the rollout was accepted.
     Unknown {
-        /// What makes it so.
+        /// Why not.
         message: String,
     },
 }
 
-/// What the job said (contract, section 4).
+/// The state of the job (contract, section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobAnswer {
     /// It has completed.
     Completed,
-    /// It ended badly, in the API's word.
+    /// It failed or was cancelled, in the API's own word.
     EndedBadly(String),
-    /// The platform rolled it back by itself.
+    /// The platform rolled it back without being asked.
     RolledBack,
-    /// Anything else is still running.
+    /// It is still running. Every other status means this.
     Running,
-    /// 404: it may be gone.
+    /// The API does not know the job (404).
     NotFound,
-    /// No answer, or one that makes no sense.
+    /// There was no answer that can be read, and why.
     Unreadable(String),
 }
 
-/// What the environment's health said (contract, section 5).
+/// The environment's health (contract, section 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthAnswer {
     /// Healthy, with an error rate under the limit.
     Good,
-    /// Another status, or an error rate at or over the limit; and which.
+    /// Another status, or an error rate at or over the limit. The text says which.
     Bad(String),
-    /// Neither good nor bad; and why.
+    /// Neither good nor bad. The text says why.
     Unreadable(String),
 }
 
-/// What came of a rollback call (contract, section 6).
+/// The result of a rollback call (contract, section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RollbackAnswer {
-    /// It was accepted, or had happened already.
+    /// It was accepted, or it had already happened.
     Accepted,
     /// It was refused for good, in the API's own words.
     Refused(String),
-    /// It was not taken yet: it is asked again.
+    /// It was not accepted yet. It is requested again.
     NotYet(Obstacle),
 }

@@ -1,18 +1,20 @@
-//! The life of an attempt: how it starts, makes way, and ends.
+//! How an attempt starts, makes way for another one, and ends.
 
 use super::claim;
-use super::conditions::{self, Tell};
-use super::facts::{Facts, between};
+use super::conditions::{self, ConditionUpdate};
+use super::decide::Abandonment;
+use super::facts::Facts;
 use super::key;
 use super::notice::{Effects, Notice};
+use super::time::between;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
 use api::status::{
-    Attempt, CognigyDeploymentStatus, DeliveryKind, LastSuccessful, Outcome, PastAttempt, Step, Verdict,
+    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, Health, LastSuccessful, Outcome, PastAttempt, Step, Verdict,
 };
 
-/// Begins an attempt at the target. The one before goes into the history; where it had no verdict yet, the newer
-/// configuration has taken its place before anything was submitted.
+/// Starts an attempt at the target. The attempt before goes into the history. If it has no verdict, nothing was submitted, and
+/// its outcome is Superseded.
 pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     let Ok(target) = &facts.target else { return Effects::none() };
     claim::keep(status);
@@ -22,37 +24,26 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
     status.attempt = Some(Attempt {
         number,
         digest: target.digest.clone(),
-        checks_digest: target.checks_digest.clone(),
+        version: target.version.clone(),
         generation: facts.generation,
         step: Step::Pending,
-        api_origin: None,
-        client_hash: None,
-        request_hash: None,
-        idempotency_key: None,
-        job_id: None,
         started_at: facts.now.wall,
-        submitted_at: None,
-        accepted_at: None,
-        deadline_at: None,
-        job_completed_at: None,
-        bad_streak: 0,
-        good_streak: 0,
-        last_counted_at: None,
-        verdict: None,
+        checks: Checks::new(target.checks_digest.clone()),
+        submission: None,
+        job: None,
+        health: Health::default(),
         rollback: None,
-        trace_id: None,
-        warnings: Vec::new(),
-        capacity_utilization: None,
+        verdict: None,
     });
     conditions::reset_story(status, facts);
     let started = Effects::normal(
         Reason::AttemptStarted,
-        format!("attempt {number} at configuration {} has begun", target.digest.short()),
+        format!("attempt {number} has started, to deploy {}", target.digest.named(target.version.as_deref())),
     );
     superseded.effects.and(replaced).and(started)
 }
 
-/// Another resource has deployed over a success, which therefore begins again, and waits for the environment.
+/// Another resource has deployed over this one's success. This one starts again, and waits for the environment.
 fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     let attempt = status.attempt.as_ref().filter(|attempt| claim::says_that_it_runs(attempt));
     match (attempt, &facts.other_owner) {
@@ -68,15 +59,29 @@ fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     }
 }
 
-/// What the attempt is checked against has changed before its submit.
+/// The results of the checks are discarded, because they are too old, or because the checks or the API have changed.
 pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     if let (Some(attempt), Ok(target)) = (&mut status.attempt, &facts.target) {
-        attempt.checks_digest = target.checks_digest.clone();
+        attempt.checks = Checks::new(target.checks_digest.clone());
         attempt.generation = facts.generation;
         attempt.step = Step::Pending;
     }
     conditions::reset_story(status, facts);
     Effects::none()
+}
+
+/// The environment runs the configuration, and is healthy.
+pub fn succeed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+    let healthy = ConditionUpdate::yes(ConditionType::Healthy, Reason::HealthGood, "the environment is healthy");
+    conditions::set_condition(status, facts, healthy);
+    let note = status.attempt.as_ref().map_or_else(String::new, |attempt| {
+        format!(
+            "attempt {} succeeded: the environment runs {}, and is healthy",
+            attempt.number,
+            attempt.configuration()
+        )
+    });
+    conclude(status, facts, Outcome::Succeeded, Reason::Succeeded, note)
 }
 
 struct Archived {
@@ -100,7 +105,8 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
         PastAttempt {
             number,
             digest: attempt.digest,
-            job_id: attempt.job_id,
+            version: attempt.version,
+            job_id: attempt.job.map(|job| job.id),
             started_at: attempt.started_at,
             verdict: attempt.verdict.unwrap_or_else(superseded),
         },
@@ -109,7 +115,7 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
     Archived { number, effects }
 }
 
-/// Ends the attempt. A verdict that is there already stays: an outcome once recorded is never rewritten.
+/// Ends the attempt. A verdict that was recorded is never changed.
 pub fn conclude(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -118,6 +124,7 @@ pub fn conclude(
     note: impl Into<String>,
 ) -> Effects {
     let success_rate = validation_success_rate(status);
+    conditions::withdraw_unreached(status);
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     attempt.step = Step::Settled;
     if attempt.verdict.is_some() {
@@ -125,57 +132,59 @@ pub fn conclude(
     }
     let at = facts.now.wall;
     attempt.verdict = Some(Verdict { outcome, reason, at });
-    if let (Outcome::Succeeded, Some(job_id)) = (outcome, &attempt.job_id) {
-        status.last_successful =
-            Some(LastSuccessful { number: attempt.number, digest: attempt.digest.clone(), job_id: job_id.clone(), at });
+    if let (Outcome::Succeeded, Some(job_id)) = (outcome, attempt.job_id()) {
+        status.last_successful = Some(LastSuccessful {
+            number: attempt.number,
+            digest: attempt.digest.clone(),
+            version: attempt.version.clone(),
+            job_id: job_id.clone(),
+            at,
+            rolled_back_at: None,
+        });
     }
     let note = note.into();
     let event = match outcome {
         Outcome::Succeeded | Outcome::Superseded | Outcome::Abandoned => Effects::normal(reason, note),
-        // The verdict's own reason was announced before; that the rollback was accepted is another thing to tell.
+        // The reason for the verdict was announced before. This event says that the rollback was accepted.
         Outcome::RolledBack if reason != Reason::RolledBackByPlatform => Effects::warning(Reason::RolledBack, note),
         Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Failed | Outcome::Unknown => {
             Effects::warning(reason, note)
         }
     };
-    event.and(Effects { announcements: Vec::new(), notices: notices(attempt, facts, outcome, reason, success_rate) })
+    event.and(Effects { announcements: Vec::new(), notices: notices(attempt, facts, outcome, success_rate) })
 }
 
-/// The audit log is told of every rollout that was submitted, the webhook of every outcome.
-fn notices(
-    attempt: &Attempt,
-    facts: &Facts<'_>,
-    outcome: Outcome,
-    reason: Reason,
-    validation_success_rate: f64,
-) -> Vec<Notice> {
+/// The audit log gets a record of each rollout that was submitted. The webhook gets every outcome.
+fn notices(attempt: &Attempt, facts: &Facts<'_>, outcome: Outcome, validation_success_rate: f64) -> Vec<Notice> {
     let at = facts.now.wall;
     let success = outcome == Outcome::Succeeded;
-    let submitted_at = attempt.submitted_at.filter(|_| reason != Reason::SubmitRejected);
+    // Without a job, the outcome Failed after the intent means that the API refused the submit: nothing was submitted.
+    let was_rejected = outcome == Outcome::Failed && attempt.job.is_none();
+    let submitted_at = attempt.intended_at().filter(|_| !was_rejected);
     let duration_seconds = submitted_at.map_or(0.0, |submitted_at| between(submitted_at, at).as_secs_f64());
     let id = |kind| key::outcome_message(facts.uid, attempt.number, attempt.started_at, kind);
     let audit = submitted_at.map(|_| Notice::Audit {
         id: id(DeliveryKind::Audit),
-        job_id: attempt.job_id.clone(),
+        job_id: attempt.job_id().cloned(),
         success,
         duration_seconds,
         compliance: facts.spec.compliance.clone(),
         at,
-        api_origin: attempt.api_origin.clone(),
+        api_origin: attempt.api_origin().cloned(),
     });
     let webhook = facts.has_webhook().then(|| Notice::Webhook {
         id: id(DeliveryKind::Webhook),
-        job_id: attempt.job_id.clone(),
+        job_id: attempt.job_id().cloned(),
         success,
         duration_seconds,
         validation_success_rate,
         at,
-        api_origin: attempt.api_origin.clone().or_else(|| facts.credentials_origin.clone()),
+        api_origin: attempt.api_origin().cloned().or_else(|| facts.credentials_origin.clone()),
     });
     audit.into_iter().chain(webhook).collect()
 }
 
-/// Checks passed by checks run, of validation and trace; 0 where none ran.
+/// The share of the checks that passed, of the validation and the trace. 0 if none was made.
 #[must_use]
 pub fn validation_success_rate(status: &CognigyDeploymentStatus) -> f64 {
     let checks = [ConditionType::Validated, ConditionType::TracePassed];
@@ -187,15 +196,16 @@ pub fn validation_success_rate(status: &CognigyDeploymentStatus) -> f64 {
     if run > 0.0 { passed / run } else { 0.0 }
 }
 
-/// Ends the attempt because the resource goes; who looks for the job later finds it in the event and the log.
-pub fn abandon(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: Reason) -> Effects {
-    let job = status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
-    let job = job.map_or_else(|| "no job is known".to_owned(), |job| format!("its job is {job}"));
-    if reason != Reason::DeletionGraceExpired {
-        return conclude(status, facts, Outcome::Abandoned, reason, "deleted before anything was submitted");
+/// Ends the attempt because its resource is deleted. The event and the log name the job.
+pub fn abandon(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, abandonment: Abandonment) -> Effects {
+    if abandonment == Abandonment::BeforeSubmit {
+        let note = "deleted before anything was submitted";
+        return conclude(status, facts, Outcome::Abandoned, Reason::ResourceDeleted, note);
     }
-    let note = format!("the resource goes before its rollout is settled; {job}");
-    Effects::warning(reason, note.clone()).and(conclude(
+    let job = status.attempt.as_ref().and_then(|attempt| attempt.job_id());
+    let job = job.map_or_else(|| "no job is known".to_owned(), |job| format!("its job is {job}"));
+    let note = format!("the resource is removed before its rollout is settled; {job}");
+    Effects::warning(Reason::DeletionGraceExpired, note.clone()).and(conclude(
         status,
         facts,
         Outcome::Abandoned,
@@ -206,9 +216,13 @@ pub fn abandon(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: 
 
 /// Nobody will ever know whether the submit was accepted.
 pub fn give_up_submit(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
-    let note = "nobody can say whether the rollout was submitted, and it is not sent again; look at the environment, then \
-                ask for a retry or deploy a new configuration";
-    conditions::tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, note));
+    let note = "nobody can tell whether the rollout was submitted, and it is not sent again; look at the environment, then \
+                request a retry or deploy a new configuration";
+    conditions::set_condition(
+        status,
+        facts,
+        ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, note),
+    );
     let effects = conclude(status, facts, Outcome::Unknown, Reason::SubmitOutcomeUnknown, note);
     claim::deploy(status);
     effects

@@ -1,59 +1,81 @@
-//! The story of an attempt, told in conditions.
+//! The conditions of the status.
 
 use super::facts::Facts;
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
 use api::status::CognigyDeploymentStatus;
 
-/// One thing to say about the attempt.
+/// A new value of one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tell {
+pub struct ConditionUpdate {
     condition_type: ConditionType,
     status: ConditionStatus,
     reason: Reason,
     message: String,
 }
 
-impl Tell {
-    /// It is so.
+impl ConditionUpdate {
+    /// The condition is True.
     #[must_use]
     pub fn yes(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition_type, status: ConditionStatus::True, reason, message: message.into() }
     }
 
-    /// It is not so.
+    /// The condition is False.
     #[must_use]
     pub fn no(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition_type, status: ConditionStatus::False, reason, message: message.into() }
     }
 
-    /// It is not known.
+    /// The condition is Unknown.
     #[must_use]
     pub fn unknown(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition_type, status: ConditionStatus::Unknown, reason, message: message.into() }
     }
 }
 
-/// Writes it into the conditions.
-pub fn tell(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, tell: Tell) {
+/// Sets a condition.
+pub fn set_condition(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, update: ConditionUpdate) {
     status.conditions.put(Condition {
-        condition_type: tell.condition_type,
-        status: tell.status,
+        condition_type: update.condition_type,
+        status: update.status,
         observed_generation: facts.generation,
         last_transition_time: facts.now.wall,
-        reason: tell.reason,
-        message: tell.message,
+        reason: update.reason,
+        message: update.message,
     });
 }
 
-/// Nothing of the new attempt's story is known yet.
-pub fn reset_story(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
-    for condition_type in ConditionType::STORY {
-        tell(status, facts, Tell::unknown(condition_type, Reason::AttemptStarted, "not known yet in this attempt"));
+/// Sets a condition, unless it says the same already. Then even its generation stays, because each change is a write.
+pub fn set_if_changed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, update: ConditionUpdate) {
+    let is_same = status.conditions.find(update.condition_type).is_some_and(|present| {
+        (present.status, present.reason, &present.message) == (update.status, update.reason, &update.message)
+    });
+    if !is_same {
+        set_condition(status, facts, update);
     }
 }
 
-/// The message of a condition, where there is one.
+/// Nothing is known yet about the new attempt.
+pub fn reset_story(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    for condition_type in ConditionType::STORY {
+        set_condition(
+            status,
+            facts,
+            ConditionUpdate::unknown(condition_type, Reason::AttemptStarted, "not known yet in this attempt"),
+        );
+    }
+}
+
+/// The attempt has ended: a condition of a stage that it has not reached says nothing, and is removed. Delivered still changes
+/// after the end.
+pub fn withdraw_unreached(status: &mut CognigyDeploymentStatus) {
+    status.conditions.retain(|condition| {
+        condition.reason != Reason::AttemptStarted || condition.condition_type == ConditionType::Delivered
+    });
+}
+
+/// The message of a condition. Empty if the condition is missing.
 #[must_use]
 pub fn message_of(status: &CognigyDeploymentStatus, condition_type: ConditionType) -> String {
     status.conditions.find(condition_type).map(|condition| condition.message.clone()).unwrap_or_default()

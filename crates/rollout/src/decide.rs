@@ -1,87 +1,117 @@
 //! What to do next.
 //!
-//! One decision at a time, from what is recorded, what this process remembers and the facts of the moment. The design's
-//! table of the rollout reads as the functions below, from the top down.
+//! Each call makes one decision, from the recorded status, the memory of this process and the facts of the moment. The
+//! functions below are the design's decision table. Read them from the top down.
 
-use super::answer::Retry;
+use super::checks_validity;
 use super::claim;
-use super::facts::{Facts, Sighting, SubmitIdempotency, Target};
+use super::deadline::{end_of_patience, is_deployed_over, is_outdated, time_until_free};
+use super::facts::{Facts, SubmitIdempotency};
 use super::memory::{LOOK_AGAIN, Memory};
-use super::pace;
+use super::next_poll;
 use super::requests::{self, Request};
-use api::reason::Reason;
 use api::spec::DeletionPolicy;
-use api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
+use api::status::{Attempt, CognigyDeploymentStatus, RollbackReason, Step};
 use std::time::Duration;
 
-/// A deleted resource whose grace was over before this process saw it is tried for this long all the same: nobody was there
-/// to use the grace, or the wall clock has jumped.
+/// A deleted resource gets at least this much time after this process first saw the deletion, even if its grace is over by
+/// the wall clock: no operator may have been running, or the clock may have jumped.
 const LAST_CHANCE: Duration = Duration::from_secs(60);
 
-/// The keyed retries of a submit stop this long before the API forgets the key.
+/// The retries of a submit stop this long before the API forgets the key.
 const KEY_MARGIN: Duration = Duration::from_secs(600);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Note the request annotations that were there before the operator was: they are not acted on.
+    /// Record the request annotations that were there before the operator was. They are not acted on.
     NoteRequests,
-    /// Do what a person asks for by annotation.
-    Obey(Request),
-    /// Begin an attempt at the target; one that has not been submitted makes way.
+    /// Do what a person requests by annotation.
+    HandleRequest(Request),
+    /// Start an attempt at the target. An attempt that was not submitted is superseded.
     Start,
-    /// What the attempt is checked against has changed before its submit: check again.
+    /// The results of the checks are not valid any more. Discard them and check again.
     CheckAgain,
-    /// Ask for its turn: no more begin than the request budget can watch.
-    AskTurn,
-    /// Ask for the validation.
+    /// Request the permission to start, because the request budget can watch only so many rollouts.
+    RequestSlot,
+    /// Request the validation.
     Validate,
-    /// Ask for the synthetic trace.
+    /// Request the synthetic trace.
     Trace,
-    /// Both have passed: write down the intent to submit.
+    /// Both checks have passed. Record the intent to submit.
     Intend,
-    /// Send the submit under its key, unless this process has heard its answer already.
+    /// Send the submit under its key.
     Submit,
-    /// The outcome of the submit will never be known: stop asking.
+    /// Apply the answer to the submit again, because its record failed. Nothing is sent.
+    ApplySubmitAnswer,
+    /// Nobody will ever know whether the submit was accepted. Stop asking.
     GiveUpSubmit,
-    /// Ask how the job is.
+    /// Poll the job.
     AskJob,
-    /// Ask for the environment's health.
+    /// Poll the environment's health.
     AskHealth,
-    /// Health is good, but was not all the time: ask the job whether the platform has rolled back by itself.
-    LookAtJob,
-    /// There was no verdict in time.
-    JudgeLate,
-    /// Decide on a rollback of what is deployed.
+    /// Health is good, but was not good all the time. Poll the job once more, because the platform may have rolled back.
+    CheckJob,
+    /// There was no verdict before the deadline.
+    DeclareTimeout,
+    /// Record the intent to roll back what is deployed.
     BeginRollback(RollbackReason),
-    /// Ask for the rollback that was decided on.
+    /// Request the recorded rollback.
     Rollback,
-    /// The rollback's aftermath was watched long enough, or need not be.
+    /// Stop watching health after the rollback.
     Settle,
-    /// Let the attempt go, because the resource goes.
-    Abandon(Reason),
-    /// Take the finalizer off.
+    /// End the attempt without a verdict, because the resource is deleted.
+    Abandon(Abandonment),
+    /// Remove the finalizer.
     Release,
     /// Nothing to do for so long, or until something changes.
     Wait(Option<Duration>),
 }
 
+/// How an attempt ends whose resource is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandonment {
+    /// Nothing was submitted.
+    BeforeSubmit,
+    /// The grace is over, or the credentials are gone, before the rollout was settled.
+    GraceExpired,
+}
+
 impl Decision {
-    /// Whether this asks how things are, as is done again and again.
+    /// Whether this polls the job or health. Polls repeat.
     #[must_use]
     pub fn is_poll(&self) -> bool {
-        matches!(self, Self::AskJob | Self::LookAtJob | Self::AskHealth)
+        matches!(self, Self::AskJob | Self::CheckJob | Self::AskHealth)
     }
 
-    /// Whether the status must be recorded before this is done: an effect is asked for only from what every successor
-    /// of this process can read. And with the next attempt this process forgets the answers to this one: were its
-    /// outcome not recorded by then, a failed record would send its submit again.
+    /// Whether the status must be recorded before this is carried out.
+    ///
+    /// A call with an effect is only sent from a status that every later process can read. And an attempt only makes way for
+    /// the next one once its own outcome is recorded: the memory of its answers is then forgotten, and without a record its
+    /// submit would be sent again.
     #[must_use]
     pub fn needs_record(&self, status: &CognigyDeploymentStatus) -> bool {
         match self {
             Self::Validate | Self::Submit | Self::Rollback | Self::Release => true,
-            Self::Start | Self::Obey(Request::Retry) => status.attempt.as_ref().is_some_and(Attempt::has_intent),
-            _ => false,
+            Self::Start | Self::HandleRequest(Request::Retry) => {
+                status.attempt.as_ref().is_some_and(Attempt::has_intent)
+            }
+            Self::NoteRequests
+            | Self::HandleRequest(Request::Rollback)
+            | Self::CheckAgain
+            | Self::RequestSlot
+            | Self::Trace
+            | Self::Intend
+            | Self::ApplySubmitAnswer
+            | Self::GiveUpSubmit
+            | Self::AskJob
+            | Self::AskHealth
+            | Self::CheckJob
+            | Self::DeclareTimeout
+            | Self::BeginRollback(_)
+            | Self::Settle
+            | Self::Abandon(_)
+            | Self::Wait(_) => false,
         }
     }
 }
@@ -91,7 +121,7 @@ impl Decision {
 pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> Decision {
     let Some(handled) = &status.handled_requests else { return Decision::NoteRequests };
     if let Some(request) = requests::open(facts, status.attempt.as_ref(), handled, memory) {
-        return Decision::Obey(request);
+        return Decision::HandleRequest(request);
     }
     match (&status.attempt, facts.deleted_at) {
         (attempt, Some(_)) => within_grace(leave(facts, status, attempt.as_ref(), memory), facts, memory),
@@ -122,7 +152,7 @@ fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> D
     if target.digest != attempt.digest {
         return Decision::Start;
     }
-    if target.checks_digest != attempt.checks_digest {
+    if target.checks_digest != attempt.checks.digest {
         return Decision::CheckAgain;
     }
     if facts.spec.suspend {
@@ -131,11 +161,21 @@ fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> D
     if let Some(wait) = paused(facts, memory).or_else(|| blocked(facts, memory)) {
         return wait;
     }
-    match attempt.step {
-        _ if !memory.attempt.turn.is_here() => Decision::AskTurn,
-        Step::Tracing if memory.attempt.trace_passed => Decision::Intend,
-        Step::Tracing => Decision::Trace,
-        _ => Decision::Validate,
+    if !memory.attempt.slot.is_granted() {
+        return Decision::RequestSlot;
+    }
+    next_check(facts, attempt)
+}
+
+/// The recorded results of the checks decide, so that a gate or a restart between two of them repeats nothing. Nothing is
+/// submitted unless both have passed.
+fn next_check(facts: &Facts<'_>, attempt: &Attempt) -> Decision {
+    let checks = &attempt.checks;
+    match (&checks.validation, checks.passed_at()) {
+        (None, _) => Decision::Validate,
+        (Some(_), _) if !checks_validity::are_valid(checks, facts) => Decision::CheckAgain,
+        (Some(_), None) => Decision::Trace,
+        (Some(_), Some(_)) => Decision::Intend,
     }
 }
 
@@ -143,13 +183,19 @@ fn in_flight(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     match attempt.step {
         Step::RollingBack => paused(facts, memory).unwrap_or(Decision::Rollback),
         Step::Submitting => submitting(facts, attempt, memory),
-        _ => watching(facts, attempt, memory),
+        Step::Monitoring => watching(facts, attempt, memory, Decision::AskHealth),
+        Step::RollingOut
+        | Step::Pending
+        | Step::Validating
+        | Step::Tracing
+        | Step::VerifyingRollback
+        | Step::Settled => watching(facts, attempt, memory, Decision::AskJob),
     }
 }
 
 fn submitting(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
-    if memory.attempt.submit_answer.is_some() {
-        return Decision::Submit;
+    if memory.attempt.submission.answer().is_some() {
+        return Decision::ApplySubmitAnswer;
     }
     if submit_is_over(facts, attempt, memory) {
         return Decision::GiveUpSubmit;
@@ -157,103 +203,73 @@ fn submitting(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision
     paused(facts, memory).unwrap_or(Decision::Submit)
 }
 
-/// Whether no further POST of this submit may be sent.
+/// Whether this submit must not be sent any more.
 fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool {
     let age = memory.submit_age(facts.now);
-    let is_ambiguous = memory.attempt.submit_unknown.is_some() || memory.attempt.unsent != attempt.idempotency_key;
+    let submission = &memory.attempt.submission;
+    let is_first = attempt.idempotency_key().is_some_and(|key| submission.is_unsent(key));
+    let is_ambiguous = submission.unknown().is_some() || !is_first;
     match facts.settings.submit_idempotency {
         SubmitIdempotency::Unsupported if is_ambiguous => true,
-        _ if memory.attempt.body_lost => age >= facts.timeout(),
-        _ => age + KEY_MARGIN >= facts.settings.submit_key_ttl,
+        SubmitIdempotency::Unsupported | SubmitIdempotency::Supported if submission.is_body_lost() => {
+            age >= facts.timeout()
+        }
+        SubmitIdempotency::Unsupported | SubmitIdempotency::Supported => {
+            age + KEY_MARGIN >= facts.settings.submit_key_ttl
+        }
     }
 }
 
-fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
-    // Silence is no verdict: an operator that was down, or a clock that jumped, must first ask.
-    if memory.attempt.no_good_answer_at_age.is_some_and(|age| age >= end_of_patience(facts, memory.attempt.submit)) {
-        return Decision::JudgeLate;
+fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
+    // Silence is no verdict: after a down time or a jump of the clock, the operator must ask first.
+    let patience = end_of_patience(facts, memory.attempt.submission.observed());
+    if memory.attempt.polls.no_good_answer_at_age().is_some_and(|age| age >= patience) {
+        return Decision::DeclareTimeout;
     }
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    // Not where the record that the job has completed was lost: then all is asked anew.
-    if memory.attempt.must_look_at_job && attempt.step == Step::Monitoring {
-        return Decision::LookAtJob;
+    // If the record that the job has completed was lost, everything is asked again.
+    if memory.attempt.health.must_check_job() && attempt.step == Step::Monitoring {
+        return Decision::CheckJob;
     }
-    let due_in = pace::due_in(facts, attempt, memory);
-    match (due_in.is_zero(), attempt.step) {
-        (false, _) => Decision::Wait(Some(due_in)),
-        (true, Step::Monitoring) => Decision::AskHealth,
-        (true, _) => Decision::AskJob,
-    }
+    poll_when_due(facts, attempt, memory, poll)
 }
 
-/// From which age on a question that gets no good answer is a verdict: once the time-out has passed. Of time that passed
-/// before this process looked, it knows by the wall clock alone, and its first question may fail for reasons of its own:
-/// what it finds has at least as long as bad health needs for a verdict, however late it seems.
-fn end_of_patience(facts: &Facts<'_>, since: Option<Sighting>) -> Duration {
-    let looks = u32::try_from(facts.spec.rollback_policy.health_threshold).unwrap_or(1);
-    let unseen = since.map_or(Duration::ZERO, Sighting::age_when_first_seen);
-    facts.timeout().max(unseen + facts.interval().saturating_mul(looks))
-}
-
-/// Whether there should have been a verdict by now.
-#[must_use]
-pub fn is_past_deadline(facts: &Facts<'_>, memory: &Memory) -> bool {
-    memory.submit_age(facts.now) >= facts.timeout()
+fn poll_when_due(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
+    let due_in = next_poll::due_in(facts, attempt, memory);
+    if due_in.is_zero() { poll } else { Decision::Wait(Some(due_in)) }
 }
 
 fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
         return Decision::Start;
     }
-    // Here as well silence is no verdict.
-    if memory.attempt.unwell_at_age.is_some_and(|age| age >= end_of_patience(facts, memory.attempt.verification)) {
+    // Here, too, silence is no verdict.
+    let patience = end_of_patience(facts, memory.attempt.rollback.verification());
+    if memory.attempt.rollback.unwell_at_age().is_some_and(|age| age >= patience) {
         return Decision::Settle;
     }
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    let due_in = pace::due_in(facts, attempt, memory);
-    if due_in.is_zero() { Decision::AskHealth } else { Decision::Wait(Some(due_in)) }
+    poll_when_due(facts, attempt, memory, Decision::AskHealth)
 }
 
 fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
     match time_until_free(facts, attempt, memory) {
-        // What was deployed over must not stay ready: the next attempt waits for the environment, also while suspended.
+        // Another resource has deployed over this one, so this one must not stay ready. The next attempt waits for the
+        // environment, also while suspended.
         Duration::ZERO if is_deployed_over(facts, attempt) => Decision::Start,
         Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
-        // A retry that was asked for waits for this moment as well.
+        // A retry request waits for this moment as well.
         left => Decision::Wait(Some(left)),
     }
 }
 
-/// Whether an attempt that has ended says nothing of what is wanted now: another configuration, or other checks of one
-/// that was refused.
-#[must_use]
-pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
-    let was_refused = !attempt.has_intent() && attempt.outcome() == Some(Outcome::Failed);
-    target.digest != attempt.digest || (was_refused && target.checks_digest != attempt.checks_digest)
-}
-
-/// Whether the environment no longer runs what this attempt brought there, because another resource owns it now.
-#[must_use]
-pub fn is_deployed_over(facts: &Facts<'_>, attempt: &Attempt) -> bool {
-    facts.other_owner.is_some() && claim::says_that_it_runs(attempt)
-}
-
-/// A rollout that may be out without anybody knowing its job keeps the environment until its deadline has passed.
-#[must_use]
-pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
-    match attempt.outcome() {
-        Some(Outcome::Unknown) => facts.timeout().saturating_sub(memory.submit_age(facts.now)),
-        _ => Duration::ZERO,
-    }
-}
-
-/// However long the next step could wait, the end of the grace must not be slept through.
+/// However long the next step could wait, the operator must act when the grace ends.
 fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decision {
     let left = grace_left(facts, memory);
     match decision {
@@ -264,26 +280,29 @@ fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decis
 
 fn grace_left(facts: &Facts<'_>, memory: &Memory) -> Duration {
     let grace = facts.settings.deletion_grace;
-    let known_for = memory.deletion.map_or(Duration::ZERO, |deletion| deletion.known_for(facts.now));
-    let chance = LAST_CHANCE.min(grace).saturating_sub(known_for);
+    let chance = LAST_CHANCE.min(grace).saturating_sub(memory.deletion_known_for(facts.now));
     grace.saturating_sub(memory.deletion_age(facts.now)).max(chance)
 }
 
-/// A deleted resource: what is in flight is brought to its end, as far as the grace allows.
+/// A deleted resource. A rollout in flight is brought to its end, as far as the grace allows.
 fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&Attempt>, memory: &Memory) -> Decision {
     let must_go = memory.credentials_gone || grace_left(facts, memory).is_zero();
     let Some(attempt) = attempt else { return Decision::Release };
     match attempt.step {
-        Step::Pending | Step::Validating | Step::Tracing => Decision::Abandon(Reason::ResourceDeleted),
-        _ if attempt.is_in_flight() && must_go => Decision::Abandon(Reason::DeletionGraceExpired),
-        _ if attempt.is_in_flight() => in_flight(facts, attempt, memory),
-        // Where it must go as well, the next decision lets go of the rollback, with a Warning.
-        _ if must_be_undone(facts, attempt) => Decision::BeginRollback(RollbackReason::ResourceDeleted),
-        _ if must_go => Decision::Release,
+        Step::Pending | Step::Validating | Step::Tracing => Decision::Abandon(Abandonment::BeforeSubmit),
+        Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack if must_go => {
+            Decision::Abandon(Abandonment::GraceExpired)
+        }
+        Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack => in_flight(facts, attempt, memory),
+        // If it must go as well, the next decision gives up the rollback, with a Warning.
+        Step::VerifyingRollback | Step::Settled if must_be_undone(facts, attempt) => {
+            Decision::BeginRollback(RollbackReason::ResourceDeleted)
+        }
+        Step::VerifyingRollback | Step::Settled if must_go => Decision::Release,
         Step::VerifyingRollback => Decision::Settle,
-        _ if !status.outbox.is_empty() => Decision::Wait(None),
-        // With its finalizer would go its claim, while its rollout may still run.
-        _ => match time_until_free(facts, attempt, memory) {
+        Step::Settled if !status.outbox.is_empty() => Decision::Wait(None),
+        // Without its finalizer the resource would lose its claim, while its rollout may still be running.
+        Step::Settled => match time_until_free(facts, attempt, memory) {
             Duration::ZERO => Decision::Release,
             left => Decision::Wait(Some(left)),
         },
@@ -291,7 +310,7 @@ fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&A
 }
 
 fn must_be_undone(facts: &Facts<'_>, attempt: &Attempt) -> bool {
-    // Whatever another resource has deployed since is not this one's to undo.
+    // This resource must not undo what another resource has deployed since.
     facts.spec.deletion_policy == DeletionPolicy::Rollback
         && claim::says_that_it_runs(attempt)
         && facts.other_owner.is_none()
@@ -299,13 +318,13 @@ fn must_be_undone(facts: &Facts<'_>, attempt: &Attempt) -> bool {
 
 /// The rest of the pause after a failure.
 fn paused(facts: &Facts<'_>, memory: &Memory) -> Option<Decision> {
-    let left = memory.pause_until?.saturating_sub(facts.now.uptime);
+    let left = memory.pause_left(facts.now);
     (!left.is_zero()).then_some(Decision::Wait(Some(left)))
 }
 
-/// The wait for somebody to mend what keeps an attempt from its submit. What is in flight does not wait like that: it
-/// tries again with each pause.
+/// Before the submit, an attempt waits until somebody removes a lasting obstacle. A rollout in flight does not wait for that:
+/// it tries again after each pause.
 fn blocked(facts: &Facts<'_>, memory: &Memory) -> Option<Decision> {
     let obstacle = memory.obstacle(facts.generation)?;
-    (!matches!(obstacle.retry, Retry::Later { .. })).then_some(Decision::Wait(Some(LOOK_AGAIN)))
+    (!obstacle.is_transient()).then_some(Decision::Wait(Some(LOOK_AGAIN)))
 }

@@ -1,44 +1,44 @@
-//! How long jobs take, learned from the looks at them, so that the first looks are not wasted.
+//! How long jobs take. The operator learns it from its polls, so that the first poll of a job is not wasted.
 //!
-//! A look tells little: the job was still running at this age, or it had ended by that one. Jobs that always take the
-//! same time are soon looked at once each, about a second after their end.
+//! One poll tells little: the job was still running at this age, or it had ended at this age. If jobs always take the same
+//! time, each is soon polled only once, about a second after its end.
 
-use super::pace::{Usual, before_margin, margin};
+use super::polling::{ExpectedDuration, before_margin, margin};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
-/// How many ages are remembered of each kind.
+/// How many ages of each kind are remembered.
 const LATELY: usize = 32;
-/// One early end in so many is an exception, which is not looked for.
+/// One job in so many may end early without any effect on when jobs are polled.
 const EXCEPTIONS: usize = 16;
-/// One job in so many, at the least, is looked at earlier, to find out whether others end before they are looked at.
+/// At least one job in so many is polled earlier, to find out whether jobs end before they are polled.
 const SELDOM: u32 = 64;
-/// One in so many, where jobs take longer now and then: others may end much earlier than they are looked at.
+/// One job in so many is polled earlier if some jobs take longer: the others may end long before they are polled.
 const OFTEN: u32 = 4;
-/// The most environments remembered in each of two generations.
+/// How many environments are remembered at most, in each of two generations.
 const MOST_ENVIRONMENTS: usize = 2048;
 
-/// What the looks at one job told, as ages of the job.
+/// What the polls of one job told, as ages of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobRun {
-    /// It was still running when it was last seen so.
+    /// The last age at which it was seen running.
     pub running: Option<Duration>,
-    /// It had ended.
+    /// The first age at which it was seen ended.
     pub ended: Duration,
 }
 
-/// What was learned of the jobs of one client; of each environment only what its last job told.
+/// What was learned about the jobs of one API client. For each environment, only its last job is remembered.
 #[derive(Debug)]
 pub struct Durations<Environment> {
     /// The age at which the usual job has ended.
     end: Option<Duration>,
-    /// Ages at which jobs were seen running, the last of them last.
+    /// Ages at which jobs were seen running, the latest job last.
     running: VecDeque<Duration>,
-    /// For each job an age at which it had not ended, the last of them last.
+    /// For each job, an age at which it had not ended. The latest job is last.
     not_ended: VecDeque<Duration>,
     jobs_since_probe: u32,
-    /// One job in so many is looked at earlier: each that was still running then makes it half as many.
+    /// One job in so many is polled earlier. The number doubles with each early poll that found the job running.
     probe_every: u32,
     probe: Option<Environment>,
     environments: Generations<Environment>,
@@ -59,38 +59,38 @@ impl<Environment> Default for Durations<Environment> {
 }
 
 impl<Environment: Clone + Eq + Hash> Durations<Environment> {
-    /// When the job that runs in this environment is likely to have ended; nothing where no job was seen to.
+    /// When the job that runs in this environment is likely to have ended. Nothing if no job was seen to its end yet.
     #[must_use]
-    pub fn expect(&self, environment: &Environment) -> Option<Usual> {
+    pub fn expect(&self, environment: &Environment) -> Option<ExpectedDuration> {
         let (end, earliest) = (self.end?, self.earliest()?);
         let is_probe = self.probe.as_ref() == Some(environment);
-        let usual = Usual { end, earliest, is_probe };
+        let usual = ExpectedDuration { end, earliest, is_probe };
         Some(match self.environments.get(environment) {
-            // Slower than others.
+            // Jobs in this environment are slower than others.
             Some(JobRun { running: Some(running), ended }) if *running >= end => {
-                Usual { end: closer(*ended, *running), earliest: *running, is_probe }
+                ExpectedDuration { end: closer(*ended, *running), earliest: *running, is_probe }
             }
-            Some(run) => Usual { end: end.min(run.ended), ..usual },
+            Some(run) => ExpectedDuration { end: end.min(run.ended), ..usual },
             None => usual,
         })
     }
 
-    /// A job that was not looked at yet may be the one that is looked at earlier. There is one at a time; if it is never
-    /// heard of, another one's turn comes.
+    /// A job that was not polled yet may become the one that is polled earlier. There is one such job at a time. If its end
+    /// is never seen, another job becomes it later.
     pub fn offer_as_probe(&mut self, environment: &Environment) {
         if self.jobs_since_probe >= self.probe_every && self.probe.is_none() {
             self.probe = Some(environment.clone());
         }
     }
 
-    /// Jobs do not end before this age, but for exceptions.
+    /// Jobs almost never end before this age.
     fn earliest(&self) -> Option<Duration> {
         let mut not_ended: Vec<_> = self.not_ended.iter().copied().collect();
         let index = not_ended.len() / EXCEPTIONS;
         (index < not_ended.len()).then(|| *not_ended.select_nth_unstable(index).1)
     }
 
-    /// Learns from a job that was seen to its end, and may be looked at that often.
+    /// Learns from a job that was seen to its end. `interval` is the shortest time between two polls of it.
     pub fn learn(&mut self, environment: &Environment, run: JobRun, interval: Duration) {
         self.jobs_since_probe = self.jobs_since_probe.saturating_add(1);
         let was_probe = self.probe.as_ref() == Some(environment);
@@ -101,7 +101,8 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         let had_ended =
             was_probe && run.running.is_none() && self.end.is_some_and(|end| run.ended + margin(run.ended) < end);
         if had_ended {
-            // When others are looked at says nothing of when they end. The next probe looks earlier still.
+            // The probe had ended before the usual first poll, so what other polls told says nothing about the end of jobs.
+            // The next probe is polled even earlier.
             self.running.clear();
             self.not_ended.clear();
             self.probe_every = 1;
@@ -114,9 +115,9 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
             _ if had_ended => run.ended,
             (None, None) => self.closer(run.ended),
             (None, Some(_)) => run.ended,
-            // The look was too early, and this was soon enough.
+            // The first poll was too early, and this one was soon enough.
             (Some(end), Some(running)) if running >= end => run.ended,
-            // But for an exception that had ended early, the look can come earlier.
+            // The first poll can come earlier, unless this job was an exception that ended early.
             (Some(end), None) if self.earliest().is_none_or(|earliest| run.ended > earliest) => {
                 end.min(self.closer(run.ended))
             }
@@ -125,22 +126,22 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         if let Some(running) = run.running {
             remember(&mut self.running, running);
         }
-        // One that had ended by the first look may have ended long before. Were it taken to have ended any later than that
-        // look allows for, each look would make the next one later.
+        // A job that had ended at the first poll may have ended long before. Assume the earliest possible end; otherwise each
+        // poll would make the next one later.
         remember(&mut self.not_ended, run.running.unwrap_or_else(|| before_margin(run.ended.saturating_sub(interval))));
         let before = self.environments.get(environment).and_then(|before| before.running);
         let running = run.running.or(before).filter(|running| *running < run.ended);
         self.environments.put(environment, JobRun { running, ..run });
     }
 
-    /// Closer to the end of the usual job than a look that found it done.
+    /// An age that is closer to the end of the usual job than this one, at which a job had ended.
     fn closer(&self, ended: Duration) -> Duration {
         let before = self.running.iter().copied().filter(|running| *running < ended);
         closer(ended, before.max().unwrap_or_default())
     }
 }
 
-/// A quarter of the way from an age at which the job had ended to one at which it was running, but not all the way.
+/// Goes a quarter of the way from an age at which the job had ended to an age at which it was running, but never all the way.
 fn closer(ended: Duration, running: Duration) -> Duration {
     (ended - ended.saturating_sub(running) / 4).max(running + margin(running)).min(ended)
 }
@@ -152,7 +153,7 @@ fn remember(ages: &mut VecDeque<Duration>, age: Duration) {
     ages.push_back(age);
 }
 
-/// A bounded memory: where the young generation is full, it becomes the old one, which is forgotten.
+/// A bounded memory. When the young generation is full, it replaces the old generation, which is forgotten.
 #[derive(Debug)]
 struct Generations<Environment> {
     young: HashMap<Environment, JobRun>,

@@ -1,12 +1,12 @@
-//! The keys under which a call's effect happens once.
+//! Idempotency keys. The API carries out a call once for each key.
 //!
-//! A key is derived from what it stands for and never drawn at random: whichever process comes to send the call again
-//! finds the same one. The uid keeps a re-created or restored resource apart from its predecessor. The time at which an
-//! attempt began keeps it apart from an earlier attempt with the same number: the number starts again if somebody resets the
-//! status or restores a backup of etcd.
+//! A key is derived, and never random, so that every process of the operator repeats a call with the same key. The uid makes
+//! the keys of a resource different from those of an earlier resource with the same name. The start time makes the keys of
+//! an attempt different from those of an earlier attempt with the same number: the numbers start again if somebody resets
+//! the status or restores a backup of etcd.
 //!
-//! A key that is recorded in a status is read from there and never derived again, so another version of the operator may
-//! derive keys in another way.
+//! A recorded key is read from the status and never derived again. So another version of the operator may derive keys in
+//! another way.
 
 use api::status::DeliveryKind;
 use api::{Digest, IdempotencyKey};
@@ -19,7 +19,7 @@ pub fn submit(uid: &str, number: i64, started_at: Timestamp, digest: &Digest) ->
     derive(&["submit", uid, &number.to_string(), &microseconds(started_at), digest.as_str()])
 }
 
-/// The key of a rollback. One that is asked for anew, after a refusal, is another one: its time tells them apart.
+/// The key of a rollback. A rollback that is requested again after a refusal has another key, because it has another time.
 #[must_use]
 pub fn rollback(uid: &str, number: i64, requested_at: Timestamp) -> IdempotencyKey {
     derive(&["rollback", uid, &number.to_string(), &requested_at.to_string()])
@@ -44,7 +44,7 @@ fn receiver(kind: DeliveryKind) -> &'static str {
     }
 }
 
-/// As precise as the moments in a status.
+/// Times in the status have this precision.
 fn microseconds(moment: Timestamp) -> String {
     moment.as_microsecond().to_string()
 }

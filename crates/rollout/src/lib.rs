@@ -1,9 +1,8 @@
-//! The pure core: what to do next, and what an answer means.
+//! The pure core: it decides what to do next, and what an answer means.
 //!
-//! [`decide()`] looks at the [`Facts`] of the moment, the recorded status and what this process remembers, and names one
-//! [`Decision`]. The controller carries it out and hands the answer back to one of the functions in [`apply`], which
-//! write it into the status and return what is worth telling. No clock, no I/O and no Kubernetes in here: time comes in
-//! with the facts.
+//! [`decide()`] looks at the [`Facts`] of the moment, the recorded status and the memory of this process, and returns one
+//! [`Decision`]. The controller carries it out, and passes the answer to one of the functions in [`apply`]. These change the
+//! status, and return what to tell people. The core has no clock, no I/O and no Kubernetes: the time is one of the facts.
 
 #![forbid(unsafe_code)]
 
@@ -11,30 +10,37 @@ pub mod admission;
 pub mod answer;
 pub mod apply;
 pub mod attempt;
+pub mod attempt_memory;
+pub mod checks_validity;
 pub mod claim;
 pub mod conditions;
+pub mod deadline;
 pub mod decide;
+mod delivery_summary;
 pub mod durations;
 pub mod facts;
 pub mod key;
 pub mod memory;
+pub mod next_poll;
 pub mod notice;
-pub mod pace;
-pub mod passage;
+pub mod polling;
 pub mod put_back;
 pub mod requests;
 pub mod rest;
-pub mod standing;
+pub mod summary;
+pub mod time;
 pub mod trace;
+pub mod transition;
 
 #[cfg(test)]
 mod tests;
 
-pub use answer::Obstacle;
+pub use answer::{Cause, Obstacle};
 pub use decide::{Decision, decide};
-pub use facts::{Facts, Now, Settings};
+pub use facts::{Facts, Settings};
 pub use memory::Memory;
 pub use notice::{Announcement, Effects, Happened, Notice};
-pub use pace::Pace;
-pub use passage::Passage;
+pub use polling::PollTuning;
+pub use time::Now;
 pub use trace::{RootSpanId, TraceId};
+pub use transition::Transition;

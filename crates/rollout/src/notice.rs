@@ -1,36 +1,36 @@
-//! What a change of the status brings with it: events for people, messages for the audit log and the webhook.
+//! The effects of a change of the status: events for people, and messages for the audit log and the webhook.
 
 use api::identifier::ApiOrigin;
 use api::spec::Compliance;
 use api::{IdempotencyKey, JobId, Reason};
 use jiff::Timestamp;
 
-/// What stands between two notes that are told as one.
+/// The text between two notes that are published as one.
 const BETWEEN: &str = "; ";
 
-/// Something that a person would want to see in `kubectl describe`.
+/// An event, as people see it in `kubectl describe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// Whether it needs a person.
+    /// Whether a person must act.
     pub warning: bool,
-    /// What it is.
+    /// Its reason.
     pub reason: Reason,
     /// What happened.
     pub note: String,
 }
 
-/// An announcement, and when that happened which it tells.
+/// An announcement, and when its event happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happened {
     /// When it happened.
     pub at: Timestamp,
-    /// What people are told.
+    /// The announcement.
     pub announcement: Announcement,
 }
 
 impl Happened {
-    /// The same in fewer announcements: a step that only led to the next is told with that one, and at its time, if the note
-    /// stays within `limit` bytes. Each that is published is a request to the API server, and a line for its reader.
+    /// Merges announcements. A step that only led to the next one is published together with it, and with its time, if the note
+    /// has at most `limit` bytes. Each published event is a request to the API server, and a line for its reader.
     #[must_use]
     pub fn gathered(happened: Vec<Self>, limit: usize) -> Vec<Self> {
         let mut gathered: Vec<Self> = Vec::with_capacity(happened.len());
@@ -52,56 +52,56 @@ impl Announcement {
     }
 }
 
-/// Something that the audit log or the CI/CD webhook must be told.
+/// A message for the audit log or the CI/CD webhook.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// For the audit log (contract, section 7).
     Audit {
         /// The message's stable id.
         id: IdempotencyKey,
-        /// The job; missing where nobody knows whether there is one.
+        /// The job. Missing if nobody knows whether there is one.
         job_id: Option<JobId>,
         /// Whether the deployment succeeded.
         success: bool,
         /// From the submit to the verdict, in seconds.
         duration_seconds: f64,
-        /// What the author attests.
+        /// What the user attests.
         compliance: Compliance,
         /// When the verdict was known.
         at: Timestamp,
-        /// The API that took the rollout: the record is for it alone.
+        /// The API that has the rollout. The record must be delivered there and nowhere else.
         api_origin: Option<ApiOrigin>,
     },
     /// For the CI/CD webhook (contract, section 8).
     Webhook {
         /// The message's stable id.
         id: IdempotencyKey,
-        /// The job, where there is one.
+        /// The job, if there is one.
         job_id: Option<JobId>,
         /// Whether the deployment succeeded.
         success: bool,
-        /// From the submit to the verdict, in seconds; 0 where nothing was submitted.
+        /// From the submit to the verdict, in seconds. 0 if nothing was submitted.
         duration_seconds: f64,
-        /// Checks passed by checks run; 0 where none ran.
+        /// The share of the checks that passed. 0 if none was made.
         validation_success_rate: f64,
         /// When the outcome was known.
         at: Timestamp,
-        /// The API that took the rollout, or would have.
+        /// The API that has the rollout, or that would have received it.
         api_origin: Option<ApiOrigin>,
     },
 }
 
-/// All that a change brings with it, in order.
+/// The effects of a change, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effects {
     /// Events.
     pub announcements: Vec<Announcement>,
-    /// Messages to deliver; recorded in the same write as the outcome that they speak of.
+    /// Messages to deliver. They are recorded in the same write as the outcome that they report.
     pub notices: Vec<Notice>,
 }
 
 impl Effects {
-    /// Nothing to tell.
+    /// No effects.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
@@ -113,7 +113,7 @@ impl Effects {
         Self { announcements: vec![Announcement { warning: false, reason, note: note.into() }], notices: Vec::new() }
     }
 
-    /// One event that needs a person.
+    /// One event that a person must act on.
     #[must_use]
     pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
         Self { announcements: vec![Announcement { warning: true, reason, note: note.into() }], notices: Vec::new() }

@@ -1,32 +1,32 @@
-//! A status that somebody removed while a rollout was in flight or messages waited: this process remembers it, and puts back
-//! what must not be lost.
+//! What happens if somebody removes the status while a rollout is in flight or messages wait. This process remembers the status,
+//! and restores what must not be lost.
 
 use super::notice::Effects;
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, OutboxEntry};
 
-/// A status to write, and what to tell.
+/// A status to write, and its effects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutBack {
-    /// The status, with what was removed.
+    /// The status with the restored parts.
     pub status: CognigyDeploymentStatus,
-    /// What people are told.
+    /// The event for people.
     pub effects: Effects,
 }
 
-/// Whether something would be lost with this status: a rollout in flight, or messages that nobody has taken.
+/// Whether this status must not be lost, because a rollout is in flight or messages wait for their receiver.
 #[must_use]
 pub fn must_not_be_lost(status: &CognigyDeploymentStatus) -> bool {
     status.attempt.as_ref().is_some_and(Attempt::is_in_flight) || !status.outbox.is_empty()
 }
 
-/// Decides whether something was removed from the status that this process must put back. `arrived` is the status that the
-/// API server has, `remembered` the one that this process last saw or wrote.
+/// Decides whether something was removed from the status that this process must restore. `arrived` is the status that the API
+/// server has. `remembered` is the status that this process last saw or wrote.
 ///
-/// The operator only ever replaces an attempt by a newer one, so a status without any attempt was edited by somebody else. If
-/// the rollout was in flight, all of it is put back: a new attempt would submit the configuration a second time, under
-/// another key, while the first job may still run. Otherwise the removal stands, but for the messages that wait: every
-/// rollout that was submitted is audited.
+/// The operator never removes an attempt without a new one. So somebody else has edited a status that has no attempt. If the
+/// rollout was in flight, the whole status is restored: a new attempt would submit the configuration a second time, under
+/// another key, while the first job may still be running. Otherwise only the waiting messages are restored, because every
+/// submitted rollout must be audited.
 #[must_use]
 pub fn after_removal(
     arrived: Option<&CognigyDeploymentStatus>,
@@ -43,7 +43,7 @@ pub fn after_removal(
 }
 
 fn whole(remembered: &CognigyDeploymentStatus, attempt: &Attempt) -> PutBack {
-    let what = match &attempt.job_id {
+    let what = match attempt.job_id() {
         Some(job_id) => job_id.to_string(),
         None => format!("the submit of attempt {}", attempt.number),
     };

@@ -1,26 +1,25 @@
-//! What is at rest: nothing is to be done for it until somebody changes it.
+//! Resources at rest: there is nothing to do for them until somebody changes them.
 
 use super::decide::{Decision, decide};
 use super::facts::Facts;
 use super::memory::Memory;
-use super::standing;
+use super::summary;
 use api::status::CognigyDeploymentStatus;
 
-/// Whether nothing is to be done, now or later, until the resource itself changes: nothing to ask or to start, nothing
-/// to deliver, nothing to write.
+/// Whether there is nothing to do, now or later, until the resource itself changes: nothing to ask, to start, to deliver or to
+/// write.
 ///
-/// Judged as by a process that remembers nothing, not even since when things are as they are: what only time makes safe
-/// is not at rest, and forgetting all there is to remember of what is at rest changes nothing.
+/// Evaluated with empty memory, so that dropping the memory of a resource at rest cannot change anything.
 #[must_use]
 pub fn is_at_rest(facts: &Facts<'_>, status: &CognigyDeploymentStatus) -> bool {
     let memory = Memory::default();
     status.outbox.is_empty()
         && decide(facts, status, &memory) == Decision::Wait(None)
-        && is_told_already(facts, status, &memory)
+        && is_up_to_date(facts, status, &memory)
 }
 
-fn is_told_already(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> bool {
+fn is_up_to_date(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> bool {
     let mut refreshed = status.clone();
-    standing::refresh(&mut refreshed, facts, memory);
+    summary::refresh(&mut refreshed, facts, memory);
     refreshed == *status
 }

@@ -1,27 +1,27 @@
-//! The trace of a rollout: derived, as its keys are, from what it stands for, so that all reconciles of all processes that
-//! work on one attempt find the same one.
+//! The OpenTelemetry trace of a rollout. Its ids are derived from the attempt, so that every process of the operator adds to the
+//! same trace.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// The id of the trace that an attempt's log lines and spans belong to, in W3C Trace Context's form: 16 bytes, 32 digits.
+/// The id of the trace to which the log lines and spans of an attempt belong: 16 bytes, as in W3C Trace Context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceId([u8; 16]);
 
-/// The id of the span that stands for the attempt as a whole, and is the parent of all others: 8 bytes.
+/// The id of the span that represents the whole attempt, and is the parent of all other spans: 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RootSpanId([u8; 8]);
 
 impl TraceId {
-    /// The trace of a resource's attempt of that number, which began then. The number alone starts again if somebody resets
-    /// the status.
+    /// The trace of the attempt with this number and start time. The number alone is not unique: it starts again if somebody
+    /// resets the status.
     #[must_use]
     pub fn of(uid: &str, number: i64, started_at: Timestamp) -> Self {
         Self(derive("trace", uid, number, started_at))
     }
 
-    /// The bytes, the most significant first.
+    /// The bytes, the most significant one first.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
@@ -29,13 +29,13 @@ impl TraceId {
 }
 
 impl RootSpanId {
-    /// The span of a resource's attempt of that number, which began then.
+    /// The span of the attempt with this number and start time.
     #[must_use]
     pub fn of(uid: &str, number: i64, started_at: Timestamp) -> Self {
         Self(derive("root span", uid, number, started_at))
     }
 
-    /// The bytes, the most significant first.
+    /// The bytes, the most significant one first.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 8] {
         self.0
@@ -57,7 +57,7 @@ fn derive<const LENGTH: usize>(what: &str, uid: &str, number: i64, started_at: T
         .finalize();
     let mut id = [0; LENGTH];
     id.copy_from_slice(&hash[..LENGTH]);
-    // The standard keeps zero for "none".
+    // In the standard, zero means "none".
     id[LENGTH - 1] |= u8::from(id.iter().all(|byte| *byte == 0));
     id
 }

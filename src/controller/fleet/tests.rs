@@ -23,16 +23,16 @@ fn name(name: &str) -> ResourceName {
     ResourceName { namespace: "bots".into(), name: name.into() }
 }
 
-fn rhythm() -> Rhythm {
-    Rhythm { interval: Duration::from_secs(15), longest: Duration::from_secs(120) }
+fn poll_interval() -> PollInterval {
+    PollInterval { shortest: Duration::from_secs(15), longest: Duration::from_secs(120) }
 }
 
 fn ticket(who: &str) -> Ticket {
     let since = "2026-01-01T12:00:00Z".parse().unwrap();
-    Ticket { who: name(who), since, is_retry: false, rhythm: rhythm(), is_back: false }
+    Ticket { who: name(who), since, is_retry: false, interval: poll_interval(), is_back: false }
 }
 
-fn pace(fleet: &Fleet, who: &str) -> Pace {
+fn pace(fleet: &Fleet, who: &str) -> PollTuning {
     fleet.pace(&name(who), &EnvironmentId::new("env"), false)
 }
 
@@ -41,13 +41,13 @@ fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
     let fleet = Fleet::default();
     let (owner, garbage) = (account(secret("right"), true, 100), account(secret("wrong"), false, 1));
     for number in 0..20 {
-        fleet.watch(&name(&format!("owners-{number}")), Some(owner), rhythm(), NOW);
+        fleet.watch(&name(&format!("owners-{number}")), Some(owner), poll_interval(), NOW);
     }
     let before = pace(&fleet, "owners-0");
     for number in 0..50 {
         let who = format!("strangers-{number}");
         let _ = fleet.ask(garbage, &ticket(&who), NOW);
-        fleet.watch(&name(&format!("{who}-in-flight")), Some(garbage), rhythm(), NOW);
+        fleet.watch(&name(&format!("{who}-in-flight")), Some(garbage), poll_interval(), NOW);
     }
     assert_eq!(pace(&fleet, "owners-0"), before, "they are looked at as closely as before");
     assert!(matches!(fleet.ask(owner, &ticket("next"), NOW).answer, Answer::Begin), "and the next one begins");
@@ -72,11 +72,11 @@ fn those_who_waited_until_their_client_was_proven_keep_their_places() {
 fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
     let fleet = Fleet::default();
     let (first, second) = (secret("old"), secret("new"));
-    fleet.watch(&name("first"), Some(account(first, true, 100)), rhythm(), NOW);
+    fleet.watch(&name("first"), Some(account(first, true, 100)), poll_interval(), NOW);
     for number in 0..5 {
         let _ = fleet.ask(account(second, false, 100), &ticket(&format!("second-{number}")), NOW);
     }
-    let called = fleet.watch(&name("second-0"), Some(account(second, true, 100)), rhythm(), NOW);
+    let called = fleet.watch(&name("second-0"), Some(account(second, true, 100)), poll_interval(), NOW);
     let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
     called.sort_unstable();
     assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);

@@ -44,7 +44,7 @@ async fn nothing_is_asked_under_a_name_that_no_secret_can_have() {
     for name in ["?limit=0", "../../kube-system/secrets/x", "a b", ""] {
         let source = Source::new("bots", Some(&SecretReference { name: name.to_owned() }));
         let Err(obstacle) = sessions.fresh(&source).await.unwrap() else { panic!("{name} was read") };
-        assert_eq!((obstacle.reason, obstacle.stalls()), (Reason::CredentialsNotFound, true));
+        assert_eq!((obstacle.cause, obstacle.needs_person()), (Cause::CredentialsNotFound, true));
         let says =
             format!("spec.credentialsRef.name is \"{name}\", which no object in Kubernetes can be called; write");
         assert!(obstacle.message.starts_with(&says), "{}", obstacle.message);

@@ -56,7 +56,7 @@ async fn nothing_is_asked_under_a_name_or_a_key_that_none_can_have() {
         }))
         .unwrap();
         let obstacle = snapshots.desired(&object, Duration::ZERO).await.unwrap_err();
-        assert_eq!((obstacle.reason, obstacle.stalls()), (Reason::SnapshotNotFound, true));
+        assert_eq!((obstacle.cause, obstacle.needs_person()), (Cause::SnapshotNotFound, true));
         assert!(obstacle.message.contains(field), "{}", obstacle.message);
     }
 }

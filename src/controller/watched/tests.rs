@@ -6,7 +6,7 @@ use super::*;
 use crate::controller::received::LAST_APPLIED;
 use api::{CognigyDeploymentStatus, FINALIZER};
 use kube::core::{ObjectList, WatchEvent};
-use rollout::standing;
+use rollout::summary;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -39,8 +39,11 @@ fn succeeded() -> Value {
     let target = snapshot::written_target(&typed).unwrap();
     let status = json!({
         "attempt": {
-            "number": 1, "digest": target.digest, "checksDigest": target.checks_digest, "generation": 1,
-            "step": "Settled", "apiOrigin": "https://api", "jobId": "job_1", "startedAt": at, "submittedAt": at,
+            "number": 1, "digest": target.digest, "checks": {"digest": target.checks_digest}, "generation": 1,
+            "step": "Settled", "startedAt": at, "job": {"id": "job_1"}, "submission": {
+                "apiOrigin": "https://api", "intendedAt": at, "deadlineAt": at,
+                "idempotencyKey": "k", "requestHash": "r", "clientHash": "c",
+            },
             "verdict": {"outcome": "Succeeded", "reason": "Succeeded", "at": at},
         },
         "handledRequests": {},
@@ -58,11 +61,11 @@ fn succeeded() -> Value {
         settings: &settings,
         credentials_origin: None,
         has_default_webhook: false,
-        pace: Pace::default(),
+        polling: PollTuning::default(),
         asked: now,
         now,
     };
-    standing::refresh(&mut status, &facts, &rollout::Memory::default());
+    summary::refresh(&mut status, &facts, &rollout::Memory::default());
     object["status"] = serde_json::to_value(&status).unwrap();
     object
 }
@@ -105,7 +108,7 @@ fn a_resource_claims_what_its_status_records() {
                 status["claim"] = json!({"apiOrigin": "https://api", "deployedAt": "2026-01-03T12:00:00Z"});
                 let attempt = status["attempt"].as_object_mut().unwrap();
                 attempt.insert("step".to_owned(), json!("Pending"));
-                ["apiOrigin", "jobId", "submittedAt", "verdict"].iter().for_each(|field| drop(attempt.remove(*field)));
+                ["submission", "job", "verdict"].iter().for_each(|field| drop(attempt.remove(*field)));
             },
             deployed(false, claimed),
         ),
@@ -114,7 +117,7 @@ fn a_resource_claims_what_its_status_records() {
             "an outcome that nobody knows",
             |status| {
                 status["attempt"]["verdict"]["outcome"] = json!("Unknown");
-                status["attempt"].as_object_mut().unwrap().remove("jobId");
+                status["attempt"].as_object_mut().unwrap().remove("job");
             },
             deployed(true, submitted),
         ),
@@ -123,7 +126,7 @@ fn a_resource_claims_what_its_status_records() {
             |status| {
                 status["attempt"]["verdict"] =
                     json!({"outcome": "Failed", "reason": "SubmitRejected", "at": "2026-01-01T12:00:00Z"});
-                status["attempt"].as_object_mut().unwrap().remove("jobId");
+                status["attempt"].as_object_mut().unwrap().remove("job");
             },
             Some(("https://api", Claim::ACCEPTED)),
         ),
@@ -132,7 +135,7 @@ fn a_resource_claims_what_its_status_records() {
             |status| {
                 status["claim"] = json!({"apiOrigin": "https://api"});
                 let attempt = status["attempt"].as_object_mut().unwrap();
-                ["apiOrigin", "jobId", "submittedAt"].iter().for_each(|field| drop(attempt.remove(*field)));
+                ["submission", "job"].iter().for_each(|field| drop(attempt.remove(*field)));
             },
             Some(("https://api", Claim::ACCEPTED)),
         ),
@@ -140,7 +143,7 @@ fn a_resource_claims_what_its_status_records() {
             "nothing was ever accepted",
             |status| {
                 let attempt = status["attempt"].as_object_mut().unwrap();
-                ["apiOrigin", "jobId", "submittedAt"].iter().for_each(|field| drop(attempt.remove(*field)));
+                ["submission", "job"].iter().for_each(|field| drop(attempt.remove(*field)));
             },
             None,
         ),

@@ -20,7 +20,7 @@ use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
 use resources::Resources;
-use rollout::Passage;
+use rollout::Transition;
 use rollouts::Rollouts;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Metrics {
     }
 
     /// Something of a rollout is over, and recorded as such.
-    pub fn passed(&self, passage: Passage) {
+    pub fn passed(&self, passage: Transition) {
         self.rollouts.passed(passage);
     }
 

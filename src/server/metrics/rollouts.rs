@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use rollout::Passage;
+use rollout::Transition;
 
 pub(super) struct Rollouts {
     ended: Family<End, Counter>,
@@ -60,15 +60,15 @@ impl Rollouts {
         Self { ended, steps, rollbacks }
     }
 
-    pub(super) fn passed(&self, passage: Passage) {
+    pub(super) fn passed(&self, passage: Transition) {
         match passage {
-            Passage::Step { step, took } => {
+            Transition::Step { step, took } => {
                 self.steps.get_or_create(&Taken { step: step.as_str() }).observe(took.as_secs_f64());
             }
-            Passage::Ended(outcome) => {
+            Transition::Ended(outcome) => {
                 self.ended.get_or_create(&End { outcome: outcome.as_str() }).inc();
             }
-            Passage::RollbackAccepted { reason, took } => {
+            Transition::RollbackAccepted { reason, took } => {
                 self.rollbacks.get_or_create(&Why { reason: reason.as_str() }).observe(took.as_secs_f64());
             }
         }

@@ -51,12 +51,12 @@ fn reconciles_and_writes_are_counted_by_result() {
 #[test]
 fn what_is_over_of_a_rollout_is_counted_and_timed() {
     let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
-    metrics.passed(Passage::Step { step: Step::RollingOut, took: Duration::from_secs(60) });
-    metrics.passed(Passage::RollbackAccepted {
+    metrics.passed(Transition::Step { step: Step::RollingOut, took: Duration::from_secs(60) });
+    metrics.passed(Transition::RollbackAccepted {
         reason: RollbackReason::HealthCheckFailure,
         took: Duration::from_millis(400),
     });
-    metrics.passed(Passage::Ended(Outcome::RolledBack));
+    metrics.passed(Transition::Ended(Outcome::RolledBack));
     for (series, expected) in [
         (r#"step_duration_seconds_sum{step="RollingOut"}"#, 60.0),
         (r#"step_duration_seconds_count{step="Monitoring"}"#, 0.0),
@@ -142,7 +142,7 @@ fn resources_and_their_outboxes_are_read_at_the_scrape() {
                 {"type": "Stalled", "status": "True", "reason": "RollbackUnreachable", "lastTransitionTime": written},
             ],
             "attempt": {
-                "number": 1, "digest": "v1:a", "checksDigest": "v1:b", "generation": 1, "step": "RollingBack",
+                "number": 1, "digest": "v1:a", "checks": {"digest": "v1:b"}, "generation": 1, "step": "RollingBack",
                 "startedAt": written,
             },
             "outbox": [{"id": "1", "kind": "Audit", "body": "{}", "createdAt": written}],

@@ -91,7 +91,7 @@ fn a_first_try_that_is_not_answered_is_shown_before_the_next_one_ends() {
 #[test]
 fn what_led_to_a_call_that_hangs_is_published_meanwhile_and_has_its_own_time() {
     for (call, words) in [
-        (Call::Validate, "attempt 1 at configuration"),
+        (Call::Validate, "attempt 1 has started"),
         (Call::Submit, "the synthetic trace found no conflict"),
         (Call::Rollback, "health is bad, 3 of 3 times in a row"),
         (Call::Audit, "attempt 1 succeeded"),

@@ -3,10 +3,10 @@
 use super::operator::{Next, Plan, key_of};
 use super::protocol::{Action, HealthWord, JobWord, Mutant, Protocol, job_number, running};
 use super::world::{Call, Phase, Process, Request, TIMEOUT, World, hash_of, moment};
+use api::JobId;
 use api::status::Attempt;
-use api::{JobId, Reason};
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer};
-use rollout::{Obstacle, apply};
+use rollout::{Cause, Obstacle, apply};
 
 /// What the sender of a request hears.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +139,7 @@ impl Protocol {
         let is_new = |holds: fn(&Attempt) -> bool| after.is_some_and(holds) && !before.is_some_and(holds);
         match self.mutant {
             Some(Mutant::UnguardedIntent) => is_new(Attempt::has_intent),
-            Some(Mutant::UnguardedJob) => is_new(|attempt| attempt.job_id.is_some()),
+            Some(Mutant::UnguardedJob) => is_new(|attempt| attempt.job.is_some()),
             _ => false,
         }
     }
@@ -156,9 +156,10 @@ impl Protocol {
         let call = match next {
             Next::SendSubmit => {
                 let key = key_of(&process.working)?;
-                let is_first = process.memory.attempt.unsent == attempt.idempotency_key;
-                let submitted_at = attempt.submitted_at?;
-                let intended_at = (0..=tick).find(|tick| moment(*tick).wall == submitted_at)?;
+                let is_first =
+                    attempt.idempotency_key().is_some_and(|key| process.memory.attempt.submission.is_unsent(key));
+                let recorded = attempt.intended_at()?;
+                let intended_at = (0..=tick).find(|tick| moment(*tick).wall == recorded)?;
                 let is_random = self.mutant == Some(Mutant::RandomKey);
                 Call::Submit {
                     key: if is_random { hash_of(&(key, world.posts)) } else { key },
@@ -167,7 +168,7 @@ impl Protocol {
                 }
             }
             _ => {
-                let job = job_number(attempt.job_id.as_ref()?)?;
+                let job = job_number(attempt.job_id()?)?;
                 Call::Rollback { key: hash_of(&attempt.rollback.as_ref()?.key), job }
             }
         };
@@ -182,7 +183,7 @@ impl Protocol {
     fn hear(&self, world: &mut World, request: &Request, answer: Answer) {
         let Some(process) = request.asker.and_then(|who| world.operators[who].as_mut()) else { return };
         let facts = self.brain.facts(process.view.asked, world.tick);
-        let obstacle = || Obstacle::transient(Reason::ApiUnavailable, "no answer", None);
+        let obstacle = || Obstacle::transient(Cause::ApiUnavailable, "no answer", None);
         match request.call {
             Call::Submit { is_first, .. } => {
                 let answer = match answer {
@@ -213,9 +214,9 @@ impl Protocol {
         let tick = world.tick;
         let process = world.operators[who].as_mut()?;
         let plan = self.brain.plan(process, tick);
-        let is_last_look = plan.next == Next::LookAtJob;
+        let is_last_look = plan.next == Next::CheckJob;
         process.follow(plan);
-        let job = process.working.attempt.as_ref()?.job_id.as_ref().and_then(job_number)?;
+        let job = process.working.attempt.as_ref()?.job_id().and_then(job_number)?;
         let job = &mut world.platform.jobs[job];
         let answer = match word {
             JobWord::Completed => JobAnswer::Completed,
@@ -232,7 +233,7 @@ impl Protocol {
         let facts = self.brain.facts(process.view.asked, tick);
         process.answered(&facts, |status, facts, memory| {
             match is_last_look {
-                true => apply::job::last_look(status, facts, memory, &answer),
+                true => apply::job::checked_before_success(status, facts, memory, &answer),
                 false => apply::job::job(status, facts, memory, answer),
             };
         });
@@ -244,7 +245,7 @@ impl Protocol {
         let process = world.operators[who].as_mut()?;
         let plan = self.brain.plan(process, tick);
         process.follow(plan);
-        let job = process.working.attempt.as_ref()?.job_id.as_ref().and_then(job_number)?;
+        let job = process.working.attempt.as_ref()?.job_id().and_then(job_number)?;
         world.platform.jobs[job].was_bad |= word == HealthWord::Bad;
         let answer = match word {
             HealthWord::Good => HealthAnswer::Good,

@@ -8,10 +8,10 @@ use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::status::CognigyDeploymentStatus;
 use api::{CognigyDeploymentSpec, Digest};
-use rollout::admission::Turn;
+use rollout::admission::AdmissionSlot;
 use rollout::answer::{TraceAnswer, ValidationAnswer};
 use rollout::facts::{Requests, Settings, Target};
-use rollout::{Decision, Effects, Facts, Memory, Pace, apply, attempt, decide, requests};
+use rollout::{Decision, Effects, Facts, Memory, PollTuning, apply, attempt, decide, requests};
 use serde_json::json;
 
 /// What a process does next that others can see.
@@ -23,7 +23,7 @@ pub(super) enum Next {
     SendSubmit,
     SendRollback,
     AskJob,
-    LookAtJob,
+    CheckJob,
     AskHealth,
 }
 
@@ -85,7 +85,7 @@ impl Brain {
             settings: &self.settings,
             credentials_origin: None,
             has_default_webhook: false,
-            pace: Pace::default(),
+            polling: PollTuning::default(),
             asked: moment(tick),
             now: moment(tick),
         }
@@ -108,10 +108,10 @@ impl Brain {
                 Decision::Wait(_) if status != *process.view.status => break Next::Write,
                 Decision::Wait(_) => break Next::Rest,
                 Decision::AskJob => break Next::AskJob,
-                Decision::LookAtJob => break Next::LookAtJob,
+                Decision::CheckJob => break Next::CheckJob,
                 Decision::AskHealth => break Next::AskHealth,
                 Decision::Rollback => break Next::SendRollback,
-                Decision::Submit if memory.attempt.submit_answer.is_none() => {
+                Decision::Submit => {
                     if body_of == key_of(&status) || self.can_build_body(&facts, &status) {
                         break Next::SendSubmit;
                     }
@@ -135,37 +135,35 @@ impl Brain {
     ) {
         match decision {
             Decision::NoteRequests => requests::note(status, facts),
-            Decision::Obey(request) => requests::obey(status, facts, memory, request),
+            Decision::HandleRequest(request) => apply::requests::handle(status, facts, memory, request),
             Decision::Start => attempt::start(status, facts),
             Decision::CheckAgain => attempt::check_again(status, facts),
-            Decision::AskTurn => {
-                memory.attempt.turn = memory.attempt.turn.begin();
+            Decision::RequestSlot => {
+                memory.attempt.slot = memory.attempt.slot.grant();
                 Effects::none()
             }
             Decision::Validate => {
                 let passed = ValidationAnswer::Passed { warnings: Vec::new(), capacity_utilization: None };
-                apply::checks::validation(status, facts, memory, passed)
+                apply::checks::validation(status, facts, memory, &api_origin(), passed)
             }
             Decision::Trace => {
-                let passed = TraceAnswer { trace_id: None, status: "passed".to_owned(), conflicts: Vec::new() };
-                apply::checks::trace(status, facts, memory, passed)
+                let passed =
+                    TraceAnswer { synthetic_trace_id: None, status: "passed".to_owned(), conflicts: Vec::new() };
+                apply::checks::trace(status, facts, memory, &api_origin(), passed)
             }
             Decision::Intend => {
-                let submission = apply::submit::Submission {
-                    api_origin: ApiOrigin::new("https://api.example.com"),
+                let identity = apply::submit::SubmitIdentity {
+                    api_origin: api_origin(),
                     client_hash: ClientHash::new("client"),
                     request_hash: RequestHash::new(self.request_hash(facts)),
                 };
-                let effects = apply::submit::intend(status, facts, memory, submission);
+                let effects = apply::submit::intend(status, facts, memory, identity);
                 *body_of = key_of(status);
                 effects
             }
-            Decision::Submit => {
-                let answer = memory.attempt.submit_answer.clone().unwrap();
-                apply::submit::submit(status, facts, memory, answer)
-            }
+            Decision::ApplySubmitAnswer => apply::submit::remembered_answer(status, facts, memory),
             Decision::GiveUpSubmit => attempt::give_up_submit(status, facts),
-            Decision::JudgeLate => apply::rollback::judge_late(status, facts, memory),
+            Decision::DeclareTimeout => apply::rollback::declare_timeout(status, facts, memory),
             Decision::BeginRollback(reason) => apply::rollback::begin(status, facts, memory, reason),
             Decision::Settle => apply::rollback::settle(status, facts),
             Decision::Abandon(reason) => attempt::abandon(status, facts, reason),
@@ -183,8 +181,8 @@ impl Brain {
     }
 
     fn can_build_body(&self, facts: &Facts<'_>, status: &CognigyDeploymentStatus) -> bool {
-        let recorded = status.attempt.as_ref().and_then(|attempt| attempt.request_hash.as_ref());
-        recorded.is_some_and(|recorded| recorded.as_str() == self.request_hash(facts))
+        let submission = status.attempt.as_ref().and_then(|attempt| attempt.submission.as_ref());
+        submission.is_some_and(|submission| submission.request_hash.as_str() == self.request_hash(facts))
     }
 
     /// The body holds the configuration: another one has another hash.
@@ -193,9 +191,13 @@ impl Brain {
     }
 }
 
+fn api_origin() -> ApiOrigin {
+    ApiOrigin::new("https://api.example.com")
+}
+
 /// The key of the attempt's submit, as a number.
 pub(super) fn key_of(status: &CognigyDeploymentStatus) -> Option<u64> {
-    status.attempt.as_ref()?.idempotency_key.as_ref().map(hash_of)
+    status.attempt.as_ref()?.idempotency_key().map(hash_of)
 }
 
 /// Leaves out what people read: nothing is decided by it, and it tells apart states that are alike.
@@ -206,10 +208,8 @@ pub(super) fn without_words(status: &mut CognigyDeploymentStatus) {
 /// Leaves out what concerns other rollouts: when this one may begin, and what they learn from its job. None of it decides
 /// anything but when.
 fn without_the_fleet(memory: &mut Memory) {
-    memory.attempt.turn = Turn::NotAsked;
-    memory.attempt.taken_at = None;
-    memory.attempt.running_at_age = None;
-    memory.attempt.job_run = None;
+    memory.attempt.slot = AdmissionSlot::NotRequested;
+    memory.attempt.job.forget_durations();
 }
 
 impl Process {
@@ -251,6 +251,7 @@ impl Variant {
         let target = Target {
             digest: Digest::of_deployment(&spec, &snapshot).unwrap(),
             checks_digest: Digest::of_checks(&spec),
+            version: snapshot.version(),
         };
         Self { spec, target }
     }

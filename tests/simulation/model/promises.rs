@@ -86,6 +86,6 @@ fn rejected_has_no_job(_: &Protocol, world: &World) -> bool {
 
 fn a_recorded_rollback_has_happened(_: &Protocol, world: &World) -> bool {
     let rolled_back = world.attempt().filter(|attempt| attempt.outcome() == Some(Outcome::RolledBack));
-    let job = rolled_back.and_then(|attempt| attempt.job_id.as_ref()).and_then(job_number);
+    let job = rolled_back.and_then(|attempt| attempt.job_id()).and_then(job_number);
     job.is_none_or(|job| world.platform.jobs[job].phase == Phase::RolledBack)
 }

@@ -131,7 +131,7 @@ impl Protocol {
                 Next::Rest => {}
                 Next::Write => actions.push(Action::Write(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::Send(who)),
-                Next::AskJob | Next::LookAtJob => {
+                Next::AskJob | Next::CheckJob => {
                     actions.extend(job_words(world, who).iter().map(|word| Action::AskJob(who, *word)));
                 }
                 Next::AskHealth => {
@@ -158,7 +158,7 @@ impl Protocol {
                 Next::Rest => {}
                 Next::Write => actions.push(Action::WriteUnheard(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::FailToSend(who)),
-                Next::AskJob | Next::LookAtJob => actions.push(Action::AskJob(who, JobWord::Unreadable)),
+                Next::AskJob | Next::CheckJob => actions.push(Action::AskJob(who, JobWord::Unreadable)),
                 Next::AskHealth => actions.push(Action::AskHealth(who, HealthWord::Unreadable)),
             }
         }
@@ -217,7 +217,7 @@ fn attempt_of(world: &World, who: usize) -> Option<&Attempt> {
 
 /// What the platform may say about the job that a process knows.
 fn job_words(world: &World, who: usize) -> &'static [JobWord] {
-    let job = attempt_of(world, who).and_then(|attempt| attempt.job_id.as_ref()).and_then(job_number);
+    let job = attempt_of(world, who).and_then(|attempt| attempt.job_id()).and_then(job_number);
     match job.map(|job| world.platform.jobs[job].phase) {
         Some(Phase::Running) => &[JobWord::Completed, JobWord::Failed],
         Some(Phase::Completed) => &[JobWord::Completed],

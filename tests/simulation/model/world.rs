@@ -270,7 +270,7 @@ impl World {
         if let Some(before) = old.attempt.as_ref().filter(|before| before.has_intent() && before.verdict.is_none()) {
             let after = status.attempt.as_ref().filter(|after| after.number == before.number);
             let goes_on = after
-                .is_some_and(|after| after.has_intent() && (before.job_id.is_none() || after.job_id == before.job_id));
+                .is_some_and(|after| after.has_intent() && (before.job.is_none() || after.job_id() == before.job_id()));
             let has_ended = outcome_of(&status, before.number).is_some_and(|outcome| outcome != Outcome::Superseded);
             self.wrongs.attempt_dropped |= !goes_on && !has_ended;
         }

@@ -123,7 +123,7 @@ fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Br
 
 fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<Broken>) {
     let Some(verdict) = &attempt.verdict else { return };
-    if attempt.submitted_at.is_none() || verdict.reason == Reason::SubmitRejected || !record.run.rests {
+    if attempt.intended_at().is_none() || verdict.reason == Reason::SubmitRejected || !record.run.rests {
         return;
     }
     let id = key::outcome_message(uid, attempt.number, attempt.started_at, DeliveryKind::Audit);
@@ -131,7 +131,7 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
     match taken {
         Some(taken) => {
             let success = verdict.outcome == Outcome::Succeeded;
-            let job = attempt.job_id.as_ref().map_or(Value::Null, |job| Value::from(job.as_str()));
+            let job = attempt.job_id().map_or(Value::Null, |job| Value::from(job.as_str()));
             if taken.record["deploymentSuccess"] != success || taken.record["jobId"] != job {
                 broken.push(Broken::new("S8", format!("the audit of attempt {} is {}", attempt.number, taken.record)));
             }

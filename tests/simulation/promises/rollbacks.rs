@@ -28,9 +28,13 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
 fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
     let Some((before, attempt)) = write.same_attempt() else { return };
     let policy = &write.object.spec.rollback_policy;
-    let is_condemned = attempt.bad_streak > before.bad_streak && attempt.bad_streak >= policy.health_threshold;
+    let is_condemned =
+        attempt.health.bad_streak > before.health.bad_streak && attempt.health.bad_streak >= policy.health_threshold;
     if is_condemned && policy.auto_trigger && attempt.rollback.is_none() {
-        broken.push(Broken::new("S4", format!("a streak of {} is written without a rollback", attempt.bad_streak)));
+        broken.push(Broken::new(
+            "S4",
+            format!("a streak of {} is written without a rollback", attempt.health.bad_streak),
+        ));
     }
 }
 
@@ -38,7 +42,7 @@ fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
 /// heard and not recorded when it was interrupted may be lost, and one answer more, where it is the record that was lost.
 fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some((before, attempt)) = write.same_attempt() else { return };
-    let intent = attempt.idempotency_key.as_ref().and_then(|key| record.intent(key.as_str()));
+    let intent = attempt.idempotency_key().and_then(|key| record.intent(key.as_str()));
     let (Some(intent), None, None) = (intent, &before.rollback, &before.verdict) else { return };
     let part = intent.place..write.place;
     let counted = longest_row(record, write, part.clone());
@@ -115,8 +119,8 @@ fn is_let_go(record: &Record<'_>, uid: &str, number: i64) -> bool {
 /// The streak grows by no more than the bad answers that were heard since it was last written.
 fn streaks(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some(attempt) = write.attempt() else { return };
-    let before = write.same_attempt().map_or(0, |(before, _)| before.bad_streak);
-    let grown = attempt.bad_streak - before;
+    let before = write.same_attempt().map_or(0, |(before, _)| before.health.bad_streak);
+    let grown = attempt.health.bad_streak - before;
     if grown <= 0 {
         return;
     }
@@ -132,7 +136,7 @@ fn last_growth(record: &Record<'_>, write: &Write) -> usize {
     let is_earlier = |other: &&Write| {
         other.place < write.place
             && other.uid() == write.uid()
-            && other.same_attempt().is_some_and(|(before, after)| after.bad_streak != before.bad_streak)
+            && other.same_attempt().is_some_and(|(before, after)| after.health.bad_streak != before.health.bad_streak)
             && other.attempt().map(|attempt| attempt.number) == write.attempt().map(|attempt| attempt.number)
     };
     record.writes.iter().filter(is_earlier).map(|other| other.place).next_back().unwrap_or(0)
@@ -169,7 +173,7 @@ fn decides(write: &Write, key: &str) -> bool {
 }
 
 fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &str) -> bool {
-    let Some(intent) = attempt.idempotency_key.as_ref().and_then(|key| record.intent(key.as_str())) else {
+    let Some(intent) = attempt.idempotency_key().and_then(|key| record.intent(key.as_str())) else {
         return false;
     };
     let part = intent.place..write.place;
@@ -222,7 +226,7 @@ fn was_asked_in_vain(
         part.contains(&asked.place) && asked.place >= started && asked.at + Duration::from_millis(500) >= deadline
     };
     let is_lost = |asked: &Asked<'_>| asked.heard.is_none_or(|heard| heard > write.place);
-    let job = attempt.job_id.as_ref().map(|job| job.as_str());
+    let job = attempt.job_id().map(|job| job.as_str());
     let is_of_job = |asked: &&Asked<'_>| asked.exchange.job.as_ref().map(|job| job.as_str()) == job;
     let jobs = record.calls(Call::Job).filter(is_after).filter(is_of_job);
     let mut without_good_job = jobs.filter(|asked| is_lost(asked) || asked.exchange.answer["status"] != "completed");

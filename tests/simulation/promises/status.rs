@@ -77,11 +77,11 @@ fn claims(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some(attempt) = write.attempt() else { return };
     let before = write.same_attempt().map(|(before, _)| before);
     let is_new = |now: bool, then: fn(&Attempt) -> bool| now && !before.is_some_and(then);
-    if is_new(attempt.job_id.is_some(), |attempt| attempt.job_id.is_some()) && !job_is_its_own(record, attempt) {
-        broken.push(Broken::new("S10", format!("{:?} is not the job of attempt {}", attempt.job_id, attempt.number)));
+    if is_new(attempt.job.is_some(), |attempt| attempt.job.is_some()) && !job_is_its_own(record, attempt) {
+        broken.push(Broken::new("S10", format!("{:?} is not the job of attempt {}", attempt.job, attempt.number)));
     }
-    if is_new(attempt.job_completed_at.is_some(), |attempt| attempt.job_completed_at.is_some())
-        && !heard_job(record, write.place, attempt.job_id.as_ref(), "completed")
+    if is_new(attempt.job_completed_at().is_some(), |attempt| attempt.job_completed_at().is_some())
+        && !heard_job(record, write.place, attempt.job_id(), "completed")
     {
         broken.push(Broken::new("S10", "the job is said to have completed, and nobody said so"));
     }
@@ -122,8 +122,8 @@ fn success(record: &Record<'_>, judged: &Judged<'_>, broken: &mut Vec<Broken>) {
 
 fn job_is_its_own(record: &Record<'_>, attempt: &Attempt) -> bool {
     let jobs = record.run.platform.environments().flat_map(|(_, environment)| environment.jobs());
-    let mut own = jobs.filter(|job| is_it(&Some(job.id.clone()), attempt.job_id.as_ref()));
-    own.any(|job| job.idempotency_key.as_deref() == attempt.idempotency_key.as_ref().map(|key| key.as_str()))
+    let mut own = jobs.filter(|job| is_it(&Some(job.id.clone()), attempt.job_id()));
+    own.any(|job| job.idempotency_key.as_deref() == attempt.idempotency_key().map(|key| key.as_str()))
 }
 
 fn heard_job(record: &Record<'_>, before: usize, job: Option<&api::JobId>, word: &str) -> bool {

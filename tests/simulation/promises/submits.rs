@@ -55,7 +55,7 @@ fn intents(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut keys: BTreeMap<(String, i64), BTreeSet<&str>> = BTreeMap::new();
     for write in &record.writes {
         let Some(attempt) = write.attempt() else { continue };
-        if let Some(key) = &attempt.idempotency_key {
+        if let Some(key) = attempt.idempotency_key() {
             keys.entry((write.uid(), attempt.number)).or_default().insert(key.as_str());
         }
     }
@@ -117,7 +117,7 @@ fn overlaps(record: &Record<'_>, broken: &mut Vec<Broken>) {
             let first = environment.job(&overlap.in_flight);
             let key = first.and_then(|job| job.idempotency_key.clone()).unwrap_or_default();
             let deadline =
-                record.intent(&key).and_then(|intent| intent.attempt()?.deadline_at).unwrap_or(Timestamp::MAX);
+                record.intent(&key).and_then(|intent| intent.attempt()?.deadline_at()).unwrap_or(Timestamp::MAX);
             let is_undone =
                 first.and_then(|job| job.rollback.as_ref()).is_some_and(|rollback| rollback.accepted_at <= overlap.at);
             if overlap.at < deadline && !is_undone {

@@ -65,7 +65,7 @@ fn refusals() -> Vec<Scenario> {
 
 /// Moves every time of an attempt that tells when it deployed.
 fn deployed_at(object: &mut Value, at: &str) {
-    object["status"]["attempt"]["submittedAt"] = json!(at);
+    object["status"]["attempt"]["submission"]["intendedAt"] = json!(at);
     if object["status"]["claim"].is_object() {
         object["status"]["claim"]["deployedAt"] = json!(at);
     }

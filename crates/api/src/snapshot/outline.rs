@@ -3,9 +3,10 @@
 //! A tree of `{"":0}` takes six hundred times the memory of its text. An outline takes at most seven times: a few numbers
 //! for each object and each key, nothing for other values.
 
+use super::limits::DEEPEST;
 use super::problem::SnapshotProblem;
 use super::text::{Path, compare, has_lone_surrogate, is_plain};
-use super::{DEEPEST, warning};
+use super::warning;
 use std::cmp::Ordering;
 
 /// A JSON text, and where its objects and their entries are. Each object's entries are in the order of RFC 8785.

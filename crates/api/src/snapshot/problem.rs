@@ -1,6 +1,6 @@
 //! Why a snapshot cannot be deployed.
 
-use super::{DEEPEST, LARGEST};
+use super::limits::{DEEPEST, LARGEST};
 
 /// Why a snapshot cannot be deployed. The message names the place in the snapshot and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

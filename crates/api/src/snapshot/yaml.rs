@@ -3,11 +3,12 @@
 //! An anchored node is kept as the JSON that was written of it, and an alias writes that again. So aliases cannot multiply
 //! to more than the bound of what is written.
 
+use super::limits::{DEEPEST, LARGEST};
 use super::outline::Outline;
 use super::problem::SnapshotProblem;
 use super::scalar::{Scalar, resolve};
 use super::text::{Path, head};
-use super::{DEEPEST, LARGEST, warning};
+use super::warning;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;

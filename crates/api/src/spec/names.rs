@@ -1,7 +1,7 @@
-//! Names of Secrets and ConfigMaps, and of keys in them, as Kubernetes allows them.
+//! Names of Secrets and ConfigMaps, and of their keys, as Kubernetes allows them.
 //!
-//! The API server checks them by rules in the CRD. The operator checks them once more before it builds a path from one:
-//! an object may have been stored before there was such a rule, and a name such as `?limit=0` would make a list of a get.
+//! The API server checks them by rules in the CRD. The operator checks them again before it builds a path from one: the object
+//! may be older than the rule, and a name such as `?limit=0` would turn a get request into a list request.
 
 use std::fmt;
 
@@ -25,12 +25,12 @@ pub(super) const KEY_RULE: &str = "self.matches('^[-._a-zA-Z0-9]+$') && self != 
 pub(super) const KEY_MESSAGE: &str =
     "write a key of letters, digits, '-', '_' and '.', not '.' itself and not beginning with '..', for example url";
 
-/// A name that may stand in a path of the Kubernetes API: a DNS subdomain (RFC 1123) of at most 253 bytes.
+/// A name that may be part of a path of the Kubernetes API: a DNS subdomain (RFC 1123) of at most 253 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectName<'a>(&'a str);
 
 impl<'a> ObjectName<'a> {
-    /// The name, if it is one.
+    /// The name, if the text is a valid one.
     #[must_use]
     pub fn of(text: &'a str) -> Option<Self> {
         let is_name = text.len() <= LONGEST && text.split('.').all(is_label);

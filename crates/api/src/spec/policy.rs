@@ -1,8 +1,9 @@
-//! How a deployment is checked, watched and undone; each value left out has the default of the design.
+//! How a deployment is checked, watched and rolled back.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A package and the version that the snapshot was tested with.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,55 +17,63 @@ pub struct DependencyLock {
     #[schemars(length(min = 1, max = 214))]
     pub package_name: String,
 
-    /// The package's version; exact where the lock is pinned, for example 3.2.0.
+    /// The package's version. If the lock is pinned, an exact version such as 3.2.0.
     #[schemars(length(min = 1, max = 128))]
     pub version: String,
 
-    /// Whether exactly this version must be used.
+    /// Whether Cognigy.AI must use exactly this version.
     #[serde(default = "yes")]
     pub pinned: bool,
 }
 
-/// When the operator gives up on a rollout, and what it does then.
+/// When a rollout counts as failed, and what the operator does then.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackPolicy {
-    /// Whether a bad verdict rolls back by itself. When false, the operator reports it and waits for a person.
+    /// Whether the operator rolls back a failed rollout by itself. If false, it reports the failure and waits for a person.
     #[serde(default = "yes")]
     pub auto_trigger: bool,
 
-    /// How many bad health answers in a row are a bad verdict, 1 to 100.
+    /// How many bad health answers in a row make a rollout fail, from 1 to 100.
     #[serde(default = "default_health_threshold")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 100").message("healthThreshold must be from 1 to 100 bad answers in a row")
     )]
     pub health_threshold: i32,
 
-    /// How long a rollout may take from its submit to a verdict, in seconds, 1 to 86400 (a day).
+    /// How long a rollout may take from its submit until it is healthy, in seconds, from 1 to 86400 (a day).
     #[serde(default = "default_timeout_seconds")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 86400").message("timeoutSeconds must be from 1 to 86400 (a day)")
     )]
     pub timeout_seconds: i32,
 
-    /// The snapshot that a rollback restores, when it is not simply the one before.
+    /// The snapshot that a rollback restores. Without it, Cognigy.AI restores the snapshot before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub revert_snapshot_id: Option<String>,
 }
 
-/// What the environment must be able to carry.
+impl RollbackPolicy {
+    /// How long a rollout may take from its submit to a verdict.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.timeout_seconds).unwrap_or(1))
+    }
+}
+
+/// The load that the environment must be able to carry.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CapacityConstraints {
-    /// How many sessions at once, 1 or more.
+    /// How many sessions run at the same time, 1 or more.
     #[serde(default = "default_max_concurrent_sessions")]
     #[x_kube(
         validation = Rule::new("self >= 1").message("maxConcurrentSessions must be 1 or more")
     )]
     pub max_concurrent_sessions: i64,
 
-    /// How much memory, in megabytes, 1 or more.
+    /// How much memory the sessions need, in megabytes, 1 or more.
     #[serde(default = "default_memory_limit_mb")]
     #[x_kube(
         validation = Rule::new("self >= 1").message("memoryLimitMb must be 1 or more (megabytes)")
@@ -72,20 +81,20 @@ pub struct CapacityConstraints {
     pub memory_limit_mb: i64,
 }
 
-/// How the environment is kept apart from others.
+/// How the environment is isolated from others.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IsolationRules {
-    /// How strictly tenants are kept apart; a word that Cognigy.AI knows.
+    /// How strictly tenants are isolated, in a word that Cognigy.AI knows.
     #[schemars(length(min = 1, max = 63))]
     pub tenant_boundary: String,
 
-    /// The network segment that the environment must be in; left out of the validation when it is not given.
+    /// The network segment that the environment must be in. Without it, the validation does not check the segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub network_segment: Option<String>,
 
-    /// Whether the tenant's resource quota is checked as well.
+    /// Whether the validation also checks the tenant's resource quota.
     pub resource_quota_check: bool,
 }
 
@@ -93,18 +102,18 @@ pub struct IsolationRules {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceOptions {
-    /// How many steps deep the trace follows a dialog, 1 to 100.
+    /// How many steps the trace follows a dialog, from 1 to 100.
     #[serde(default = "default_simulation_depth")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 100").message("simulationDepth must be from 1 to 100")
     )]
     pub simulation_depth: i32,
 
-    /// Whether the answer includes the graph of dependencies.
+    /// Whether the answer includes the dependency graph.
     #[serde(default = "yes")]
     pub include_dependency_graph: bool,
 
-    /// Whether version conflicts are looked for.
+    /// Whether the trace looks for version conflicts.
     #[serde(default = "yes")]
     pub detect_version_conflicts: bool,
 }
@@ -117,30 +126,31 @@ pub struct TraceOptions {
         .message("maxIntervalSeconds must not be under intervalSeconds: raise it, lower the interval, or leave it out")
 )]
 pub struct Monitoring {
-    /// The least time between two looks at the job or the environment's health, in seconds, 1 to 3600.
+    /// The shortest time between two polls of the job or of the environment's health, in seconds, from 1 to 3600.
     #[serde(default = "default_interval_seconds")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 3600").message("intervalSeconds must be from 1 to 3600 (an hour)")
     )]
     pub interval_seconds: i32,
 
-    /// The longest time between two looks, in seconds, 1 to 3600 and not under intervalSeconds, while more rollouts are in
-    /// flight than the request budget can watch at their intervals. Left out, eight times intervalSeconds. Either way no
-    /// longer than the deadline allows, and never between looks at health that is bad or cannot be read.
+    /// The longest time between two polls, in seconds, from 1 to 3600 and at least intervalSeconds. Polls become less frequent
+    /// only while more rollouts are in flight than the request budget can poll at their intervals. The default is eight times
+    /// intervalSeconds. The time is never longer than the deadline allows. It stays intervalSeconds while health is bad or
+    /// cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 3600").message("maxIntervalSeconds must be from 1 to 3600 (an hour)")
     )]
     pub max_interval_seconds: Option<i32>,
 
-    /// The error rate at which a healthy environment counts as bad, above 0 and up to 1.
+    /// From this error rate on, a healthy environment counts as bad. Above 0, and at most 1.
     #[serde(default = "default_max_error_rate")]
     #[x_kube(
         validation = Rule::new("self > 0.0 && self <= 1.0").message("maxErrorRate must be above 0 and at most 1, for example 0.05 for five errors in a hundred")
     )]
     pub max_error_rate: f64,
 
-    /// How many good health answers in a row end the monitoring with success, 1 to 100.
+    /// How many good health answers in a row make a rollout succeed, from 1 to 100.
     #[serde(default = "default_success_threshold")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 100").message("successThreshold must be from 1 to 100 good answers in a row")
@@ -148,7 +158,15 @@ pub struct Monitoring {
     pub success_threshold: i32,
 }
 
-/// What the author attests for the audit log.
+impl Monitoring {
+    /// The shortest time between two polls.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.interval_seconds).unwrap_or(1))
+    }
+}
+
+/// What you attest in the audit log.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Compliance {
@@ -159,13 +177,13 @@ pub struct Compliance {
     pub data_residency_check: bool,
 }
 
-/// What becomes of the environment when its resource is deleted.
+/// What happens to the environment if its resource is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// What is deployed stays.
+    /// The operator keeps what is deployed.
     #[default]
     Retain,
-    /// A rollout that succeeded is rolled back before the resource goes.
+    /// The operator rolls back a rollout that succeeded before the resource is removed.
     Rollback,
 }
 

@@ -1,11 +1,11 @@
-//! What a spec refers to instead of holding it: ConfigMaps, Secrets, and whom to tell.
+//! What a spec refers to: ConfigMaps, Secrets and webhooks.
 
 use super::names::{CONFIG_MAP_NAME_MESSAGE, KEY_MESSAGE, KEY_RULE, NAME_RULE, SECRET_NAME_MESSAGE};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a snapshot is kept.
+/// Where the snapshot is.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotSource {
@@ -17,8 +17,8 @@ pub struct SnapshotSource {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyReference {
-    /// The ConfigMap's name. Label it deploy.cognigy.ai/watch: "true" to have a change deployed at once; without the
-    /// label it is read again every five minutes.
+    /// The ConfigMap's name. With the label deploy.cognigy.ai/watch: "true", a change is deployed at once. Without the label,
+    /// the ConfigMap is read again every five minutes.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new(NAME_RULE).message(CONFIG_MAP_NAME_MESSAGE))]
     pub name: String,
@@ -28,8 +28,8 @@ pub struct ConfigMapKeyReference {
     #[x_kube(validation = Rule::new(KEY_RULE).message(KEY_MESSAGE))]
     pub key: String,
 
-    /// SHA-256, in hexadecimal, of the key's text. Where it is given, the operator waits until the text is that one: so
-    /// that a resource and its ConfigMap, applied one after the other, are deployed together.
+    /// SHA-256 of the key's text, in hexadecimal. With it, the operator waits until the ConfigMap holds this text. So a resource
+    /// and its ConfigMap are deployed together, although they are applied one after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(
@@ -49,7 +49,7 @@ pub struct SecretReference {
     pub name: String,
 }
 
-/// Who is told when a rollout has ended.
+/// The webhook that is notified when a rollout has ended.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -57,7 +57,7 @@ pub struct SecretReference {
         .message("write exactly one of webhook.url (the URL itself) and webhook.urlFrom (a Secret key that holds it)")
 )]
 pub struct Webhook {
-    /// The URL to post to. A URL that is itself a secret belongs into a Secret: see urlFrom.
+    /// The URL to post to. If the URL itself is a secret, use urlFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     #[x_kube(
@@ -66,12 +66,12 @@ pub struct Webhook {
     )]
     pub url: Option<String>,
 
-    /// Where the URL is kept, when it is itself a secret.
+    /// The Secret key that holds the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_from: Option<WebhookUrlSource>,
 }
 
-/// Where a webhook's URL is kept.
+/// Where the webhook's URL is.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookUrlSource {

@@ -61,10 +61,13 @@ fn get_prints_the_columns_of_the_design() {
         ("Environment", 0),
         ("Ready", 0),
         ("Phase", 0),
+        ("Version", 0),
+        ("Since", 0),
         ("Job", 0),
         ("Age", 0),
         ("Reason", 1),
         ("Attempt", 1),
+        ("Suspended", 1),
         ("Message", 1),
     ];
     assert_eq!(columns, expected);
@@ -95,7 +98,8 @@ fn what_must_not_be_merged_is_atomic() {
     for list in ["history", "outbox"] {
         assert_eq!(status[list]["x-kubernetes-list-type"], "atomic", "{list}");
     }
-    assert_eq!(status["attempt"]["properties"]["warnings"]["x-kubernetes-list-type"], "atomic");
+    let warnings = "/attempt/properties/checks/properties/validation/properties/warnings/x-kubernetes-list-type";
+    assert_eq!(status.pointer(warnings), Some(&json!("atomic")));
 }
 
 #[test]

@@ -216,3 +216,22 @@ fn a_snapshot_is_the_same_text_wherever_it_goes() {
     assert!(!format!("{snapshot:?}").contains("1.5"), "a message never holds a whole snapshot");
     assert!(serde_json::from_str::<Snapshot>("[1]").is_err());
 }
+
+#[test]
+fn a_snapshot_has_the_version_that_a_person_knows_if_it_names_one() {
+    let long = "9".repeat(65);
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for (text, version) in [
+        (r#"{"botVersion": "2.4.1", "version": "7"}"#.to_owned(), Some("2.4.1")),
+        (r#"{"version": "7", "botVersion": 2}"#.to_owned(), Some("7")),
+        (r#"{"nlpEngine": "v3.2"}"#.to_owned(), None),
+        (r#"{"botVersion": {"botVersion": "2"}}"#.to_owned(), None),
+        (r#"{"botVersion": "  "}"#.to_owned(), None),
+        (r#"{"botVersion": "2\n1"}"#.to_owned(), None),
+        (format!(r#"{{"botVersion": "{long}"}}"#), None),
+        (format!(r#"{{"flows": {deep}, "botVersion": "2.4.1"}}"#), Some("2.4.1")),
+    ] {
+        let snapshot: Snapshot = serde_json::from_str(&text).unwrap();
+        assert_eq!(snapshot.version().as_deref(), version, "{text}");
+    }
+}

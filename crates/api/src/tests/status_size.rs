@@ -5,8 +5,9 @@ use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, 
 use crate::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::reason::Reason;
 use crate::status::{
-    Attempt, CognigyDeploymentStatus, DeliveryKind, HandledRequests, LastSuccessful, OutboxEntry, Outcome, PastAttempt,
-    Phase, Rollback, RollbackReason, Step, Verdict,
+    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, HandledRequests, Health, Job, JobFailure, LastSuccessful,
+    OutboxEntry, Outcome, PastAttempt, Phase, Rollback, RollbackReason, Step, Submission, SyntheticTrace, Validation,
+    Verdict,
 };
 use crate::{Digest, EnvironmentClaim, IdempotencyKey, JobId};
 use jiff::Timestamp;
@@ -44,23 +45,32 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
         attempt: Some(Attempt {
             number: i64::MAX,
             digest: digest.clone(),
-            checks_digest: digest.clone(),
+            version: Some("x".repeat(64)),
             generation: i64::MAX,
             step: Step::VerifyingRollback,
-            api_origin: Some(ApiOrigin::new("x".repeat(256))),
-            client_hash: Some(ClientHash::new("f".repeat(64))),
-            request_hash: Some(RequestHash::new("f".repeat(64))),
-            idempotency_key: Some(key.clone()),
-            job_id: Some(job_id.clone()),
             started_at: at,
-            submitted_at: Some(at),
-            accepted_at: None,
-            deadline_at: Some(at),
-            job_completed_at: Some(at),
-            bad_streak: 100,
-            good_streak: 100,
-            last_counted_at: Some(at),
-            verdict: Some(verdict.clone()),
+            checks: Checks {
+                digest: digest.clone(),
+                api_origin: Some(ApiOrigin::new("x".repeat(256))),
+                validation: Some(Validation {
+                    passed_at: at,
+                    warnings: vec!["x".repeat(256); 10],
+                    capacity_utilization: Some(0.123_456_789),
+                }),
+                synthetic_trace: Some(SyntheticTrace { id: Some("x".repeat(256)), passed_at: Some(at) }),
+            },
+            submission: Some(Submission {
+                intended_at: at,
+                deadline_at: at,
+                accepted_at: Some(at),
+                api_origin: ApiOrigin::new("x".repeat(256)),
+                revert_snapshot_id: Some("x".repeat(253)),
+                idempotency_key: key.clone(),
+                request_hash: RequestHash::new("f".repeat(64)),
+                client_hash: ClientHash::new("f".repeat(64)),
+            }),
+            job: Some(Job { id: job_id.clone(), completed_at: Some(at), failure: Some(JobFailure::EndedBadly) }),
+            health: Health { bad_streak: 100, good_streak: 100, last_counted_at: Some(at) },
             rollback: Some(Rollback {
                 key: key.clone(),
                 reason: RollbackReason::HealthCheckFailure,
@@ -69,14 +79,26 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
                 refused_at: Some(at),
                 verify_until: Some(at),
             }),
-            trace_id: Some("x".repeat(256)),
-            warnings: vec!["x".repeat(256); 10],
-            capacity_utilization: Some(0.123_456_789),
+            verdict: Some(verdict.clone()),
         }),
         claim: Some(EnvironmentClaim { api_origin: ApiOrigin::new("x".repeat(256)), deployed_at: Some(at) }),
-        last_successful: Some(LastSuccessful { number: i64::MAX, digest: digest.clone(), job_id: job_id.clone(), at }),
+        last_successful: Some(LastSuccessful {
+            number: i64::MAX,
+            digest: digest.clone(),
+            version: Some("x".repeat(64)),
+            job_id: job_id.clone(),
+            at,
+            rolled_back_at: Some(at),
+        }),
         history: vec![
-            PastAttempt { number: i64::MAX, digest, job_id: Some(job_id.clone()), started_at: at, verdict };
+            PastAttempt {
+                number: i64::MAX,
+                digest,
+                version: Some("x".repeat(64)),
+                job_id: Some(job_id.clone()),
+                started_at: at,
+                verdict
+            };
             50
         ],
         handled_requests: Some(HandledRequests { retry: Some("x".repeat(256)), rollback: Some("x".repeat(256)) }),

@@ -1,109 +1,109 @@
-//! Admission: which rollouts of one client of the API begin, and which wait for their turn.
+//! Admission: which rollouts of one API client may start, and which must wait for a slot.
 //!
-//! No more are in flight than the request budget can watch, even at their longest intervals. Of those who wait, a
-//! handful at a time is called to begin. Their validations wait in the budget behind everything else, so that a rollout
-//! begins when the budget has nothing better to do. Rollbacks, and what is in flight already, never ask.
+//! At most as many rollouts are in flight as the request budget can watch, even at their longest intervals. A few waiting
+//! rollouts at a time get a slot. In the budget, their validations come after all other requests, so that a rollout starts
+//! when the budget is free. Rollbacks, and rollouts in flight, need no slot.
 //!
-//! Plain data, driven by the times it is given; the controller carries out what is decided here.
+//! This is plain data. The caller passes the time, and carries out what is decided here.
 
-mod place;
-mod turns;
+mod fair_queue;
+mod slot;
 
 #[cfg(test)]
 mod tests;
 
-use place::WORTH_TELLING;
-pub use place::{Place, Turn};
-pub use turns::ResourceName;
+pub use fair_queue::ResourceName;
+use slot::NOTICEABLE;
+pub use slot::{AdmissionSlot, QueuePosition};
 
-use super::pace::{self, Rhythm};
+use super::polling::{self, PollInterval};
+use fair_queue::FairQueue;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
-use turns::Turns;
 
-/// Of a hundred requests, how many may be spent on watching what is in flight before intervals are stretched.
+/// The percentage of the budget that polling may use before intervals are stretched.
 const WATCHING_PERCENT: f64 = 50.0;
-/// Of a hundred requests, how many watching may take at the longest intervals; the others are kept for rollbacks.
+/// The percentage of the budget that polling may use at the longest intervals. The rest is kept for rollbacks.
 const MOST_WATCHING_PERCENT: f64 = 95.0;
-/// How many retries that people asked for may go in a row while others wait.
+/// How many retries that people requested may start in a row while others wait.
 const RETRIES_IN_A_ROW: u32 = 3;
-/// A rollout that was called and does not come within this time has lost its turn, and gets another one when it asks.
+/// A rollout that does not use its slot within this time loses it. It gets another one when it requests one.
 const COMES_WITHIN: Duration = Duration::from_secs(30);
-/// After a restart, how long those who waited before are given to take their places again.
+/// After a restart, the rollouts that waited before have this much time to take their positions again.
 const GATHERING: Duration = Duration::from_secs(2);
-/// How many requests a rollout is taken to need before any was seen.
+/// How many requests a rollout is assumed to need before any rollout was seen.
 const TYPICAL_REQUESTS: f64 = 7.0;
-/// Over how many starts, and how long at most, the rate of starts is measured.
+/// The rate of starts is measured over the last starts: at most so many, and at most so long ago.
 const MEASURED_STARTS: usize = 32;
 const MEASURED_OVER: Duration = Duration::from_secs(300);
-/// Fewer starts than these say nothing of the rate.
+/// Fewer starts than this tell nothing about the rate.
 const FEWEST_MEASURED: usize = 4;
-/// The least and the most time after which one that waits asks again by itself. It is called when its turn comes, and asks
-/// to be told anew when that will be, which sooner would hardly be worth telling; and since a call may be lost.
-const ASKS_AGAIN: (Duration, Duration) = (WORTH_TELLING, Duration::from_secs(600));
+/// The shortest and the longest time after which a waiting rollout requests a slot again by itself. It is requeued when it
+/// gets a slot. It asks earlier to refresh the expected start time, and because a requeue may be lost.
+const ASKS_AGAIN: (Duration, Duration) = (NOTICEABLE, Duration::from_secs(600));
 
-/// A rollout that asks for its turn.
+/// A request for a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The resource.
     pub who: ResourceName,
     /// When its attempt began.
     pub since: Timestamp,
-    /// Whether a person asked for it by annotation.
+    /// Whether a person requested it by annotation.
     pub is_retry: bool,
-    /// How often it will be looked at.
-    pub rhythm: Rhythm,
-    /// Whether it waited before, under another process.
+    /// How often it will be polled.
+    pub interval: PollInterval,
+    /// Whether it waited before, in another process of the operator.
     pub is_back: bool,
 }
 
-/// What a rollout that asked is told.
+/// The answer to a request for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It may begin.
+    /// It may start.
     Begin,
     /// It waits.
     Wait {
-        /// The place in the queue, from 1.
-        place: usize,
+        /// The position in the queue, from 1.
+        position: usize,
         /// How many wait.
         of: usize,
-        /// How long it is likely to wait.
+        /// How long it will probably wait.
         left: Duration,
-        /// When to ask again, if it was not called until then.
+        /// When to ask again, unless it was requeued before.
         ask_again: Duration,
     },
 }
 
-/// How many wait, begin and are in flight.
+/// How many rollouts wait, start and are in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
-    /// Rollouts that wait for their turn.
+pub struct AdmissionCounts {
+    /// Rollouts that wait for a slot.
     pub waiting: usize,
-    /// Rollouts that may begin and whose validation is not answered yet.
+    /// Rollouts that have a slot, and whose validation is not answered yet.
     pub starting: usize,
-    /// Rollouts between their validation and their end, the watch after a rollback included.
+    /// Rollouts between their validation and their end, including the verification after a rollback.
     pub in_flight: usize,
-    /// By how much the intervals between looks are stretched, 1 or more.
+    /// The factor by which poll intervals are stretched, 1 or more.
     pub stretch: f64,
 }
 
-/// The rollouts of one client.
+/// The rollouts of one API client.
 #[derive(Debug)]
 pub struct Admission {
     /// Requests a minute.
     limit: u32,
     waiting: HashMap<ResourceName, Waiting>,
-    retries: Turns,
-    others: Turns,
+    retries: FairQueue,
+    others: FairQueue,
     retries_in_a_row: u32,
     starting: BTreeMap<ResourceName, Starting>,
-    in_flight: HashMap<ResourceName, Rhythm>,
-    /// How many of those that start or are in flight have which rhythm.
-    rhythms: BTreeMap<Rhythm, usize>,
+    in_flight: HashMap<ResourceName, PollInterval>,
+    /// For each poll interval, how many rollouts that start or are in flight have it.
+    intervals: BTreeMap<PollInterval, usize>,
     stretch: f64,
-    /// When rollouts began lately, in the time of the process.
+    /// The uptimes at which the last rollouts started.
     starts: VecDeque<Duration>,
     gathers_until: Option<Duration>,
 }
@@ -112,29 +112,29 @@ pub struct Admission {
 struct Waiting {
     since: Timestamp,
     is_retry: bool,
-    rhythm: Rhythm,
+    interval: PollInterval,
 }
 
 #[derive(Debug)]
 struct Starting {
-    rhythm: Rhythm,
+    interval: PollInterval,
     called_at: Duration,
     has_come: bool,
 }
 
 impl Admission {
-    /// Nobody yet, under that many requests a minute.
+    /// No rollouts yet, and so many requests a minute.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self {
             limit,
             waiting: HashMap::new(),
-            retries: Turns::default(),
-            others: Turns::default(),
+            retries: FairQueue::default(),
+            others: FairQueue::default(),
             retries_in_a_row: 0,
             starting: BTreeMap::new(),
             in_flight: HashMap::new(),
-            rhythms: BTreeMap::new(),
+            intervals: BTreeMap::new(),
             stretch: 1.0,
             starts: VecDeque::new(),
             gathers_until: None,
@@ -149,9 +149,9 @@ impl Admission {
         }
     }
 
-    /// A rollout asks for its turn, at that time of the process.
+    /// A rollout requests a slot at this uptime.
     pub fn ask(&mut self, ticket: &Ticket, now: Duration) -> Answer {
-        // What it had in flight was another attempt.
+        // The rollout in flight was another attempt of the same resource.
         if self.in_flight.contains_key(&ticket.who) {
             self.leave(&ticket.who);
         }
@@ -160,20 +160,20 @@ impl Admission {
             return Answer::Begin;
         }
         self.wait(ticket, now);
-        let place = self.place(ticket);
-        let left = self.time_for(place, now);
+        let position = self.position(ticket);
+        let left = self.time_for(position, now);
         let ask_again = match self.gathers_until {
             Some(until) if until > now => until - now,
             _ => (left / 2).clamp(ASKS_AGAIN.0, ASKS_AGAIN.1),
         };
-        Answer::Wait { place, of: self.waiting.len(), left, ask_again }
+        Answer::Wait { position, of: self.waiting.len(), left, ask_again }
     }
 
     fn wait(&mut self, ticket: &Ticket, now: Duration) {
         if ticket.is_back && self.gathers_until.is_none() && self.is_new() {
             self.gathers_until = Some(now + GATHERING);
         }
-        let waiting = Waiting { since: ticket.since, is_retry: ticket.is_retry, rhythm: ticket.rhythm };
+        let waiting = Waiting { since: ticket.since, is_retry: ticket.is_retry, interval: ticket.interval };
         if let Some(before) = self.waiting.insert(ticket.who.clone(), waiting) {
             if before.since == ticket.since && before.is_retry == ticket.is_retry {
                 return;
@@ -187,11 +187,11 @@ impl Admission {
         self.starts.is_empty() && self.starting.is_empty()
     }
 
-    fn turns(&mut self, is_retry: bool) -> &mut Turns {
+    fn turns(&mut self, is_retry: bool) -> &mut FairQueue {
         if is_retry { &mut self.retries } else { &mut self.others }
     }
 
-    /// Calls those whose turn it is; each of them is to ask.
+    /// Gives free slots to waiting rollouts. The caller requeues the returned resources, which then ask again.
     #[must_use]
     pub fn call(&mut self, now: Duration) -> Vec<ResourceName> {
         self.forget_the_late(now);
@@ -199,7 +199,7 @@ impl Admission {
         if self.gathers_until.is_some_and(|until| until > now) {
             return called;
         }
-        while let Some((who, rhythm)) = self.next() {
+        while let Some((who, interval)) = self.next() {
             let goes_by_turn = if self.is_a_retrys_turn() { self.retries.take() } else { self.others.take() };
             debug_assert_eq!(goes_by_turn.as_ref(), Some(&who));
             self.retries_in_a_row = if self.waiting.remove(&who).is_some_and(|waiting| waiting.is_retry) {
@@ -207,19 +207,19 @@ impl Admission {
             } else {
                 0
             };
-            self.count(rhythm);
-            self.starting.insert(who.clone(), Starting { rhythm, called_at: now, has_come: false });
+            self.count(interval);
+            self.starting.insert(who.clone(), Starting { interval, called_at: now, has_come: false });
             called.push(who);
         }
         called
     }
 
-    /// The next that may go, if any may.
-    fn next(&self) -> Option<(ResourceName, Rhythm)> {
+    /// The next rollout that may start, if any.
+    fn next(&self) -> Option<(ResourceName, PollInterval)> {
         let who = if self.is_a_retrys_turn() { self.retries.first() } else { self.others.first() }?;
-        let rhythm = self.waiting.get(&who)?.rhythm;
+        let interval = self.waiting.get(&who)?.interval;
         let has_room = self.starting.len() < self.handful();
-        (has_room && self.can_be_watched(rhythm)).then_some((who, rhythm))
+        (has_room && self.can_be_watched(interval)).then_some((who, interval))
     }
 
     fn is_a_retrys_turn(&self) -> bool {
@@ -227,16 +227,17 @@ impl Admission {
         self.retries.len() > 0 && !(others_wait && self.retries_in_a_row >= RETRIES_IN_A_ROW)
     }
 
-    /// How many may wait for the answer to their validation: enough that the budget is never without one.
+    /// How many rollouts may wait for the answer to their validation. It is enough to keep the budget busy.
     fn handful(&self) -> usize {
         2 + self.limit as usize / 100
     }
 
-    /// Whether one more can be watched at its longest interval. Where there is none, it can.
-    fn can_be_watched(&self, rhythm: Rhythm) -> bool {
-        let demand: f64 = self.rhythms.iter().map(|(rhythm, count)| looks_a_minute(*rhythm) * *count as f64).sum();
+    /// Whether one more rollout can be polled at its longest interval. The first one always can.
+    fn can_be_watched(&self, interval: PollInterval) -> bool {
+        let demand: f64 =
+            self.intervals.iter().map(|(interval, count)| polls_a_minute(*interval) * *count as f64).sum();
         let room = f64::from(self.limit) * MOST_WATCHING_PERCENT / 100.0;
-        self.rhythms.is_empty() || demand + looks_a_minute(rhythm) <= room
+        self.intervals.is_empty() || demand + polls_a_minute(interval) <= room
     }
 
     fn forget_the_late(&mut self, now: Duration) {
@@ -249,10 +250,10 @@ impl Admission {
         }
     }
 
-    /// Its validation was answered: it has begun.
+    /// Its validation was answered, so that it has started.
     pub fn begun(&mut self, who: &ResourceName, now: Duration) {
         let Some(starting) = self.starting.remove(who) else { return };
-        self.in_flight.insert(who.clone(), starting.rhythm);
+        self.in_flight.insert(who.clone(), starting.interval);
         self.starts.retain(|start| now.saturating_sub(*start) < MEASURED_OVER);
         if self.starts.len() == MEASURED_STARTS {
             self.starts.pop_front();
@@ -261,60 +262,60 @@ impl Admission {
         self.stretch_anew();
     }
 
-    /// It is in flight: begun here, or found so after a restart.
-    pub fn watch(&mut self, who: &ResourceName, rhythm: Rhythm) {
-        if self.in_flight.get(who) == Some(&rhythm) {
+    /// It is in flight. It started in this process, or was found in flight after a restart.
+    pub fn watch(&mut self, who: &ResourceName, interval: PollInterval) {
+        if self.in_flight.get(who) == Some(&interval) {
             return;
         }
         self.leave(who);
-        self.in_flight.insert(who.clone(), rhythm);
-        self.count(rhythm);
+        self.in_flight.insert(who.clone(), interval);
+        self.count(interval);
         self.stretch_anew();
     }
 
-    /// It has ended, or wants nothing any more.
+    /// It has ended, or needs no slot any more.
     pub fn leave(&mut self, who: &ResourceName) {
         if let Some(waiting) = self.waiting.remove(who) {
             self.turns(waiting.is_retry).leave(who, waiting.since);
         }
         if let Some(starting) = self.starting.remove(who) {
-            self.discount(starting.rhythm);
+            self.discount(starting.interval);
         }
-        if let Some(rhythm) = self.in_flight.remove(who) {
-            self.discount(rhythm);
+        if let Some(interval) = self.in_flight.remove(who) {
+            self.discount(interval);
             self.stretch_anew();
         }
     }
 
-    fn count(&mut self, rhythm: Rhythm) {
-        *self.rhythms.entry(rhythm).or_default() += 1;
+    fn count(&mut self, interval: PollInterval) {
+        *self.intervals.entry(interval).or_default() += 1;
     }
 
-    fn discount(&mut self, rhythm: Rhythm) {
-        if let Some(count) = self.rhythms.get_mut(&rhythm) {
+    fn discount(&mut self, interval: PollInterval) {
+        if let Some(count) = self.intervals.get_mut(&interval) {
             *count -= 1;
             if *count == 0 {
-                self.rhythms.remove(&rhythm);
+                self.intervals.remove(&interval);
             }
         }
     }
 
     fn stretch_anew(&mut self) {
         let share = f64::from(self.limit) * WATCHING_PERCENT / 100.0;
-        self.stretch = pace::stretch(self.rhythms.iter().map(|(rhythm, count)| (*rhythm, *count)), share);
+        self.stretch = polling::stretch(self.intervals.iter().map(|(interval, count)| (*interval, *count)), share);
     }
 
-    /// The place in the queue, from 1.
-    fn place(&self, ticket: &Ticket) -> usize {
+    /// The position in the queue, from 1.
+    fn position(&self, ticket: &Ticket) -> usize {
         let in_a_row = RETRIES_IN_A_ROW as usize;
-        let ahead = |turns: &Turns| turns.ahead_of(&ticket.who, ticket.since).unwrap_or_default();
+        let ahead = |turns: &FairQueue| turns.ahead_of(&ticket.who, ticket.since).unwrap_or_default();
         match ticket.is_retry {
             true => ahead(&self.retries) + (ahead(&self.retries) / in_a_row).min(self.others.len()) + 1,
             false => ahead(&self.others) + ((ahead(&self.others) + 1) * in_a_row).min(self.retries.len()) + 1,
         }
     }
 
-    /// How long it takes until that many have begun, at the rate of late.
+    /// How long it takes until so many rollouts have started, at the recent rate.
     fn time_for(&self, places: usize, now: Duration) -> Duration {
         let lately = self.starts.iter().filter(|start| now.saturating_sub(**start) < MEASURED_OVER);
         let measured = lately.clone().count();
@@ -327,10 +328,10 @@ impl Admission {
         each.saturating_mul(u32::try_from(places).unwrap_or(u32::MAX))
     }
 
-    /// How many wait, begin and are in flight.
+    /// How many rollouts wait, start and are in flight.
     #[must_use]
-    pub fn reading(&self) -> Reading {
-        Reading {
+    pub fn reading(&self) -> AdmissionCounts {
+        AdmissionCounts {
             waiting: self.waiting.len(),
             starting: self.starting.len(),
             in_flight: self.in_flight.len(),
@@ -338,25 +339,25 @@ impl Admission {
         }
     }
 
-    /// By how much intervals are stretched, 1 or more.
+    /// The factor by which poll intervals are stretched, 1 or more.
     #[must_use]
     pub fn stretch(&self) -> f64 {
         self.stretch
     }
 
-    /// The rhythm of what is in flight.
+    /// The poll interval of a rollout in flight.
     #[must_use]
-    pub fn rhythm(&self, who: &ResourceName) -> Option<Rhythm> {
+    pub fn interval(&self, who: &ResourceName) -> Option<PollInterval> {
         self.in_flight.get(who).copied()
     }
 
-    /// Whether there is nobody.
+    /// Whether there is no rollout.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.starting.is_empty() && self.in_flight.is_empty()
     }
 }
 
-fn looks_a_minute(rhythm: Rhythm) -> f64 {
-    60.0 / rhythm.longest.as_secs_f64().max(0.001)
+fn polls_a_minute(interval: PollInterval) -> f64 {
+    60.0 / interval.longest.as_secs_f64().max(0.001)
 }

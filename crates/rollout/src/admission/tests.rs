@@ -10,8 +10,8 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn rhythm(interval: u64, longest: u64) -> Rhythm {
-    Rhythm { interval: seconds(interval), longest: seconds(longest) }
+fn interval(shortest: u64, longest: u64) -> PollInterval {
+    PollInterval { shortest: seconds(shortest), longest: seconds(longest) }
 }
 
 fn who(namespace: &str, name: &str) -> ResourceName {
@@ -23,7 +23,7 @@ fn ticket(namespace: &str, name: &str, since: i64) -> Ticket {
         who: who(namespace, name),
         since: Timestamp::from_second(since).unwrap(),
         is_retry: false,
-        rhythm: rhythm(15, 120),
+        interval: interval(15, 120),
         is_back: false,
     }
 }
@@ -64,7 +64,8 @@ fn no_more_than_a_handful_wait_for_their_validation() {
         let mut admission = Admission::new(limit);
         let tickets: Vec<_> = (0..20).map(|number| ticket("bots", &format!("{number:02}"), number)).collect();
         // Looked at so seldom that watching takes nothing.
-        let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { rhythm: rhythm(15, 3600), ..ticket }).collect();
+        let tickets: Vec<_> =
+            tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
         all_ask(&mut admission, &tickets);
         assert_eq!(admission.call(NOW).len(), handful, "limit {limit}");
         admission.begun(&tickets[0].who, NOW);
@@ -77,7 +78,7 @@ fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
     for (longest, most) in [(15, 23), (60, 95), (120, 190)] {
         let mut admission = Admission::new(100);
         for number in 0..300 {
-            let ticket = Ticket { rhythm: rhythm(15, longest), ..ticket("bots", &format!("{number}"), number) };
+            let ticket = Ticket { interval: interval(15, longest), ..ticket("bots", &format!("{number}"), number) };
             admission.ask(&ticket, NOW);
             for called in admission.call(NOW) {
                 admission.begun(&called, NOW);
@@ -93,7 +94,7 @@ fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
 #[test]
 fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_alone() {
     let mut admission = Admission::new(1);
-    let restless = Ticket { rhythm: rhythm(1, 1), ..ticket("bots", "restless", 1) };
+    let restless = Ticket { interval: interval(1, 1), ..ticket("bots", "restless", 1) };
     admission.ask(&restless, NOW);
     assert_eq!(admission.call(NOW), std::slice::from_ref(&restless.who));
     admission.begun(&restless.who, NOW);
@@ -162,7 +163,7 @@ fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
 fn whoever_leaves_makes_room_for_the_next() {
     let mut admission = Admission::new(1);
     let tickets: Vec<_> = (0..4).map(|number| ticket("bots", &number.to_string(), number)).collect();
-    let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { rhythm: rhythm(15, 3600), ..ticket }).collect();
+    let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
     assert_eq!(admission.call(NOW).len(), 2);
     admission.leave(&tickets[2].who);
@@ -174,13 +175,13 @@ fn whoever_leaves_makes_room_for_the_next() {
 fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
     let mut admission = Admission::new(1);
     let tickets: Vec<_> = (0..3).map(|number| ticket("bots", &number.to_string(), number)).collect();
-    let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { rhythm: rhythm(15, 3600), ..ticket }).collect();
+    let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
     assert_eq!(admission.call(NOW).len(), 2);
     assert_eq!(admission.ask(&tickets[1], NOW), Answer::Begin);
     assert_eq!(admission.call(NOW + seconds(29)), []);
     assert_eq!(admission.call(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
-    assert!(matches!(admission.ask(&tickets[0], NOW + seconds(31)), Answer::Wait { place: 1, of: 1, .. }));
+    assert!(matches!(admission.ask(&tickets[0], NOW + seconds(31)), Answer::Wait { position: 1, of: 1, .. }));
     admission.leave(&tickets[1].who);
     assert_eq!(admission.call(NOW + seconds(32)), [tickets[0].who.clone()]);
 }
@@ -204,8 +205,8 @@ fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_ca
 #[test]
 fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
     let mut admission = Admission::new(1);
-    let busy = rhythm(15, 15);
-    admission.watch(&who("bots", "elder"), rhythm(15, 15));
+    let busy = interval(15, 15);
+    admission.watch(&who("bots", "elder"), interval(15, 15));
     admission.watch(&who("bots", "one"), busy);
     assert!(matches!(admission.ask(&ticket("bots", "one", 5), NOW), Answer::Wait { .. }));
     assert_eq!(admission.call(NOW), []);
@@ -215,13 +216,13 @@ fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
 #[test]
 fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
     let mut admission = Admission::new(100);
-    admission.watch(&who("bots", "elder"), rhythm(1, 1));
-    admission.watch(&who("bots", "other"), rhythm(1, 1));
+    admission.watch(&who("bots", "elder"), interval(1, 1));
+    admission.watch(&who("bots", "other"), interval(1, 1));
     for number in 0..10 {
         admission.ask(&ticket("bots", &format!("{number:02}"), number), NOW);
     }
     let left = |admission: &mut Admission, now| match admission.ask(&ticket("bots", "09", 9), now) {
-        Answer::Wait { place: 10, of: 10, left, .. } => left,
+        Answer::Wait { position: 10, of: 10, left, .. } => left,
         other => panic!("{other:?}"),
     };
     assert_eq!(left(&mut admission, NOW).as_secs(), 42, "seven requests each, at a hundred a minute");
@@ -233,25 +234,25 @@ fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
 #[test]
 fn a_place_is_told_again_only_where_it_is_worth_a_write() {
     let now = Timestamp::from_second(1_000_000).unwrap();
-    let told = Turn::NotAsked.wait(100, 200, seconds(600), now);
-    let later = |passed: u64, place, left| told.wait(place, 200, seconds(left), after_seconds(now, passed));
+    let told = AdmissionSlot::NotRequested.wait(100, 200, seconds(600), now);
+    let later = |passed: u64, position, left| told.wait(position, 200, seconds(left), after_seconds(now, passed));
     assert_eq!(later(120, 80, 480), told, "as expected");
     assert_eq!(later(120, 60, 560), told, "a little late");
     assert_eq!(later(540, 2, 60), told, "nearly there, as expected");
     assert_ne!(later(300, 100, 600), told, "nothing moves");
     assert_ne!(later(120, 90, 800), told, "minutes late");
-    assert_eq!(told.begin().place(), told.place(), "it is shown as waiting until it has begun");
+    assert_eq!(told.grant().position(), told.position(), "it is shown as waiting until it has begun");
 }
 
 fn after_seconds(moment: Timestamp, passed: u64) -> Timestamp {
-    crate::facts::after(moment, seconds(passed))
+    crate::time::after(moment, seconds(passed))
 }
 
 #[test]
 fn a_place_is_written_for_people() {
     let [seen_at, starts_at] = ["2026-01-01T18:24:59Z", "2026-01-01T18:42:31Z"].map(|moment| moment.parse().unwrap());
-    let place = Place { place: 12, of: 340, seen_at, starts_at };
-    assert_eq!(place.to_string(), "place 12 of 340 at 18:24, expected to start at about 18:42 UTC");
+    let position = QueuePosition { position: 12, of: 340, seen_at, starts_at };
+    assert_eq!(position.to_string(), "position 12 of 340 at 18:24, expected to start at about 18:42 UTC");
 }
 
 #[derive(Clone, Debug)]
@@ -290,12 +291,12 @@ proptest! {
                     let ticket = Ticket { who: name.clone(), is_retry, ..ticket("", "", since) };
                     let answer = admission.ask(&ticket, now);
                     prop_assert_eq!(answer == Answer::Begin, admission.starting.contains_key(&name));
-                    if let Answer::Wait { place, of, .. } = answer {
-                        prop_assert!((1..=of).contains(&place), "place {} of {}", place, of);
+                    if let Answer::Wait { position, of, .. } = answer {
+                        prop_assert!((1..=of).contains(&position), "position {} of {}", position, of);
                     }
                 }
                 Event::Leave { namespace, name } => admission.leave(&named(namespace, name)),
-                Event::Watch { namespace, name } => admission.watch(&named(namespace, name), rhythm(15, 60)),
+                Event::Watch { namespace, name } => admission.watch(&named(namespace, name), interval(15, 60)),
                 Event::Serve => {
                     for called in admission.call(now) {
                         admission.begun(&called, now);
@@ -305,7 +306,7 @@ proptest! {
             let reading = admission.reading();
             prop_assert_eq!(reading.waiting, admission.retries.len() + admission.others.len());
             prop_assert!(reading.starting <= admission.handful());
-            let counted: usize = admission.rhythms.values().sum();
+            let counted: usize = admission.intervals.values().sum();
             prop_assert_eq!(counted, reading.starting + reading.in_flight);
             prop_assert!(reading.stretch >= 1.0);
         }
@@ -346,7 +347,7 @@ proptest! {
     fn the_place_told_is_the_number_of_turns_until_it_comes(
         waiting in proptest::collection::vec((0u8..5, 0i64..20), 1..60),
     ) {
-        let mut turns = Turns::default();
+        let mut turns = FairQueue::default();
         let mut entries = Vec::new();
         for (number, (namespace, since)) in waiting.into_iter().enumerate() {
             let since = Timestamp::from_second(since).unwrap();
@@ -356,8 +357,8 @@ proptest! {
         }
         let places: Vec<_> = entries.iter().map(|(who, since)| turns.ahead_of(who, *since).unwrap()).collect();
         let order: Vec<_> = std::iter::from_fn(|| turns.take()).collect();
-        for ((name, _), place) in entries.iter().zip(places) {
-            prop_assert_eq!(&order[place], name);
+        for ((name, _), position) in entries.iter().zip(places) {
+            prop_assert_eq!(&order[position], name);
         }
     }
 

@@ -1,21 +1,21 @@
-//! Bad verdicts and what follows from them: the same shape as a submit, an intent, a keyed call, a record
-//! (contract, section 6).
+//! Bad verdicts and rollbacks (contract, section 6). A rollback has the same three parts as a submit: a recorded intent, a call
+//! with a key, and the recorded answer.
 
-use super::obstacle;
-use crate::answer::Obstacle;
+use super::block::block;
 use crate::answer::RollbackAnswer;
 use crate::attempt;
-use crate::conditions::{self, Tell, tell};
-use crate::facts::{Facts, after};
+use crate::conditions::{self, ConditionUpdate, set_condition};
+use crate::facts::Facts;
 use crate::key;
-use crate::memory::{Blocked, Memory};
+use crate::memory::Memory;
 use crate::notice::{Effects, Notice};
+use crate::time::{after, between};
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
-use api::status::{CognigyDeploymentStatus, Outcome, Rollback, RollbackReason, Step};
+use api::status::{CognigyDeploymentStatus, JobFailure, Outcome, Rollback, RollbackReason, Step};
 use std::time::Duration;
 
-/// A bad verdict: rolls back where the policy says so, else leaves it to a person.
+/// A bad verdict. Rolls back if the policy says so, and waits for a person otherwise.
 pub fn condemn(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -26,7 +26,7 @@ pub fn condemn(
 ) -> Effects {
     let message = message.into();
     if matches!(reason, Reason::JobFailed | Reason::JobGone) {
-        tell(status, facts, Tell::no(ConditionType::RolledOut, reason, message.clone()));
+        set_condition(status, facts, ConditionUpdate::no(ConditionType::RolledOut, reason, message.clone()));
     }
     if !facts.spec.rollback_policy.auto_trigger {
         let note = format!(
@@ -38,13 +38,19 @@ pub fn condemn(
     Effects::warning(reason, message).and(begin(status, facts, memory, rollback_reason))
 }
 
-/// There was no verdict in time.
-pub fn judge_late(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    let message = format!("there was no good answer within {} seconds", facts.timeout().as_secs());
+/// There was no verdict before the deadline.
+pub fn declare_timeout(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    let what = match status.attempt.as_ref().and_then(|attempt| attempt.job_completed_at()) {
+        None => ConditionType::RolledOut,
+        Some(_) => ConditionType::Healthy,
+    };
+    let last = conditions::message_of(status, what);
+    let message =
+        format!("the rollout was not healthy within {} seconds; last known state: {last}", facts.timeout().as_secs());
     condemn(status, facts, memory, Reason::DeadlineExceeded, RollbackReason::Timeout, message)
 }
 
-/// Writes down the intent to roll back; it is asked for once that is recorded.
+/// Writes the intent to roll back. The rollback is requested once the intent is recorded.
 pub fn begin(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -56,19 +62,23 @@ pub fn begin(
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::RollingBack;
     }
-    let message = format!("rolling back, because {}", reason.in_words());
-    tell(status, facts, Tell::unknown(ConditionType::RolledBack, Reason::RollingBack, message.clone()));
+    let message = format!("rolling back because {}", reason.in_words());
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::unknown(ConditionType::RolledBack, Reason::RollingBack, message.clone()),
+    );
     Effects::normal(Reason::RollingBack, message)
 }
 
-/// The rollback was asked for before the job is known: it begins once it is.
+/// A rollback was requested before the job is known. It begins as soon as the job is known.
 pub fn remember_for_later(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     remember(status, facts, RollbackReason::Manual);
 }
 
 fn remember(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: RollbackReason) {
     let Some(attempt) = &mut status.attempt else { return };
-    // A clock that stands still or goes back must not give this rollback the key of the one before.
+    // If the clock stands still or goes back, this rollback must not have the key of the one before.
     let earliest = attempt.rollback.as_ref().map(|before| after(before.requested_at, Duration::from_micros(1)));
     let requested_at = earliest.map_or(facts.now.wall, |earliest| facts.now.wall.max(earliest));
     attempt.rollback = Some(Rollback {
@@ -81,7 +91,7 @@ fn remember(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: Rol
     });
 }
 
-/// What came of one rollback call.
+/// A rollback call was answered.
 pub fn rollback(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -91,65 +101,42 @@ pub fn rollback(
     match answer {
         RollbackAnswer::Accepted => accepted(status, facts, memory),
         RollbackAnswer::Refused(words) => refused(status, facts, memory, &words),
-        RollbackAnswer::NotYet(met) => obstacle(status, facts, memory, met),
+        RollbackAnswer::NotYet(obstacle) => block(status, facts, memory, obstacle),
     }
-}
-
-/// Something keeps the rollback from being accepted, while what is live is bad: a person is told at once, and again only if
-/// the cause changes.
-pub(super) fn not_accepted(
-    status: &CognigyDeploymentStatus,
-    facts: &Facts<'_>,
-    memory: &mut Memory,
-    met: Obstacle,
-) -> Effects {
-    let cause = cause(&met.message);
-    let is_same = memory.attempt.rollback_cause.as_ref() == Some(&cause);
-    let in_vain = memory.take_told_in_vain();
-    if let Some(Blocked { obstacle, .. }) = memory.blocked.take().filter(|_| is_same && !in_vain) {
-        memory.show(obstacle, facts.generation);
-        return Effects::none();
-    }
-    memory.attempt.rollback_cause = Some(cause);
-    let reason = if met.stalls() { met.reason } else { Reason::RollbackUnreachable };
-    let message = not_accepted_message(status, facts, &met.message);
-    memory.show(Obstacle { reason, message: message.clone(), retry: met.retry }, facts.generation);
-    Effects::warning(reason, message)
-}
-
-fn not_accepted_message(status: &CognigyDeploymentStatus, facts: &Facts<'_>, problem: &str) -> String {
-    let attempt = status.attempt.as_ref();
-    let job = attempt.and_then(|attempt| attempt.job_id.as_ref()).map_or("the job", |job_id| job_id.as_str());
-    let reason = attempt.and_then(|attempt| attempt.rollback.as_ref()).map(|rollback| rollback.reason);
-    let release = match reason {
-        Some(RollbackReason::Manual | RollbackReason::ResourceDeleted) => "the release",
-        _ => "the bad release",
-    };
-    format!(
-        "the rollback of {job} is not accepted: {problem}; {release} is still live in {}; the operator tries again at least \
-         every minute",
-        facts.spec.environment_id
-    )
-}
-
-/// What tells one cause from another: the words without the ids, times and counts, which may differ with every try. A word of
-/// three digits is a status.
-fn cause(problem: &str) -> String {
-    let is_status = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
-    let has_digit = |word: &str| word.bytes().any(|byte| byte.is_ascii_digit());
-    let words = problem.split_whitespace().filter(|word| is_status(word) || !has_digit(word));
-    words.collect::<Vec<_>>().join(" ")
 }
 
 fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    let mut message = "Cognigy.AI has accepted the rollback".to_owned();
+    let mut message = format!("Cognigy.AI has accepted the rollback to {}", restored(status));
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.accepted_at = Some(facts.now.wall);
-        message = format!("{message}, asked for because {}", rollback.reason.in_words());
+        message = format!("{message}, requested because {}", rollback.reason.in_words());
     }
-    tell(status, facts, Tell::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));
+    note_undone_success(status, facts);
+    set_condition(status, facts, ConditionUpdate::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));
     let why = why(status);
     finish(status, facts, memory, Outcome::RolledBack, why, message)
+}
+
+/// What the rollback restores, for people: the snapshot that the submit named, or else what ran before.
+pub(super) fn restored(status: &CognigyDeploymentStatus) -> String {
+    let Some(attempt) = &status.attempt else { return "the snapshot before".to_owned() };
+    let submission = attempt.submission.as_ref();
+    if let Some(id) = submission.and_then(|submission| submission.revert_snapshot_id.as_ref()) {
+        return format!("snapshot {id} (spec.rollbackPolicy.revertSnapshotId)");
+    }
+    let before = status.last_successful.as_ref();
+    match before.filter(|before| before.number != attempt.number && before.rolled_back_at.is_none()) {
+        Some(before) => format!("the snapshot before ({}, attempt {})", before.configuration(), before.number),
+        None => "the snapshot before".to_owned(),
+    }
+}
+
+/// A success that is rolled back no longer says what the environment runs.
+pub(super) fn note_undone_success(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    let number = status.attempt.as_ref().map(|attempt| attempt.number);
+    if let Some(last) = status.last_successful.as_mut().filter(|last| Some(last.number) == number) {
+        last.rolled_back_at = Some(facts.now.wall);
+    }
 }
 
 fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, words: &str) -> Effects {
@@ -157,14 +144,18 @@ fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
         "Cognigy.AI refused the rollback: {words}; roll back at Cognigy.AI, or set the annotation \
          deploy.cognigy.ai/rollback to another value to ask again"
     );
-    tell(status, facts, Tell::no(ConditionType::RolledBack, Reason::RollbackRefused, message.clone()));
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::no(ConditionType::RolledBack, Reason::RollbackRefused, message.clone()),
+    );
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.refused_at = Some(facts.now.wall);
     }
     finish(status, facts, memory, Outcome::RollbackFailed, Reason::RollbackRefused, message)
 }
 
-/// Records the outcome, where there was none yet, and turns to the environment's health.
+/// Records the outcome, unless there is one already, and begins to watch the environment's health.
 fn finish(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -173,9 +164,11 @@ fn finish(
     reason: Reason,
     message: String,
 ) -> Effects {
+    let asked = "health was not read yet after the rollback";
+    set_condition(status, facts, ConditionUpdate::unknown(ConditionType::Healthy, Reason::VerifyingRollback, asked));
     memory.clear_failures();
-    memory.attempt.polled_at = None;
-    memory.attempt.is_in_doubt = false;
+    memory.attempt.polls.make_due();
+    memory.attempt.polls.set_in_doubt(false);
     let earlier = status.attempt.as_ref().and_then(|attempt| attempt.outcome());
     let effects = match earlier {
         None => attempt::conclude(status, facts, outcome, reason, message),
@@ -195,50 +188,48 @@ fn finish(
             rollback.verify_until = Some(after(facts.now.wall, facts.timeout()));
         }
     }
-    let asked = "health after the rollback was not read yet";
-    tell(status, facts, Tell::unknown(ConditionType::Healthy, Reason::VerifyingRollback, asked));
     effects
 }
 
-/// A success that was announced and is undone is worth one more word to the webhook.
+/// The webhook is notified once more if a success that it knows of is rolled back.
 fn later_notice(status: &CognigyDeploymentStatus, facts: &Facts<'_>, earlier: Outcome) -> Vec<Notice> {
     let rollback =
         status.attempt.as_ref().and_then(|attempt| attempt.rollback.as_ref().map(|rollback| (attempt, rollback)));
     let Some((attempt, rollback)) = rollback.filter(|_| earlier == Outcome::Succeeded && facts.has_webhook()) else {
         return Vec::new();
     };
-    let duration = match (attempt.submitted_at, &attempt.verdict) {
-        (Some(submitted_at), Some(verdict)) => crate::facts::between(submitted_at, verdict.at),
-        _ => Duration::ZERO,
-    };
+    let times = attempt.intended_at().zip(attempt.verdict.as_ref());
+    let duration = times.map_or(Duration::ZERO, |(intended_at, verdict)| between(intended_at, verdict.at));
     vec![Notice::Webhook {
         id: key::later_rollback_message(&rollback.key),
-        job_id: attempt.job_id.clone(),
+        job_id: attempt.job_id().cloned(),
         success: false,
         duration_seconds: duration.as_secs_f64(),
         validation_success_rate: attempt::validation_success_rate(status),
         at: facts.now.wall,
-        api_origin: attempt.api_origin.clone(),
+        api_origin: attempt.api_origin().cloned(),
     }]
 }
 
-/// Why what is now rolled back had to be.
+/// Why the attempt was rolled back.
 fn why(status: &CognigyDeploymentStatus) -> Reason {
-    let rollback = status.attempt.as_ref().and_then(|attempt| attempt.rollback.as_ref());
+    let attempt = status.attempt.as_ref();
+    let rollback = attempt.and_then(|attempt| attempt.rollback.as_ref());
     match rollback.map(|rollback| rollback.reason) {
         Some(RollbackReason::HealthCheckFailure) => Reason::HealthCheckFailed,
-        Some(RollbackReason::DeploymentFailed) => status
-            .conditions
-            .find(ConditionType::RolledOut)
-            .filter(|condition| condition.status == ConditionStatus::False)
-            .map_or(Reason::JobFailed, |condition| condition.reason),
+        Some(RollbackReason::DeploymentFailed) => {
+            match attempt.and_then(|attempt| attempt.job.as_ref()).and_then(|job| job.failure) {
+                Some(JobFailure::Gone) => Reason::JobGone,
+                Some(JobFailure::EndedBadly) | None => Reason::JobFailed,
+            }
+        }
         Some(RollbackReason::Timeout) => Reason::DeadlineExceeded,
         Some(RollbackReason::ResourceDeleted) => Reason::ResourceDeleted,
         Some(RollbackReason::Manual) | None => Reason::RollbackRequested,
     }
 }
 
-/// The rollback's aftermath was watched for long enough, or the resource goes.
+/// Health was watched for long enough after the rollback, or the resource is deleted.
 pub fn settle(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::Settled;
@@ -247,15 +238,15 @@ pub fn settle(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effect
         return Effects::none();
     }
     let message = format!(
-        "the environment did not become healthy within {} seconds after the rollback; its last word: {}",
+        "the environment did not become healthy within {} seconds after the rollback; the last answer: {}",
         facts.timeout().as_secs(),
         conditions::message_of(status, ConditionType::Healthy),
     );
     let last = status.conditions.find(ConditionType::Healthy).map(|condition| condition.status);
     let told = match last {
-        Some(ConditionStatus::False) => Tell::no,
-        _ => Tell::unknown,
+        Some(ConditionStatus::False) => ConditionUpdate::no,
+        Some(ConditionStatus::True | ConditionStatus::Unknown) | None => ConditionUpdate::unknown,
     };
-    tell(status, facts, told(ConditionType::Healthy, Reason::RolledBackUnhealthy, message.clone()));
+    set_condition(status, facts, told(ConditionType::Healthy, Reason::RolledBackUnhealthy, message.clone()));
     Effects::warning(Reason::RolledBackUnhealthy, message)
 }

@@ -1,120 +1,141 @@
-//! The submit: an intent that is written first, a keyed call, a guarded record (contract, section 3).
+//! The submit (contract, section 3): a recorded intent, a call with a key, and the recorded answer.
 
-use super::obstacle;
-use crate::answer::{Obstacle, SubmitAnswer};
+use super::{block::block, job};
+use crate::answer::{Cause, Obstacle, SubmitAnswer};
 use crate::attempt;
 use crate::claim;
-use crate::conditions::{Tell, tell};
-use crate::facts::{Facts, Sighting, after};
+use crate::conditions::{ConditionUpdate, set_condition};
+use crate::facts::Facts;
 use crate::key;
 use crate::memory::Memory;
 use crate::notice::Effects;
+use crate::time::after;
 use api::condition::ConditionType;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::reason::Reason;
-use api::status::{CognigyDeploymentStatus, Outcome, Step};
+use api::status::{CognigyDeploymentStatus, Job, Outcome, Step, Submission};
 
-/// What a repeat of a submit must have in common with the first, for the API to know it again.
+/// What a repeated submit must have in common with the first one, so that the API recognizes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Submission {
-    /// To whom it is sent.
+pub struct SubmitIdentity {
+    /// The API that receives it.
     pub api_origin: ApiOrigin,
-    /// As whom it is sent.
+    /// The API client that sends it.
     pub client_hash: ClientHash,
-    /// Its body.
+    /// The hash of its body.
     pub request_hash: RequestHash,
 }
 
-/// The point of no return: from this record on the rollout may be out, and only this key may be sent.
+/// Writes the intent to submit. Once it is recorded, the rollout may be running, and the submit may only be sent under this
+/// key. If the checks were made by another API than the one that would receive the submit, they are made again instead.
 pub fn intend(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
     memory: &mut Memory,
-    submission: Submission,
+    identity: SubmitIdentity,
 ) -> Effects {
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
-    // A recorded key stays what it is, whichever version of the operator derived it: a job may be out under it, if somebody
-    // turned the step back.
-    let recorded = attempt.idempotency_key.take();
+    if attempt.checks.api_origin.as_ref() != Some(&identity.api_origin) {
+        return attempt::check_again(status, facts);
+    }
+    // A recorded key is kept, whichever version of the operator derived it: if somebody turned the step back, a job may be
+    // running under it.
+    let recorded = attempt.idempotency_key().cloned();
     let is_new = recorded.is_none();
     let derive = || key::submit(facts.uid, attempt.number, attempt.started_at, &attempt.digest);
     let key = recorded.unwrap_or_else(derive);
     attempt.step = Step::Submitting;
-    attempt.api_origin = Some(submission.api_origin);
-    attempt.client_hash = Some(submission.client_hash);
-    attempt.request_hash = Some(submission.request_hash);
-    attempt.idempotency_key = Some(key.clone());
-    attempt.submitted_at = Some(facts.now.wall);
-    attempt.deadline_at = Some(after(facts.now.wall, facts.timeout()));
-    memory.attempt.unsent = is_new.then_some(key);
-    memory.attempt.submit = Some(Sighting::of(facts.now.wall, facts.now));
+    attempt.submission = Some(Submission {
+        intended_at: facts.now.wall,
+        deadline_at: after(facts.now.wall, facts.timeout()),
+        accepted_at: None,
+        api_origin: identity.api_origin,
+        revert_snapshot_id: facts.spec.rollback_policy.revert_snapshot_id.clone(),
+        idempotency_key: key.clone(),
+        request_hash: identity.request_hash,
+        client_hash: identity.client_hash,
+    });
+    memory.attempt.submission.intend(is_new.then_some(key), facts.now);
     Effects::none()
 }
 
-/// What came of one submit call.
+/// The answer to the submit that this process remembers, because its record failed.
+pub fn remembered_answer(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    match memory.attempt.submission.answer().cloned() {
+        Some(answer) => submit(status, facts, memory, answer),
+        None => Effects::none(),
+    }
+}
+
+/// A submit call was answered.
 pub fn submit(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
     memory: &mut Memory,
     answer: SubmitAnswer,
 ) -> Effects {
-    // The body was there to be sent, so it is no longer lost.
-    memory.attempt.body_lost = false;
+    // The body was sent, so it is not lost.
+    memory.attempt.submission.set_body_lost(false);
     if matches!(answer, SubmitAnswer::Accepted(_) | SubmitAnswer::Rejected { .. }) {
-        memory.attempt.submit_answer = Some(answer.clone());
+        memory.attempt.submission.remember_answer(answer.clone());
     }
     match answer {
         SubmitAnswer::Accepted(job_id) => {
             memory.clear_failures();
-            memory.attempt.submit_unknown = None;
-            // The job is first asked an interval from now (contract, section 4), or when it is likely to be done.
-            memory.attempt.polled_at = Some(facts.now.uptime);
-            memory.attempt.taken_at = Some(facts.now.uptime);
-            let message = format!("Cognigy.AI has taken the rollout as {job_id}; its job is running");
-            tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message.clone()));
+            memory.attempt.submission.clear_unknown();
+            // The first poll comes one interval from now (contract, section 4), or when the job is likely to have ended.
+            memory.attempt.polls.note(facts.now, memory.attempt.polls.is_in_doubt());
+            memory.attempt.job.accept(facts.now);
             count_from_now(status, facts, memory);
+            let event = format!("Cognigy.AI has accepted the rollout; its job is {job_id}");
             if let Some(attempt) = &mut status.attempt {
-                attempt.job_id = Some(job_id);
-                // A rollback that was asked for before the job was known begins now.
+                attempt.job = Some(Job { id: job_id, completed_at: None, failure: None });
+                // A rollback that was requested before the job was known begins now.
                 attempt.step = if attempt.rollback.is_some() { Step::RollingBack } else { Step::RollingOut };
             }
+            let running = job::running(status);
+            set_condition(status, facts, running);
             claim::deploy(status);
-            Effects::normal(Reason::SubmitAccepted, message)
+            Effects::normal(Reason::SubmitAccepted, event)
         }
         SubmitAnswer::Rejected { message } => {
             memory.clear_failures();
-            let message = format!("Cognigy.AI refused the submit, nothing is out: {message}");
-            tell(status, facts, Tell::no(ConditionType::RolledOut, Reason::SubmitRejected, message.clone()));
+            let message = format!("Cognigy.AI refused the submit, so that nothing was deployed: {message}");
+            set_condition(
+                status,
+                facts,
+                ConditionUpdate::no(ConditionType::RolledOut, Reason::SubmitRejected, message.clone()),
+            );
             attempt::conclude(status, facts, Outcome::Failed, Reason::SubmitRejected, message)
         }
-        SubmitAnswer::NotSent(met) => obstacle(status, facts, memory, met),
-        SubmitAnswer::NotYet(met) => {
-            memory.attempt.unsent = None;
-            obstacle(status, facts, memory, met)
+        SubmitAnswer::NotSent(obstacle) => block(status, facts, memory, obstacle),
+        SubmitAnswer::NotYet(obstacle) => {
+            memory.attempt.submission.may_be_sent();
+            block(status, facts, memory, obstacle)
         }
         SubmitAnswer::Unknown { message } => {
-            memory.attempt.unsent = None;
+            memory.attempt.submission.may_be_sent();
             unknown(status, facts, memory, message)
         }
     }
 }
 
-/// A rollout that was accepted long after its intent, because the operator was down or the platform out of reach, has its
-/// whole time from now: it may have begun only now, and would else be rolled back at the first look.
+/// If the rollout was accepted long after its intent, because the operator was down or the platform could not be reached, its
+/// whole time counts from now. It may have begun only now, and would otherwise be rolled back at the first poll.
 fn count_from_now(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &Memory) {
     if memory.submit_age(facts.now) <= facts.interval() {
         return;
     }
-    if let Some(attempt) = &mut status.attempt {
-        attempt.accepted_at = Some(facts.now.wall);
-        attempt.deadline_at = Some(after(facts.now.wall, facts.timeout()));
+    if let Some(submission) = status.attempt.as_mut().and_then(|attempt| attempt.submission.as_mut()) {
+        submission.accepted_at = Some(facts.now.wall);
+        submission.deadline_at = after(facts.now.wall, facts.timeout());
     }
 }
 
-/// The submit cannot be repeated so that the API knows it again, so that it is not sent: its body can no longer be built to
-/// the recorded hash, or the credentials are another client's.
+/// The submit is not sent, because the API would not recognize it: its body can no longer be built to the recorded hash, or
+/// the credentials belong to another client.
 pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    memory.attempt.body_lost = true;
+    memory.attempt.submission.set_body_lost(true);
     unknown(
         status,
         facts,
@@ -125,12 +146,17 @@ pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory
     )
 }
 
-/// Shown at once; the keyed tries go on, slowly, for as long as the API remembers the key.
+/// Nobody can tell whether the submit was accepted. People are told at once. The submit is sent again under its key, with
+/// growing pauses, for as long as the API remembers the key.
 fn unknown(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, message: String) -> Effects {
-    let first = memory.attempt.submit_unknown.is_none();
-    let message = format!("whether the rollout was submitted cannot be told: {message}");
-    memory.attempt.submit_unknown = Some(message.clone());
-    memory.meet(Obstacle::transient(Reason::SubmitOutcomeUnknown, message.clone(), None), facts.generation, facts.now);
-    tell(status, facts, Tell::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, message.clone()));
-    if first { Effects::warning(Reason::SubmitOutcomeUnknown, message) } else { Effects::none() }
+    let message = format!("nobody can tell whether the rollout was submitted: {message}");
+    let is_new = memory.attempt.submission.set_unknown(message.clone());
+    let obstacle = Obstacle::transient(Cause::SubmitOutcomeUnknown, message.clone(), None);
+    memory.block(obstacle, facts.generation, facts.now);
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, message.clone()),
+    );
+    if is_new { Effects::warning(Reason::SubmitOutcomeUnknown, message) } else { Effects::none() }
 }

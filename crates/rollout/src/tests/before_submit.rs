@@ -2,8 +2,9 @@
 
 use super::fixture::{Rollout, trace_answer, unauthorized, unavailable};
 use crate::answer::{Retry, ValidationAnswer};
-use crate::{Decision, Obstacle};
+use crate::{Cause, Decision, Obstacle};
 use api::condition::ConditionType;
+use api::identifier::ApiOrigin;
 use api::reason::Reason;
 use api::status::{Outcome, Step};
 
@@ -18,7 +19,7 @@ fn a_rollout_goes_from_checks_to_success() {
     let expected = [
         Decision::NoteRequests,
         Decision::Start,
-        Decision::AskTurn,
+        Decision::RequestSlot,
         Decision::Validate,
         Decision::Trace,
         Decision::Intend,
@@ -35,7 +36,7 @@ fn a_rollout_goes_from_checks_to_success() {
     }
     let last = rollout.status.last_successful.as_ref().unwrap();
     assert_eq!((last.number, last.job_id.as_str()), (1, "job_1"));
-    assert_eq!(rollout.attempt().capacity_utilization, Some(0.42));
+    assert_eq!(rollout.attempt().checks.validation.as_ref().unwrap().capacity_utilization, Some(0.42));
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn the_delay_that_the_api_asks_for_is_kept() {
     let mut rollout = Rollout::new();
     let at_least = Some(std::time::Duration::from_secs(120));
     rollout.world.trace = vec![
-        Err(Obstacle::transient(Reason::ApiUnavailable, "429 Too Many Requests", at_least)),
+        Err(Obstacle::transient(Cause::ApiUnavailable, "429 Too Many Requests", at_least)),
         Ok(trace_answer("passed", &[])),
     ];
     rollout.run().run_for(119);
@@ -142,7 +143,7 @@ fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
         [|it| it.edit(|spec| spec.credentials_ref = None), |it| it.ask_for_retry("1")];
     for change in stories {
         let mut rollout = Rollout::new();
-        let wrong = Obstacle::lasting(Reason::RequestRejected, "400: no such segment", Retry::InputChange);
+        let wrong = Obstacle::lasting(Cause::RequestRejected, "400: no such segment", Retry::InputChange);
         rollout.world.validation.insert(0, Err(wrong));
         rollout.run_for(3600);
         assert_eq!(rollout.told(ConditionType::Stalled), "True/RequestRejected");
@@ -154,13 +155,13 @@ fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
 
 #[test]
 fn a_missing_configmap_stalls_and_one_that_is_awaited_does_not() {
-    for (reason, told) in
-        [(Reason::SnapshotNotFound, ConditionType::Stalled), (Reason::AwaitingSnapshot, ConditionType::Reconciling)]
+    for (cause, told) in
+        [(Cause::SnapshotNotFound, ConditionType::Stalled), (Cause::AwaitingSnapshot, ConditionType::Reconciling)]
     {
         let mut rollout = Rollout::new();
-        rollout.given.snapshot_obstacle = Some(Obstacle::lasting(reason, "ConfigMap bot", Retry::SnapshotChange));
+        rollout.given.snapshot_obstacle = Some(Obstacle::lasting(cause, "ConfigMap bot", Retry::SnapshotChange));
         rollout.run_for(3600);
-        assert_eq!(rollout.told(told), format!("True/{reason}"));
+        assert_eq!(rollout.told(told), format!("True/{}", cause.reason()));
         assert!(rollout.status.attempt.is_none());
         rollout.given.snapshot_obstacle = None;
         rollout.run_for(60);
@@ -171,7 +172,7 @@ fn a_missing_configmap_stalls_and_one_that_is_awaited_does_not() {
 #[test]
 fn an_environment_in_use_stalls_until_its_owner_lets_go() {
     let mut rollout = Rollout::new();
-    let in_use = Obstacle::lasting(Reason::EnvironmentInUse, "bots/other owns it", Retry::OwnerGone);
+    let in_use = Obstacle::lasting(Cause::EnvironmentInUse, "bots/other owns it", Retry::OwnerGone);
     rollout.world.validation.insert(0, Err(in_use));
     rollout.run_for(600);
     assert_eq!(rollout.told(ConditionType::Stalled), "True/EnvironmentInUse");
@@ -181,11 +182,70 @@ fn an_environment_in_use_stalls_until_its_owner_lets_go() {
 }
 
 #[test]
-fn a_crash_between_the_checks_and_the_intent_traces_again() {
+fn a_crash_between_the_checks_and_the_intent_repeats_only_what_was_not_recorded() {
+    let mut recorded = Rollout::new();
+    recorded.before_decision(&Decision::Intend).restart_after(5).run_for(60);
+    assert_eq!((recorded.count(&Decision::Validate), recorded.count(&Decision::Trace)), (1, 1));
+    assert_eq!(recorded.outcome().unwrap().0, Outcome::Succeeded);
+
+    let mut lost = Rollout::new();
+    lost.before_decision(&Decision::Intend).crash().run_for(60);
+    assert_eq!((lost.count(&Decision::Validate), lost.count(&Decision::Trace)), (2, 2));
+    assert_eq!(lost.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn a_gate_between_the_trace_and_the_intent_records_the_checks_so_that_a_restart_repeats_none() {
     let mut rollout = Rollout::new();
-    rollout.before_decision(&Decision::Intend).restart_after(5).run_for(60);
-    assert_eq!(rollout.count(&Decision::Trace), 2);
+    rollout.before_decision(&Decision::Intend).suspend(true).run_for(60);
+    let checks = rollout.attempt().checks.clone();
+    assert!(checks.passed_at().is_some());
+    rollout.crash();
+    assert_eq!(rollout.attempt().checks, checks, "the gate had them recorded");
+    rollout.suspend(false).run_for(60);
+    assert_eq!((rollout.count(&Decision::Validate), rollout.count(&Decision::Trace)), (1, 1));
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+}
+
+#[test]
+fn checks_that_have_become_too_old_behind_a_gate_are_made_again() {
+    let most = crate::checks_validity::MAX_AGE.as_secs();
+    for (waited, checked) in [(most, 1), (most + 1, 2)] {
+        let mut rollout = Rollout::new();
+        rollout.before_decision(&Decision::Intend).suspend(true).run_for(waited).suspend(false).run_for(60);
+        assert_eq!((rollout.count(&Decision::Validate), rollout.count(&Decision::Trace)), (checked, checked));
+        assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
+    }
+}
+
+#[test]
+fn a_validation_that_has_become_too_old_is_made_again_before_the_trace_but_a_late_trace_is_used() {
+    let most = crate::checks_validity::MAX_AGE.as_secs();
+    let mut rollout = Rollout::new();
+    rollout.before_decision(&Decision::Trace).suspend(true).run_for(most + 1).suspend(false).run_for(60);
+    assert_eq!((rollout.count(&Decision::Validate), rollout.count(&Decision::Trace)), (2, 1));
+
+    let mut slow = Rollout::new();
+    slow.before_decision(&Decision::Trace).world.latency = std::time::Duration::from_secs(most + 1);
+    slow.step();
+    assert_eq!(slow.decision(), Decision::Intend, "otherwise a slow API would be asked for ever");
+}
+
+#[test]
+fn checks_of_another_api_are_made_again_at_each_point_where_that_is_found_out() {
+    for point in [Decision::Trace, Decision::Intend] {
+        for is_known in [true, false] {
+            let mut rollout = Rollout::new();
+            rollout.before_decision(&point);
+            rollout.world.api_origin = ApiOrigin::new("https://another.example");
+            rollout.given.credentials_origin = is_known.then(|| rollout.world.api_origin.clone());
+            rollout.run_for(60);
+            assert_eq!(rollout.count(&Decision::Validate), 2, "{point:?}, known: {is_known}");
+            let attempt = rollout.attempt();
+            assert_eq!(attempt.checks.api_origin.as_ref(), attempt.api_origin());
+            assert_eq!((attempt.number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
+        }
+    }
 }
 
 #[test]
@@ -194,7 +254,7 @@ fn warnings_are_kept_to_ten_of_256_bytes() {
     let warnings = vec!["w".repeat(1000); 30];
     rollout.world.validation = vec![Ok(ValidationAnswer::Passed { warnings, capacity_utilization: None })];
     rollout.run();
-    let warnings = &rollout.attempt().warnings;
+    let warnings = &rollout.attempt().checks.validation.as_ref().unwrap().warnings;
     assert_eq!((warnings.len(), warnings.iter().map(String::len).max()), (10, Some(256)));
 }
 
@@ -202,8 +262,8 @@ fn warnings_are_kept_to_ten_of_256_bytes() {
 fn a_long_trace_id_is_kept_to_256_bytes() {
     let mut rollout = Rollout::new();
     let mut answer = trace_answer("passed", &[]);
-    answer.trace_id = Some("t".repeat(100_000));
+    answer.synthetic_trace_id = Some("t".repeat(100_000));
     rollout.world.trace = vec![Ok(answer)];
     rollout.run();
-    assert!(rollout.attempt().trace_id.as_ref().unwrap().len() <= 256);
+    assert!(rollout.attempt().checks.synthetic_trace.as_ref().unwrap().id.as_ref().unwrap().len() <= 256);
 }

@@ -2,7 +2,7 @@
 
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, unreadable, unreadable_job};
 use crate::answer::{HealthAnswer, JobAnswer};
-use crate::{Decision, Obstacle};
+use crate::{Cause, Decision, Obstacle};
 use api::condition::ConditionType;
 use api::reason::Reason;
 use api::status::{Outcome, RollbackReason, Step};
@@ -28,14 +28,14 @@ fn health_that_stays_unreadable_past_the_deadline_is_rolled_back() {
     let mut rollout = Rollout::new();
     rollout.health_says(&[unreadable()]).run_for(TIMEOUT + INTERVAL);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::DeadlineExceeded)));
-    assert_eq!(rollout.attempt().bad_streak, 0);
+    assert_eq!(rollout.attempt().health.bad_streak, 0);
 }
 
 #[test]
 fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
-        rollout.world.barrier = Some(Obstacle::transient(Reason::ApiUnavailable, "it asks for a pause", None));
+        rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "it asks for a pause", None));
         rollout.run_for(TIMEOUT - 4 * INTERVAL);
         assert_eq!(rollout.told(ConditionType::Ready), "Unknown/ApiUnavailable");
         rollout.run_for(10 * TIMEOUT);
@@ -50,7 +50,7 @@ fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
 #[test]
 fn a_question_that_could_not_be_sent_is_asked_again_within_an_interval() {
     let mut rollout = Rollout::at(Step::Monitoring);
-    rollout.world.barrier = Some(Obstacle::transient(Reason::ApiUnavailable, "no connection", None));
+    rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "no connection", None));
     rollout.run_for(10 * INTERVAL);
     assert_eq!(rollout.count(&Decision::AskHealth), 11);
     rollout.world.barrier = None;
@@ -126,7 +126,7 @@ fn past_the_deadline_a_good_answer_is_success_however_soon_after_a_bad_one() {
         spec.rollback_policy.health_threshold = 20;
     });
     rollout.health_says(&[bad()]).run_for(285);
-    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (19, None));
+    assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (19, None));
     // Five seconds later there is another process, which asks at once.
     rollout.health_says(&[HealthAnswer::Good, bad()]).restart_after(5).run();
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
@@ -139,7 +139,7 @@ fn a_question_asked_before_the_deadline_is_no_verdict_when_it_is_answered_after_
     rollout.world.latency = Duration::from_secs(30);
     rollout.pass(INTERVAL).job_says(&[JobAnswer::Running, JobAnswer::Completed]).run();
     assert_eq!(rollout.outcome().map(|(outcome, _)| outcome), Some(Outcome::Succeeded));
-    assert_eq!(rollout.count(&Decision::JudgeLate), 0);
+    assert_eq!(rollout.count(&Decision::DeclareTimeout), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is learned of how long jobs take, judged by what it costs: looks, and the time until an end is noticed.
 
 use crate::durations::{Durations, JobRun};
-use crate::pace::{Look, Pace, Rhythm};
+use crate::polling::{NextPoll, PollInterval, PollTuning};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ struct Cost {
 
 /// Watches a job that takes so long, as a rollout does, and learns from it.
 fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> Cost {
-    let rhythm = Rhythm { interval: INTERVAL, longest: INTERVAL };
+    let interval = PollInterval { shortest: INTERVAL, longest: INTERVAL };
     let mut cost = Cost { looks: 0, late: Duration::ZERO };
     let (mut age, mut running) = (Duration::ZERO, None);
     loop {
@@ -23,7 +23,8 @@ fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> C
             durations.offer_as_probe(&environment);
         }
         let usual = durations.expect(&environment);
-        age += Look { rhythm, age, room: Duration::from_secs(3600) }.at_job(Pace { stretch: 1.0, usual });
+        age += NextPoll { interval, age, room: Duration::from_secs(3600) }
+            .of_job(PollTuning { stretch: 1.0, expected: usual });
         cost.looks += 1;
         if age >= takes {
             durations.learn(&environment, JobRun { running, ended: age }, INTERVAL);

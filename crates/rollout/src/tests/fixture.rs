@@ -7,10 +7,10 @@ use super::promises::Promises;
 use crate::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
 use crate::apply::{self, checks, health, job, rollback, submit};
 use crate::facts::{Requests, SubmitIdempotency, Target};
-use crate::passage::passages;
+use crate::transition::transitions;
 use crate::{
-    Announcement, Decision, Effects, Facts, Memory, Notice, Now, Obstacle, Pace, Passage, Settings, attempt, decide,
-    requests, standing,
+    Announcement, Cause, Decision, Effects, Facts, Memory, Notice, Now, Obstacle, PollTuning, Settings, Transition,
+    attempt, decide, requests, summary,
 };
 use api::condition::{Condition, ConditionSet, ConditionType};
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
@@ -42,7 +42,7 @@ pub(super) struct Given {
     pub(super) now: Now,
     pub(super) credentials_origin: Option<ApiOrigin>,
     pub(super) has_default_webhook: bool,
-    pub(super) pace: Pace,
+    pub(super) polling: PollTuning,
 }
 
 impl Given {
@@ -58,7 +58,7 @@ impl Given {
             settings: &self.settings,
             credentials_origin: self.credentials_origin.clone(),
             has_default_webhook: self.has_default_webhook,
-            pace: self.pace,
+            polling: self.polling,
             asked,
             now: self.now,
         }
@@ -85,6 +85,8 @@ pub(super) struct World {
     pub(super) rollback: Vec<RollbackAnswer>,
     /// What keeps job and health from being asked at all.
     pub(super) barrier: Option<Obstacle>,
+    /// The API that the credentials point to.
+    pub(super) api_origin: ApiOrigin,
     /// The submit's body can no longer be built.
     pub(super) body_is_lost: bool,
     /// How long each answer takes.
@@ -104,8 +106,8 @@ pub(super) struct Rollout {
     pub(super) notices: Vec<Notice>,
     pub(super) asked: Vec<Decision>,
     pub(super) is_released: bool,
-    /// What was over by each record.
-    pub(super) passages: Vec<Passage>,
+    /// What each record counted.
+    pub(super) transitions: Vec<Transition>,
     /// What a process that takes over after a crash would read.
     recorded: (CognigyDeploymentStatus, Vec<Notice>),
     promises: Promises,
@@ -128,7 +130,7 @@ impl Rollout {
                 now,
                 credentials_origin: None,
                 has_default_webhook: false,
-                pace: Pace::default(),
+                polling: PollTuning::default(),
             },
             world: World {
                 validation: vec![Ok(ValidationAnswer::Passed {
@@ -141,6 +143,7 @@ impl Rollout {
                 health: vec![HealthAnswer::Good],
                 rollback: vec![RollbackAnswer::Accepted],
                 barrier: None,
+                api_origin: ApiOrigin::new("https://api.cognigy.ai"),
                 body_is_lost: false,
                 latency: Duration::ZERO,
             },
@@ -150,7 +153,7 @@ impl Rollout {
             notices: Vec::new(),
             asked: Vec::new(),
             is_released: false,
-            passages: Vec::new(),
+            transitions: Vec::new(),
             recorded: (CognigyDeploymentStatus::default(), Vec::new()),
             promises: Promises::default(),
         }
@@ -321,12 +324,12 @@ impl Rollout {
     }
 
     pub(super) fn refresh(&mut self) {
-        standing::refresh(&mut self.status, &self.given.facts(self.given.now), &self.memory);
+        summary::refresh(&mut self.status, &self.given.facts(self.given.now), &self.memory);
     }
 
     fn record(&mut self) {
         let memory = &self.memory.attempt;
-        self.passages.extend(passages(Some(&self.recorded.0), &self.status, memory, self.given.now.wall));
+        self.transitions.extend(transitions(Some(&self.recorded.0), &self.status, memory, self.given.now.wall));
         self.recorded = (self.status.clone(), self.notices.clone());
     }
 
@@ -339,50 +342,45 @@ impl Rollout {
         let (status, memory, world) = (&mut self.status, &mut self.memory, &mut self.world);
         match decision {
             Decision::NoteRequests => requests::note(status, &facts),
-            Decision::Obey(request) => requests::obey(status, &facts, memory, *request),
+            Decision::HandleRequest(request) => apply::requests::handle(status, &facts, memory, *request),
             Decision::Start => attempt::start(status, &facts),
             Decision::CheckAgain => attempt::check_again(status, &facts),
-            Decision::AskTurn => {
-                memory.attempt.turn = memory.attempt.turn.begin();
+            Decision::RequestSlot => {
+                memory.attempt.slot = memory.attempt.slot.grant();
                 Effects::none()
             }
             Decision::Validate => match next(&mut world.validation) {
-                Ok(answer) => checks::validation(status, &facts, memory, answer),
-                Err(obstacle) => apply::obstacle(status, &facts, memory, obstacle),
+                Ok(answer) => checks::validation(status, &facts, memory, &world.api_origin, answer),
+                Err(obstacle) => apply::block(status, &facts, memory, obstacle),
             },
             Decision::Trace => match next(&mut world.trace) {
-                Ok(answer) => checks::trace(status, &facts, memory, answer),
-                Err(obstacle) => apply::obstacle(status, &facts, memory, obstacle),
+                Ok(answer) => checks::trace(status, &facts, memory, &world.api_origin, answer),
+                Err(obstacle) => apply::block(status, &facts, memory, obstacle),
             },
             Decision::Intend => {
-                let submission = submit::Submission {
-                    api_origin: ApiOrigin::new("https://api.cognigy.ai"),
+                let identity = submit::SubmitIdentity {
+                    api_origin: world.api_origin.clone(),
                     client_hash: ClientHash::new("a-client"),
                     request_hash: RequestHash::new("a-hash"),
                 };
-                submit::intend(status, &facts, memory, submission)
+                submit::intend(status, &facts, memory, identity)
             }
-            Decision::Submit if world.body_is_lost && memory.attempt.submit_answer.is_none() => {
-                submit::body_lost(status, &facts, memory)
-            }
-            Decision::Submit => {
-                let heard = memory.attempt.submit_answer.take();
-                let answer = heard.unwrap_or_else(|| next(&mut world.submit));
-                submit::submit(status, &facts, memory, answer)
-            }
+            Decision::Submit if world.body_is_lost => submit::body_lost(status, &facts, memory),
+            Decision::Submit => submit::submit(status, &facts, memory, next(&mut world.submit)),
+            Decision::ApplySubmitAnswer => submit::remembered_answer(status, &facts, memory),
             Decision::GiveUpSubmit => attempt::give_up_submit(status, &facts),
-            Decision::AskJob | Decision::AskHealth | Decision::LookAtJob if world.barrier.is_some() => {
+            Decision::AskJob | Decision::AskHealth | Decision::CheckJob if world.barrier.is_some() => {
                 let barrier = world.barrier.clone().expect("it is there");
-                apply::obstacle(status, &facts, memory, barrier)
+                apply::block(status, &facts, memory, barrier)
             }
             Decision::AskJob => job::job(status, &facts, memory, next(&mut world.job)),
-            Decision::LookAtJob => job::last_look(status, &facts, memory, &next(&mut world.job)),
+            Decision::CheckJob => job::checked_before_success(status, &facts, memory, &next(&mut world.job)),
             Decision::AskHealth => {
                 let answer = next(&mut world.health);
                 self.promises.heard(&answer);
                 health::health(status, &facts, memory, answer)
             }
-            Decision::JudgeLate => rollback::judge_late(status, &facts, memory),
+            Decision::DeclareTimeout => rollback::declare_timeout(status, &facts, memory),
             Decision::BeginRollback(reason) => rollback::begin(status, &facts, memory, *reason),
             Decision::Rollback => rollback::rollback(status, &facts, memory, next(&mut world.rollback)),
             Decision::Settle => rollback::settle(status, &facts),
@@ -505,13 +503,14 @@ impl Rollout {
 }
 
 fn is_question(decision: &Decision) -> bool {
-    use Decision::{AskHealth, AskJob, LookAtJob, Rollback, Submit, Trace, Validate};
-    matches!(decision, Validate | Trace | Submit | AskJob | AskHealth | LookAtJob | Rollback)
+    use Decision::{AskHealth, AskJob, CheckJob, Rollback, Submit, Trace, Validate};
+    matches!(decision, Validate | Trace | Submit | AskJob | AskHealth | CheckJob | Rollback)
 }
 
 fn target_of(spec: &CognigyDeploymentSpec) -> Target {
     let snapshot = spec.configuration_snapshot.clone().unwrap();
-    Target { digest: Digest::of_deployment(spec, &snapshot).unwrap(), checks_digest: Digest::of_checks(spec) }
+    let digest = Digest::of_deployment(spec, &snapshot).unwrap();
+    Target { digest, checks_digest: Digest::of_checks(spec), version: snapshot.version() }
 }
 
 fn sample_spec() -> CognigyDeploymentSpec {
@@ -526,18 +525,18 @@ fn sample_spec() -> CognigyDeploymentSpec {
 
 pub(super) fn trace_answer(status: &str, conflicts: &[&str]) -> TraceAnswer {
     TraceAnswer {
-        trace_id: Some("tr_99x2".to_owned()),
+        synthetic_trace_id: Some("tr_99x2".to_owned()),
         status: status.to_owned(),
         conflicts: conflicts.iter().map(|conflict| (*conflict).to_owned()).collect(),
     }
 }
 
 pub(super) fn unavailable() -> Obstacle {
-    Obstacle::transient(Reason::ApiUnavailable, "503 Service Unavailable", None)
+    Obstacle::transient(Cause::ApiUnavailable, "503 Service Unavailable", None)
 }
 
 pub(super) fn unauthorized() -> Obstacle {
-    Obstacle::lasting(Reason::Unauthorized, "403 Forbidden", Retry::CredentialsChange)
+    Obstacle::lasting(Cause::Unauthorized, "403 Forbidden", Retry::CredentialsChange)
 }
 
 pub(super) fn bad() -> HealthAnswer {

@@ -27,7 +27,7 @@ fn fewer_bad_answers_in_a_row_do_not() {
     let mut rollout = Rollout::new();
     rollout.health_says(&[bad(), bad(), Good]).run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
-    assert_eq!(rollout.attempt().bad_streak, 0);
+    assert_eq!(rollout.attempt().health.bad_streak, 0);
 }
 
 #[test]
@@ -42,9 +42,9 @@ fn a_good_answer_between_bad_ones_breaks_the_row() {
 fn as_many_good_answers_in_a_row_as_asked_for_are_success() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 3);
     rollout.health_says(&[Good, Good, bad(), Good, Good, Good]).run_for(3 * INTERVAL);
-    assert_eq!((rollout.outcome(), rollout.attempt().bad_streak), (None, 1));
+    assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 1));
     rollout.run_for(2 * INTERVAL);
-    assert_eq!((rollout.outcome(), rollout.attempt().good_streak), (None, 2));
+    assert_eq!((rollout.outcome(), rollout.attempt().health.good_streak), (None, 2));
     assert_eq!(rollout.told(ConditionType::Healthy), "Unknown/HealthGood");
     rollout.run_for(INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
@@ -54,7 +54,7 @@ fn as_many_good_answers_in_a_row_as_asked_for_are_success() {
 fn health_that_cannot_be_read_is_neither_good_nor_bad() {
     let mut rollout = Rollout::new();
     rollout.health_says(&[bad(), unreadable(), bad(), unreadable(), unreadable(), Good]).run_for(4 * INTERVAL);
-    assert_eq!((rollout.outcome(), rollout.attempt().bad_streak), (None, 2));
+    assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 2));
     assert_eq!(rollout.told(ConditionType::Healthy), "Unknown/HealthUnreadable");
     rollout.run_for(2 * INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
@@ -74,9 +74,9 @@ fn a_restart_does_not_speed_a_verdict_up() {
     for _ in 0..10 {
         rollout.restart_after(1).run();
     }
-    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None));
+    assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (1, None));
     rollout.run_for(INTERVAL);
-    assert_eq!(rollout.attempt().bad_streak, 2);
+    assert_eq!(rollout.attempt().health.bad_streak, 2);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn a_restart_does_not_speed_a_verdict_up_whatever_the_wall_clock_says() {
         let mut rollout = Rollout::at(Step::Monitoring);
         rollout.health_says(&[bad()]).run();
         rollout.wall_clock_jumps(jump).restart_after(1).run();
-        assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None), "{jump} s");
+        assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (1, None), "{jump} s");
         rollout.run_for(INTERVAL);
-        assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (2, None), "{jump} s");
+        assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (2, None), "{jump} s");
     }
 }
 
@@ -103,21 +103,21 @@ fn an_edit_of_the_interval_does_not_speed_a_verdict_up_beyond_what_it_asks_for()
 fn a_good_answer_too_soon_to_count_still_breaks_a_row_of_bad_ones() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad(), bad(), Good, bad()]).run_for(INTERVAL);
-    assert_eq!(rollout.attempt().bad_streak, 2);
+    assert_eq!(rollout.attempt().health.bad_streak, 2);
     // A restart asks at once.
     rollout.restart_after(1).run();
     assert_eq!(rollout.count(&Decision::AskHealth), 3);
     rollout.run_for(INTERVAL);
-    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (1, None));
+    assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (1, None));
 }
 
 #[test]
 fn the_threshold_of_the_moment_counts() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad()]).run_for(INTERVAL);
-    assert_eq!(rollout.attempt().bad_streak, 2);
+    assert_eq!(rollout.attempt().health.bad_streak, 2);
     rollout.edit(|spec| spec.rollback_policy.health_threshold = 5).run_for(2 * INTERVAL);
-    assert_eq!((rollout.attempt().bad_streak, rollout.outcome()), (4, None));
+    assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (4, None));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unreadable, unreadable_job};
 use crate::answer::{HealthAnswer, JobAnswer, Retry};
-use crate::{Decision, Obstacle};
+use crate::{Cause, Decision, Obstacle};
 use api::condition::ConditionType;
 use api::reason::Reason;
 use api::status::{Outcome, RollbackReason, Step};
@@ -100,7 +100,7 @@ fn healthy_after_a_disturbance_may_be_the_old_configuration() {
         rollout.job_says(&[JobAnswer::Completed, JobAnswer::RolledBack]);
         rollout.health_says(&[disturbance, HealthAnswer::Good]).run_for(60);
         assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RolledBackByPlatform)));
-        assert_eq!((rollout.count(&Decision::LookAtJob), rollout.count(&Decision::Rollback)), (1, 0));
+        assert_eq!((rollout.count(&Decision::CheckJob), rollout.count(&Decision::Rollback)), (1, 0));
     }
 }
 
@@ -115,7 +115,7 @@ fn healthy_after_a_restart_may_be_the_old_configuration() {
 fn a_last_look_that_finds_the_job_completed_is_success() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.health_says(&[bad(), HealthAnswer::Good]).run_for(60);
-    assert_eq!(rollout.count(&Decision::LookAtJob), 1);
+    assert_eq!(rollout.count(&Decision::CheckJob), 1);
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
 }
 
@@ -125,9 +125,9 @@ fn a_last_look_that_tells_nothing_is_repeated_an_interval_later() {
         let mut rollout = Rollout::at(Step::RollingOut);
         rollout.job_says(&[JobAnswer::Completed, nothing.clone(), nothing, JobAnswer::Completed]);
         rollout.health_says(&[bad(), HealthAnswer::Good]).run_for(INTERVAL + 2 * INTERVAL);
-        assert_eq!((rollout.count(&Decision::LookAtJob), rollout.outcome()), (2, None));
+        assert_eq!((rollout.count(&Decision::CheckJob), rollout.outcome()), (2, None));
         rollout.run_for(INTERVAL);
-        assert_eq!((rollout.count(&Decision::LookAtJob), rollout.outcome().unwrap().0), (3, Outcome::Succeeded));
+        assert_eq!((rollout.count(&Decision::CheckJob), rollout.outcome().unwrap().0), (3, Outcome::Succeeded));
     }
 }
 
@@ -144,7 +144,7 @@ fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
         let changed = "the credentials point to another Cognigy.AI";
-        rollout.world.barrier = Some(Obstacle::lasting(Reason::EndpointChanged, changed, Retry::CredentialsChange));
+        rollout.world.barrier = Some(Obstacle::lasting(Cause::EndpointChanged, changed, Retry::CredentialsChange));
         rollout.run_for(10 * TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
         assert_eq!(rollout.told(ConditionType::Stalled), "True/EndpointChanged");
@@ -159,7 +159,7 @@ fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
 fn without_a_disturbance_the_job_is_not_asked_again() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 3);
     rollout.run_for(120);
-    assert_eq!((rollout.count(&Decision::AskJob), rollout.count(&Decision::LookAtJob)), (1, 0));
+    assert_eq!((rollout.count(&Decision::AskJob), rollout.count(&Decision::CheckJob)), (1, 0));
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
 
@@ -169,10 +169,10 @@ fn a_job_whose_end_was_not_recorded_is_asked_again_whatever_was_heard_since() {
     rollout.run().pass(INTERVAL);
     // Late answers, after which the job is to be looked at once more.
     rollout.world.latency = Duration::from_secs(30);
-    rollout.before_decision(&Decision::LookAtJob);
+    rollout.before_decision(&Decision::CheckJob);
     rollout.world.latency = Duration::ZERO;
     rollout.record_fails().run_for(INTERVAL);
-    assert_eq!(rollout.count(&Decision::LookAtJob), 0);
+    assert_eq!(rollout.count(&Decision::CheckJob), 0);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
     assert_eq!(rollout.told(ConditionType::RolledOut), "True/JobCompleted");
 }

@@ -3,7 +3,7 @@
 use super::fixture::{Rollout, bad};
 use crate::Decision;
 use crate::answer::{HealthAnswer, SubmitAnswer, ValidationAnswer};
-use crate::{claim, decide, standing};
+use crate::{claim, decide, summary};
 use api::condition::ConditionType;
 use api::reason::Reason;
 use api::spec::DeletionPolicy;
@@ -103,7 +103,7 @@ fn a_claim_is_made_by_an_accepted_validation_and_outlives_the_attempt() {
     assert_eq!(claim::recorded(&rollout.status).unwrap().deployed_at, None);
 
     rollout.run_for(600);
-    let deployed_at = rollout.attempt().submitted_at;
+    let deployed_at = rollout.attempt().intended_at();
     assert!(deployed_at.is_some());
     rollout.edit_digest("3").before_decision(&Decision::Validate);
     let claimed = claim::recorded(&rollout.status).unwrap();
@@ -147,7 +147,7 @@ fn a_deleted_resource_whose_rollout_may_run_goes_no_sooner_than_its_deadline() {
     rollout.given.settings.submit_idempotency = crate::facts::SubmitIdempotency::Unsupported;
     rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]).run();
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Unknown);
-    let submitted_at = rollout.attempt().submitted_at.unwrap();
+    let submitted_at = rollout.attempt().intended_at().unwrap();
     rollout.delete().run_for(3600);
     assert!(rollout.is_released);
     assert!(rollout.given.now.wall.duration_since(submitted_at).as_secs() >= 300, "the deadline of the sample");
@@ -161,7 +161,7 @@ fn what_is_told_and_what_is_decided_agree_for_every_step() {
         let facts = rollout.given.facts(rollout.given.now);
         let starts = decide(&facts, &rollout.status, &rollout.memory) == Decision::Start;
         let mut status = rollout.status.clone();
-        standing::refresh(&mut status, &facts, &rollout.memory);
+        summary::refresh(&mut status, &facts, &rollout.memory);
         let is_settled = rollout.outcome().is_some_and(|(outcome, _)| outcome == Outcome::Succeeded);
         assert_eq!(starts, is_settled, "{step:?}");
     }

@@ -5,7 +5,7 @@ use crate::answer::HealthAnswer;
 use crate::facts::Target;
 use crate::requests::Request;
 use crate::rest::is_at_rest;
-use crate::{Decision, Memory, Notice, decide, key, standing};
+use crate::{Decision, Memory, Notice, decide, key, summary};
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,7 @@ impl Promises {
         nothing_starts_over_a_rollout_that_is_out(decision, before);
         self.an_unreadable_answer_counts_as_nothing(decision, before, after);
         an_outcome_is_never_rewritten(before, after);
-        standing_is_what_kstatus_understands(after, given);
+        summary_is_what_kstatus_understands(after, given);
         times_move_only_with_the_status(before, after);
         every_message_has_its_own_id(notices);
         every_submitted_attempt_is_audited(after, notices, given);
@@ -87,20 +87,24 @@ impl Promises {
         after: &CognigyDeploymentStatus,
         memory: &Memory,
     ) {
-        self.heard_no_good_answer |= memory.attempt.no_good_answer_at_age.is_some();
+        self.heard_no_good_answer |= memory.attempt.polls.no_good_answer_at_age().is_some();
         let (Some(now), Some(was)) = (&after.attempt, &before.attempt) else { return };
         if now.step != Step::RollingBack || was.step == Step::RollingBack {
             return;
         }
         match decision {
-            Decision::Obey(Request::Rollback) | Decision::BeginRollback(_) => {}
-            Decision::Submit => assert!(was.rollback.is_some(), "S5: nobody asked for this rollback"),
-            Decision::AskHealth => assert!(now.bad_streak > was.bad_streak, "S5: no bad answer has counted"),
-            Decision::AskJob | Decision::LookAtJob => {
+            Decision::HandleRequest(Request::Rollback) | Decision::BeginRollback(_) => {}
+            Decision::Submit | Decision::ApplySubmitAnswer => {
+                assert!(was.rollback.is_some(), "S5: nobody asked for this rollback")
+            }
+            Decision::AskHealth => {
+                assert!(now.health.bad_streak > was.health.bad_streak, "S5: no bad answer has counted")
+            }
+            Decision::AskJob | Decision::CheckJob => {
                 let told = after.conditions.find(ConditionType::RolledOut).map(|condition| condition.status);
                 assert_eq!(told, Some(ConditionStatus::False), "S5: the job did not end badly");
             }
-            Decision::JudgeLate => assert!(self.heard_no_good_answer, "S5: silence is no verdict"),
+            Decision::DeclareTimeout => assert!(self.heard_no_good_answer, "S5: silence is no verdict"),
             other => panic!("S5: {other:?} begins a rollback"),
         }
     }
@@ -114,10 +118,10 @@ impl Promises {
     ) {
         let (Some(was), Some(now)) = (&before.attempt, &after.attempt) else { return };
         if *decision == Decision::AskHealth && self.heard_nothing {
-            let streaks = |attempt: &Attempt| (attempt.bad_streak, attempt.good_streak);
+            let streaks = |attempt: &Attempt| (attempt.health.bad_streak, attempt.health.good_streak);
             assert_eq!(streaks(was), streaks(now), "S6: an unreadable answer counted");
         }
-        if now.bad_streak > was.bad_streak && now.number == was.number {
+        if now.health.bad_streak > was.health.bad_streak && now.number == was.number {
             assert_eq!(*decision, Decision::AskHealth, "S6: something else than health counted as bad");
         }
     }
@@ -128,12 +132,8 @@ fn one_attempt_has_one_submit(before: &CognigyDeploymentStatus, after: &CognigyD
     let (Some(was), Some(now)) = (&before.attempt, &after.attempt) else { return };
     if was.number == now.number && was.has_intent() {
         let identity = |attempt: &Attempt| {
-            (
-                attempt.idempotency_key.clone(),
-                attempt.request_hash.clone(),
-                attempt.submitted_at,
-                attempt.digest.clone(),
-            )
+            let hash = attempt.submission.as_ref().map(|submission| submission.request_hash.clone());
+            (attempt.idempotency_key().cloned(), hash, attempt.intended_at(), attempt.digest.clone())
         };
         assert_eq!(identity(was), identity(now), "S1: an intent has changed");
     }
@@ -159,7 +159,7 @@ fn an_outcome_is_never_rewritten(before: &CognigyDeploymentStatus, after: &Cogni
     }
 }
 
-fn standing_is_what_kstatus_understands(after: &CognigyDeploymentStatus, given: &Given) {
+fn summary_is_what_kstatus_understands(after: &CognigyDeploymentStatus, given: &Given) {
     let conditions = &after.conditions;
     let ready = conditions.find(ConditionType::Ready).expect("Ready is always present");
     let [reconciling, stalled] = [ConditionType::Reconciling, ConditionType::Stalled].map(|flag| conditions.find(flag));
@@ -225,7 +225,7 @@ fn what_is_at_rest_needs_no_memory(after: &CognigyDeploymentStatus, given: &Give
     if is_at_rest(&facts, after) {
         assert_eq!(decide(&facts, after, memory), Decision::Wait(None), "something is to be done for what is at rest");
         let mut refreshed = after.clone();
-        standing::refresh(&mut refreshed, &facts, memory);
+        summary::refresh(&mut refreshed, &facts, memory);
         assert_eq!(refreshed, *after, "something is to be written for what is at rest");
     }
 }

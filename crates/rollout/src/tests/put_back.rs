@@ -91,7 +91,7 @@ fn an_attempt_after_a_reset_has_the_number_of_an_earlier_one_and_keys_of_its_own
     for _ in 0..3 {
         let attempt = rollout.attempt();
         assert_eq!(attempt.number, 1);
-        keys.insert(attempt.idempotency_key.clone().unwrap());
+        keys.insert(attempt.idempotency_key().cloned().unwrap());
         for kind in DeliveryKind::ALL {
             messages.insert(key::outcome_message("6f2c0f0e", 1, attempt.started_at, kind));
         }

@@ -5,11 +5,10 @@ use super::fixture::unsupported;
 use super::fixture::{
     DAY, Rollout, TIMEOUT, bad, failed_job, trace_answer, unauthorized, unavailable, unreadable, unreadable_job,
 };
-use super::passages::outcomes;
-use crate::Obstacle;
+use super::transitions::outcomes;
 use crate::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
+use crate::{Cause, Obstacle};
 use api::JobId;
-use api::reason::Reason;
 use api::spec::DeletionPolicy;
 use api::status::Step;
 use proptest::prelude::*;
@@ -122,7 +121,7 @@ fn play(rollout: &mut Rollout, turn: Turn) {
         Turn::Rollback(answer) => rollout.world.rollback = vec![answer],
         Turn::BodyIsLost(lost) => rollout.world.body_is_lost = lost,
         Turn::SnapshotIsMissing(missing) => {
-            let obstacle = || Obstacle::lasting(Reason::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
+            let obstacle = || Obstacle::lasting(Cause::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
             rollout.given.snapshot_obstacle = missing.then(obstacle);
         }
         Turn::EditDigest(number) => drop(rollout.edit_digest(&text(number))),

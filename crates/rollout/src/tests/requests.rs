@@ -10,8 +10,8 @@ use api::reason::Reason;
 use api::status::{Outcome, RollbackReason, Step};
 use api::{RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 
-const ROLL_BACK: Decision = Decision::Obey(Request::Rollback);
-const RETRY: Decision = Decision::Obey(Request::Retry);
+const ROLL_BACK: Decision = Decision::HandleRequest(Request::Rollback);
+const RETRY: Decision = Decision::HandleRequest(Request::Retry);
 
 #[test]
 fn values_that_were_there_before_are_recorded_and_not_acted_on() {

@@ -3,9 +3,8 @@
 use super::fixture::{DAY, Rollout, TIMEOUT, bad};
 use crate::answer::{HealthAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
 use crate::rest::is_at_rest;
-use crate::{Decision, Obstacle};
+use crate::{Cause, Decision, Obstacle};
 use api::IdempotencyKey;
-use api::reason::Reason;
 use api::status::{DeliveryKind, OutboxEntry, Outcome, Step};
 
 /// What is tried, and how it comes about.
@@ -116,7 +115,7 @@ fn each_thing_that_is_still_to_be_done_keeps_it_awake() {
             });
         }),
         ("a snapshot that is not known", |rollout| {
-            let missing = Obstacle::lasting(Reason::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
+            let missing = Obstacle::lasting(Cause::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
             rollout.given.snapshot_obstacle = Some(missing);
         }),
         ("requests that were never noted", |rollout| rollout.status.handled_requests = None),

@@ -1,6 +1,7 @@
 //! The rollback: asked for until it is accepted or refused, then watched.
 
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
+use crate::Cause;
 use crate::answer::{HealthAnswer, Obstacle, RollbackAnswer};
 use crate::{Announcement, Decision, apply};
 use api::condition::ConditionType;
@@ -141,7 +142,7 @@ fn a_restart_during_the_verification_goes_on_with_it() {
 
 #[test]
 fn a_rollback_that_fails_is_told_again_only_if_the_cause_changes() {
-    let fails = |words: &str| RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, words, None));
+    let fails = |words: &str| RollbackAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, words, None));
     let mut rollout = failing();
     rollout.rollback_says(&[
         fails("503 Service Unavailable: request 4711-ab, at 12:00:01"),
@@ -175,7 +176,7 @@ fn a_rollback_that_a_person_asked_for_is_not_of_a_bad_release() {
 fn a_rollback_is_tried_again_at_least_every_minute() {
     let later = Some(Duration::from_secs(3600));
     let mut rollout = failing();
-    rollout.rollback_says(&[RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, "503", later))]);
+    rollout.rollback_says(&[RollbackAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, "503", later))]);
     rollout.before_decision(&Decision::Rollback).run_for(600);
     assert_eq!(rollout.count(&Decision::Rollback), 11);
 }
@@ -184,7 +185,7 @@ fn a_rollback_is_tried_again_at_least_every_minute() {
 fn what_could_not_be_recorded_is_told_with_the_next_try() {
     let mut rollout = failing();
     rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).step();
-    rollout.record_fails().memory.note_told_in_vain();
+    rollout.record_fails().memory.note_lost_event();
     rollout.events.clear();
     rollout.run_for(60);
     assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
@@ -192,7 +193,7 @@ fn what_could_not_be_recorded_is_told_with_the_next_try() {
 
 #[test]
 fn the_first_try_of_a_call_that_fails_is_shown_while_the_call_goes_on() {
-    let hangs = || Obstacle::transient(Reason::ApiUnavailable, "no answer within 30 s; try 2 of 3", None);
+    let hangs = || Obstacle::transient(Cause::ApiUnavailable, "no answer within 30 s; try 2 of 3", None);
     for (step, shown, warnings) in [
         (Step::Pending, "Reconciling=ApiUnavailable", 0),
         (Step::Tracing, "Reconciling=ApiUnavailable", 0),
@@ -213,6 +214,6 @@ fn the_first_try_of_a_call_that_fails_is_shown_while_the_call_goes_on() {
         let told = |event: &&Announcement| event.note.contains("no answer within 30 s");
         let told: Vec<_> = rollout.events.iter().filter(told).collect();
         assert_eq!((told.len(), told.iter().filter(|event| event.warning).count()), (1, warnings), "{step:?}");
-        assert!(rollout.memory.pause_until.is_none(), "{step:?}: the call goes on");
+        assert!(rollout.memory.pause_left(rollout.given.now).is_zero(), "{step:?}: the call goes on");
     }
 }

@@ -2,13 +2,17 @@
 
 use super::fixture::{DAY, Rollout, TIMEOUT, unauthorized, unavailable, unsupported};
 use crate::answer::SubmitAnswer;
-use crate::apply::submit::Submission;
+use crate::apply::submit::SubmitIdentity;
 use crate::{Decision, Memory, apply};
 use api::JobId;
 use api::condition::ConditionType;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::reason::Reason;
 use api::status::{Outcome, Step};
+
+fn is_unsent(rollout: &Rollout) -> bool {
+    rollout.attempt().idempotency_key().is_some_and(|key| rollout.memory.attempt.submission.is_unsent(key))
+}
 
 fn not_yet() -> SubmitAnswer {
     SubmitAnswer::NotYet(unavailable())
@@ -25,13 +29,13 @@ fn accepted() -> SubmitAnswer {
 #[test]
 fn a_crash_after_the_intent_submits_again_under_the_same_key() {
     let mut rollout = Rollout::at(Step::Submitting);
-    let key = rollout.attempt().idempotency_key.clone();
-    assert!(key.is_some() && rollout.memory.attempt.unsent == key, "this process may hear a rejection");
+    let key = rollout.attempt().idempotency_key().cloned();
+    assert!(is_unsent(&rollout), "this process may hear a rejection");
     rollout.restart_after(20);
     assert_eq!(rollout.decision(), Decision::Submit);
-    assert_eq!(rollout.memory.attempt.unsent, None, "no other process may");
+    assert!(!is_unsent(&rollout), "no other process may");
     rollout.run_for(60);
-    assert_eq!(rollout.attempt().idempotency_key, key);
+    assert_eq!(rollout.attempt().idempotency_key(), key.as_ref());
     assert_eq!((rollout.count(&Decision::Intend), rollout.attempt().number), (1, 1));
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -39,13 +43,13 @@ fn a_crash_after_the_intent_submits_again_under_the_same_key() {
 #[test]
 fn a_lost_answer_submits_again_under_the_same_key() {
     let mut rollout = Rollout::at(Step::Submitting);
-    let key = rollout.attempt().idempotency_key.clone();
+    let key = rollout.attempt().idempotency_key().cloned();
     rollout.step();
     assert_eq!(rollout.step_now(), Step::RollingOut);
     rollout.crash();
     assert_eq!((rollout.step_now(), rollout.decision()), (Step::Submitting, Decision::Submit));
     rollout.run_for(60);
-    assert_eq!((rollout.attempt().idempotency_key.clone(), rollout.outcome().unwrap().0), (key, Outcome::Succeeded));
+    assert_eq!((rollout.attempt().idempotency_key().cloned(), rollout.outcome().unwrap().0), (key, Outcome::Succeeded));
 }
 
 #[test]
@@ -55,9 +59,9 @@ fn an_answer_whose_record_failed_is_recorded_without_another_post() {
         rollout.submit_says(&[answer, unknown()]).step();
         let heard = rollout.attempt().clone();
         rollout.record_fails();
-        assert_eq!((rollout.step_now(), rollout.decision()), (Step::Submitting, Decision::Submit));
+        assert_eq!((rollout.step_now(), rollout.decision()), (Step::Submitting, Decision::ApplySubmitAnswer));
         rollout.step();
-        assert_eq!((rollout.attempt().step, &rollout.attempt().job_id), (heard.step, &heard.job_id));
+        assert_eq!((rollout.attempt().step, &rollout.attempt().job), (heard.step, &heard.job));
         assert_eq!(rollout.world.submit.len(), 1, "the world was asked once");
     }
 }
@@ -85,7 +89,7 @@ fn an_outcome_is_recorded_before_the_next_attempt_takes_its_place_in_the_memory(
 fn a_submit_that_did_not_leave_can_still_be_rejected() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::NotSent(unavailable()), accepted()]).run();
-    assert_eq!(rollout.memory.attempt.unsent, rollout.attempt().idempotency_key);
+    assert!(is_unsent(&rollout));
     rollout.run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -94,7 +98,7 @@ fn a_submit_that_did_not_leave_can_still_be_rejected() {
 fn an_unanswered_submit_is_sent_again_and_can_no_longer_be_rejected() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[not_yet(), not_yet(), accepted()]).run();
-    assert_eq!(rollout.memory.attempt.unsent, None);
+    assert!(!is_unsent(&rollout));
     assert_eq!(rollout.told(ConditionType::Reconciling), "True/ApiUnavailable");
     rollout.run_for(60);
     assert_eq!((rollout.count(&Decision::Submit), rollout.outcome().unwrap().0), (3, Outcome::Succeeded));
@@ -237,19 +241,20 @@ fn a_new_configuration_after_an_unknown_outcome_waits_for_the_deadline() {
 fn a_recorded_key_stays_what_it_is_also_where_a_step_is_turned_back() {
     let mut rollout = Rollout::at(Step::Submitting);
     let recorded: api::IdempotencyKey = serde_json::from_value("of-another-version".into()).unwrap();
-    let attempt = rollout.status.attempt.as_mut().unwrap();
-    attempt.idempotency_key = Some(recorded.clone());
+    let submission = rollout.status.attempt.as_mut().unwrap().submission.as_mut().unwrap();
+    submission.idempotency_key = recorded.clone();
     rollout.record_by_hand().restart_after(1).step();
-    assert_eq!(rollout.attempt().idempotency_key, Some(recorded.clone()), "it is sent under the recorded key");
+    assert_eq!(rollout.attempt().idempotency_key(), Some(&recorded), "it is sent under the recorded key");
 
     let mut memory = Memory::default();
-    let submission = Submission {
+    let identity = SubmitIdentity {
         api_origin: ApiOrigin::new("https://api.cognigy.ai"),
         client_hash: ClientHash::new("a-client"),
         request_hash: RequestHash::new("a-hash"),
     };
     rollout.status.attempt.as_mut().unwrap().step = Step::Tracing;
-    apply::submit::intend(&mut rollout.status, &rollout.given.facts(rollout.given.now), &mut memory, submission);
-    assert_eq!(rollout.attempt().idempotency_key, Some(recorded));
-    assert_eq!(memory.attempt.unsent, None, "somebody may have sent it: a refusal would prove nothing");
+    apply::submit::intend(&mut rollout.status, &rollout.given.facts(rollout.given.now), &mut memory, identity);
+    assert_eq!(rollout.attempt().idempotency_key(), Some(&recorded));
+    let is_unsent = memory.attempt.submission.is_unsent(&recorded);
+    assert!(!is_unsent, "somebody may have sent it: a refusal would prove nothing");
 }

@@ -3,7 +3,7 @@
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, unreadable, unreadable_job};
 use crate::Decision;
 use crate::answer::JobAnswer;
-use crate::pace::{Look, Pace, Rhythm, Usual, stretch};
+use crate::polling::{ExpectedDuration, NextPoll, PollInterval, PollTuning, stretch};
 use api::status::{Outcome, Step};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -12,12 +12,12 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn busy(stretch: f64) -> Pace {
-    Pace { stretch, usual: None }
+fn busy(stretch: f64) -> PollTuning {
+    PollTuning { stretch, expected: None }
 }
 
-fn usually(end: u64, earliest: u64) -> Option<Usual> {
-    Some(Usual { end: seconds(end), earliest: seconds(earliest), is_probe: false })
+fn usually(end: u64, earliest: u64) -> Option<ExpectedDuration> {
+    Some(ExpectedDuration { end: seconds(end), earliest: seconds(earliest), is_probe: false })
 }
 
 /// After how many seconds, begun ones included, the next question comes.
@@ -51,7 +51,7 @@ fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_
         (50.0, Some(15), [15, 30, 45, 60, 75, 90]),
     ] {
         let mut rollout = Rollout::of(|spec| spec.monitoring.max_interval_seconds = named);
-        rollout.given.pace = busy(stretch);
+        rollout.given.polling = busy(stretch);
         assert_eq!(looks(&mut rollout, 6), expected, "stretched by {stretch}, longest {named:?}");
     }
 }
@@ -59,7 +59,7 @@ fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_
 #[test]
 fn a_job_that_is_overdue_is_looked_at_closely_at_first_and_then_less_and_less() {
     let mut rollout = Rollout::new();
-    rollout.given.pace = Pace { stretch: 50.0, usual: usually(60, 58) };
+    rollout.given.polling = PollTuning { stretch: 50.0, expected: usually(60, 58) };
     assert_eq!(looks(&mut rollout, 6), [60, 75, 90, 105, 128, 162]);
 }
 
@@ -73,7 +73,7 @@ fn the_first_look_waits_for_when_the_job_is_usually_done() {
         (usually(2000, 2000), 1.0, TIMEOUT - 4 * INTERVAL),
     ] {
         let mut rollout = Rollout::new();
-        rollout.given.pace = Pace { stretch, usual };
+        rollout.given.polling = PollTuning { stretch, expected: usual };
         rollout.job_says(&[JobAnswer::Running]);
         assert_eq!(waits(&mut rollout), expected, "{usual:?}, stretched by {stretch}");
     }
@@ -82,8 +82,8 @@ fn the_first_look_waits_for_when_the_job_is_usually_done() {
 #[test]
 fn a_probe_looks_one_interval_earlier_so_that_the_next_look_comes_in_time() {
     let mut rollout = Rollout::new();
-    let probe = Usual { end: seconds(61), earliest: seconds(58), is_probe: true };
-    rollout.given.pace = Pace { stretch: 1.0, usual: Some(probe) };
+    let probe = ExpectedDuration { end: seconds(61), earliest: seconds(58), is_probe: true };
+    rollout.given.polling = PollTuning { stretch: 1.0, expected: Some(probe) };
     rollout.job_says(&[JobAnswer::Running]);
     assert_eq!(waits(&mut rollout), 46);
     rollout.pass(46);
@@ -94,7 +94,7 @@ fn a_probe_looks_one_interval_earlier_so_that_the_next_look_comes_in_time() {
 fn no_load_makes_a_bad_verdict_slower() {
     let mut calm = Rollout::of(|_| ());
     let mut loaded = Rollout::of(|_| ());
-    loaded.given.pace = busy(100.0);
+    loaded.given.polling = busy(100.0);
     for rollout in [&mut calm, &mut loaded] {
         *rollout = std::mem::replace(rollout, Rollout::new()).brought_to(Step::Monitoring);
         rollout.health_says(&[bad(), unreadable(), bad(), bad()]).run_for(3 * INTERVAL);
@@ -106,7 +106,7 @@ fn no_load_makes_a_bad_verdict_slower() {
 fn a_job_that_cannot_be_read_or_found_is_asked_again_at_the_plain_interval() {
     for answer in [unreadable_job(), JobAnswer::NotFound] {
         let mut rollout = Rollout::new();
-        rollout.given.pace = busy(4.0);
+        rollout.given.polling = busy(4.0);
         rollout.job_says(&[answer]);
         assert_eq!(waits(&mut rollout), 2 * INTERVAL);
         rollout.pass(2 * INTERVAL);
@@ -117,11 +117,11 @@ fn a_job_that_cannot_be_read_or_found_is_asked_again_at_the_plain_interval() {
 #[test]
 fn good_answers_in_a_row_and_the_watch_after_a_rollback_are_stretched() {
     let mut streak = Rollout::of(|spec| spec.monitoring.success_threshold = 4);
-    streak.given.pace = busy(2.0);
+    streak.given.polling = busy(2.0);
     streak = streak.brought_to(Step::Monitoring);
     assert_eq!(waits(&mut streak), 30);
     let mut aftermath = Rollout::at(Step::VerifyingRollback);
-    aftermath.given.pace = busy(2.0);
+    aftermath.given.polling = busy(2.0);
     aftermath.health_says(&[bad()]);
     assert_eq!(waits(&mut aftermath), 30);
 }
@@ -130,73 +130,70 @@ fn good_answers_in_a_row_and_the_watch_after_a_rollback_are_stretched() {
 fn what_the_looks_told_of_a_job_is_kept_for_others_to_learn_from() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[JobAnswer::Running, JobAnswer::Running, JobAnswer::Completed]).run_for(3 * INTERVAL);
-    let run = rollout.memory.attempt.job_run.unwrap();
+    let run = rollout.memory.attempt.job.take_finished_run().unwrap();
     assert_eq!((run.running, run.ended), (Some(seconds(2 * INTERVAL)), seconds(3 * INTERVAL)));
     let mut of_another_process = Rollout::at(Step::RollingOut);
     of_another_process.restart_after(3600).run();
-    assert_eq!(of_another_process.memory.attempt.job_run, None, "nobody may have looked for an hour");
+    assert_eq!(of_another_process.memory.attempt.job.take_finished_run(), None, "nobody may have looked for an hour");
 }
 
 #[test]
 fn an_attempt_asks_for_its_turn_before_anything_else_and_no_later_step_does() {
     let mut rollout = Rollout::new();
-    rollout.before_decision(&Decision::AskTurn);
+    rollout.before_decision(&Decision::RequestSlot);
     assert_eq!(rollout.step_now(), Step::Pending);
     rollout.run_for(TIMEOUT);
-    assert_eq!(rollout.count(&Decision::AskTurn), 1);
+    assert_eq!(rollout.count(&Decision::RequestSlot), 1);
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack, Step::VerifyingRollback] {
         let mut taken_over = Rollout::at(step);
-        let before = taken_over.count(&Decision::AskTurn);
+        let before = taken_over.count(&Decision::RequestSlot);
         taken_over.restart_after(1).run_for(TIMEOUT);
-        assert_eq!(taken_over.count(&Decision::AskTurn), before, "{step:?}");
+        assert_eq!(taken_over.count(&Decision::RequestSlot), before, "{step:?}");
     }
 }
 
 #[test]
 fn a_suspended_or_deleted_or_stalled_attempt_asks_for_no_turn() {
     let mut rollout = Rollout::new();
-    rollout.before_decision(&Decision::AskTurn).suspend(true);
+    rollout.before_decision(&Decision::RequestSlot).suspend(true);
     assert!(matches!(rollout.decision(), Decision::Wait(None)));
     rollout.suspend(false).delete();
     assert!(matches!(rollout.decision(), Decision::Abandon(_)));
 }
 
-fn rhythms() -> impl Strategy<Value = Rhythm> {
+fn rhythms() -> impl Strategy<Value = PollInterval> {
     (1u64..300, 0u64..600)
-        .prop_map(|(interval, more)| Rhythm { interval: seconds(interval), longest: seconds(interval + more) })
+        .prop_map(|(interval, more)| PollInterval { shortest: seconds(interval), longest: seconds(interval + more) })
 }
 
-fn paces() -> impl Strategy<Value = Pace> {
-    let usual =
-        proptest::option::of((0u64..1000, 0u64..1000, any::<bool>()).prop_map(|(end, earliest, is_probe)| Usual {
-            end: seconds(end),
-            earliest: seconds(earliest),
-            is_probe,
-        }));
-    (1.0f64..100.0, usual).prop_map(|(stretch, usual)| Pace { stretch, usual })
+fn paces() -> impl Strategy<Value = PollTuning> {
+    let usual = proptest::option::of((0u64..1000, 0u64..1000, any::<bool>()).prop_map(|(end, earliest, is_probe)| {
+        ExpectedDuration { end: seconds(end), earliest: seconds(earliest), is_probe }
+    }));
+    (1.0f64..100.0, usual).prop_map(|(stretch, usual)| PollTuning { stretch, expected: usual })
 }
 
 proptest! {
     #[test]
     fn a_look_is_never_before_the_interval_nor_past_what_leaves_time_for_a_verdict(
-        rhythm in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000,
+        interval in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000,
     ) {
-        let look = Look { rhythm, age: seconds(age), room: seconds(room) };
-        for gap in [look.at_job(pace), look.at_health(pace)] {
-            prop_assert!(gap >= rhythm.interval);
-            prop_assert!(gap <= seconds(room).max(rhythm.interval));
+        let look = NextPoll { interval, age: seconds(age), room: seconds(room) };
+        for gap in [look.of_job(pace), look.of_health(pace)] {
+            prop_assert!(gap >= interval.shortest);
+            prop_assert!(gap <= seconds(room).max(interval.shortest));
         }
-        prop_assert!(look.at_health(pace) <= rhythm.longest);
+        prop_assert!(look.of_health(pace) <= interval.longest);
     }
 
     #[test]
     fn more_load_never_means_an_earlier_look(
-        rhythm in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000, more in 1.0f64..10.0,
+        interval in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000, more in 1.0f64..10.0,
     ) {
-        let look = Look { rhythm, age: seconds(age), room: seconds(room) };
-        let busier = Pace { stretch: pace.stretch * more, ..pace };
-        prop_assert!(look.at_job(busier) >= look.at_job(pace));
-        prop_assert!(look.at_health(busier) >= look.at_health(pace));
+        let look = NextPoll { interval, age: seconds(age), room: seconds(room) };
+        let busier = PollTuning { stretch: pace.stretch * more, ..pace };
+        prop_assert!(look.of_job(busier) >= look.of_job(pace));
+        prop_assert!(look.of_health(busier) >= look.of_health(pace));
     }
 
     #[test]
@@ -204,8 +201,8 @@ proptest! {
         groups in proptest::collection::vec((rhythms(), 1usize..50), 1..6), share in 1.0f64..500.0,
     ) {
         let demand = |factor: f64| -> f64 {
-            let looks = |(rhythm, count): &(Rhythm, usize)| {
-                let (interval, longest) = (rhythm.interval.as_secs_f64(), rhythm.longest.as_secs_f64());
+            let looks = |(interval, count): &(PollInterval, usize)| {
+                let (interval, longest) = (interval.shortest.as_secs_f64(), interval.longest.as_secs_f64());
                 *count as f64 * 60.0 / (interval * factor).min(longest)
             };
             groups.iter().map(looks).sum()
@@ -230,7 +227,7 @@ proptest! {
             spec.rollback_policy.health_threshold = i32::try_from(threshold).unwrap();
             spec.rollback_policy.timeout_seconds = i32::try_from(timeout).unwrap();
         });
-        rollout.given.pace = pace;
+        rollout.given.polling = pace;
         rollout.job_says(&[JobAnswer::Running]).health_says(&[bad()]);
         rollout.run();
         let taken_at = rollout.given.now.uptime;

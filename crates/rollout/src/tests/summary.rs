@@ -1,6 +1,6 @@
 //! Where the resource stands, for people and for tools that read conditions.
 
-use super::fixture::{Rollout, unauthorized};
+use super::fixture::{Rollout, bad, failed_job, unauthorized};
 use crate::Decision;
 use crate::answer::{JobAnswer, SubmitAnswer, ValidationAnswer};
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
@@ -188,4 +188,86 @@ fn nothing_newer_is_awaited_where_the_resource_goes_or_is_suspended() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").suspend(true).refresh();
     assert_eq!(rollout.told(ConditionType::Ready), "False/Suspended");
+}
+
+#[test]
+fn while_a_rollout_is_watched_its_deadline_is_shown_at_a_fixed_time() {
+    let mut rollout = Rollout::new();
+    rollout.job_says(&[JobAnswer::Running]).run_for(20);
+    let said = rollout.condition(ConditionType::Ready).message.clone();
+    let expected = "Cognigy.AI has accepted the rollout; job_1 is running; submitted at 12:00:00, rolled back at 12:05:00 UTC \
+                    if not healthy by then";
+    assert_eq!(said, expected);
+    rollout.run_for(60);
+    assert_eq!(rollout.condition(ConditionType::Ready).message, said, "each change would be a write");
+    rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 600).run_for(20);
+    assert!(rollout.condition(ConditionType::Ready).message.contains("rolled back at 12:10:00 UTC"));
+    rollout.edit(|spec| spec.rollback_policy.auto_trigger = false).run_for(20);
+    assert!(rollout.condition(ConditionType::Ready).message.contains("counts as failed at 12:10:00 UTC"));
+}
+
+#[test]
+fn a_suspension_is_shown_after_a_success_and_after_a_rollback() {
+    for job in [JobAnswer::Completed, failed_job()] {
+        let mut rollout = Rollout::new();
+        rollout.job_says(&[job]).run_for(600);
+        let before = rollout.told(ConditionType::Ready);
+        assert!(!rollout.condition(ConditionType::Ready).message.contains("suspended"));
+        rollout.suspend(true).run_for(60);
+        assert!(rollout.condition(ConditionType::Ready).message.contains("suspended: nothing new is deployed"));
+        assert_eq!(rollout.told(ConditionType::Ready), before);
+    }
+}
+
+#[test]
+fn an_ended_attempt_has_no_condition_of_a_stage_that_it_did_not_reach() {
+    let mut success = Rollout::at(Step::Settled);
+    success.run();
+    assert!(!success.has(ConditionType::RolledBack));
+    let mut refused = Rollout::new();
+    refused.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["segment".to_owned()] })];
+    refused.run();
+    for unreached in [ConditionType::TracePassed, ConditionType::RolledOut, ConditionType::Healthy] {
+        assert!(!refused.has(unreached), "{unreached}");
+    }
+    assert!(refused.has(ConditionType::Validated) && refused.has(ConditionType::Delivered));
+}
+
+#[test]
+fn a_rollback_says_what_it_restores() {
+    let restored = |rollout: &Rollout| rollout.condition(ConditionType::RolledBack).message.clone();
+    let mut named = Rollout::of(|spec| spec.rollback_policy.revert_snapshot_id = Some("snap_prev_stable".to_owned()));
+    named.job_says(&[failed_job()]).before_decision(&Decision::AskJob);
+    // What was submitted counts, not what is asked for since.
+    named.edit(|spec| spec.rollback_policy.revert_snapshot_id = None).run_for(60);
+    assert!(restored(&named).contains("to snapshot snap_prev_stable"), "{}", restored(&named));
+
+    let mut earlier = Rollout::at(Step::Settled);
+    earlier.edit_digest("2.5.0").health_says(&[bad()]).run_for(120);
+    assert!(restored(&earlier).contains("to the snapshot before (version 2.4.1, attempt 1)"), "{}", restored(&earlier));
+
+    let mut first = Rollout::new();
+    first.job_says(&[failed_job()]).run_for(60);
+    assert!(restored(&first).contains("to the snapshot before, requested because"), "{}", restored(&first));
+}
+
+#[test]
+fn a_success_that_is_rolled_back_no_longer_says_what_runs() {
+    let mut rollout = Rollout::at(Step::Settled);
+    let last = rollout.status.last_successful.clone().unwrap();
+    assert_eq!((last.version.as_deref(), last.rolled_back_at), (Some("2.4.1"), None));
+    rollout.ask_for_rollback("1").run_for(60);
+    assert!(rollout.status.last_successful.as_ref().unwrap().rolled_back_at.is_some());
+}
+
+#[test]
+fn a_time_out_says_what_was_known_last() {
+    let mut running = Rollout::new();
+    running.job_says(&[JobAnswer::Running]).run_for(400);
+    let said = |rollout: &Rollout| {
+        let event = rollout.events.iter().find(|event| event.reason == Reason::DeadlineExceeded);
+        event.unwrap().note.clone()
+    };
+    assert!(said(&running).contains("within 300 seconds; last known state:"), "{}", said(&running));
+    assert!(said(&running).contains("job_1 is running"), "{}", said(&running));
 }

@@ -1,4 +1,4 @@
-//! Who goes next: by turns between namespaces, and in a namespace the oldest first.
+//! The order in which waiting rollouts start: the namespaces take turns, and in each namespace the oldest is first.
 
 use jiff::Timestamp;
 use std::cmp::Ordering;
@@ -14,17 +14,17 @@ pub struct ResourceName {
     pub name: Arc<str>,
 }
 
-/// Those who wait. What it costs to join, to leave, to be told one's place and to find the next grows with the number
-/// of namespaces, and hardly with the number of those who wait.
+/// The waiting rollouts. The cost of each operation grows with the number of namespaces, and hardly with the number of waiting
+/// rollouts.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct FairQueue {
     lines: BTreeMap<Arc<str>, Line>,
-    /// The round that was served last: each namespace has one turn in a round.
+    /// The last round that was served. In each round, each namespace has one turn.
     round: u64,
     entries: usize,
 }
 
-/// Those of one namespace who wait, the oldest first.
+/// The waiting rollouts of one namespace, the oldest first.
 #[derive(Debug)]
 struct Line {
     /// The round of the next turn.
@@ -38,8 +38,8 @@ struct Entry {
     name: Arc<str>,
 }
 
-impl Turns {
-    /// Joins, behind those of the same namespace who have waited for longer. A namespace that had nobody waiting has its
+impl FairQueue {
+    /// Joins, behind the rollouts of the same namespace that have waited longer. A namespace that had no waiting rollout has its
     /// turn in the next round, however often it comes back.
     pub(super) fn join(&mut self, who: &ResourceName, since: Timestamp) {
         let next = self.round + 1;
@@ -54,7 +54,7 @@ impl Turns {
         }
     }
 
-    /// Leaves; nothing happens where it does not wait.
+    /// Leaves. Does nothing if the rollout does not wait.
     pub(super) fn leave(&mut self, who: &ResourceName, since: Timestamp) {
         let Some(line) = self.lines.get_mut(&who.namespace) else { return };
         let Ok(index) = line.entries.binary_search(&Entry { since, name: Arc::clone(&who.name) }) else { return };
@@ -65,7 +65,7 @@ impl Turns {
         }
     }
 
-    /// Who goes next.
+    /// The next rollout.
     pub(super) fn first(&self) -> Option<ResourceName> {
         let heads =
             self.lines.iter().filter_map(|(namespace, line)| Some((namespace, line.round, line.entries.front()?)));
@@ -73,7 +73,7 @@ impl Turns {
         Some(ResourceName { namespace: Arc::clone(namespace), name: Arc::clone(&head.name) })
     }
 
-    /// Takes the one that goes next.
+    /// Removes the next rollout, and returns it.
     pub(super) fn take(&mut self) -> Option<ResourceName> {
         let first = self.first()?;
         let line = self.lines.get_mut(&first.namespace)?;
@@ -87,7 +87,7 @@ impl Turns {
         Some(first)
     }
 
-    /// How many go before it, were nobody to come or leave.
+    /// How many rollouts go before this one, if nobody joins or leaves.
     pub(super) fn ahead_of(&self, who: &ResourceName, since: Timestamp) -> Option<usize> {
         let own = self.lines.get(&who.namespace)?;
         let entry = Entry { since, name: Arc::clone(&who.name) };
@@ -97,14 +97,14 @@ impl Turns {
         Some(index + others.map(|(_, line)| line.before(round, &entry)).sum::<usize>())
     }
 
-    /// How many wait.
+    /// How many rollouts wait.
     pub(super) fn len(&self) -> usize {
         self.entries
     }
 }
 
 impl Line {
-    /// How many of this line go before one of another line, whose turn is in that round.
+    /// How many rollouts of this line go before one of another line whose turn is in this round.
     fn before(&self, round: u64, other: &Entry) -> usize {
         let Ok(rounds) = usize::try_from(round.saturating_sub(self.round)) else { return self.entries.len() };
         if round < self.round {

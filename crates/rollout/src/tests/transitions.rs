@@ -3,25 +3,25 @@
 use super::fixture::{INTERVAL, Rollout, bad, failed_job};
 use crate::Decision;
 use crate::answer::{JobAnswer, RollbackAnswer, ValidationAnswer};
-use crate::passage::Passage;
+use crate::transition::Transition;
 use api::status::{Outcome, RollbackReason, Step};
 use std::time::Duration;
 
 /// The steps that are over, each with its seconds.
 fn steps(rollout: &Rollout) -> Vec<(Step, u64)> {
-    let step = |passage: &Passage| match passage {
-        Passage::Step { step, took } => Some((*step, took.as_secs())),
+    let step = |passage: &Transition| match passage {
+        Transition::Step { step, took } => Some((*step, took.as_secs())),
         _ => None,
     };
-    rollout.passages.iter().filter_map(step).collect()
+    rollout.transitions.iter().filter_map(step).collect()
 }
 
 pub(super) fn outcomes(rollout: &Rollout) -> Vec<Outcome> {
-    let outcome = |passage: &Passage| match passage {
-        Passage::Ended(outcome) => Some(*outcome),
+    let outcome = |passage: &Transition| match passage {
+        Transition::Ended(outcome) => Some(*outcome),
         _ => None,
     };
-    rollout.passages.iter().filter_map(outcome).collect()
+    rollout.transitions.iter().filter_map(outcome).collect()
 }
 
 #[test]
@@ -46,9 +46,9 @@ fn each_step_of_a_success_is_timed_once() {
 fn the_wait_for_a_rollback_is_timed_from_the_verdict_also_across_a_restart() {
     let mut rollout = Rollout::at(Step::RollingBack);
     rollout.restart_after(40).run_for(60);
-    let waited = rollout.passages.iter().filter(|passage| matches!(passage, Passage::RollbackAccepted { .. }));
+    let waited = rollout.transitions.iter().filter(|passage| matches!(passage, Transition::RollbackAccepted { .. }));
     let expected =
-        Passage::RollbackAccepted { reason: RollbackReason::DeploymentFailed, took: Duration::from_secs(40) };
+        Transition::RollbackAccepted { reason: RollbackReason::DeploymentFailed, took: Duration::from_secs(40) };
     assert_eq!(waited.collect::<Vec<_>>(), [&expected]);
     assert!(steps(&rollout).contains(&(Step::RollingBack, 40)), "{:?}", steps(&rollout));
     assert_eq!(outcomes(&rollout), [Outcome::RolledBack]);
@@ -58,7 +58,7 @@ fn the_wait_for_a_rollback_is_timed_from_the_verdict_also_across_a_restart() {
 fn a_refused_rollback_was_not_accepted() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[failed_job()]).rollback_says(&[RollbackAnswer::Refused("422".to_owned())]).run_for(600);
-    assert!(!rollout.passages.iter().any(|passage| matches!(passage, Passage::RollbackAccepted { .. })));
+    assert!(!rollout.transitions.iter().any(|passage| matches!(passage, Transition::RollbackAccepted { .. })));
     assert_eq!(outcomes(&rollout), [Outcome::RollbackFailed]);
 }
 
@@ -100,8 +100,8 @@ fn a_rollback_of_a_success_leaves_the_outcome_as_it_was_counted() {
     let monitoring: Vec<_> = steps(&rollout).into_iter().filter(|(step, _)| *step == Step::Monitoring).collect();
     assert_eq!(monitoring.len(), 1);
     let waited =
-        |passage: &&Passage| matches!(passage, Passage::RollbackAccepted { reason: RollbackReason::Manual, .. });
-    assert_eq!(rollout.passages.iter().filter(waited).count(), 1);
+        |passage: &&Transition| matches!(passage, Transition::RollbackAccepted { reason: RollbackReason::Manual, .. });
+    assert_eq!(rollout.transitions.iter().filter(waited).count(), 1);
 }
 
 #[test]

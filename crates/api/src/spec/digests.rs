@@ -1,0 +1,70 @@
+//! What the digests of a spec contain: one hash for what an attempt deploys, and one for what it is checked against.
+//!
+//! An upgrade of the operator must never change a digest: a new default in the CRD or a new field in the spec would deploy a
+//! whole fleet again. So the hashed form is written out here, apart from the types, and golden tests guard it.
+
+use super::CognigyDeploymentSpec;
+use crate::digest::Digest;
+use crate::snapshot::{Outline, Snapshot, SnapshotProblem, write_canonical};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+impl Digest {
+    /// What is deployed: environment, snapshot, locks (in any order) and capacity.
+    ///
+    /// # Errors
+    /// [`SnapshotProblem`], if the snapshot cannot be deployed.
+    pub fn of_deployment(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Self, SnapshotProblem> {
+        let mut locks: Vec<_> = spec.dependency_locks.iter().collect();
+        locks.sort_by(|left, right| left.package_name.cmp(&right.package_name));
+        let locks: Vec<Value> = locks
+            .into_iter()
+            .map(|lock| json!({"packageName": lock.package_name, "pinned": lock.pinned, "version": lock.version}))
+            .collect();
+        let capacity = json!({
+            "maxConcurrentSessions": spec.capacity_constraints.max_concurrent_sessions,
+            "memoryLimitMb": spec.capacity_constraints.memory_limit_mb,
+        });
+        let outline = Outline::of(snapshot.text())?;
+        // One canonical object with sorted keys. The canonical snapshot is hashed in pieces and never held as a whole.
+        let mut hash = Sha256::new();
+        hash.update(br#"{"capacityConstraints":"#);
+        hash.update(canonical(&capacity));
+        hash.update(br#","configurationSnapshot":"#);
+        write_canonical(&outline, |piece| hash.update(piece));
+        hash.update(br#","dependencyLocks":"#);
+        hash.update(canonical(&locks.into()));
+        hash.update(br#","environmentId":"#);
+        hash.update(canonical(&spec.environment_id.as_str().into()));
+        hash.update(b"}");
+        Ok(Self::from_hash(&hash.finalize()))
+    }
+
+    /// What a deployment is checked against before its submit: isolation rules and trace options.
+    #[must_use]
+    pub fn of_checks(spec: &CognigyDeploymentSpec) -> Self {
+        let mut isolation = json!({
+            "resourceQuotaCheck": spec.isolation_rules.resource_quota_check,
+            "tenantBoundary": spec.isolation_rules.tenant_boundary,
+        });
+        if let Some(segment) = &spec.isolation_rules.network_segment {
+            isolation["networkSegment"] = json!(segment);
+        }
+        let document = json!({
+            "isolationRules": isolation,
+            "traceOptions": {
+                "detectVersionConflicts": spec.trace_options.detect_version_conflicts,
+                "includeDependencyGraph": spec.trace_options.include_dependency_graph,
+                "simulationDepth": spec.trace_options.simulation_depth,
+            },
+        });
+        Self::from_hash(&Sha256::digest(canonical(&document)))
+    }
+}
+
+/// The canonical form of a small document that the operator builds itself.
+// Canonicalising fails only for numbers that are not finite and keys that are not text: a `Value` has neither.
+#[allow(clippy::expect_used)]
+fn canonical(document: &Value) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(document).expect("a JSON value has a canonical form")
+}

@@ -1,0 +1,123 @@
+//! How attempts end.
+
+use crate::digest::Digest;
+use crate::identifier::JobId;
+use crate::reason::Reason;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+plain_string_in_the_crd!(Outcome);
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The environment runs the configuration, and is healthy.
+    Succeeded,
+    /// The configuration was rolled back.
+    RolledBack,
+    /// The rollout failed, and Cognigy.AI refused to roll it back.
+    RollbackFailed,
+    /// The configuration was refused, or the rollout failed and was left in place.
+    Failed,
+    /// A newer configuration replaced this one before it was submitted.
+    Superseded,
+    /// A person stopped it, or its resource was deleted, before there was a verdict.
+    Abandoned,
+    /// Nobody can tell whether the rollout was accepted.
+    Unknown,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::RolledBack,
+        Self::RollbackFailed,
+        Self::Failed,
+        Self::Superseded,
+        Self::Abandoned,
+        Self::Unknown,
+    ];
+
+    /// The name in the status, in events and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::RolledBack => "RolledBack",
+            Self::RollbackFailed => "RollbackFailed",
+            Self::Failed => "Failed",
+            Self::Superseded => "Superseded",
+            Self::Abandoned => "Abandoned",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// How an attempt ended, why and when. It is never changed once it is written.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// How it ended: Succeeded, RolledBack, RollbackFailed, Failed, Superseded, Abandoned or Unknown.
+    pub outcome: Outcome,
+    /// Why it ended like this, as a CamelCase word. docs/conditions.md explains each one.
+    pub reason: Reason,
+    /// When the operator knew it.
+    pub at: Timestamp,
+}
+
+/// The last attempt that succeeded.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSuccessful {
+    /// The attempt's number.
+    pub number: i64,
+    /// Hash of the configuration that it deployed.
+    pub digest: Digest,
+    /// The version of that configuration, if its snapshot names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its job at Cognigy.AI.
+    pub job_id: JobId,
+    /// When it succeeded.
+    pub at: Timestamp,
+    /// When Cognigy.AI accepted to roll it back, if it was rolled back after its success. Then the environment no longer runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_at: Option<Timestamp>,
+}
+
+impl LastSuccessful {
+    /// The configuration, for people: its version, or the beginning of its digest.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        self.digest.named(self.version.as_deref())
+    }
+}
+
+/// An attempt that has ended.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PastAttempt {
+    /// The attempt's number.
+    pub number: i64,
+    /// Hash of the configuration that it was to deploy.
+    pub digest: Digest,
+    /// The version of that configuration, if its snapshot names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its job at Cognigy.AI, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How it ended, why and when.
+    pub verdict: Verdict,
+}

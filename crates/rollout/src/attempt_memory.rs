@@ -1,0 +1,389 @@
+//! What this process remembers about one attempt, stage by stage.
+
+use super::admission::AdmissionSlot;
+use super::answer::SubmitAnswer;
+use super::durations::JobRun;
+use super::time::{Answered, Now, ObservedTime};
+use api::status::Attempt;
+use api::{Digest, IdempotencyKey};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// A health poll that starts later than this after the job poll does not follow it at once. While an answer was late or a
+/// request waited for the budget, health may have been bad, and the platform may have rolled back.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// What this process remembers about one attempt.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptMemory {
+    of: Option<AttemptId>,
+    /// The permission to start under the request budget. An attempt that has an intent does not need it.
+    pub slot: AdmissionSlot,
+    /// The checks.
+    pub checks: CheckTimes,
+    /// The submit.
+    pub submission: SubmissionMemory,
+    /// The job.
+    pub job: JobMemory,
+    /// The polls of the job and of health.
+    pub polls: PollMemory,
+    /// The health answers.
+    pub health: HealthMemory,
+    /// The rollback.
+    pub rollback: RollbackMemory,
+}
+
+/// Identifies an attempt. The number alone is not enough: it starts again if somebody resets the status, and an attempt
+/// whose first record failed may start again with its number and another configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct AttemptId {
+    number: i64,
+    started_at: Timestamp,
+    digest: Digest,
+}
+
+impl AttemptId {
+    fn of(attempt: &Attempt) -> Self {
+        Self { number: attempt.number, started_at: attempt.started_at, digest: attempt.digest.clone() }
+    }
+}
+
+impl AttemptMemory {
+    pub(super) fn of(attempt: Option<&Attempt>) -> Self {
+        Self { of: attempt.map(AttemptId::of), ..Self::default() }
+    }
+
+    pub(super) fn is_of(&self, attempt: Option<&Attempt>) -> bool {
+        self.of == attempt.map(AttemptId::of)
+    }
+
+    /// Takes note of what the recorded attempt says.
+    pub(super) fn observe(&mut self, attempt: &Attempt, now: Now) {
+        self.submission.observe(attempt.deadline_counts_from(), now);
+        if attempt.health.last_counted_at.is_some() {
+            self.health.observe_counted(now);
+        }
+        self.rollback.observe(attempt, now);
+    }
+}
+
+/// When the checks were made by this process. It is only used to measure how long they took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckTimes {
+    /// The validation.
+    pub validation: Option<Answered>,
+    /// The synthetic trace.
+    pub synthetic_trace: Option<Answered>,
+}
+
+/// What this process remembers about the submit.
+#[derive(Clone, Debug, Default)]
+pub struct SubmissionMemory {
+    unsent: Option<IdempotencyKey>,
+    answer: Option<SubmitAnswer>,
+    unknown: Option<String>,
+    body_lost: bool,
+    observed: Option<ObservedTime>,
+}
+
+impl SubmissionMemory {
+    fn observe(&mut self, began: Option<Timestamp>, now: Now) {
+        if let Some(began) = began
+            && !self.observed.is_some_and(|observed| observed.began_at(began))
+        {
+            self.observed = Some(ObservedTime::new(began, now));
+        }
+    }
+
+    /// This process has just written the intent. `first_key` is the key if nobody can have sent anything under it yet.
+    pub fn intend(&mut self, first_key: Option<IdempotencyKey>, now: Now) {
+        self.unsent = first_key;
+        self.observed = Some(ObservedTime::new(now.wall, now));
+    }
+
+    /// When the time for a verdict began.
+    #[must_use]
+    pub fn observed(&self) -> Option<ObservedTime> {
+        self.observed
+    }
+
+    pub(super) fn age(&self, now: Now) -> Duration {
+        self.observed.map_or(Duration::ZERO, |observed| observed.age(now))
+    }
+
+    /// Whether the next POST is the first one under this key, and this process wrote the intent: only then does a refusal
+    /// mean that nothing was submitted.
+    #[must_use]
+    pub fn is_unsent(&self, key: &IdempotencyKey) -> bool {
+        self.unsent.as_ref() == Some(key)
+    }
+
+    /// Somebody may have sent the submit: from now on a refusal proves nothing.
+    pub fn may_be_sent(&mut self) {
+        self.unsent = None;
+    }
+
+    /// Remembers a conclusive answer until it is recorded. If the record fails, the submit must not be sent again.
+    pub fn remember_answer(&mut self, answer: SubmitAnswer) {
+        self.answer = Some(answer);
+    }
+
+    /// A conclusive answer that may not be recorded yet.
+    #[must_use]
+    pub fn answer(&self) -> Option<&SubmitAnswer> {
+        self.answer.as_ref()
+    }
+
+    /// The answer does not tell whether the submit was accepted. Returns whether this is new.
+    pub fn set_unknown(&mut self, why: String) -> bool {
+        self.unknown.replace(why).is_none()
+    }
+
+    /// Why nobody can tell whether the submit was accepted.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+
+    /// The submit was accepted after all.
+    pub fn clear_unknown(&mut self) {
+        self.unknown = None;
+    }
+
+    /// Whether the body of the submit can still be built as it was recorded.
+    pub fn set_body_lost(&mut self, is_lost: bool) {
+        self.body_lost = is_lost;
+    }
+
+    /// Whether the body of the submit can no longer be built as it was recorded.
+    #[must_use]
+    pub fn is_body_lost(&self) -> bool {
+        self.body_lost
+    }
+}
+
+/// What this process remembers about the job.
+#[derive(Clone, Debug, Default)]
+pub struct JobMemory {
+    /// The uptime at which the submit was accepted. The job has been running since then.
+    accepted_at: Option<Duration>,
+    last_running_age: Option<Duration>,
+    finished_run: Option<JobRun>,
+    /// The uptime of the first poll that did not find the job.
+    missing_at: Option<Duration>,
+}
+
+impl JobMemory {
+    /// This process has heard that the submit was accepted.
+    pub fn accept(&mut self, now: Now) {
+        self.accepted_at = Some(now.uptime);
+    }
+
+    pub(super) fn age(&self, now: Now) -> Option<Duration> {
+        self.accepted_at.map(|accepted_at| now.uptime.saturating_sub(accepted_at))
+    }
+
+    /// The job was still running at this age.
+    pub fn note_running(&mut self, age: Duration) {
+        self.last_running_age = Some(age);
+    }
+
+    /// The age at which the job was last seen running by this process.
+    #[must_use]
+    pub fn last_running_age(&self) -> Option<Duration> {
+        self.last_running_age
+    }
+
+    /// The job had ended at this age. A job that another process submitted, and that this process has never seen running,
+    /// tells nothing about durations: nobody may have polled it for hours.
+    pub fn note_ended(&mut self, age: Duration) {
+        let was_watched = self.last_running_age.is_some() || self.accepted_at.is_some();
+        self.finished_run = was_watched.then_some(JobRun { running: self.last_running_age, ended: age });
+    }
+
+    /// What the polls of this job told about its duration. It is returned once.
+    pub fn take_finished_run(&mut self) -> Option<JobRun> {
+        self.finished_run.take()
+    }
+
+    /// The API does not know the job. Returns since when it does not, if this is not the first time.
+    pub fn note_missing(&mut self, asked: Now) -> Option<Duration> {
+        let before = self.missing_at;
+        self.missing_at.get_or_insert(asked.uptime);
+        before
+    }
+
+    /// The API knows the job, or could not be asked.
+    pub fn note_not_missing(&mut self) {
+        self.missing_at = None;
+    }
+
+    /// Forgets what is only used to adjust the polls.
+    pub fn forget_durations(&mut self) {
+        self.accepted_at = None;
+        self.last_running_age = None;
+        self.finished_run = None;
+    }
+}
+
+/// What this process remembers about its polls of the job and of health.
+#[derive(Clone, Debug, Default)]
+pub struct PollMemory {
+    last_at: Option<Duration>,
+    in_doubt: bool,
+    no_good_answer_at_age: Option<Duration>,
+}
+
+impl PollMemory {
+    /// The uptime of the last poll.
+    #[must_use]
+    pub fn last_at(&self) -> Option<Duration> {
+        self.last_at
+    }
+
+    /// A poll was sent at this moment. Its answer was in doubt if it was bad or could not be read: then the next poll is not
+    /// put off, however busy the budget is.
+    pub fn note(&mut self, asked: Now, in_doubt: bool) {
+        self.last_at = Some(asked.uptime);
+        self.in_doubt = in_doubt;
+    }
+
+    /// Whether the last answer was bad or could not be read.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// The last answer was bad or could not be read, or it was not.
+    pub fn set_in_doubt(&mut self, in_doubt: bool) {
+        self.in_doubt = in_doubt;
+    }
+
+    /// The next poll is due at once.
+    pub fn make_due(&mut self) {
+        self.last_at = None;
+    }
+
+    pub(super) fn note_no_good_answer(&mut self, age: Duration) {
+        self.no_good_answer_at_age = Some(age);
+    }
+
+    /// How old the submit was when the last poll was sent that got no good answer.
+    #[must_use]
+    pub fn no_good_answer_at_age(&self) -> Option<Duration> {
+        self.no_good_answer_at_age
+    }
+}
+
+/// What this process remembers about the health answers.
+#[derive(Clone, Debug, Default)]
+pub struct HealthMemory {
+    counted_at: Option<Duration>,
+    undisturbed_until: Option<Duration>,
+    must_check_job: bool,
+}
+
+impl HealthMemory {
+    /// The status says that an answer has counted. Only the wall clock tells when, and it may have jumped or belong to
+    /// another machine. So this process takes the moment at which it first saw this.
+    fn observe_counted(&mut self, now: Now) {
+        self.counted_at.get_or_insert(now.uptime);
+    }
+
+    /// The uptime at which the last counted answer was asked for. Not earlier than the start of this process.
+    #[must_use]
+    pub fn counted_at(&self) -> Option<Duration> {
+        self.counted_at
+    }
+
+    /// An answer that was asked for at this moment counts.
+    pub fn count(&mut self, asked: Now) {
+        self.counted_at = Some(asked.uptime);
+    }
+
+    /// The job has completed, as the answer to a poll of this moment says.
+    pub fn begin_after_job(&mut self, asked: Now) {
+        self.must_check_job = false;
+        self.undisturbed_until = Some(asked.uptime + AT_ONCE);
+    }
+
+    /// A good answer arrived. Returns whether nothing can have happened unseen since the job was seen completed: health was
+    /// good each time, and the polls followed each other closely.
+    pub fn note_good(&mut self, asked: Now, answered: Now, interval: Duration) -> bool {
+        let undisturbed = self.undisturbed_until.is_some_and(|until| answered.uptime <= until);
+        // The next poll follows one interval later.
+        self.undisturbed_until = undisturbed.then(|| asked.uptime + interval.mul_f64(1.5));
+        undisturbed
+    }
+
+    /// Health was bad, or could not be read.
+    pub fn note_disturbed(&mut self) {
+        self.undisturbed_until = None;
+    }
+
+    /// Health is good, but the platform may have rolled back in between: the job must be checked once before success.
+    pub fn require_job_check(&mut self) {
+        self.must_check_job = true;
+    }
+
+    /// The job was checked.
+    pub fn job_checked(&mut self) {
+        self.must_check_job = false;
+    }
+
+    /// Whether the job must be checked once before success.
+    #[must_use]
+    pub fn must_check_job(&self) -> bool {
+        self.must_check_job
+    }
+}
+
+/// What this process remembers about the rollback.
+#[derive(Clone, Debug, Default)]
+pub struct RollbackMemory {
+    /// Identifies the rollback. Another one is remembered from the beginning.
+    key: Option<IdempotencyKey>,
+    verification: Option<ObservedTime>,
+    unwell_at_age: Option<Duration>,
+    cause: Option<String>,
+}
+
+impl RollbackMemory {
+    fn observe(&mut self, attempt: &Attempt, now: Now) {
+        let Some(rollback) = &attempt.rollback else { return };
+        if self.key.as_ref() != Some(&rollback.key) {
+            *self = Self { key: Some(rollback.key.clone()), ..Self::default() };
+        }
+        if let (Some(ended_at), None) = (rollback.accepted_at.or(rollback.refused_at), self.verification) {
+            self.verification = Some(ObservedTime::new(ended_at, now));
+        }
+    }
+
+    /// When the rollback was accepted or refused.
+    #[must_use]
+    pub fn verification(&self) -> Option<ObservedTime> {
+        self.verification
+    }
+
+    pub(super) fn verification_age(&self, now: Now) -> Duration {
+        self.verification.map_or(Duration::ZERO, |verification| verification.age(now))
+    }
+
+    /// A poll of health after the rollback got no good answer. It was sent at this moment.
+    pub fn note_unwell(&mut self, asked: Now) {
+        self.unwell_at_age = Some(self.verification_age(asked));
+    }
+
+    /// How long after the rollback health was last polled without a good answer.
+    #[must_use]
+    pub fn unwell_at_age(&self) -> Option<Duration> {
+        self.unwell_at_age
+    }
+
+    /// People are told why the rollback is not accepted. Returns whether this cause is new.
+    pub fn set_cause(&mut self, cause: String) -> bool {
+        let is_new = self.cause.as_ref() != Some(&cause);
+        self.cause = Some(cause);
+        is_new
+    }
+}

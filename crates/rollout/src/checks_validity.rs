@@ -1,0 +1,22 @@
+//! For how long the recorded results of the checks are valid.
+
+use super::facts::Facts;
+use super::time::between;
+use api::status::Checks;
+use std::time::Duration;
+
+/// A check that is older than this is made again before the next step uses it: the environment may have changed meanwhile.
+///
+/// The age is looked at before the trace and before the intent. Each of the two counts from the check before it, so that a
+/// trace that waits for a long time, or fails for a long time, cannot make an attempt check forever.
+pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Whether the next step may use the results: they are not too old, and they are from the API that the credentials point to.
+/// A process that has not read the credentials yet finds out about the API before it writes the intent.
+#[must_use]
+pub fn are_valid(checks: &Checks, facts: &Facts<'_>) -> bool {
+    let latest = checks.passed_at().or_else(|| checks.validation.as_ref().map(|validation| validation.passed_at));
+    let is_recent = latest.is_some_and(|at| between(at, facts.now.wall) <= MAX_AGE);
+    let is_same_api = facts.credentials_origin.is_none() || facts.credentials_origin == checks.api_origin;
+    is_recent && is_same_api
+}

@@ -1,0 +1,58 @@
+//! What follows from the time that has passed, and from what an ended attempt says about the present.
+
+use super::claim;
+use super::facts::{Facts, Target};
+use super::memory::Memory;
+use super::time::ObservedTime;
+use api::status::{Attempt, Outcome};
+use std::time::Duration;
+
+/// Whether there should have been a verdict by now.
+#[must_use]
+pub fn is_past_deadline(facts: &Facts<'_>, memory: &Memory) -> bool {
+    memory.submit_age(facts.now) >= facts.timeout()
+}
+
+/// From this age on, a request without a good answer is a verdict: once the time-out has passed.
+///
+/// The time before this process observed the rollout is known only by the wall clock, and its first request may fail for
+/// reasons of its own. So a rollout that this process finds always has at least as long as bad health needs for a verdict,
+/// however late it seems.
+#[must_use]
+pub fn end_of_patience(facts: &Facts<'_>, since: Option<ObservedTime>) -> Duration {
+    let answers = u32::try_from(facts.spec.rollback_policy.health_threshold).unwrap_or(1);
+    let unseen = since.map_or(Duration::ZERO, ObservedTime::age_when_first_observed);
+    facts.timeout().max(unseen + facts.interval().saturating_mul(answers))
+}
+
+/// Whether an ended attempt says nothing about what is wanted now: the configuration is another one, or the checks that
+/// refused it have changed.
+#[must_use]
+pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
+    let was_refused = !attempt.has_intent() && attempt.outcome() == Some(Outcome::Failed);
+    target.digest != attempt.digest || (was_refused && target.checks_digest != attempt.checks.digest)
+}
+
+/// Whether the environment no longer runs what this attempt deployed, because another resource owns it now.
+#[must_use]
+pub fn is_deployed_over(facts: &Facts<'_>, attempt: &Attempt) -> bool {
+    facts.other_owner.is_some() && claim::says_that_it_runs(attempt)
+}
+
+/// How long the environment stays reserved for this attempt. A rollout that may be running although nobody knows its job
+/// keeps the environment until its deadline.
+#[must_use]
+pub fn time_until_free(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
+    match attempt.outcome() {
+        Some(Outcome::Unknown) => facts.timeout().saturating_sub(memory.submit_age(facts.now)),
+        Some(
+            Outcome::Succeeded
+            | Outcome::RolledBack
+            | Outcome::RollbackFailed
+            | Outcome::Failed
+            | Outcome::Superseded
+            | Outcome::Abandoned,
+        )
+        | None => Duration::ZERO,
+    }
+}
