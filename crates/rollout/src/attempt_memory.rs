@@ -198,7 +198,7 @@ impl JobMemory {
     /// tells nothing about durations: nobody may have polled it for hours.
     pub fn note_ended(&mut self, age: Duration) {
         let was_watched = self.last_running_age.is_some() || self.accepted_at.is_some();
-        self.finished_run = was_watched.then(|| JobRun { running: self.last_running_age, ended: age });
+        self.finished_run = was_watched.then_some(JobRun { running: self.last_running_age, ended: age });
     }
 
     /// What the polls of this job told about its duration. It is returned once.
