@@ -189,13 +189,7 @@ fn meaning(field: &Value) -> String {
 /// What the API server says where a rule is broken.
 fn rules(schema: &Value) -> Vec<String> {
     let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
-    rules.map(|rule| rule["message"].as_str().map_or_else(|| expression(rule), str::to_owned)).collect()
-}
-
-/// A message with numbers of the resource, each as the name of its field in braces.
-fn expression(rule: &Value) -> String {
-    let expression = rule["messageExpression"].as_str().unwrap();
-    expression.replace("' + string(self.", "{").replace(") + '", "}").replace("self.", "").trim_matches('\'').to_owned()
+    rules.map(|rule| rule["message"].as_str().unwrap().to_owned()).collect()
 }
 
 fn sentence(description: &Value) -> String {

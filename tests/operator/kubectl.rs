@@ -51,12 +51,13 @@ async fn a_rollout_from_apply_to_delete() {
 
     let table = kubectl.ok(&["get", "cognigydeployments"]).await;
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "JOB", "AGE"]);
+    assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "VERSION", "SINCE", "JOB", "AGE"]);
     let job = bot_job(&world).await;
-    assert_eq!(lines.next().unwrap()[..5], ["bot", ENVIRONMENT, "True", "Succeeded", &job]);
+    let line = lines.next().unwrap();
+    assert_eq!((&line[..5], line[6]), (&["bot", ENVIRONMENT, "True", "Succeeded", "2.4.1"][..], job.as_str()));
     let wide = kubectl.ok(&["get", "cgd", "-o", "wide"]).await;
     let heading: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(heading[6..], ["REASON", "ATTEMPT", "MESSAGE"]);
+    assert_eq!(heading[8..], ["REASON", "ATTEMPT", "SUSPENDED", "MESSAGE"]);
     assert!(kubectl.ok(&["get", "cognigy"]).await.contains("bot"), "the category lists it");
     let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
     assert!(described.contains("SubmitAccepted"), "events are shown:\n{described}");

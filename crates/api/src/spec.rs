@@ -26,9 +26,6 @@ use super::status::CognigyDeploymentStatus;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-/// Why the time-out is too short, with the numbers of the resource, as a CEL expression.
-const TIMEOUT_MESSAGE: &str = "'rollbackPolicy.healthThreshold × monitoring.intervalSeconds must fit into rollbackPolicy.timeoutSeconds, but ' + string(self.rollbackPolicy.healthThreshold) + ' × ' + string(self.monitoring.intervalSeconds) + ' s = ' + string(self.rollbackPolicy.healthThreshold * self.monitoring.intervalSeconds) + ' s > ' + string(self.rollbackPolicy.timeoutSeconds) + ' s: lower the threshold or the interval, or raise the time-out'";
-
 /// What one Cognigy.AI environment should run: a configuration snapshot, dependency locks and a rollback policy.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -114,7 +111,7 @@ const TIMEOUT_MESSAGE: &str = "'rollbackPolicy.healthThreshold × monitoring.int
     validation = Rule::new("has(self.configurationSnapshot) != has(self.configurationSnapshotFrom)")
         .message("write exactly one of configurationSnapshot (the snapshot itself) and configurationSnapshotFrom (a ConfigMap key that holds it)"),
     validation = Rule::new("self.rollbackPolicy.healthThreshold * self.monitoring.intervalSeconds <= self.rollbackPolicy.timeoutSeconds")
-        .message(Message::Expression(TIMEOUT_MESSAGE.to_owned()))
+        .message("rollbackPolicy.healthThreshold × monitoring.intervalSeconds must be at most rollbackPolicy.timeoutSeconds, for example 3 × 15 s = 45 s, at most 300 s: lower the threshold or the interval, or raise the time-out")
 )]
 pub struct CognigyDeploymentSpec {
     /// The Cognigy.AI environment to deploy to. One path segment: letters, digits, `.`, `_`, `~` and `-`.

@@ -21,7 +21,7 @@ fn message(rollout: &Rollout) -> OutboxEntry {
 }
 
 #[test]
-fn each_step_has_its_phase_and_its_standing() {
+fn each_step_has_its_phase_and_its_summary() {
     let table = [
         (Step::Pending, Phase::Pending, "Unknown/Validating"),
         (Step::Validating, Phase::Validating, "Unknown/ApiUnavailable"),
