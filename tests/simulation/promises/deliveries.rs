@@ -86,7 +86,7 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
             broken.push(Broken::new("S8", format!("the log tells of a record more than once in a process: {line}")));
         }
     }
-    let told: BTreeSet<&str> = told.into_keys().collect();
+    let told: BTreeSet<&str> = told.into_keys().map(|(_, id)| id).collect();
     for asked in record.calls(Call::Audit) {
         if asked.exchange.key.as_deref().is_none_or(|id| !told.contains(id)) {
             broken.push(Broken::new("S8", format!("audit record #{} is not in the log", asked.exchange.number)));
