@@ -26,7 +26,7 @@ pub struct Cluster {
 
 enum Kind {
     /// The demo's own. It is gone when it is dropped or the process ends.
-    Own(ControlPlane),
+    Own(Box<ControlPlane>),
     /// Somebody's, which no other demo of this machine uses as long as the file is locked.
     Given { _lock: File },
 }
@@ -78,7 +78,7 @@ impl Cluster {
         let access = Access::new(control_plane.kubeconfig_path(), None);
         let (kubernetes, server) = access.connect().await?;
         narrator.say(&format!("the API server is ready: {server}"))?;
-        Ok(Self { kubernetes, access, kind: Kind::Own(control_plane) })
+        Ok(Self { kubernetes, access, kind: Kind::Own(Box::new(control_plane)) })
     }
 
     async fn enter(access: Access, narrator: &Narrator) -> Result<Self, Error> {
