@@ -74,7 +74,7 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
     let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
     let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
     assert!(!members.is_empty());
-    for member in members {
+    for member in &members {
         wanted.push(format!("{member}/Cargo.toml"));
         let target = ["src/lib.rs", "src/main.rs"].map(|file| format!("{member}/{file}"));
         wanted.extend(target.into_iter().filter(|file| root().join(file).is_file()));
@@ -83,6 +83,15 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
         let name = bench.split('"').next().unwrap();
         let files = [format!("benches/{name}.rs"), format!("benches/{name}/main.rs")];
         wanted.extend(files.into_iter().filter(|file| root().join(file).is_file()));
+    }
+    // Test binaries that a manifest names: cargo wants to see them, whatever it builds.
+    for folder in [""].into_iter().chain(members) {
+        let path = |file: &str| Path::new(folder).join(file).to_str().unwrap().to_owned();
+        for test in read(&path("Cargo.toml")).split("[[test]]\nname = \"").skip(1) {
+            let name = test.split('"').next().unwrap();
+            let files = [path(&format!("tests/{name}.rs")), path(&format!("tests/{name}/main.rs"))];
+            wanted.extend(files.into_iter().filter(|file| root().join(file).is_file()));
+        }
     }
     for file in wanted {
         assert!(root().join(&file).is_file(), "{file} is not there");

@@ -13,6 +13,7 @@ mod monitoring;
 mod operations;
 mod pages;
 mod reasons;
+mod test_sets;
 
 use std::path::{Path, PathBuf};
 
@@ -54,4 +55,16 @@ fn first_cells(text: &str) -> Vec<String> {
         .filter_map(|line| line.strip_prefix("| `"))
         .map(|row| row.split('`').next().unwrap().to_owned())
         .collect()
+}
+
+/// Shows each Rust file below a folder of the project: its path in the project, and its text.
+fn each_source(folder: &Path, show: &mut dyn FnMut(&Path, &str)) {
+    for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+        let path = folder.join(entry.unwrap().file_name());
+        if root().join(&path).is_dir() {
+            each_source(&path, show);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            show(&path, &std::fs::read_to_string(root().join(&path)).unwrap());
+        }
+    }
 }

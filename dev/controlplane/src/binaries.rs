@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::{
     error::Error,
-    recipe::{Program, Recipe},
+    recipe::{Place, Program, Recipe},
 };
 
 /// The names of the two files in a folder of binaries.
@@ -47,6 +47,11 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
+    /// Whether there is nothing to build.
+    pub(crate) fn are_built() -> Result<bool, Error> {
+        Ok(matches!(CONTROL_PLANE.place()?, Place::Filled(_)))
+    }
+
     /// Finds the binaries, or builds them: minutes, with progress on standard error.
     pub(crate) async fn find() -> Result<Self, Error> {
         let folder = CONTROL_PLANE.folder().await?;

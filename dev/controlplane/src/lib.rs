@@ -34,7 +34,7 @@ mod tools;
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use binaries::Binaries;
@@ -62,6 +62,27 @@ impl Default for Options {
     fn default() -> Self {
         Self { ready_within: Duration::from_secs(120), api_server_flags: Vec::new() }
     }
+}
+
+/// Whether [`ControlPlane::start`] has nothing to build.
+///
+/// # Errors
+///
+/// [`Error::Assets`], and [`Error::NoBinaries`] if there is no folder to build into.
+pub fn is_built() -> Result<bool, Error> {
+    Binaries::are_built()
+}
+
+/// Builds the binaries, if they are not there, and returns how long that took. [`ControlPlane::start`] does it by itself;
+/// this is for a caller whose clock must not run meanwhile.
+///
+/// # Errors
+///
+/// [`Error::NoBinaries`], [`Error::Assets`] and [`Error::Build`]; each message says what to do.
+pub async fn build() -> Result<Duration, Error> {
+    let started = Instant::now();
+    Binaries::find().await?;
+    Ok(started.elapsed())
 }
 
 /// A running control plane. It ends when this value is dropped and when the process ends, be it with a panic, Ctrl-C or

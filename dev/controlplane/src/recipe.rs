@@ -44,19 +44,36 @@ pub(crate) struct Recipe {
     pub(crate) programs: &'static [Program],
 }
 
+/// A folder for the programs of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It holds them all.
+    Filled(PathBuf),
+    /// They are to be built into it.
+    ToBuild(PathBuf),
+}
+
 impl Recipe {
     /// A folder that holds all the programs, each under its name: the one that the variable names, else the cache's,
     /// filled first where that is needed. A build takes minutes, with progress on standard error.
     pub(crate) async fn folder(&'static self) -> Result<PathBuf, Error> {
+        match self.place()? {
+            Place::Filled(folder) => Ok(folder),
+            Place::ToBuild(folder) => self.build_apart(folder).await,
+        }
+    }
+
+    /// Where the programs are, or would be built.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
         if let Some(folder) = env::var_os(self.variable).filter(|folder| !folder.is_empty()) {
-            return self.assets(PathBuf::from(folder));
+            return self.assets(PathBuf::from(folder)).map(Place::Filled);
         }
         let folder = self
             .cache_folder(env::var_os("XDG_CACHE_HOME"), env::home_dir())
             .ok_or_else(|| self.none("there is no home folder to keep them in"))?;
         match self.missing_in(&folder) {
-            None => Ok(folder),
-            Some(_) => self.build_apart(folder).await,
+            None => Ok(Place::Filled(folder)),
+            Some(_) => Ok(Place::ToBuild(folder)),
         }
     }
 

@@ -1,10 +1,12 @@
 //! The folder of one control plane: data, logs, keys and the kubeconfig. It goes with its owner, like the processes.
 
 use std::{
-    fs::Permissions,
-    os::unix::fs::PermissionsExt,
+    fs::DirBuilder,
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{self, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use crate::{
@@ -35,16 +37,13 @@ pub(crate) struct ScratchFolder {
 impl ScratchFolder {
     /// Makes an empty folder below the system's folder for temporary files.
     pub(crate) fn create() -> Result<Self, Error> {
-        let folder = tempfile::Builder::new()
-            .prefix("control-plane-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir()
-            .trying(|| format!("make a folder in {}", std::env::temp_dir().display()))?;
+        let temporary = std::env::temp_dir();
+        let path = create_below(&temporary).trying(|| format!("make a folder in {}", temporary.display()))?;
         let mut command = script(JANITOR);
-        command.arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
         let janitor =
             Process::start(command).trying(|| "start the shell that removes the temporary folder".to_owned())?;
-        Ok(Self { path: folder.keep(), _janitor: janitor })
+        Ok(Self { path, _janitor: janitor })
     }
 
     /// Where it is.
@@ -58,12 +57,41 @@ impl ScratchFolder {
     }
 }
 
+/// Makes a new folder that only this user can read. A name that is taken is passed over: an earlier process may have had our
+/// id.
+fn create_below(folder: &Path) -> io::Result<PathBuf> {
+    static CREATED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("control-plane-{}-{number}", process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => return created.map(|()| path),
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_there_is_never_used() {
+        let below = tempfile::tempdir().unwrap();
+        let first = create_below(below.path()).unwrap();
+        let (prefix, number) = first.to_str().unwrap().rsplit_once('-').unwrap();
+        let number: u32 = number.parse().unwrap();
+        // Other tests take numbers too, but not a hundred of them.
+        let taken: Vec<String> = (1..=100).map(|more| format!("{prefix}-{}", number + more)).collect();
+        for path in &taken {
+            fs::create_dir(path).unwrap();
+        }
+        let second = create_below(below.path()).unwrap();
+        assert!(!taken.iter().any(|path| Path::new(path) == second) && second != first, "{}", second.display());
+    }
 
     #[test]
     fn the_folder_is_private_and_goes_with_its_owner_whatever_is_in_it() {

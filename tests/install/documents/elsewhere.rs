@@ -43,7 +43,7 @@ const RELEASE: &str = ".github/workflows/release.yaml";
 
 static ELSEWHERE: [Elsewhere; 21] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
-    Elsewhere { begins: "cargo run --example demo", why: "it is a step of .ci/run", judge: is_an_example },
+    Elsewhere { begins: "cargo run -p cognigy-demo", why: "it is a step of .ci/run", judge: names_the_demo },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
     Elsewhere {
         begins: "cargo bench",
@@ -86,7 +86,8 @@ fn names_tests(command: &str) {
             "--workspace" | "--lib" => {}
             "--test" => {
                 let name = words.next().unwrap();
-                assert!(is_there(&format!("tests/{name}/main.rs")), "{command}");
+                let files = ["tests/{}/main.rs", "dev/controlplane/tests/{}.rs", "examples/demo/tests/{}.rs"];
+                assert!(files.iter().any(|file| is_there(&file.replace("{}", name))), "{command}");
             }
             "-p" => {
                 let name = format!("name = \"{}\"", words.next().unwrap());
@@ -107,11 +108,11 @@ fn names_tests(command: &str) {
     }
 }
 
-fn is_an_example(command: &str) {
-    let ci = read(".ci/run");
-    assert!(ci.contains("cargo run --locked --example demo"), "{command} is no step of .ci/run");
-    if let Some((_, flag)) = command.split_once("-- ") {
-        assert!(read("examples/demo.rs").contains(&flag.replace("--", "").replace('-', "_")), "{command}");
+fn names_the_demo(command: &str) {
+    assert!(read(".ci/run").contains("cargo run --locked -p cognigy-demo"), "{command} is no step of .ci/run");
+    let arguments = read("examples/demo/src/main.rs");
+    for flag in words(command).skip_while(|word| *word != "--").filter_map(|word| word.strip_prefix("--")) {
+        assert!(flag.is_empty() || arguments.contains(&format!("    {flag}: ")), "the demo has no --{flag}: {command}");
     }
 }
 
@@ -182,7 +183,9 @@ fn value(path: &str, name: &str) -> String {
 }
 
 fn names_features(command: &str) {
-    names_feature(after(command, "--features"), command);
+    for feature in words(command).skip_while(|word| *word != "--features").skip(1).take(1) {
+        names_feature(feature, command);
+    }
 }
 
 fn names_feature(feature: &str, command: &str) {
@@ -285,8 +288,9 @@ fn manifest() -> String {
 
 /// The manifests of the workspace's other crates, one after the other.
 fn crate_manifests() -> String {
-    let folders = std::fs::read_dir(root().join("crates")).unwrap();
-    folders.map(|folder| std::fs::read_to_string(folder.unwrap().path().join("Cargo.toml")).unwrap()).collect()
+    let folders = ["crates", "dev", "examples"].map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    let manifests = folders.into_iter().flatten().map(|folder| folder.unwrap().path().join("Cargo.toml"));
+    manifests.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
 /// The texts of all sources and tests, but this folder's.

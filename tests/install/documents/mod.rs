@@ -26,7 +26,7 @@ const ON_INSTALLATION: [&str; 2] = ["charts/cognigy-operator/README.md", "docs/i
 const TUTORIAL: &str = "docs/tutorial.md";
 
 /// What a page leaves to its reader: before this command of it, that is done.
-const LEFT_TO_THE_READER: [(&str, &str, &str); 8] = [
+const LEFT_TO_THE_READER: [(&str, &str, &str); 9] = [
     // Nothing runs pods here: processes take the place of the operator's and the simulator's.
     (
         TUTORIAL,
@@ -51,6 +51,12 @@ const LEFT_TO_THE_READER: [(&str, &str, &str); 8] = [
         "docs/gitops.md",
         "kubectl kustomize deploy/gitops/argo-cd",
         "kubectl create namespace argocd && kubectl -n argocd create configmap argocd-cm",
+    ),
+    // An operator of the stage's namespace; the first page's serves only its own.
+    (
+        "docs/gitops.md",
+        "kubectl -n bots-staging wait",
+        "cognigy-operator run --namespace bots-staging --metrics-addr 127.0.0.1:8080 --egress-allow 127.0.0.1:8090",
     ),
     // What a GitOps tool has applied, after the Secrets, which are not in Git: a resource looks for one that is missing
     // every minute. Its release is the one that is bad in the scenario of the first page.

@@ -53,7 +53,7 @@ impl Part {
 pub async fn apply(kubernetes: &Client, narrator: &Narrator) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for role in &CAST {
-        narrator.say(&format!("applying {:<23}  {}", role.name, role.shows))?;
+        narrator.say(&format!("applying {:<19}  {}", role.name, role.shows))?;
         let applied_at = Timestamp::now();
         parts.push(Part { role, applied_at, fate: submit(kubernetes, role).await? });
     }

@@ -1,17 +1,18 @@
 //! Commands to look around with, ready to be pasted.
 
 use crate::cast::NAMESPACE;
+use crate::cluster::Cluster;
 use crate::operator::Operator;
 use crate::stage::Stage;
 
-/// How to see the live table in kubectl's own words.
-pub fn watching(stage: &Stage) -> String {
-    format!("{} get cognigydeployments --watch", kubectl(stage))
+/// How to watch the resources with kubectl.
+pub fn watching(cluster: &Cluster) -> String {
+    format!("{} get cognigydeployments --watch", kubectl(cluster))
 }
 
 /// What to type while everything runs, a line each.
-pub fn commands(stage: &Stage, operator: &Operator) -> String {
-    let kubectl = kubectl(stage);
+pub fn commands(cluster: &Cluster, stage: &Stage, operator: &Operator) -> String {
+    let kubectl = kubectl(cluster);
     let (platform, numbers, log) = (stage.simulator.url(), operator.url(), operator.log().display());
     let ask = |name, annotation| {
         format!(
@@ -20,19 +21,20 @@ pub fn commands(stage: &Stage, operator: &Operator) -> String {
     };
     let lines = [
         ("the resources", format!("{kubectl} get cognigydeployments -o wide")),
-        ("one of them, in full", format!("{kubectl} describe cognigydeployment customer-service-canary")),
-        ("its Events", format!("{kubectl} events --for cognigydeployment/customer-service-canary")),
+        ("one of them, in full", format!("{kubectl} describe cognigydeployment bad-release")),
+        ("its Events", format!("{kubectl} events --for cognigydeployment/bad-release")),
         ("what a field means", format!("{kubectl} explain cognigydeployment.spec.rollbackPolicy")),
-        ("ask for another try", ask("customer-service-canary", "retry")),
-        ("ask for a rollback", ask("customer-service-prod", "rollback")),
+        ("ask for another try", ask("bad-release", "retry")),
+        ("ask for a rollback", ask("good-release", "rollback")),
         ("what Cognigy.AI received", format!("curl {platform}/simulator/requests")),
         ("what runs there now", format!("curl {platform}/simulator/state")),
         ("the operator's metrics", format!("curl {numbers}/metrics")),
         ("the operator's log", format!("tail -f {log}")),
+        ("kill the operator", format!("kill -9 {}   # it is started again", operator.process_id())),
     ];
     lines.map(|(what, command)| format!("  {what:<24}  {command}\n")).concat()
 }
 
-fn kubectl(stage: &Stage) -> String {
-    format!("kubectl --kubeconfig {} --namespace {NAMESPACE}", stage.kubeconfig().display())
+fn kubectl(cluster: &Cluster) -> String {
+    format!("{} --namespace {NAMESPACE}", cluster.access().kubectl())
 }

@@ -5,8 +5,12 @@ use api::condition::ConditionStatus;
 use api::status::Phase;
 use simulator::Call;
 
-/// The namespace of all four.
-pub const NAMESPACE: &str = "bots";
+/// The namespace of all four. No page tells anybody to use it for anything else.
+pub const NAMESPACE: &str = "cognigy-demo";
+/// The Secret with the credentials for Cognigy.AI.
+pub const CREDENTIALS: &str = "demo-api";
+/// The Secret with the URLs of the CI/CD webhooks.
+pub const WEBHOOKS: &str = "demo-webhooks";
 
 /// One resource.
 pub struct Role {
@@ -53,9 +57,9 @@ pub struct Settlement {
 /// Everybody, in the order of appearance.
 pub const CAST: [Role; 4] = [
     Role {
-        name: "customer-service-prod",
-        environment: "env_prod_us_01",
-        manifest: include_str!("resources/customer-service-prod.yaml"),
+        name: "good-release",
+        environment: "env_demo_us_01",
+        manifest: include_str!("../resources/good-release.yaml"),
         shows: "a good release: it succeeds",
         ending: Ending::Settled(Settlement {
             phase: Phase::Succeeded,
@@ -67,9 +71,9 @@ pub const CAST: [Role; 4] = [
         }),
     },
     Role {
-        name: "customer-service-canary",
-        environment: "env_canary_us_01",
-        manifest: include_str!("resources/customer-service-canary.yaml"),
+        name: "bad-release",
+        environment: "env_demo_us_02",
+        manifest: include_str!("../resources/bad-release.yaml"),
         shows: "a bad release: health goes bad, and it is rolled back",
         ending: Ending::Settled(Settlement {
             phase: Phase::RolledBack,
@@ -81,9 +85,9 @@ pub const CAST: [Role; 4] = [
         }),
     },
     Role {
-        name: "voice-assistant",
-        environment: "env_voice_eu_01",
-        manifest: include_str!("resources/voice-assistant.yaml"),
+        name: "dependency-conflict",
+        environment: "env_demo_eu_01",
+        manifest: include_str!("../resources/dependency-conflict.yaml"),
         shows: "a dependency conflict: it is never submitted",
         ending: Ending::Settled(Settlement {
             phase: Phase::Failed,
@@ -95,10 +99,53 @@ pub const CAST: [Role; 4] = [
         }),
     },
     Role {
-        name: "floating-versions",
-        environment: "env_staging_us_01",
-        manifest: include_str!("resources/floating-versions.yaml"),
+        name: "floating-version",
+        environment: "env_demo_eu_02",
+        manifest: include_str!("../resources/floating-version.yaml"),
         shows: "a mistake in the resource: the API server refuses it",
         ending: Ending::Refused { because: "a pinned lock needs an exact version" },
     },
 ];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::fs;
+    use std::path::Path;
+
+    /// The resource that README's "first resource" applies: a reader may keep the demo running meanwhile.
+    fn first_resource() -> Value {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/samples/first-resource.yaml");
+        serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+    }
+
+    fn manifests() -> [Value; 4] {
+        CAST.map(|role| serde_saphyr::from_str(role.manifest).unwrap())
+    }
+
+    #[test]
+    fn no_name_in_the_demo_is_one_of_the_first_resource() {
+        let first = first_resource();
+        for manifest in manifests() {
+            for path in ["/metadata/namespace", "/metadata/name", "/spec/environmentId", "/spec/credentialsRef/name"] {
+                assert!(first.pointer(path).is_some(), "{path} is no field of the first resource");
+                assert_ne!(manifest.pointer(path), first.pointer(path), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_manifest_names_what_the_demo_makes() {
+        for (role, manifest) in CAST.iter().zip(manifests()) {
+            assert_eq!(manifest["metadata"]["name"], role.name);
+            assert_eq!(manifest["metadata"]["namespace"], NAMESPACE, "{}", role.name);
+            assert_eq!(manifest["spec"]["environmentId"], role.environment, "{}", role.name);
+            assert_eq!(manifest["spec"]["credentialsRef"]["name"], CREDENTIALS, "{}", role.name);
+            if let Some(key) = manifest["spec"].pointer("/webhook/urlFrom/secretKeyRef") {
+                assert_eq!((&key["name"], &key["key"]), (&WEBHOOKS.into(), &role.name.into()), "{}", role.name);
+            }
+        }
+    }
+}

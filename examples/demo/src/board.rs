@@ -77,7 +77,7 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, environment, ready, phase, job, reason, message } = self;
-        write!(formatter, "{name:<23}  {environment:<17}  {ready:<7}  {phase:<17}  {job:<10}  {reason:<17}  {message}")
+        write!(formatter, "{name:<19}  {environment:<14}  {ready:<7}  {phase:<17}  {job:<10}  {reason:<17}  {message}")
     }
 }
 

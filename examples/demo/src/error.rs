@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why the demo could not be shown. That a resource ended otherwise than it should is no error but a finding.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,44 @@ pub enum Error {
     /// There is no control plane; the message says what to do.
     #[error("the API server cannot be started: {}", remedy(.0))]
     ControlPlane(#[from] control_plane::Error),
+    /// The kubeconfig cannot be used.
+    #[error("the kubeconfig {} cannot be used: {problem}; correct it, or name another with --kubeconfig and --context", file.display())]
+    Kubeconfig {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The cluster does not answer.
+    #[error(
+        "the demo cannot reach the cluster {server}: {problem}. Start the cluster, or name another with --kubeconfig and \
+         --context, or leave both out: then the demo starts an API server of its own"
+    )]
+    Unreachable {
+        /// Its URL.
+        server: String,
+        /// Why not.
+        problem: String,
+    },
+    /// There are things of somebody else in the cluster. Nothing was changed.
+    #[error("the demo does not use this cluster, and has changed nothing in it: {0}")]
+    Occupied(String),
+    /// Another demo uses the cluster. Nothing was changed.
+    #[error("another demo runs in the cluster {server}; end it with Ctrl-C, and try again")]
+    Busy {
+        /// Its URL.
+        server: String,
+    },
+    /// Something that the demo deleted is still there.
+    #[error("the {what} is deleted, but after {} s it is still there; this may tell why: {look}", waited.as_secs())]
+    NotGone {
+        /// Its kind and name.
+        what: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// The command to look with.
+        look: String,
+    },
     /// The simulated platform cannot listen.
     #[error("the simulated Cognigy.AI cannot be started: {0}")]
     Simulator(#[from] simulator::ServerError),
@@ -28,16 +67,6 @@ pub enum Error {
         /// Its answer.
         problem: String,
     },
-    /// The operator's program is not where it should be, and there is no cargo to build it with.
-    #[error(
-        "there is no operator at {}: build it with `cargo build --bin cognigy-operator`, or start the demo with \
-         `cargo run --example demo`, which builds it",
-        .0.display()
-    )]
-    NoOperator(PathBuf),
-    /// The operator's program cannot be built; cargo has said why above.
-    #[error("building the operator failed ({0}); cargo says why above")]
-    Build(std::process::ExitStatus),
     /// The operator ended, or did not become ready.
     #[error("the operator {problem}; the end of its log, {}:\n{log_tail}", log.display())]
     Operator {
@@ -48,6 +77,9 @@ pub enum Error {
         /// The last lines of it.
         log_tail: String,
     },
+    /// What the operator says, in its own process, if it cannot start or go on.
+    #[error("{0}")]
+    OperatorsOwn(String),
     /// The operating system refused.
     #[error("cannot {what}: {source}")]
     System {
@@ -57,17 +89,17 @@ pub enum Error {
         source: io::Error,
     },
     /// Somebody pressed Ctrl-C, or asked the process to end.
-    #[error("interrupted; everything the demo had started is stopped")]
+    #[error("interrupted; the demo has stopped what it had started")]
     Interrupted,
 }
 
-/// What keeps the control plane from running, without the choice that this demo does not offer: a cluster of one's own,
-/// which it would fill with things that nobody asked for there.
+/// What keeps the control plane from running, with the choices that the demo offers.
 fn remedy(error: &control_plane::Error) -> String {
     match error {
         control_plane::Error::NoBinaries { reason, .. } => format!(
             "there is no kube-apiserver and etcd on this machine, and they cannot be built: {reason}. Install Go 1.26 or \
-             newer and try again, or set KUBEBUILDER_ASSETS to a folder that holds both"
+             newer and try again, or set KUBEBUILDER_ASSETS to a folder that holds both, or name a cluster that you have \
+             with --kubeconfig"
         ),
         // Its Debug form is its message with the cause.
         other => format!("{other:?}"),
@@ -88,6 +120,12 @@ impl<T> Trying<T> for io::Result<T> {
 
 impl<T> Trying<T> for kube::Result<T> {
     fn trying(self, what: &'static str) -> Result<T, Error> {
-        self.map_err(|error| Error::Kubernetes { what, problem: error.to_string() })
+        self.map_err(|error| {
+            let problem = match error {
+                kube::Error::Api(answer) => answer.message,
+                other => other.to_string(),
+            };
+            Error::Kubernetes { what, problem }
+        })
     }
 }

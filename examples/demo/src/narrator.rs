@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Tells what happens, with the seconds since the demo began.
+/// Says what happens, with the seconds since the demo began: not since the program was built, or the API server.
 pub struct Narrator {
     began: Instant,
     is_terminal: bool,
@@ -34,6 +34,11 @@ impl Narrator {
 
     /// A text as it is.
     pub fn print(&self, text: &str) -> Result<(), Error> {
+        Self::announce(text)
+    }
+
+    /// A text, before the clock starts.
+    pub fn announce(text: &str) -> Result<(), Error> {
         let mut output = io::stdout().lock();
         output.write_all(text.as_bytes()).and_then(|()| output.flush()).trying("write to standard output")
     }

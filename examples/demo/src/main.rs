@@ -1,0 +1,228 @@
+//! The operator at work, in one command and under a minute: `cargo run -p cognigy-demo`.
+//!
+//! Everything is real except Cognigy.AI: the Kubernetes API server, the CRD, and the operator, which runs as a process of
+//! its own. The simulator takes the place of Cognigy.AI. It speaks HTTP and checks every request against the contract.
+//!
+//! The demo applies four resources (`examples/demo/resources/`): a good release that succeeds, a bad one that is rolled
+//! back, one with a dependency conflict that is never submitted, and one with a mistake that the API server refuses. A
+//! table shows their state while it changes. At the end, a timeline shows what each resource did.
+//!
+//! The exit code is 0 if each resource ended as it should, judged by its status and by the requests that Cognigy.AI
+//! received. Otherwise it is 1, with a list of the differences.
+//!
+//! Read on in this order: `cast` (the resources), `cluster` (where they are applied), `stage` (what the operator needs
+//! there), `operator` (how it is started), `play` (apply and watch), `board` (the live table), `story` (the timeline),
+//! `verdict` (what must be true at the end).
+
+mod access;
+mod board;
+mod cast;
+mod cluster;
+mod error;
+mod guide;
+mod narrator;
+mod operator;
+mod play;
+mod preflight;
+mod removal;
+mod scratch;
+mod stage;
+mod story;
+mod verdict;
+
+use access::Access;
+use clap::{Parser, Subcommand};
+use cluster::Cluster;
+use cognigy_operator::command::run::{self, RunArguments};
+use error::{Error, Trying};
+use narrator::Narrator;
+use operator::Operator;
+use stage::Stage;
+use std::future::Future;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use story::Record;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Shows the operator at work: one release that succeeds, one that is rolled back, one that is never submitted, one that is
+/// refused.
+#[derive(Parser)]
+#[command(name = "cognigy-demo", max_term_width = 100, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// The kubeconfig of a cluster that you have, such as kind, k3d or minikube. The demo uses a namespace of its own there.
+    /// Without this flag the demo starts an API server of its own.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; the current one if not set.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    context: Option<String>,
+    /// Leaves everything running until Ctrl-C, and prints commands to look around with.
+    #[arg(long)]
+    keep: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The operator itself, which the demo starts in a process of its own.
+    #[command(hide = true)]
+    Operator(Box<RunArguments>),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One TLS provider for everything. A second call would change nothing, and there is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ended = match arguments.command {
+        Some(Command::Operator(arguments)) => operate(*arguments).map(|()| true),
+        None => {
+            let runtime = Builder::new_multi_thread().enable_all().build().trying("start the demo's runtime");
+            runtime.and_then(|runtime| runtime.block_on(show(arguments)))
+        }
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // If nobody reads standard error either, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "\n{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The operator, in its own process.
+fn operate(arguments: RunArguments) -> Result<(), Error> {
+    // One thread, as in the operator's own program.
+    let runtime = Builder::new_current_thread().enable_all().build().trying("start the operator's runtime")?;
+    runtime.block_on(run::run(arguments)).map_err(|error| Error::OperatorsOwn(error.to_string()))
+}
+
+/// Whether every resource ended as it should.
+async fn show(arguments: Arguments) -> Result<bool, Error> {
+    let mut stop = Stop::listen()?;
+    let given = arguments.kubeconfig.map(|file| Access::new(file, arguments.context));
+    if given.is_none() {
+        stop.or(cluster::prepare()).await?;
+    }
+    let narrator = Narrator::start();
+    let cluster = stop.or(Cluster::open(given, &narrator)).await?;
+    let shown = show_in(&cluster, arguments.keep, &mut stop, &narrator).await;
+    let closed = stop.or(cluster.close(&narrator)).await;
+    if let (Err(_), Err(error)) = (&shown, &closed) {
+        // The first error ends the demo; this one would be lost.
+        narrator.say(&error.to_string())?;
+    }
+    let all_is_well = shown?;
+    closed?;
+    narrator.say(match arguments.keep {
+        true => "the demo has ended",
+        false => "the demo has ended; with --keep it leaves everything running, to look around",
+    })?;
+    Ok(all_is_well)
+}
+
+/// Shows everything in a cluster. Whatever is in the cluster afterwards is for the caller to remove.
+async fn show_in(cluster: &Cluster, keep: bool, stop: &mut Stop, narrator: &Narrator) -> Result<bool, Error> {
+    let stage = stop.or(Stage::set(cluster, narrator)).await?;
+    let mut operator = stop.or(Operator::start(cluster.access(), narrator)).await?;
+    let shown = show_on(cluster, &stage, &mut operator, keep, stop, narrator).await;
+    // It must have stopped before its resources are removed: it would put its finalizer on them again.
+    let stopped = operator.stop().await;
+    stage.strike().await;
+    let all_is_well = shown?;
+    stopped?;
+    narrator.say("the operator and the simulated Cognigy.AI are stopped")?;
+    Ok(all_is_well)
+}
+
+async fn show_on(
+    cluster: &Cluster,
+    stage: &Stage,
+    operator: &mut Operator,
+    keep: bool,
+    stop: &mut Stop,
+    narrator: &Narrator,
+) -> Result<bool, Error> {
+    narrator.say(&format!("to watch in another terminal: {}", guide::watching(cluster)))?;
+    let all_is_well = stop.or(perform(stage, operator, narrator)).await?;
+    if keep {
+        narrator.say("everything keeps running until Ctrl-C; look around in another terminal:")?;
+        narrator.print(&guide::commands(cluster, stage, operator))?;
+        stop.or_not(keep_running(operator, narrator)).await?;
+    }
+    Ok(all_is_well)
+}
+
+/// Starts the operator again whenever it ends, as a Deployment would.
+async fn keep_running(operator: &mut Operator, narrator: &Narrator) -> Result<(), Error> {
+    loop {
+        let how = operator.ended().await;
+        narrator.say(&format!("the operator {how}; starting it again, to go on from what the status says"))?;
+        operator.restart().await?;
+        narrator.say(&format!("the operator is ready again, as process {}", operator.process_id()))?;
+    }
+}
+
+async fn perform(stage: &Stage, operator: &mut Operator, narrator: &Narrator) -> Result<bool, Error> {
+    let platform = stage.simulator.handle();
+    let mut parts = play::apply(&stage.kubernetes, narrator).await?;
+    narrator.print("\n")?;
+    tokio::select! {
+        watched = play::watch(&stage.kubernetes, &platform, &mut parts, narrator) => watched?,
+        how = operator.ended() => return Err(operator.failed(&how)),
+    }
+    let record = Record::read(&stage.kubernetes, &platform, &parts).await?;
+    record.tell(&parts, narrator)?;
+    let differences = verdict::differences(&parts, &record, &platform);
+    match differences.as_slice() {
+        [] => narrator.say("each of the four ended as it should")?,
+        differences => {
+            narrator.say("not everything ended as it should:")?;
+            for difference in differences {
+                narrator.print(&format!("  - {difference}\n"))?;
+            }
+            narrator.say(&format!("the operator's log may tell why: {}", operator.log().display()))?;
+        }
+    }
+    Ok(differences.is_empty())
+}
+
+/// Ctrl-C and SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Error> {
+        let listen = |kind| signal(kind).trying("listen for Ctrl-C");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Does the work, unless it is interrupted: that is an error.
+    async fn or<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            result = work => result,
+            () = self.requested() => Err(Error::Interrupted),
+        }
+    }
+
+    /// Does the work until it is interrupted, which is how it should end.
+    async fn or_not(&mut self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        tokio::select! {
+            result = work => result,
+            () = self.requested() => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The tests that `cargo test` leaves out: none of them is forgotten.
+
+use super::read;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const CI: &str = ".ci/run";
+const GUIDE: &str = "CONTRIBUTING.md";
+
+/// The manifests with a package, by their paths in the project.
+fn manifests() -> Vec<String> {
+    let workspace = read("Cargo.toml");
+    let members = workspace.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let members = members.split('"').skip(1).step_by(2).map(|member| format!("{member}/Cargo.toml"));
+    ["Cargo.toml".to_owned()].into_iter().chain(members).collect()
+}
+
+/// The test binaries that cargo runs only if they are named.
+fn left_out() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for manifest in manifests() {
+        for section in read(&manifest).split("[[test]]\n").skip(1) {
+            let section = section.split("\n[").next().unwrap();
+            let name = section.split("name = \"").nth(1).unwrap().split('"').next().unwrap();
+            assert!(section.contains("test = false"), "{manifest}: {name} needs no section of its own");
+            assert!(section.contains("bench = true"), "{manifest}: clippy --all-targets does not see {name}");
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}
+
+/// The names behind `--test` in a text.
+fn named(text: &str) -> BTreeSet<String> {
+    let names = text.split("--test ").skip(1).map(|rest| {
+        let is_name = |letter: &char| letter.is_ascii_lowercase() || *letter == '_';
+        rest.chars().take_while(is_name).collect::<String>()
+    });
+    names.collect()
+}
+
+#[test]
+fn every_test_binary_that_cargo_test_leaves_out_is_run_by_ci_and_named_in_the_guide() {
+    let left_out = left_out();
+    assert!(left_out.len() > 3, "{left_out:?}");
+    for page in [CI, GUIDE] {
+        let named = named(&read(page));
+        assert!(left_out.is_subset(&named), "{page} names {named:?}, but not all of {left_out:?}");
+    }
+    let page = read("README.md");
+    assert!(page.contains("`.ci/run`"), "README.md says who runs the rest");
+}
+
+#[test]
+fn what_is_ignored_for_want_of_a_tool_is_where_ci_includes_it() {
+    let ignored = "#[ignore = \"needs ";
+    let mut files = 0;
+    super::each_source(Path::new("tests"), &mut |path, text| {
+        if text.contains(ignored) {
+            assert!(
+                path.starts_with("tests/simulation/gitops"),
+                "{CI} does not run what is ignored in {}",
+                path.display()
+            );
+            files += 1;
+        }
+    });
+    assert!(files > 0, "no test is ignored for want of a tool: remove this one, and its step in {CI}");
+    assert!(read(CI).contains("--test simulation gitops:: -- --include-ignored"));
+}
