@@ -1,10 +1,10 @@
 //! Carries a decision out, and hands the answer to the function that knows what it means.
 
+use super::admission_slot::HELD_BACK;
 use super::error::Error;
-use super::reconcile::Round;
+use super::reconcile::ReconcileRun;
 use super::sessions::Session;
 use super::snapshot::Desired;
-use super::turn::HELD_BACK;
 use super::{record, wire};
 use api::reason::Reason;
 use api::status::CognigyDeploymentStatus;
@@ -26,13 +26,13 @@ pub(super) enum Flow {
     Gone,
 }
 
-impl Round<'_> {
+impl ReconcileRun<'_> {
     /// Carries a decision out.
-    pub(super) async fn carry_out(&mut self, decision: Decision) -> Result<Flow, Error> {
+    pub(super) async fn execute(&mut self, decision: Decision) -> Result<Flow, Error> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
             Decision::Release => return self.release().await,
-            Decision::AskTurn => return self.ask_turn().await,
+            Decision::AskTurn => return self.ask_slot().await,
             Decision::Validate => return self.validate().await,
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
@@ -75,34 +75,34 @@ impl Round<'_> {
         asked: Now,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
     ) {
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let facts = self.facts(&object, asked);
-        let effects = change(&mut self.status, &facts, &mut self.remembered.memory);
-        self.take_up(effects);
+        let effects = change(&mut self.status, &facts, &mut self.state.memory);
+        self.apply_effects(effects);
     }
 
-    pub(super) fn hinder(&mut self, obstacle: Obstacle) {
+    pub(super) fn block(&mut self, obstacle: Obstacle) {
         self.change(|status, facts, memory| apply::obstacle(status, facts, memory, obstacle));
     }
 
     async fn validate(&mut self) -> Result<Flow, Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(Flow::Again) };
-        if let Err(obstacle) = self.may_ask(&session).await? {
-            self.hinder(obstacle);
+        if let Err(obstacle) = self.request_environment(&session).await? {
+            self.block(obstacle);
             return Ok(Flow::Again);
         }
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let Some(environment) = self.environment(&object) else {
-            self.hinder(unsafe_environment(&object));
+            self.block(unsafe_environment(&object));
             return Ok(Flow::Again);
         };
         let request = wire::validate_request(&object.spec, &environment, &snapshot);
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         match self.ask(&session, session.client.validate(&request, &requester)).await {
             Ok(validation) => {
-                self.has_begun();
+                self.use_slot();
                 let is_accepted = validation.valid;
-                let warnings = self.desired.as_ref().map(Desired::warnings).unwrap_or_default();
+                let warnings = self.observed.desired.as_ref().map(Desired::warnings).unwrap_or_default();
                 let answer = wire::validation(validation, warnings);
                 self.answered(asked, |status, facts, memory| apply::checks::validation(status, facts, memory, answer));
                 match is_accepted {
@@ -110,36 +110,36 @@ impl Round<'_> {
                     false => self.lose_claim(&session),
                 }
             }
-            Err(error) if error.is_held_back() => return Ok(self.keep_turn(error.retry_after())),
-            Err(error) => self.hinder_check(&session, &error).await?,
+            Err(error) if error.is_held_back() => return Ok(self.keep_slot(error.retry_after())),
+            Err(error) => self.block_check(&session, &error).await?,
         }
         Ok(Flow::Again)
     }
 
     async fn trace(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let Some(environment) = self.environment(&object) else {
-            self.hinder(unsafe_environment(&object));
+            self.block(unsafe_environment(&object));
             return Ok(());
         };
         let request = wire::trace_request(&object.spec, &environment, &snapshot);
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         match self.ask(&session, session.client.trace(&request, &requester)).await {
             Ok(trace) => self.answered(asked, |status, facts, memory| {
                 apply::checks::trace(status, facts, memory, wire::trace(trace))
             }),
-            Err(error) => self.hinder_check(&session, &error).await?,
+            Err(error) => self.block_check(&session, &error).await?,
         }
         Ok(())
     }
 
     /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
-    async fn hinder_check(&mut self, session: &Session, error: &CallError) -> Result<(), Error> {
+    async fn block_check(&mut self, session: &Session, error: &CallError) -> Result<(), Error> {
         match error.class() {
-            ErrorClass::Withdrawn => return Err(Error::Withdrawn),
+            ErrorClass::Withdrawn => return Err(Error::Cancelled),
             ErrorClass::Unauthorized => {
-                let fresh = self.context.sessions.fresh(&self.source).await?;
+                let fresh = self.context.platforms.sessions.fresh(&self.observed.source).await?;
                 if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
                     return Ok(());
                 }
@@ -148,19 +148,19 @@ impl Round<'_> {
             _ => {}
         }
         self.note_refused(session);
-        self.hinder(wire::obstacle(error));
+        self.block(wire::obstacle(error));
         Ok(())
     }
 
     /// Only other credentials than these are worth another try before the pause is over.
     pub(super) fn note_refused(&mut self, session: &Session) {
-        self.remembered.refused = Some(session.fingerprint);
-        self.remembered.looked_again_at = Some(self.context.now().uptime);
+        self.state.refused = Some(session.fingerprint);
+        self.state.looked_again_at = Some(self.context.now().uptime);
     }
 
     async fn ask_job(&mut self, is_last_look: bool) -> Result<Flow, Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(Flow::Again) };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let answer = self.ask(&session, session.client.job(&job_id, &requester)).await;
         if let Err(cognigy::JobError::Unreadable(error)) = &answer {
             self.forget_refused(error.class());
@@ -174,7 +174,7 @@ impl Round<'_> {
             true => apply::job::last_look(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
-        self.tell_duration();
+        self.learn_duration();
         Ok(Flow::Again)
     }
 
@@ -182,20 +182,20 @@ impl Round<'_> {
     /// budget had no room for it, nothing is wrong at all.
     async fn could_not_ask(&mut self, session: &Session, not_sent: NotSent) -> Result<Flow, Error> {
         let error = match not_sent {
-            NotSent::Withdrawn => return Err(Error::Withdrawn),
+            NotSent::Withdrawn => return Err(Error::Cancelled),
             NotSent::Failed(error) => error,
         };
         if error.is_held_back() && error.retry_after().is_none() {
             return Ok(Flow::Rest(Some(HELD_BACK)));
         }
-        self.hinder_check(session, &error).await?;
+        self.block_check(session, &error).await?;
         Ok(Flow::Again)
     }
 
     /// When a question was asked that began to wait for its turn then: an answer tells of no earlier moment than that of
     /// its sending.
     fn sent_after(&self, began: Now) -> Now {
-        let Some(sent) = self.requester.last_sent() else { return began };
+        let Some(sent) = self.execution.requester.last_sent() else { return began };
         let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
         // To the microsecond, as every moment that is written.
         let waited = Duration::from_micros(u64::try_from(waited.as_micros()).unwrap_or_default());
@@ -204,13 +204,13 @@ impl Round<'_> {
 
     async fn ask_health(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let Some(environment) = self.environment(&object) else {
-            self.hinder(unsafe_environment(&object));
+            self.block(unsafe_environment(&object));
             return Ok(Flow::Again);
         };
         let max_error_rate = object.spec.monitoring.max_error_rate;
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let reading = match self.ask(&session, session.client.health(&environment, max_error_rate, &requester)).await {
             Ok(reading) => reading,
             Err(not_sent) => return self.could_not_ask(&session, not_sent).await,
@@ -228,11 +228,11 @@ impl Round<'_> {
         let Some((rollback, key)) =
             rollback.and_then(|rollback| rollback.key.as_str().parse().ok().map(|key| (rollback, key)))
         else {
-            self.hinder(unreadable("attempt.rollback"));
+            self.block(unreadable("attempt.rollback"));
             return Ok(());
         };
         let reason = wire::rollback_reason(rollback.reason);
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let answer = match self.ask(&session, session.client.rollback(&job_id, &key, reason, &requester)).await {
             Rolled::Accepted => RollbackAnswer::Accepted,
             Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
@@ -251,7 +251,7 @@ impl Round<'_> {
 
     /// 409 may mean that it has happened already: the job knows (contract, section 6).
     async fn after_conflict(&self, session: &Session, job_id: &cognigy::JobId, message: String) -> RollbackAnswer {
-        match session.client.job(job_id, &self.requester.insisting()).await {
+        match session.client.job(job_id, &self.execution.requester.insisting()).await {
             Ok(cognigy::JobStatus::RolledBack) => RollbackAnswer::Accepted,
             _ => RollbackAnswer::NotYet(Obstacle::transient(Reason::ApiUnavailable, message, None)),
         }
@@ -259,17 +259,17 @@ impl Round<'_> {
 
     async fn release(&mut self) -> Result<Flow, Error> {
         for entry in std::mem::take(&mut self.status.outbox) {
-            self.give_up(&entry, "the resource goes");
+            self.drop_message(&entry, "the resource goes");
         }
-        record::take_finalizer(self.context, &self.object).await?;
-        self.has_been_recorded();
+        record::take_finalizer(self.context, &self.observed.object).await?;
+        self.mark_recorded();
         self.forget();
         Ok(Flow::Gone)
     }
 
     fn forget_refused(&self, class: ErrorClass) {
         if class == ErrorClass::Unauthorized {
-            self.context.sessions.forget(&self.source);
+            self.context.platforms.sessions.forget(&self.observed.source);
         }
     }
 
@@ -278,7 +278,7 @@ impl Round<'_> {
     }
 
     pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Session, Snapshot)>, Error> {
-        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        let Ok(desired) = self.observed.desired.clone() else { return Ok(None) };
         Ok(self.session().await?.map(|session| (session, desired.snapshot)))
     }
 
@@ -287,21 +287,25 @@ impl Round<'_> {
         let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id.as_ref());
         let job_id = job_id.and_then(|job_id| job_id.as_str().parse().ok());
         if job_id.is_none() {
-            self.hinder(unreadable("attempt.jobId"));
+            self.block(unreadable("attempt.jobId"));
         }
         Ok(job_id.map(|job_id| (session, job_id)))
     }
 
     /// The client for the present step; where there is none, the obstacle is noted.
     pub(super) async fn session(&mut self) -> Result<Option<Session>, Error> {
-        let session = match self.needs_fresh_credentials() {
-            true => self.context.sessions.fresh(&self.source).await?,
-            false => self.context.sessions.known_or_fresh(&self.source).await?,
+        // Credentials are read once for each attempt.
+        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
+        let is_new_attempt = self.state.credentials_read_for != began;
+        self.state.credentials_read_for = began;
+        let session = match is_new_attempt {
+            true => self.context.platforms.sessions.fresh(&self.observed.source).await?,
+            false => self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?,
         };
         let gone = matches!(&session, Err(obstacle) if obstacle.reason == Reason::CredentialsNotFound);
-        self.remembered.memory.credentials_gone = gone;
+        self.state.memory.credentials_gone = gone;
         if let Ok(session) = &session {
-            self.remembered.credentials_origin = Some(session.origin.clone());
+            self.state.credentials_origin = Some(session.origin.clone());
         }
         let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin.clone());
         let session = session.and_then(|session| match origin {
@@ -310,24 +314,16 @@ impl Round<'_> {
         });
         match session {
             Ok(session) => {
-                self.session_in_use = Some(session.clone());
+                self.execution.session = Some(session.clone());
                 Ok(Some(session))
             }
             Err(obstacle) => {
-                self.remembered.refused = None;
-                self.remembered.looked_again_at = Some(self.context.now().uptime);
-                self.hinder(obstacle);
+                self.state.refused = None;
+                self.state.looked_again_at = Some(self.context.now().uptime);
+                self.block(obstacle);
                 Ok(None)
             }
         }
-    }
-
-    /// Credentials are read once for each attempt.
-    fn needs_fresh_credentials(&mut self) -> bool {
-        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
-        let is_new = self.remembered.credentials_read_for != began;
-        self.remembered.credentials_read_for = began;
-        is_new
     }
 }
 

@@ -13,10 +13,11 @@ use api::reason::Reason;
 use api::spec::{ObjectName, SecretReference};
 use cognigy::{Budgets, Client, ClientFingerprint, Credentials, CredentialsFingerprint, TYPICAL_LIMIT, Transport};
 use k8s_openapi::api::core::v1::Secret;
+use parking_lot::Mutex;
 use rollout::Obstacle;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A client, and what it was made from.
 #[derive(Clone)]
@@ -130,7 +131,7 @@ impl Sessions {
     /// # Errors
     /// The inner [`Obstacle`] says what is wrong with the credentials; the outer [`Error`] that the API server failed.
     pub async fn known_or_fresh(&self, source: &Source) -> Result<Result<Session, Obstacle>, Error> {
-        let known = lock(&self.by_source).get(source).cloned();
+        let known = self.by_source.lock().get(source).cloned();
         match known {
             Some(session) => Ok(Ok(session)),
             None => self.fresh(source).await,
@@ -140,7 +141,7 @@ impl Sessions {
     /// The API that these credentials point to, if they were read and nobody has asked to read them again.
     #[must_use]
     pub fn known_origin(&self, source: &Source) -> Option<ApiOrigin> {
-        lock(&self.by_source).get(source).map(|session| session.origin.clone())
+        self.by_source.lock().get(source).map(|session| session.origin.clone())
     }
 
     /// A client from the Secret as it is now.
@@ -153,8 +154,8 @@ impl Sessions {
             Err(obstacle) => Err(obstacle),
         };
         match &session {
-            Ok(session) => lock(&self.by_source).insert(source.clone(), session.clone()),
-            Err(_) => lock(&self.by_source).remove(source),
+            Ok(session) => self.by_source.lock().insert(source.clone(), session.clone()),
+            Err(_) => self.by_source.lock().remove(source),
         };
         self.forget_unused();
         Ok(session)
@@ -178,7 +179,7 @@ impl Sessions {
 
     /// Reads the Secret again before the next use: a token was refused.
     pub fn forget(&self, source: &Source) {
-        lock(&self.by_source).remove(source);
+        self.by_source.lock().remove(source);
     }
 
     /// A Secret by its name.
@@ -190,15 +191,9 @@ impl Sessions {
         Ok(call("read a Secret", secret).await?.map(Secret::from))
     }
 
-    /// The request budgets of the clients.
-    #[must_use]
-    pub fn budgets(&self) -> &Budgets {
-        &self.budgets
-    }
-
     fn session(&self, credentials: &Credentials, source: &Source) -> Result<Session, Obstacle> {
         let fingerprint = credentials.fingerprint();
-        if let Some(session) = lock(&self.by_fingerprint).get(&fingerprint) {
+        if let Some(session) = self.by_fingerprint.lock().get(&fingerprint) {
             return Ok(session.clone());
         }
         // Only certificates in a Secret are read here: the operator's own credentials come without.
@@ -216,27 +211,23 @@ impl Sessions {
             client_fingerprint: credentials.client_fingerprint(),
             named_limit: credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT),
         };
-        lock(&self.by_fingerprint).insert(fingerprint, session.clone());
+        self.by_fingerprint.lock().insert(fingerprint, session.clone());
         Ok(session)
     }
 
     /// Forgets the clients of sources that are no longer in use.
     pub fn retain(&self, is_used: impl Fn(&Source) -> bool) {
-        lock(&self.by_source).retain(|source, _| is_used(source));
+        self.by_source.lock().retain(|source, _| is_used(source));
         self.forget_unused();
     }
 
     /// Credentials that no resource uses any more leave memory.
     fn forget_unused(&self) {
-        let by_source = lock(&self.by_source);
-        lock(&self.by_fingerprint)
+        let by_source = self.by_source.lock();
+        self.by_fingerprint
+            .lock()
             .retain(|fingerprint, _| by_source.values().any(|session| session.fingerprint == *fingerprint));
     }
-}
-
-/// A panic elsewhere leaves these maps whole: each change is one call.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

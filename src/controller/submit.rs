@@ -3,7 +3,7 @@
 use super::act::{unreadable, unsafe_environment};
 use super::claiming::Begun;
 use super::error::Error;
-use super::reconcile::Round;
+use super::reconcile::ReconcileRun;
 use super::sessions::Session;
 use super::wire;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
@@ -19,14 +19,14 @@ use std::time::Duration;
 /// last one begins ten minutes before the key expires: none may still be sending by then.
 const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
 
-impl Round<'_> {
+impl ReconcileRun<'_> {
     /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
     pub(super) async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
         match self.begin_rollout(&session).await? {
             Begun::Yes => {}
             Begun::InUse(obstacle) => {
-                self.hinder(obstacle);
+                self.block(obstacle);
                 return Ok(());
             }
             Begun::NotAccepted => {
@@ -37,7 +37,7 @@ impl Round<'_> {
         let body = match self.submit_body(&snapshot, &session.origin).await? {
             Ok(body) => body,
             Err(obstacle) => {
-                self.hinder(obstacle);
+                self.block(obstacle);
                 return Ok(());
             }
         };
@@ -48,12 +48,12 @@ impl Round<'_> {
         };
         self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, submission));
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
-        self.remembered.submit_body = key.map(|key| (key, body));
+        self.state.submit_body = key.map(|key| (key, body));
         Ok(())
     }
 
     pub(super) async fn submit(&mut self) -> Result<(), Error> {
-        if let Some(answer) = self.remembered.memory.attempt.submit_answer.clone() {
+        if let Some(answer) = self.state.memory.attempt.submit_answer.clone() {
             self.change(|status, facts, memory| apply::submit::submit(status, facts, memory, answer));
             return Ok(());
         }
@@ -61,10 +61,10 @@ impl Round<'_> {
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key.clone());
         let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
         else {
-            self.hinder(unreadable("attempt.idempotencyKey"));
+            self.block(unreadable("attempt.idempotencyKey"));
             return Ok(());
         };
-        let first = match self.remembered.memory.attempt.unsent.as_ref() == Some(&key) {
+        let first = match self.state.memory.attempt.unsent.as_ref() == Some(&key) {
             true => FirstPost::Yes,
             false => FirstPost::No,
         };
@@ -76,23 +76,23 @@ impl Round<'_> {
             self.change(apply::submit::body_lost);
             return Ok(());
         };
-        let idempotency = match self.context.settings.submit_idempotency {
+        let idempotency = match self.context.process.settings.submit_idempotency {
             SubmitIdempotency::Supported => Idempotency::Supported,
             SubmitIdempotency::Unsupported => Idempotency::Unsupported,
         };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let submit = session.client.submit(body, &wire_key, first, idempotency, &requester);
         let answer = self.ask(&session, tokio::time::timeout(SUBMIT_WITHIN, submit)).await;
         let answer = answer.unwrap_or_else(|_| no_answer(&session, idempotency));
         if matches!(answer, cognigy::SubmitAnswer::Unauthorized { .. }) {
-            self.context.sessions.forget(&self.source);
+            self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);
         }
         self.answered(asked, |status, facts, memory| {
             apply::submit::submit(status, facts, memory, wire::submit(answer))
         });
         if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job_id.is_some() || attempt.verdict.is_some()) {
-            self.remembered.submit_body = None;
+            self.state.submit_body = None;
         }
         Ok(())
     }
@@ -101,12 +101,10 @@ impl Round<'_> {
     async fn recorded_body(&mut self, key: &IdempotencyKey, api: &ApiOrigin) -> Result<Option<Bytes>, Error> {
         let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.request_hash.clone());
         let is_recorded = |body: &Bytes| recorded == Some(RequestHash::new(request_hash(body)));
-        if let Some((_, body)) =
-            self.remembered.submit_body.as_ref().filter(|(of, body)| of == key && is_recorded(body))
-        {
+        if let Some((_, body)) = self.state.submit_body.as_ref().filter(|(of, body)| of == key && is_recorded(body)) {
             return Ok(Some(body.clone()));
         }
-        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        let Ok(desired) = self.observed.desired.clone() else { return Ok(None) };
         let body = self.submit_body(&desired.snapshot, api).await?;
         Ok(body.ok().filter(is_recorded))
     }
@@ -122,10 +120,10 @@ impl Round<'_> {
             Ok(webhook) => webhook,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
-        let Some(environment) = self.environment(&self.object) else {
-            return Ok(Err(unsafe_environment(&self.object)));
+        let Some(environment) = self.environment(&self.observed.object) else {
+            return Ok(Err(unsafe_environment(&self.observed.object)));
         };
-        Ok(Ok(wire::submit_request(&self.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
+        Ok(Ok(wire::submit_request(&self.observed.object.spec, &environment, snapshot, webhook.as_ref()).to_bytes()))
     }
 }
 

@@ -1,11 +1,12 @@
 //! One call of the API: a turn in the budget, a token, the request, and again where that may help.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -150,7 +151,7 @@ impl Caller {
             sent_earlier |= failure.sent;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = requester.withdrawn(), if request.call.priority().may_be_withdrawn() => {
+                () = requester.cancelled(), if request.call.priority().may_be_withdrawn() => {
                     return Err(BudgetError::Withdrawn.into());
                 }
             }
@@ -210,7 +211,7 @@ impl Caller {
     /// Asks for the first token, outside of the budget: anybody may write somebody else's client id into a Secret, and must
     /// not spend that client's requests, nor lower its limit. One caller asks at a time, and a failure answers all who wait.
     async fn prove(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(), Failure> {
-        if request.call.priority().may_be_withdrawn() && requester.is_withdrawn() {
+        if request.call.priority().may_be_withdrawn() && requester.is_cancelled() {
             return Err(BudgetError::Withdrawn.into());
         }
         let first = self.tokens.obtain(None).await?;
@@ -252,6 +253,6 @@ impl Caller {
     }
 
     fn jitter(&self) -> f64 {
-        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        self.jitter.lock().f64()
     }
 }

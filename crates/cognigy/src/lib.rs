@@ -41,9 +41,7 @@ mod words;
 mod tests;
 
 pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation};
-pub use budget::{
-    Budget, BudgetError, Budgets, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW, Withdrawal,
-};
+pub use budget::{Budget, BudgetError, Budgets, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW};
 pub use call::{Call, CallObserver};
 pub use client::{Client, JobError, NotSent, Options, RollbackAnswer};
 pub use credentials::{ClientFingerprint, Credentials, CredentialsFingerprint};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::scripted::*;
 use crate::*;
@@ -14,11 +15,11 @@ fn seconds(seconds: u64) -> Duration {
 
 /// A requester whose requests are taken back after so long.
 fn changing_its_mind_after(wait: Duration) -> Requester {
-    let withdrawal = Withdrawal::default();
-    let requester = me().withdrawn_by(withdrawal.clone());
+    let cancellation = CancellationToken::new();
+    let requester = me().cancelled_by(cancellation.clone());
     tokio::spawn(async move {
         tokio::time::sleep(wait).await;
-        withdrawal.raise();
+        cancellation.cancel();
     });
     requester
 }

@@ -1,4 +1,4 @@
-//! Offers messages to their receivers.
+//! Sends the messages in the outbox to their receivers.
 
 use api::IdempotencyKey;
 use api::status::OutboxEntry;
@@ -6,14 +6,14 @@ use bytes::Bytes;
 use cognigy::{self, Client, Requester, WebhookSender, WebhookUrl};
 use std::time::Duration;
 
-/// A message that was not taken; it stays in the outbox, and so do those behind it.
+/// A message that was not taken. It stays in the outbox, and so do those behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What the receiver said, or why it could not be asked.
+    /// The receiver's answer, or why it could not be asked.
     pub message: String,
-    /// How long it asked to be left alone.
+    /// The pause that the receiver asked for.
     pub retry_after: Option<Duration>,
-    /// The kind of failure, where the receiver was asked.
+    /// The kind of failure, if the receiver was asked.
     pub class: Option<cognigy::ErrorClass>,
 }
 
@@ -33,20 +33,20 @@ impl From<cognigy::CallError> for Refused {
     }
 }
 
-/// Offers messages to their receivers.
+/// Sends the messages in the outbox to their receivers.
 #[derive(Clone)]
-pub struct Courier {
+pub struct OutboxSender {
     webhooks: WebhookSender,
 }
 
-impl Courier {
-    /// A courier that delivers webhooks with this sender.
+impl OutboxSender {
+    /// Delivers webhooks with this sender.
     #[must_use]
     pub fn new(webhooks: WebhookSender) -> Self {
         Self { webhooks }
     }
 
-    /// Offers audit records in order; `taken` hears of each one that was taken.
+    /// Sends audit records in order. `taken` is called for each one that was taken.
     ///
     /// # Errors
     /// [`Refused`] at the first that was not taken.
@@ -65,7 +65,7 @@ impl Courier {
         Ok(())
     }
 
-    /// Offers webhook events in order; `taken` hears of each one that was taken.
+    /// Sends webhook events in order. `taken` is called for each one that was taken.
     ///
     /// # Errors
     /// [`Refused`] at the first that was not taken.
