@@ -1,5 +1,5 @@
 //! One process of the operator: the real reconcile, run by a small scheduler that keeps kube's rules. A resource is
-//! reconciled when the watch delivers a change of it, when its time has come, or when another resource wakes it; never
+//! reconciled when the watch delivers a change of it, when its time has come, or when another resource requeues it; never
 //! twice at once.
 
 use std::future::pending;

@@ -57,9 +57,10 @@ fn one_body_each(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Each line of the log tells of a record as it is recorded, and no process tells twice. A process that begins tells of what
-/// it finds: the one before it may have died before it did. So does one that has let a resource go and forgotten it, if its
-/// watch still shows an older state.
+/// Each line of the log shows a record as it is recorded, and no process logs a record of a resource twice. A process that
+/// begins logs what it finds: the one before it may have died before it did. So does one that has let a resource go and
+/// forgotten it, if its watch still shows an older state. A resource that was restored from a backup of another one holds
+/// the same records, and each of the two logs them.
 fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let outboxes = record.writes.iter().filter_map(Write::status).flat_map(|status| &status.outbox);
     let recorded: BTreeMap<&str, &str> = outboxes.map(|entry| (entry.id.as_str(), entry.body.as_str())).collect();
@@ -69,7 +70,7 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
         _ => false,
     };
     let most = record.run.story.iter().filter(forgets).count();
-    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in record.run.log.lines().filter(|line| line.contains(LOGGED)) {
         let Some((id, body)) = line.split_once(" id=").and_then(|(_, rest)| rest.split_once(" record=")) else {
             broken.push(Broken::new("S8", format!("a line about an audit record has no id or record: {line}")));
@@ -78,13 +79,14 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
         if recorded.get(id) != Some(&body) {
             broken.push(Broken::new("S8", format!("the log tells of a record that was not recorded so: {line}")));
         }
-        let count = told.entry(id).or_default();
+        let resource = line.split_once(" resource=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let count = told.entry((id, resource.map_or("", |(name, _)| name))).or_default();
         *count += 1;
         if *count > most {
             broken.push(Broken::new("S8", format!("the log tells of a record more than once in a process: {line}")));
         }
     }
-    let told: BTreeSet<&str> = told.into_keys().collect();
+    let told: BTreeSet<&str> = told.into_keys().map(|(id, _)| id).collect();
     for asked in record.calls(Call::Audit) {
         if asked.exchange.key.as_deref().is_none_or(|id| !told.contains(id)) {
             broken.push(Broken::new("S8", format!("audit record #{} is not in the log", asked.exchange.number)));
