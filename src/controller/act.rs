@@ -137,7 +137,7 @@ impl ReconcileRun<'_> {
     /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
     async fn block_check(&mut self, session: &Session, error: &CallError) -> Result<(), Error> {
         match error.class() {
-            ErrorClass::Withdrawn => return Err(Error::Cancelled),
+            ErrorClass::Cancelled => return Err(Error::Cancelled),
             ErrorClass::Unauthorized => {
                 let fresh = self.context.platforms.sessions.fresh(&self.observed.source).await?;
                 if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
@@ -182,7 +182,7 @@ impl ReconcileRun<'_> {
     /// budget had no room for it, nothing is wrong at all.
     async fn could_not_ask(&mut self, session: &Session, not_sent: NotSent) -> Result<Flow, Error> {
         let error = match not_sent {
-            NotSent::Withdrawn => return Err(Error::Cancelled),
+            NotSent::Cancelled => return Err(Error::Cancelled),
             NotSent::Failed(error) => error,
         };
         if error.is_held_back() && error.retry_after().is_none() {

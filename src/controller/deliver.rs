@@ -30,8 +30,8 @@ enum Offered {
     Taken,
     /// One was not; it is offered again later, and so are those behind it.
     Refused(Refused),
-    /// They were taken back while they waited for their turn: the resource has changed.
-    Withdrawn,
+    /// They were cancelled while they waited in the queue: the resource has changed.
+    Cancelled,
 }
 
 /// The ids of the messages that were taken, from both receivers.
@@ -60,10 +60,10 @@ impl ReconcileRun<'_> {
         self.execution.publisher = publisher;
         let taken = taken.into_inner();
         self.status.outbox.retain(|entry| !taken.contains(&entry.id));
-        let is_withdrawn = matches!(audit, Offered::Withdrawn);
+        let is_cancelled = matches!(audit, Offered::Cancelled);
         self.note(DeliveryKind::Audit, audit);
         self.note(DeliveryKind::Webhook, webhook);
-        if is_withdrawn {
+        if is_cancelled {
             return Err(Error::Cancelled);
         }
         Ok(self.next_offer())
@@ -128,7 +128,7 @@ impl ReconcileRun<'_> {
             .await;
         match offered {
             Ok(()) => Offered::Taken,
-            Err(refused) if refused.class == Some(ErrorClass::Withdrawn) => Offered::Withdrawn,
+            Err(refused) if refused.class == Some(ErrorClass::Cancelled) => Offered::Cancelled,
             Err(refused) => {
                 if refused.class == Some(ErrorClass::Unauthorized) {
                     self.context.platforms.sessions.forget(&self.observed.source);
@@ -163,7 +163,7 @@ impl ReconcileRun<'_> {
 
     fn note(&mut self, kind: DeliveryKind, offered: Offered) {
         match offered {
-            Offered::Nothing | Offered::Withdrawn => {}
+            Offered::Nothing | Offered::Cancelled => {}
             Offered::Taken => {
                 self.state.deliveries.remove(&kind);
             }

@@ -159,8 +159,8 @@ pub fn health(reading: cognigy::HealthReading) -> HealthAnswer {
 pub fn obstacle(error: &CallError) -> Obstacle {
     let message = error.message();
     match error.class() {
-        // What was taken back is decided anew before anybody meets an obstacle.
-        ErrorClass::Transient | ErrorClass::Withdrawn => Obstacle::transient(
+        // After a cancelled request the next reconcile decides again, so that this obstacle is never shown.
+        ErrorClass::Transient | ErrorClass::Cancelled => Obstacle::transient(
             Reason::ApiUnavailable,
             format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
             error.retry_after(),
@@ -199,7 +199,7 @@ pub fn obstacle(error: &CallError) -> Obstacle {
 /// A rollback that failed: what is to be said of it says already that it is tried again.
 pub fn rollback_obstacle(error: &CallError) -> Obstacle {
     let reason = match error.class() {
-        ErrorClass::Transient | ErrorClass::Withdrawn => Reason::ApiUnavailable,
+        ErrorClass::Transient | ErrorClass::Cancelled => Reason::ApiUnavailable,
         ErrorClass::Protocol => Reason::UnexpectedAnswer,
         _ => return obstacle(error),
     };

@@ -57,14 +57,14 @@ pub enum BudgetError {
     /// The turn did not come in time.
     #[error("the request budget had no room within {} s", PATIENCE.as_secs())]
     Busy,
-    /// Its requester took it back while it waited: what it was to find out is no longer asked for.
-    #[error("the request was taken back while it waited for its turn")]
-    Withdrawn,
+    /// Its requester cancelled it while it waited in the queue.
+    #[error("the request was cancelled while it waited in the queue")]
+    Cancelled,
 }
 
 impl BudgetError {
     /// Every value of [`metric_label`](Self::metric_label).
-    pub const METRIC_LABELS: [&str; 4] = ["full", "paused", "busy", "withdrawn"];
+    pub const METRIC_LABELS: [&str; 4] = ["full", "paused", "busy", "cancelled"];
 
     /// The kind of error, as the value of a metric's label.
     #[must_use]
@@ -73,7 +73,7 @@ impl BudgetError {
             Self::Full => "full",
             Self::Paused { .. } => "paused",
             Self::Busy => "busy",
-            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -115,8 +115,8 @@ impl Budget {
     /// # Errors
     /// [`BudgetError`] where the turn does not come within [`PATIENCE`], will not for certain, or is no longer wanted.
     pub async fn admit(self: &Arc<Self>, priority: Priority, requester: &Requester) -> Result<Permit, BudgetError> {
-        if priority.may_be_withdrawn() && requester.is_cancelled() {
-            return Err(BudgetError::Withdrawn);
+        if priority.may_be_cancelled() && requester.is_cancelled() {
+            return Err(BudgetError::Cancelled);
         }
         let held_until = self.state().window.held_until(Lane::from(priority));
         let left = held_until.saturating_duration_since(Instant::now());
@@ -131,7 +131,7 @@ impl Budget {
         let turn = async {
             tokio::select! {
                 biased;
-                () = requester.cancelled(), if priority.may_be_withdrawn() => Err(BudgetError::Withdrawn),
+                () = requester.cancelled(), if priority.may_be_cancelled() => Err(BudgetError::Cancelled),
                 permit = receiver => permit.map_err(|_| BudgetError::Busy),
                 never = self.grant_for_all() => match never {},
             }

@@ -108,7 +108,7 @@ async fn whoever_took_its_requests_back_takes_no_place() {
     let cancellation = CancellationToken::new();
     let requester = key("a").cancelled_by(cancellation.clone());
     cancellation.cancel();
-    assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Withdrawn);
+    assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Cancelled);
     assert_eq!(budget.reading().used, 0);
     drop(budget.admit(Priority::Rollback, &requester).await.unwrap());
     assert_eq!(budget.reading().used, 1);
