@@ -139,7 +139,10 @@ async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing()
     resource.until_told(Outcome::Succeeded).await;
     storm.abort();
     resource.assert_one_job_and_all_told(true).await;
-    assert!(operator.has_logged("somebody else was ahead with a change"), "there was no conflict");
+    assert!(
+        operator.has_logged("somebody else has changed what this write does not depend on"),
+        "there was no conflict"
+    );
 }
 
 /// An account that priority and fairness applies to, as it does not to `system:masters`.
