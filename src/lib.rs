@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod command;
 pub mod controller;
 pub mod delivery;
@@ -13,6 +14,7 @@ pub mod delivery;
 mod documents;
 #[cfg(test)]
 mod hostile;
+pub mod metrics;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 pub mod server;

@@ -5,21 +5,19 @@ use crate::kubernetes::{self, Counter};
 use crate::network::Network;
 use crate::time::{ThreadClock, Time};
 use cognigy_deployments::{CognigyDeployments, Defaults, operations};
-use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
-use cognigy_operator::controller::fleet::Fleet;
+use cognigy_operator::controller::cluster::Cluster;
+use cognigy_operator::controller::context::{Platforms, ProcessSettings};
+use cognigy_operator::controller::event_recorder::EventRecorder;
 use cognigy_operator::controller::leadership::Leadership;
-use cognigy_operator::controller::ownership::Claims;
-use cognigy_operator::controller::remembered::Memories;
+use cognigy_operator::controller::resources::ResourceRegistry;
 use cognigy_operator::controller::run::Scope;
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
 use cognigy_operator::controller::watch::Watches;
-use cognigy_operator::controller::withdrawal::Withdrawals;
 use cognigy_operator::controller::{self, Context};
-use cognigy_operator::delivery::Courier;
-use cognigy_operator::server::Metrics;
-use cognigy_operator::server::probes::Readiness;
+use cognigy_operator::delivery::OutboxSender;
+use cognigy_operator::metrics::{Metrics, ResourceGauges};
 use jiff::{Timestamp, Unit};
 use platform::{
     Budgets, EgressPolicy, EgressRule, ExchangeOptions, HttpOptions, HttpTransport, SubmitRules, Transport, WallClock,
@@ -27,8 +25,9 @@ use platform::{
 };
 use rollout::{Now, Settings};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
-use tokio::sync::{broadcast, oneshot, watch};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Where an operator works.
 #[derive(Clone)]
@@ -60,7 +59,7 @@ pub struct Running {
     pub counter: Counter,
     /// The processor time of its thread, which drives its clock as well.
     pub processor: ThreadClock,
-    _stop: watch::Sender<bool>,
+    _stop: DropGuard,
 }
 
 /// Which operator is measured.
@@ -79,7 +78,8 @@ impl Kind {
     /// Where it cannot be started.
     pub async fn start(self, place: &Place) -> Result<Running, Failure> {
         let counter = Counter::default();
-        let (stop, stopped) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let (tell, told) = oneshot::channel();
         let (own, counts) = (place.clone(), counter.clone());
         place.time.spawn("operator", move || async move {
@@ -94,14 +94,14 @@ impl Kind {
             }
         })?;
         let processor = told.await.map_err(|_| Failure::Ended("the operator"))??;
-        Ok(Running { counter, processor, _stop: stop })
+        Ok(Running { counter, processor, _stop: stop.drop_guard() })
     }
 
     async fn prepare(
         self,
         place: &Place,
         counter: &Counter,
-        stopped: watch::Receiver<bool>,
+        stopped: CancellationToken,
     ) -> Result<(Work, ThreadClock), Failure> {
         let client = kubernetes::connect(&place.kubeconfig, &place.time, counter).await?;
         let work = match self {
@@ -115,14 +115,14 @@ impl Kind {
 /// What an operator does until it is told to stop.
 pub type Work = futures::future::BoxFuture<'static, ()>;
 
-fn run(place: &Place, client: kube::Client, stopped: watch::Receiver<bool>) -> Result<Work, Failure> {
+fn run(place: &Place, client: kube::Client, stopped: CancellationToken) -> Result<Work, Failure> {
     let watches = Watches::new(client.clone(), "the bench's API server");
     let context = Arc::new(context(place, client)?);
     Ok(Box::pin(async move {
-        let mut over = stopped.clone();
+        let over = stopped.clone();
         tokio::select! {
-            () = controller::run(context, watches, Scope::Cluster, Readiness::default(), stopped) => {}
-            _ = over.changed() => {}
+            () = controller::run(context, watches, Scope::Cluster, || {}, stopped) => {}
+            () = over.cancelled() => {}
         }
     }))
 }
@@ -151,7 +151,9 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
     let transport = place.network()?;
     let clock = Arc::new(WallOf { epoch: place.epoch, started: tokio::time::Instant::now() });
     let budgets = Arc::new(Budgets::default());
-    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets), &operations::ALL));
+    let resources = Arc::new(ResourceRegistry::default());
+    let gauges: Arc<dyn ResourceGauges> = resources.clone();
+    let metrics = Arc::new(Metrics::new(Arc::clone(&budgets), &operations::ALL, gauges));
     let wall = Arc::clone(&clock);
     let wall_clock: WallClock = Arc::new(move || wall.now().wall);
     let options = ExchangeOptions { observer: Some(metrics.clone()), wall_clock, ..ExchangeOptions::new(policy()?) };
@@ -166,23 +168,17 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
         Arc::clone(&budgets),
         place.seed,
     );
+    let events = EventRecorder::new(kubernetes.clone(), None);
     Ok(Context {
-        clock,
-        settings: Settings::default(),
-        sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
+        platforms: Platforms {
+            sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
+            outbox: OutboxSender::new(WebhookSender::new(transport, options)),
+            default_webhook: None,
+        },
         snapshots: Snapshots::new(kubernetes.clone()),
-        claims: Claims::default(),
-        fleet: Fleet::default(),
-        memories: Memories::default(),
-        withdrawals: Withdrawals::default(),
-        announcer: Announcer::new(kubernetes.clone(), None),
-        courier: Courier::new(WebhookSender::new(transport, options)),
-        default_webhook: None,
+        resources,
         metrics,
-        leadership: Leadership::unshared(),
-        jitter: Mutex::new(fastrand::Rng::with_seed(place.seed)),
-        stores: OnceLock::new(),
-        woken: broadcast::channel(1024).0,
-        kubernetes,
+        process: ProcessSettings::new(Settings::default(), clock, place.seed),
+        cluster: Cluster::new(kubernetes, events, Leadership::unshared()),
     })
 }

@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How long after a look the next one comes.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -76,7 +77,7 @@ impl Bucket {
 ///
 /// # Errors
 /// Where it cannot reach what it needs.
-pub async fn run(place: &Place, client: Client, mut stopped: watch::Receiver<bool>) -> Result<Work, Failure> {
+pub async fn run(place: &Place, client: Client, stopped: CancellationToken) -> Result<Work, Failure> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &name_of(0));
     let data = secrets.get("cognigy-api").await?.data.unwrap_or_default();
     let base_url = data.get("baseUrl").map(|url| String::from_utf8_lossy(&url.0).into_owned()).unwrap_or_default();
@@ -96,7 +97,7 @@ pub async fn run(place: &Place, client: Client, mut stopped: watch::Receiver<boo
     Ok(Box::pin(async move {
         tokio::select! {
             () = work => {}
-            _ = stopped.changed() => {}
+            () = stopped.cancelled() => {}
         }
     }))
 }

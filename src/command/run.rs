@@ -8,20 +8,19 @@ use super::logging;
 use super::own_client::{self, OwnClientError};
 use super::own_webhook::{NoOwnWebhook, own_webhook};
 use super::settings::ElectionArguments;
-use crate::controller::announce::Announcer;
 use crate::controller::clock::SystemClock;
-use crate::controller::fleet::Fleet;
+use crate::controller::cluster::Cluster;
+use crate::controller::context::{Platforms, ProcessSettings};
+use crate::controller::event_recorder::EventRecorder;
 use crate::controller::leadership::{Elector, Fenced, Leadership, TermsError};
-use crate::controller::ownership::Claims;
-use crate::controller::remembered::Memories;
+use crate::controller::resources::ResourceRegistry;
 use crate::controller::run::Scope;
 use crate::controller::sessions::Sessions;
 use crate::controller::snapshot::Snapshots;
 use crate::controller::watch::Watches;
-use crate::controller::withdrawal::Withdrawals;
 use crate::controller::{self, Context};
-use crate::delivery::Courier;
-use crate::server::Metrics;
+use crate::delivery::OutboxSender;
+use crate::metrics::{Metrics, ResourceGauges};
 use crate::server::probes::{self, Readiness};
 use cognigy_deployments::{CognigyDeployments, Defaults, OwnClient, operations};
 use platform::{
@@ -32,20 +31,18 @@ use rollout::Settings;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// How long a stop waits for reconciles in the middle of a call; whatever they leave is picked up by the next process.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The name of the Lease.
 const LEASE: &str = "cognigy-operator";
-/// How many resources can be woken at once; one that is missed looks again within a minute.
-const WOKEN_AT_ONCE: usize = 1024;
 
 /// Why the operator did not start, or ended. The message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -105,29 +102,32 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     // Where port 0 was asked for, the log says which one it became.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let budgets = Arc::new(Budgets::default());
-    let metrics = Arc::new(Metrics::of(Arc::clone(&budgets), &operations::ALL));
+    let resources = Arc::new(ResourceRegistry::default());
+    let gauges: Arc<dyn ResourceGauges> = resources.clone();
+    let metrics = Arc::new(Metrics::new(Arc::clone(&budgets), &operations::ALL, gauges));
     let readiness = Readiness::default();
     let scope = scope(&arguments.namespaces);
     let elector = elector(&arguments.election, &connection.calls)?;
     let leadership = elector.as_ref().map_or_else(Leadership::unshared, Elector::leadership);
     let calls = connection.calls.clone();
-    let context = Arc::new(context(arguments, own_client, calls, Arc::clone(&metrics), budgets, leadership)?);
-    let mut stopped = stop_signal()?;
+    let shared = Shared { metrics: Arc::clone(&metrics), budgets, resources, leadership };
+    let context = Arc::new(context(arguments, own_client, calls, shared)?);
+    let stop = stop_signal()?;
     // A task of its own: else each wake of the operator would look whether somebody wants its metrics.
     let mut serving = JoinSet::new();
     serving.spawn(probes::serve(listener, Arc::clone(&metrics), readiness.clone()));
     let operator = async {
         tokio::select! {
             () = connection.until_served() => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+            () = stop.cancelled() => return Ok(()),
         }
         tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, ?scope, "cognigy-operator is running");
         match &elector {
             None => {
-                act(context, watches, scope, &metrics, readiness, stopped).await;
+                act(context, watches, scope, &metrics, readiness, stop).await;
                 Ok(())
             }
-            Some(elector) => act_while_leading(elector, context, watches, scope, &metrics, readiness, stopped).await,
+            Some(elector) => act_while_leading(elector, context, watches, scope, &metrics, readiness, stop).await,
         }
     };
     tokio::select! {
@@ -165,12 +165,12 @@ async fn act_while_leading(
     scope: Scope,
     metrics: &Metrics,
     readiness: Readiness,
-    mut stopped: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) -> Result<(), RunError> {
     // A replica that waits for its turn is as ready as it can be.
     readiness.declare();
     tracing::info!("waiting for the lease");
-    if !elector.acquire(&mut stopped).await {
+    if !elector.acquire(&stop).await {
         return Ok(());
     }
     tracing::info!("this process leads");
@@ -179,7 +179,7 @@ async fn act_while_leading(
     let keeper = elector.clone();
     keeping.spawn(async move { keeper.keep().await });
     tokio::select! {
-        () = act(context, watches, scope, metrics, readiness, stopped) => {}
+        () = act(context, watches, scope, metrics, readiness, stop) => {}
         _ = keeping.join_next() => return Err(RunError::LeaseLost),
     }
     keeping.shutdown().await;
@@ -194,23 +194,29 @@ async fn act(
     scope: Scope,
     metrics: &Metrics,
     readiness: Readiness,
-    stopped: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     metrics.leads(true);
     tokio::select! {
-        () = controller::run(context, watches, scope, readiness, stopped.clone()) => {}
-        () = out_of_time(stopped) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
+        () = controller::run(context, watches, scope, || readiness.declare(), stop.clone()) => {}
+        () = out_of_time(stop) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
     }
     metrics.leads(false);
+}
+
+/// What the context shares with others.
+struct Shared {
+    metrics: Arc<Metrics>,
+    budgets: Arc<Budgets>,
+    resources: Arc<ResourceRegistry>,
+    leadership: Leadership,
 }
 
 fn context(
     arguments: RunArguments,
     own_client: Option<OwnClient>,
     kubernetes: kube::Client,
-    metrics: Arc<Metrics>,
-    budgets: Arc<Budgets>,
-    leadership: Leadership,
+    Shared { metrics, budgets, resources, leadership }: Shared,
 ) -> Result<Context, RunError> {
     let policy = EgressPolicy::new(arguments.egress_allow);
     let options = ExchangeOptions { observer: Some(metrics.clone()), ..ExchangeOptions::new(policy.clone()) };
@@ -234,24 +240,18 @@ fn context(
     let rules = SubmitRules::from(&settings);
     let transports = transports(http, Arc::clone(&public), leadership.clone());
     let provider = CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(&budgets), seed);
+    let events = EventRecorder::new(kubernetes.clone(), variable("POD_NAME"));
     Ok(Context {
-        clock: Arc::new(SystemClock::start()),
-        settings,
-        sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
+        platforms: Platforms {
+            sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
+            outbox: OutboxSender::new(WebhookSender::new(public, options)),
+            default_webhook,
+        },
         snapshots: Snapshots::new(kubernetes.clone()),
-        claims: Claims::default(),
-        fleet: Fleet::default(),
-        memories: Memories::default(),
-        announcer: Announcer::new(kubernetes.clone(), variable("POD_NAME")),
-        courier: Courier::new(WebhookSender::new(public, options)),
-        default_webhook,
+        resources,
         metrics,
-        leadership,
-        jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
-        stores: OnceLock::new(),
-        woken: broadcast::channel(WOKEN_AT_ONCE).0,
-        withdrawals: Withdrawals::default(),
-        kubernetes,
+        process: ProcessSettings::new(settings, Arc::new(SystemClock::start()), seed),
+        cluster: Cluster::new(kubernetes, events, leadership),
     })
 }
 
@@ -265,26 +265,24 @@ fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Lead
     })
 }
 
-/// Turns true with SIGTERM or Ctrl-C.
-fn stop_signal() -> Result<watch::Receiver<bool>, RunError> {
+/// Cancelled by SIGTERM or Ctrl-C.
+fn stop_signal() -> Result<CancellationToken, RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let (sender, receiver) = watch::channel(false);
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("told to stop");
-        // With no receiver left, everything has stopped already.
-        let _ = sender.send(true);
-        sender.closed().await;
+        cancelled.cancel();
     });
-    Ok(receiver)
+    Ok(stop)
 }
 
-async fn out_of_time(mut stopped: watch::Receiver<bool>) {
-    // The sender lives until every receiver is gone.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+async fn out_of_time(stop: CancellationToken) {
+    stop.cancelled().await;
     tokio::time::sleep(STOP_WITHIN).await;
 }

@@ -1,10 +1,10 @@
 //! Carries a decision out, and hands the answer to the function that knows what it means.
 
+use super::admission_slot::HELD_BACK;
 use super::error::Error;
-use super::reconcile::Round;
+use super::reconcile::ReconcileRun;
 use super::record;
 use super::snapshot::Desired;
-use super::turn::HELD_BACK;
 use api::Snapshot;
 use api::snapshot::MOST_WARNINGS;
 use api::status::CognigyDeploymentStatus;
@@ -25,13 +25,13 @@ pub(super) enum Flow {
     Gone,
 }
 
-impl Round<'_> {
+impl ReconcileRun<'_> {
     /// Carries a decision out.
-    pub(super) async fn carry_out(&mut self, decision: Decision) -> Result<Flow, Error> {
+    pub(super) async fn execute(&mut self, decision: Decision) -> Result<Flow, Error> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
             Decision::Release => return self.release().await,
-            Decision::RequestSlot => return self.ask_turn().await,
+            Decision::RequestSlot => return self.ask_slot().await,
             Decision::Validate => return self.validate().await,
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
@@ -75,31 +75,33 @@ impl Round<'_> {
         asked: Now,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
     ) {
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let facts = self.facts(&object, asked);
-        let effects = change(&mut self.status, &facts, &mut self.remembered.memory);
-        self.take_up(effects);
+        let effects = change(&mut self.status, &facts, &mut self.state.memory);
+        self.apply_effects(effects);
     }
 
-    pub(super) fn hinder(&mut self, obstacle: Obstacle) {
+    pub(super) fn block(&mut self, obstacle: Obstacle) {
         self.change(|status, facts, memory| apply::block(status, facts, memory, obstacle));
     }
 
     async fn validate(&mut self) -> Result<Flow, Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(Flow::Again) };
-        if let Err(obstacle) = self.may_ask(&session).await? {
-            self.hinder(obstacle);
+        if let Err(obstacle) = self.request_environment(&session).await? {
+            self.block(obstacle);
             return Ok(Flow::Again);
         }
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         match self.ask(&session, session.platform.validate(configuration, &requester)).await {
             Ok(answer) => {
-                self.has_begun();
+                self.use_slot();
                 let is_accepted = matches!(answer, ValidationAnswer::Passed { .. });
-                let answer =
-                    with_own_warnings(answer, self.desired.as_ref().map(Desired::warnings).unwrap_or_default());
+                let answer = with_own_warnings(
+                    answer,
+                    self.observed.desired.as_ref().map(Desired::warnings).unwrap_or_default(),
+                );
                 self.answered(asked, |status, facts, memory| {
                     apply::checks::validation(status, facts, memory, &session.origin, answer)
                 });
@@ -108,34 +110,34 @@ impl Round<'_> {
                     false => self.lose_claim(&session),
                 }
             }
-            Err(failure) if failure.cause == FailureCause::Budget => return Ok(self.keep_turn(failure.retry_after())),
-            Err(failure) => self.hinder_check(&session, failure).await?,
+            Err(failure) if failure.cause == FailureCause::Budget => return Ok(self.keep_slot(failure.retry_after())),
+            Err(failure) => self.block_check(&session, failure).await?,
         }
         Ok(Flow::Again)
     }
 
     async fn trace(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         match self.ask(&session, session.platform.trace(configuration, &requester)).await {
             Ok(answer) => {
                 self.answered(asked, |status, facts, memory| {
                     apply::checks::trace(status, facts, memory, &session.origin, answer)
                 });
             }
-            Err(failure) => self.hinder_check(&session, failure).await?,
+            Err(failure) => self.block_check(&session, failure).await?,
         }
         Ok(())
     }
 
     /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
-    async fn hinder_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
+    async fn block_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
         match failure.cause {
-            FailureCause::Cancelled => return Err(Error::Withdrawn),
+            FailureCause::Cancelled => return Err(Error::Cancelled),
             FailureCause::Credentials => {
-                let fresh = self.context.sessions.fresh(&self.source).await?;
+                let fresh = self.context.platforms.sessions.fresh(&self.observed.source).await?;
                 if fresh.is_ok_and(|fresh| fresh.fingerprint != session.fingerprint) {
                     return Ok(());
                 }
@@ -144,19 +146,19 @@ impl Round<'_> {
             FailureCause::Budget | FailureCause::Other => {}
         }
         self.note_refused(session);
-        self.hinder(failure.obstacle);
+        self.block(failure.obstacle);
         Ok(())
     }
 
     /// Only other credentials than these are worth another try before the pause is over.
     pub(super) fn note_refused(&mut self, session: &Connection) {
-        self.remembered.refused = Some(session.fingerprint);
-        self.remembered.looked_again_at = Some(self.context.now().uptime);
+        self.state.refused = Some(session.fingerprint);
+        self.state.looked_again_at = Some(self.context.now().uptime);
     }
 
     async fn ask_job(&mut self, is_last_look: bool) -> Result<Flow, Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(Flow::Again) };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let polled = match self.ask(&session, session.platform.job(&job_id, &requester)).await {
             Ok(polled) => polled,
             Err(failure) => return self.could_not_ask(&session, failure).await,
@@ -168,7 +170,7 @@ impl Round<'_> {
             true => apply::job::checked_before_success(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
-        self.tell_duration();
+        self.learn_duration();
         Ok(Flow::Again)
     }
 
@@ -178,14 +180,14 @@ impl Round<'_> {
         if failure.cause == FailureCause::Budget && failure.retry_after().is_none() {
             return Ok(Flow::Rest(Some(HELD_BACK)));
         }
-        self.hinder_check(session, failure).await?;
+        self.block_check(session, failure).await?;
         Ok(Flow::Again)
     }
 
     /// When a question was asked that began to wait for its turn then: an answer tells of no earlier moment than that of
     /// its sending.
     fn sent_after(&self, began: Now) -> Now {
-        let Some(sent) = self.requester.last_sent() else { return began };
+        let Some(sent) = self.execution.requester.last_sent() else { return began };
         let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
         // To the microsecond, as every moment that is written.
         let waited = Duration::from_micros(u64::try_from(waited.as_micros()).unwrap_or_default());
@@ -194,8 +196,8 @@ impl Round<'_> {
 
     async fn ask_health(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
-        let object = Arc::clone(&self.object);
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let object = Arc::clone(&self.observed.object);
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let polled = match self.ask(&session, session.platform.health(&object.spec, &requester)).await {
             Ok(polled) => polled,
             Err(failure) => return self.could_not_ask(&session, failure).await,
@@ -212,14 +214,14 @@ impl Round<'_> {
         let Some((rollback, key)) =
             rollback.and_then(|rollback| rollback.key.as_str().parse().ok().map(|key| (rollback, key)))
         else {
-            self.hinder(unreadable("attempt.rollback"));
+            self.block(unreadable("attempt.rollback"));
             return Ok(());
         };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let call = session.platform.roll_back(&job_id, &key, rollback.reason, &requester);
         let answer = self.ask(&session, call).await;
         if matches!(&answer, RollbackAnswer::NotYet(obstacle) if obstacle.retry == Retry::CredentialsChange) {
-            self.context.sessions.forget(&self.source);
+            self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);
         }
         self.answered(asked, |status, facts, memory| apply::rollback::rollback(status, facts, memory, answer));
@@ -228,10 +230,10 @@ impl Round<'_> {
 
     async fn release(&mut self) -> Result<Flow, Error> {
         for entry in std::mem::take(&mut self.status.outbox) {
-            self.give_up(&entry, "the resource goes");
+            self.drop_message(&entry, "the resource goes");
         }
-        record::take_finalizer(self.context, &self.object).await?;
-        self.has_been_recorded();
+        record::take_finalizer(self.context, &self.observed.object).await?;
+        self.mark_recorded();
         self.forget();
         Ok(Flow::Gone)
     }
@@ -239,12 +241,12 @@ impl Round<'_> {
     /// The Secret is read again before the next question.
     fn forget_if(&self, are_credentials_refused: bool) {
         if are_credentials_refused {
-            self.context.sessions.forget(&self.source);
+            self.context.platforms.sessions.forget(&self.observed.source);
         }
     }
 
     pub(super) async fn session_and_snapshot(&mut self) -> Result<Option<(Connection, Snapshot)>, Error> {
-        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        let Ok(desired) = self.observed.desired.clone() else { return Ok(None) };
         Ok(self.session().await?.map(|session| (session, desired.snapshot)))
     }
 
@@ -253,21 +255,25 @@ impl Round<'_> {
         let job_id = self.status.attempt.as_ref().and_then(|attempt| attempt.job_id());
         let job_id = job_id.and_then(|job_id| job_id.as_str().parse().ok());
         if job_id.is_none() {
-            self.hinder(unreadable("attempt.job.id"));
+            self.block(unreadable("attempt.job.id"));
         }
         Ok(job_id.map(|job_id| (session, job_id)))
     }
 
     /// The client for the present step; where there is none, the obstacle is noted.
     pub(super) async fn session(&mut self) -> Result<Option<Connection>, Error> {
-        let session = match self.needs_fresh_credentials() {
-            true => self.context.sessions.fresh(&self.source).await?,
-            false => self.context.sessions.known_or_fresh(&self.source).await?,
+        // Credentials are read once for each attempt.
+        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
+        let is_new_attempt = self.state.credentials_read_for != began;
+        self.state.credentials_read_for = began;
+        let session = match is_new_attempt {
+            true => self.context.platforms.sessions.fresh(&self.observed.source).await?,
+            false => self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?,
         };
         let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
-        self.remembered.memory.credentials_gone = gone;
+        self.state.memory.credentials_gone = gone;
         if let Ok(session) = &session {
-            self.remembered.credentials_origin = Some(session.origin.clone());
+            self.state.credentials_origin = Some(session.origin.clone());
         }
         let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin().cloned());
         let session = session.and_then(|session| match origin {
@@ -276,24 +282,16 @@ impl Round<'_> {
         });
         match session {
             Ok(session) => {
-                self.session_in_use = Some(session.clone());
+                self.execution.session = Some(session.clone());
                 Ok(Some(session))
             }
             Err(obstacle) => {
-                self.remembered.refused = None;
-                self.remembered.looked_again_at = Some(self.context.now().uptime);
-                self.hinder(obstacle);
+                self.state.refused = None;
+                self.state.looked_again_at = Some(self.context.now().uptime);
+                self.block(obstacle);
                 Ok(None)
             }
         }
-    }
-
-    /// Credentials are read once for each attempt.
-    fn needs_fresh_credentials(&mut self) -> bool {
-        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
-        let is_new = self.remembered.credentials_read_for != began;
-        self.remembered.credentials_read_for = began;
-        is_new
     }
 }
 

@@ -1,7 +1,6 @@
 //! Waits for the answer of Cognigy.AI, and lets people see if that takes long.
 
-use super::error::Error;
-use super::reconcile::Round;
+use super::reconcile::{Execution, ReconcileRun};
 use platform::{Connection, FailedTry, Priority};
 use rollout::apply;
 use std::pin::pin;
@@ -16,15 +15,15 @@ enum Next<T> {
     Failed(FailedTry),
 }
 
-impl Round<'_> {
+impl ReconcileRun<'_> {
     /// Waits for the answer to a call. What was recorded before it is published meanwhile, and so is a try of it that failed.
     /// Neither delays the call.
     pub(super) async fn ask<T>(&mut self, session: &Connection, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         // What was left by a call that nobody waited for here, such as a delivery.
-        while self.failed_tries.try_recv().is_ok() {}
+        while self.execution.failed_tries.try_recv().is_ok() {}
         loop {
-            let Self { publisher, failed_tries, .. } = &mut *self;
+            let Execution { publisher, failed_tries, .. } = &mut self.execution;
             let next = publisher.during(async {
                 tokio::select! {
                     biased;
@@ -59,19 +58,10 @@ impl Round<'_> {
         }
         let obstacle = session.platform.describe(failed);
         self.change(|status, facts, memory| apply::failed_try(status, facts, memory, obstacle));
-        if let Err(error) = self.record_meanwhile().await {
+        if let Err(error) = self.record_while_waiting().await {
             tracing::debug!(%error, "a try that failed could not be shown");
         }
-        self.publisher.begin();
-    }
-
-    async fn record_meanwhile(&mut self) -> Result<(), Error> {
-        self.refresh_status();
-        if self.object.status.as_ref() != Some(&self.status) {
-            self.write_status().await?;
-        }
-        self.has_been_recorded();
-        Ok(())
+        self.execution.publisher.begin();
     }
 }
 

@@ -1,9 +1,10 @@
-//! The reconcile's part in who owns an environment: asking for it, claiming it once a validation was accepted, and going in
+//! How a reconcile claims an environment: it requests the environment, claims it once a validation was accepted, and goes in
 //! flight there.
 
 use super::error::Error;
-use super::ownership::{Claim, Claimant, Claims, Place, Refusal};
-use super::reconcile::Round;
+use super::reconcile::ReconcileRun;
+use super::resources::ResourceRegistry;
+use super::resources::claims::{ApiEnvironment, Claim, Claimant, Refusal};
 use super::watched::{claimant, recorded_claim};
 use api::EnvironmentId;
 use platform::Connection;
@@ -13,8 +14,8 @@ use rollout::deadline::time_until_free;
 use rollout::{Cause, Obstacle, attempt, claim};
 use std::sync::Arc;
 
-/// The words that tell a resource in `namespace` that another one owns its environment. Other namespaces may be other
-/// tenants': their resources are not named.
+/// The message to a resource in `namespace` whose environment another resource owns. Other namespaces may belong to other
+/// tenants, so that their resources are not named.
 #[must_use]
 pub(super) fn in_use_by(environment: &EnvironmentId, owner: &ResourceName, namespace: &str) -> String {
     let ResourceName { namespace: of_the_owner, name } = owner;
@@ -30,61 +31,61 @@ pub(super) fn in_use_by(environment: &EnvironmentId, owner: &ResourceName, names
     )
 }
 
-/// What came of the wish to go in flight.
+/// Whether a resource may go in flight.
 pub(super) enum Begun {
     /// The environment is this resource's.
     Yes,
     /// Another resource owns it.
     InUse(Obstacle),
-    /// What was validated was another API: all is checked again.
+    /// Another API was validated. The checks are repeated.
     NotAccepted,
 }
 
-impl Round<'_> {
-    /// Whether the environment's validation may be asked for; what stands in the way is another owner.
-    pub(super) async fn may_ask(&self, session: &Connection) -> Result<Result<(), Obstacle>, Error> {
+impl ReconcileRun<'_> {
+    /// Requests the environment, before its validation. The obstacle names another owner.
+    pub(super) async fn request_environment(&self, session: &Connection) -> Result<Result<(), Obstacle>, Error> {
         let Some(claimant) = self.claimant() else { return Ok(Ok(())) };
-        let place = self.place(session);
+        let environment = self.claimed_environment(session);
         loop {
-            match self.context.claims.ask(&place, &claimant) {
+            match self.context.resources.request_environment(&environment, &claimant) {
                 Ok(()) => return Ok(Ok(())),
-                Err(owner) if self.has_gone_unseen(&owner).await? => {}
+                Err(owner) if self.forget_if_hidden_and_gone(&owner).await? => {}
                 Err(owner) => return Ok(Err(self.in_use(&owner))),
             }
         }
     }
 
-    /// The API has accepted the validation: the resource claims the environment. Another resource may own it meanwhile; the
-    /// intent finds out.
+    /// The API has accepted the validation: the resource claims the environment. If another resource owns it meanwhile, the
+    /// intent is refused.
     pub(super) fn claim_environment(&mut self, session: &Connection) {
         claim::accept(&mut self.status, &session.origin);
         if let Some(claimant) = self.claimant() {
-            self.context.rouse(self.context.claims.accept(&self.place(session), &claimant));
+            self.context.resources.accept_claim(&self.claimed_environment(session), claimant);
         }
     }
 
-    /// The API has refused the validation or the credentials: what was never deployed under is no claim any more.
+    /// The API has refused the validation or the credentials. A claim under which nothing was deployed is released.
     pub(super) fn lose_claim(&mut self, session: &Connection) {
         if claim::refuse(&mut self.status, &session.origin) {
-            self.context.rouse(self.context.claims.release(&self.uid));
+            self.context.resources.release_claim(&self.observed.uid);
         }
     }
 
     /// Goes in flight, if the environment is this resource's.
     pub(super) async fn begin_rollout(&self, session: &Connection) -> Result<Begun, Error> {
         let Some(claimant) = self.claimant() else { return Ok(Begun::Yes) };
-        let place = self.place(session);
+        let environment = self.claimed_environment(session);
         loop {
-            match self.context.claims.begin(&place, &claimant) {
+            match self.context.resources.begin_rollout(&environment, &claimant) {
                 Ok(()) => return Ok(Begun::Yes),
                 Err(Refusal::NotAccepted) => return Ok(Begun::NotAccepted),
-                Err(Refusal::Owned(owner)) if self.has_gone_unseen(&owner).await? => {}
+                Err(Refusal::Owned(owner)) if self.forget_if_hidden_and_gone(&owner).await? => {}
                 Err(Refusal::Owned(owner)) => return Ok(Begun::InUse(self.in_use(&owner))),
             }
         }
     }
 
-    /// What was validated was another API than the one that the credentials name now.
+    /// Repeats the checks: the credentials name another API now than the one that was validated.
     pub(super) fn validate_again(&mut self) {
         self.change(|status, facts, memory| {
             memory.clear_failures();
@@ -92,63 +93,71 @@ impl Round<'_> {
         });
     }
 
-    /// Notes the claim as it is recorded now.
-    pub(super) fn renew_claim(&self) {
+    /// Updates the claim to what is recorded now.
+    pub(super) fn record_claim(&self) {
         let status = &self.status;
         let is_held = status.attempt.as_ref().is_some_and(|attempt| {
-            let facts = self.facts(&self.object, self.context.now());
-            attempt.is_in_flight() || !time_until_free(&facts, attempt, &self.remembered.memory).is_zero()
+            let facts = self.facts(&self.observed.object, self.context.now());
+            attempt.is_in_flight() || !time_until_free(&facts, attempt, &self.state.memory).is_zero()
         });
-        let Some((place, recorded)) = recorded_claim(&self.object) else {
-            return self.context.claims.nothing_is_in_flight(&self.uid);
+        let Some((environment, recorded)) = recorded_claim(&self.observed.object) else {
+            return self.context.resources.clear_in_flight(&self.observed.uid);
         };
-        let Some(claimant) = claimant(self.object.as_ref(), Claim { in_flight: is_held, ..recorded }) else { return };
-        self.context.rouse(self.context.claims.record(&place, claimant));
+        let Some(claimant) = claimant(self.observed.object.as_ref(), Claim { in_flight: is_held, ..recorded }) else {
+            return;
+        };
+        self.context.resources.record_claim(&environment, claimant);
     }
 
-    /// Finds the resource that owns what this one has deployed to, or is deploying to, if that is another one. It is asked for
-    /// by its name: to begin anew because of a resource that only an old list shows would deploy twice.
+    /// Finds another resource that owns the environment that this one has deployed to, or is deploying to. The API server must
+    /// confirm that it is there: a new attempt because of a resource that only an old list shows would deploy twice.
     pub(super) async fn find_other_owner(&mut self) -> Result<(), Error> {
         let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| attempt.has_intent()) else { return Ok(()) };
-        let claims = &self.context.claims;
-        let find = if attempt.is_in_flight() { Claims::owner_over_once_settled } else { Claims::owner_over };
-        self.other_owner = loop {
-            match find(claims, &self.uid) {
+        let find = match attempt.is_in_flight() {
+            true => ResourceRegistry::other_owner_once_settled,
+            false => ResourceRegistry::other_owner,
+        };
+        self.observed.other_owner = loop {
+            match find(&self.context.resources, &self.observed.uid) {
                 None => break None,
-                Some(owner) if self.context.drop_if_gone(&owner).await? => {}
-                Some(owner) => break Some(self.told_of(&owner)),
+                Some(owner) if self.context.forget_if_gone(&owner).await? => {}
+                Some(owner) => break Some(self.in_use_message(&owner)),
             }
         };
         Ok(())
     }
 
-    fn place(&self, session: &Connection) -> Arc<Place> {
-        Arc::new(Place { origin: session.origin.clone(), environment: self.object.spec.environment_id.clone() })
+    fn claimed_environment(&self, session: &Connection) -> Arc<ApiEnvironment> {
+        Arc::new(ApiEnvironment {
+            origin: session.origin.clone(),
+            environment: self.observed.object.spec.environment_id.clone(),
+        })
     }
 
     fn claimant(&self) -> Option<Claimant> {
-        claimant(self.object.as_ref(), Claim::ACCEPTED)
+        claimant(self.observed.object.as_ref(), Claim::ACCEPTED)
     }
 
-    /// Whether the owner has gone without a word, its finalizer taken off by hand.
-    async fn has_gone_unseen(&self, owner: &Claimant) -> Result<bool, Error> {
-        Ok(!self.context.shows(owner) && self.context.drop_if_gone(owner).await?)
+    /// Forgets an owner that the watches do not show and that is gone: its finalizer was taken off by hand. Returns whether
+    /// it is gone.
+    async fn forget_if_hidden_and_gone(&self, owner: &Claimant) -> Result<bool, Error> {
+        Ok(!self.context.cluster.shows(owner) && self.context.forget_if_gone(owner).await?)
     }
 
-    fn told_of(&self, owner: &Claimant) -> String {
-        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
-        in_use_by(&self.object.spec.environment_id, &owner.who, namespace)
+    fn in_use_message(&self, owner: &Claimant) -> String {
+        let namespace = self.observed.object.metadata.namespace.as_deref().unwrap_or_default();
+        in_use_by(&self.observed.object.spec.environment_id, &owner.who, namespace)
     }
 
-    /// The log is the platform team's, and may name the owner.
+    /// The platform team reads the log, so that it may name the owner.
     fn in_use(&self, owner: &Claimant) -> Obstacle {
-        let known = self.remembered.memory.obstacle(self.generation());
+        let known = self.state.memory.obstacle(self.observed.generation());
         if known.is_none_or(|known| known.cause != Cause::EnvironmentInUse) {
             let ResourceName { namespace, name } = &owner.who;
-            let environment = &self.object.spec.environment_id;
+            let environment = &self.observed.object.spec.environment_id;
             tracing::info!(%environment, owner = format!("{namespace}/{name}"), "another resource owns the environment");
         }
-        Obstacle::lasting(Cause::EnvironmentInUse, self.told_of(owner), Retry::OwnerGone)
+        Obstacle::lasting(Cause::EnvironmentInUse, self.in_use_message(owner), Retry::OwnerGone)
     }
 }
 

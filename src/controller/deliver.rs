@@ -1,7 +1,8 @@
 //! Offers what is in the outbox to its receivers, while nothing else is to be done for the resource.
 
 use super::error::Error;
-use super::reconcile::Round;
+use super::reconcile::ReconcileRun;
+use super::resources::state::DeliveryPause;
 use super::webhook_url;
 use crate::delivery::{Refused, outbox};
 use api::IdempotencyKey;
@@ -10,18 +11,14 @@ use api::identifier::ApiOrigin;
 use api::reason::Reason;
 use api::status::{DeliveryKind, OutboxEntry};
 use futures::future;
+use parking_lot::Mutex;
 use platform::{Connection, FailureCause, SecretName, WebhookUrl};
 use rollout::conditions::{ConditionUpdate, set_condition};
 use rollout::memory::LOOK_AGAIN;
 use rollout::{Cause, Effects, Obstacle};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The pause after a delivery that failed; it doubles with each failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause between two tries of a delivery.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What came of offering the messages for one receiver.
 enum Offered {
@@ -31,14 +28,14 @@ enum Offered {
     Taken,
     /// One was not; it is offered again later, and so are those behind it.
     Refused(Refused),
-    /// They were taken back while they waited for their turn: the resource has changed.
-    Withdrawn,
+    /// They were cancelled while they waited in the queue: the resource has changed.
+    Cancelled,
 }
 
 /// The ids of the messages that were taken, from both receivers.
 type Taken = Mutex<Vec<IdempotencyKey>>;
 
-impl Round<'_> {
+impl ReconcileRun<'_> {
     /// Offers the messages whose pause is over, for no longer than the rollout can wait; says when to offer again.
     pub(super) async fn deliver(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.give_up_expired();
@@ -51,21 +48,21 @@ impl Round<'_> {
         let url = if webhooks.is_empty() { None } else { Some(self.own_webhook_url().await?) };
         let taken = Taken::default();
         // A receiver may keep the reconcile waiting for minutes: the outcome is told by its event meanwhile.
-        let mut publisher = self.publisher.lend();
+        let mut publisher = self.execution.publisher.lend();
         let (audit, webhook) = publisher
             .during(future::join(
                 within(rest, self.offer_audits(session, &audits, &taken)),
                 within(rest, self.offer_webhooks(url, webhooks, &taken)),
             ))
             .await;
-        self.publisher = publisher;
-        let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.execution.publisher = publisher;
+        let taken = taken.into_inner();
         self.status.outbox.retain(|entry| !taken.contains(&entry.id));
-        let is_withdrawn = matches!(audit, Offered::Withdrawn);
+        let is_cancelled = matches!(audit, Offered::Cancelled);
         self.note(DeliveryKind::Audit, audit);
         self.note(DeliveryKind::Webhook, webhook);
-        if is_withdrawn {
-            return Err(Error::Withdrawn);
+        if is_cancelled {
+            return Err(Error::Cancelled);
         }
         Ok(self.next_offer())
     }
@@ -79,10 +76,10 @@ impl Round<'_> {
 
     /// Before this time of the process a message is not offered.
     fn not_before(&self, entry: &OutboxEntry) -> Duration {
-        let pause = self.remembered.deliveries.get(&entry.kind).map(|pause| pause.until);
-        let known = self.remembered.credentials_origin.as_ref();
+        let pause = self.state.deliveries.get(&entry.kind).map(|pause| pause.until);
+        let known = self.state.credentials_origin.as_ref();
         let is_held_back = known.is_some_and(|origin| !outbox::is_for(entry, origin));
-        let held_back = self.remembered.held_back_until.filter(|_| is_held_back);
+        let held_back = self.state.held_back_until.filter(|_| is_held_back);
         pause.max(held_back).unwrap_or_default()
     }
 
@@ -91,10 +88,10 @@ impl Round<'_> {
     fn hold_back(&mut self, audits: &mut Vec<OutboxEntry>, session: &Connection) {
         let before = audits.len();
         audits.retain(|entry| outbox::is_for(entry, &session.origin));
-        self.remembered.credentials_origin = Some(session.origin.clone());
+        self.state.credentials_origin = Some(session.origin.clone());
         if audits.len() < before {
-            self.remembered.held_back_until = Some(self.context.now().uptime + LOOK_AGAIN);
-            self.context.sessions.forget(&self.source);
+            self.state.held_back_until = Some(self.context.now().uptime + LOOK_AGAIN);
+            self.context.platforms.sessions.forget(&self.observed.source);
             tracing::warn!(
                 held_back = before - audits.len(),
                 "audit records wait: their rollouts went to another API than the credentials point to now"
@@ -103,9 +100,9 @@ impl Round<'_> {
     }
 
     async fn session_for_delivery(&mut self) -> Result<Result<Connection, Obstacle>, Error> {
-        let session = self.context.sessions.known_or_fresh(&self.source).await?;
+        let session = self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?;
         let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
-        self.remembered.memory.credentials_gone = gone;
+        self.state.memory.credentials_gone = gone;
         Ok(session)
     }
 
@@ -121,14 +118,18 @@ impl Round<'_> {
             Some(Ok(_)) if entries.is_empty() => return Offered::Nothing,
             Some(Ok(session)) => session.platform,
         };
-        let offered =
-            self.context.courier.audit(&*platform, &self.requester, entries, |id| note_taken(taken, id)).await;
+        let offered = self
+            .context
+            .platforms
+            .outbox
+            .audit(&*platform, &self.execution.requester, entries, |id| note_taken(taken, id))
+            .await;
         match offered {
             Ok(()) => Offered::Taken,
-            Err(refused) if refused.cause == FailureCause::Cancelled => Offered::Withdrawn,
+            Err(refused) if refused.cause == FailureCause::Cancelled => Offered::Cancelled,
             Err(refused) => {
                 if refused.cause == FailureCause::Credentials {
-                    self.context.sessions.forget(&self.source);
+                    self.context.platforms.sessions.forget(&self.observed.source);
                 }
                 Offered::Refused(refused)
             }
@@ -154,25 +155,20 @@ impl Round<'_> {
             entries.first().and_then(default)
         });
         let Some(url) = url else { return Offered::Taken };
-        let offered = self.context.courier.webhook(&url, &entries, |id| note_taken(taken, id)).await;
+        let offered = self.context.platforms.outbox.webhook(&url, &entries, |id| note_taken(taken, id)).await;
         offered.map_or_else(Offered::Refused, |()| Offered::Taken)
     }
 
     fn note(&mut self, kind: DeliveryKind, offered: Offered) {
         match offered {
-            Offered::Nothing | Offered::Withdrawn => {}
+            Offered::Nothing | Offered::Cancelled => {}
             Offered::Taken => {
-                self.remembered.deliveries.remove(&kind);
+                self.state.deliveries.remove(&kind);
             }
             Offered::Refused(refused) => {
-                let now = self.context.now().uptime;
-                let jitter = self.context.draw();
-                let pause = self.remembered.deliveries.entry(kind).or_default();
-                let doubled = FIRST_PAUSE.saturating_mul(1 << pause.failures.min(16)).min(LONGEST_PAUSE);
-                let wait =
-                    doubled.mul_f64(0.5 + 0.5 * jitter).max(refused.retry_after.unwrap_or_default().min(LONGEST_PAUSE));
-                pause.failures = pause.failures.saturating_add(1);
-                pause.until = now + wait;
+                let (now, seed) = (self.context.now().uptime, self.context.seed());
+                let pause = self.state.deliveries.entry(kind).or_insert_with(|| DeliveryPause::new(seed));
+                pause.failed(now, refused.retry_after);
                 tracing::warn!(?kind, failures = pause.failures, "a message was not taken: {}", refused.message);
             }
         }
@@ -186,7 +182,7 @@ impl Round<'_> {
 
     fn give_up_expired(&mut self) {
         for entry in outbox::take_expired(&mut self.status, self.context.now().wall) {
-            self.give_up(&entry, "it was not taken within 72 hours");
+            self.drop_message(&entry, "it was not taken within 72 hours");
         }
     }
 
@@ -194,25 +190,25 @@ impl Round<'_> {
     /// not recorded is decided again, with another time. A process that begins logs what it finds: the one before may have
     /// died between its write and its line.
     pub(super) fn log_recorded(&mut self) {
-        let recorded = self.object.status.iter().flat_map(|status| &status.outbox);
+        let recorded = self.observed.object.status.iter().flat_map(|status| &status.outbox);
         let mut logged = BTreeSet::new();
         for OutboxEntry { id, body, .. } in recorded.filter(|entry| entry.kind == DeliveryKind::Audit) {
-            if !self.remembered.logged_records.contains(id) {
+            if !self.state.logged_records.contains(id) {
                 tracing::info!(target: "audit", %id, record = %body, "an audit record was written");
             }
             logged.insert(id.clone());
         }
-        self.remembered.logged_records = logged;
+        self.state.logged_records = logged;
         // What was given up and is recorded so will not be given up again.
-        let outbox = self.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
-        self.remembered.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));
+        let outbox = self.observed.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
+        self.state.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));
     }
 
     /// What can be kept no longer is in the log, whole, and in a Warning. It is logged before the status without it is
     /// written: if the process died in between, nobody would have it.
-    pub(super) fn give_up(&mut self, entry: &OutboxEntry, why: &str) {
+    pub(super) fn drop_message(&mut self, entry: &OutboxEntry, why: &str) {
         let OutboxEntry { id, kind, body, .. } = entry;
-        if self.remembered.logged_as_given_up.insert(id.clone()) {
+        if self.state.logged_as_given_up.insert(id.clone()) {
             match kind {
                 DeliveryKind::Audit => tracing::error!(target: "audit", %id, record = %body, "given up: {why}"),
                 DeliveryKind::Webhook => tracing::error!(%id, event = %body, "given up: {why}"),
@@ -221,14 +217,14 @@ impl Round<'_> {
         let note = format!(
             "a message for the {kind:?} receiver was given up, because {why}; the operator's log holds it as {id}"
         );
-        let object = Arc::clone(&self.object);
+        let object = Arc::clone(&self.observed.object);
         let facts = self.facts(&object, self.context.now());
         set_condition(
             &mut self.status,
             &facts,
             ConditionUpdate::no(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()),
         );
-        self.take_up(Effects::warning(Reason::DeliveryGivenUp, note));
+        self.apply_effects(Effects::warning(Reason::DeliveryGivenUp, note));
     }
 
     /// Who is told of a rollout that goes to this API: the resource's own webhook, else the operator's if it serves the
@@ -240,21 +236,21 @@ impl Round<'_> {
 
     /// The operator's webhook, if it serves the resource for rollouts that go to this API.
     fn default_webhook(&self, api: &ApiOrigin) -> Option<&WebhookUrl> {
-        let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
-        self.context.default_webhook.as_ref()?.serving(namespace, api)
+        let namespace = self.observed.object.metadata.namespace.as_deref().unwrap_or_default();
+        self.context.platforms.default_webhook.as_ref()?.serving(namespace, api)
     }
 
     /// The resource's own webhook, if it names one.
     pub(super) async fn own_webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
-        let Some(webhook) = &self.object.spec.webhook else { return Ok(Ok(None)) };
+        let Some(webhook) = &self.observed.object.spec.webhook else { return Ok(Ok(None)) };
         if let Some(source) = &webhook.url_from {
             let reference = &source.secret_key_ref;
-            let namespace = self.object.metadata.namespace.as_deref().unwrap_or_default();
+            let namespace = self.observed.object.metadata.namespace.as_deref().unwrap_or_default();
             let object_name = match webhook_url::checked_name(reference) {
                 Ok(name) => name,
                 Err(obstacle) => return Ok(Err(obstacle)),
             };
-            let secret = self.context.sessions.secret(namespace, object_name).await?;
+            let secret = self.context.platforms.sessions.secret(namespace, object_name).await?;
             let name = SecretName { namespace, name: &reference.name };
             return Ok(webhook_url::in_secret(secret, name, &reference.key).map(Some));
         }
@@ -267,7 +263,7 @@ fn not_offered(obstacle: Obstacle) -> Refused {
 }
 
 fn note_taken(taken: &Taken, id: &IdempotencyKey) {
-    taken.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
+    taken.lock().push(id.clone());
 }
 
 /// A rollout in flight is not kept waiting by its messages: what was not taken by then is offered again.

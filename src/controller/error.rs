@@ -1,6 +1,7 @@
 //! Why a reconcile could not be finished. None of these is a verdict about a rollout: the reconcile is simply run again.
 
 use super::cause::cause;
+use crate::metrics::ErrorKind;
 use std::time::Duration;
 use tracing::{Instrument, field};
 
@@ -10,7 +11,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
 /// Why a reconcile could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Somebody else has written the resource since it was read: read it again and decide anew.
+    /// Somebody else has written the resource since it was read: read it again and decide again.
     #[error("the resource has changed since it was read")]
     Conflict,
     /// The resource is gone.
@@ -46,26 +47,12 @@ pub enum Error {
     /// The operator is not ready yet: its first list of resources is not complete.
     #[error("the first list of resources is not complete")]
     NotReady,
-    /// The resource changed while a question waited for its turn, which was taken back: decided anew, at once.
-    #[error("the resource has changed, and what was to be asked was taken back")]
-    Withdrawn,
+    /// The resource changed while a request waited, and the request was cancelled. The next reconcile decides again, at once.
+    #[error("the resource has changed, and the request that waited was cancelled")]
+    Cancelled,
 }
 
 impl Error {
-    /// Every value of [`metric_label`](Self::metric_label).
-    pub const METRIC_LABELS: [&str; 10] = [
-        "conflict",
-        "gone",
-        "api_server",
-        "no_answer",
-        "malformed",
-        "unreadable",
-        "panicked",
-        "not_leading",
-        "not_ready",
-        "withdrawn",
-    ];
-
     /// Whether the API server forbids what was asked: it will until somebody changes the operator's rights.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
@@ -86,20 +73,20 @@ impl Error {
         }
     }
 
-    /// The kind of error, as the value of a metric's label.
+    /// The kind of error, for metrics.
     #[must_use]
-    pub fn metric_label(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Conflict => "conflict",
-            Self::Gone => "gone",
-            Self::ApiServer { .. } => "api_server",
-            Self::NoAnswer { .. } => "no_answer",
-            Self::Malformed(_) => "malformed",
-            Self::Unreadable(_) => "unreadable",
-            Self::Panicked(_) => "panicked",
-            Self::NotLeading => "not_leading",
-            Self::NotReady => "not_ready",
-            Self::Withdrawn => "withdrawn",
+            Self::Conflict => ErrorKind::Conflict,
+            Self::Gone => ErrorKind::Gone,
+            Self::ApiServer { .. } => ErrorKind::ApiServer,
+            Self::NoAnswer { .. } => ErrorKind::NoAnswer,
+            Self::Malformed(_) => ErrorKind::Malformed,
+            Self::Unreadable(_) => ErrorKind::Unreadable,
+            Self::Panicked(_) => ErrorKind::Panicked,
+            Self::NotLeading => ErrorKind::NotLeading,
+            Self::NotReady => ErrorKind::NotReady,
+            Self::Cancelled => ErrorKind::Cancelled,
         }
     }
 }
@@ -123,7 +110,7 @@ pub(super) async fn call<T>(
         Ok(Err(source)) => Err(Error::ApiServer { what, source: Box::new(source) }),
         Err(_) => Err(Error::NoAnswer { what }),
     };
-    span.record("result", answer.as_ref().err().map_or("success", Error::metric_label));
+    span.record("result", answer.as_ref().err().map_or("success", |error| error.kind().label()));
     if answer.is_err() {
         span.record("otel.status_code", "error");
     }

@@ -2,39 +2,38 @@
 //! environment.
 
 mod act;
-pub mod announce;
+mod admission_slot;
 mod ask;
+mod attempt_spans;
 pub mod cause;
-pub mod census;
 mod claiming;
 pub mod clock;
+pub mod cluster;
+mod config_map_cache;
 pub mod context;
 pub mod default_webhook;
 mod deliver;
 pub mod error;
-pub mod fleet;
+pub mod event_recorder;
 pub mod leadership;
-mod overtaken;
-pub mod ownership;
+mod observe;
 mod publisher;
 pub mod queue;
 mod received;
 pub mod reconcile;
 pub mod record;
-pub mod remembered;
+pub mod resources;
 pub mod run;
 pub mod runner;
 pub mod sessions;
 pub mod snapshot;
 mod submit;
-mod texts;
-mod trail;
-mod turn;
 pub mod unreadable;
 pub mod watch;
+pub mod watch_scope;
 pub mod watched;
 mod webhook_url;
-pub mod withdrawal;
+mod write_status;
 
 pub use context::Context;
 pub use run::run;

@@ -1,22 +1,22 @@
 //! Publishes the events of one reconcile: at its end, or while a call of Cognigy.AI keeps it waiting.
 
-use super::announce::Announcer;
+use super::event_recorder::EventRecorder;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ObjectReference;
+use parking_lot::Mutex;
 use rollout::Happened;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{Instrument, Span};
 
-/// How long a call may take, with its wait for the request budget, before recorded events are published. Shorter calls
-/// keep the events back, so that steps that follow each other quickly share one event: about 4 writes a rollout instead
-/// of 5 when the budget is used up. A call that hangs shows after this time (a call is given up after 30 seconds).
+/// How long a call may take, with its wait for the request budget, before recorded events are published. Events wait for
+/// shorter calls, so that steps that follow each other quickly share one event: about 4 writes a rollout instead of 5 when the
+/// budget is used up. A call that hangs becomes visible after this time (a call is given up after 30 seconds).
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The events of one reconcile. Only what is recorded is published.
 pub(super) struct Publisher<'c> {
-    announcer: &'c Announcer,
+    recorder: &'c EventRecorder,
     regarding: ObjectReference,
     /// Not published yet.
     waiting: Vec<Happened>,
@@ -24,38 +24,38 @@ pub(super) struct Publisher<'c> {
     under_way: Option<UnderWay<'c>>,
 }
 
-/// The mutex only makes the future `Sync`. It is reached by `get_mut`, and so never locked.
+/// The mutex only makes the future `Sync`. It is never locked: all access is by `get_mut`.
 type UnderWay<'c> = Mutex<BoxFuture<'c, ()>>;
 
 impl<'c> Publisher<'c> {
     /// Publishes events about this resource.
-    pub(super) fn new(announcer: &'c Announcer, regarding: ObjectReference) -> Self {
-        Self { announcer, regarding, waiting: Vec::new(), under_way: None }
+    pub(super) fn new(recorder: &'c EventRecorder, regarding: ObjectReference) -> Self {
+        Self { recorder, regarding, waiting: Vec::new(), under_way: None }
     }
 
-    /// The same, to be put back, for a call that borrows the reconcile as a whole.
+    /// Takes the publisher out, for a call that borrows the whole reconcile. The caller puts it back.
     pub(super) fn lend(&mut self) -> Self {
-        let nothing = Self::new(self.announcer, self.regarding.clone());
+        let nothing = Self::new(self.recorder, self.regarding.clone());
         std::mem::replace(self, nothing)
     }
 
-    /// Takes up what happened and was recorded.
-    pub(super) fn take_up(&mut self, happened: impl IntoIterator<Item = Happened>) {
+    /// Adds recorded events.
+    pub(super) fn add(&mut self, happened: impl IntoIterator<Item = Happened>) {
         self.waiting.extend(happened);
     }
 
-    /// Begins to publish the waiting events, in the present span. They go on only while `during` or `finish` is awaited.
+    /// Begins to publish the waiting events, in the present span. It makes progress only while `during` or `finish` is awaited.
     pub(super) fn begin(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
-        let (announcer, regarding) = (self.announcer, self.regarding.clone());
+        let (recorder, regarding) = (self.recorder, self.regarding.clone());
         let (happened, earlier) = (std::mem::take(&mut self.waiting), self.under_way.take());
         let publish = async move {
             if let Some(earlier) = earlier {
-                earlier.into_inner().unwrap_or_else(PoisonError::into_inner).await;
+                earlier.into_inner().await;
             }
-            announcer.announce(regarding, happened).await;
+            recorder.record(regarding, happened).await;
         };
         self.under_way = Some(Mutex::new(Box::pin(publish.instrument(Span::current()))));
     }
@@ -74,7 +74,7 @@ impl<'c> Publisher<'c> {
         }
     }
 
-    /// Publishes all that is left.
+    /// Publishes all remaining events.
     pub(super) async fn finish(&mut self) {
         self.begin();
         published(&mut self.under_way).await;
@@ -84,6 +84,6 @@ impl<'c> Publisher<'c> {
 
 async fn published(under_way: &mut Option<UnderWay<'_>>) {
     if let Some(under_way) = under_way {
-        under_way.get_mut().unwrap_or_else(PoisonError::into_inner).await;
+        under_way.get_mut().await;
     }
 }

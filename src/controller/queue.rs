@@ -1,8 +1,8 @@
-//! Which resource is reconciled next: fairly between namespaces, and what is in flight before what is not submitted yet.
+//! Which resource is reconciled next: fairly between namespaces, and rollouts in flight before those that are not submitted.
 //!
-//! A reconcile holds a slot while it waits for an answer, and an API that never answers holds it for minutes. So no namespace
-//! may hold more than its share, and a namespace that holds few slots gets one even if all others are taken. A resource that
-//! waits for a slot costs its name.
+//! A reconcile holds a slot while it waits for an answer. An API that never answers holds it for minutes. So no namespace may
+//! hold more than its share, and a namespace with few slots gets one even if all shared slots are taken. A resource that waits
+//! for a slot takes only the memory of its name.
 //!
 //! Plain data, with time as a parameter: the simulation runs the same queue.
 
@@ -44,26 +44,26 @@ const OWN_SLOTS: usize = 8;
 /// How many reconciles run at once in all, own slots included.
 const ALL_SLOTS: usize = 2048;
 
-/// The reconciles that wait and that run.
+/// The reconciles that wait, and those that run.
 #[derive(Debug, Default)]
 pub struct ReconcileQueue {
-    /// When each resource is due that waits for its time.
+    /// When each waiting resource is due.
     due_at: HashMap<ResourceName, Duration>,
     /// The same, the earliest first.
     by_time: BTreeSet<(Duration, ResourceName)>,
-    /// What is due, by urgency and namespace, in the order in which it became due.
-    ready: [Lanes; 2],
-    /// How urgent each resource is that is due.
+    /// The resources that are due, by urgency and namespace, in the order in which they became due.
+    ready: [NamespaceQueues; 2],
+    /// The urgency of each resource that is due.
     urgencies: HashMap<ResourceName, Urgency>,
     running: HashMap<ResourceName, Urgency>,
-    /// Running resources that are to be reconciled once more, right after.
+    /// Resources whose reconcile runs and that are reconciled again right after it.
     again: HashSet<ResourceName>,
     slots: Slots,
 }
 
 /// The queues of one urgency, by namespace.
 #[derive(Debug, Default)]
-struct Lanes {
+struct NamespaceQueues {
     waiting: BTreeMap<Arc<str>, VecDeque<ResourceName>>,
     /// The namespace that was served last: the next one comes after it.
     last: Option<Arc<str>>,
@@ -77,7 +77,7 @@ struct Slots {
 }
 
 impl ReconcileQueue {
-    /// Has a resource reconciled at that time. If it waits already, the earlier of the two times counts.
+    /// Adds a resource to reconcile at that time. If it waits already, the earlier of the two times counts.
     pub fn add(&mut self, who: ResourceName, at: Duration) {
         match self.due_at.get(&who) {
             Some(present) if *present <= at => return,
@@ -118,7 +118,7 @@ impl ReconcileQueue {
         }
     }
 
-    /// Moves what has become due to its namespace's queue. What runs already is run again afterwards.
+    /// Moves resources that have become due to their namespace's queue. One whose reconcile runs is run again afterwards.
     fn make_ready(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) {
         while self.next_at().is_some_and(|at| at <= now) {
             let Some((_, who)) = self.by_time.pop_first() else { return };
@@ -140,7 +140,7 @@ impl ReconcileQueue {
     }
 }
 
-impl Lanes {
+impl NamespaceQueues {
     fn put(&mut self, who: ResourceName) {
         self.waiting.entry(Arc::clone(&who.namespace)).or_default().push_back(who);
     }

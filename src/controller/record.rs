@@ -1,4 +1,4 @@
-//! Writes to the resource: guarded by the version that the decision was made on, and only where something has changed.
+//! Reads and writes of the resource. Each write is guarded by the version that the decision was made on.
 
 use super::context::Context;
 use super::error::{Error, call};
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Asks for an object's metadata alone ("Resources metadata", in the Kubernetes API concepts).
+/// Asks for an object's metadata only ("Resources metadata", in the Kubernetes API concepts).
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
@@ -26,11 +26,11 @@ const METADATA_ONLY: HeaderValue =
 /// [`Error::Gone`], or that the API server failed.
 pub async fn read(context: &Context, object: &impl ResourceExt) -> Result<Arc<CognigyDeployment>, Error> {
     let request = requests_in(object.namespace().as_deref()).get(&object.name_any(), &GetParams::default());
-    whole(call("read the resource", answer(&context.kubernetes, request)).await?)
+    whole(call("read the resource", answer(&context.cluster.client, request)).await?)
 }
 
-/// The uid of the resource of that name as it is now, if there is one. The API server answers from etcd, not from the cache
-/// that a list or a watch may come from.
+/// The uid of the resource that has this name now, if there is one. The API server reads it from etcd. A list or a watch may
+/// come from a cache.
 ///
 /// # Errors
 /// The API server failed.
@@ -39,14 +39,14 @@ pub async fn uid_of(context: &Context, who: &ResourceName) -> Result<Option<Stri
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         request
     });
-    match call("look for another resource", answer::<MetadataOnly>(&context.kubernetes, request)).await {
+    match call("look for another resource", answer::<MetadataOnly>(&context.cluster.client, request)).await {
         Ok(found) => Ok(ObjectMeta::from(found.metadata).uid),
         Err(Error::Gone) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// A resource as far as a write of its status is about it.
+/// The body of a write of the status.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusOnly<'a> {
@@ -56,10 +56,10 @@ struct StatusOnly<'a> {
     status: &'a CognigyDeploymentStatus,
 }
 
-/// Writes the status, and returns the metadata that the object has with it; a conflict means that somebody knows more than
-/// we do. Of the object only the status is taken (API conventions, "Spec and Status"), so that nothing else is sent: what is
-/// not kept of it is not lost. Nothing else comes back either: all that the write does not change is known, since it is
-/// refused where the version is another.
+/// Writes the status, and returns the metadata that the object has with it. A conflict means that somebody else has written
+/// the object. The status endpoint ignores all other fields (API conventions, "Spec and Status"), so that only the status is
+/// sent, and what is not kept of the object is not lost. Only the metadata comes back: the write is refused if the version is
+/// another, so that all else is known.
 ///
 /// # Errors
 /// [`Error::Conflict`], or that the API server failed.
@@ -78,8 +78,9 @@ pub async fn status(
     let request = serde_json::to_vec(&body).map_err(request::Error::SerializeBody).and_then(|body| {
         requests(object).replace_subresource("status", &object.name_any(), &PostParams::default(), body)
     });
-    let written = call("write the status", answer::<MetadataOnly>(&context.kubernetes, for_metadata(request))).await;
-    context.metrics.wrote("status", written.as_ref().err());
+    let written =
+        call("write the status", answer::<MetadataOnly>(&context.cluster.client, for_metadata(request))).await;
+    context.metrics.wrote("status", written.as_ref().err().map(Error::kind));
     Ok(written?.metadata.into())
 }
 
@@ -120,12 +121,13 @@ async fn write_finalizers(
 ) -> Result<ObjectMeta, Error> {
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
     let request = requests(object).patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch));
-    let written = call("write the finalizer", answer::<MetadataOnly>(&context.kubernetes, for_metadata(request))).await;
-    context.metrics.wrote("finalizer", written.as_ref().err());
+    let written =
+        call("write the finalizer", answer::<MetadataOnly>(&context.cluster.client, for_metadata(request))).await;
+    context.metrics.wrote("finalizer", written.as_ref().err().map(Error::kind));
     Ok(written?.metadata.into())
 }
 
-/// A request that is answered with the object's metadata alone.
+/// A request that is answered with the object's metadata only.
 fn for_metadata(
     request: Result<http::Request<Vec<u8>>, request::Error>,
 ) -> Result<http::Request<Vec<u8>>, request::Error> {

@@ -13,10 +13,10 @@ use rollout::admission::ResourceName;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-/// What a reconcile has ended with.
+/// A reconcile that has ended.
 struct Finished {
     who: ResourceName,
     object: Arc<Watched>,
@@ -32,20 +32,19 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Nothing is due yet. The context's stores hold the resources.
+    /// A runner of which nothing is due yet.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
         let (queue, running) = (ReconcileQueue::default(), FuturesUnordered::new());
         Self { context, queue, running, began: Instant::now() }
     }
 
-    /// Runs until `stop` turns true; reconciles that run by then are finished first. Until the first lists are complete,
-    /// nothing is reconciled. `triggers` are the resources that the watches show as worth a reconcile.
-    pub async fn run(mut self, triggers: impl Stream<Item = ResourceName>, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` is cancelled. Reconciles that run by then are finished first. Nothing is reconciled until the first
+    /// lists are complete. `triggers` are the resources that the watches ask to reconcile.
+    pub async fn run(mut self, triggers: impl Stream<Item = ResourceName>, stop: CancellationToken) {
         let mut triggers = Box::pin(triggers);
-        let mut requeued = self.context.woken.subscribe();
-        let ready_context = Arc::clone(&self.context);
-        let mut ready = Box::pin(async move { ready_context.ready().await }.fuse());
+        let context = Arc::clone(&self.context);
+        let mut ready = Box::pin(async { context.cluster.ready().await }.fuse());
         let (mut is_ready, mut is_stopping) = (false, false);
         loop {
             if is_ready && !is_stopping {
@@ -58,15 +57,9 @@ impl Runner {
             tokio::select! {
                 Some(finished) = self.running.next() => self.finish(finished),
                 Some(who) = triggers.next(), if !is_stopping => self.add(who, Duration::ZERO),
-                requeued = requeued.recv(), if !is_stopping => match requeued {
-                    Ok(who) => self.add(who, Duration::ZERO),
-                    // Too many at once: those that must be told that they lost their environment are found again; all others
-                    // are reconciled by their own timers.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        self.context.claims.losers().into_iter().for_each(|who| self.add(who, Duration::ZERO));
-                    }
-                    Err(broadcast::error::RecvError::Closed) => {}
-                },
+                requeued = context.resources.requeued(), if !is_stopping => {
+                    requeued.into_iter().for_each(|who| self.add(who, Duration::ZERO));
+                }
                 () = until(next_at), if !is_stopping => {}
                 result = &mut ready, if !is_ready => match result {
                     Ok(()) => is_ready = true,
@@ -75,9 +68,9 @@ impl Runner {
                         return;
                     }
                 },
-                _ = stop.wait_for(|stop| *stop), if !is_stopping => {
+                () = stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
-                    self.context.withdrawals.withdraw_all();
+                    context.resources.cancel_all();
                 }
             }
         }
@@ -85,8 +78,8 @@ impl Runner {
 
     fn start_what_is_due(&mut self) {
         let context = Arc::clone(&self.context);
-        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.urgency_of(who)) {
-            let Some(object) = context.find(&who) else {
+        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.cluster.urgency_of(who)) {
+            let Some(object) = context.cluster.find(&who) else {
                 self.queue.finish(&who, self.began.elapsed());
                 continue;
             };

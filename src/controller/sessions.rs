@@ -10,13 +10,14 @@ use api::CognigyDeployment;
 use api::identifier::ApiOrigin;
 use api::spec::{ObjectName, SecretReference};
 use k8s_openapi::api::core::v1::Secret;
+use parking_lot::Mutex;
 use platform::{
     Budgets, ClientFingerprint, Connection, CredentialsFingerprint, CredentialsSource, Provider, SecretName, not_a_name,
 };
 use rollout::{Cause, Obstacle};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The account that a connection's requests are counted for, as far as is known now.
 #[must_use]
@@ -175,9 +176,8 @@ impl Sessions {
     }
 }
 
-/// A panic elsewhere leaves these maps whole: each change is one call.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    mutex.lock()
 }
 
 #[cfg(test)]

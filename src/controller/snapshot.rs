@@ -2,32 +2,33 @@
 
 mod size;
 
+use super::config_map_cache::{CachedText, ConfigMapCache, ConfigMapKey};
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
-use super::texts::{Text, TextPlace, Texts};
 use api::snapshot::{LARGEST, MOST_WARNINGS, ReadSnapshot};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
+use parking_lot::{Mutex, MutexGuard};
 use platform::{not_a_key, not_a_name};
 use rollout::answer::Retry;
 use rollout::facts::Target;
 use rollout::{Cause, Obstacle};
 use sha2::{Digest as _, Sha256};
 use size::stored_size;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// How many ConfigMaps are read at once.
 const READ_AT_ONCE: usize = 8;
 
-/// The snapshots in ConfigMaps, as they were last read.
+/// Reads snapshots, and caches those in ConfigMaps.
 pub struct Snapshots {
     kubernetes: kube::Client,
-    read: Mutex<Texts>,
-    /// How many are read at once: a text takes several times its length until it is read.
+    cache: Mutex<ConfigMapCache>,
+    /// Limits how many are read at once: while a text is read, it takes several times its length in memory.
     reading: Semaphore,
 }
 
@@ -38,12 +39,12 @@ pub struct Desired {
     pub target: Target,
     /// The snapshot itself.
     pub snapshot: Snapshot,
-    /// What YAML has read as something else than it looks like, where the snapshot was written as YAML.
+    /// Values that YAML reads as another type than they look like, if the snapshot was written as YAML.
     pub read_warnings: Vec<String>,
 }
 
 impl Desired {
-    /// What a person should look at before this is deployed, a sentence each. It stops nothing.
+    /// Warnings for a person, a sentence each. They stop nothing.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.read_warnings.clone();
@@ -53,7 +54,7 @@ impl Desired {
     }
 }
 
-/// What was read of a ConfigMap's key.
+/// The text in a ConfigMap's key, parsed.
 #[derive(Debug)]
 pub struct ReadText {
     /// SHA-256 of the text, in hexadecimal.
@@ -63,7 +64,7 @@ pub struct ReadText {
 }
 
 impl ReadText {
-    /// How much memory it takes, about.
+    /// About how much memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.snapshot.as_ref().map_or(0, |read| read.snapshot.text().len())
@@ -74,14 +75,14 @@ impl Snapshots {
     /// Nothing read yet.
     #[must_use]
     pub fn new(kubernetes: kube::Client) -> Self {
-        Self { kubernetes, read: Mutex::default(), reading: Semaphore::new(READ_AT_ONCE) }
+        Self { kubernetes, cache: Mutex::default(), reading: Semaphore::new(READ_AT_ONCE) }
     }
 
     /// What the environment should run.
     ///
     /// # Errors
-    /// An [`Obstacle`] says why that is not known. An API server that fails is one as well: what is in flight must be
-    /// watched and rolled back all the same.
+    /// An [`Obstacle`] says why that is not known. A failing API server is an obstacle and no error: a rollout in flight must
+    /// still be watched and rolled back.
     pub async fn desired(&self, object: &CognigyDeployment, uptime: Duration) -> Result<Desired, Obstacle> {
         let spec = &object.spec;
         match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
@@ -113,15 +114,15 @@ impl Snapshots {
             Err(obstacle) => return Ok(Err(obstacle)),
         };
         let place =
-            TextPlace { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
-        let believed = || self.lock().get(&place, uptime).filter(|read| is_believed(read, reference)).cloned();
-        let read = match believed() {
+            ConfigMapKey { namespace: namespace.to_owned(), name: reference.name.clone(), key: reference.key.clone() };
+        let cached = || self.lock().get(&place, uptime).filter(|read| is_usable(read, reference)).cloned();
+        let read = match cached() {
             Some(text) => Ok(text.read),
             None => {
-                // It is never closed.
-                let _turn = self.reading.acquire().await;
-                // Another one may have read it meanwhile.
-                match believed() {
+                // The semaphore is never closed.
+                let _permit = self.reading.acquire().await;
+                // Another reconcile may have read it meanwhile.
+                match cached() {
                     Some(text) => Ok(text.read),
                     None => self.read(place.clone(), name, reference, uptime).await?,
                 }
@@ -136,10 +137,10 @@ impl Snapshots {
         }))
     }
 
-    /// Reads a text, if it is the one that is wanted: to parse one that is not would keep the processor busy for nothing.
+    /// Reads a text. It is parsed only if its hash is the expected one.
     async fn read(
         &self,
-        place: TextPlace,
+        place: ConfigMapKey,
         name: ObjectName<'_>,
         reference: &ConfigMapKeyReference,
         uptime: Duration,
@@ -155,26 +156,25 @@ impl Snapshots {
             return Ok(Err(awaited(reference, wanted)));
         }
         let read = text.map(|(sha256, text)| Arc::new(ReadText { sha256, snapshot: Snapshot::from_text(&text) }));
-        let mut texts = self.lock();
-        if texts.changes() == changes {
-            texts.put(place, Text { at: uptime, read: read.clone() });
+        let mut cache = self.lock();
+        if cache.changes() == changes {
+            cache.put(place, CachedText { at: uptime, read: read.clone() });
         }
         Ok(Ok(read))
     }
 
-    /// A watched ConfigMap has changed: what was read of it is no longer believed.
+    /// Forgets what was read of a ConfigMap, which has changed.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.lock().forget(namespace, name);
     }
 
-    /// A panic elsewhere leaves it whole: nothing that is done under the lock can panic.
-    fn lock(&self) -> MutexGuard<'_, Texts> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ConfigMapCache> {
+        self.cache.lock()
     }
 }
 
-/// A text that is missing, or is not the one that is waited for, is looked for each time.
-fn is_believed(text: &Text, reference: &ConfigMapKeyReference) -> bool {
+/// Whether a cached text is used. One that is missing, or has another hash than the expected one, is read each time.
+fn is_usable(text: &CachedText, reference: &ConfigMapKeyReference) -> bool {
     match (&text.read, &reference.sha256) {
         (Some(read), Some(sha256)) => read.sha256 == *sha256,
         (read, None) => read.is_some(),
@@ -182,7 +182,7 @@ fn is_believed(text: &Text, reference: &ConfigMapKeyReference) -> bool {
     }
 }
 
-/// Nothing is asked of the API server under a name that is none.
+/// The ConfigMap's name, checked: nothing is asked of the API server under a name that cannot exist.
 fn name_in(reference: &ConfigMapKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.configurationSnapshotFrom.configMapKeyRef.{name}");
     let name = ObjectName::of(&reference.name);
@@ -203,14 +203,14 @@ fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Target, S
     Ok(Target { digest, checks_digest: Digest::of_checks(spec), version: snapshot.version() })
 }
 
-/// What the environment should run, where that is written in the resource itself, and can be deployed.
+/// What the environment should run, if the snapshot is inline and can be deployed.
 #[must_use]
 pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
     let snapshot = object.spec.configuration_snapshot.as_ref()?;
     fits(object).ok().and_then(|()| target(&object.spec, snapshot).ok())
 }
 
-/// Status writes into a larger object would fail in etcd just when they matter.
+/// Refuses a spec that is so large that etcd would refuse later writes of its status.
 fn fits(object: &CognigyDeployment) -> Result<(), Obstacle> {
     let size = stored_size(&object.spec);
     if size <= LARGEST {
@@ -241,7 +241,7 @@ fn awaited(reference: &ConfigMapKeyReference, wanted: &str) -> Obstacle {
     Obstacle::lasting(Cause::AwaitingSnapshot, message, Retry::SnapshotChange)
 }
 
-/// What the environment should run by a text in a ConfigMap.
+/// What the environment should run, by a text in a ConfigMap.
 fn desired(
     spec: &CognigyDeploymentSpec,
     reference: &ConfigMapKeyReference,
@@ -253,11 +253,11 @@ fn desired(
         Ok(Desired { target: target(spec, &snapshot)?, snapshot, read_warnings: warnings })
     });
     desired.map_err(|problem| {
-        let cause = match &problem {
+        let reason = match &problem {
             SnapshotProblem::TooLarge => Cause::SnapshotTooLarge,
             _ => Cause::SnapshotInvalid,
         };
-        Obstacle::lasting(cause, format!("{place} cannot be deployed: {problem}"), Retry::SnapshotChange)
+        Obstacle::lasting(reason, format!("{place} cannot be deployed: {problem}"), Retry::SnapshotChange)
     })
 }
 

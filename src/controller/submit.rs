@@ -3,7 +3,7 @@
 use super::act::unreadable;
 use super::claiming::Begun;
 use super::error::Error;
-use super::reconcile::Round;
+use super::reconcile::ReconcileRun;
 use api::identifier::{ClientHash, RequestHash};
 use api::{IdempotencyKey, Snapshot};
 use bytes::Bytes;
@@ -13,14 +13,14 @@ use rollout::apply::submit::SubmitIdentity;
 use rollout::{Obstacle, apply};
 use sha2::{Digest, Sha256};
 
-impl Round<'_> {
+impl ReconcileRun<'_> {
     /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
     pub(super) async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
         match self.begin_rollout(&session).await? {
             Begun::Yes => {}
             Begun::InUse(obstacle) => {
-                self.hinder(obstacle);
+                self.block(obstacle);
                 return Ok(());
             }
             Begun::NotAccepted => {
@@ -31,7 +31,7 @@ impl Round<'_> {
         let body = match self.submit_body(&snapshot, &session).await? {
             Ok(body) => body,
             Err(obstacle) => {
-                self.hinder(obstacle);
+                self.block(obstacle);
                 return Ok(());
             }
         };
@@ -42,9 +42,9 @@ impl Round<'_> {
         };
         self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, identity));
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key().cloned());
-        self.remembered.submit_body = key.map(|key| (key, body));
+        self.state.submit_body = key.map(|key| (key, body));
         // After a restart the validation was not made by this process.
-        self.has_begun();
+        self.use_slot();
         Ok(())
     }
 
@@ -53,10 +53,10 @@ impl Round<'_> {
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key().cloned());
         let Some((key, wire_key)) = key.and_then(|key| key.as_str().parse().ok().map(|wire_key| (key, wire_key)))
         else {
-            self.hinder(unreadable("attempt.submission.idempotencyKey"));
+            self.block(unreadable("attempt.submission.idempotencyKey"));
             return Ok(());
         };
-        let first = match self.remembered.memory.attempt.submission.is_unsent(&key) {
+        let first = match self.state.memory.attempt.submission.is_unsent(&key) {
             true => FirstPost::Yes,
             false => FirstPost::No,
         };
@@ -66,16 +66,16 @@ impl Round<'_> {
             self.change(apply::submit::body_lost);
             return Ok(());
         };
-        let (asked, requester) = (self.context.now(), self.requester.clone());
+        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
         let submit = Submit { body, key: &wire_key, first };
         let answer = self.ask(&session, session.platform.submit(submit, &requester)).await;
         if are_credentials_refused(&answer) {
-            self.context.sessions.forget(&self.source);
+            self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);
         }
         self.answered(asked, |status, facts, memory| apply::submit::submit(status, facts, memory, answer));
         if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job.is_some() || attempt.verdict.is_some()) {
-            self.remembered.submit_body = None;
+            self.state.submit_body = None;
         }
         Ok(())
     }
@@ -85,12 +85,10 @@ impl Round<'_> {
         let submission = self.status.attempt.as_ref().and_then(|attempt| attempt.submission.as_ref());
         let recorded = submission.map(|submission| submission.request_hash.clone());
         let is_recorded = |body: &Bytes| recorded == Some(RequestHash::new(request_hash(body)));
-        if let Some((_, body)) =
-            self.remembered.submit_body.as_ref().filter(|(of, body)| of == key && is_recorded(body))
-        {
+        if let Some((_, body)) = self.state.submit_body.as_ref().filter(|(of, body)| of == key && is_recorded(body)) {
             return Ok(Some(body.clone()));
         }
-        let Ok(desired) = self.desired.clone() else { return Ok(None) };
+        let Ok(desired) = self.observed.desired.clone() else { return Ok(None) };
         let body = self.submit_body(&desired.snapshot, session).await?;
         Ok(body.ok().filter(is_recorded))
     }
@@ -106,7 +104,7 @@ impl Round<'_> {
             Ok(webhook) => webhook,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
-        let configuration = Configuration { spec: &self.object.spec, snapshot };
+        let configuration = Configuration { spec: &self.observed.object.spec, snapshot };
         Ok(session.platform.submit_body(configuration, webhook.as_ref()))
     }
 }

@@ -3,7 +3,7 @@
 //! A newer operator may have written it. It is left alone, but what it claims must stay claimed: a rollout may be in flight.
 //! So the claim is read leniently, field by field, from whatever the object holds.
 
-use super::ownership::{Claim, Place};
+use super::resources::claims::{ApiEnvironment, Claim};
 use api::condition::{ConditionStatus, ConditionType};
 use api::status::{DeliveryKind, Outcome, Phase, RollbackReason, Step};
 use api::{EnvironmentId, Reason, identifier::ApiOrigin};
@@ -25,7 +25,7 @@ pub struct Unreadable {
     /// What is wrong with it, and what to do.
     pub problem: String,
     /// The environment that it claims, if that can be read.
-    pub place: Option<Arc<Place>>,
+    pub environment: Option<Arc<ApiEnvironment>>,
     /// What it claims the environment by.
     pub claim: Claim,
 }
@@ -100,8 +100,9 @@ impl Unreadable {
         let submission: Submission = lenient(attempt.submission.as_deref());
         let recorded: RecordedClaim = lenient(status.claim.as_deref());
         let origin = value::<ApiOrigin>(&submission.api_origin).or_else(|| value(&recorded.api_origin));
-        let environment = value::<EnvironmentId>(&spec.environment_id);
-        let place = origin.zip(environment).map(|(origin, environment)| Arc::new(Place { origin, environment }));
+        let environment = origin
+            .zip(value::<EnvironmentId>(&spec.environment_id))
+            .map(|(origin, environment)| Arc::new(ApiEnvironment { origin, environment }));
         let deployed_at = value::<Timestamp>(&submission.intended_at).filter(|_| is_there(&attempt.job));
         let claim = Claim {
             in_flight: may_be_in_flight(&attempt, is_there(&status.attempt)),
@@ -117,7 +118,7 @@ impl Unreadable {
                  leaves the resource alone, also when it is deleted"
             ),
         };
-        Self { metadata, problem, place, claim }
+        Self { metadata, problem, environment, claim }
     }
 }
 
@@ -321,8 +322,8 @@ mod tests {
         ];
         for (what, change, in_flight) in table {
             let unreadable = unreadable(|object| change(&mut object["status"]));
-            let place = unreadable.place.as_ref().unwrap();
-            assert_eq!((place.origin.as_str(), place.environment.as_str()), ("https://api", "env"), "{what}");
+            let claimed = unreadable.environment.as_ref().unwrap();
+            assert_eq!((claimed.origin.as_str(), claimed.environment.as_str()), ("https://api", "env"), "{what}");
             assert_eq!(unreadable.claim.in_flight, in_flight, "{what}");
             assert!(unreadable.claim.deployed_at.is_some(), "{what}");
         }
@@ -335,7 +336,7 @@ mod tests {
             |object| object["status"] = json!({"phase": "Invented"}),
         ];
         for change in changes {
-            assert_eq!(unreadable(change).place, None);
+            assert_eq!(unreadable(change).environment, None);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What the operator keeps of a resource that it watches: the whole of one that there is something to do for, and of
-//! one at rest no more than its name and its claim, whatever the size of its snapshot.
+//! What the operator keeps of a resource that it watches: the whole object while there is something to do for it, and only
+//! its name and version while it is at rest, whatever the size of its snapshot.
 
-use super::fleet::name_of;
-use super::ownership::{Claim, Claimant, Place};
+use super::admission_slot::is_watched;
 use super::queue::Urgency;
 use super::received::Received;
-use super::remembered::version;
+use super::resources::claims::{ApiEnvironment, Claim, Claimant};
+use super::resources::name_of;
+use super::resources::state::version;
 use super::sessions::Source;
-use super::turn::is_watched;
 use super::unreadable::Unreadable;
 use super::{record, snapshot};
 use api::condition::ConditionSet;
@@ -26,29 +26,29 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A resource as the watch has told of it. Copies share what is in it.
+/// A resource as the watch has shown it. Copies share its content.
 #[derive(Clone, Debug)]
 pub enum Watched {
-    /// There is something to do for it, or there may be.
+    /// There may be something to do for it.
     Whole(Arc<CognigyDeployment>),
-    /// Nothing is to be done for it until it changes, and then the watch tells of it anew.
+    /// There is nothing to do for it until it changes. Then the watch shows it again.
     AtRest(Arc<AtRest>),
-    /// Its object is not one that this operator understands: it is left alone, and what it claims stays claimed.
+    /// This operator cannot read its object. It is left alone, and what it claims stays claimed.
     Unreadable(Arc<Unreadable>),
 }
 
-/// What is kept of a resource at rest. There may be tens of thousands of them.
+/// What is kept of a resource at rest. There may be tens of thousands.
 #[derive(Clone, Debug)]
 pub struct AtRest {
     metadata: ObjectMeta,
-    /// The Secret with its credentials, where it names one.
+    /// The Secret with its credentials, if it names one.
     secret: Option<SecretReference>,
     /// Whether it says that its environment runs what it deployed.
     is_ready: bool,
 }
 
 impl Watched {
-    /// What is worth keeping, by what is known at this moment, also of another resource that owns its environment.
+    /// What must be kept of it, given what is known now, and given another resource that may own its environment.
     #[must_use]
     pub fn pruned(self, settings: &Settings, other_owner: Option<String>, now: Now) -> Self {
         match self {
@@ -59,7 +59,8 @@ impl Watched {
         }
     }
 
-    /// Shares the snapshot of another version of it, if that is the same text. What is in use elsewhere stays as it is.
+    /// Shares the snapshot with another version of the resource, if the text is the same. An object in use elsewhere stays as it
+    /// is.
     pub fn share_snapshot(&mut self, known: &Self) {
         let (Self::Whole(object), Self::Whole(known)) = (self, known) else { return };
         if object.spec.configuration_snapshot == known.spec.configuration_snapshot
@@ -69,19 +70,13 @@ impl Watched {
         }
     }
 
-    /// The resource itself, where it is kept.
+    /// The object itself, if it is kept.
     #[must_use]
     pub fn whole(&self) -> Option<&Arc<CognigyDeployment>> {
         match self {
             Self::Whole(object) => Some(object),
             Self::AtRest(_) | Self::Unreadable(_) => None,
         }
-    }
-
-    /// Whether nothing is to be done for it.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        matches!(self, Self::AtRest(_))
     }
 
     /// How urgent its reconcile is.
@@ -95,7 +90,7 @@ impl Watched {
         if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
     }
 
-    /// Where its credentials come from, where that is known.
+    /// The source of its credentials, if that is known.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
         match self {
@@ -105,8 +100,8 @@ impl Watched {
         }
     }
 
-    /// Whether its snapshot is kept in that ConfigMap. What it is then is not known from the resource alone, so that it is
-    /// kept whole.
+    /// Whether its snapshot is in that ConfigMap. Such a resource is always kept whole: the object alone does not tell what it
+    /// asks for.
     #[must_use]
     pub fn takes_snapshot_from(&self, namespace: &str, config_map: &str) -> bool {
         let source = self.whole().and_then(|object| object.spec.configuration_snapshot_from.as_ref());
@@ -114,17 +109,17 @@ impl Watched {
             && source.is_some_and(|source| source.config_map_key_ref.name == config_map)
     }
 
-    /// The environment that it claims by what is recorded, and what by. What is kept of a resource at rest no longer tells.
+    /// The environment that it claims by its status, and its claim. A resource at rest does not hold that any more.
     #[must_use]
-    pub fn recorded_claim(&self) -> Option<(Arc<Place>, Claimant)> {
+    pub fn recorded_claim(&self) -> Option<(Arc<ApiEnvironment>, Claimant)> {
         match self {
             Self::Whole(object) => {
-                let (place, claim) = recorded_claim(object)?;
-                Some((place, claimant(object.as_ref(), claim)?))
+                let (environment, claim) = recorded_claim(object)?;
+                Some((environment, claimant(object.as_ref(), claim)?))
             }
             Self::AtRest(_) => None,
             Self::Unreadable(unreadable) => {
-                Some((Arc::clone(unreadable.place.as_ref()?), claimant(self, unreadable.claim)?))
+                Some((Arc::clone(unreadable.environment.as_ref()?), claimant(self, unreadable.claim)?))
             }
         }
     }
@@ -199,7 +194,7 @@ impl AtRest {
     }
 }
 
-/// What tells one resource, and one version of it, from another.
+/// The metadata that identifies a resource and its version.
 fn essentials(metadata: &ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         name: metadata.name.clone(),
@@ -212,11 +207,11 @@ fn essentials(metadata: &ObjectMeta) -> ObjectMeta {
     }
 }
 
-/// Whether nothing is to be done for it until it changes. What the environment should run must be known from the object
-/// alone: a ConfigMap may change without a word.
+/// Whether there is nothing to do for it until it changes. The object alone must tell what the environment should run: a
+/// ConfigMap may change without an event.
 fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<String>, now: Now) -> bool {
     let Some(status) = object.status.as_ref().filter(|_| record::has_finalizer(object)) else { return false };
-    // Most that are not at rest are found out without a hash of their snapshot.
+    // Most resources that are not at rest are recognized without hashing their snapshot.
     let is_observed = object.metadata.generation == Some(status.observed_generation);
     if attempt(object).is_some_and(Attempt::is_in_flight) || !status.outbox.is_empty() || !is_observed {
         return false;
@@ -240,13 +235,13 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
     is_at_rest(&facts, status)
 }
 
-/// The environment that a resource claims by its status, and what by.
-pub(super) fn recorded_claim(object: &CognigyDeployment) -> Option<(Arc<Place>, Claim)> {
+/// The environment that a resource claims by its status, and the claim.
+pub(super) fn recorded_claim(object: &CognigyDeployment) -> Option<(Arc<ApiEnvironment>, Claim)> {
     let status = object.status.as_ref()?;
     let recorded = claim::recorded(status)?;
-    let place = Place { origin: recorded.api_origin, environment: object.spec.environment_id.clone() };
+    let environment = ApiEnvironment { origin: recorded.api_origin, environment: object.spec.environment_id.clone() };
     let claim = Claim { in_flight: claim::is_in_flight(status), deployed_at: recorded.deployed_at };
-    Some((Arc::new(place), claim))
+    Some((Arc::new(environment), claim))
 }
 
 /// A resource as a claimant of an environment.
@@ -256,7 +251,7 @@ pub(super) fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claima
     Some(Claimant { uid, who: name_of(object), created_at, version: version(object.meta()), claim })
 }
 
-/// Whether somebody asks for a rollback that the operator has not seen to yet.
+/// Whether somebody asks for a rollback that the operator has not handled yet.
 fn asks_for_rollback(object: &CognigyDeployment) -> bool {
     let asked = Requests::from_annotations(object.annotations()).rollback;
     let handled = object.status.as_ref().and_then(|status| status.handled_requests.as_ref());

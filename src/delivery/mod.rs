@@ -2,7 +2,7 @@
 //!
 //! Delivery is at least once, in order for each receiver, with an id that stays the same; the receiver can tell a repeat.
 
-pub mod courier;
 pub mod outbox;
+mod outbox_sender;
 
-pub use courier::{Courier, Refused};
+pub use outbox_sender::{OutboxSender, Refused};

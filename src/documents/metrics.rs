@@ -1,8 +1,9 @@
 //! `docs/metrics.md`: every metric with its type, its labels and their values.
 
 use super::read;
+use crate::controller::resources::ResourceRegistry;
 use crate::controller::watched::Watched;
-use crate::server::Metrics;
+use crate::metrics::Metrics;
 use kube::runtime::watcher::Event;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,9 +55,9 @@ fn label(text: &str) -> (String, Option<BTreeSet<String>>) {
 
 /// What a scrape shows, by the names that queries use; of a histogram the part that its series have in common.
 fn scraped() -> BTreeMap<String, Metric> {
-    let metrics = Metrics::of(Arc::default(), &cognigy_deployments::operations::ALL);
-    let watch = metrics.census().watch();
-    watch.show(&Event::Apply(Watched::Whole(Arc::new(stalled()))));
+    let resources = Arc::new(ResourceRegistry::default());
+    resources.observe(&Event::Apply(Watched::Whole(Arc::new(stalled()))));
+    let metrics = Metrics::new(Arc::default(), &cognigy_deployments::operations::ALL, resources);
     let text = metrics.encode().unwrap();
     let mut scraped: BTreeMap<String, Metric> = BTreeMap::new();
     for line in text.lines() {

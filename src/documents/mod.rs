@@ -6,6 +6,7 @@ mod chart;
 mod contributing;
 mod dashboard;
 mod fields;
+mod folders;
 mod gitops;
 mod image;
 mod metrics;

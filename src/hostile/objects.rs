@@ -84,7 +84,7 @@ fn look_at(watched: Watched) {
         [(wall, Duration::from_secs(60)), (Timestamp::MIN, Duration::ZERO), (Timestamp::MAX, Duration::MAX)]
     {
         let seen = watched.clone().pruned(&settings, None, Now { wall, uptime });
-        let _ = (seen.is_at_rest(), seen.source(), seen.recorded_claim(), seen.takes_snapshot_from("bots", "flows"));
+        let _ = (seen.rests_ready(), seen.source(), seen.recorded_claim(), seen.takes_snapshot_from("bots", "flows"));
         if let Watched::Unreadable(unreadable) = &seen {
             assert!(!unreadable.problem.is_empty());
         }

@@ -8,7 +8,7 @@ thread_local! {
     static GIVEN: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
 }
 
-/// Gives out the ids of [`given`] where there are some, else random ones.
+/// Gives out the ids of [`given`] if there are any, else random ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identities;
 

@@ -52,9 +52,10 @@ impl Export {
     }
 }
 
-/// Starts sending, where an endpoint is named; must be called on a tokio runtime. Where it cannot be used, that is said on
-/// standard error, and the operator goes on without: rollouts do not depend on their traces.
-pub fn start<S>() -> Option<(impl Layer<S> + Send + Sync + 'static, Export)>
+/// Starts sending if the environment names an endpoint. Must be called on a tokio runtime. If the endpoint cannot be used, a
+/// message on standard error says so, and the operator goes on without: rollouts do not depend on their traces. Spans of the
+/// name `excluded_span` are not sent: such a span may belong to two attempts.
+pub fn start<S>(excluded_span: &'static str) -> Option<(impl Layer<S> + Send + Sync + 'static, Export)>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
@@ -77,15 +78,17 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(is_sent).with_max_level_hint(LevelFilter::DEBUG));
+        .with_filter(
+            filter_fn(move |metadata| is_sent(metadata, excluded_span)).with_max_level_hint(LevelFilter::DEBUG),
+        );
     Some((spans, Export { provider }))
 }
 
-/// The operator's own spans, but for the one of the resource: it may belong to two attempts. And the log lines in them.
-fn is_sent(metadata: &Metadata<'_>) -> bool {
+/// The operator's own spans, except for the excluded one, and the log lines in them.
+fn is_sent(metadata: &Metadata<'_>, excluded_span: &str) -> bool {
     let is_own = metadata.target().starts_with(env!("CARGO_CRATE_NAME")) || metadata.target() == "audit";
     match metadata.is_span() {
-        true => is_own && metadata.name() != crate::controller::run::RESOURCE_SPAN,
+        true => is_own && metadata.name() != excluded_span,
         false => is_own && *metadata.level() <= tracing::Level::INFO,
     }
 }

@@ -1,4 +1,4 @@
-//! Serves HTTP to whoever can reach the port, with bounds: anybody in the cluster can open connections.
+//! Serves HTTP with limits: anybody in the cluster can open connections.
 
 use axum::Router;
 use hyper::body::Incoming;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tower::ServiceExt;
 
-/// What a client may take.
+/// Limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How many connections are served at once. A further one takes the place of the oldest: a client that holds many must
@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits) {
                     }
                     let router = router.clone();
                     by_age.push_back(connections.spawn(async move {
-                        // What a client does to its own connection is no news.
+                        // It does not matter how a client ends its own connection.
                         let _ = tokio::time::timeout(limits.lifetime, serve_connection(stream, router, limits)).await;
                     }));
                 }

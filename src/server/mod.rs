@@ -1,7 +1,4 @@
-//! What the operator shows of itself over HTTP: health, readiness and metrics.
+//! HTTP endpoints of the operator: health, readiness and metrics.
 
 mod listener;
-pub mod metrics;
 pub mod probes;
-
-pub use metrics::Metrics;

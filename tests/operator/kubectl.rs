@@ -133,7 +133,10 @@ async fn explain_says_what_a_field_means() {
     let kubectl = Kubectl { world: &world };
     let field = "cognigydeployment.spec.rollbackPolicy.healthThreshold";
     let explained = kubectl.ok(&["explain", field]).await.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(explained.contains("How many bad health answers in a row are a bad verdict, 1 to 100."), "{explained}");
+    assert!(
+        explained.contains("How many bad health answers in a row make a rollout fail, from 1 to 100."),
+        "{explained}"
+    );
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace
         let line = operator.until_logged(&said).await;
         let expected = json!({
             "level": "INFO",
-            "target": "cognigy_operator::controller::announce",
+            "target": "cognigy_operator::controller::event_recorder",
             "namespace": world.namespace,
             "resource": "bot",
             "attempt": attempt,

@@ -50,7 +50,7 @@ async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing(
 }
 
 #[tokio::test]
-async fn a_new_process_is_roused_by_each_change_of_what_it_found_at_rest() {
+async fn a_new_process_reconciles_each_resource_at_rest_that_changes() {
     let mut world = World::start().await;
     let config_map = |version: &str| json!({"botVersion": version}).to_string();
     world.config_map("flow", &config_map("1")).await;

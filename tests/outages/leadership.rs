@@ -101,7 +101,7 @@ async fn pause_in_the_middle_of_a_submit(resumed: Resumed) {
     leader.signal(Signal::Resume).await;
     let ended = leader.ended().await;
     assert!(ended.code().is_some_and(|code| code != 0), "it ends by itself, as a failure: {ended}");
-    assert!((leader.log().count("the lease is lost; this process stops acting") > 0));
+    leader.until_logged_anywhere("the lease is lost; this process stops acting").await;
 
     resource.until_step(Step::RollingOut).await;
     world.mend();

@@ -63,7 +63,7 @@ struct Actor {
     future: Pin<Box<dyn Future<Output = ()>>>,
     retires: Arc<AtomicBool>,
     stands_still: bool,
-    /// The version of all objects when it came to rest: only a change can rouse it.
+    /// The version of all objects when it came to rest: only a change requeues a resource.
     rested_at: Option<u64>,
 }
 

@@ -88,9 +88,11 @@ pub fn difference(scenario: &Scenario, plan: &Plan, expected: &End, end: &End) -
     let was_away = plan.values().any(|fault| *fault == Fault::CrashForLong);
     let tolerates = if was_away { scenario.tolerates.max(Tolerance::Timing) } else { scenario.tolerates };
     let is_unknown = || end.resources.values().all(|had| had.outcomes == [Some(Outcome::Unknown)] && !had.gone);
+    let is_rolled_back = || end.resources.values().all(|had| had.outcomes == [Some(Outcome::RolledBack)] && !had.gone);
     let is_allowed = match tolerates {
         Tolerance::None => false,
         Tolerance::Timing => is_as_good(expected, end),
+        Tolerance::Deadline => is_as_good(expected, end) || is_rolled_back(),
         Tolerance::AmbiguousSubmit => is_as_good(expected, end) || is_unknown(),
     };
     (!is_allowed).then(|| format!("it should end as {expected:?}\n    but it ended as {end:?}"))

@@ -1,31 +1,30 @@
 //! One process of the operator: the real reconcile, run by a small scheduler that keeps kube's rules. A resource is
-//! reconciled when the watch delivers a change of it, when its time has come, or when another resource wakes it; never
+//! reconciled when the watch delivers a change of it, when its time has come, or when another resource requeues it; never
 //! twice at once.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use cognigy_deployments::{CognigyDeployments, Defaults};
 use cognigy_operator::controller::Context;
-use cognigy_operator::controller::announce::Announcer;
 use cognigy_operator::controller::clock::Clock;
+use cognigy_operator::controller::cluster::Cluster;
+use cognigy_operator::controller::context::{Platforms, ProcessSettings};
 use cognigy_operator::controller::default_webhook::DefaultWebhook;
-use cognigy_operator::controller::fleet::Fleet;
-use cognigy_operator::controller::fleet::name_of;
+use cognigy_operator::controller::event_recorder::EventRecorder;
 use cognigy_operator::controller::leadership::Leadership;
-use cognigy_operator::controller::ownership::Claims;
 use cognigy_operator::controller::queue::ReconcileQueue;
-use cognigy_operator::controller::remembered::Memories;
-use cognigy_operator::controller::run::{after_failure, guarded, kept, users_of};
+use cognigy_operator::controller::resources::{ResourceRegistry, name_of};
+use cognigy_operator::controller::run::{after_failure, guarded};
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
 use cognigy_operator::controller::watch::relist::Relist;
+use cognigy_operator::controller::watch_scope::{needs_reconcile, observe, users_of};
 use cognigy_operator::controller::watched::Watched;
-use cognigy_operator::controller::withdrawal::Withdrawals;
-use cognigy_operator::delivery::Courier;
-use cognigy_operator::server::Metrics;
+use cognigy_operator::delivery::OutboxSender;
+use cognigy_operator::metrics::{Metrics, ResourceGauges};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::runtime::reflector::{self, Store, store::Writer};
@@ -34,7 +33,6 @@ use platform::{Budgets, EgressPolicy, ExchangeOptions, Provider, SubmitRules, Tr
 use rollout::Settings;
 use rollout::admission::ResourceName;
 use serde_json::Value;
-use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::fault::STALE;
@@ -63,7 +61,6 @@ pub struct Process {
     context: Arc<Context>,
     store: Store<Watched>,
     writer: Writer<Watched>,
-    woken: broadcast::Receiver<ResourceName>,
     watch: Watch,
     relist: Relist<Watched>,
     queue: ReconcileQueue,
@@ -113,22 +110,11 @@ impl Process {
             ListAge::Current => (gate.stage.lock().kubernetes.version(), now),
             ListAge::AsOf(version) => (version, now + STALE),
         };
-        let woken = context.woken.subscribe();
         let losses = gate.stage.lock().watch_losses.0;
         let watch = Watch { delivered, lag: setup.watch_lag, behind_until, next_at: None, losses, returns: None };
         let relist = Relist::new(store.clone());
-        let mut process = Self {
-            gate,
-            context,
-            store,
-            writer,
-            woken,
-            watch,
-            relist,
-            queue: ReconcileQueue::default(),
-            began: now,
-            retires,
-        };
+        let mut process =
+            Self { gate, context, store, writer, watch, relist, queue: ReconcileQueue::default(), began: now, retires };
         process.list();
         process
     }
@@ -149,16 +135,16 @@ impl Process {
     /// What the watch tells goes the way that it goes in production.
     fn tell(&mut self, event: Event<Watched>) {
         if matches!(event, Event::Init) && self.relist.has_listed() {
-            self.context.memories.forget_written();
+            self.context.resources.forget_written();
         }
         self.relist.changes(event).into_iter().for_each(|event| self.tell_change(event));
     }
 
     fn tell_change(&mut self, event: Event<Watched>) {
-        let event = kept(event, &self.context);
+        let event = observe(event, &self.context);
         self.writer.apply_watcher_event(&event);
         if let Event::Apply(watched) | Event::InitApply(watched) = &event
-            && self.context.must_look_at(watched)
+            && needs_reconcile(watched, &self.context)
         {
             self.schedule(name_of(watched), Duration::ZERO);
         }
@@ -201,6 +187,7 @@ impl Process {
     pub async fn run(mut self) {
         let mut reconciles: FuturesUnordered<BoxFuture<'static, Finished>> = FuturesUnordered::new();
         let changed = Arc::clone(&self.gate.stage.lock().changed);
+        let context = Arc::clone(&self.context);
         loop {
             let told = changed.notified();
             tokio::pin!(told);
@@ -208,9 +195,8 @@ impl Process {
             self.mind_the_watch();
             self.deliver();
             // What the watch shows may concern another resource as well.
-            while let Ok(woken) = self.woken.try_recv() {
-                self.schedule(woken, Duration::ZERO);
-            }
+            let requeued = self.context.resources.take_requeued();
+            requeued.into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
             self.begin(&mut reconciles);
             let returns = self.watch.returns.map(|(at, _)| at);
             let next = self.watch.next_at.into_iter().chain(returns).chain(self.next_due()).min();
@@ -220,7 +206,9 @@ impl Process {
             tokio::select! {
                 biased;
                 Some(finished) = reconciles.next(), if !reconciles.is_empty() => self.finish(finished),
-                Ok(woken) = self.woken.recv() => self.schedule(woken, Duration::ZERO),
+                requeued = context.resources.requeued() => {
+                    requeued.into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
+                }
                 () = until(next) => {}
                 () = told => {}
             }
@@ -273,8 +261,8 @@ impl Process {
             return;
         }
         let context = Arc::clone(&self.context);
-        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.urgency_of(who)) {
-            let Some(object) = context.find(&who) else {
+        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.cluster.urgency_of(who)) {
+            let Some(object) = context.cluster.find(&who) else {
                 self.queue.finish(&who, self.began.elapsed());
                 continue;
             };
@@ -322,9 +310,14 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         wall_clock: Arc::new(move || wall.now().wall),
         ..ExchangeOptions::new(EgressPolicy::new(Vec::new()))
     };
-    let metrics = Arc::new(Metrics::new());
+    let resources = Arc::new(ResourceRegistry::default());
+    let gauges: Arc<dyn ResourceGauges> = resources.clone();
+    let metrics = Arc::new(Metrics::new(Arc::default(), &[], gauges));
     gate.stage.lock().metrics.push(Arc::clone(&metrics));
     let (seed, shared) = (setup.seed.wrapping_add(u64::from(gate.process.0)), Arc::clone(&transport));
+    let cluster =
+        Cluster::new(kubernetes.clone(), EventRecorder::new(kubernetes.clone(), None), Leadership::unshared());
+    cluster.watch(vec![store]);
     let budgets = Arc::<Budgets>::default();
     let simulator = CognigyDeployments::new(
         Defaults::default(),
@@ -336,22 +329,15 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
     );
     let provider = setup.provider.clone().unwrap_or_else(|| Arc::new(simulator));
     Context {
-        clock,
-        leadership: Leadership::unshared(),
-        settings: setup.settings.clone(),
-        sessions: Sessions::new(kubernetes.clone(), provider, budgets),
-        snapshots: Snapshots::new(kubernetes.clone()),
-        claims: Claims::default(),
-        fleet: Fleet::default(),
-        memories: Memories::default(),
-        announcer: Announcer::new(kubernetes.clone(), None),
-        courier: Courier::new(WebhookSender::new(transport, options)),
-        default_webhook: setup.default_webhook.clone(),
+        cluster,
+        platforms: Platforms {
+            sessions: Sessions::new(kubernetes.clone(), provider, budgets),
+            outbox: OutboxSender::new(WebhookSender::new(transport, options)),
+            default_webhook: setup.default_webhook.clone(),
+        },
+        snapshots: Snapshots::new(kubernetes),
+        resources,
         metrics,
-        jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
-        stores: OnceLock::from(vec![store]),
-        woken: broadcast::channel(64).0,
-        withdrawals: Withdrawals::default(),
-        kubernetes,
+        process: ProcessSettings::new(setup.settings.clone(), clock, seed),
     }
 }

@@ -96,6 +96,9 @@ pub enum Tolerance {
     /// What people do has its time, and how far the operator is by then may differ: the promises must hold, and the end
     /// must be one that the desired configuration allows.
     Timing,
+    /// The deadline passes while the platform cannot be asked. If the first answer after that is lost, the deadline is the
+    /// verdict, and the rollout is rolled back.
+    Deadline,
     /// A submit without a clear answer is never repeated, so that its outcome may stay unknown.
     AmbiguousSubmit,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::status::Step;
 use bytes::Bytes;
-use cognigy_operator::server::Metrics;
+use cognigy_operator::metrics::Metrics;
 use http::Request;
 use serde::Deserialize;
 use serde_json::Value;

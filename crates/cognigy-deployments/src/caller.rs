@@ -1,6 +1,7 @@
 //! One call of the API: a turn in the budget, a token, the request, and again where that may help.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,7 +62,7 @@ impl From<BudgetError> for Failure {
         let (class, retry_after) = match refusal {
             BudgetError::Paused { left } => (ErrorClass::Transient, Some(left)),
             BudgetError::Full | BudgetError::Busy => (ErrorClass::Transient, None),
-            BudgetError::Withdrawn => (ErrorClass::Withdrawn, None),
+            BudgetError::Cancelled => (ErrorClass::Cancelled, None),
         };
         CallError::new(class, refusal.to_string()).with_retry_after(retry_after).held_back().into()
     }
@@ -145,8 +146,8 @@ impl Caller {
             sent_earlier |= failure.sent;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = requester.withdrawn(), if request.operation.priority.may_be_withdrawn() => {
-                    return Err(BudgetError::Withdrawn.into());
+                () = requester.cancelled(), if request.operation.priority.may_be_cancelled() => {
+                    return Err(BudgetError::Cancelled.into());
                 }
             }
         }
@@ -205,8 +206,8 @@ impl Caller {
     /// Asks for the first token, outside of the budget: anybody may write somebody else's client id into a Secret, and must
     /// not spend that client's requests, nor lower its limit. One caller asks at a time, and a failure answers all who wait.
     async fn prove(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(), Failure> {
-        if request.operation.priority.may_be_withdrawn() && requester.is_withdrawn() {
-            return Err(BudgetError::Withdrawn.into());
+        if request.operation.priority.may_be_cancelled() && requester.is_cancelled() {
+            return Err(BudgetError::Cancelled.into());
         }
         let first = self.tokens.obtain(None).await?;
         if first.was_asked {
@@ -247,6 +248,6 @@ impl Caller {
     }
 
     fn jitter(&self) -> f64 {
-        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        self.jitter.lock().f64()
     }
 }

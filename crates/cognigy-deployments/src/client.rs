@@ -47,9 +47,9 @@ pub enum JobError {
 /// Why a question was not sent. Nothing is known, and this is not an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// It was taken back while it waited for its turn. Decide anew.
-    #[error("the question was taken back while it waited for its turn")]
-    Withdrawn,
+    /// It was cancelled while it waited in the queue. Decide again.
+    #[error("the request was cancelled while it waited in the queue")]
+    Cancelled,
     /// The request budget holds it back, there is no token, or there is no connection. Ask again.
     #[error(transparent)]
     Failed(CallError),
@@ -230,8 +230,8 @@ impl Client {
             ErrorClass::Rejected { status: 409 } => RollbackAnswer::Conflict { message },
             ErrorClass::Rejected { status } => RollbackAnswer::Refused { status, message },
             ErrorClass::Unauthorized => RollbackAnswer::Unauthorized { message },
-            // A rollback is never taken back.
-            ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Withdrawn => {
+            // A rollback is never cancelled.
+            ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Cancelled => {
                 RollbackAnswer::Transient(error)
             }
         }
@@ -281,7 +281,7 @@ impl Client {
         let request = ApiRequest { operation, path, body: None, key: None };
         match self.caller.call(&request, requester, Repeat::Freely).await {
             Ok(answer) => Ok(answer.into_parts()),
-            Err(Failure { error, .. }) if error.class() == ErrorClass::Withdrawn => Err(NotSent::Withdrawn),
+            Err(Failure { error, .. }) if error.class() == ErrorClass::Cancelled => Err(NotSent::Cancelled),
             Err(Failure { error, sent: false, .. }) => Err(NotSent::Failed(error)),
             Err(Failure { error, .. }) => Ok(Err(error)),
         }

@@ -8,6 +8,7 @@ use super::secret_keys::Defaults;
 use super::submit::SubmitAnswer as Submitted;
 use super::{operations, translate};
 use api::CognigyDeploymentSpec;
+use parking_lot::{Mutex, MutexGuard};
 
 use api::status::RollbackReason;
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use rollout::facts::SubmitIdempotency;
 use rollout::{Cause, Obstacle};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one submit may take with all its repeats and waits. The operator looks at the key's age before the submit, and
@@ -76,9 +77,8 @@ impl CognigyDeployments {
         Ok(connection)
     }
 
-    /// A panic elsewhere leaves the map whole: each change is one call.
     fn clients(&self) -> MutexGuard<'_, HashMap<CredentialsFingerprint, Connection>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clients.lock()
     }
 }
 
@@ -286,7 +286,7 @@ fn environment(spec: &CognigyDeploymentSpec) -> Result<EnvironmentId, Obstacle> 
 
 fn not_asked(not_sent: &NotSent) -> CallFailure {
     match not_sent {
-        NotSent::Withdrawn => translate::cancelled(),
+        NotSent::Cancelled => translate::cancelled(),
         NotSent::Failed(error) => translate::failure(error),
     }
 }

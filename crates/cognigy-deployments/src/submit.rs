@@ -72,8 +72,8 @@ pub(crate) fn judge(result: Result<Answer, Failure>, first: FirstPost, idempoten
         (ErrorClass::Transient, _) if sent && idempotency == SubmitIdempotency::Unsupported => {
             SubmitAnswer::OutcomeUnknown { message }
         }
-        // A submit is never taken back; were it so, it would simply not have been sent.
-        (ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Withdrawn, _) => {
+        // A submit is never cancelled. If it were, it would not have been sent.
+        (ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Cancelled, _) => {
             SubmitAnswer::Transient { error, next }
         }
     }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod calls;
+mod cancellations;
 mod scripted;
 mod submits;
 mod tokens;
 mod wire;
-mod withdrawals;

@@ -158,7 +158,7 @@ pub fn obstacle(error: &CallError) -> Obstacle {
     let message = error.message();
     match error.class() {
         // What was taken back is decided anew before anybody meets an obstacle.
-        ErrorClass::Transient | ErrorClass::Withdrawn => Obstacle::transient(
+        ErrorClass::Transient | ErrorClass::Cancelled => Obstacle::transient(
             Cause::ApiUnavailable,
             format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
             error.retry_after(),
@@ -197,7 +197,7 @@ pub fn obstacle(error: &CallError) -> Obstacle {
 /// A rollback that failed: what is to be said of it says already that it is tried again.
 pub fn rollback_obstacle(error: &CallError) -> Obstacle {
     let cause = match error.class() {
-        ErrorClass::Transient | ErrorClass::Withdrawn => Cause::ApiUnavailable,
+        ErrorClass::Transient | ErrorClass::Cancelled => Cause::ApiUnavailable,
         ErrorClass::Protocol => Cause::UnexpectedAnswer,
         _ => return obstacle(error),
     };
@@ -244,7 +244,7 @@ pub fn cancelled() -> CallFailure {
 
 fn cause(error: &CallError) -> FailureCause {
     match error.class() {
-        ErrorClass::Withdrawn => FailureCause::Cancelled,
+        ErrorClass::Cancelled => FailureCause::Cancelled,
         ErrorClass::Unauthorized => FailureCause::Credentials,
         _ if error.is_held_back() => FailureCause::Budget,
         ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::Rejected { .. } | ErrorClass::EgressRefused => {

@@ -21,12 +21,12 @@ pub enum ErrorClass {
     Protocol,
     /// The operator's own egress rules forbid the URL; nothing was sent.
     EgressRefused,
-    /// The caller took the request back while it waited for its turn; nothing was sent, and nothing is known. Decide anew.
-    Withdrawn,
+    /// The caller cancelled the request while it waited in the queue. Nothing was sent, and nothing is known. Decide again.
+    Cancelled,
 }
 
 impl ErrorClass {
-    /// Every label that a request ends with by which it failed; one that was withdrawn was never made.
+    /// Every label that a request ends with by which it failed; one that was cancelled was never made.
     pub const OF_REQUESTS: [&str; 5] = ["transient", "unauthorized", "rejected", "protocol", "egress_refused"];
 
     /// The class as the value of a metric's label: one of six words.
@@ -38,7 +38,7 @@ impl ErrorClass {
             Self::Rejected { .. } => "rejected",
             Self::Protocol => "protocol",
             Self::EgressRefused => "egress_refused",
-            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -35,7 +35,6 @@ pub mod words;
 
 pub use budget::{
     Budget, BudgetError, Budgets, LimitClaim, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW,
-    Withdrawal,
 };
 pub use endpoint::{EndpointError, EnvironmentId, IdempotencyKey, JobId, MAX_BASE_BYTES, parse_url, server_of};
 pub use error::{CallError, ErrorClass};

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -133,8 +134,7 @@ impl WorldHandle {
     /// Looks at the world, or changes it. No request is handled meanwhile.
     pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         let result = {
-            // A panic in a test's closure leaves a world that is still good to look at.
-            let mut world = self.shared.world.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut world = self.shared.world.lock();
             look(&mut world)
         };
         self.shared.changed.notify_waiters();
@@ -148,7 +148,7 @@ impl WorldHandle {
             // Made before looking, so that no change in between is missed.
             let changed = self.shared.changed.notified();
             let holds = {
-                let world = self.shared.world.lock().unwrap_or_else(PoisonError::into_inner);
+                let world = self.shared.world.lock();
                 condition(&world)
             };
             if holds {

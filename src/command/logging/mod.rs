@@ -62,7 +62,7 @@ pub fn start(format: LogFormat) -> Log {
     let registry = registry().with(log.with_filter(filter));
     #[cfg(feature = "otlp")]
     {
-        let (spans, export) = crate::otlp::start().unzip();
+        let (spans, export) = crate::otlp::start(crate::controller::run::RESOURCE_SPAN).unzip();
         // A second start, which only tests make, keeps the first.
         let _ = registry.with(spans).try_init();
         Log { export }

@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 /// The longest that letting go may take: a stop must not wait for an API server that does not answer.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
@@ -55,18 +55,18 @@ impl Elector {
         Self { leases, name: name.to_owned(), identity, terms, leadership: Leadership::elected() }
     }
 
-    /// What tells the rest of the process whether it may act.
+    /// Shows the rest of the process whether it may act.
     #[must_use]
     pub fn leadership(&self) -> Leadership {
         self.leadership.clone()
     }
 
-    /// Waits until this process leads; `false` where it was told to stop before.
-    pub async fn acquire(&self, stop: &mut watch::Receiver<bool>) -> bool {
+    /// Waits until this process leads. Returns `false` if it was told to stop before.
+    pub async fn acquire(&self, stop: &CancellationToken) -> bool {
         let mut seen = None;
         let has_led = loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break false,
+                () = stop.cancelled() => break false,
                 acquired = self.try_acquire(&mut seen) => match acquired {
                     Ok(true) => break true,
                     // Somebody else holds it, or was faster.
@@ -75,7 +75,7 @@ impl Elector {
                 },
             }
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break false,
+                () = stop.cancelled() => break false,
                 () = sleep(self.terms.retry_period()) => {}
             }
         };
@@ -156,7 +156,7 @@ impl Elector {
         Ok(Renewal::Done)
     }
 
-    /// Lets the lease go, so that another process may lead at once. Does nothing where it is not ours.
+    /// Lets the lease go, so that another process may lead at once. Does nothing if it is not ours.
     pub async fn release(&self) {
         self.leadership.give_up();
         let released = async {
@@ -220,7 +220,7 @@ impl Elector {
     }
 }
 
-/// Who holds the lease; empty where nobody does.
+/// The holder of the lease. Empty if nobody holds it.
 fn holder(lease: &Lease) -> &str {
     lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
 }

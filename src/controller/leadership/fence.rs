@@ -1,6 +1,6 @@
-//! The last look before something leaves the process.
+//! The last check before something leaves the process.
 //!
-//! A reconcile checks that it may act before it begins a call, but a call may wait in the queue of its budget, or for its
+//! A reconcile checks that it may act before it begins a call. But the call may wait in the queue of its budget, or for its
 //! next try, and the process may be paused meanwhile. The transport is the last point before the wire.
 
 use super::Leadership;

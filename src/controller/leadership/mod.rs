@@ -19,7 +19,8 @@ pub use elector::Elector;
 pub use fence::Fenced;
 pub use terms::{Terms, TermsError};
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Until when this process may act.
@@ -47,20 +48,15 @@ impl Leadership {
     }
 
     fn extend(&self, until: Instant) {
-        *self.lock() = Some(until);
+        *self.until.lock() = Some(until);
     }
 
     fn give_up(&self) {
-        *self.lock() = None;
+        *self.until.lock() = None;
     }
 
     /// The end of it, as far as it is known now.
     fn until(&self) -> Option<Instant> {
-        *self.lock()
-    }
-
-    /// A panic elsewhere leaves the time whole.
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.until.lock()
     }
 }

@@ -13,7 +13,7 @@ pub mod lists;
 pub mod problem;
 pub mod relist;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::runtime::reflector::Store;
@@ -38,11 +38,10 @@ const STREAMING_LIST_DEADLINE: Duration = Duration::from_secs(300);
 /// How many streaming lists in a row may fall silent before lists are read in pages. What stands between the operator and
 /// the API server may know nothing of streaming lists.
 const SILENT_LISTS: u32 = 2;
-/// The first pause after a failure; it doubles with each failure in a row. With jitter, a pause is up to twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause before jitter. With jitter it is 4 seconds: so long after its return the API server is asked again at
-/// the latest.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The first pause after a failure. It doubles with each failure in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause. The API server is asked again at the latest so long after its return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// All watches of a process. They share what they found out about the API server.
 #[derive(Clone)]
@@ -242,8 +241,7 @@ impl<K: Send + 'static> Endless<K> {
 /// The pauses after failures in a row, without an end.
 #[must_use]
 pub fn backoff() -> ExponentialBackoff {
-    let builder = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
-    builder.with_factor(2.0).with_jitter().without_max_times().build()
+    crate::backoff::backoff(FIRST_PAUSE, LONGEST_PAUSE, fastrand::u64(..))
 }
 
 #[cfg(test)]

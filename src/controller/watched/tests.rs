@@ -81,7 +81,7 @@ fn kept(object: &Value) -> Watched {
 #[test]
 fn of_a_resource_at_rest_only_its_identity_and_its_claim_are_kept() {
     let rested = kept(&succeeded());
-    assert!(rested.is_at_rest());
+    assert!(matches!(rested, Watched::AtRest(_)));
     let identity = json!({
         "name": "bot", "namespace": "bots", "uid": "a-uid", "resourceVersion": "7", "generation": 1,
         "creationTimestamp": "2026-01-01T12:00:00Z",
@@ -229,7 +229,7 @@ fn a_resource_that_cannot_be_read_is_told_by_its_name_and_left_alone() {
     let Watched::Unreadable(unreadable) = &watched else { panic!("{watched:?}") };
     assert_eq!(watched.uid().as_deref(), Some("a-uid"));
     assert!(unreadable.problem.contains("often"), "{}", unreadable.problem);
-    assert!(watched.whole().is_none() && !watched.is_at_rest());
+    assert!(watched.whole().is_none() && !matches!(watched, Watched::AtRest(_)));
     let claim = Watched::deserialize(&succeeded()).unwrap().recorded_claim();
     assert_eq!(watched.recorded_claim(), claim, "what it claims stays claimed");
 }

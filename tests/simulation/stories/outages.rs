@@ -159,6 +159,7 @@ fn platform_fails() -> Vec<Scenario> {
         Scenario::new("an hour's pause while the job runs", "")
             .at(0, breaks(r#"{"call": "job", "fault": {"status": {"code": 429, "retryAfterSeconds": 3600}}}"#))
             .creating(|_| {})
+            .tolerating(Tolerance::Deadline)
             .ending(&[Succeeded], "2"),
         Scenario::new("an hour's pause while health is watched", "")
             .at(0, breaks(r#"{"call": "health", "fault": {"status": {"code": 503, "retryAfterSeconds": 3600}}}"#))

@@ -18,16 +18,17 @@ mod window;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 pub use priority::Priority;
 use queue::{FairQueue, Full, Place};
 pub use reading::Reading;
-pub use requester::{Requester, Withdrawal};
+pub use requester::Requester;
 pub use window::WINDOW;
 use window::{Lane, Next, Window};
 
@@ -56,14 +57,14 @@ pub enum BudgetError {
     /// The turn did not come in time.
     #[error("the request budget had no room within {} s", PATIENCE.as_secs())]
     Busy,
-    /// Its requester took it back while it waited: what it was to find out is no longer asked for.
-    #[error("the request was taken back while it waited for its turn")]
-    Withdrawn,
+    /// Its requester cancelled it while it waited in the queue.
+    #[error("the request was cancelled while it waited in the queue")]
+    Cancelled,
 }
 
 impl BudgetError {
     /// Every value of [`metric_label`](Self::metric_label).
-    pub const METRIC_LABELS: [&str; 4] = ["full", "paused", "busy", "withdrawn"];
+    pub const METRIC_LABELS: [&str; 4] = ["full", "paused", "busy", "cancelled"];
 
     /// The kind of error, as the value of a metric's label.
     #[must_use]
@@ -72,7 +73,7 @@ impl BudgetError {
             Self::Full => "full",
             Self::Paused { .. } => "paused",
             Self::Busy => "busy",
-            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -114,8 +115,8 @@ impl Budget {
     /// # Errors
     /// [`BudgetError`] where the turn does not come within [`PATIENCE`], will not for certain, or is no longer wanted.
     pub async fn admit(self: &Arc<Self>, priority: Priority, requester: &Requester) -> Result<Permit, BudgetError> {
-        if priority.may_be_withdrawn() && requester.is_withdrawn() {
-            return Err(BudgetError::Withdrawn);
+        if priority.may_be_cancelled() && requester.is_cancelled() {
+            return Err(BudgetError::Cancelled);
         }
         let held_until = self.state().window.held_until(Lane::from(priority));
         let left = held_until.saturating_duration_since(Instant::now());
@@ -130,7 +131,7 @@ impl Budget {
         let turn = async {
             tokio::select! {
                 biased;
-                () = requester.withdrawn(), if priority.may_be_withdrawn() => Err(BudgetError::Withdrawn),
+                () = requester.cancelled(), if priority.may_be_cancelled() => Err(BudgetError::Cancelled),
                 permit = receiver => permit.map_err(|_| BudgetError::Busy),
                 never = self.grant_for_all() => match never {},
             }
@@ -190,7 +191,7 @@ impl Budget {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Holds the baton once it is free, and grants whenever there is something to grant.
@@ -302,7 +303,7 @@ impl Budgets {
     /// The budget that everything with this fingerprint shares. It starts with the typical limit; whoever has been granted a
     /// token has a say in it.
     pub fn shared(&self, client: ClientFingerprint) -> Arc<Budget> {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.lock();
         shared
             .retain(|fingerprint, budget| *fingerprint == client || Arc::strong_count(budget) > 1 || !budget.is_idle());
         shared.entry(client).or_insert_with(|| Budget::new(TYPICAL_LIMIT)).clone()
@@ -311,8 +312,7 @@ impl Budgets {
     /// How each budget stands. There are as many as clients, so whoever gives them labels sums them up first.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
-        let budgets: Vec<_> =
-            self.shared.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        let budgets: Vec<_> = self.shared.lock().values().map(Arc::clone).collect();
         budgets.iter().map(|budget| budget.reading()).collect()
     }
 }

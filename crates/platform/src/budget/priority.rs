@@ -58,7 +58,7 @@ impl Priority {
     /// Whether a request may be taken back while it waits for its turn. A rollback and a submit carry out what is written
     /// down already, and are wanted whatever has changed since.
     #[must_use]
-    pub fn may_be_withdrawn(self) -> bool {
+    pub fn may_be_cancelled(self) -> bool {
         !matches!(self, Self::Rollback | Self::Submit)
     }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use tokio_util::sync::CancellationToken;
 
 fn key(name: &str) -> Requester {
     Requester::new("namespace", name)
@@ -55,7 +56,7 @@ async fn those_who_wait_go_by_priority_and_by_turns() {
         tasks.push(tokio::spawn(async move {
             loop {
                 match budget.admit(priority, &key(resource)).await {
-                    Ok(_) => return order.lock().unwrap().push((priority, resource)),
+                    Ok(_) => return order.lock().push((priority, resource)),
                     Err(error) => assert_eq!(error, BudgetError::Busy),
                 }
             }
@@ -68,7 +69,7 @@ async fn those_who_wait_go_by_priority_and_by_turns() {
         task.await.unwrap();
     }
     assert_eq!(
-        *order.lock().unwrap(),
+        *order.lock(),
         [
             (Priority::Rollback, "c"),
             (Priority::Health, "a"),
@@ -104,10 +105,10 @@ async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
 #[tokio::test(start_paused = true)]
 async fn whoever_took_its_requests_back_takes_no_place() {
     let budget = warm(100).await;
-    let withdrawal = Withdrawal::default();
-    let requester = key("a").withdrawn_by(withdrawal.clone());
-    withdrawal.raise();
-    assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Withdrawn);
+    let cancellation = CancellationToken::new();
+    let requester = key("a").cancelled_by(cancellation.clone());
+    cancellation.cancel();
+    assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Cancelled);
     assert_eq!(budget.reading().used, 0);
     drop(budget.admit(Priority::Rollback, &requester).await.unwrap());
     assert_eq!(budget.reading().used, 1);
@@ -187,13 +188,13 @@ async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_o
             let Ok(permit) = budget.admit(priority, &key(&number.to_string())).await else { return None };
             let waited = asked.elapsed();
             tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
-            counted.lock().unwrap().push(Instant::now());
+            counted.lock().push(Instant::now());
             tokio::time::sleep(Duration::from_millis(random.u64(0..400))).await;
             drop(permit);
             Some(waited)
         }
     };
-    let (request, sent) = (&request, &|| counted.lock().unwrap().len());
+    let (request, sent) = (&request, &|| counted.lock().len());
     let busy = (0..200).map(|task| async move {
         let mut number = task;
         while sent() < REQUESTS {
@@ -212,7 +213,7 @@ async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_o
     })
     .await;
     let minutes = start.elapsed().as_secs_f64() / WINDOW.as_secs_f64();
-    let mut counted = counted.lock().unwrap().clone();
+    let mut counted = counted.lock().clone();
     counted.sort();
     let use_of_limit = counted.len() as f64 / minutes / LIMIT as f64;
     assert!(use_of_limit >= 0.93, "{use_of_limit} of the limit");

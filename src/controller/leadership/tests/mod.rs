@@ -11,8 +11,8 @@ use platform::{Transport, TransportError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 const LEASE: Duration = Duration::from_secs(15);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -32,8 +32,7 @@ async fn acquire(elector: &Elector) {
 }
 
 async fn acquire_within(time: Duration, elector: &Elector) -> bool {
-    let (_sender, mut stop) = watch::channel(false);
-    timeout(time, elector.acquire(&mut stop)).await.unwrap_or(false)
+    timeout(time, elector.acquire(&CancellationToken::new())).await.unwrap_or(false)
 }
 
 /// Renews in the background for as long as the value lives.
@@ -247,14 +246,14 @@ async fn a_candidate_that_is_told_to_stop_leaves_no_lease_behind() {
     let elector = candidate(&leases, "a");
     // The lease becomes ours, and the answer that says so is on its way.
     leases.fault(Fault::SlowAnswers(Duration::from_secs(1)));
-    let (sender, mut stop) = watch::channel(false);
+    let stop = CancellationToken::new();
     let stopping = async {
         sleep(Duration::from_millis(1_500)).await;
         assert_eq!(leases.holder(), "a");
         leases.fault(Fault::None);
-        sender.send(true).unwrap();
+        stop.cancel();
     };
-    let (acquired, ()) = tokio::join!(elector.acquire(&mut stop), stopping);
+    let (acquired, ()) = tokio::join!(elector.acquire(&stop), stopping);
     assert!(!acquired);
     assert_eq!(leases.holder(), "");
 }

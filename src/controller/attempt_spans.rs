@@ -1,18 +1,18 @@
-//! The spans of a reconcile: log lines and traces are found by the attempt that they belong to.
+//! The spans of a reconcile. They connect log lines and traces with the attempt that they belong to.
 
 use api::status::Attempt;
 use jiff::Timestamp;
 use rollout::{TraceId, Transition};
 use tracing::Span;
 
-/// The part of a reconcile that belongs to one attempt. A reconcile that ends one attempt and begins the next has two.
+/// The span of the attempt that a reconcile works on. A reconcile that ends one attempt and begins the next has two spans.
 #[derive(Default)]
-pub(super) struct Trail {
+pub(super) struct AttemptSpans {
     present: Option<(Option<Timestamp>, Span)>,
 }
 
-impl Trail {
-    /// The span of the part that works on this attempt. Before the first attempt it belongs to no trace of a rollout.
+impl AttemptSpans {
+    /// The span for this attempt. Before the first attempt it belongs to no trace of a rollout.
     pub(super) fn span(&mut self, uid: &str, attempt: Option<&Attempt>) -> Span {
         let began = attempt.map(|attempt| attempt.started_at);
         match &self.present {
@@ -25,16 +25,16 @@ impl Trail {
         }
     }
 
-    /// Something of the attempt is over: with its outcome its own span, the parent of the others, is whole.
-    pub(super) fn passed(&self, passage: Transition, uid: &str, attempt: Option<&Attempt>) {
+    /// Notes a transition. The attempt's own span, the parent of the others, is sent once the attempt has its outcome.
+    pub(super) fn passed(&self, transition: Transition, uid: &str, attempt: Option<&Attempt>) {
         #[cfg(feature = "otlp")]
-        if let (Transition::Ended(outcome), Some(attempt)) = (passage, attempt)
+        if let (Transition::Ended(outcome), Some(attempt)) = (transition, attempt)
             && attempt.outcome() == Some(outcome)
         {
             crate::otlp::ended(uid, attempt);
         }
         #[cfg(not(feature = "otlp"))]
-        let _ = (passage, uid, attempt);
+        let _ = (transition, uid, attempt);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Metrics, in the OpenMetrics format. Every label takes its values from a fixed set: no resource's name, no error's text.
 //! Each series with a fixed set of labels is there from the start, at nothing, so that its first event is seen as a rise.
 //!
-//! Counters and histograms are told what happens; gauges are read at the scrape from what is true then. `docs/metrics.md`
+//! Counters and histograms change when something happens. Gauges are read at the scrape. `docs/metrics.md`
 //! lists all of them, and a test holds the page to what is registered.
 
 mod buckets;
@@ -12,18 +12,18 @@ mod resources;
 mod rollouts;
 mod work;
 
-use crate::controller::census::Census;
-use crate::controller::error::Error;
 use budget::{Fullness, Waits};
 use platform::{Budgets, Operation, Priority, RequestObserver};
 use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
 use resources::Resources;
+pub use resources::{ConditionSummary, OutboxCount, ResourceCounts, ResourceGauges};
 use rollout::Transition;
 use rollouts::Rollouts;
 use std::sync::Arc;
 use std::time::Duration;
+pub use work::ErrorKind;
 use work::Work;
 
 /// What every name begins with, but for those of the process.
@@ -36,68 +36,48 @@ pub struct Metrics {
     waits: Waits,
     rollouts: Rollouts,
     work: Work,
-    census: Arc<Census>,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Metrics {
-    /// Every metric at nothing, and no budget to read.
+    /// Every metric at zero, with a series for each of these operations. The budgets and the gauges are read at each scrape.
     #[must_use]
-    pub fn new() -> Self {
-        Self::of(Arc::default(), &[])
-    }
-
-    /// Every metric at nothing, with a series for each of these operations, and these budgets to read at each scrape.
-    #[must_use]
-    pub fn of(budgets: Arc<Budgets>, operations: &[Operation]) -> Self {
-        let census = Arc::new(Census::default());
+    pub fn new(budgets: Arc<Budgets>, operations: &[Operation], gauges: Arc<dyn ResourceGauges>) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process::begin()));
         let own = registry.sub_registry_with_prefix(PREFIX);
         let (requests, waits) = (Requests::register(own, operations), Waits::register(own));
         let (rollouts, work) = (Rollouts::register(own), Work::register(own));
         own.register_collector(Box::new(Fullness::of(budgets)));
-        own.register_collector(Box::new(Resources::of(Arc::clone(&census))));
-        Self { registry, requests, waits, rollouts, work, census }
+        own.register_collector(Box::new(Resources::of(gauges)));
+        Self { registry, requests, waits, rollouts, work }
     }
 
     /// All metrics as OpenMetrics text.
     ///
     /// # Errors
-    /// [`std::fmt::Error`], where a metric cannot be written.
+    /// [`std::fmt::Error`] if a metric cannot be written.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
-    /// What the watches show of all resources.
-    #[must_use]
-    pub fn census(&self) -> &Arc<Census> {
-        &self.census
-    }
-
-    /// A reconcile has ended.
-    pub fn reconciled(&self, error: Option<&Error>, took: Duration) {
+    /// Counts a reconcile that has ended.
+    pub fn reconciled(&self, error: Option<ErrorKind>, took: Duration) {
         self.work.reconciled(error, took);
     }
 
-    /// A write to the API server has ended.
-    pub fn wrote(&self, kind: &'static str, error: Option<&Error>) {
+    /// Counts a write to the API server.
+    pub fn wrote(&self, kind: &'static str, error: Option<ErrorKind>) {
         self.work.wrote(kind, error);
     }
 
-    /// Something of a rollout is over, and recorded as such.
-    pub fn passed(&self, passage: Transition) {
-        self.rollouts.passed(passage);
+    /// Counts a transition of a rollout that was recorded.
+    pub fn passed(&self, transition: Transition) {
+        self.rollouts.passed(transition);
     }
 
-    /// This process acts from now on, or no longer.
+    /// Notes whether this process acts.
     pub fn leads(&self, leads: bool) {
         self.work.leads(leads);
     }

@@ -1,4 +1,4 @@
-//! The request budgets: how full they are at the scrape, and how long requests wait for their turn.
+//! The request budgets: how full they are at the scrape, and how long requests wait in their queues.
 //!
 //! There is one budget for each client of the API, and as many clients as tenants: their readings are summed up, and the
 //! fullest and the one that rests longest stand for what a sum would hide.

@@ -1,4 +1,4 @@
-//! Events: each step that a person would want to see in `kubectl describe`.
+//! Events: the steps of a rollout that a person wants to see in `kubectl describe`.
 
 use super::cause::cause;
 use super::error::CALL_DEADLINE;
@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
 use rollout::{Announcement, Happened};
 
-/// Who publishes.
+/// The name that events give to their publisher.
 const CONTROLLER: &str = "cognigy-operator";
 
 /// What is done to the resource that an event is about.
@@ -24,16 +24,16 @@ const NAME_LIMIT: usize = 253;
 /// The longest `reportingInstance` of an event, in bytes.
 const INSTANCE_LIMIT: usize = 128;
 
-/// Publishes events, each as one of its own. kube's `Recorder` is not used: within minutes it repeats the note of the
-/// first event with the same reason, so that a second attempt would be told with the job of the first one; and it names
-/// an event after its resource, however long that name is, so that resources with long names would have no events.
+/// Publishes each event as a new object. kube's `Recorder` is not used for two reasons. For some minutes it repeats the note of
+/// the first event with the same reason, so that the event of a second attempt would name the job of the first. And it names an
+/// event after its resource, even if that name is too long, so that resources with long names would have no events.
 #[derive(Clone)]
-pub struct Announcer {
+pub struct EventRecorder {
     kubernetes: kube::Client,
     instance: String,
 }
 
-impl Announcer {
+impl EventRecorder {
     /// Publishes in the operator's name; the instance is its pod.
     #[must_use]
     pub fn new(kubernetes: kube::Client, instance: Option<String>) -> Self {
@@ -41,9 +41,9 @@ impl Announcer {
         Self { kubernetes, instance }
     }
 
-    /// Publishes events about a resource, in order, each with the time at which it happened. One that cannot be published is
-    /// in the log, and that is all: it decides nothing.
-    pub async fn announce(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
+    /// Publishes events about a resource, in order, each with the time at which it happened. An event that cannot be published
+    /// is only logged: nothing depends on it.
+    pub async fn record(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
         for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
             api::condition::truncate(note, NOTE_LIMIT);
             match warning {

@@ -1,9 +1,10 @@
-//! Requests that are taken back: never one that was sent, and never one that carries out what is written down.
+//! Cancelled requests. A request that was sent is never cancelled, and neither is a submit or a rollback.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::scripted::*;
 use crate::*;
@@ -15,13 +16,13 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A requester whose requests are taken back after so long.
+/// A requester whose requests are cancelled after so long.
 fn changing_its_mind_after(wait: Duration) -> Requester {
-    let withdrawal = Withdrawal::default();
-    let requester = me().withdrawn_by(withdrawal.clone());
+    let cancellation = CancellationToken::new();
+    let requester = me().cancelled_by(cancellation.clone());
     tokio::spawn(async move {
         tokio::time::sleep(wait).await;
-        withdrawal.raise();
+        cancellation.cancel();
     });
     requester
 }
@@ -46,9 +47,9 @@ async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
     assert_eq!(start.elapsed(), seconds(5));
     assert_eq!(
         (job, health, audit),
-        (Err(NotSent::Withdrawn.into()), Err(NotSent::Withdrawn), Err(ErrorClass::Withdrawn))
+        (Err(NotSent::Cancelled.into()), Err(NotSent::Cancelled), Err(ErrorClass::Cancelled))
     );
-    assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Withdrawn.into()), "nor is the next one asked");
+    assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Cancelled.into()), "nor is the next one asked");
     assert!(api.sent().is_empty());
     assert_eq!(api.budget.reading().waiting_in_all(), 0);
 }
@@ -65,7 +66,7 @@ async fn a_question_that_failed_is_not_asked_again_once_nobody_wants_to_know() {
     let api = api([status(503, "")]);
     let (start, me) = (Instant::now(), changing_its_mind_after(seconds(1)));
     let refused = api.client.audit(Bytes::new(), &key(), &me).await.unwrap_err();
-    assert_eq!((refused.class(), start.elapsed()), (ErrorClass::Withdrawn, seconds(1)));
+    assert_eq!((refused.class(), start.elapsed()), (ErrorClass::Cancelled, seconds(1)));
 }
 
 #[tokio::test(start_paused = true)]

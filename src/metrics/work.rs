@@ -1,7 +1,6 @@
 //! The operator at work: reconciles, writes to the API server, who leads, which version.
 
 use super::buckets;
-use crate::controller::error::Error;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +12,69 @@ use std::time::Duration;
 
 /// What is written of a resource.
 const KINDS: [&str; 2] = ["status", "finalizer"];
+
+/// Why a reconcile or a write failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Somebody else has written the resource.
+    Conflict,
+    /// The resource is gone.
+    Gone,
+    /// The API server failed or refused.
+    ApiServer,
+    /// The API server did not answer in time.
+    NoAnswer,
+    /// The object lacks what every stored object has.
+    Malformed,
+    /// The object cannot be read by this version.
+    Unreadable,
+    /// The reconcile panicked.
+    Panicked,
+    /// This process does not lead.
+    NotLeading,
+    /// The first list of resources is not complete.
+    NotReady,
+    /// The resource changed while a request waited.
+    Cancelled,
+}
+
+impl ErrorKind {
+    /// All kinds.
+    pub const ALL: [Self; 10] = [
+        Self::Conflict,
+        Self::Gone,
+        Self::ApiServer,
+        Self::NoAnswer,
+        Self::Malformed,
+        Self::Unreadable,
+        Self::Panicked,
+        Self::NotLeading,
+        Self::NotReady,
+        Self::Cancelled,
+    ];
+    /// The kinds with which a write can fail.
+    const OF_WRITES: [Self; 4] = [Self::Conflict, Self::Gone, Self::ApiServer, Self::NoAnswer];
+
+    /// The value of a metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::ApiServer => "api_server",
+            Self::NoAnswer => "no_answer",
+            Self::Malformed => "malformed",
+            Self::Unreadable => "unreadable",
+            Self::Panicked => "panicked",
+            Self::NotLeading => "not_leading",
+            Self::NotReady => "not_ready",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The value of the label `result`.
+const SUCCESS: &str = "success";
 
 pub(super) struct Work {
     reconciles: Family<Ended, Counter>,
@@ -32,18 +94,15 @@ struct Written {
     result: &'static str,
 }
 
-/// How a write can end, by the answer of the API server.
-const WRITTEN: [&str; 5] = ["success", "conflict", "gone", "api_server", "no_answer"];
-
 impl Work {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let reconciles = Family::<Ended, Counter>::default();
         let kubernetes_writes = Family::<Written, Counter>::default();
-        for result in ["success"].into_iter().chain(Error::METRIC_LABELS) {
+        for result in [SUCCESS].into_iter().chain(ErrorKind::ALL.map(ErrorKind::label)) {
             drop(reconciles.get_or_create(&Ended { result }));
         }
         for kind in KINDS {
-            for result in WRITTEN {
+            for result in [SUCCESS].into_iter().chain(ErrorKind::OF_WRITES.map(ErrorKind::label)) {
                 drop(kubernetes_writes.get_or_create(&Written { kind, result }));
             }
         }
@@ -65,13 +124,13 @@ impl Work {
         Self { reconciles, reconcile_durations, kubernetes_writes, leader }
     }
 
-    pub(super) fn reconciled(&self, error: Option<&Error>, took: Duration) {
-        self.reconciles.get_or_create(&Ended { result: error.map_or("success", Error::metric_label) }).inc();
+    pub(super) fn reconciled(&self, error: Option<ErrorKind>, took: Duration) {
+        self.reconciles.get_or_create(&Ended { result: error.map_or(SUCCESS, ErrorKind::label) }).inc();
         self.reconcile_durations.observe(took.as_secs_f64());
     }
 
-    pub(super) fn wrote(&self, kind: &'static str, error: Option<&Error>) {
-        let result = error.map_or("success", Error::metric_label);
+    pub(super) fn wrote(&self, kind: &'static str, error: Option<ErrorKind>) {
+        let result = error.map_or(SUCCESS, ErrorKind::label);
         self.kubernetes_writes.get_or_create(&Written { kind, result }).inc();
     }
 

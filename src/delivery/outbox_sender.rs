@@ -1,4 +1,4 @@
-//! Offers messages to their receivers.
+//! Sends the messages in the outbox to their receivers.
 
 use api::IdempotencyKey;
 use api::status::OutboxEntry;
@@ -6,12 +6,12 @@ use bytes::Bytes;
 use platform::{CallError, CallFailure, FailureCause, Platform, Requester, WebhookSender, WebhookUrl};
 use std::time::Duration;
 
-/// A message that was not taken; it stays in the outbox, and so do those behind it.
+/// A message that was not taken. It stays in the outbox, and so do those behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What the receiver said, or why it could not be asked.
+    /// The receiver's answer, or why it could not be asked.
     pub message: String,
-    /// How long it asked to be left alone.
+    /// The pause that the receiver asked for.
     pub retry_after: Option<Duration>,
     /// Why it was not taken.
     pub cause: FailureCause,
@@ -40,20 +40,20 @@ impl From<CallError> for Refused {
     }
 }
 
-/// Offers messages to their receivers.
+/// Sends the messages in the outbox to their receivers.
 #[derive(Clone)]
-pub struct Courier {
+pub struct OutboxSender {
     webhooks: WebhookSender,
 }
 
-impl Courier {
-    /// A courier that delivers webhooks with this sender.
+impl OutboxSender {
+    /// Delivers webhooks with this sender.
     #[must_use]
     pub fn new(webhooks: WebhookSender) -> Self {
         Self { webhooks }
     }
 
-    /// Offers audit records in order; `taken` hears of each one that was taken.
+    /// Sends audit records in order. `taken` is called for each one that was taken.
     ///
     /// # Errors
     /// [`Refused`] at the first that was not taken.
@@ -72,7 +72,7 @@ impl Courier {
         Ok(())
     }
 
-    /// Offers webhook events in order; `taken` hears of each one that was taken.
+    /// Sends webhook events in order. `taken` is called for each one that was taken.
     ///
     /// # Errors
     /// [`Refused`] at the first that was not taken.

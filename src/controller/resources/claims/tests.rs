@@ -5,12 +5,12 @@
 use super::*;
 use proptest::prelude::*;
 
-fn place() -> Arc<Place> {
-    place_of("env")
+fn shared_environment() -> Arc<ApiEnvironment> {
+    environment("env")
 }
 
-fn place_of(environment: &str) -> Arc<Place> {
-    Arc::new(Place { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new(environment) })
+fn environment(id: &str) -> Arc<ApiEnvironment> {
+    Arc::new(ApiEnvironment { origin: ApiOrigin::new("https://api"), environment: EnvironmentId::new(id) })
 }
 
 fn at(second: i64) -> Timestamp {
@@ -40,15 +40,15 @@ fn in_flight(uid: &str, created: i64) -> Claimant {
 
 /// The claims of a process that has just listed these.
 fn listed(claimants: impl IntoIterator<Item = Claimant>) -> Claims {
-    let claims = Claims::default();
+    let mut claims = Claims::default();
     for claimant in claimants {
-        let _ = claims.note(&place(), claimant, Certainty::Final);
+        let _ = claims.note(&shared_environment(), claimant, Certainty::Final);
     }
     claims
 }
 
 fn owner(claims: &Claims) -> Option<String> {
-    claims.lock().owner(&place()).map(|owner| owner.uid.to_string())
+    claims.owner(&shared_environment()).map(|owner| owner.uid.to_string())
 }
 
 #[test]
@@ -97,9 +97,8 @@ proptest! {
     ) {
         let (one, other) = (listed(all.clone()), listed(shuffled));
         prop_assert_eq!(owner(&one), owner(&other));
-        let without = |claimant: &&Claimant| one.owner_over(&claimant.uid).is_none();
+        let without = |claimant: &&Claimant| one.other_owner(&claimant.uid).is_none();
         prop_assert_eq!(all.iter().filter(without).count(), 1, "all but one know that they do not own it");
-        prop_assert_eq!(one.losers().len(), all.len() - 1);
     }
 
     #[test]
@@ -113,7 +112,7 @@ proptest! {
     fn the_owner_stays_the_owner_through_a_restart(all in claimants()) {
         let claims = listed(all);
         let before = owner(&claims);
-        let recorded: Vec<_> = claims.lock().at(&place()).to_vec();
+        let recorded: Vec<_> = claims.at(&shared_environment()).to_vec();
         prop_assert_eq!(owner(&listed(recorded)), before);
     }
 
@@ -122,67 +121,67 @@ proptest! {
         last in 1i64..9,
         others in prop::collection::vec((any::<u8>(), -9i64..99), 0..6),
     ) {
-        let claims = listed([deployed("owner", 50, last)]);
+        let mut claims = listed([deployed("owner", 50, last)]);
         for (uid, created) in others {
             let other = accepted(&format!("other-{uid}"), created);
-            let _ = claims.accept(&place(), &other);
-            prop_assert!(matches!(claims.begin(&place(), &other), Err(Refusal::Owned(owner)) if &*owner.uid == "owner"));
+            let _ = claims.accept(&shared_environment(), &other);
+            prop_assert!(matches!(claims.begin(&shared_environment(), &other), Err(Refusal::Owned(owner)) if &*owner.uid == "owner"));
         }
-        prop_assert_eq!(claims.begin(&place(), &accepted("owner", 50)), Ok(()));
+        prop_assert_eq!(claims.begin(&shared_environment(), &accepted("owner", 50)), Ok(()));
     }
 }
 
 #[test]
 fn only_an_accepted_validation_makes_a_claim() {
-    let claims = Claims::default();
-    assert_eq!(claims.ask(&place(), &accepted("asks", 1)), Ok(()));
-    assert_eq!(claims.begin(&place(), &accepted("asks", 1)), Err(Refusal::NotAccepted));
-    assert_eq!(claims.ask(&place(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
-    let _ = claims.accept(&place(), &accepted("younger", 2));
-    assert_eq!(claims.begin(&place(), &accepted("younger", 2)), Ok(()));
-    assert_eq!(claims.begin(&place_of("other"), &accepted("younger", 2)), Err(Refusal::NotAccepted));
+    let mut claims = Claims::default();
+    assert_eq!(claims.ask(&shared_environment(), &accepted("asks", 1)), Ok(()));
+    assert_eq!(claims.begin(&shared_environment(), &accepted("asks", 1)), Err(Refusal::NotAccepted));
+    assert_eq!(claims.ask(&shared_environment(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
+    let _ = claims.accept(&shared_environment(), &accepted("younger", 2));
+    assert_eq!(claims.begin(&shared_environment(), &accepted("younger", 2)), Ok(()));
+    assert_eq!(claims.begin(&environment("other"), &accepted("younger", 2)), Err(Refusal::NotAccepted));
 }
 
 #[test]
 fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
-    let claims = Claims::default();
+    let mut claims = Claims::default();
     for (uid, created) in [("young", 2), ("old", 1)] {
-        let _ = claims.accept(&place(), &accepted(uid, created));
+        let _ = claims.accept(&shared_environment(), &accepted(uid, created));
     }
-    assert_eq!(claims.begin(&place(), &accepted("young", 2)), Err(Refusal::Owned(accepted("old", 1))));
-    assert_eq!(claims.begin(&place(), &accepted("old", 1)), Ok(()));
+    assert_eq!(claims.begin(&shared_environment(), &accepted("young", 2)), Err(Refusal::Owned(accepted("old", 1))));
+    assert_eq!(claims.begin(&shared_environment(), &accepted("old", 1)), Ok(()));
 
-    let claims = Claims::default();
-    let _ = claims.accept(&place(), &accepted("young", 2));
-    assert_eq!(claims.begin(&place(), &accepted("young", 2)), Ok(()));
-    assert_eq!(claims.ask(&place(), &accepted("old", 1)), Err(in_flight("young", 2)));
+    let mut claims = Claims::default();
+    let _ = claims.accept(&shared_environment(), &accepted("young", 2));
+    assert_eq!(claims.begin(&shared_environment(), &accepted("young", 2)), Ok(()));
+    assert_eq!(claims.ask(&shared_environment(), &accepted("old", 1)), Err(in_flight("young", 2)));
 }
 
 #[test]
 fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
     for leave in [
-        |claims: &Claims| claims.release("owner"),
-        |claims: &Claims| claims.accept(&place_of("other"), &accepted("owner", 1)),
-        |claims: &Claims| claims.record(&place_of("other"), accepted("owner", 1)),
+        |claims: &mut Claims| claims.release("owner"),
+        |claims: &mut Claims| claims.accept(&environment("other"), &accepted("owner", 1)),
+        |claims: &mut Claims| claims.record(&environment("other"), accepted("owner", 1)),
     ] {
-        let claims = listed([deployed("owner", 1, 5), deployed("loser", 2, 4)]);
-        assert!(claims.ask(&place(), &accepted("waits", 3)).is_err());
-        assert_eq!(leave(&claims), [name("loser"), name("waits")]);
+        let mut claims = listed([deployed("owner", 1, 5), deployed("loser", 2, 4)]);
+        assert!(claims.ask(&shared_environment(), &accepted("waits", 3)).is_err());
+        assert_eq!(leave(&mut claims), [name("loser"), name("waits")]);
         assert_eq!(owner(&claims).as_deref(), Some("loser"));
     }
 }
 
 #[test]
 fn to_ask_elsewhere_gives_nothing_up() {
-    let claims = listed([deployed("owner", 1, 5)]);
-    assert_eq!(claims.ask(&place_of("other"), &accepted("owner", 1)), Ok(()));
-    assert!(claims.ask(&place(), &accepted("next", 2)).is_err());
+    let mut claims = listed([deployed("owner", 1, 5)]);
+    assert_eq!(claims.ask(&environment("other"), &accepted("owner", 1)), Ok(()));
+    assert!(claims.ask(&shared_environment(), &accepted("next", 2)).is_err());
 }
 
 #[test]
 fn whoever_loses_the_environment_by_what_the_watch_shows_is_told() {
-    let claims = listed([deployed("owner", 1, 5)]);
-    let note = |claimant: Claimant| claims.note(&place(), claimant, Certainty::Final);
+    let mut claims = listed([deployed("owner", 1, 5)]);
+    let mut note = |claimant: Claimant| claims.note(&shared_environment(), claimant, Certainty::Final);
     assert_eq!(note(deployed("before", 2, 4)), [name("before")], "it comes after the owner");
     assert_eq!(note(deployed("later", 3, 6)), [name("owner")]);
     assert_eq!(note(Claimant { version: 2, ..deployed("later", 3, 6) }), [], "nothing has changed");
@@ -190,45 +189,38 @@ fn whoever_loses_the_environment_by_what_the_watch_shows_is_told() {
 
 #[test]
 fn what_the_watch_shows_late_weakens_no_claim() {
-    let claims = Claims::default();
+    let mut claims = Claims::default();
     let now = |version, claim| Claimant { version, ..claimant("bot", 1, claim) };
-    let _ = claims.accept(&place(), &now(5, Claim::ACCEPTED));
-    claims.begin(&place(), &now(5, Claim::ACCEPTED)).unwrap();
+    let _ = claims.accept(&shared_environment(), &now(5, Claim::ACCEPTED));
+    claims.begin(&shared_environment(), &now(5, Claim::ACCEPTED)).unwrap();
     let table = [
         ("an older state", 4, Certainty::Final, true),
         ("somebody else's edit before the intent is written", 6, Certainty::Provisional, true),
         ("a newer state at rest", 7, Certainty::Final, false),
     ];
     for (what, version, certainty, is_in_flight) in table {
-        let _ = claims.note(&place(), now(version, Claim::ACCEPTED), certainty);
-        let shown = claims.lock().at(&place())[0].claim.in_flight;
+        let _ = claims.note(&shared_environment(), now(version, Claim::ACCEPTED), certainty);
+        let shown = claims.at(&shared_environment())[0].claim.in_flight;
         assert_eq!(shown, is_in_flight, "{what}");
     }
 }
 
 #[test]
 fn an_intent_that_was_not_recorded_holds_nothing() {
-    let claims = Claims::default();
-    let _ = claims.accept(&place(), &accepted("young", 2));
-    claims.begin(&place(), &accepted("young", 2)).unwrap();
-    claims.nothing_is_in_flight("young");
-    assert_eq!(claims.ask(&place(), &accepted("old", 1)), Ok(()));
+    let mut claims = Claims::default();
+    let _ = claims.accept(&shared_environment(), &accepted("young", 2));
+    claims.begin(&shared_environment(), &accepted("young", 2)).unwrap();
+    claims.clear_in_flight("young");
+    assert_eq!(claims.ask(&shared_environment(), &accepted("old", 1)), Ok(()));
 }
 
 #[test]
 fn of_two_in_flight_only_one_may_say_in_the_end_that_it_runs() {
     let both =
         |uid, at| Claimant { claim: Claim { in_flight: true, ..deployed(uid, 1, at).claim }, ..accepted(uid, 1) };
-    let claims = listed([both("first", 1), both("last", 2)]);
-    assert_eq!(claims.owner_over_once_settled("last"), None);
-    assert_eq!(claims.owner_over_once_settled("first").map(|owner| owner.who), Some(name("last")));
-    let _ = claims.note(&place(), Claimant { version: 2, ..deployed("last", 1, 2) }, Certainty::Final);
-    assert_eq!(claims.owner_over_once_settled("first").map(|owner| owner.who), Some(name("last")));
-}
-
-#[test]
-fn those_that_the_stores_do_not_show_are_found() {
-    let claims = listed([deployed("there", 1, 5), deployed("gone", 2, 4)]);
-    assert_eq!(claims.missing(|uid| uid == "there"), [deployed("gone", 2, 4)]);
-    assert_eq!(claims.missing(|_| true), []);
+    let mut claims = listed([both("first", 1), both("last", 2)]);
+    assert_eq!(claims.other_owner_once_settled("last"), None);
+    assert_eq!(claims.other_owner_once_settled("first").map(|owner| owner.who), Some(name("last")));
+    let _ = claims.note(&shared_environment(), Claimant { version: 2, ..deployed("last", 1, 2) }, Certainty::Final);
+    assert_eq!(claims.other_owner_once_settled("first").map(|owner| owner.who), Some(name("last")));
 }

@@ -1,0 +1,83 @@
+//! The cluster, as this process sees it: the API server, the watched resources, the events, and whether this process may act.
+
+use super::error::Error;
+use super::event_recorder::EventRecorder;
+use super::leadership::Leadership;
+use super::queue::Urgency;
+use super::resources::claims::Claimant;
+use super::watched::Watched;
+use kube::Resource;
+use kube::runtime::reflector::{ObjectRef, Store};
+use rollout::admission::ResourceName;
+use std::sync::{Arc, OnceLock};
+
+/// The cluster, as this process sees it.
+pub struct Cluster {
+    /// The API server.
+    pub client: kube::Client,
+    /// Records events.
+    pub events: EventRecorder,
+    /// Whether this process may act.
+    pub leadership: Leadership,
+    /// The resources as watched, one store for each watched namespace.
+    stores: OnceLock<Vec<Store<Watched>>>,
+}
+
+impl Cluster {
+    /// Nothing is watched yet.
+    #[must_use]
+    pub fn new(client: kube::Client, events: EventRecorder, leadership: Leadership) -> Self {
+        Self { client, events, leadership, stores: OnceLock::new() }
+    }
+
+    /// Sets the stores of the watches, once.
+    pub fn watch(&self, stores: Vec<Store<Watched>>) {
+        // A second call would change nothing: each process watches once.
+        let _ = self.stores.set(stores);
+    }
+
+    /// Fails unless this process leads.
+    ///
+    /// # Errors
+    /// [`Error::NotLeading`].
+    pub fn must_lead(&self) -> Result<(), Error> {
+        if self.leadership.may_act() { Ok(()) } else { Err(Error::NotLeading) }
+    }
+
+    /// Waits until the first lists are complete. Only then every claim is noted: until then a resource could take an
+    /// environment whose owner was not listed yet.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] if a watch ended before its first list was complete.
+    pub async fn ready(&self) -> Result<(), Error> {
+        for store in self.stores.get().ok_or(Error::NotReady)? {
+            store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
+        }
+        Ok(())
+    }
+
+    /// A resource as the watches have shown it last.
+    #[must_use]
+    pub fn find(&self, who: &ResourceName) -> Option<Arc<Watched>> {
+        let name = ObjectRef::new(&who.name).within(&who.namespace);
+        self.stores.get()?.iter().find_map(|store| store.get(&name))
+    }
+
+    /// All resources as the watches have shown them last.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Arc<Watched>> {
+        self.stores.get().into_iter().flatten().flat_map(Store::state).collect()
+    }
+
+    /// Whether the watches show this resource, and no other one of the same name.
+    #[must_use]
+    pub fn shows(&self, claimant: &Claimant) -> bool {
+        self.find(&claimant.who).is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))
+    }
+
+    /// How urgent a resource's reconcile is.
+    #[must_use]
+    pub fn urgency_of(&self, who: &ResourceName) -> Urgency {
+        self.find(who).map_or(Urgency::NotSubmitted, |found| found.urgency())
+    }
+}

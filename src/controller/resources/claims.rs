@@ -1,0 +1,287 @@
+//! One environment, one owner.
+//!
+//! Two resources that deploy to the same environment of the same API would undo each other for ever. One of them owns the
+//! environment, in this order:
+//!
+//! 1. one with a rollout in flight there,
+//! 2. the one that deployed there last,
+//! 3. of those whose validation was accepted there, the oldest. Of the same second, the first by namespace and name.
+//!
+//! So an owner that has deployed keeps the environment until it is deleted, or until another API accepts its validation. A
+//! refused token or a refused validation claims nothing.
+//!
+//! Each claim is noted from the status that the watch shows ([`rollout::claim`]) before anything is submitted, so that a
+//! restart comes to the same owners.
+
+use api::EnvironmentId;
+use api::identifier::ApiOrigin;
+use jiff::Timestamp;
+use rollout::admission::ResourceName;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// An environment of an API.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ApiEnvironment {
+    /// The API.
+    pub origin: ApiOrigin,
+    /// The environment.
+    pub environment: EnvironmentId,
+}
+
+/// A resource that claims an environment, or wants to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    /// The resource's uid.
+    pub uid: Arc<str>,
+    /// The resource's name.
+    pub who: ResourceName,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The resource version that this was read from; 0 if it is not a number.
+    pub version: u64,
+    /// What it claims the environment by.
+    pub claim: Claim,
+}
+
+/// What a resource claims an environment by, besides an accepted validation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// It has a rollout in flight there.
+    pub in_flight: bool,
+    /// When it last deployed there.
+    pub deployed_at: Option<Timestamp>,
+}
+
+impl Claim {
+    /// A validation was accepted, and nothing else.
+    pub const ACCEPTED: Self = Self { in_flight: false, deployed_at: None };
+
+    fn or(self, other: Self) -> Self {
+        Self { in_flight: self.in_flight || other.in_flight, deployed_at: self.deployed_at.max(other.deployed_at) }
+    }
+}
+
+impl Claimant {
+    /// The claimant with the smallest rank owns the environment. The uid only tells a resource from an earlier one of the same
+    /// name.
+    fn rank(&self) -> impl Ord {
+        let Claim { in_flight, deployed_at } = self.claim;
+        (!in_flight, Reverse(deployed_at), self.created_at, &self.who.namespace, &self.who.name, &self.uid)
+    }
+
+    fn outranks(&self, other: &Self) -> bool {
+        self.uid != other.uid && self.rank() < other.rank()
+    }
+}
+
+/// Whether a claim that the watch shows is the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// A reconcile follows or runs. This process may have claimed more meanwhile.
+    Provisional,
+    /// No reconcile follows. The claim is as shown.
+    Final,
+}
+
+/// Why a resource may not go in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another resource owns the environment.
+    Owned(Claimant),
+    /// No validation was accepted for the environment at this API.
+    NotAccepted,
+}
+
+/// Who claims what, from both sides. A resource claims one environment at a time. There is a claim for each resource that ever
+/// deployed, so the two sides share what they can, and an environment has room for no more claimants than it has.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    claimants: HashMap<Arc<ApiEnvironment>, Vec<Claimant>>,
+    environment_of: HashMap<Arc<str>, Arc<ApiEnvironment>>,
+    /// Resources that wait for an environment, without a claim on it.
+    waiting: HashMap<Arc<str>, (Arc<ApiEnvironment>, ResourceName)>,
+}
+
+impl Claims {
+    /// Notes a claim that the watch shows. Returns those who do not own the environment any more and may not know it: the
+    /// owner until now, or the resource itself.
+    #[must_use]
+    pub fn note(
+        &mut self,
+        environment: &Arc<ApiEnvironment>,
+        claimant: Claimant,
+        certainty: Certainty,
+    ) -> Vec<ResourceName> {
+        let mut claimant = claimant;
+        if let Some(known) = self.find(&claimant.uid) {
+            if known.version >= claimant.version && claimant.version > 0 {
+                return Vec::new();
+            }
+            if certainty == Certainty::Provisional && self.environment_of.get(&claimant.uid) == Some(environment) {
+                let known = self.find(&claimant.uid).map(|known| known.claim).unwrap_or_default();
+                claimant.claim = claimant.claim.or(known);
+            }
+        }
+        let before = self.owner(environment).cloned();
+        let this = claimant.clone();
+        let _ = self.put(environment, claimant);
+        let Some(owner) = self.owner(environment) else { return Vec::new() };
+        let losers = before.into_iter().chain([this]).filter(|loser| loser.uid != owner.uid);
+        losers.map(|loser| loser.who).collect()
+    }
+
+    /// Whether the resource may ask for the environment's validation. One that may not waits until the owner goes.
+    ///
+    /// # Errors
+    /// The owner.
+    pub fn ask(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Claimant> {
+        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
+        let as_it_would_be = Claimant { claim: known.map(|known| known.claim).unwrap_or_default(), ..claimant.clone() };
+        match self.stronger(environment, &as_it_would_be) {
+            Some(owner) => {
+                let waiter = (Arc::clone(environment), claimant.who.clone());
+                self.waiting.insert(Arc::clone(&claimant.uid), waiter);
+                Err(owner)
+            }
+            None => {
+                self.waiting.remove(&claimant.uid);
+                Ok(())
+            }
+        }
+    }
+
+    /// The validation was accepted: the resource claims the environment, and no other one. Returns those who want the
+    /// environment that it claimed before.
+    #[must_use]
+    pub fn accept(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Vec<ResourceName> {
+        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
+        let claim = known.map(|known| known.claim).unwrap_or_default();
+        self.put(environment, Claimant { claim, ..claimant.clone() })
+    }
+
+    /// Goes in flight, if the resource owns the environment. An in-flight claim beats a new one, regardless of age.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn begin(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Refusal> {
+        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
+        let known = known.ok_or(Refusal::NotAccepted)?.clone();
+        if let Some(owner) = self.stronger(environment, &known) {
+            return Err(Refusal::Owned(owner));
+        }
+        let claim = Claim { in_flight: true, ..known.claim };
+        let _ = self.put(environment, Claimant { claim, ..claimant.clone() });
+        Ok(())
+    }
+
+    /// Notes the claim that a reconcile has recorded. Returns the new owner if the resource owned the environment until now,
+    /// and those who want the environment that the resource claimed before.
+    #[must_use]
+    pub fn record(&mut self, environment: &Arc<ApiEnvironment>, claimant: Claimant) -> Vec<ResourceName> {
+        let owned = self.owner(environment).is_some_and(|owner| owner.uid == claimant.uid);
+        let uid = Arc::clone(&claimant.uid);
+        let mut requeued = self.put(environment, claimant);
+        let owner = self.owner(environment).filter(|owner| owned && owner.uid != uid);
+        requeued.extend(owner.map(|owner| owner.who.clone()));
+        requeued
+    }
+
+    /// Notes that a resource has nothing in flight and has recorded no claim, because the write was refused.
+    pub fn clear_in_flight(&mut self, uid: &str) {
+        if let Some(claimant) = self.find(uid) {
+            claimant.claim.in_flight = false;
+        }
+    }
+
+    /// The other resources that claim the environment of this one, or wait for it.
+    #[must_use]
+    pub fn rivals(&self, uid: &str) -> Vec<ResourceName> {
+        self.environment_of.get(uid).map(|environment| self.interested(environment, uid)).unwrap_or_default()
+    }
+
+    /// Releases the claim of a resource. Returns those who want its environment.
+    #[must_use]
+    pub fn release(&mut self, uid: &str) -> Vec<ResourceName> {
+        self.waiting.remove(uid);
+        self.remove(uid)
+    }
+
+    /// The owner of the environment that a resource claims, if that is another resource.
+    #[must_use]
+    pub fn other_owner(&self, uid: &str) -> Option<Claimant> {
+        let owner = self.owner(self.environment_of.get(uid)?)?;
+        (&*owner.uid != uid).then(|| owner.clone())
+    }
+
+    /// The same, once nothing is in flight in that environment.
+    #[must_use]
+    pub fn other_owner_once_settled(&self, uid: &str) -> Option<Claimant> {
+        let claimants = self.at(self.environment_of.get(uid)?);
+        let settled = claimants.iter().map(|known| {
+            let claim = Claim { in_flight: false, ..known.claim };
+            Claimant { claim, ..known.clone() }
+        });
+        settled.min_by(|left, right| left.rank().cmp(&right.rank())).filter(|owner| &*owner.uid != uid)
+    }
+
+    /// The claim of a resource.
+    pub fn get(&self, uid: &str) -> Option<&Claimant> {
+        self.at(self.environment_of.get(uid)?).iter().find(|claimant| &*claimant.uid == uid)
+    }
+
+    fn at(&self, environment: &ApiEnvironment) -> &[Claimant] {
+        self.claimants.get(environment).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn owner(&self, environment: &ApiEnvironment) -> Option<&Claimant> {
+        self.at(environment).iter().min_by(|left, right| left.rank().cmp(&right.rank()))
+    }
+
+    /// The owner, if it comes before this claimant.
+    fn stronger(&self, environment: &ApiEnvironment, claimant: &Claimant) -> Option<Claimant> {
+        self.owner(environment).filter(|owner| owner.outranks(claimant)).cloned()
+    }
+
+    fn find(&mut self, uid: &str) -> Option<&mut Claimant> {
+        let claimants = self.claimants.get_mut(self.environment_of.get(uid)?)?;
+        claimants.iter_mut().find(|claimant| &*claimant.uid == uid)
+    }
+
+    /// Claims an environment for a resource, in place of the one that it claimed before. Returns those who want that one.
+    fn put(&mut self, environment: &Arc<ApiEnvironment>, claimant: Claimant) -> Vec<ResourceName> {
+        self.waiting.remove(&claimant.uid);
+        let moves = self.environment_of.get(&claimant.uid).is_some_and(|present| present != environment);
+        let freed = if moves { self.remove(&claimant.uid) } else { Vec::new() };
+        if let Some(present) = self.find(&claimant.uid) {
+            *present = claimant;
+            return freed;
+        }
+        self.environment_of.insert(Arc::clone(&claimant.uid), Arc::clone(environment));
+        let claimants = self.claimants.entry(Arc::clone(environment)).or_default();
+        claimants.reserve_exact(1);
+        claimants.push(claimant);
+        freed
+    }
+
+    /// Removes a claim. Returns those who want its environment.
+    fn remove(&mut self, uid: &str) -> Vec<ResourceName> {
+        let Some(environment) = self.environment_of.remove(uid) else { return Vec::new() };
+        let Some(claimants) = self.claimants.get_mut(&environment) else { return Vec::new() };
+        claimants.retain(|claimant| &*claimant.uid != uid);
+        if claimants.is_empty() {
+            self.claimants.remove(&environment);
+        }
+        self.interested(&environment, uid)
+    }
+
+    fn interested(&self, environment: &Arc<ApiEnvironment>, uid: &str) -> Vec<ResourceName> {
+        let claimants = self.at(environment).iter().filter(|claimant| &*claimant.uid != uid);
+        let waiting = self.waiting.values().filter(|(wanted, _)| wanted == environment);
+        claimants.map(|claimant| &claimant.who).chain(waiting.map(|(_, who)| who)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! What all rollouts of one client of the API share besides its budget: the admission queue, how often rollouts in flight are
+//! polled, and how long jobs take. Credentials that were never granted a token are counted apart from the client that they
+//! name. After a restart, those who wait ask again, and each rollout in flight is counted when it is next reconciled.
+
+use super::super::sessions::{Account, Group};
+use api::EnvironmentId;
+use rollout::PollTuning;
+use rollout::admission::{Admission, Answer, ResourceName, Ticket};
+use rollout::durations::{Durations, JobRun};
+use rollout::polling::PollInterval;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many clients are kept that nobody uses. What was learned of their jobs may be useful again.
+const MOST_IDLE_CLIENTS: usize = 64;
+
+/// The clients of the API that rollouts use.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    states: HashMap<Group, ClientState>,
+    members: HashMap<ResourceName, Member>,
+}
+
+/// What the rollouts of one client share.
+#[derive(Debug)]
+struct ClientState {
+    admission: Admission,
+    durations: Durations<EnvironmentId>,
+}
+
+/// A resource that is known to a client's admission queue.
+#[derive(Debug)]
+struct Member {
+    uid: Arc<str>,
+    group: Group,
+}
+
+/// The answer to a rollout that asked for its slot.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) answer: Answer,
+    /// Those whose slot has come.
+    pub(super) called: Vec<ResourceName>,
+}
+
+impl Clients {
+    /// A rollout asks for its slot.
+    pub(super) fn ask(&mut self, uid: &Arc<str>, account: Account, ticket: &Ticket, now: Duration) -> Asked {
+        let mut called = self.join(uid, &ticket.who, account, now);
+        let client = self.client_of(account);
+        // Joins first, so that it is among those who are called.
+        let mut answer = client.admission.ask(ticket, now);
+        called.extend(client.admission.call(now));
+        if called.contains(&ticket.who) {
+            called.retain(|who| *who != ticket.who);
+            answer = client.admission.ask(ticket, now);
+        }
+        Asked { answer, called }
+    }
+
+    /// The validation of a rollout was answered: it has begun. Returns those whose slot has come.
+    pub(super) fn begun(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
+        let Some(client) = self.known_client_of(who) else { return Vec::new() };
+        client.admission.begun(who, now);
+        client.admission.call(now)
+    }
+
+    /// A rollout is in flight, under this client if that is known. Returns those whose slot has come.
+    pub(super) fn watch(
+        &mut self,
+        uid: &Arc<str>,
+        who: &ResourceName,
+        account: Option<Account>,
+        interval: PollInterval,
+        now: Duration,
+    ) -> Vec<ResourceName> {
+        let mut called = Vec::new();
+        if let Some(account) = account {
+            called = self.join(uid, who, account, now);
+            self.client_of(account);
+        }
+        if let Some(client) = self.known_client_of(who) {
+            client.admission.watch(who, interval);
+        }
+        called
+    }
+
+    /// A rollout has ended, or waits for something else. Returns those whose slot has come. Nothing happens if another
+    /// resource has the same name now.
+    pub(super) fn leave(&mut self, uid: &str, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
+        match self.members.get(who) {
+            Some(member) if *member.uid == *uid => self.remove(who, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// How often a rollout in flight may be polled, and when the job in that environment is likely to be done.
+    pub(super) fn pace(&mut self, who: &ResourceName, environment: &EnvironmentId, is_first_poll: bool) -> PollTuning {
+        let Some(client) = self.known_client_of(who) else { return PollTuning::default() };
+        if is_first_poll {
+            client.durations.offer_as_probe(environment);
+        }
+        PollTuning { stretch: client.admission.stretch(), expected: client.durations.expect(environment) }
+    }
+
+    /// Learns from a job that was seen to its end.
+    pub(super) fn learn(&mut self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
+        let Some(client) = self.known_client_of(who) else { return };
+        let Some(interval) = client.admission.interval(who) else { return };
+        client.durations.learn(environment, run, interval.shortest);
+    }
+
+    /// Forgets clients that nobody uses, if there are many.
+    pub(super) fn forget_idle(&mut self) {
+        if self.states.len() > MOST_IDLE_CLIENTS {
+            self.states.retain(|_, client| !client.admission.is_empty());
+        }
+    }
+
+    fn known_client_of(&mut self, who: &ResourceName) -> Option<&mut ClientState> {
+        self.states.get_mut(&self.members.get(who)?.group)
+    }
+
+    fn client_of(&mut self, account: Account) -> &mut ClientState {
+        let limit = account.limit.get();
+        let new = || ClientState { admission: Admission::new(limit), durations: Durations::default() };
+        let client = self.states.entry(account.group).or_insert_with(new);
+        client.admission.set_limit(limit);
+        client
+    }
+
+    /// Makes a resource a member of its client. It leaves the client whose credentials it no longer uses; an earlier resource
+    /// of the same name leaves as well. Returns those whose slot has come.
+    fn join(&mut self, uid: &Arc<str>, who: &ResourceName, account: Account, now: Duration) -> Vec<ResourceName> {
+        let mut called = self.adopt_proven(account);
+        let is_member = |member: &Member| member.uid == *uid && member.group == account.group;
+        if self.members.get(who).is_some_and(|member| !is_member(member)) {
+            called.extend(self.remove(who, now));
+        }
+        self.members.insert(who.clone(), Member { uid: Arc::clone(uid), group: account.group });
+        called
+    }
+
+    /// Credentials that were granted their first token are those of their client: the rollouts that were counted apart become
+    /// that client's. If it has other rollouts already, they ask again among those. Returns those who must ask.
+    fn adopt_proven(&mut self, account: Account) -> Vec<ResourceName> {
+        let apart = Group::Unproven(account.credentials);
+        if account.group == apart {
+            return Vec::new();
+        }
+        let Some(client) = self.states.remove(&apart) else { return Vec::new() };
+        let is_first = !self.states.contains_key(&account.group);
+        if is_first {
+            self.states.insert(account.group, client);
+            let members = self.members.values_mut().filter(|member| member.group == apart);
+            members.for_each(|member| member.group = account.group);
+            return Vec::new();
+        }
+        self.members.extract_if(|_, member| member.group == apart).map(|(who, _)| who).collect()
+    }
+
+    fn remove(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
+        let Some(member) = self.members.remove(who) else { return Vec::new() };
+        let Some(client) = self.states.get_mut(&member.group) else { return Vec::new() };
+        client.admission.leave(who);
+        client.admission.call(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

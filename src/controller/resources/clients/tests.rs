@@ -1,0 +1,110 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use platform::{ClientFingerprint, CredentialsFingerprint};
+use std::num::NonZeroU32;
+
+const NOW: Duration = Duration::from_secs(1000);
+
+/// The credentials of the client `shared`, with that client secret.
+fn secret(client_secret: &str) -> CredentialsFingerprint {
+    CredentialsFingerprint::of(&["shared", client_secret])
+}
+
+fn account(credentials: CredentialsFingerprint, is_proven: bool, limit: u32) -> Account {
+    let group = match is_proven {
+        true => Group::Client(ClientFingerprint::of(&["shared"])),
+        false => Group::Unproven(credentials),
+    };
+    Account { group, credentials, limit: NonZeroU32::new(limit).unwrap() }
+}
+
+fn name(name: &str) -> ResourceName {
+    ResourceName { namespace: "bots".into(), name: name.into() }
+}
+
+/// The uid of the resource of that name.
+fn uid(name: &str) -> Arc<str> {
+    name.into()
+}
+
+fn interval() -> PollInterval {
+    PollInterval { shortest: Duration::from_secs(15), longest: Duration::from_secs(120) }
+}
+
+fn ticket(who: &str) -> Ticket {
+    let since = "2026-01-01T12:00:00Z".parse().unwrap();
+    Ticket { who: name(who), since, is_retry: false, interval: interval(), is_back: false }
+}
+
+fn pace(clients: &mut Clients, who: &str) -> PollTuning {
+    clients.pace(&name(who), &EnvironmentId::new("env"), false)
+}
+
+#[test]
+fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
+    let mut clients = Clients::default();
+    let (owner, garbage) = (account(secret("right"), true, 100), account(secret("wrong"), false, 1));
+    for number in 0..20 {
+        clients.watch(&uid("owner"), &name(&format!("owners-{number}")), Some(owner), interval(), NOW);
+    }
+    let before = pace(&mut clients, "owners-0");
+    for number in 0..50 {
+        let who = format!("strangers-{number}");
+        let _ = clients.ask(&uid(&who), garbage, &ticket(&who), NOW);
+        clients.watch(&uid(&who), &name(&format!("{who}-in-flight")), Some(garbage), interval(), NOW);
+    }
+    assert_eq!(pace(&mut clients, "owners-0"), before, "they are looked at as closely as before");
+    assert!(
+        matches!(clients.ask(&uid("next"), owner, &ticket("next"), NOW).answer, Answer::Begin),
+        "and the next one begins"
+    );
+}
+
+#[test]
+fn those_who_waited_until_their_client_was_proven_keep_their_places() {
+    let mut clients = Clients::default();
+    let credentials = secret("right");
+    let (before, after) = (account(credentials, false, 100), account(credentials, true, 100));
+    let mut answers = |account| {
+        let names = (0..8).map(|number| format!("bot-{number}"));
+        let asked = names.map(|name| clients.ask(&uid(&name), account, &ticket(&name), NOW).answer);
+        asked.map(|answer| matches!(answer, Answer::Begin)).collect::<Vec<_>>()
+    };
+    let (apart, together) = (answers(before), answers(after));
+    assert_eq!(apart, together);
+    assert!(apart.contains(&true) && apart.contains(&false), "{apart:?}");
+    assert_eq!(clients.states.len(), 1);
+}
+
+#[test]
+fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
+    let mut clients = Clients::default();
+    let (first, second) = (secret("old"), secret("new"));
+    clients.watch(&uid("first"), &name("first"), Some(account(first, true, 100)), interval(), NOW);
+    for number in 0..5 {
+        let name = format!("second-{number}");
+        let _ = clients.ask(&uid(&name), account(second, false, 100), &ticket(&name), NOW);
+    }
+    let called = clients.watch(&uid("second-0"), &name("second-0"), Some(account(second, true, 100)), interval(), NOW);
+    let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
+    called.sort_unstable();
+    assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);
+    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.reading().in_flight).collect();
+    assert_eq!(in_flight, [2]);
+}
+
+#[test]
+fn a_resource_that_is_created_again_under_the_same_name_takes_nothing_over_and_loses_nothing_to_the_old_one() {
+    let mut clients = Clients::default();
+    let account = account(secret("right"), true, 100);
+    clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);
+    assert!(matches!(clients.ask(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
+    let in_flight =
+        |clients: &Clients| clients.states.values().map(|client| client.admission.reading()).next().unwrap();
+    assert_eq!((in_flight(&clients).in_flight, in_flight(&clients).starting), (0, 1), "the old rollout is not counted");
+    assert_eq!(clients.leave("old", &name("bot"), NOW), []);
+    assert_eq!(in_flight(&clients).starting, 1, "the old resource leaves, and the new one stays");
+    clients.leave("new", &name("bot"), NOW);
+    assert_eq!(in_flight(&clients).starting, 0);
+}

@@ -1,0 +1,181 @@
+//! What the gauges count of each resource, as the watch shows it: the numbers stay true when resources go. It takes a few
+//! dozen bytes for each resource.
+
+use super::ResourceRegistry;
+use crate::controller::watched::Watched;
+use crate::metrics::{ConditionSummary, ResourceCounts, ResourceGauges};
+use api::condition::{ConditionSet, ConditionType};
+use api::status::{DeliveryKind, Step};
+use api::{CognigyDeployment, Reason};
+use jiff::Timestamp;
+use rollout::time::between;
+
+/// What the gauges count of one resource.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    summary: ConditionSummary,
+    step: Option<Step>,
+    waiting: Box<[(DeliveryKind, Timestamp)]>,
+}
+
+impl Gauge {
+    /// What to count of a resource. It must not be pruned yet.
+    pub(super) fn of(watched: &Watched) -> Option<Self> {
+        match watched {
+            Watched::Whole(object) => Some(Self::of_whole(object)),
+            Watched::AtRest(_) => None,
+            Watched::Unreadable(_) => {
+                Some(Self { summary: ConditionSummary::Unreadable, step: None, waiting: Box::default() })
+            }
+        }
+    }
+
+    fn of_whole(object: &CognigyDeployment) -> Self {
+        let status = object.status.as_ref();
+        let attempt = status.and_then(|status| status.attempt.as_ref());
+        let waiting = status.into_iter().flat_map(|status| &status.outbox);
+        Self {
+            summary: summary(object),
+            step: attempt.map(|attempt| attempt.step).filter(|step| *step != Step::Settled),
+            waiting: waiting.map(|entry| (entry.kind, entry.created_at)).collect(),
+        }
+    }
+
+    fn add_to(&self, counts: &mut ResourceCounts, now: Timestamp) {
+        *counts.resources.entry(self.summary).or_default() += 1;
+        if let Some(step) = self.step {
+            *counts.in_progress.entry(step).or_default() += 1;
+        }
+        for (kind, created_at) in &self.waiting {
+            let waiting = counts.outbox.entry(*kind).or_default();
+            waiting.messages += 1;
+            waiting.oldest = waiting.oldest.max(between(*created_at, now));
+        }
+    }
+}
+
+fn summary(object: &CognigyDeployment) -> ConditionSummary {
+    let Some(status) = &object.status else { return ConditionSummary::Reconciling };
+    match (status.conditions.find(ConditionType::Stalled), status.conditions.find(ConditionType::Ready)) {
+        (Some(stalled), _) => ConditionSummary::Stalled(stalled.reason),
+        _ if status.conditions.is_true(ConditionType::Ready) => ConditionSummary::Ready,
+        (None, Some(ready)) if ready.reason == Reason::Suspended => ConditionSummary::Suspended,
+        _ => ConditionSummary::Reconciling,
+    }
+}
+
+impl ResourceGauges for ResourceRegistry {
+    fn counts(&self, now: Timestamp) -> ResourceCounts {
+        let mut counts = ResourceCounts::default();
+        let kept = self.kept.lock();
+        kept.entries.values().filter_map(|entry| entry.gauge.as_ref()).for_each(|gauge| gauge.add_to(&mut counts, now));
+        counts
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::metrics::OutboxCount;
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    fn resource(uid: &str, status: serde_json::Value) -> Watched {
+        let object = json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1",
+            "kind": "CognigyDeployment",
+            "metadata": {"name": uid, "namespace": "bots", "uid": uid},
+            "spec": {
+                "environmentId": "env_1",
+                "configurationSnapshot": {"botVersion": "1"},
+                "dependencyLocks": [],
+            },
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn standing(uid: &str, conditions: &[(&str, &str, &str)]) -> Watched {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(kind, status, reason)| {
+                json!({"type": kind, "status": status, "reason": reason, "lastTransitionTime": "2026-01-01T12:00:00Z"})
+            })
+            .collect();
+        resource(uid, json!({"conditions": conditions}))
+    }
+
+    fn stalled(uid: &str) -> Watched {
+        standing(uid, &[("Ready", "False", "RolledBack"), ("Stalled", "True", "RolledBack")])
+    }
+
+    fn with_outbox(uid: &str, step: &str) -> Watched {
+        let entry = |id: &str, kind: &str, at: &str| json!({"id": id, "kind": kind, "body": "{}", "createdAt": at});
+        let attempt = json!({
+            "number": 1, "digest": "v1:a", "checks": {"digest": "v1:b"}, "generation": 1, "step": step,
+            "startedAt": "2026-01-01T11:00:00Z",
+        });
+        let outbox = [
+            entry("1", "Audit", "2026-01-01T11:58:00Z"),
+            entry("2", "Webhook", "2026-01-01T11:59:00Z"),
+            entry("3", "Audit", "2026-01-01T11:59:30Z"),
+        ];
+        resource(uid, json!({"attempt": attempt, "outbox": outbox}))
+    }
+
+    fn noon() -> Timestamp {
+        "2026-01-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn counts(registry: &ResourceRegistry) -> Vec<(ConditionSummary, usize)> {
+        registry.counts(noon()).resources.into_iter().collect()
+    }
+
+    #[test]
+    fn a_resource_is_counted_by_the_conditions_that_tools_read() {
+        let reconciling = [("Ready", "Unknown", "RollingOut"), ("Reconciling", "True", "RollingOut")];
+        let table = [
+            (resource("a", json!(null)), ConditionSummary::Reconciling),
+            (standing("a", &reconciling), ConditionSummary::Reconciling),
+            (standing("a", &[("Ready", "True", "Succeeded")]), ConditionSummary::Ready),
+            (standing("a", &[("Ready", "False", "Suspended")]), ConditionSummary::Suspended),
+            (stalled("a"), ConditionSummary::Stalled(Reason::RolledBack)),
+            (resource("a", json!({"phase": "Invented"})), ConditionSummary::Unreadable),
+        ];
+        for (object, summary) in table {
+            let registry = ResourceRegistry::default();
+            registry.observe(&Event::Apply(object));
+            assert_eq!(counts(&registry), [(summary, 1)]);
+        }
+    }
+
+    #[test]
+    fn what_waits_in_outboxes_is_counted_for_each_receiver_until_its_resource_goes() {
+        let registry = ResourceRegistry::default();
+        registry.observe(&Event::Apply(with_outbox("a", "Monitoring")));
+        registry.observe(&Event::Apply(with_outbox("b", "Settled")));
+        let counted = registry.counts(noon());
+        let audit = OutboxCount { messages: 4, oldest: Duration::from_secs(120) };
+        let webhook = OutboxCount { messages: 2, oldest: Duration::from_secs(60) };
+        assert_eq!(counted.outbox, BTreeMap::from([(DeliveryKind::Audit, audit), (DeliveryKind::Webhook, webhook)]));
+        assert_eq!(counted.in_progress, BTreeMap::from([(Step::Monitoring, 1)]));
+        registry.observe(&Event::Delete(with_outbox("a", "Monitoring")));
+        registry.observe(&Event::Delete(with_outbox("b", "Settled")));
+        assert_eq!(registry.counts(noon()), ResourceCounts::default());
+    }
+
+    #[test]
+    fn a_resource_is_counted_once_as_it_was_shown_last() {
+        let registry = ResourceRegistry::default();
+        registry.observe(&Event::InitApply(stalled("a")));
+        registry.observe(&Event::Apply(standing("a", &[("Ready", "True", "Succeeded")])));
+        registry.observe(&Event::InitApply(stalled("b")));
+        assert_eq!(
+            counts(&registry),
+            [(ConditionSummary::Ready, 1), (ConditionSummary::Stalled(Reason::RolledBack), 1)]
+        );
+    }
+}

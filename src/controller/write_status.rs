@@ -1,0 +1,177 @@
+//! Records what a reconcile has found out: only if something has changed, and only over the version that it was decided on.
+//!
+//! Somebody else may write the resource at the same time. If the status does not depend on that change, it is written on top
+//! of it. Otherwise an answer of the platform that could not be recorded would have to be asked for again, and a writer that
+//! never rests would prevent all records.
+
+use super::error::Error;
+use super::reconcile::ReconcileRun;
+use super::record;
+use crate::delivery::outbox;
+use api::{CognigyDeployment, CognigyDeploymentSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use rollout::facts::Requests;
+use rollout::requests::Request;
+use rollout::transition::transitions;
+use rollout::{Decision, Effects, Happened, summary};
+use std::sync::Arc;
+
+/// How often one write is tried again on top of somebody else's. Then the reconcile ends, and the next decides again.
+const MOST_TIMES: usize = 16;
+
+impl ReconcileRun<'_> {
+    /// Whether the status must be recorded before the decision is executed.
+    pub(super) fn must_record_before(&self, decision: &Decision) -> bool {
+        decision.needs_record(&self.status) && !self.would_soon_be_overwritten(decision)
+    }
+
+    /// An edit or a deletion moves the generation, and with it what the status says of itself. If all else is recorded, that is
+    /// not worth a write right before an attempt begins or the resource goes.
+    fn would_soon_be_overwritten(&self, decision: &Decision) -> bool {
+        let is_next = matches!(decision, Decision::Release | Decision::Start | Decision::HandleRequest(Request::Retry));
+        is_next && self.observed.object.status.as_ref() == Some(&self.status)
+    }
+
+    /// Writes the status if it has changed.
+    pub(super) async fn record(&mut self) -> Result<(), Error> {
+        let written = self.record_while_waiting().await;
+        if written.is_err() {
+            // If it is unknown whether an intent was recorded, another process may have recorded and sent it.
+            self.state.memory.attempt.submission.may_be_sent();
+        }
+        written
+    }
+
+    /// The same, while a call waits for its answer: the call has been sent, so a failure changes nothing for it.
+    pub(super) async fn record_while_waiting(&mut self) -> Result<(), Error> {
+        self.refresh_status();
+        if self.observed.object.status.as_ref() != Some(&self.status) {
+            self.write_status().await?;
+        }
+        self.mark_recorded();
+        Ok(())
+    }
+
+    /// Writes the status; on top of somebody else's write if the status does not depend on it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the status does depend on it, or somebody is faster each time. Or the API server failed.
+    async fn write_status(&mut self) -> Result<(), Error> {
+        for _ in 0..MOST_TIMES {
+            self.context.cluster.must_lead()?;
+            self.status.limit_size();
+            match record::status(self.context, &self.observed.object, &self.status).await {
+                Ok(metadata) => {
+                    self.count_transitions();
+                    self.keep_status(metadata);
+                    self.log_recorded();
+                    return Ok(());
+                }
+                Err(Error::Conflict) => self.follow().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Goes on with the resource as it is now, if the status would have become the same with it.
+    async fn follow(&mut self) -> Result<(), Error> {
+        let newer = record::read(self.context, self.observed.object.as_ref()).await?;
+        if !is_same_to_a_decision(&self.observed.object, &newer) {
+            return Err(Error::Conflict);
+        }
+        tracing::debug!("somebody else has changed what this write does not depend on; writing on top of it");
+        self.observed.object = newer;
+        self.refresh_status();
+        Ok(())
+    }
+
+    /// Puts the finalizer on, before anything is asked of the platform.
+    pub(super) async fn put_finalizer(&mut self) -> Result<(), Error> {
+        if record::has_finalizer(&self.observed.object) || self.observed.is_deleted() {
+            return Ok(());
+        }
+        self.context.cluster.must_lead()?;
+        let metadata = record::put_finalizer(self.context, &self.observed.object).await?;
+        self.keep_changed(|object| object.metadata = metadata);
+        Ok(())
+    }
+
+    /// Writes the status again if somebody has removed it. Nothing in it is new, so nothing is counted or published again.
+    pub(super) async fn put_status_back(&mut self) -> Result<(), Error> {
+        let Some(effects) = self.put_back.take() else { return Ok(()) };
+        self.context.cluster.must_lead()?;
+        self.refresh_status();
+        let metadata = record::status(self.context, &self.observed.object, &self.status).await?;
+        self.keep_status(metadata);
+        self.apply_effects(effects);
+        self.mark_recorded();
+        Ok(())
+    }
+
+    /// Updates the parts of the status that follow from the rest of it.
+    fn refresh_status(&mut self) {
+        let object = Arc::clone(&self.observed.object);
+        let facts = self.facts(&object, self.context.now());
+        summary::refresh(&mut self.status, &facts, &self.state.memory);
+    }
+
+    /// Goes on with the resource with the status that was just written.
+    fn keep_status(&mut self, metadata: ObjectMeta) {
+        let status = self.status.clone();
+        self.state.know_status(Some(&status));
+        self.keep_changed(|object| {
+            object.metadata = metadata;
+            object.status = Some(status);
+        });
+    }
+
+    /// Goes on with the resource as it was just written, even if the watch lags behind. It is changed in place, unless the
+    /// watch has it too.
+    fn keep_changed(&mut self, change: impl FnOnce(&mut CognigyDeployment)) {
+        self.state.written = None;
+        change(Arc::make_mut(&mut self.observed.object));
+        self.context.resources.wrote(&self.observed.object.metadata);
+        self.state.written = Some(Arc::clone(&self.observed.object));
+    }
+
+    /// Counts the transitions that were just recorded. They are not counted earlier: what is not recorded happens again.
+    fn count_transitions(&self) {
+        let (before, memory) = (self.observed.object.status.as_ref(), &self.state.memory.attempt);
+        for transition in transitions(before, &self.status, memory, self.context.now().wall) {
+            self.context.metrics.passed(transition);
+            self.execution.spans.passed(transition, &self.observed.uid, self.status.attempt.as_ref());
+        }
+    }
+
+    /// All changes are recorded, or the resource is gone and nothing of it can be recorded any more: their events may be
+    /// published.
+    pub(super) fn mark_recorded(&mut self) {
+        self.execution.publisher.add(self.execution.unrecorded.drain(..));
+    }
+
+    /// Queues the events and messages of a change.
+    pub(super) fn apply_effects(&mut self, effects: Effects) {
+        let at = self.context.now().wall;
+        let happened = effects.announcements.into_iter().map(|announcement| Happened { at, announcement });
+        self.execution.unrecorded.extend(happened);
+        for notice in &effects.notices {
+            if let Some(dropped) = outbox::put(&mut self.status, notice, self.context.platforms.sessions.provider()) {
+                self.drop_message(&dropped, "the outbox is full");
+            }
+        }
+    }
+}
+
+/// Whether nothing has changed that the decision depends on, above all the status: an intent is only ever written on top of
+/// the status that it was made from, whoever else writes. `monitoring` is read again for each question.
+fn is_same_to_a_decision(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool {
+    let requests = |object: &CognigyDeployment| Requests::from_annotations(object.annotations());
+    ours.metadata.uid == newer.metadata.uid
+        && ours.status == newer.status
+        && ours.metadata.deletion_timestamp == newer.metadata.deletion_timestamp
+        && ours.metadata.finalizers == newer.metadata.finalizers
+        && requests(ours) == requests(newer)
+        && ours.spec == CognigyDeploymentSpec { monitoring: ours.spec.monitoring.clone(), ..newer.spec.clone() }
+}
