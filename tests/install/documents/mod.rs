@@ -81,6 +81,20 @@ const LEFT_TO_THE_READER: [(&str, &str, &str); 9] = [
     ),
 ];
 
+/// What a page says that a command shows, beside the columns that it prints.
+const SHOWN: [(&str, &str, &str); 2] = [
+    (
+        README,
+        "kubectl -n bots get cognigydeployments -o wide",
+        "Cognigy.AI has accepted the rollback to the snapshot before (version 2.4.1, attempt 1), requested because health was bad",
+    ),
+    (
+        TUTORIAL,
+        "curl http://127.0.0.1:8090/simulator/state",
+        r#""deployed":{"condition":"well","configurationSnapshot":{"botVersion":"2.4.1""#,
+    ),
+];
+
 #[tokio::test]
 async fn every_command_of_the_pages_on_installation_works() {
     follow(&ON_INSTALLATION).await;
@@ -117,6 +131,13 @@ fn what_is_left_to_a_reader_comes_before_a_command_that_is_there() {
     }
 }
 
+#[test]
+fn what_a_page_says_that_a_command_shows_belongs_to_a_command_that_is_there() {
+    for (page, command, _) in SHOWN {
+        assert!(commands(page).iter().any(|found| found == command), "{page} has no {command}");
+    }
+}
+
 /// Follows pages, one after the other, in a cluster of their own.
 async fn follow(pages: &[&str]) {
     let cluster = Cluster::start().await;
@@ -136,7 +157,8 @@ async fn follow(pages: &[&str]) {
                 reader.run(page, before).await;
             }
             println!("{page}: {command}");
-            reader.run(page, &command).await;
+            let output = reader.run(page, &command).await;
+            shows_what_the_page_says(page, &command, &output);
             run += 1;
         }
     }
@@ -144,9 +166,33 @@ async fn follow(pages: &[&str]) {
     println!("{run} commands were run");
 }
 
+/// The columns are those that the page prints, and the output holds what the page says of it. Times, ages and the rows of
+/// other runs may differ.
+fn shows_what_the_page_says(page: &str, command: &str, output: &str) {
+    let text = text_of(page);
+    if let Some(printed) = columns(&text, command) {
+        let real: Vec<&str> = output.lines().next().unwrap_or_default().split_whitespace().collect();
+        assert_eq!(printed, real, "{page} prints other columns: {command}");
+    }
+    for (_, _, shown) in SHOWN.iter().filter(|(of, what, _)| *of == page && *what == command) {
+        assert!(output.contains(shown), "{page}: {command} does not show {shown}:\n{output}");
+    }
+}
+
+/// The columns that a page prints below a command.
+fn columns<'t>(text: &'t str, command: &str) -> Option<Vec<&'t str>> {
+    let (_, below) = text.split_once(&format!("$ {command}\n"))?;
+    let columns: Vec<&str> = below.lines().next()?.split_whitespace().collect();
+    columns.starts_with(&["NAME"]).then_some(columns)
+}
+
 /// The commands of a page.
 fn commands(page: &str) -> Vec<String> {
-    commands_of(page, &std::fs::read_to_string(root().join(page)).unwrap())
+    commands_of(page, &text_of(page))
+}
+
+fn text_of(page: &str) -> String {
+    std::fs::read_to_string(root().join(page)).unwrap()
 }
 
 /// All pages, by their paths in the project.

@@ -53,12 +53,13 @@ impl<'c> Reader<'c> {
         Self { cluster, running: Vec::new(), addresses: BTreeMap::new() }
     }
 
-    /// Runs a command as a page has it, with this cluster, the operator that is tested, and the tools at hand.
-    pub(crate) async fn run(&mut self, page: &str, command: &str) {
+    /// Runs a command as a page has it, with this cluster, the operator that is tested, and the tools at hand. Returns its
+    /// output. A program that stays has none.
+    pub(crate) async fn run(&mut self, page: &str, command: &str) -> String {
         let command = command.replace("cargo run -- ", "cognigy-operator ");
         if let Some(stays) = STAYS.iter().find(|stays| command.starts_with(stays.begins)) {
             self.start(page, stays, &command).await;
-            return;
+            return String::new();
         }
         let program = command.split(' ').next().unwrap();
         assert!(RUN.contains(&program), "{page}: say in the table of reasons why this is not run: {command}");
@@ -68,6 +69,7 @@ impl<'c> Reader<'c> {
         let Answer { is_success, output, error } = ask(shell, "").await;
         assert!(is_success, "{page}: {command}\n{output}{error}");
         println!("{output}");
+        output
     }
 
     /// Starts a program that stays, and waits until it serves.
