@@ -99,7 +99,8 @@ pub fn validation(validation: answer::Validation) -> ValidationAnswer {
 
 /// What the synthetic trace said.
 pub fn trace(trace: answer::Trace) -> TraceAnswer {
-    TraceAnswer { synthetic_trace_id: trace.trace_id, status: trace.status, conflicts: trace.conflicts }
+    let has_passed = trace.passed();
+    TraceAnswer { synthetic_trace_id: trace.trace_id, has_passed, status: trace.status, conflicts: trace.conflicts }
 }
 
 /// What came of a submit call.

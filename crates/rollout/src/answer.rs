@@ -173,7 +173,9 @@ pub enum ValidationAnswer {
 pub struct TraceAnswer {
     /// The id of the synthetic trace.
     pub synthetic_trace_id: Option<String>,
-    /// The status, in the API's own word.
+    /// Whether the platform says that it has passed.
+    pub has_passed: bool,
+    /// The status, in the platform's own word.
     pub status: String,
     /// The conflicts that were found.
     pub conflicts: Vec<String>,
@@ -211,7 +213,7 @@ pub enum JobAnswer {
     RolledBack,
     /// It is still running. Every other status means this.
     Running,
-    /// The API does not know the job (404).
+    /// The platform does not know the job.
     NotFound,
     /// There was no answer that can be read, and why.
     Unreadable(String),

@@ -147,8 +147,12 @@ impl Brain {
                 apply::checks::validation(status, facts, memory, &api_origin(), passed)
             }
             Decision::Trace => {
-                let passed =
-                    TraceAnswer { synthetic_trace_id: None, status: "passed".to_owned(), conflicts: Vec::new() };
+                let passed = TraceAnswer {
+                    synthetic_trace_id: None,
+                    has_passed: true,
+                    status: "passed".to_owned(),
+                    conflicts: Vec::new(),
+                };
                 apply::checks::trace(status, facts, memory, &api_origin(), passed)
             }
             Decision::Intend => {

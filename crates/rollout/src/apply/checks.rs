@@ -57,7 +57,8 @@ pub fn validation(
     }
 }
 
-/// The API at `api_origin` has answered the synthetic trace. Any conflict, and any status but `passed`, stops the deployment.
+/// The API at `api_origin` has answered the synthetic trace. A conflict stops the deployment, and so does an answer that
+/// it has not passed.
 pub fn trace(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -71,7 +72,7 @@ pub fn trace(
         return attempt::check_again(status, facts);
     }
     memory.attempt.checks.synthetic_trace = Some(facts.answered());
-    let has_passed = answer.status == "passed" && answer.conflicts.is_empty();
+    let has_passed = answer.has_passed && answer.conflicts.is_empty();
     if let Some(attempt) = &mut status.attempt {
         let mut id = answer.synthetic_trace_id;
         if let Some(id) = &mut id {

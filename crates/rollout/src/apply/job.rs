@@ -99,7 +99,7 @@ fn fail(status: &mut CognigyDeploymentStatus, failure: JobFailure) {
     }
 }
 
-/// One 404 may be the fault of one replica of the API. After a second one, at least an interval later, the job is gone.
+/// One such answer may be the fault of one replica of the API. After a second one, at least an interval later, the job is gone.
 fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     let Some(since) = memory.attempt.job.note_missing(facts.asked) else {
         memory.note_no_good_answer(facts.asked);
@@ -108,7 +108,7 @@ fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     if facts.asked.uptime.saturating_sub(since) < facts.interval() {
         return Effects::none();
     }
-    let message = format!("Cognigy.AI no longer knows {} (it answered 404 twice)", name(status));
+    let message = format!("Cognigy.AI no longer knows {} (it said so twice, an interval apart)", name(status));
     fail(status, JobFailure::Gone);
     rollback::condemn(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
 }

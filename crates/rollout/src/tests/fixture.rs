@@ -526,6 +526,7 @@ fn sample_spec() -> CognigyDeploymentSpec {
 pub(super) fn trace_answer(status: &str, conflicts: &[&str]) -> TraceAnswer {
     TraceAnswer {
         synthetic_trace_id: Some("tr_99x2".to_owned()),
+        has_passed: status == "passed",
         status: status.to_owned(),
         conflicts: conflicts.iter().map(|conflict| (*conflict).to_owned()).collect(),
     }
