@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(
             asked(at, Some("Wed, 21 Oct 2015 07:27:55 GMT")),
             Some(Duration::from_secs(5)),
-            "by the API's clock"
+            "compared with the API's clock"
         );
         assert_eq!(asked(at, Some("Wed, 21 Oct 2015 07:29:00 GMT")), Some(Duration::ZERO), "past");
         assert_eq!(asked("99999999999999999999999", None), Some(MAX_RETRY_AFTER));

@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(
             verdict(&policy, "https://simulator.test:8443/"),
             Ok(Route::Public),
-            "https stays judged by address"
+            "for https the address is still checked"
         );
     }
 
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(
             verdict(&policy, "http://named.test/"),
             Ok(Route::Network),
-            "its addresses are judged when it is resolved"
+            "its addresses are checked when it is resolved"
         );
         assert!(verdict(&policy, "http://11.0.0.1/").is_err());
         assert!(policy.admits(Route::Network, "10.0.0.1".parse().unwrap()));

@@ -121,14 +121,14 @@ fn rollbacks_go_at_once_and_those_in_the_reserve_leave_others_their_places() {
     assert_eq!(
         window.next(at, Lane::Rollbacks),
         Next::WaitUntil(now + WINDOW),
-        "the sixth has the next place that is free"
+        "the sixth gets the next free place"
     );
     let later = now + WINDOW;
-    assert_eq!(take_all(&mut window.clone(), later, Lane::Others), 1, "the five rollbacks take no place from other requests");
+    assert_eq!(take_all(&mut window.clone(), later, Lane::Others), 1, "the five take no place from others");
     assert_eq!(take_all(&mut window, later, Lane::Rollbacks), 10, "rollbacks may use all free places");
     assert!(
         matches!(window.next(later, Lane::Others), Next::WaitUntil(at) if at > later),
-        "and the others wait for it"
+        "and other requests wait for it"
     );
 }
 
