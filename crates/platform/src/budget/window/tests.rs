@@ -121,7 +121,7 @@ fn rollbacks_go_at_once_and_those_in_the_reserve_leave_others_their_places() {
     assert_eq!(
         window.next(at, Lane::Rollbacks),
         Next::WaitUntil(now + WINDOW),
-        "the sixth gets the next free place"
+        "the sixth gets the next place that is free"
     );
     let later = now + WINDOW;
     assert_eq!(take_all(&mut window.clone(), later, Lane::Others), 1, "the five take no place from others");
