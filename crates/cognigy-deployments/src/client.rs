@@ -33,7 +33,7 @@ pub enum JobError {
     /// 404: the job does not exist. After two such answers with an interval between them, the job is gone for good.
     #[error("there is no such job: {message}")]
     NotFound {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// Any other failure: poll again.
@@ -62,19 +62,19 @@ pub enum RollbackAnswer {
     Accepted,
     /// 409: read the job. If it is `rolled_back`, the rollback counts as accepted; otherwise it is tried again.
     Conflict {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// 401 with a fresh token, 403, or the token endpoint refused: try again when the Secret changes, and every minute.
     Unauthorized {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// Any other 4xx: refused permanently under this key.
     Refused {
         /// 400 to 499.
         status: u16,
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// No usable answer: try again with the same key until there is one.

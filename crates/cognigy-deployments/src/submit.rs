@@ -16,19 +16,19 @@ pub enum SubmitAnswer {
     Rejected {
         /// 400 to 499; 401 only with a fresh token.
         status: u16,
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// The token endpoint refuses the credentials: the last try sent nothing to the API.
     Unauthorized {
-        /// The endpoint's own words.
+        /// The endpoint's own message.
         message: String,
         /// Whether the next POST would be the first.
         next: FirstPost,
     },
     /// 409 to a repeat: the API still processes the first POST. Ask again later with the same key.
     StillInProgress {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// No usable answer: try again later with the same key.

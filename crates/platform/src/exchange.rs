@@ -167,7 +167,7 @@ impl Unanswered {
 }
 
 impl Answer {
-    /// Returns the answer if its status is a success; otherwise the error, in the API's own words without the secrets.
+    /// Returns the answer if its status is a success; otherwise the error, with the API's own message. Secrets are removed.
     pub fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
         let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
         let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();

@@ -24,7 +24,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts etcd on a socket in the folder. So no other process can take its port, and only the owner can reach it.
+    /// Starts etcd on a socket in the folder: it needs no port, and only the owner of the folder can reach it.
     ///
     /// The data need not survive a crash of the machine, so etcd does not wait for the disk.
     pub(crate) fn start_etcd(binaries: &Binaries, folder: &ScratchFolder) -> Result<Self, Error> {

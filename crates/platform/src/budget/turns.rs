@@ -18,7 +18,7 @@ struct Member<M> {
     own: M,
 }
 
-/// The content of a member, as far as the round-robin order depends on it.
+/// The part of a member that the round-robin order depends on.
 pub(crate) trait Own {
     /// Whether it is empty, so that the member needs no place in the order.
     fn is_empty(&self) -> bool;

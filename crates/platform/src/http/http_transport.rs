@@ -57,7 +57,7 @@ pub enum HttpTransportError {
 
 /// Sends requests with reqwest: no redirects, no proxy from the environment, no retries, answers up to 1 MiB.
 ///
-/// There is one reqwest client for each [`Route`], because a resolver sees the name but not the URL.
+/// There is one reqwest client for each route, because a resolver sees the name but not the URL.
 pub struct HttpTransport {
     policy: EgressPolicy,
     public: reqwest::Client,
