@@ -1,8 +1,10 @@
-//! The Cognigy.AI deployment API (`/api/v2` of the contract) behind the operator's [`Platform`](platform::Platform) trait.
+//! The Cognigy.AI deployment API (`/api/v2` of the contract) behind the operator's [`Platform`](platform::Platform)
+//! trait.
 //!
 //! The modules, from the outside in:
 //!
-//! - [`CognigyDeployments`] is the provider: it reads the Secret's keys and keeps one client for each set of credentials.
+//! - [`CognigyDeployments`] is the provider: it reads the Secret's keys, and keeps one client for each set of
+//!   credentials.
 //! - [`Client`] has one method for each call of the contract. `translate` converts its answers into the operator's
 //!   types.
 //! - `caller` makes one call: it waits for the budget, gets a token, sends the request, and repeats it if that may

@@ -167,7 +167,8 @@ impl Unanswered {
 }
 
 impl Answer {
-    /// Returns the answer if its status is a success; otherwise the error, with the API's own message. Secrets are removed.
+    /// Returns the answer if its status is a success; otherwise the error with the API's own message, without the
+    /// secrets.
     pub fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
         let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
         let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();

@@ -47,8 +47,9 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<TraceAnswer, CallFailure>>;
 
-    /// The exact bytes that a submit of this configuration sends. Equal inputs give equal bytes: a repeat after a restart is
-    /// sent only if its bytes have the recorded hash. `callback` is where the platform may report the outcome.
+    /// The exact bytes that a submit of this configuration sends. Equal inputs give equal bytes: a repeat after a
+    /// restart is sent only if its bytes have the recorded hash. The platform may report the outcome to the URL
+    /// `callback`.
     ///
     /// # Errors
     /// An [`Obstacle`], if the configuration cannot be sent to this platform.

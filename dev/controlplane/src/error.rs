@@ -66,7 +66,8 @@ pub enum Error {
         log_tail: String,
     },
 
-    /// The API server runs but is not ready: allow more time with [`Options::ready_within`](crate::Options::ready_within).
+    /// The API server runs but is not ready: allow more time with
+    /// [`Options::ready_within`](crate::Options::ready_within).
     #[error("the API server is not ready after {} s (its last answer: {last_answer}); the end of its log:\n{log_tail}", waited.as_secs())]
     NotReady {
         /// The time that was allowed.
