@@ -1,7 +1,7 @@
-//! What an answer means: pure functions from a body to plain data.
+//! Reads the API's answers: pure functions from a body to plain data.
 //!
-//! Nothing here fails on a field that the contract does not name. What it names must have its type, or the whole answer
-//! is a [`NotTheContract`]: transient before the submit, unreadable after it.
+//! A field that the contract does not name never causes an error. A field that it names must have the contract's type.
+//! Otherwise the whole answer is a [`NotTheContract`]: transient before the submit, unreadable after it.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,36 +10,36 @@ use platform::JobId;
 use platform::Secrets;
 use platform::words;
 
-/// The most warnings that are kept, and the most bytes of each.
+/// The maximum number of warnings that are kept, and the maximum number of bytes of each.
 const MAX_WARNINGS: (usize, usize) = (10, 256);
 
-/// The most reasons (validation errors, conflicts) that are kept, and the most bytes of each.
+/// The maximum number of reasons (validation errors, conflicts) that are kept, and the maximum number of bytes of each.
 const MAX_REASONS: (usize, usize) = (20, 512);
 
-/// The most bytes of a single word, such as a status.
+/// The maximum number of bytes of a single word, such as a status.
 const MAX_WORD_BYTES: usize = 64;
 
-/// The words that stand for good news (sections 2 and 5). They are judged as they were sent: a secret that is such a word
-/// changes no verdict.
+/// The words that mean success (sections 2 and 5). They are evaluated before secrets are removed, so a secret that is
+/// equal to such a word cannot change a verdict.
 const PASSED: &str = "passed";
 const HEALTHY: &str = "healthy";
 
-/// The body is not what the contract says.
+/// The body does not follow the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the answer is not what the contract says: {0}")]
 pub struct NotTheContract(String);
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotTheContract> {
-    // A list would fill a struct field by field, in order.
+    // Serde would accept a list for a struct, and fill its fields in order.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(NotTheContract("not a JSON object".to_owned()));
     }
-    // A field that is not read may hold anything but what is no text.
+    // Even a field that is not read must be valid text.
     let text = std::str::from_utf8(body).map_err(|_| NotTheContract("not UTF-8".to_owned()))?;
     serde_json::from_str(text).map_err(|error| NotTheContract(shape_only(&error)))
 }
 
-/// Where the error is and of which kind, but not what the answer holds.
+/// The position and kind of an error, without any content of the answer.
 fn shape_only(error: &serde_json::Error) -> String {
     let kind = match error.classify() {
         serde_json::error::Category::Data => "a field is missing or has another type",
@@ -50,16 +50,16 @@ fn shape_only(error: &serde_json::Error) -> String {
     format!("{kind}, at line {} column {}", error.line(), error.column())
 }
 
-/// What validation found (section 1).
+/// The result of the validation (section 1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
-    /// Whether the snapshot may be submitted; false where the answer does not say.
+    /// Whether the snapshot may be submitted; false if the answer does not say so.
     pub valid: bool,
     /// At most 10 warnings of 256 bytes.
     pub warnings: Vec<String>,
-    /// Why it is not valid: at most 20 reasons of 512 bytes, each one line.
+    /// The reasons why it is not valid: at most 20 reasons of 512 bytes, each one line.
     pub errors: Vec<String>,
-    /// The share of the capacity that would be used, where the answer says so.
+    /// The share of the capacity that would be used, if the answer contains it.
     pub capacity_utilization: Option<f64>,
 }
 
@@ -85,19 +85,19 @@ pub(crate) fn read_validation(body: &[u8], secrets: &Secrets) -> Result<Validati
     })
 }
 
-/// What the synthetic trace found (section 2).
+/// The result of the synthetic trace (section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
-    /// The trace's identifier, where the answer holds one.
+    /// The trace's identifier, if the answer contains one.
     pub trace_id: Option<String>,
-    /// `passed`, or anything else.
+    /// `passed`, or any other status.
     pub status: String,
     /// At most 20 conflicts of 512 bytes, each one line.
     pub conflicts: Vec<String>,
 }
 
 impl Trace {
-    /// Whether the deployment may start: any conflict, or any status but `passed`, stops it.
+    /// Whether the deployment may start. Any conflict, and any status except `passed`, prevents it.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.status == PASSED && self.conflicts.is_empty()
@@ -135,7 +135,7 @@ pub(crate) fn read_job_id(body: &[u8]) -> Result<JobId, NotTheContract> {
     body.job_id.parse().map_err(|error| NotTheContract(format!("the jobId {error}")))
 }
 
-/// How a job stands (section 4).
+/// The state of a job (section 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobStatus {
     /// `completed`.
@@ -144,7 +144,7 @@ pub enum JobStatus {
     EndedBadly(String),
     /// `rolled_back`: the platform rolled back by itself.
     RolledBack,
-    /// Any other word, at most 64 bytes of it.
+    /// Any other status, cut to 64 bytes.
     Running(String),
 }
 
@@ -153,10 +153,10 @@ struct StatusBody {
     status: String,
 }
 
-/// What the answer to a job's poll means (contract, section 4).
+/// Reads the answer to a job's poll (contract, section 4).
 ///
 /// # Errors
-/// [`NotTheContract`] where it has no `status` that is text.
+/// [`NotTheContract`] if the answer has no `status` that is text.
 pub(crate) fn read_job_status(body: &[u8], secrets: &Secrets) -> Result<JobStatus, NotTheContract> {
     let body: StatusBody = parse(body)?;
     Ok(match body.status.as_str() {
@@ -167,24 +167,24 @@ pub(crate) fn read_job_status(body: &[u8], secrets: &Secrets) -> Result<JobStatu
     })
 }
 
-/// How an environment is (section 5).
+/// The health of an environment (section 5).
 #[derive(Debug, Clone, PartialEq)]
 pub enum HealthReading {
-    /// `healthy`, with an error rate under the most that is allowed.
+    /// `healthy`, with an error rate under the allowed maximum.
     Good {
         /// The error rate.
         error_rate: f64,
     },
-    /// Any other status, or an error rate at or over the most that is allowed.
+    /// Any other status, or an error rate at or over the allowed maximum.
     Bad {
-        /// The status, at most 64 bytes of it.
+        /// The status, cut to 64 bytes.
         status: String,
-        /// The error rate, where the answer holds one.
+        /// The error rate, if the answer contains one.
         error_rate: Option<f64>,
     },
-    /// Neither good nor bad: asked again.
+    /// Neither good nor bad: poll again.
     Unreadable {
-        /// Why, for people.
+        /// The reason, for users.
         message: String,
     },
 }
@@ -195,8 +195,8 @@ struct RateBody {
     error_rate: f64,
 }
 
-/// What the answer to a health poll means (contract, section 5). A status that is not `healthy` is bad whatever else the
-/// answer holds, also where the rest of it cannot be read.
+/// Reads the answer to a health poll (contract, section 5). A status other than `healthy` is always bad, even if the
+/// rest of the answer cannot be read.
 pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthReading {
     let status = match parse::<StatusBody>(body) {
         Ok(body) => body.status,
@@ -216,14 +216,14 @@ pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -
     }
 }
 
-/// The most bytes of an access token. HTTP servers take headers of 8 to 16 KiB at the most, so that a longer token could
-/// not be used.
+/// The maximum number of bytes of an access token. HTTP servers accept headers of at most 8 to 16 KiB, so a longer
+/// token could not be used.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// How long a token lives if the answer does not say: RFC 6749, section 5.1, only recommends `expires_in`.
+/// The lifetime of a token if the answer contains none: RFC 6749, section 5.1, only recommends `expires_in`.
 const UNSTATED_LIFE_SECONDS: f64 = 300.0;
 
-/// A token, and how long it lives (section 0).
+/// A token and its lifetime (section 0).
 pub(crate) struct GrantedToken {
     pub(crate) access_token: String,
     /// Seconds.
@@ -271,7 +271,8 @@ pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
     Ok(GrantedToken { access_token, expires_in })
 }
 
-/// A list of strings or objects as bounded lines without secrets; a single one counts as a list of one, nothing as none.
+/// A list of strings or objects as bounded lines without secrets. A single value counts as a list of one; a missing
+/// value as an empty list.
 fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Vec<String> {
     let entries = match value {
         Value::Null => return Vec::new(),
@@ -285,7 +286,7 @@ fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Ve
     entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
 }
 
-/// One short line. Secrets are taken out first: in a text that was cut, half of one would not be found.
+/// One short line. Secrets are removed before the text is cut, because half of a secret would not be found.
 fn word(text: &str, secrets: &Secrets) -> String {
     words::cut(&words::tidy(&secrets.blank(text)), MAX_WORD_BYTES).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Where the API and its token endpoint are.
+//! The addresses of the API and of its token endpoint.
 
 use api::identifier::ApiOrigin;
 use platform::{EndpointError, MAX_BASE_BYTES, parse_url, server_of};
@@ -6,32 +6,32 @@ use std::fmt;
 use std::str::FromStr;
 use url::Url;
 
-/// The path that every call of the API shares. A configured base may already end in it.
+/// The path that all calls of the API share. A configured base may already end with it.
 const API_PATH: &str = "/api/v2";
 
-/// The API's base, in one spelling: with or without `/api/v2`, with or without a trailing slash, it is the same base.
+/// The API's base, normalized: with or without `/api/v2`, with or without a trailing slash, it is the same base.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// The public API, used where nobody names another (contract, introduction).
+    /// The public API, used if no other is configured (contract, introduction).
     #[must_use]
     pub fn public() -> Self {
         Self("https://api.cognigy.ai".to_owned())
     }
 
-    /// What the base points to, to be written down and compared later.
+    /// The base as text, to be recorded and compared later.
     #[must_use]
     pub fn origin(&self) -> ApiOrigin {
         ApiOrigin::new(&self.0)
     }
 
-    /// Scheme, host and port: what an error names.
+    /// Scheme, host and port, for errors.
     pub(crate) fn server(&self) -> String {
         Url::parse(&self.0).map_or_else(|_| self.0.clone(), |url| server_of(&url))
     }
 
-    /// The URL of one call; `path` is what follows `/api/v2`, and begins with a slash.
+    /// The URL of one call; `path` is the part after `/api/v2`, and begins with a slash.
     pub(crate) fn call_url(&self, path: &str) -> String {
         format!("{}{API_PATH}{path}", self.0)
     }
@@ -67,7 +67,7 @@ impl fmt::Display for BaseUrl {
 pub struct TokenUrl(String);
 
 impl TokenUrl {
-    /// The public token endpoint, used where nobody names another (contract, section 0).
+    /// The public token endpoint, used if no other is configured (contract, section 0).
     #[must_use]
     pub fn public() -> Self {
         Self("https://auth.cognigy.ai/oauth/token".to_owned())

@@ -1,4 +1,4 @@
-//! One call of the API: a turn in the budget, a token, the request, and again where that may help.
+//! One call of the API: wait for the budget, get a token, send the request, and repeat it if that may help.
 
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
@@ -21,17 +21,17 @@ use super::operations::SUBMIT;
 use super::request::webhook_callback_url;
 use super::token::{Obtained, Token, TokenSource};
 
-/// One request of the API, but for its token.
+/// One request of the API without its token.
 pub(crate) struct ApiRequest<'a> {
     pub(crate) operation: &'a Operation,
-    /// What follows `/api/v2`.
+    /// The part of the path after `/api/v2`.
     pub(crate) path: String,
-    /// A GET, where there is none; else a POST.
+    /// The body of a POST; `None` means a GET.
     pub(crate) body: Option<Bytes>,
     pub(crate) key: Option<&'a IdempotencyKey>,
 }
 
-/// Whether a request may be repeated that may have had its effect.
+/// Whether a request that may have had its effect may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
     Freely,
@@ -42,12 +42,12 @@ pub(crate) enum Repeat {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: CallError,
-    /// The status of the last answer, where there was one and it was the API's own.
+    /// The status of the last answer, if there was one and it came from the API itself.
     pub(crate) status: Option<StatusCode>,
-    /// Whether the last request reached the API, or may have: it counts as one under its key, whatever the answer.
-    /// One that was answered 401 and sent once more with a new token does not count.
+    /// Whether the last request reached the API, or may have reached it. If so, it counts as a POST under its key,
+    /// whatever the answer. A request that was answered with 401 and sent again with a new token does not count.
     pub(crate) sent: bool,
-    /// Whether an earlier try of this call counts so.
+    /// Whether an earlier try of this call counts in the same way.
     pub(crate) sent_earlier: bool,
 }
 
@@ -68,22 +68,23 @@ impl From<BudgetError> for Failure {
     }
 }
 
-/// For how long the API was waited for, if it took the request and has not answered.
+/// How long we waited for the API, if it accepted the request but did not answer.
 fn unanswered_for(operation: &Operation, failure: &Failure, requester: &Requester) -> Option<Duration> {
     let waited = requester.last_sent().filter(|_| failure.sent && failure.status.is_none())?.elapsed();
     (waited >= operation.deadline).then_some(operation.deadline)
 }
 
-/// What the calls of one set of credentials share.
+/// The state that the calls of one set of credentials share.
 pub(crate) struct Caller {
     exchange: Exchange,
     base_url: BaseUrl,
     tokens: TokenSource,
     client_secret: SecretString,
     limit: std::num::NonZeroU32,
-    /// What all credentials of the client share. Nothing is spent of it, nor said about it, before the first token.
+    /// The budget that all credentials of the client share. Before their first token, these credentials neither use it
+    /// nor change its limit.
     budget: Arc<Budget>,
-    /// What these credentials say of the client's limit, once they were granted a token.
+    /// The claim of these credentials about the client's limit, after they were granted a token.
     claim: OnceLock<LimitClaim>,
     jitter: Mutex<fastrand::Rng>,
 }
@@ -106,12 +107,13 @@ impl Caller {
         &self.budget
     }
 
-    /// Whether these credentials were ever granted a token: only then they are those of the client that they name.
+    /// Whether these credentials were ever granted a token. Only a token proves that they belong to the client that
+    /// they name.
     pub(crate) fn is_proven(&self) -> bool {
         self.claim.get().is_some()
     }
 
-    /// Makes the call, with as many tries as it has, and gives the answer if it is a good one (2xx).
+    /// Makes the call, with at most the operation's number of tries, and returns the answer if it is a success (2xx).
     pub(crate) async fn call(
         &self,
         request: &ApiRequest<'_>,
@@ -153,7 +155,8 @@ impl Caller {
         }
     }
 
-    /// One try. A 401 throws the token away and sends once more with a new one; a second 401 is the answer.
+    /// Makes one try. After a 401 it discards the token and sends the request again with a new one. A second 401 is the
+    /// result.
     async fn attempt(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Answer, Failure> {
         let (mut answer, mut token) = self.send(request, requester).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
@@ -169,7 +172,7 @@ impl Caller {
         })
     }
 
-    /// What the request held that an answer may echo, and nobody may read.
+    /// The secrets in the request, which an answer may repeat and which must not be shown.
     fn secrets(&self, request: &ApiRequest<'_>, token: &Token) -> Secrets {
         let webhook = match (request.operation == &SUBMIT, &request.body) {
             (true, Some(body)) => webhook_callback_url(body),
@@ -203,8 +206,9 @@ impl Caller {
         }
     }
 
-    /// Asks for the first token, outside of the budget: anybody may write somebody else's client id into a Secret, and must
-    /// not spend that client's requests, nor lower its limit. One caller asks at a time, and a failure answers all who wait.
+    /// Requests the first token, outside the budget. Anybody may write another client's id into a Secret; this must
+    /// neither use that client's requests nor lower its limit. One caller at a time makes the request, and all waiting
+    /// callers share a failure.
     async fn prove(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(), Failure> {
         if request.operation.priority.may_be_cancelled() && requester.is_cancelled() {
             return Err(BudgetError::Cancelled.into());

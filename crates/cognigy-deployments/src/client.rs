@@ -27,63 +27,64 @@ pub struct Client {
     server: Arc<str>,
 }
 
-/// Why a job's status is not known.
+/// Why a job's status is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    /// 404: there is no such job. Twice, an interval apart, it is gone for good.
+    /// 404: the job does not exist. After two such answers with an interval between them, the job is gone for good.
     #[error("there is no such job: {message}")]
     NotFound {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
-    /// Any other failure: ask again.
+    /// Any other failure: poll again.
     #[error(transparent)]
     Unreadable(#[from] CallError),
-    /// It was not asked.
+    /// The request was not sent.
     #[error(transparent)]
     NotSent(#[from] NotSent),
 }
 
-/// Why a question was not sent. Nothing is known, and this is not an answer.
+/// Why a request was not sent. This is not an answer: nothing is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// It was cancelled while it waited in the queue. Decide again.
+    /// The request was cancelled while it waited in the queue. Decide again.
     #[error("the request was cancelled while it waited in the queue")]
     Cancelled,
-    /// The request budget holds it back, there is no token, or there is no connection. Ask again.
+    /// The request budget has no room, there is no token, or there is no connection. Ask again.
     #[error(transparent)]
     Failed(CallError),
 }
 
-/// What came of asking for a rollback.
+/// The result of a rollback request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollbackAnswer {
     /// 200, 202 or 204.
     Accepted,
-    /// 409: ask the job; `rolled_back` is accepted, anything else is tried again.
+    /// 409: read the job. If it is `rolled_back`, the rollback counts as accepted; otherwise it is tried again.
     Conflict {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
-    /// 401 with a fresh token, 403, or the token endpoint refused: again when the Secret changes, and every minute.
+    /// 401 with a fresh token, 403, or the token endpoint refused: try again when the Secret changes, and every minute.
     Unauthorized {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
-    /// Any other 4xx: refused for good under this key.
+    /// Any other 4xx: refused permanently under this key.
     Refused {
         /// 400 to 499.
         status: u16,
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
-    /// Nothing that means anything: again, with the same key, for as long as it takes.
+    /// No usable answer: try again with the same key until there is one.
     Transient(CallError),
 }
 
 impl Client {
-    /// A client over a transport, within a budget that everything with the same
-    /// [`client_fingerprint`](Credentials::client_fingerprint) should share. The seed makes waits repeatable.
+    /// Makes a client over a transport. All credentials with the same
+    /// [`client_fingerprint`](Credentials::client_fingerprint) should share the budget. The seed makes waits
+    /// reproducible.
     #[must_use]
     pub fn new(
         credentials: &Credentials,
@@ -97,26 +98,26 @@ impl Client {
         Self { caller: Arc::new(caller), origin: credentials.base_url.origin(), server }
     }
 
-    /// Which API this is a client of.
+    /// The API that this client uses.
     #[must_use]
     pub fn origin(&self) -> &ApiOrigin {
         &self.origin
     }
 
-    /// The server that it asks, as errors name it: scheme, host and port.
+    /// The server that receives the requests, as errors name it: scheme, host and port.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Whether these credentials were ever granted a token. Until then nothing that they say is believed: neither whose they
-    /// are nor how many requests that client may make.
+    /// Whether these credentials were ever granted a token. Until then no part of them is trusted: neither the identity
+    /// of the client, nor the number of requests that it may send.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.caller.is_proven()
     }
 
-    /// The request budget that it shares.
+    /// The request budget, shared with other credentials of the same client.
     #[must_use]
     pub fn budget(&self) -> &Budget {
         self.caller.budget()
@@ -144,9 +145,10 @@ impl Client {
         self.check(&TRACE, path, request, answer::read_trace, requester).await
     }
 
-    /// Starts a rollout, or asks again what came of it (contract, section 3).
+    /// Starts a rollout, or asks again for the result of an earlier submit (contract, section 3).
     ///
-    /// Where the API knows no keys, at most one POST is sent that may have an effect, and none at all unless it is the first.
+    /// If the API does not support idempotency keys, at most one POST that may have an effect is sent, and only if it
+    /// is the first.
     pub async fn submit(
         &self,
         body: Bytes,
@@ -169,10 +171,10 @@ impl Client {
         submit::judge(self.caller.call(&request, requester, repeat).await, first, idempotency)
     }
 
-    /// Asks how a job stands (contract, section 4): one try.
+    /// Asks for the state of a job (contract, section 4). Makes one try.
     ///
     /// # Errors
-    /// [`JobError`]; everything but a job that is not there is unreadable.
+    /// [`JobError`]; every failure except a missing job is an unreadable answer.
     pub async fn job(&self, job_id: &JobId, requester: &Requester) -> Result<JobStatus, JobError> {
         let answer = self.get(&JOB, format!("/jobs/{job_id}"), requester).await?;
         let (body, secrets) = answer.map_err(|error| match error.class() {
@@ -182,7 +184,8 @@ impl Client {
         answer::read_job_status(&body, &secrets).map_err(|error| self.protocol(&error).into())
     }
 
-    /// Asks how an environment is (contract, section 5): one try. `max_error_rate` is above 0 to 1.
+    /// Asks for the health of an environment (contract, section 5). Makes one try. `max_error_rate` is above 0 and at
+    /// most 1.
     ///
     /// # Errors
     /// [`NotSent`]; every other failure is an unreadable answer.
@@ -203,7 +206,7 @@ impl Client {
         })
     }
 
-    /// Undoes a rollout (contract, section 6).
+    /// Rolls a rollout back (contract, section 6).
     pub async fn rollback(
         &self,
         job_id: &JobId,
@@ -237,10 +240,10 @@ impl Client {
         }
     }
 
-    /// Hands in an audit record (contract, section 7), whatever the answer's body.
+    /// Sends an audit record (contract, section 7). The answer's body is ignored.
     ///
     /// # Errors
-    /// [`CallError`]; the record is kept and handed in again with the same event id.
+    /// [`CallError`]; the caller keeps the record and sends it again with the same event id.
     pub async fn audit(
         &self,
         record: Bytes,
@@ -271,7 +274,7 @@ impl Client {
         CallError::protocol(format!("{}: {error}", self.server))
     }
 
-    /// The answer to a question, or why there is none that can be read.
+    /// The answer to a poll, or the reason why no readable answer exists.
     async fn get(
         &self,
         operation: &Operation,

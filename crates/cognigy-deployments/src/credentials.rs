@@ -1,4 +1,4 @@
-//! What the operator authenticates with, and how two sets of it are told apart without showing them.
+//! The operator's credentials, and the fingerprints that compare two sets of them without showing them.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::base_url::{BaseUrl, TokenUrl};
 
-/// One set of credentials, and the API that they are for. `Debug` shows no secret.
+/// One set of credentials, and the API that they belong to. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// The OAuth2 client's identifier.
@@ -18,22 +18,23 @@ pub struct Credentials {
     pub base_url: BaseUrl,
     /// The token endpoint.
     pub token_url: TokenUrl,
-    /// Certificates (PEM) to trust besides the system's.
+    /// Certificates (PEM) to trust in addition to the system's.
     pub ca_pem: Option<String>,
-    /// Requests per minute that the API allows this client; the contract's typical 100 where nobody says.
+    /// Requests per minute that the API allows this client; the contract's typical 100 if nothing is configured.
     pub requests_per_minute: Option<NonZeroU32>,
 }
 
 impl Credentials {
-    /// Who the API counts requests for: equal for all credentials that share one request budget.
-    /// The token endpoint is part of it, so that nobody slows another's budget with an endpoint of his own.
+    /// Identifies the client whose requests the API counts. It is equal for all credentials that share one request
+    /// budget. The token endpoint is part of it, so that a user with a token endpoint of their own cannot slow down
+    /// another client's budget.
     #[must_use]
     pub fn client_fingerprint(&self) -> ClientFingerprint {
         let token_url = self.token_url.to_string();
         ClientFingerprint::of(&[&self.base_url.to_string(), &token_url, &self.client_id])
     }
 
-    /// Equal exactly for credentials that can share one client, its token and its connections.
+    /// Equal if and only if the credentials can share one client, its token and its connections.
     #[must_use]
     pub fn fingerprint(&self) -> CredentialsFingerprint {
         let client = self.client_fingerprint();

@@ -1,11 +1,15 @@
-//! The Cognigy.AI deployment API (`/api/v2` of the contract) behind the operator's [`Platform`](platform::Platform) trait.
+//! The Cognigy.AI deployment API (`/api/v2` of the contract) behind the operator's [`Platform`](platform::Platform)
+//! trait.
 //!
-//! From the outside in:
+//! The modules, from the outside in:
 //!
-//! - [`CognigyDeployments`] is the provider: it reads the Secret's keys and keeps one client for each set of credentials.
-//! - [`Client`] has one method for each call of the contract. `translate` turns its answers into those of the operator.
-//! - `caller` makes one call: it waits for the budget, gets a token, sends the request, and repeats it if that may help.
-//! - `request` has the bodies that are sent, `answer` reads what comes back, and `submit` decides what the answer to a
+//! - [`CognigyDeployments`] is the provider: it reads the Secret's keys, and keeps one client for each set of
+//!   credentials.
+//! - [`Client`] has one method for each call of the contract. `translate` converts its answers into the operator's
+//!   types.
+//! - `caller` makes one call: it waits for the budget, gets a token, sends the request, and repeats it if that may
+//!   help.
+//! - `request` contains the bodies that are sent, `answer` reads the answers, and `submit` decides what the answer to a
 //!   submit proves. These are pure functions.
 
 #![forbid(unsafe_code)]

@@ -1,9 +1,9 @@
-//! The requests of the contract, and what differs between them.
+//! The requests of the contract, and the differences between them.
 
 use platform::{Operation, Priority};
 use std::time::Duration;
 
-/// How long the API may take for one answer.
+/// The maximum time for one answer of the API.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Section 0: get a token.
@@ -35,11 +35,11 @@ pub const JOB: Operation =
 pub const HEALTH: Operation =
     Operation { name: "health", title: "health", deadline: DEADLINE, tries: 1, priority: Priority::Health };
 
-/// Section 6: undo a rollout.
+/// Section 6: roll a rollout back.
 pub const ROLLBACK: Operation =
     Operation { name: "rollback", title: "rollback", deadline: DEADLINE, tries: 3, priority: Priority::Rollback };
 
-/// Section 7: hand in an audit record.
+/// Section 7: send an audit record.
 pub const AUDIT: Operation =
     Operation { name: "audit", title: "audit", deadline: DEADLINE, tries: 3, priority: Priority::Audit };
 

@@ -1,4 +1,4 @@
-//! The provider, and its clients as the operator sees them.
+//! The provider, and its clients as the operator uses them.
 
 use super::answer::JobStatus;
 use super::client::{Client, JobError, NotSent, RollbackAnswer as Rolled};
@@ -27,8 +27,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one submit may take with all its repeats and waits. The operator looks at the key's age before the submit, and
-/// begins the last one ten minutes before the key expires: none may still be sending by then.
+/// The maximum duration of one submit with all its repeats and waits. The operator checks the key's age before the
+/// submit, and begins the last submit ten minutes before the key expires. No submit may still be sending when the key
+/// expires.
 const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
 
 /// The Cognigy.AI deployment API, for all resources of a process.
@@ -43,7 +44,7 @@ pub struct CognigyDeployments {
 }
 
 impl CognigyDeployments {
-    /// No client yet. The seed makes the waits between repeats repeatable.
+    /// A provider without clients. The seed makes the waits between repeats reproducible.
     #[must_use]
     pub fn new(
         defaults: Defaults,
@@ -62,10 +63,10 @@ impl CognigyDeployments {
             return Ok(connection.clone());
         }
         let transport = (self.transports)(credentials.ca_pem.as_deref()).map_err(|problem| {
-            // Only a Secret brings certificates.
+            // Certificates can come only from a Secret.
             secret.unwrap_or(SecretName { namespace: "", name: "" }).unusable_certificates(&problem)
         })?;
-        // Shared with everything that names the same client. It is used once a token was granted.
+        // All credentials that name the same client share this budget. They use it only after a token was granted.
         let budget = self.budgets.shared(credentials.client_fingerprint());
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = client.origin().clone();
@@ -129,10 +130,10 @@ impl Provider for CognigyDeployments {
     }
 }
 
-/// A client as the operator sees it.
+/// A client as the operator uses it.
 struct CognigyClient {
     client: Client,
-    /// Requests a minute, as the credentials say.
+    /// Requests per minute, according to the credentials.
     named_limit: NonZeroU32,
     idempotency: SubmitIdempotency,
 }
@@ -268,7 +269,8 @@ impl CognigyClient {
         }
     }
 
-    /// 409 may mean that the rollback has happened already. The job knows (contract, section 6).
+    /// 409 may mean that the rollback has already happened. The job's status shows whether it has (contract, section
+    /// 6).
     async fn after_conflict(&self, job: &JobId, message: String, requester: &Requester) -> RollbackAnswer {
         match self.client.job(job, &requester.insisting()).await {
             Ok(JobStatus::RolledBack) => RollbackAnswer::Accepted,

@@ -1,4 +1,4 @@
-//! What is sent: the bodies of the contract, field for field and in its order.
+//! The request bodies of the contract, with exactly its fields in its order.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,30 +12,30 @@ use serde_json::value::RawValue;
 pub struct ValidateRequest<'a> {
     /// The environment.
     pub environment_id: &'a EnvironmentId,
-    /// The user's own JSON, passed on unread.
+    /// The user's own JSON, passed on without changes.
     pub configuration_snapshot: &'a RawValue,
-    /// What the environment may use.
+    /// The capacity that the environment may use.
     pub capacity_constraints: CapacityConstraints,
-    /// What the environment is kept apart from.
+    /// The isolation of the environment.
     pub isolation_rules: IsolationRules<'a>,
 }
 
-/// Capacity; snake_case wherever it is sent.
+/// Capacity; snake_case in every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CapacityConstraints {
-    /// Sessions at once.
+    /// The number of concurrent sessions.
     pub max_concurrent_sessions: u64,
     /// Memory, in MiB as the API counts it.
     pub memory_limit_mb: u64,
 }
 
-/// Isolation, as validation checks it.
+/// Isolation rules, as the validation checks them.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IsolationRules<'a> {
-    /// How tenants are kept apart, `strict` for example.
+    /// How tenants are isolated from each other, for example `strict`.
     pub tenant_boundary: &'a str,
-    /// The network segment; left out where the user named none.
+    /// The network segment; omitted if the user named none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_segment: Option<&'a str>,
     /// Whether quotas are checked.
@@ -48,9 +48,9 @@ pub struct IsolationRules<'a> {
 pub struct TraceRequest<'a> {
     /// The environment.
     pub environment_id: &'a EnvironmentId,
-    /// The user's own JSON, passed on unread.
+    /// The user's own JSON, passed on without changes.
     pub configuration_snapshot: &'a RawValue,
-    /// What is traced.
+    /// The options of the trace.
     pub trace_options: TraceOptions,
 }
 
@@ -60,31 +60,31 @@ pub struct TraceRequest<'a> {
 pub struct TraceOptions {
     /// How many steps are simulated, 1 to 100.
     pub simulation_depth: u32,
-    /// Whether the answer holds the dependency graph.
+    /// Whether the answer contains the dependency graph.
     pub include_dependency_graph: bool,
     /// Whether versions are compared.
     pub detect_version_conflicts: bool,
 }
 
-/// Section 3: roll the snapshot out. snake_case but for its last field.
+/// Section 3: roll the snapshot out. All fields except the last are snake_case.
 #[derive(Debug, Clone, Serialize)]
 pub struct SubmitRequest<'a> {
     /// The environment.
     pub environment_id: &'a EnvironmentId,
-    /// The user's own JSON, passed on unread.
+    /// The user's own JSON, passed on without changes.
     pub configuration_snapshot: &'a RawValue,
-    /// The packages that are held, in the user's order.
+    /// The locked packages, in the user's order.
     pub dependency_locks: Vec<DependencyLock<'a>>,
-    /// What the platform itself does about a bad rollout.
+    /// How the platform itself reacts to a bad rollout.
     pub rollback_policy: RollbackPolicy<'a>,
-    /// What the environment may use.
+    /// The capacity that the environment may use.
     pub capacity_constraints: CapacityConstraints,
-    /// Where the platform reports to: the URL of section 8; `null` where there is none.
+    /// The URL to which the platform reports the outcome (section 8); `null` if there is none.
     #[serde(rename = "webhookCallbackUrl")]
     pub webhook_callback_url: Option<&'a str>,
 }
 
-/// The `webhookCallbackUrl` in the bytes of a [`SubmitRequest`], where it names one.
+/// The `webhookCallbackUrl` in the bytes of a [`SubmitRequest`], if there is one.
 pub(crate) fn webhook_callback_url(submit: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -94,14 +94,14 @@ pub(crate) fn webhook_callback_url(submit: &[u8]) -> Option<String> {
     serde_json::from_slice::<Callback>(submit).ok()?.webhook_callback_url
 }
 
-/// One package that is held at a version.
+/// One package that is locked to a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DependencyLock<'a> {
     /// The package.
     pub package_name: &'a str,
     /// Its version.
     pub version: &'a str,
-    /// Whether exactly this version is meant.
+    /// Whether exactly this version is required.
     pub pinned: bool,
 }
 
@@ -110,21 +110,21 @@ pub struct DependencyLock<'a> {
 pub struct RollbackPolicy<'a> {
     /// Whether the platform may roll back by itself.
     pub auto_trigger: bool,
-    /// Bad answers in a row, 1 to 100.
+    /// The number of consecutive bad answers, 1 to 100.
     pub health_threshold: u32,
-    /// Seconds until there must be a verdict, 1 to 86400.
+    /// The number of seconds within which there must be a verdict, 1 to 86400.
     pub timeout_seconds: u32,
-    /// What to go back to; `null` where the user named nothing.
+    /// The snapshot to roll back to; `null` if the user named none.
     pub revert_snapshot_id: Option<&'a str>,
 }
 
-/// Section 6: undo a rollout.
+/// Section 6: roll a rollout back.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct RollbackRequest {
     pub(crate) reason: &'static str,
 }
 
-/// Section 7: what is kept about a rollout that was submitted.
+/// Section 7: the audit record of a rollout that was submitted.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord<'a> {
@@ -133,13 +133,13 @@ pub struct AuditRecord<'a> {
     pub timestamp: Timestamp,
     /// The rollout's job.
     pub job_id: Option<&'a JobId>,
-    /// Whether the new configuration runs.
+    /// Whether the environment runs the new configuration.
     pub deployment_success: bool,
     /// Seconds from the submit to the verdict.
     pub duration_seconds: f64,
-    /// Always the same word.
+    /// The record's category, which is always the same.
     pub audit_category: AuditCategory,
-    /// What the user attests.
+    /// The user's attestations.
     pub compliance_flags: ComplianceFlags,
 }
 
@@ -152,18 +152,18 @@ pub enum AuditCategory {
     EnvironmentDeployment,
 }
 
-/// What the user attests in `spec.compliance`; false unless said.
+/// The user's attestations in `spec.compliance`; false by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComplianceFlags {
     /// The change was approved.
     pub governance_approved: bool,
-    /// Data stays where it must.
+    /// The data stays in its required region.
     pub data_residency_check: bool,
 }
 
 impl SubmitRequest<'_> {
-    /// The body, byte for byte as it is sent; kept by the caller until the submit is answered.
+    /// The body, byte for byte as it is sent. The caller keeps it until the submit is answered.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         encode(self)
@@ -187,7 +187,7 @@ pub(crate) fn encode(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).expect("plain data with text keys is always JSON").into()
 }
 
-/// `2026-01-01T12:00:00.000000+00:00`: six digits, and the offset spelled out.
+/// The time in the form `2026-01-01T12:00:00.000000+00:00`: six decimal places, and an explicit offset.
 fn as_microseconds<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&timestamp.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00"))
 }

@@ -1,4 +1,4 @@
-//! Credentials from a Secret, or the operator's own where it offers them.
+//! Credentials from a Secret, or the operator's own credentials if it offers them.
 
 use k8s_openapi::api::core::v1::Secret;
 use platform::{MAX_BASE_BYTES, OfferedNamespaces, SecretKeys};
@@ -10,22 +10,22 @@ use std::num::NonZeroU32;
 use super::base_url::{BaseUrl, TokenUrl};
 use super::credentials::Credentials;
 
-/// Where requests go when a Secret does not say, and the operator's own credentials.
+/// The defaults for values that a Secret does not contain, and the operator's own credentials.
 #[derive(Clone, Debug)]
 pub struct Defaults {
-    /// The API, where a Secret names none.
+    /// The API, if the Secret names none.
     pub base_url: BaseUrl,
-    /// The token endpoint, where a Secret names none.
+    /// The token endpoint, if the Secret names none.
     pub token_url: TokenUrl,
-    /// Requests per minute, where a Secret names no number.
+    /// Requests per minute, if the Secret names no number.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// The operator's own client, where it has one.
+    /// The operator's own client, if it has one.
     pub client: Option<OwnClient>,
-    /// The namespaces that may use it.
+    /// The namespaces that may use the operator's own client.
     pub namespaces: OfferedNamespaces,
 }
 
-/// The public API, and no client of the operator's own.
+/// The public API, and no client that belongs to the operator.
 impl Default for Defaults {
     fn default() -> Self {
         Self {
@@ -48,10 +48,10 @@ pub struct OwnClient {
 }
 
 impl Defaults {
-    /// The operator's own credentials, for a resource that names none.
+    /// The operator's own credentials, for a resource that names no Secret.
     ///
     /// # Errors
-    /// An [`Obstacle`], where the operator has none or does not offer them to this namespace.
+    /// An [`Obstacle`] if the operator has no credentials, or does not offer them to this namespace.
     pub fn own(&self, namespace: &str) -> Result<Credentials, Obstacle> {
         let client = self.client.as_ref().filter(|_| self.namespaces.includes(namespace)).ok_or_else(|| {
             Obstacle::lasting(
@@ -76,8 +76,7 @@ impl Defaults {
     /// The credentials in a Secret.
     ///
     /// # Errors
-    /// An [`Obstacle`] that names the Secret, the key, what is wrong with it and what to do. It quotes URLs and numbers, and
-    /// nothing else.
+    /// An [`Obstacle`] that names the Secret, the key, the problem and the fix. It quotes only URLs and numbers.
     pub fn in_secret(&self, secret: &Secret) -> Result<Credentials, Obstacle> {
         let keys = SecretKeys::of(secret);
         let client_id = keys.required("clientId", MAX_CLIENT_BYTES)?;
@@ -91,8 +90,8 @@ impl Defaults {
     }
 }
 
-/// The longest id or secret of a client, the longest URL and the longest list of certificates, in
-/// bytes. Longer ones are a mistake, such as a file in the wrong key.
+/// The maximum size in bytes of a client's id or secret, of a URL, and of the list of certificates. A longer value is a
+/// mistake, for example a file in the wrong key.
 const MAX_CLIENT_BYTES: usize = 4 * 1024;
 const MAX_URL_BYTES: usize = 2 * 1024;
 const MAX_CERTIFICATES_BYTES: usize = 256 * 1024;

@@ -1,4 +1,4 @@
-//! What the answer to a submit means: the part of the contract's error table on which "never submitted twice" rests.
+//! Reads the answer to a submit. This is the part of the contract's error table that ensures "never submitted twice".
 
 use http::StatusCode;
 
@@ -7,45 +7,45 @@ use super::caller::Failure;
 use platform::{Answer, CallError, ErrorClass, FirstPost, JobId};
 use rollout::facts::SubmitIdempotency;
 
-/// What came of a submit.
+/// The result of a submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitAnswer {
     /// The rollout is under way.
     Accepted(JobId),
-    /// The first POST was answered 4xx: nothing is out, and the same request would be answered the same way.
+    /// The first POST was answered with 4xx: no rollout was started, and the same request would get the same answer.
     Rejected {
-        /// 400 to 499; 401 only from a fresh token.
+        /// 400 to 499; 401 only with a fresh token.
         status: u16,
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// The token endpoint refuses the credentials: the last try sent nothing to the API.
     Unauthorized {
-        /// The endpoint's own words.
+        /// The endpoint's own message.
         message: String,
-        /// What the next POST would be.
+        /// Whether the next POST would be the first.
         next: FirstPost,
     },
-    /// 409 to a repeat: the API still works on the first POST. Ask again later with the same key.
+    /// 409 to a repeat: the API still processes the first POST. Ask again later with the same key.
     StillInProgress {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
-    /// No answer that means anything: again later, with the same key.
+    /// No usable answer: try again later with the same key.
     Transient {
         /// What happened.
         error: CallError,
-        /// What the next POST would be.
+        /// Whether the next POST would be the first.
         next: FirstPost,
     },
-    /// The rollout may be under way, and this answer does not tell.
+    /// The rollout may be under way; this answer does not say.
     OutcomeUnknown {
         /// What happened.
         message: String,
     },
 }
 
-/// Reads the end of a submit by the contract's table.
+/// Evaluates the end of a submit by the contract's table.
 pub(crate) fn judge(result: Result<Answer, Failure>, first: FirstPost, idempotency: SubmitIdempotency) -> SubmitAnswer {
     let failure = match result {
         Ok(answer) => return accepted(answer),
@@ -66,13 +66,14 @@ pub(crate) fn judge(result: Result<Answer, Failure>, first: FirstPost, idempoten
         (ErrorClass::Transient, Some(StatusCode::TOO_MANY_REQUESTS))
             if idempotency == SubmitIdempotency::Unsupported =>
         {
-            // Turned away at the door: this POST had no effect, whatever the API knows about keys.
+            // The request was refused before it was processed: this POST had no effect, whether or not the API supports
+            // keys.
             SubmitAnswer::Transient { error, next: if was_first { FirstPost::Yes } else { FirstPost::No } }
         }
         (ErrorClass::Transient, _) if sent && idempotency == SubmitIdempotency::Unsupported => {
             SubmitAnswer::OutcomeUnknown { message }
         }
-        // A submit is never cancelled. If it were, it would not have been sent.
+        // A submit is never cancelled. If it were cancelled, it would not have been sent.
         (ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Cancelled, _) => {
             SubmitAnswer::Transient { error, next }
         }

@@ -1,4 +1,4 @@
-//! The OAuth2 token: asked for by one caller at a time, shared by all, renewed before it expires.
+//! The OAuth2 token. One caller at a time requests it, all callers share it, and it is renewed before it expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,21 @@ use super::credentials::Credentials;
 use super::operations::TOKEN;
 use platform::{Answer, CallError, ErrorClass, Exchange, Permit, Secrets};
 
-/// What the operator asks to be allowed (contract, section 0).
+/// The scopes that the operator requests (contract, section 0).
 const SCOPE: &str = "deployments:write environments:read jobs:read validations:execute webhooks:write";
 
-/// How long before it expires a token is renewed; one that lives under twice as long, after half its life.
+/// How long before its expiry a token is renewed. A token with a lifetime under twice this is renewed after half its
+/// lifetime.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 
-/// A longer life is not believed.
+/// The maximum lifetime; a longer one in an answer is not trusted.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a failure answers for all who waited for it, and how long a token that still lives is used after one.
+/// How long a failure is returned to all waiting callers, and how long a token that is still valid is used after a
+/// failure.
 const FAILURE_SHARED: Duration = Duration::from_secs(1);
-/// A token endpoint that wants to be left alone is asked again after this at the latest: a rollback may need the token.
+/// The maximum time before the token endpoint is asked again if it asks for a pause, because a rollback may need the
+/// token.
 const FAILURE_SHARED_AT_MOST: Duration = Duration::from_secs(30);
 const RENEWED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
@@ -35,12 +38,12 @@ const RENEWED_AGAIN_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     text: Arc<SecretString>,
-    /// Tells one token from the next, even where the server hands out the same text.
+    /// Distinguishes one token from the next, even if the server issues the same text again.
     serial: u64,
 }
 
 impl Token {
-    /// The value of the `Authorization` header; `None` is impossible for a token that was read.
+    /// The value of the `Authorization` header. `None` cannot happen, because the token was checked when it was read.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.text.expose_secret())).ok()?;
         value.set_sensitive(true);
@@ -52,12 +55,12 @@ impl Token {
     }
 }
 
-/// A token, and how it was come by.
+/// A token, and how it was obtained.
 pub(crate) struct Obtained {
     pub(crate) token: Token,
     /// The permit, if no request was needed.
     pub(crate) unused: Option<Permit>,
-    /// Whether it was asked for just now.
+    /// Whether it was requested just now.
     pub(crate) was_asked: bool,
 }
 
@@ -71,8 +74,8 @@ impl Obtained {
     }
 }
 
-/// Where tokens come from. Whoever finds none asks for one, and everybody else waits for that; where the asking future is
-/// dropped, the next who waits asks.
+/// The source of tokens. If there is no token, one caller requests it and all other callers wait. If the requesting
+/// future is dropped, the next waiting caller makes the request.
 pub(crate) struct TokenSource {
     exchange: Exchange,
     url: String,
@@ -113,7 +116,7 @@ impl TokenSource {
         }
     }
 
-    /// The token that is held, or a new one, for which the permit is used. The first one is asked for without a permit.
+    /// The current token, or a new one, whose request uses the permit. The first token is requested without a permit.
     pub(crate) async fn obtain(&self, permit: Option<Permit>) -> Result<Obtained, CallError> {
         if let Some(token) = self.fresh(Instant::now()) {
             return Ok(Obtained::held(token, permit));
@@ -134,7 +137,7 @@ impl TokenSource {
         }
     }
 
-    /// Throws the token away, if it is still the one that is held.
+    /// Discards the token if it is still the current one.
     pub(crate) fn invalidate(&self, token: &Token) {
         let mut memory = self.memory();
         if memory.held.as_ref().is_some_and(|held| held.token.serial == token.serial) {
@@ -184,7 +187,8 @@ impl TokenSource {
         token
     }
 
-    /// After a transient failure a token that still lives serves on; otherwise the failure serves all who waited.
+    /// After a transient failure, a token that is still valid remains in use; otherwise all waiting callers get the
+    /// failure.
     fn remember_failure(&self, error: CallError) -> Result<Token, CallError> {
         let now = Instant::now();
         let mut memory = self.memory();

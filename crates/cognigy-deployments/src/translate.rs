@@ -1,4 +1,4 @@
-//! Translates between the operator's types and those of the API. No decision is made here.
+//! Translates between the operator's types and those of the API. It makes no decisions.
 
 use super::answer;
 use super::client::{JobError, NotSent};
@@ -83,7 +83,7 @@ fn capacity(spec: &CognigyDeploymentSpec) -> CapacityConstraints {
     }
 }
 
-/// The API server lets no negative number in here.
+/// The API server accepts no negative number here.
 fn natural<T: TryFrom<i64> + Default>(number: i64) -> T {
     T::try_from(number).unwrap_or_default()
 }
@@ -97,13 +97,13 @@ pub fn validation(validation: answer::Validation) -> ValidationAnswer {
     }
 }
 
-/// What the synthetic trace said.
+/// The result of the synthetic trace.
 pub fn trace(trace: answer::Trace) -> TraceAnswer {
     let has_passed = trace.passed();
     TraceAnswer { synthetic_trace_id: trace.trace_id, has_passed, status: trace.status, conflicts: trace.conflicts }
 }
 
-/// What came of a submit call.
+/// The result of a submit call.
 pub fn submit(answer: Submitted) -> SubmitAnswer {
     match answer {
         Submitted::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
@@ -126,10 +126,10 @@ fn sent(next: FirstPost, obstacle: Obstacle) -> SubmitAnswer {
     }
 }
 
-/// What the job said.
+/// The state of the job.
 ///
 /// # Errors
-/// [`NotSent`] if it was not asked.
+/// [`NotSent`] if the request was not sent.
 pub fn job(status: Result<answer::JobStatus, JobError>) -> Result<JobAnswer, NotSent> {
     Ok(match status {
         Ok(answer::JobStatus::Completed) => JobAnswer::Completed,
@@ -142,7 +142,7 @@ pub fn job(status: Result<answer::JobStatus, JobError>) -> Result<JobAnswer, Not
     })
 }
 
-/// What the environment's health said.
+/// The environment's health.
 pub fn health(reading: answer::HealthReading) -> HealthAnswer {
     match reading {
         answer::HealthReading::Good { .. } => HealthAnswer::Good,
@@ -158,7 +158,7 @@ pub fn health(reading: answer::HealthReading) -> HealthAnswer {
 pub fn obstacle(error: &CallError) -> Obstacle {
     let message = error.message();
     match error.class() {
-        // What was taken back is decided anew before anybody meets an obstacle.
+        // After a cancelled request the operator decides again, so nobody sees this obstacle.
         ErrorClass::Transient | ErrorClass::Cancelled => Obstacle::transient(
             Cause::ApiUnavailable,
             format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
@@ -195,7 +195,7 @@ pub fn obstacle(error: &CallError) -> Obstacle {
     }
 }
 
-/// A rollback that failed: what is to be said of it says already that it is tried again.
+/// A rollback that failed. Its message already says that it is tried again.
 pub fn rollback_obstacle(error: &CallError) -> Obstacle {
     let cause = match error.class() {
         ErrorClass::Transient | ErrorClass::Cancelled => Cause::ApiUnavailable,
@@ -205,11 +205,11 @@ pub fn rollback_obstacle(error: &CallError) -> Obstacle {
     Obstacle::transient(cause, error.message(), error.retry_after())
 }
 
-/// A try that failed, while the call goes on with the next one.
+/// A try that failed, while the call continues with the next try.
 pub fn failed_try(failed: &FailedTry, origin: &ApiOrigin) -> Obstacle {
     let FailedTry { operation, number, of, unanswered_for, error, .. } = failed;
     if *operation == operations::ROLLBACK {
-        // The same as for the call as a whole: it is one cause, and told once.
+        // Use the same message as for the whole call: there is one cause, and it is reported once.
         return rollback_obstacle(error);
     }
     let what = operation.title;
@@ -225,7 +225,7 @@ pub fn failure(error: &CallError) -> CallFailure {
     CallFailure { cause: cause(error), obstacle: obstacle(error) }
 }
 
-/// A delivery that failed, in the API's own words.
+/// A delivery that failed, with the API's own message.
 pub fn delivery_failure(error: &CallError) -> CallFailure {
     let obstacle = Obstacle::transient(Cause::ApiUnavailable, error.message(), error.retry_after());
     CallFailure { cause: cause(error), obstacle }

@@ -1,4 +1,4 @@
-//! URLs, and the identifiers that may enter a URL's path or a header.
+//! URLs, and the identifiers that may be put into a URL's path or a header.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,56 +6,56 @@ use std::str::FromStr;
 use serde::Serialize;
 use url::Url;
 
-/// The most bytes that a URL may have; longer ones are a mistake or an attack.
+/// The maximum number of bytes of a URL; a longer URL is a mistake or an attack.
 const MAX_URL_BYTES: usize = 2048;
 
-/// The most bytes that an API's base may have. It is written into status, once for each message that waits, and a status must
-/// stay small; a host's name has 253 at the most.
+/// The maximum number of bytes of an API's base. The base is written into status once for each waiting message, and a
+/// status must stay small; a host name has at most 253 bytes.
 pub const MAX_BASE_BYTES: usize = 320;
 
-/// The most bytes of an identifier that enters a path (contract, section 3).
+/// The maximum number of bytes of an identifier in a path (contract, section 3).
 const MAX_SEGMENT_BYTES: usize = 256;
 
-/// The most bytes of an idempotency key.
+/// The maximum number of bytes of an idempotency key.
 const MAX_KEY_BYTES: usize = 255;
 
-/// Why a URL or an identifier cannot be used, as the end of a sentence that begins with its name. Holds nothing of the
-/// value. The caller shows it to whoever wrote the value; trying again does not help.
+/// Why a URL or an identifier cannot be used, as the end of a sentence that begins with its name. It contains no part
+/// of the value. The caller shows it to the author of the value; trying again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// It is not a URL at all.
+    /// The text is not a URL.
     #[error("is not a URL ({0}); write for example https://api.example.com")]
     NotAUrl(url::ParseError),
-    /// It does not say how to reach the host.
+    /// The URL has no scheme.
     #[error("needs a scheme; write https:// before the host")]
     NoScheme,
-    /// Neither `https` nor `http`.
+    /// The scheme is neither `https` nor `http`.
     #[error("must begin with https:// (or http://, if the operator's --egress-allow allows it)")]
     Scheme,
-    /// It carries a user name or a password.
+    /// The URL contains a user name or a password.
     #[error("must hold no user name and no password; remove all before the @")]
     UserInfo,
-    /// It carries a query, where none can be meant.
+    /// The URL contains a query, which makes no sense there.
     #[error("must have no query; remove all from the ? on")]
     Query,
-    /// It carries a fragment.
+    /// The URL contains a fragment.
     #[error("must have no fragment; remove all from the # on")]
     Fragment,
-    /// It is longer than any URL of this kind.
+    /// The URL is longer than the maximum.
     #[error("is longer than {MAX_URL_BYTES} bytes")]
     TooLong,
-    /// The API's base is longer than status has room for.
+    /// The API's base is too long for status.
     #[error("is longer than {MAX_BASE_BYTES} bytes")]
     BaseTooLong,
-    /// The identifier would not survive as one path segment.
+    /// The identifier cannot be one path segment without changes.
     #[error("must be 1 to {MAX_SEGMENT_BYTES} of the characters A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..'")]
     Segment,
-    /// The idempotency key would not survive as a header.
+    /// The idempotency key cannot be a header's value without changes.
     #[error("must be 1 to {MAX_KEY_BYTES} visible ASCII characters")]
     Key,
 }
 
-/// Parses an absolute http(s) URL without user info and fragment, its host in one spelling (no trailing dot).
+/// Parses an absolute http(s) URL without user info and fragment, and normalizes its host (no trailing dot).
 pub fn parse_url(text: &str) -> Result<Url, EndpointError> {
     if text.len() > MAX_URL_BYTES {
         return Err(EndpointError::TooLong);
@@ -76,7 +76,7 @@ pub fn parse_url(text: &str) -> Result<Url, EndpointError> {
     if url.fragment().is_some() {
         return Err(EndpointError::Fragment);
     }
-    // Written as URLs are, it may have become three times as long.
+    // Percent-encoding may have made the text three times as long.
     if url.as_str().len() > MAX_URL_BYTES {
         return Err(EndpointError::TooLong);
     }
@@ -87,12 +87,12 @@ pub fn parse_url(text: &str) -> Result<Url, EndpointError> {
     Ok(url)
 }
 
-/// Scheme, host and port of a URL: what an error names.
+/// Scheme, host and port of a URL, for errors.
 pub fn server_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Only unreserved characters, so that no encoding is needed and no other path can be meant.
+/// Allows only unreserved characters: they need no encoding, and the path cannot be changed.
 fn is_safe_segment(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_SEGMENT_BYTES
@@ -100,7 +100,7 @@ fn is_safe_segment(text: &str) -> bool {
         && !matches!(text, "." | "..")
 }
 
-/// A newtype over text that holds what its parser let pass.
+/// Defines a newtype over text that its parser has accepted.
 macro_rules! checked_text {
     ($(#[$meta:meta])* $name:ident, $check:expr, $error:expr) => {
         $(#[$meta])*

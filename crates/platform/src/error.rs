@@ -1,35 +1,38 @@
-//! What a failed call means for the caller.
+//! The meaning of a failed call for the caller.
 
 use std::time::Duration;
 
 use super::http::EgressRefusal;
 use super::words;
 
-/// What the caller can do about a failed call (contract, "Errors").
+/// The caller's possible reaction to a failed call (contract, "Errors").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// Network error, time-out, 429, 5xx, or no room in the request budget: try again later. Never a verdict.
     Transient,
-    /// The credentials or their scopes were refused (401 with a fresh token, 403, or the token endpoint said no).
+    /// The API refused the credentials or their scopes (401 with a fresh token, 403, or a refusal by the token
+    /// endpoint).
     Unauthorized,
-    /// The request is wrong, or what it names is not there: any other 4xx. The same request will be answered the same way.
+    /// The request is wrong, or an object that it names does not exist: any other 4xx. The same request will get the
+    /// same answer.
     Rejected {
         /// The HTTP status, 400 to 499.
         status: u16,
     },
-    /// The answer is not what the contract says: transient before the submit, unreadable after it.
+    /// The answer does not follow the contract: transient before the submit, unreadable after it.
     Protocol,
     /// The operator's own egress rules forbid the URL; nothing was sent.
     EgressRefused,
-    /// The caller cancelled the request while it waited in the queue. Nothing was sent, and nothing is known. Decide again.
+    /// The caller cancelled the request while it waited in the queue. Nothing was sent and nothing is known, so decide
+    /// again.
     Cancelled,
 }
 
 impl ErrorClass {
-    /// Every label that a request ends with by which it failed; one that was cancelled was never made.
+    /// Every label of a failed request. A cancelled request has no label, because it was never sent.
     pub const OF_REQUESTS: [&str; 5] = ["transient", "unauthorized", "rejected", "protocol", "egress_refused"];
 
-    /// The class as the value of a metric's label: one of six words.
+    /// The class as the value of a metric's label: one of six values.
     #[must_use]
     pub fn metric_label(self) -> &'static str {
         match self {
@@ -43,7 +46,7 @@ impl ErrorClass {
     }
 }
 
-/// A failed call: its class, and the API's own words (at most 1 KiB, no control characters, no secrets).
+/// A failed call: its class, and the API's own message (at most 1 KiB, no control characters, no secrets).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CallError {
@@ -54,19 +57,19 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// A failure of this class.
+    /// Makes a failure of this class.
     #[must_use]
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
         Self { class, message: words::tidy(&message.into()), retry_after: None, is_held_back: false }
     }
 
-    /// A failure that time may mend.
+    /// Makes a failure that may disappear with time.
     #[must_use]
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Transient, message)
     }
 
-    /// An answer that makes no sense.
+    /// Makes a failure for an answer that does not follow the contract.
     #[must_use]
     pub fn protocol(message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Protocol, message)
@@ -79,7 +82,7 @@ impl CallError {
         self
     }
 
-    /// Asks for no longer a wait than that.
+    /// Limits the wait before the next try to this length.
     pub fn with_retry_after_of_at_most(mut self, longest: Duration) -> Self {
         self.retry_after = self.retry_after.map(|asked| asked.min(longest));
         self
@@ -97,19 +100,19 @@ impl CallError {
         self.is_held_back
     }
 
-    /// What the caller can do.
+    /// The caller's possible reaction.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.class
     }
 
-    /// What happened, for people: the API's own words where it had any.
+    /// What happened, for users: the API's own message if there was one.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// How long to wait before the next try, where the API (or the request budget) said so.
+    /// How long to wait before the next try, if the API (or the request budget) asked for a wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after

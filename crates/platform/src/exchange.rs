@@ -1,4 +1,5 @@
-//! One request, one answer: the egress rules before it, a deadline over it, its class after it.
+//! Sends one request and reads one answer: checks the egress rules first, applies a deadline, and classifies the
+//! answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,25 +19,25 @@ use super::retry;
 use super::secrets::Secrets;
 use super::words;
 
-/// The most bytes of a URL in an error.
+/// The maximum number of bytes of a URL in an error.
 const MAX_URL_SHOWN: usize = 300;
 
-/// Wall-clock time, for the rare `Retry-After` date in an answer without a date of its own.
+/// Wall-clock time. It is needed only for a `Retry-After` date in an answer that has no date of its own.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// What all requests of a process have in common.
+/// The settings that all requests of a process share.
 #[derive(Clone)]
 pub struct ExchangeOptions {
-    /// Where requests may go.
+    /// The egress rules, which decide where requests may go.
     pub policy: EgressPolicy,
-    /// Hears of each request, for metrics.
+    /// Receives a report of each request, for metrics.
     pub observer: Option<Arc<dyn RequestObserver>>,
     /// The time of day.
     pub wall_clock: WallClock,
 }
 
 impl ExchangeOptions {
-    /// The system's clock, and no observer.
+    /// The system's clock and no observer.
     #[must_use]
     pub fn new(policy: EgressPolicy) -> Self {
         Self { policy, observer: None, wall_clock: Arc::new(Timestamp::now) }
@@ -50,7 +51,7 @@ pub struct Exchange {
     policy: EgressPolicy,
     observer: Option<Arc<dyn RequestObserver>>,
     wall_clock: WallClock,
-    /// Whether an error that the transport reports begins with the server.
+    /// Whether an error from the transport begins with the server's name.
     names_servers: bool,
 }
 
@@ -61,20 +62,20 @@ pub struct Answer {
     pub status: StatusCode,
     /// The wait that the API asks for.
     pub retry_after: Option<Duration>,
-    /// `None` where it is longer than we read.
+    /// The body; `None` if it is longer than the maximum that we read.
     body: Option<Bytes>,
-    /// What must not be shown of it.
+    /// The secrets that must not be shown if the answer repeats them.
     secrets: Secrets,
-    /// Which URL was asked.
+    /// The URL of the request.
     asked: Url,
 }
 
-/// There is no answer.
+/// The error if there is no answer.
 #[derive(Debug)]
 pub struct Unanswered {
     /// Why there is no answer.
     pub error: CallError,
-    /// Whether the request may have had its effect all the same.
+    /// Whether the request may have had its effect although there is no answer.
     pub sent: bool,
 }
 
@@ -86,7 +87,7 @@ impl Exchange {
         Self { transport, policy, observer, wall_clock, names_servers: true }
     }
 
-    /// Errors do not begin with the server: the caller names it in its own way.
+    /// Errors do not begin with the server's name, because the caller adds a name of its own.
     #[must_use]
     pub fn without_server_names(self) -> Self {
         Self { names_servers: false, ..self }
@@ -166,7 +167,8 @@ impl Unanswered {
 }
 
 impl Answer {
-    /// The answer itself, if it is a good one; else the error, in the API's own words without the secrets.
+    /// Returns the answer if its status is a success; otherwise the error with the API's own message, without the
+    /// secrets.
     pub fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
         let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
         let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();
@@ -175,12 +177,13 @@ impl Answer {
         Err(CallError::new(class, message).with_retry_after(self.retry_after))
     }
 
-    /// The server that gave it: scheme, host and port.
+    /// The server that sent the answer: scheme, host and port.
     pub fn server(&self) -> String {
         server_of(&self.asked)
     }
 
-    /// The whole URL if the answer says that there is no such place, for then the URL may be wrong; else the server.
+    /// The whole URL if the answer says that the path does not exist, because then the URL may be wrong; otherwise the
+    /// server.
     fn place(&self) -> String {
         match self.status {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
@@ -195,7 +198,7 @@ impl Answer {
         self.into_parts().map(|(body, _)| body)
     }
 
-    /// The whole body, and the secrets that nothing which is shown of it may hold.
+    /// The whole body, and the secrets that must be removed from every text that is shown of it.
     pub fn into_parts(self) -> Result<(Bytes, Secrets), CallError> {
         let too_large = TransportError::TooLarge { status: self.status };
         let server = server_of(&self.asked);
@@ -203,7 +206,7 @@ impl Answer {
         Ok((body, self.secrets))
     }
 
-    /// How long everything that shares the budget should rest after this answer, where it should.
+    /// How long all users of the budget should pause after this answer; `None` if they need not pause.
     pub fn pause(&self) -> Option<Duration> {
         const UNSAID: Duration = Duration::from_secs(5);
         match self.status {
@@ -214,7 +217,7 @@ impl Answer {
     }
 }
 
-/// `422 Unprocessable Entity: what the API said`. Words that only repeat the status are left out.
+/// `422 Unprocessable Entity: the API's message`. A message that only repeats the status is left out.
 pub fn described(status: StatusCode, words: &str) -> String {
     let words = words::tidy(words);
     let shown = status.to_string();
@@ -222,7 +225,7 @@ pub fn described(status: StatusCode, words: &str) -> String {
     if repeats { shown } else { format!("{shown}: {words}") }
 }
 
-/// What a status means (contract, "Errors"); `None` is success.
+/// The error class of a status (contract, "Errors"); `None` means success.
 pub fn class_of(status: StatusCode) -> Option<ErrorClass> {
     match status.as_u16() {
         200..=299 => None,

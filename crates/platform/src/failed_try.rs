@@ -1,22 +1,23 @@
-//! A try of a call that failed and is followed by another one: told while the call goes on, since it may take minutes.
+//! A failed try of a call that will be tried again. It is reported while the call continues, because a call may take
+//! minutes.
 
 use std::time::Duration;
 
 use super::error::CallError;
 use super::operation::Operation;
 
-/// A try of a call that failed and is followed by another one.
+/// A failed try of a call that will be tried again.
 #[derive(Debug, Clone)]
 pub struct FailedTry {
     /// The kind of request.
     pub operation: Operation,
-    /// Which of its tries failed, counted from 1.
+    /// The number of the failed try, counted from 1.
     pub number: u32,
-    /// The most tries that the call has.
+    /// The maximum number of tries of the call.
     pub of: u32,
-    /// How long the try took, with the wait for its place in the request budget.
+    /// How long the try took, including the wait for the request budget.
     pub took: Duration,
-    /// For how long the API was waited for, if it has not answered at all.
+    /// How long we waited for the API, if it did not answer at all.
     pub unanswered_for: Option<Duration>,
     /// Why it failed.
     pub error: CallError,

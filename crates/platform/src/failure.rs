@@ -1,22 +1,22 @@
-//! Why a question to the platform has no answer.
+//! The failure of a question to the platform.
 
 use rollout::Obstacle;
 use rollout::answer::Retry;
 use std::time::Duration;
 
-/// A question that has no answer: why, and what people are told.
+/// A question that has no answer: the reason, and the message for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallFailure {
-    /// What the operator does about it.
+    /// The operator's reaction.
     pub cause: FailureCause,
-    /// What people are told, and when it is worth trying again.
+    /// The message for users, and the time after which a new try makes sense.
     pub obstacle: Obstacle,
 }
 
-/// What the operator does about a question that has no answer.
+/// The operator's reaction to a question that has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureCause {
-    /// The operator cancelled it while it waited for the request budget: decide again.
+    /// The operator cancelled the question while it waited for the request budget: decide again.
     Cancelled,
     /// The request budget had no room: nothing was sent, and nothing is wrong.
     Budget,
@@ -27,7 +27,7 @@ pub enum FailureCause {
 }
 
 impl CallFailure {
-    /// How long to wait at least before the next try, if the platform or the request budget said so.
+    /// The minimum wait before the next try, if the platform or the request budget asked for one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.obstacle.retry {

@@ -1,10 +1,11 @@
-//! How two sets of credentials are told apart without showing them.
+//! Compares sets of credentials without showing them.
 
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// A hash over what identifies a client to its platform: the API and the client's id, for example. Holds no secret. What
-/// the platform counts together has one fingerprint, and shares one request budget.
+/// A hash over the values that identify a client to its platform, for example the API and the client's id. It contains
+/// no secret. Credentials whose requests the platform counts together have one fingerprint, and share one request
+/// budget.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientFingerprint([u8; 32]);
 
@@ -28,7 +29,7 @@ impl fmt::Debug for ClientFingerprint {
     }
 }
 
-/// A hash over everything in a set of credentials. Never shown: a weak secret could be guessed from it.
+/// A hash over all values of a set of credentials. It is never shown, because a weak secret could be guessed from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialsFingerprint([u8; 32]);
 
@@ -46,7 +47,7 @@ impl fmt::Debug for CredentialsFingerprint {
     }
 }
 
-/// Each part is preceded by its length, so that no two lists of parts have the same hash.
+/// The length of each part is hashed before the part, so that two different lists of parts have different hashes.
 fn hash(parts: &[&str]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,15 +1,15 @@
-//! What every platform of rollouts has in common.
+//! The interface between the operator and the platforms that run rollouts.
 //!
-//! The operator decides about rollouts and knows Kubernetes. It knows no platform: it asks a [`Platform`], which answers
-//! with the types of [`rollout::answer`]. A [`Provider`] connects to a kind of platform with the credentials of a Secret.
-//! Everything that is special about one platform (paths, words, HTTP status codes, the keys of its Secret, how it makes a
-//! submit safe to repeat) stays behind these two traits.
+//! The operator decides about rollouts and knows Kubernetes. It does not know any platform: it asks a [`Platform`],
+//! which answers with the types of [`rollout::answer`]. A [`Provider`] connects to a kind of platform with the
+//! credentials of a Secret. All details of one platform (paths, words, HTTP status codes, the keys of its Secret, how
+//! it makes a submit safe to repeat) stay behind these two traits.
 //!
-//! A platform is usually asked over HTTP. For that, this crate has:
+//! The operator usually reaches a platform over HTTP. For that, this crate has:
 //!
-//! - [`Budget`]: never more requests in any minute than the platform allows one client, the most urgent first.
+//! - [`Budget`]: in any minute, at most as many requests as the platform allows one client, the most urgent first.
 //! - [`Exchange`]: one request and its answer, within the [`EgressPolicy`] and a deadline.
-//! - [`Transport`]: the seam to the network. [`HttpTransport`] in production, anything else in a simulation.
+//! - [`Transport`]: the interface to the network. [`HttpTransport`] in production, another type in a simulation.
 //! - [`WebhookSender`]: delivers events to CI/CD webhooks.
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
-//! The namespaces that may use something of the operator's own.
+//! The namespaces that may use a resource that belongs to the operator.
 
-/// The namespaces whose resources may use something of the operator's own.
+/// The namespaces whose resources may use something that belongs to the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfferedNamespaces(Vec<String>);
 

@@ -1,4 +1,4 @@
-//! What the operator asks of a platform.
+//! The questions that the operator asks a platform.
 
 use super::budget::Requester;
 use super::endpoint::{IdempotencyKey, JobId};
@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use rollout::Obstacle;
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
 
-/// A platform that runs configurations in environments, as one client with one set of credentials. Clones of the same
-/// client share its token, its connections and its request budget.
+/// A platform that runs configurations in environments, used by one client with one set of credentials. Clones of the
+/// same client share its token, its connections and its request budget.
 ///
-/// Each method that returns a future asks the platform. It waits for the request budget first, and repeats a request if
-/// that is safe and may help. Every answer and every failure is bounded in size and holds no secret.
+/// Each method that returns a future sends requests to the platform. It waits for the request budget first. It repeats
+/// a request if that is safe and may help. Every answer and every failure is bounded in size and contains no secret.
 pub trait Platform: Send + Sync + 'static {
-    /// Whether these credentials were ever accepted. Until then nothing that they say is believed: neither whose they are,
-    /// nor how many requests that client may make.
+    /// Whether these credentials were ever accepted. Until then the operator trusts no part of them: neither the
+    /// identity of the client, nor the number of requests that it may send.
     fn is_proven(&self) -> bool;
 
     /// How many requests a minute the platform allows this client.
@@ -47,21 +47,22 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<TraceAnswer, CallFailure>>;
 
-    /// The exact bytes that a submit of this configuration sends. Equal inputs give equal bytes: a repeat after a restart is
-    /// sent only if its bytes have the recorded hash. `callback` is where the platform may report the outcome.
+    /// The exact bytes that a submit of this configuration sends. Equal inputs give equal bytes: a repeat after a
+    /// restart is sent only if its bytes have the recorded hash. The platform may report the outcome to the URL
+    /// `callback`.
     ///
     /// # Errors
     /// An [`Obstacle`], if the configuration cannot be sent to this platform.
     fn submit_body(&self, configuration: Configuration<'_>, callback: Option<&WebhookUrl>) -> Result<Bytes, Obstacle>;
 
-    /// Starts a rollout, or asks again what came of it. The answer says whether the rollout may be under way: only
-    /// [`SubmitAnswer::Rejected`] and [`SubmitAnswer::NotSent`] promise that it is not.
+    /// Starts a rollout, or asks again for the result of an earlier submit. The answer says whether the rollout may be
+    /// under way: only [`SubmitAnswer::Rejected`] and [`SubmitAnswer::NotSent`] guarantee that it is not.
     fn submit<'a>(&'a self, submit: Submit<'a>, requester: &'a Requester) -> BoxFuture<'a, SubmitAnswer>;
 
-    /// How does this job stand? One request.
+    /// What is the state of this job? Sends one request.
     ///
     /// # Errors
-    /// [`CallFailure`], only if the question was not sent. A question that was sent and has no good answer is
+    /// [`CallFailure`], only if the request was not sent. If it was sent but has no valid answer, the result is
     /// [`JobAnswer::Unreadable`].
     fn job<'a>(
         &'a self,
@@ -69,17 +70,17 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<Polled<JobAnswer>, CallFailure>>;
 
-    /// How healthy is this environment? One request.
+    /// How healthy is this environment? Sends one request.
     ///
     /// # Errors
-    /// As for [`job`](Self::job).
+    /// The same errors as for [`job`](Self::job).
     fn health<'a>(
         &'a self,
         spec: &'a CognigyDeploymentSpec,
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>>;
 
-    /// Undoes a rollout. Repeats have the same key.
+    /// Rolls a rollout back. Repeats have the same key.
     fn roll_back<'a>(
         &'a self,
         job: &'a JobId,
@@ -88,10 +89,10 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, RollbackAnswer>;
 
-    /// Hands in an audit record. Repeats have the same id.
+    /// Sends an audit record. Repeats have the same id.
     ///
     /// # Errors
-    /// [`CallFailure`]: the record was not taken, or nobody knows. Hand it in again.
+    /// [`CallFailure`]: the record was not accepted, or the result is unknown. Send it again.
     fn audit<'a>(
         &'a self,
         record: Bytes,
@@ -99,11 +100,11 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<(), CallFailure>>;
 
-    /// What people are told of a try that failed while its call goes on.
+    /// The message for users about a failed try while its call continues.
     fn describe(&self, failed: &FailedTry) -> Obstacle;
 }
 
-/// What is brought into an environment.
+/// The configuration to roll out into an environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Configuration<'a> {
     /// The environment, the locks, the capacity and the rules.
@@ -123,25 +124,26 @@ pub struct Submit<'a> {
     pub first: FirstPost,
 }
 
-/// Whether the next POST is the first under its key, by the process that wrote the intent. Only that one can be rejected.
+/// Whether the next POST is the first one under its key, sent by the process that recorded the intent. Only the first
+/// can be rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstPost {
-    /// This process wrote the intent, and has sent nothing since.
+    /// This process recorded the intent, and has sent nothing since.
     Yes,
-    /// A POST under this key may have had its effect, or nobody knows.
+    /// A POST under this key may have had its effect, or this is unknown.
     No,
 }
 
-/// The answer to a question that is asked again and again.
+/// The answer to a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Polled<T> {
     /// The answer.
     pub answer: T,
-    /// The platform refused the credentials: read the Secret before the next question.
+    /// The platform refused the credentials: read the Secret before the next poll.
     pub are_credentials_refused: bool,
 }
 
-/// What is kept about a rollout that was submitted.
+/// The audit record of a rollout that was submitted.
 #[derive(Clone, Debug)]
 pub struct AuditRecord<'a> {
     /// When the verdict was known.
@@ -152,6 +154,6 @@ pub struct AuditRecord<'a> {
     pub success: bool,
     /// From the submit to the verdict, in seconds.
     pub duration_seconds: f64,
-    /// What the user attests.
+    /// The user's attestations.
     pub compliance: &'a Compliance,
 }

@@ -12,15 +12,15 @@ use rollout::{Obstacle, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One kind of platform. A process has one value of it, which all resources share.
+/// One kind of platform. A process has one provider, which all resources share.
 pub trait Provider: Send + Sync + 'static {
-    /// The platform's name, as people know it.
+    /// The platform's name, as shown to users.
     fn name(&self) -> &'static str;
 
     /// The keys that a Secret with credentials must have.
     fn required_secret_keys(&self) -> &'static [&'static str];
 
-    /// Every kind of request that is made, for metrics that are there from the start.
+    /// Every kind of request that the platform makes, so that its metrics exist from the start.
     fn operations(&self) -> &'static [Operation];
 
     /// How a submit is made safe to repeat.
@@ -29,38 +29,38 @@ pub trait Provider: Send + Sync + 'static {
     /// The client for these credentials. Equal credentials get the same client.
     ///
     /// # Errors
-    /// An [`Obstacle`] that says what is wrong with the credentials, and what to do.
+    /// An [`Obstacle`] that says what is wrong with the credentials, and how to fix it.
     fn connect(&self, credentials: CredentialsSource<'_>) -> Result<Connection, Obstacle>;
 
-    /// Drops the clients whose credentials nobody uses any more.
+    /// Drops the clients whose credentials no resource uses any more.
     fn retain(&self, is_used: &dyn Fn(CredentialsFingerprint) -> bool);
 
-    /// The body of an audit record, byte for byte as it is handed in.
+    /// The body of an audit record, byte for byte as it is sent.
     fn audit_record(&self, record: &AuditRecord<'_>) -> Bytes;
 }
 
-/// Where credentials come from.
+/// The source of the credentials.
 #[derive(Clone, Copy, Debug)]
 pub enum CredentialsSource<'a> {
-    /// This Secret of the resource's namespace.
+    /// The Secret with this name in the resource's namespace.
     Secret(&'a Secret),
-    /// The operator's own, for a resource in this namespace that names no Secret.
+    /// The operator's own Secret, for a resource in this namespace that names no Secret.
     Operator {
         /// The namespace of the resource.
         namespace: &'a str,
     },
 }
 
-/// A client, and what it was made from.
+/// A client and the credentials that it was made from.
 #[derive(Clone)]
 pub struct Connection {
     /// The client.
     pub platform: Arc<dyn Platform>,
-    /// The API that it talks to.
+    /// The address of its API.
     pub origin: ApiOrigin,
-    /// Tells whether the credentials have changed.
+    /// The fingerprint that shows whether the credentials have changed.
     pub fingerprint: CredentialsFingerprint,
-    /// The client as the platform counts its requests, if the credentials are right.
+    /// The fingerprint of the client whose requests the platform counts, if the credentials are right.
     pub client_fingerprint: ClientFingerprint,
 }
 
@@ -79,8 +79,9 @@ impl From<&Settings> for SubmitRules {
     }
 }
 
-/// Makes the transport of a client. The argument is the certificates (PEM) that it trusts besides the system's.
+/// Makes the transport of a client. The argument holds the certificates (PEM) that the client trusts in addition to the
+/// system's.
 ///
 /// # Errors
-/// What is wrong with the certificates, as the end of a sentence.
+/// A description of the problem with the certificates, as the end of a sentence.
 pub type TransportFactory = Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Transport>, String> + Send + Sync>;

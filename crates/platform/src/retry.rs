@@ -9,14 +9,14 @@ use jiff::Timestamp;
 /// The shortest wait before a second try (contract, "Errors").
 pub const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 
-/// The longest wait inside one call; where the API asks for more, the call ends and its caller waits.
+/// The longest wait inside one call. If the API asks for a longer wait, the call ends and its caller waits.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest wait that an answer may impose; more is a mistake or an attack.
+/// The longest wait that an answer may demand; a longer one is a mistake or an attack.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The wait after the `failed`th failed try (from 1): it doubles from 2 s to 10 s, with jitter upwards; an API that
-/// asks for longer is obeyed. `None` where it asks for more than can be waited inside a call.
+/// The wait after the failed try number `failed` (counted from 1). It doubles from 2 s to 10 s, with upward jitter. If
+/// the API asks for a longer wait, that wait is used. `None` if the API's wait is too long for one call.
 pub fn wait(failed: u32, jitter: f64, retry_after: Option<Duration>) -> Option<Duration> {
     let least = SHORTEST_WAIT.saturating_mul(1 << failed.saturating_sub(1).min(8)).min(LONGEST_WAIT);
     let most = least.saturating_mul(2).min(LONGEST_WAIT);
@@ -28,8 +28,8 @@ pub fn wait(failed: u32, jitter: f64, retry_after: Option<Duration>) -> Option<D
     }
 }
 
-/// What the `Retry-After` header asks for: seconds, or a date, which is read against the answer's own `Date` so that
-/// clocks that differ do no harm (`now` serves where there is none). At most an hour.
+/// The wait that the `Retry-After` header asks for: seconds, or a date. A date is compared with the answer's own
+/// `Date`, so that different clocks cause no error (`now` is used if the answer has no date). At most an hour.
 pub fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let asked = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
@@ -68,11 +68,11 @@ mod tests {
         let at = "Wed, 21 Oct 2015 07:28:00 GMT";
         assert_eq!(asked("7", None), Some(Duration::from_secs(7)));
         assert_eq!(asked("0", None), Some(Duration::ZERO));
-        assert_eq!(asked(at, None), Some(Duration::from_secs(30)), "by our clock");
+        assert_eq!(asked(at, None), Some(Duration::from_secs(30)), "compared with our clock");
         assert_eq!(
             asked(at, Some("Wed, 21 Oct 2015 07:27:55 GMT")),
             Some(Duration::from_secs(5)),
-            "by the API's clock"
+            "compared with the API's clock"
         );
         assert_eq!(asked(at, Some("Wed, 21 Oct 2015 07:29:00 GMT")), Some(Duration::ZERO), "past");
         assert_eq!(asked("99999999999999999999999", None), Some(MAX_RETRY_AFTER));

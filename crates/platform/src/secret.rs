@@ -1,4 +1,4 @@
-//! Reads what people put into Secrets, and tells them what is wrong with it.
+//! Reads the keys of Secrets, and reports errors in them to users.
 
 use super::endpoint::EndpointError;
 use super::words::quoted;
@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// The longest number, in bytes.
 const MAX_NUMBER_BYTES: usize = 20;
 
-/// The name of a Secret, as messages about it need it.
+/// The name of a Secret, as used in messages.
 #[derive(Clone, Copy)]
 pub struct SecretName<'a> {
     /// Its namespace.
@@ -30,7 +30,7 @@ impl<'a> SecretName<'a> {
         Self { namespace, name: secret.metadata.name.as_deref().unwrap_or_default() }
     }
 
-    /// The sentence about what is wrong with it: which Secret, the problem, and how to mend it.
+    /// The message about a problem with the Secret: its name, the problem, and how to fix it.
     #[must_use]
     pub fn sentence(self, problem: &str, remedy: &str) -> String {
         let Self { namespace, name } = self;
@@ -47,7 +47,7 @@ impl<'a> SecretName<'a> {
         self.invalid(&format!("has a ca.crt that cannot be used: {problem}"), "correct it")
     }
 
-    /// There is no such Secret. The message names the keys that it must have.
+    /// The Secret does not exist. The message names the keys that it must have.
     #[must_use]
     pub fn missing(self, keys: &[&str]) -> Obstacle {
         let Self { namespace, name } = self;
@@ -72,8 +72,8 @@ impl<'a> SecretName<'a> {
     }
 }
 
-/// A field of the spec holds no name that an object can have, so that nothing is asked under it. The API server refuses
-/// such a name today; the object was stored before it did.
+/// A field of the spec contains a text that cannot be an object's name, so the operator does not read such an object.
+/// The API server refuses such a name today; this object was stored by an earlier version that accepted it.
 #[must_use]
 pub fn not_a_name(field: &str, name: &str, cause: Cause) -> Obstacle {
     let message = format!(
@@ -84,7 +84,7 @@ pub fn not_a_name(field: &str, name: &str, cause: Cause) -> Obstacle {
     Obstacle::lasting(cause, message, Retry::InputChange)
 }
 
-/// A field of the spec holds no key that a Secret or ConfigMap can have.
+/// A field of the spec contains a text that cannot be a key of a Secret or ConfigMap.
 #[must_use]
 pub fn not_a_key(field: &str, key: &str, cause: Cause) -> Obstacle {
     let message = format!(
@@ -94,7 +94,7 @@ pub fn not_a_key(field: &str, key: &str, cause: Cause) -> Obstacle {
     Obstacle::lasting(cause, message, Retry::InputChange)
 }
 
-/// Reads the keys of a Secret. Each error names the Secret, the key, the problem and the remedy.
+/// Reads the keys of a Secret. Each error names the Secret, the key, the problem and the fix.
 pub struct SecretKeys<'a> {
     secret: SecretName<'a>,
     data: Option<&'a BTreeMap<String, ByteString>>,
@@ -107,10 +107,10 @@ impl<'a> SecretKeys<'a> {
         Self { secret: SecretName::of(secret), data: secret.data.as_ref() }
     }
 
-    /// The text of a key, without the line break that `echo` and editors leave behind; nothing if it is empty.
+    /// The text of a key, without the final line break that `echo` and editors add; `None` if it is empty.
     ///
     /// # Errors
-    /// An [`Obstacle`], if it is longer than `most` bytes, or no UTF-8 text.
+    /// An [`Obstacle`] if it is longer than `most` bytes or is not UTF-8 text.
     pub fn text(&self, key: &str, most: usize) -> Result<Option<String>, Obstacle> {
         let Some(ByteString(bytes)) = self.data.and_then(|data| data.get(key)) else { return Ok(None) };
         if bytes.len() > most {
@@ -122,10 +122,10 @@ impl<'a> SecretKeys<'a> {
         Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
     }
 
-    /// The text of a key that must be there.
+    /// The text of a required key.
     ///
     /// # Errors
-    /// As for [`text`](Self::text), and if it is missing or empty.
+    /// The errors of [`text`](Self::text), and an error if the key is missing or empty.
     pub fn required(&self, key: &str, most: usize) -> Result<String, Obstacle> {
         self.text(key, most)?.ok_or_else(|| match self.data.is_some_and(|data| data.contains_key(key)) {
             true => self.secret.invalid(&format!("has an empty {key}"), "fill it in"),
@@ -133,10 +133,10 @@ impl<'a> SecretKeys<'a> {
         })
     }
 
-    /// The URL in a key. A message about it shows the URL without `secret`.
+    /// The URL in a key. An error message shows the URL without `secret`.
     ///
     /// # Errors
-    /// As for [`text`](Self::text), and if it is no URL of this kind.
+    /// The errors of [`text`](Self::text), and an error if the text is not a URL of this kind.
     pub fn url<T: FromStr<Err = EndpointError>>(
         &self,
         key: &str,
@@ -158,10 +158,10 @@ impl<'a> SecretKeys<'a> {
         text.parse().map(Some).map_err(invalid)
     }
 
-    /// The whole number in a key, at least 1. A message about it shows the value without `secret`.
+    /// The whole number in a key, at least 1. An error message shows the value without `secret`.
     ///
     /// # Errors
-    /// As for [`text`](Self::text), and if it is no such number.
+    /// The errors of [`text`](Self::text), and an error if the text is not such a number.
     pub fn number(&self, key: &str, secret_text: &str) -> Result<Option<NonZeroU32>, Obstacle> {
         let Some(text) = self.text(key, MAX_NUMBER_BYTES)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
@@ -172,7 +172,8 @@ impl<'a> SecretKeys<'a> {
     }
 }
 
-/// A URL that cannot be used, in quotes; `None` if it holds user info. Its query is not shown: a secret may stand there.
+/// A URL that cannot be used, in quotes; `None` if it contains user info. Its query is not shown, because it may
+/// contain a secret.
 fn shown_url(text: &str, secret_text: &str) -> Option<String> {
     if text.contains('@') || text.contains("%40") {
         return None;

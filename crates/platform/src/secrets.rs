@@ -1,32 +1,32 @@
-//! Takes secrets out of a text that may echo them, however they are encoded there.
+//! Removes secrets from a text that may repeat them in any encoding.
 //!
-//! An answer may hold a secret as it was sent, percent-encoded as in a form or a URL, escaped as in JSON or HTML, or in
-//! base64, as in the header `Authorization: Basic`. There are too many spellings to list them: which characters are
-//! escaped differs from library to library. So the text is decoded, and the secret is searched for in what was decoded.
+//! An answer may contain a secret as it was sent, percent-encoded as in a form or a URL, escaped as in JSON or HTML, or
+//! in base64, as in the header `Authorization: Basic`. There are too many encodings to list them, because each library
+//! escapes a different set of characters. So we decode the text, and search for the secret in the decoded text.
 
 use std::fmt;
 use std::ops::Range;
 
 use memchr::memmem;
 
-/// What stands where a secret stood.
+/// The text that replaces a secret.
 const BLANK: &str = "[redacted]";
 
-/// How many encodings around each other are undone: JSON in a percent-encoded parameter, for example.
+/// How many nested encodings are decoded, for example JSON in a percent-encoded parameter.
 const MAX_DECODINGS: usize = 2;
 
-/// How much of a longer text is kept. Nobody is shown more than a line of 1 KiB, and an answer that holds many texts of many
-/// kilobytes must not keep the processor busy: it serves all tenants.
+/// How much of a longer text is kept. Users never see more than a line of 1 KiB. An answer with many texts of many
+/// kilobytes must not keep the processor busy, because the processor serves all tenants.
 const KEPT_BYTES: usize = 4 * 1024;
-/// How many characters an encoding may use for one byte. So far behind the kept part the text is searched as well, so that a
-/// secret that begins in the kept part is found.
+/// The maximum number of characters that an encoding uses for one byte. The search continues this far behind the kept
+/// part, so that a secret that begins in the kept part is found.
 const LONGEST_ENCODING: usize = 6;
 
-/// The fewest bytes of a secret that is looked for in base64. A shorter one would be found by chance, and base64 is
-/// blanked as a whole.
+/// The minimum length in bytes of a secret that is searched for in base64. A shorter secret would be found by chance,
+/// and base64 is blanked as a whole.
 const SHORTEST_IN_BASE64: usize = 4;
 
-/// The secrets that must not be repeated.
+/// The secrets that must not be shown.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
@@ -37,7 +37,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// These secrets; empty ones are left out.
+    /// Keeps these secrets; ignores empty ones.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<String> =
             secrets.into_iter().filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
@@ -46,7 +46,7 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// The text with every secret blanked; its first 4 KiB, if it is much longer.
+    /// Returns the text with every secret blanked; if the text is much longer than 4 KiB, only its first 4 KiB.
     pub fn blank(&self, text: &str) -> String {
         let longest = self.0.iter().map(String::len).max().unwrap_or_default();
         let most = KEPT_BYTES + longest * LONGEST_ENCODING;
@@ -70,7 +70,7 @@ impl Secrets {
     }
 }
 
-/// The text with these ranges blanked, as far as they begin in it; ranges that overlap become one.
+/// Returns the text with these ranges blanked if they begin in it; overlapping ranges are merged.
 fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.retain(|range| range.start < text.len());
     ranges.sort_unstable_by_key(|range| range.start);
@@ -91,7 +91,8 @@ fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
 /// Searches for one secret.
 struct Finder {
     exact: memmem::Finder<'static>,
-    /// A form spells a space as a plus sign. So a secret with a space is also searched for with the two being equal.
+    /// A form encodes a space as a plus sign. So a secret with a space is also searched for with both characters being
+    /// equal.
     loose: Option<memmem::Finder<'static>>,
     length: usize,
 }
@@ -119,10 +120,10 @@ fn plus_as_space(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect()
 }
 
-/// The bytes that a text stands for, and where in the text each of them begins.
+/// The decoded bytes of a text, and the position in the text at which each of them begins.
 struct Reading {
     bytes: Vec<u8>,
-    /// One more than there are bytes: the last is the end of the text.
+    /// One entry more than there are bytes: the last entry is the end of the text.
     starts: Vec<usize>,
 }
 
@@ -131,7 +132,7 @@ impl Reading {
         Self { bytes: text.as_bytes().to_vec(), starts: (0..=text.len()).collect() }
     }
 
-    /// With one kind of encoding undone, for each kind that there is in it.
+    /// Returns one decoded text for each kind of encoding that the text contains.
     fn decoded(&self) -> Vec<Self> {
         let encodings = [(b'%', percent_encoded as Escape), (b'\\', escaped_in_json), (b'&', escaped_in_html)];
         let present = encodings.into_iter().filter(|(mark, _)| self.bytes.contains(mark));
@@ -156,7 +157,7 @@ impl Reading {
         decoded
     }
 
-    /// Adds the ranges of the text that hold a secret, as it is or in base64.
+    /// Adds the ranges of the text that contain a secret, as plain text or in base64.
     fn find(&self, secrets: &[Finder], found: &mut Vec<Range<usize>>) {
         for secret in secrets {
             let places = secret.find(&self.bytes).into_iter();
@@ -176,7 +177,7 @@ impl Reading {
     }
 }
 
-/// What an escape stands for: one byte, or a character in UTF-8.
+/// The decoded value of an escape: one byte, or a character in UTF-8.
 #[derive(Clone, Copy)]
 struct Utf8 {
     bytes: [u8; 4],
@@ -199,7 +200,7 @@ impl Utf8 {
     }
 }
 
-/// Reads the escape that the bytes begin with: what it stands for, and how long it is.
+/// Reads the escape at the beginning of the bytes: its value and its length.
 type Escape = fn(&[u8]) -> Option<(Utf8, usize)>;
 
 fn percent_encoded(bytes: &[u8]) -> Option<(Utf8, usize)> {
@@ -241,14 +242,14 @@ fn hexadecimal(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The character with this number, in UTF-8.
+/// The character with this code point, in UTF-8.
 fn numbered(digits: &[u8], radix: u32) -> Option<Utf8> {
     let number = u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
     char::from_u32(number).map(Utf8::of_char)
 }
 
-/// Whether base64, standard or URL-safe, holds a secret. Text that only looks like base64 may stand before it, so that
-/// each of four characters may be the first.
+/// Whether base64, standard or URL-safe, contains a secret. Text that only looks like base64 may come before it, so
+/// each of the first four characters may be its beginning.
 fn holds_in_base64(run: &[u8], secrets: &[&Finder]) -> bool {
     (0..4.min(run.len())).any(|first| {
         let plain = Reading::of_base64(&run[first..]);
@@ -260,7 +261,7 @@ fn holds_in_base64(run: &[u8], secrets: &[&Finder]) -> bool {
 }
 
 impl Reading {
-    /// The whole bytes that base64 stands for.
+    /// The complete bytes that the base64 encodes.
     fn of_base64(characters: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(characters.len() * 3 / 4);
         let (mut bits, mut count) = (0_u32, 0);
@@ -277,7 +278,7 @@ impl Reading {
     }
 }
 
-/// The value of a character of base64, in the standard or the URL-safe alphabet.
+/// The value of a base64 character, in the standard or the URL-safe alphabet.
 fn six_bits(character: u8) -> Option<u8> {
     match character {
         b'A'..=b'Z' => Some(character - b'A'),

@@ -17,10 +17,10 @@ use super::exchange::{Exchange, ExchangeOptions, class_of, described};
 use super::http::Transport;
 use super::operation::Operation;
 
-/// The header that makes a repeat harmless (contract, section 3).
+/// The header that makes a repeated delivery harmless (contract, section 3).
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Delivers an event to a webhook. A delivery is repeated later by the outbox, so one request has one try.
+/// Delivers an event to a webhook. The outbox repeats a failed delivery later, so each call makes only one try.
 pub const WEBHOOK: Operation = Operation {
     name: "webhook",
     title: "webhook",
@@ -29,10 +29,10 @@ pub const WEBHOOK: Operation = Operation {
     priority: Priority::Audit,
 };
 
-/// The fewest bytes of a part of a URL that is taken for a secret.
+/// The minimum length in bytes of a URL part that is treated as a secret.
 const SHORTEST_SECRET: usize = 8;
 
-/// A webhook's URL. Its path and query are often a secret: it shows its host only.
+/// A webhook's URL. Its path and query often contain a secret, so only its host is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl(Url);
 
@@ -43,7 +43,7 @@ impl WebhookUrl {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The whole URL, for the submit's `webhookCallbackUrl`. Not to be shown.
+    /// The whole URL, for the submit's `webhookCallbackUrl`. It must not be shown.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()
@@ -64,8 +64,8 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// The URL, and each part of it after the host in which a secret is usually kept: what an answer to the submit, which
-/// holds the URL, must not be shown with.
+/// The URL, and each part of it after the host that usually contains a secret. The submit contains the URL, so its
+/// answer may repeat these texts, and they must be removed before the answer is shown.
 pub fn parts_that_may_be_secret(url: &str) -> impl Iterator<Item = &str> {
     let after_scheme = url.find("://").map_or(0, |found| found + 3);
     let after_host = url[after_scheme..].find(['/', '?']).map_or(url.len(), |found| after_scheme + found);
@@ -75,12 +75,12 @@ pub fn parts_that_may_be_secret(url: &str) -> impl Iterator<Item = &str> {
     [url, target, path, query].into_iter().chain(segments).filter(|part| part.len() >= SHORTEST_SECRET)
 }
 
-/// Nothing but small letters, such as `webhooks`: to blank these would make messages unreadable.
+/// Whether the text has only small letters, such as `webhooks`: blanking such words would make messages unreadable.
 fn is_word(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte))
 }
 
-/// Delivers events to webhooks. Its transport trusts the system's certificates, and carries no token of ours.
+/// Delivers events to webhooks. Its transport trusts the system's certificates, and sends none of our tokens.
 #[derive(Clone)]
 pub struct WebhookSender {
     exchange: Exchange,
@@ -93,11 +93,11 @@ impl WebhookSender {
         Self { exchange: Exchange::new(transport, options).without_server_names() }
     }
 
-    /// Delivers an event once; repeats are the caller's, with the same event id.
+    /// Delivers an event once. The caller repeats a failed delivery with the same event id.
     ///
     /// # Errors
-    /// [`CallError`], whose message names the URL's host and status, but neither its path and query nor its answer, which
-    /// may echo them.
+    /// [`CallError`]. Its message names the URL's host and the status. It contains neither the path and query nor the
+    /// answer, which may repeat them.
     pub async fn deliver(&self, url: &WebhookUrl, body: Bytes, event_id: &IdempotencyKey) -> Result<(), CallError> {
         let request = Request::post(url.0.as_str())
             .header(ACCEPT, "application/json")

@@ -4,36 +4,36 @@ use super::endpoint::JobId;
 use bytes::Bytes;
 use serde::Serialize;
 
-/// Section 8: what the CI/CD webhook hears.
+/// The body that the CI/CD webhook receives (contract, section 8).
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEvent<'a> {
-    /// Always the same word.
+    /// The event type, which is always the same.
     pub event: WebhookEventKind,
-    /// The rollout's job; `null` where it ended before there was one.
+    /// The rollout's job; `null` if the rollout ended before it had a job.
     pub job_id: Option<&'a JobId>,
-    /// Whether the new configuration runs.
+    /// Whether the environment runs the new configuration.
     pub success: bool,
-    /// Its numbers.
+    /// The event's metrics.
     pub metrics: WebhookMetrics,
 }
 
-/// The kind of every event that we send.
+/// The event type of every event that we send.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookEventKind {
-    /// A rollout's outcome is known.
+    /// The rollout's outcome is known.
     #[default]
     DeploymentComplete,
 }
 
-/// Numbers of a [`WebhookEvent`].
+/// The metrics of a [`WebhookEvent`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookMetrics {
-    /// Seconds from the submit to the verdict; 0 where nothing was submitted.
+    /// Seconds from the submit to the verdict; 0 if nothing was submitted.
     pub duration_seconds: f64,
-    /// Checks passed / checks run, of validation and trace; 0 where none ran.
+    /// Checks passed / checks run, of validation and trace; 0 if no check ran.
     pub validation_success_rate: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The API's own words, made fit to be shown: taken out of an answer, without secrets, control characters or excess.
+//! The API's own message, prepared for users: extracted from an answer, short, without secrets or control characters.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::secrets::Secrets;
 
-/// The most bytes of a message (contract, "Errors").
+/// The maximum number of bytes of a message (contract, "Errors").
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 
-/// Where APIs put their words, in the order of preference.
+/// The fields in which APIs put their message, in order of preference.
 const WORD_FIELDS: [&str; 8] =
     ["message", "error_description", "detail", "error", "title", "reason", "errors", "validationErrors"];
 
-/// How deep nested error objects are followed.
+/// The maximum depth of nested error objects that is searched.
 const MAX_DEPTH: usize = 4;
 
-/// The words of an error answer: of its JSON, or else its text. Empty where it has none.
+/// The message of an error answer: from its JSON, or otherwise its text. Empty if there is none.
 pub fn of_answer(body: &[u8]) -> String {
     match serde_json::from_slice::<Value>(body) {
         Ok(json) => flatten(&json, MAX_DEPTH),
@@ -24,7 +24,7 @@ pub fn of_answer(body: &[u8]) -> String {
     }
 }
 
-/// One line, without the secrets, out of a string or an object that somebody wrote to be read by people.
+/// One line, without the secrets, from a string or an object that was written for people.
 pub fn of_value(value: &Value, secrets: &Secrets) -> String {
     tidy(&secrets.blank(&flatten(value, MAX_DEPTH)))
 }
@@ -45,7 +45,7 @@ fn flatten(value: &Value, depth: usize) -> String {
     }
 }
 
-/// The field that holds the words, with the short ones that say what they are about; else every field by name.
+/// The message field, together with the short fields that describe its subject; otherwise every field with its name.
 fn flatten_object(fields: &serde_json::Map<String, Value>, depth: usize) -> String {
     let words = WORD_FIELDS
         .iter()
@@ -67,27 +67,27 @@ fn flatten_object(fields: &serde_json::Map<String, Value>, depth: usize) -> Stri
     }
 }
 
-/// One line: control characters and runs of blanks become one space, and what is over 1 KiB is cut off.
+/// One line: control characters and runs of blanks become one space, and text beyond 1 KiB is cut off.
 pub fn tidy(text: &str) -> String {
     let readable = text.split(|letter: char| letter.is_whitespace() || is_invisible(letter));
     let line = readable.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     cut(&line, MAX_MESSAGE_BYTES).into_owned()
 }
 
-/// A value that somebody wrote, in quotes, to be shown in a message about it: one short line without the secrets.
+/// A user's value in quotes, for a message about this value: one short line without the secrets.
 pub fn quoted(value: &str, secrets: &[&str]) -> String {
     const MAX_BYTES: usize = 100;
     let shown = Secrets::new(secrets.iter().copied()).blank(value);
     format!("\"{}\"", cut(&tidy(&shown), MAX_BYTES))
 }
 
-/// Control characters, and those that reorder or hide what a terminal shows.
+/// Control characters, and characters that reorder or hide text on a terminal.
 fn is_invisible(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// At most `limit` bytes, whole characters only, with a mark where something is missing.
+/// At most `limit` bytes, complete characters only, with a mark if text was cut off.
 pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     const MARK: &str = "...";
     if text.len() <= limit {

@@ -1,5 +1,5 @@
-//! What the platform finds before anything is deployed: validation (section 1), the synthetic
-//! trace (section 2) and the dependency locks of a submit (section 3).
+//! The checks that the platform makes before a deployment: validation (section 1), the synthetic trace (section 2), and
+//! the dependency locks of a submit (section 3).
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::script::{Capacity, EnvironmentScript};
 
-/// The share of an environment's capacity from which a validation warns.
+/// The used share of an environment's capacity at which a validation starts to warn.
 const NEARLY_FULL: f64 = 0.8;
 
-/// The package whose version a snapshot's `nlpEngine` names.
+/// The package to whose version a snapshot's `nlpEngine` refers.
 const NLP_PACKAGE: &str = "cognigy-nlp-core";
 
 /// Answers a validation. `resourceQuotaCheck: false` turns the capacity's errors into warnings.
@@ -35,7 +35,7 @@ pub(super) fn validate(script: &EnvironmentScript, body: &Value) -> Value {
     json!({"valid": true, "warnings": warnings, "capacityUtilization": utilization})
 }
 
-/// The largest share of any capacity that is asked for, to two digits, and what is too much.
+/// The largest requested share of any capacity, to two digits, and the errors for capacities that are exceeded.
 fn capacity_use(capacity: Capacity, asked: &Value) -> (f64, Vec<Value>) {
     let limits = [
         ("session limit", "max_concurrent_sessions", capacity.max_concurrent_sessions.get()),
@@ -72,10 +72,10 @@ fn isolation_errors(script: &EnvironmentScript, isolation: &Value) -> Vec<Value>
 
 /// Answers a trace. Two rules find conflicts:
 ///
-/// - a version mismatch, where the snapshot's `nlpEngine` and the environment's own
-///   `cognigy-nlp-core` differ in major or minor version (with `detectVersionConflicts`);
-/// - a circular dependency, where the snapshot's `dependencies` (`{"a": ["b"], "b": ["a"]}`) come
-///   back to where they started within `simulationDepth` steps.
+/// - a version mismatch, if the snapshot's `nlpEngine` and the environment's own `cognigy-nlp-core` differ in major or
+///   minor version (with `detectVersionConflicts`);
+/// - a circular dependency, if the snapshot's `dependencies` (`{"a": ["b"], "b": ["a"]}`) lead back to their start
+///   within `simulationDepth` steps.
 pub(super) fn trace(script: &EnvironmentScript, body: &Value, trace_id: &str) -> Value {
     let snapshot = &body["configurationSnapshot"];
     let options = &body["traceOptions"];
@@ -100,7 +100,7 @@ pub(super) fn lock_conflict(body: &Value) -> Option<Value> {
     nlp_conflict(&body["configuration_snapshot"], pinned["version"].as_str()?)
 }
 
-/// A snapshot that names no engine, or one without a version, conflicts with nothing.
+/// A snapshot without an engine, or with an engine without a version, never conflicts.
 fn nlp_conflict(snapshot: &Value, package_version: &str) -> Option<Value> {
     let engine = snapshot["nlpEngine"].as_str()?;
     let differs = major_minor(engine)? != major_minor(package_version)?;
@@ -129,7 +129,7 @@ fn circular_dependency(snapshot: &Value, depth: usize) -> Option<Value> {
     }))
 }
 
-/// Whether `start` is reached again from itself within `depth` steps.
+/// Whether a path of at most `depth` steps leads from `start` back to `start`.
 fn leads_back(graph: &Map<String, Value>, start: &str, depth: usize) -> bool {
     let mut reached: BTreeSet<&str> = BTreeSet::new();
     let mut frontier = BTreeSet::from([start]);

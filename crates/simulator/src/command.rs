@@ -31,7 +31,7 @@ pub struct SimulatorArguments {
     pub tls_key: Option<PathBuf>,
 }
 
-/// Why the simulator did not start. Whoever started it has to change what it names.
+/// Why the simulator did not start. The error names the setting that the user has to change.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// A file cannot be read.
@@ -39,7 +39,7 @@ pub enum CommandError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error from the operating system.
         source: io::Error,
     },
     /// The scenario's file is not a scenario.
@@ -47,13 +47,13 @@ pub enum CommandError {
     Scenario {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in it.
         source: ScenarioError,
     },
     /// The server could not be started.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The process cannot be told to end.
+    /// The process cannot receive the signal to end.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
 }
@@ -61,7 +61,7 @@ pub enum CommandError {
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// Where a file cannot be read or used, or the address cannot be listened on.
+/// If a file cannot be read or used, or if the server cannot listen on the address.
 pub async fn run(arguments: SimulatorArguments) -> Result<(), CommandError> {
     let scenario = read_scenario(arguments.scenario.as_deref())?;
     let tls = read_tls(arguments.tls_certificate.as_deref(), arguments.tls_key.as_deref())?;
@@ -71,7 +71,7 @@ pub async fn run(arguments: SimulatorArguments) -> Result<(), CommandError> {
     let server = Server::bind(arguments.listen, scenario, tls).await?;
     tracing::info!(base_url = server.url(), token_url = server.token_url(), "the simulator listens");
     for client in clients {
-        // Told on purpose: they open nothing but this simulator, and its user needs them.
+        // Logged on purpose: these credentials give access only to this simulator, and its user needs them.
         let (client_id, client_secret) = (client.client_id.as_str(), client.client_secret.reveal());
         tracing::info!(client_id, client_secret, "the simulator accepts these credentials");
     }

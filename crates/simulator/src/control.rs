@@ -1,5 +1,5 @@
-//! The simulator's own endpoints, below `/simulator/`: what was received, what is deployed, and
-//! levers to change the world while it runs.
+//! The simulator's own endpoints, below `/simulator/`. They show the received requests and the deployed configurations,
+//! and they change the world while it runs.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -21,10 +21,10 @@ use super::scenario::Scenario;
 use super::script::EnvironmentScript;
 use super::world::World;
 
-/// How long a request waits for others where it does not say.
+/// How long a request waits for others if it names no time.
 const DEFAULT_WAIT: Seconds = Seconds::whole(30);
 
-/// Every endpoint, for those who ask at `GET /simulator`.
+/// Every endpoint, returned by `GET /simulator`.
 const ENDPOINTS: [&str; 11] = [
     "GET /simulator/requests?call=&environment=&job=&after=&waitForCount=&timeoutSeconds=",
     "GET /simulator/violations",
@@ -39,7 +39,7 @@ const ENDPOINTS: [&str; 11] = [
     "GET /simulator",
 ];
 
-/// Why a control request does nothing: 400, with these words.
+/// Why a control request has no effect: 400, with this message.
 #[derive(Debug, thiserror::Error)]
 enum ControlError {
     #[error("`{0}` is not a parameter: there are call, environment, job, after, waitForCount and timeoutSeconds")]
@@ -61,7 +61,7 @@ enum ControlError {
 pub(super) struct Wait {
     pub(super) filter: RequestFilter,
     pub(super) count: usize,
-    /// At most so long; then the answer holds what there is.
+    /// The maximum wait; after it, the answer contains the requests that have arrived.
     pub(super) timeout: Duration,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn owns(path: &str) -> bool {
     path == "/simulator" || path.starts_with("/simulator/")
 }
 
-/// What a request wants to wait for before it is answered, if anything.
+/// The requests that this request waits for before it is answered, if any.
 pub(super) fn wait_of(request: &Request<Bytes>) -> Option<Wait> {
     if request.method() != Method::GET || request.uri().path() != "/simulator/requests" {
         return None;
@@ -174,7 +174,7 @@ fn parameter<T: DeserializeOwned>(name: &'static str, value: Value) -> Result<T,
     serde_json::from_value(value).map_err(|_| ControlError::BadParameter { name, value: shown })
 }
 
-/// The number that a text is, or the text.
+/// The number in a text, or otherwise the text itself.
 fn number(value: Value) -> Value {
     let number = value.as_str().and_then(|text| serde_json::from_str(text).ok());
     number.filter(Value::is_number).unwrap_or(value)

@@ -1,4 +1,4 @@
-//! Environments: what is deployed in them, and how that changes.
+//! Environments: the deployed configuration, and how it changes.
 
 use std::time::Duration;
 
@@ -24,29 +24,29 @@ pub struct Environment {
     health_answers_given: usize,
 }
 
-/// What runs in an environment.
+/// The deployed configuration of an environment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployed {
-    /// Its identifier, where it has one.
+    /// Its identifier, if it has one.
     pub snapshot_id: Option<String>,
-    /// Its content, where the platform knows it.
+    /// Its content, if the platform knows it.
     pub configuration_snapshot: Option<Value>,
-    /// The job that brought it.
+    /// The job that deployed it.
     pub job_id: Option<JobId>,
-    /// How it does, apart from what it holds.
+    /// Its condition, apart from its content.
     pub condition: Condition,
 }
 
-/// How a deployment does, apart from what it holds.
+/// The condition of a deployment, apart from its content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
-    /// Well.
+    /// Healthy.
     Well,
     /// Unhealthy, because the scenario says so.
     Unhealthy,
-    /// A job failed half-way.
+    /// A job failed after it had applied a part.
     HalfApplied,
 }
 
@@ -84,13 +84,13 @@ impl Environment {
         Self { script, deployed, jobs: Vec::new(), overlaps: Vec::new(), health_answers_given: 0 }
     }
 
-    /// What the scenario says about it.
+    /// Its script from the scenario.
     #[must_use]
     pub fn script(&self) -> &EnvironmentScript {
         &self.script
     }
 
-    /// What runs there.
+    /// Its deployed configuration.
     #[must_use]
     pub fn deployed(&self) -> &Deployed {
         &self.deployed
@@ -114,8 +114,8 @@ impl Environment {
         self.jobs.iter().find(|job| job.id == *id)
     }
 
-    /// Replaces the script. The health script starts from its first answer, and what a job deployed
-    /// is from now on as well as the new script makes it.
+    /// Replaces the script. The health script starts again with its first answer. From now on the new script decides
+    /// whether a job's deployment is healthy.
     pub(super) fn replace_script(&mut self, script: EnvironmentScript) {
         if self.deployed.job_id.is_some() && self.deployed.condition != Condition::HalfApplied {
             self.deployed.condition = condition_of_deployments(&script);
@@ -124,7 +124,7 @@ impl Environment {
         self.health_answers_given = 0;
     }
 
-    /// Lets everything happen that happens by itself up to `now`, in the order of time.
+    /// Applies all changes that happen without a request up to `now`, in the order of time.
     pub(super) fn advance(&mut self, now: Timestamp, scenario: &Scenario) {
         while let Some((at, index)) = self.next_change().filter(|(at, _)| *at <= now) {
             self.change(index, at, scenario);
@@ -166,8 +166,8 @@ impl Environment {
         }
     }
 
-    /// Brings back the snapshot that the submit named, else what the job replaced. What a later job
-    /// has put there stays.
+    /// Restores the snapshot that the submit named, or otherwise the configuration that the job replaced. If a later
+    /// job has deployed something since, that stays.
     fn restore(&mut self, index: usize, scenario: &Scenario) {
         let Some(job) = self.jobs.get(index) else {
             return;
@@ -208,7 +208,7 @@ impl Environment {
         self.advance(now, scenario);
     }
 
-    /// Rolls a job back; says whether that is done already.
+    /// Rolls a job back; returns whether the rollback is already finished.
     pub(super) fn roll_back(
         &mut self,
         now: Timestamp,
@@ -230,7 +230,7 @@ impl Environment {
         Ok(wait.duration() == Duration::ZERO)
     }
 
-    /// Answers a health request: as scripted, then by what is deployed.
+    /// Answers a health request: first from the health script, then from the condition of the deployment.
     pub(super) fn answer_health(&mut self, scenario: &Scenario) -> Value {
         let body = match self.script.health.answer(self.health_answers_given) {
             HealthAnswer::Honest => health_body(self.is_healthy(scenario)),
@@ -244,7 +244,7 @@ impl Environment {
         body
     }
 
-    /// Whether what is deployed does well, whatever the health script answers.
+    /// Whether the deployment is healthy, regardless of the health script.
     #[must_use]
     pub fn is_healthy(&self, scenario: &Scenario) -> bool {
         let bad_snapshot = self.deployed.configuration_snapshot.as_ref().is_some_and(|snapshot| {
@@ -273,7 +273,7 @@ fn rollback_conflict(job: &Job, deployed_by: Option<&JobId>) -> Option<Refusal> 
     Some(Refusal::new(StatusCode::CONFLICT, error, message))
 }
 
-/// The refusal of a request that names a job nobody knows.
+/// The refusal of a request that names an unknown job.
 pub(super) fn no_such_job(id: &JobId) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "no_such_job", format!("there is no job {id}"))
 }

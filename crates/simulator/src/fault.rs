@@ -1,4 +1,4 @@
-//! Scripted faults: which request they hit, and what they make of its answer.
+//! Scripted faults: the requests that they apply to, and their effect on the answer.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ use super::identifier::EnvironmentId;
 use super::moment::Seconds;
 use super::reply::{Delivery, Reply, json_response, with_retry_after};
 
-/// A call of the contract, named as in scenarios and in the journal.
+/// A call of the contract, with the name that scenarios and the journal use.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Call {
@@ -38,7 +38,7 @@ pub enum Call {
     Webhook,
 }
 
-/// A fault and the requests it hits.
+/// A fault and the requests that it applies to.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FaultRule {
@@ -47,14 +47,14 @@ pub struct FaultRule {
     /// Only requests that concern this environment; any by default.
     #[serde(default)]
     pub environment: Option<EnvironmentId>,
-    /// The first request to hit, counted from 1 (the default) since the rule was given. Requests
-    /// refused with 401, 403 or 429 before they get to a fault are not counted.
+    /// The first request that the fault applies to, counted from 1 (the default) since the rule was added. Requests
+    /// that were refused with 401, 403 or 429 before they reached a fault are not counted.
     #[serde(default = "first")]
     pub nth: NonZeroU32,
-    /// How many requests to hit, one after the other: a number, or `forever`; 1 by default.
+    /// To how many consecutive requests the fault applies: a number, or `forever`; 1 by default.
     #[serde(default)]
     pub times: Times,
-    /// What happens to them.
+    /// The effect on these requests.
     pub fault: Fault,
 }
 
@@ -65,7 +65,7 @@ const fn first() -> NonZeroU32 {
 /// How often a fault happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Times {
-    /// So many times.
+    /// This number of times.
     Count(NonZeroU32),
     /// Every time.
     Forever,
@@ -116,45 +116,45 @@ impl<'de> Deserialize<'de> for Times {
     }
 }
 
-/// What goes wrong with one request.
+/// The fault of one request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Fault {
-    /// Another status than the honest one.
+    /// A different status from the honest one.
     Status {
         /// The status.
         code: Status,
-        /// The body; an error in the platform's own form where left out.
+        /// The body; an error in the platform's own format if omitted.
         #[serde(default)]
         body: Option<Value>,
         /// `Retry-After`, in seconds.
         #[serde(default)]
         retry_after_seconds: Option<u64>,
-        /// Whether the request takes effect all the same; false by default.
+        /// Whether the request takes effect anyway; false by default.
         #[serde(default)]
         effect: bool,
     },
-    /// The honest answer, late. The effect is there at once; a repeat under the same idempotency key
-    /// is answered with 409 until the first answer is out.
+    /// The honest answer after a delay. The request takes effect at once; a repeat with the same idempotency key is
+    /// answered with 409 until the first answer is sent.
     Delay {
-        /// How late.
+        /// The delay.
         seconds: Seconds,
     },
     /// The connection ends without an answer and the request has no effect.
     DropBeforeEffect,
     /// The connection ends without an answer but the request takes effect.
     DropAfterEffect,
-    /// 200 with this JSON in place of the honest answer; the request takes effect.
+    /// 200 with this JSON instead of the honest answer; the request takes effect.
     Body(Value),
     /// 200 with bytes that are not JSON (and not UTF-8); the request takes effect.
     Garbage,
     /// 200 with an empty body; the request takes effect.
     Empty,
-    /// The honest answer with every value turned into one of another type; the request takes effect.
+    /// The honest answer with every value replaced by one of another type; the request takes effect.
     WrongTypes,
-    /// The honest answer, cut; the request takes effect.
+    /// The honest answer, cut off; the request takes effect.
     Truncated {
-        /// How many bytes of the body arrive; half of it where left out.
+        /// How many bytes of the body arrive; half of it if omitted.
         #[serde(default)]
         bytes: Option<usize>,
     },
@@ -168,12 +168,12 @@ pub enum Fault {
     },
     /// The honest answer, padded; the request takes effect.
     Oversized {
-        /// Least length of the body.
+        /// Minimum length of the body.
         bytes: u64,
     },
     /// A redirect; the request has no effect.
     Redirect {
-        /// Where to.
+        /// The target.
         location: String,
         /// The status; 302 by default.
         #[serde(default = "found")]
@@ -206,8 +206,7 @@ impl TryFrom<u16> for Status {
 }
 
 impl Fault {
-    /// The answer to a request that this fault keeps from taking effect; none where the request
-    /// does take effect.
+    /// The answer to a request that this fault prevents from taking effect; none if the request does take effect.
     pub(super) fn instead(&self) -> Option<Reply> {
         match self {
             Self::Status { effect: false, .. } => Some(self.disturb(Response::default())),
@@ -219,7 +218,7 @@ impl Fault {
         }
     }
 
-    /// How late the honest answer is.
+    /// The delay of the honest answer.
     pub(super) fn delay(&self) -> Duration {
         match self {
             Self::Delay { seconds } => seconds.duration(),
@@ -227,7 +226,7 @@ impl Fault {
         }
     }
 
-    /// What becomes of the honest answer.
+    /// The effect of the fault on the honest answer.
     pub(super) fn disturb(&self, honest: Response<Bytes>) -> Reply {
         let body_length = honest.body().len();
         match self {
@@ -242,7 +241,7 @@ impl Fault {
             Self::Redirect { location, code } => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = code.0;
-                // A location that no header can hold is a redirect to nowhere, as such a server would send it.
+                // If no header can contain the location, the redirect has no target, as such a server would send it.
                 if let Ok(location) = HeaderValue::from_str(location) {
                     response.headers_mut().insert(header::LOCATION, location);
                 }
@@ -299,7 +298,7 @@ fn with_wrong_types(honest: Response<Bytes>) -> Response<Bytes> {
     honest.map(|_| Bytes::from(mistyped.to_string()))
 }
 
-/// Keeps the shape of objects and turns every other value into one of another type.
+/// Keeps the shape of objects and replaces every other value with one of another type.
 fn mistype(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,9 +1,9 @@
-//! Which fault hits a request: every rule counts the requests it covers.
+//! Decides which fault applies to a request. Every rule counts the requests that it covers.
 
 use super::fault::{Call, Fault, FaultRule, Times};
 use super::identifier::EnvironmentId;
 
-/// The faults that are still to come.
+/// The faults that may still happen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FaultBook {
     rules: Vec<InstalledRule>,
@@ -12,19 +12,19 @@ pub(super) struct FaultBook {
 #[derive(Clone, Debug)]
 struct InstalledRule {
     rule: FaultRule,
-    /// The environment whose script holds the rule.
+    /// The environment whose script contains the rule.
     scripted_for: Option<EnvironmentId>,
     /// Requests that matched so far.
     matched: u32,
 }
 
 impl FaultBook {
-    /// Adds a rule that belongs to no environment's script.
+    /// Adds a rule that does not belong to an environment's script.
     pub(super) fn add(&mut self, rule: FaultRule) {
         self.rules.push(InstalledRule { rule, scripted_for: None, matched: 0 });
     }
 
-    /// Replaces the rules that stand in the script of `environment`.
+    /// Replaces the rules of the script of `environment`.
     pub(super) fn script(&mut self, environment: &EnvironmentId, rules: &[FaultRule]) {
         self.rules.retain(|installed| installed.scripted_for.as_ref() != Some(environment));
         self.rules.extend(rules.iter().map(|rule| InstalledRule {
@@ -39,7 +39,7 @@ impl FaultBook {
         self.rules.clear();
     }
 
-    /// Counts a request and says which fault hits it: the first whose turn it is.
+    /// Counts a request and returns the fault that applies to it: the first rule that is due.
     pub(super) fn next(&mut self, call: Call, environment: Option<&EnvironmentId>) -> Option<Fault> {
         let mut due = None;
         for installed in self.rules.iter_mut().filter(|installed| installed.rule.covers(call, environment)) {

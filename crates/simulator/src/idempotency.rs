@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use super::identifier::ClientId;
 use super::moment::since;
 
-/// A key, in the name of the client that chose it.
+/// An idempotency key and the client that chose it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct ScopedKey {
     pub(super) client: ClientId,
     pub(super) key: String,
 }
 
-/// What makes two requests the same: method, path and the body's bytes.
+/// The parts that make two requests equal: the method, the path and the body's bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Fingerprint([u8; 32]);
 
@@ -45,26 +45,26 @@ pub(super) struct AnswerBook {
 struct KeptAnswer {
     fingerprint: Fingerprint,
     kept_at: Timestamp,
-    /// Until then the first request is still being worked on.
+    /// Until then the first request is still being processed.
     out_at: Timestamp,
     response: Response<Bytes>,
 }
 
-/// What a key says about a request.
+/// The state of a key for a request.
 #[derive(Clone, Debug)]
 pub(super) enum Standing {
     /// The key is new.
     First,
-    /// The key is known: this is the first answer.
+    /// The key is known; this is the first answer.
     Repeat(Response<Bytes>),
-    /// The first request is still being worked on: 409.
+    /// The first request is still being processed: 409.
     InProgress,
     /// The key was used for another request: 422.
     Mismatch,
 }
 
 impl AnswerBook {
-    /// Looks a key up; one older than `lifetime` is forgotten.
+    /// Looks a key up. A key older than `lifetime` is forgotten.
     pub(super) fn standing(
         &mut self,
         now: Timestamp,
@@ -88,7 +88,7 @@ impl AnswerBook {
         }
     }
 
-    /// Keeps the first answer to a key, which goes out at `out_at`.
+    /// Keeps the first answer to a key. That answer is sent at `out_at`.
     pub(super) fn keep(
         &mut self,
         now: Timestamp,

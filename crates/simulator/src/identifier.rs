@@ -1,13 +1,13 @@
-//! The names that callers and the simulated platform give to things.
+//! The identifiers that callers and the simulated platform use.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest identifier that may stand in a path, in bytes.
+/// The maximum length in bytes of an identifier in a path.
 const LONGEST_IDENTIFIER: usize = 256;
 
-/// A name that cannot stand in a path of the API.
+/// The error for an identifier that cannot be used in a path of the API.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` cannot stand in a path: write 1 to 256 of A-Z, a-z, 0-9, `.`, `_`, `~` and `-`, and neither `.` nor `..`"
@@ -22,7 +22,7 @@ macro_rules! path_identifier {
         pub struct $name(String);
 
         impl $name {
-            /// The identifier as it stands on the wire.
+            /// The identifier as it is sent.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -68,8 +68,8 @@ path_identifier! {
 }
 
 impl JobId {
-    /// The name of the platform's job after `number` others. The first is the contract's own
-    /// `job_8f3a2c`; the others look random, and none repeats within 2^24 jobs.
+    /// The name of the platform's job after `number` earlier jobs. The first is the contract's own `job_8f3a2c`; the
+    /// others look random, and none repeats within 2^24 jobs.
     pub(super) fn numbered(number: u32) -> Self {
         // An odd factor permutes the residues modulo 2^24.
         let scattered = number.wrapping_mul(0x009E_3779).wrapping_add(0x008F_3A2C) & 0x00FF_FFFF;
@@ -83,13 +83,13 @@ impl JobId {
 pub struct ClientId(String);
 
 impl ClientId {
-    /// Names a client.
+    /// Makes the identifier of a client.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The identifier as it stands on the wire.
+    /// The identifier as it is sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

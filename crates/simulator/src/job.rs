@@ -1,4 +1,4 @@
-//! Deployment jobs: what becomes of them as time passes.
+//! Deployment jobs, and how they change with time.
 
 use std::time::Duration;
 
@@ -19,52 +19,52 @@ pub struct Job {
     pub id: JobId,
     /// When it was submitted.
     pub submitted_at: Timestamp,
-    /// The key it was submitted under.
+    /// The idempotency key of the submit.
     pub idempotency_key: Option<String>,
     /// The body of the submit.
     pub submission: Value,
-    /// Where it stands.
+    /// Its state.
     pub phase: Phase,
-    /// What it replaced, once it has: a rollback restores it.
+    /// The configuration that it replaced, after it has replaced it. A rollback restores this.
     pub replaced: Option<Deployed>,
     /// The rollback that was accepted.
     pub rollback: Option<Rollback>,
-    /// How long after its completion the platform rolls it back by itself.
+    /// How long after its completion the platform rolls it back automatically.
     #[serde(skip)]
     pub(super) platform_rollback_after: Option<Duration>,
 }
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Phase {
     /// The platform works on it.
     Working {
-        /// When it ends: never where there is none.
+        /// When it ends; it never ends if there is no time.
         ends_at: Option<Timestamp>,
         /// How it ends.
         outcome: JobOutcome,
     },
     /// It ended.
     Ended {
-        /// How.
+        /// Its outcome.
         outcome: JobOutcome,
         /// When.
         at: Timestamp,
     },
-    /// A rollback was accepted and takes its time.
+    /// A rollback was accepted and is under way.
     RollingBack {
         /// When it is done.
         done_at: Timestamp,
     },
-    /// What was there before is back.
+    /// The earlier configuration is restored.
     RolledBack {
-        /// Since when.
+        /// When it was restored.
         at: Timestamp,
     },
 }
 
-/// A rollback that somebody asked for.
+/// A rollback that a client requested.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollback {
@@ -72,12 +72,12 @@ pub struct Rollback {
     pub reason: String,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// The key it was asked for under.
+    /// Its idempotency key.
     pub idempotency_key: Option<String>,
 }
 
 impl Job {
-    /// The `status` of the contract's section 4. The first tenth of its work a job is `queued`.
+    /// The `status` of the contract's section 4. During the first tenth of its duration, a job is `queued`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> &'static str {
         match &self.phase {
@@ -99,13 +99,13 @@ impl Job {
         }
     }
 
-    /// Whether the platform is at work on it.
+    /// Whether the platform is working on it.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::Working { .. } | Phase::RollingBack { .. })
     }
 
-    /// When the job changes next without anybody asking.
+    /// When the job next changes without a request.
     pub(super) fn changes_at(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Working { ends_at, .. } => *ends_at,
@@ -117,7 +117,7 @@ impl Job {
         }
     }
 
-    /// The snapshot that a rollback of this job goes back to, where the submit names one.
+    /// The snapshot that a rollback of this job restores, if the submit names one.
     pub(super) fn revert_snapshot_id(&self) -> Option<&str> {
         self.submission["rollback_policy"]["revert_snapshot_id"].as_str()
     }

@@ -1,4 +1,4 @@
-//! The journal: what was received, in order, to be read back.
+//! The journal: all received requests, in order, for later queries.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,27 +11,27 @@ use super::identifier::{ClientId, EnvironmentId, JobId};
 use super::reply::Delivery;
 use super::token::Authorization;
 
-/// One request, as it came, and what became of it.
+/// One request as it arrived, and its result.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestRecord {
-    /// Its place in the order of arrival, from 1.
+    /// Its position in the order of arrival, from 1.
     pub sequence: u64,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
-    /// Which call it is; none where the path or method is of no call.
+    /// The call; none if the path or method belongs to no call.
     pub call: Option<Call>,
     /// The method.
     pub method: String,
     /// The path, with the query.
     pub path: String,
-    /// The headers, but `Authorization`.
+    /// The headers, except `Authorization`.
     pub headers: BTreeMap<String, String>,
-    /// What `Authorization` was worth; none where the call needs none.
+    /// The result of checking `Authorization`; none if the call needs none.
     pub authorization: Option<Authorization>,
-    /// Who sent it.
+    /// The client that sent it.
     pub client_id: Option<ClientId>,
-    /// The body, where it is JSON or a form (without the client's secret).
+    /// The body if it is JSON or a form (without the client's secret).
     pub body: Option<Value>,
     /// The body's length in bytes.
     pub body_bytes: usize,
@@ -41,17 +41,17 @@ pub struct RequestRecord {
     pub idempotency_key: Option<String>,
     /// The environment it concerns.
     pub environment_id: Option<EnvironmentId>,
-    /// The job it concerns; for a submit, the job it started (also where the answer was lost).
+    /// The job it concerns; for a submit, the job that it started (even if the answer was lost).
     pub job_id: Option<JobId>,
-    /// The status of the answer; none where the connection ended without one.
+    /// The status of the answer; none if the connection ended without one.
     pub status: Option<u16>,
-    /// How the answer went out.
+    /// How the answer was sent.
     pub delivery: Delivery,
-    /// The scripted fault that hit it.
+    /// The scripted fault that applied to it.
     pub fault: Option<&'static str>,
     /// Whether it was answered with the first answer to its idempotency key.
     pub repeated: bool,
-    /// What was not as the contract writes it.
+    /// The differences from the contract.
     pub violations: Vec<String>,
 }
 
@@ -59,23 +59,23 @@ pub struct RequestRecord {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Violation {
-    /// The request's place in the order of arrival.
+    /// The request's position in the order of arrival.
     pub sequence: u64,
     /// The call.
     pub call: Option<Call>,
-    /// What was not as the contract writes it.
+    /// The difference from the contract.
     pub message: String,
 }
 
-/// A record that the audit log took.
+/// A record that the audit log accepted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord {
-    /// The request's place in the order of arrival.
+    /// The request's position in the order of arrival.
     pub sequence: u64,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
-    /// The key it came under.
+    /// Its idempotency key.
     pub idempotency_key: Option<String>,
     /// The record itself.
     pub record: Value,
@@ -85,19 +85,19 @@ pub struct AuditRecord {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookDelivery {
-    /// The request's place in the order of arrival.
+    /// The request's position in the order of arrival.
     pub sequence: u64,
-    /// When it came.
+    /// When it arrived.
     pub received_at: Timestamp,
     /// Its path below `/webhooks/`.
     pub name: String,
-    /// The key it came under.
+    /// Its idempotency key.
     pub idempotency_key: Option<String>,
-    /// The body, where it is JSON.
+    /// The body if it is JSON.
     pub body: Value,
 }
 
-/// Which requests to read back. Everything that is given has to hold.
+/// Selects requests from the journal. All given conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFilter {
     /// Only this call.
@@ -106,12 +106,12 @@ pub struct RequestFilter {
     pub environment: Option<EnvironmentId>,
     /// Only those that concern this job.
     pub job: Option<JobId>,
-    /// Only those that came after the one with this place in the order.
+    /// Only requests that arrived after the one with this position in the order.
     pub after: Option<u64>,
 }
 
 impl RequestFilter {
-    /// Whether `record` is asked for.
+    /// Whether the filter matches `record`.
     #[must_use]
     pub fn matches(&self, record: &RequestRecord) -> bool {
         self.call.is_none_or(|call| record.call == Some(call))
@@ -121,7 +121,7 @@ impl RequestFilter {
     }
 }
 
-/// Everything that was received.
+/// Everything that the platform received.
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
     limit: usize,
@@ -133,7 +133,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// An empty journal that keeps `limit` of everything.
+    /// An empty journal that keeps at most `limit` entries of each kind.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -145,7 +145,7 @@ impl Journal {
         }
     }
 
-    /// The place in the order of the request that arrives now.
+    /// The position in the order of the request that arrives now.
     pub(super) fn next_sequence(&mut self) -> u64 {
         self.received += 1;
         self.received

@@ -1,9 +1,9 @@
-//! A believable Cognigy.AI that runs anywhere: for tests, demonstrations, and whoever evaluates the
-//! operator without an account.
+//! A realistic Cognigy.AI that runs anywhere: for tests, for demonstrations, and for users who evaluate the operator
+//! without an account.
 //!
-//! It answers every call of the deployment API (token, validate, synthetic trace, submit, job,
-//! health, rollback, audit), receives the CI/CD webhook, and checks what it is sent to the letter.
-//! It shares no code with the operator's client, so that a mistake in one shows in the other.
+//! It answers every call of the deployment API (token, validate, synthetic trace, submit, job, health, rollback,
+//! audit), receives the CI/CD webhook, and checks every request strictly against the contract. It shares no code with
+//! the operator's client, so a mistake in one of them becomes visible in the other.
 //!
 //! # Run it
 //!
@@ -11,11 +11,10 @@
 //! $ cognigy-operator simulator --listen 127.0.0.1:8090 --scenario examples/scenarios/bad-release.yaml
 //! ```
 //!
-//! Point the operator at it: base URL `http://127.0.0.1:8090`, token URL
-//! `http://127.0.0.1:8090/oauth/token`, client `demo` with the secret `demo-secret`, webhooks to
-//! `http://127.0.0.1:8090/webhooks/anything`. Then look at what it received:
-//! `GET /simulator/requests`, `/simulator/violations`, `/simulator/state`.
-//! `docs/simulator.md` is the reference of scenarios, faults and endpoints.
+//! Configure the operator with base URL `http://127.0.0.1:8090`, token URL `http://127.0.0.1:8090/oauth/token`, client
+//! `demo` with the secret `demo-secret`, and webhooks to `http://127.0.0.1:8090/webhooks/anything`. Then read what it
+//! received: `GET /simulator/requests`, `/simulator/violations`, `/simulator/state`. `docs/simulator.md` is the
+//! reference of scenarios, faults and endpoints.
 //!
 //! # In a test
 //!
@@ -39,8 +38,8 @@
 //!
 //! # In virtual time
 //!
-//! [`World`] is the platform without clock, I/O or randomness: [`World::handle`] takes a request and
-//! the time and gives a [`Reply`]: the answer, and what the wire makes of it. A clone is a fork.
+//! [`World`] is the platform without clock, I/O or randomness. [`World::handle`] takes a request and the time, and
+//! returns a [`Reply`]: the answer, and how the wire delivers it. A clone is a fork.
 
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,11 @@
-//! Points in time and lengths of time, as scenarios write them.
+//! Points in time and durations, as scenarios write them.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A length of time, written in scenarios as a number of seconds: `0`, `2.5`, `300`.
+/// A duration, written in scenarios as a number of seconds: `0`, `2.5`, `300`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Seconds(Duration);
@@ -17,7 +17,7 @@ impl Seconds {
         Self(Duration::from_secs(seconds))
     }
 
-    /// The same length for the standard library.
+    /// The same duration as a type of the standard library.
     #[must_use]
     pub const fn duration(self) -> Duration {
         self.0
@@ -46,12 +46,12 @@ impl From<Seconds> for f64 {
     }
 }
 
-/// The moment `length` after `start`, or the end of time where there is no such moment.
+/// The moment `length` after `start`, or the latest possible moment if that is out of range.
 pub(super) fn after(start: Timestamp, length: Duration) -> Timestamp {
     start.checked_add(length).unwrap_or(Timestamp::MAX)
 }
 
-/// How long ago `then` was at `now`; zero where `then` is still to come.
+/// The time from `then` to `now`; zero if `then` is in the future.
 pub(super) fn since(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
 }

@@ -19,7 +19,7 @@ pub(super) struct RateLimiter {
     clients: BTreeMap<ClientId, ClientWindow>,
 }
 
-/// What one client has sent.
+/// The request counts of one client.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientTraffic {
@@ -27,7 +27,7 @@ pub struct ClientTraffic {
     pub requests: u64,
     /// Requests refused with 429.
     pub refused: u64,
-    /// The most requests, accepted or refused, that arrived within any 60 seconds.
+    /// The maximum number of requests, accepted or refused, that arrived within any 60 seconds.
     pub most_in_any_minute: usize,
 }
 
@@ -46,8 +46,8 @@ pub(super) struct TooManyRequests {
 }
 
 impl RateLimiter {
-    /// Counts a request of `client` and accepts it where fewer than `limit` were accepted in the
-    /// 60 seconds up to `now`. A refused request takes no slot.
+    /// Counts a request of `client` and accepts it if fewer than `limit` requests were accepted in the 60 seconds up to
+    /// `now`. A refused request uses no slot.
     pub(super) fn admit(
         &mut self,
         now: Timestamp,
@@ -58,7 +58,7 @@ impl RateLimiter {
         window.note_arrival(now);
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         forget_before_window(&mut window.accepted, now);
-        // The window may hold more than the limit where the limit was lowered in between.
+        // The window may contain more requests than the limit if the limit was lowered in the meantime.
         let blocking = window.accepted.len().checked_sub(limit).and_then(|index| window.accepted.get(index).copied());
         match blocking {
             None => {
@@ -74,7 +74,7 @@ impl RateLimiter {
         }
     }
 
-    /// What each client has sent so far.
+    /// The request counts of each client so far.
     pub(super) fn traffic(&self) -> impl Iterator<Item = (&ClientId, &ClientTraffic)> {
         self.clients.iter().map(|(client, window)| (client, &window.traffic))
     }
@@ -142,7 +142,7 @@ mod tests {
                 match limiter.admit(at(now), &client, limit(requests)) {
                     Ok(()) => accepted.push(now),
                     Err(refusal) => {
-                        // Obeying Retry-After is enough to be accepted.
+                        // A client that obeys Retry-After is accepted.
                         let retry_at = now + i64::try_from(refusal.retry_after_seconds).unwrap() * 1000;
                         prop_assert!(limiter.clone().admit(at(retry_at), &client, limit(requests)).is_ok());
                     }

@@ -1,4 +1,4 @@
-//! What the platform answers, and how the answer goes out on the wire.
+//! The platform's answer, and how it is sent.
 
 use std::time::Duration;
 
@@ -10,53 +10,52 @@ use serde_json::{Value, json};
 /// The answer to one request.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The whole answer, as an undisturbed wire would carry it.
+    /// The complete answer, as a network without faults delivers it.
     pub response: Response<Bytes>,
-    /// What the wire makes of it.
+    /// How the network delivers it.
     pub delivery: Delivery,
 }
 
-/// How an answer goes out. Whoever carries replies to callers (the server over a socket, a
-/// simulation in virtual time) does what this says.
+/// How an answer is sent. The code that delivers replies to callers (the server over a socket, a simulation in virtual
+/// time) follows this.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Delivery {
-    /// At once and whole.
+    /// At once and complete.
     Normal,
-    /// Whole, after this long. The request took effect when it arrived.
+    /// Complete, after this delay. The request took effect when it arrived.
     DelayedBy(Duration),
-    /// Not at all: the connection ends without an answer, and the request had no effect.
+    /// No answer: the connection ends, and the request had no effect.
     DroppedBeforeEffect,
-    /// Not at all: the connection ends without an answer, but the request took effect.
+    /// No answer: the connection ends, but the request took effect.
     DroppedAfterEffect,
     /// The head announces the whole body, then the connection ends after `bytes` of it.
     Truncated {
         /// How much of the body arrives.
         bytes: usize,
     },
-    /// Whole, `bytes` at a time with a pause of `every` before each piece.
+    /// Complete, `bytes` at a time with a pause of `every` before each piece.
     SlowDrip {
         /// Size of each piece.
         bytes: usize,
         /// Pause before each piece.
         every: Duration,
     },
-    /// The JSON object is padded until the body is at least `bytes` long, without ever being held in
-    /// memory as a whole.
+    /// The JSON object is padded until the body is at least `bytes` long. The whole body is never held in memory.
     Oversized {
-        /// Least length of the body.
+        /// Minimum length of the body.
         bytes: u64,
     },
 }
 
 impl Reply {
-    /// A reply that goes out at once and whole.
+    /// A reply that is sent at once and complete.
     #[must_use]
     pub fn normal(response: Response<Bytes>) -> Self {
         Self { response, delivery: Delivery::Normal }
     }
 
-    /// The status the caller gets to see: none where the connection ends without an answer.
+    /// The status that the caller receives; none if the connection ends without an answer.
     #[must_use]
     pub fn visible_status(&self) -> Option<u16> {
         match self.delivery {
@@ -74,14 +73,14 @@ pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Bytes>
     response
 }
 
-/// Why a request is refused, in the platform's own words.
+/// Why a request is refused, with the platform's own message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
-    /// A 4xx.
+    /// A 4xx status.
     pub(super) status: StatusCode,
-    /// For programs.
+    /// The reason, for programs.
     pub(super) error: &'static str,
-    /// For people.
+    /// The reason, for people.
     pub(super) message: String,
 }
 
@@ -90,7 +89,7 @@ impl Refusal {
         Self { status, error, message: message.into() }
     }
 
-    /// The answer that tells of it.
+    /// The answer with this refusal.
     pub(super) fn response(&self) -> Response<Bytes> {
         json_response(self.status, &json!({"error": self.error, "message": self.message}))
     }

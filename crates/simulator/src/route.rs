@@ -1,11 +1,11 @@
-//! Paths: which call a request is.
+//! Finds the call that belongs to a request's path.
 
 use http::Method;
 
 use super::fault::Call;
 use super::identifier::{EnvironmentId, JobId};
 
-/// A call, with what its path names.
+/// A call, with the identifiers in its path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Route {
     Token,
@@ -19,17 +19,17 @@ pub(super) enum Route {
     Webhook(String),
 }
 
-/// Why a request is no call.
+/// Why a request does not match a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Misroute {
-    /// There is nothing at this path.
+    /// The path does not exist.
     NoSuchPath,
-    /// There is, but only with this method.
+    /// The path exists, but only with this method.
     WrongMethod { allowed: Method },
 }
 
 impl Route {
-    /// The call that `method` and `path` make.
+    /// The call for this `method` and `path`.
     pub(super) fn of(method: &Method, path: &str) -> Result<Self, Misroute> {
         let (allowed, route) = Self::at(path).ok_or(Misroute::NoSuchPath)?;
         if *method == allowed { Ok(route) } else { Err(Misroute::WrongMethod { allowed }) }
@@ -53,7 +53,7 @@ impl Route {
         })
     }
 
-    /// The call without what its path names.
+    /// The call without the identifiers in its path.
     pub(super) fn call(&self) -> Call {
         match self {
             Self::Token => Call::Token,

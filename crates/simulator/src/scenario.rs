@@ -1,5 +1,4 @@
-//! Scenarios: what the simulated platform is like and what goes wrong on it, as people write it
-//! in YAML or JSON.
+//! Scenarios describe the simulated platform and its faults. Users write them in YAML or JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,33 +17,32 @@ use super::script::{EnvironmentScript, SnapshotPattern};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scenario {
-    /// Who may ask for a token.
+    /// The clients that may request a token.
     pub clients: Vec<Client>,
-    /// Life of a token in seconds, 1 or more; 3600 by default.
+    /// Lifetime of a token in seconds, 1 or more; 3600 by default.
     pub token_lifetime_seconds: NonZeroU32,
     /// How many requests a client may send.
     pub rate_limit: RateLimit,
-    /// Whether the platform knows `Idempotency-Key`.
+    /// Whether the platform supports `Idempotency-Key`.
     pub idempotency: Idempotency,
     /// How long the platform remembers an idempotency key; 24 hours by default.
     pub idempotency_key_lifetime_seconds: Seconds,
-    /// How long a job takes where its environment does not say; 0 (completed when first asked) by default.
+    /// How long a job takes if its environment does not say; 0 (completed at the first poll) by default.
     pub job_duration_seconds: Seconds,
-    /// How long a rollback takes where its environment does not say; 0 by default.
+    /// How long a rollback takes if its environment does not say; 0 by default.
     pub rollback_duration_seconds: Seconds,
-    /// Whether an environment that the scenario does not name comes into being when first
-    /// mentioned; otherwise it is answered with 404. True by default.
+    /// Whether the platform creates an environment that the scenario does not name when a request first names it;
+    /// otherwise the answer is 404. True by default.
     pub create_environments: bool,
-    /// Environments that are not like the default one.
+    /// Environments that differ from the default one.
     pub environments: BTreeMap<EnvironmentId, EnvironmentScript>,
     /// Snapshots the platform keeps, by the identifier that `revert_snapshot_id` names.
     pub snapshots: BTreeMap<String, Value>,
     /// Snapshots that make any environment unhealthy.
     pub bad_snapshots: Vec<SnapshotPattern>,
-    /// Faults of calls in any environment, and of calls that belong to none.
+    /// Faults of calls in any environment, and of calls that belong to no environment.
     pub faults: Vec<FaultRule>,
-    /// How many requests, audit records and webhooks are kept to be read back, each; the oldest
-    /// go first. 100 000 by default.
+    /// How many requests, audit records and webhooks are kept, each; the oldest are removed first. 100 000 by default.
     pub journal_limit: usize,
 }
 
@@ -76,7 +74,7 @@ pub struct Client {
     pub client_id: ClientId,
     /// The `client_secret`.
     pub client_secret: ClientSecret,
-    /// What the client may do; everything by default. A token asked for with more gets only these.
+    /// The scopes of the client; all by default. A token request for more scopes gets only these.
     #[serde(default = "Scope::all")]
     pub scopes: BTreeSet<Scope>,
 }
@@ -91,13 +89,13 @@ impl Default for Client {
     }
 }
 
-/// A `client_secret`. Its `Debug` shows nothing of it.
+/// A `client_secret`. `Debug` does not show it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct ClientSecret(String);
 
 impl ClientSecret {
-    /// The secret's text. It guards nothing real, and the command shows it to whoever starts it.
+    /// The secret's text. It protects nothing real, and the command shows it to the user who starts the simulator.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -143,7 +141,7 @@ impl Scope {
         ])
     }
 
-    /// The scope as it stands in a token request.
+    /// The scope as it is written in a token request.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -172,18 +170,18 @@ impl Default for RateLimit {
     }
 }
 
-/// What the platform makes of `Idempotency-Key`.
+/// How the platform handles `Idempotency-Key`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub enum Idempotency {
-    /// A repeat gets the first answer, 409 while the first is worked on, 422 where the body differs.
+    /// A repeat gets the first answer, 409 while the first request is still processed, and 422 if the body differs.
     #[default]
     Supported,
     /// The header is ignored: a repeat takes effect again.
     Unsupported,
 }
 
-/// Why a text is not a scenario. The author has to change the text.
+/// Why a text is not a scenario. The author has to correct the text.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// Not YAML (or JSON), or not the fields of a scenario.
@@ -192,7 +190,7 @@ pub enum ScenarioError {
     /// No client could ever get a token.
     #[error("clients: name at least one, or leave it out for `demo` with `demo-secret`")]
     NoClients,
-    /// Two clients have one name.
+    /// Two clients have the same name.
     #[error("clients: `{0}` is there twice")]
     ClientTwice(ClientId),
     /// A fault that can never apply.
@@ -200,7 +198,7 @@ pub enum ScenarioError {
         "environments.{0}.faults: a token request concerns no environment; write this fault under the scenario's own `faults`"
     )]
     TokenFaultInEnvironment(EnvironmentId),
-    /// A fault names another environment than the one it stands in.
+    /// A fault names a different environment from the one whose script contains it.
     #[error("environments.{0}.faults: leave out `environment`, or write the fault under the scenario's own `faults`")]
     FaultNamesEnvironment(EnvironmentId),
 }
@@ -209,7 +207,7 @@ impl Scenario {
     /// Reads a scenario from YAML or JSON.
     ///
     /// # Errors
-    /// Where the text is no scenario; the error names the place and what to write instead.
+    /// If the text is not a scenario. The error names the position, and says what to write instead.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -232,7 +230,7 @@ impl Scenario {
         self.environments.iter().try_for_each(|(id, script)| script.check(id))
     }
 
-    /// The script of an environment: its own, or the default one.
+    /// The script of an environment: its own script, or otherwise the default one.
     pub(super) fn script(&self, environment: &EnvironmentId) -> EnvironmentScript {
         self.environments.get(environment).cloned().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The script of one environment: what it is like, and what happens in it.
+//! The script of one environment: its properties, and the events in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -11,38 +11,38 @@ use super::identifier::{ClientId, EnvironmentId};
 use super::moment::Seconds;
 use super::scenario::ScenarioError;
 
-/// One environment and what happens in it.
+/// One environment and its events.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct EnvironmentScript {
-    /// What the environment can hold.
+    /// The capacity of the environment.
     pub capacity: Capacity,
-    /// Whose environment this is; anyone's where empty. Others get 403.
+    /// The client that owns this environment; every client if empty. Other clients get 403.
     pub allowed_clients: BTreeSet<ClientId>,
-    /// What the environment asks of `isolationRules`.
+    /// The `isolationRules` that the environment requires.
     pub isolation: Isolation,
-    /// Packages the environment provides, by name, such as `cognigy-nlp-core: 3.2.0`. The trace
-    /// compares the snapshot with them.
+    /// Packages that the environment provides, by name, such as `cognigy-nlp-core: 3.2.0`. The trace compares the
+    /// snapshot with them.
     pub runtime: BTreeMap<String, String>,
-    /// What runs there before the first job.
+    /// The configuration that is deployed before the first job.
     pub deployed: Option<InitialDeployment>,
-    /// Errors that every validation finds, whatever it is asked.
+    /// Errors that every validation reports, regardless of its request.
     pub validation_errors: Vec<Value>,
-    /// Warnings that every validation gives.
+    /// Warnings that every validation reports.
     pub validation_warnings: Vec<Value>,
-    /// Conflicts that every trace finds.
+    /// Conflicts that every trace reports.
     pub trace_conflicts: Vec<Value>,
-    /// The status every trace ends with, in place of the one that follows from its conflicts.
+    /// The status of every trace, instead of the one that follows from its conflicts.
     pub trace_status: Option<String>,
     /// How long a job takes.
     pub job_duration_seconds: Option<Seconds>,
     /// How a job ends.
     pub job_outcome: JobOutcome,
-    /// After a job has completed: how long until the platform rolls it back by itself. Never by default.
+    /// How long after a job's completion the platform rolls it back automatically. Never by default.
     pub platform_rollback_after_seconds: Option<Seconds>,
     /// How long a rollback takes.
     pub rollback_duration_seconds: Option<Seconds>,
-    /// Whether what a job deploys is unhealthy until it is rolled back; false by default.
+    /// Whether a job's deployment is unhealthy until it is rolled back; false by default.
     pub deployments_are_unhealthy: bool,
     /// Snapshots that make this environment unhealthy.
     pub bad_snapshots: Vec<SnapshotPattern>,
@@ -52,12 +52,12 @@ pub struct EnvironmentScript {
     pub faults: Vec<FaultRule>,
 }
 
-/// What an environment can hold. By default a little more than twice what the contract's sample
-/// asks for, so that its `capacityUtilization` comes out as 0.42.
+/// The capacity of an environment. The default is a little more than twice what the contract's sample requests, so the
+/// sample's `capacityUtilization` is 0.42.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Capacity {
-    /// Sessions at a time.
+    /// Concurrent sessions.
     pub max_concurrent_sessions: NonZeroU32,
     /// Memory in MiB.
     pub memory_limit_mb: NonZeroU32,
@@ -72,7 +72,7 @@ impl Default for Capacity {
     }
 }
 
-/// What an environment asks of `isolationRules`; nothing where a field is left out.
+/// The `isolationRules` that an environment requires; an omitted field requires nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Isolation {
@@ -82,13 +82,13 @@ pub struct Isolation {
     pub network_segment: Option<String>,
 }
 
-/// What runs in an environment before the first job.
+/// The configuration that is deployed in an environment before the first job.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct InitialDeployment {
     /// Its identifier.
     pub snapshot_id: Option<String>,
-    /// Its content; that of `snapshots[snapshotId]` where left out.
+    /// Its content; the content of `snapshots[snapshotId]` if omitted.
     pub configuration_snapshot: Option<Value>,
 }
 
@@ -99,13 +99,13 @@ pub enum JobOutcome {
     /// The snapshot is deployed.
     #[default]
     Completed,
-    /// `failed`: the snapshot is half applied, and the environment unhealthy until a rollback.
+    /// `failed`: a part of the snapshot is applied, and the environment is unhealthy until a rollback.
     Failed,
-    /// `error`: as `failed`.
+    /// `error`: the same effect as `failed`.
     Error,
-    /// `cancelled`: the environment stays as it was.
+    /// `cancelled`: the environment does not change.
     Cancelled,
-    /// `rolled_back`: the platform gave up and restored what was there.
+    /// `rolled_back`: the platform gave up and restored the earlier configuration.
     RolledBack,
     /// The job runs forever.
     NeverEnds,
@@ -129,11 +129,11 @@ impl SnapshotPattern {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HealthScript {
-    /// How many answers are `unhealthy` before anything else; 0 by default.
+    /// How many answers are `unhealthy` before all others; 0 by default.
     pub unhealthy_times: u32,
-    /// The next answers, one a request.
+    /// The next answers, one for each request.
     pub answers: Vec<HealthAnswer>,
-    /// All answers after them.
+    /// All later answers.
     pub then: HealthAnswer,
 }
 
@@ -152,7 +152,7 @@ impl HealthScript {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthAnswer {
-    /// By what is deployed.
+    /// Depends on the deployed configuration.
     #[default]
     Honest,
     /// `healthy`, with an error rate of 0.01.
@@ -171,14 +171,14 @@ impl EnvironmentScript {
     /// Reads one environment's script from YAML or JSON.
     ///
     /// # Errors
-    /// As [`Scenario::parse`](super::Scenario::parse).
+    /// The same errors as for [`Scenario::parse`](super::Scenario::parse).
     pub fn parse(text: &str, id: &EnvironmentId) -> Result<Self, ScenarioError> {
         let script: Self = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Syntax(error.to_string()))?;
         script.check(id)?;
         Ok(script)
     }
 
-    /// What the types alone cannot rule out.
+    /// Checks that the types alone cannot express.
     pub(super) fn check(&self, id: &EnvironmentId) -> Result<(), ScenarioError> {
         for rule in &self.faults {
             if rule.call == Call::Token {

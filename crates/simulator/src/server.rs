@@ -1,4 +1,4 @@
-//! The world over real HTTP/1.1, with real time and real faults on the wire.
+//! Serves the world over real HTTP/1.1, with real time and real network faults.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,14 +30,14 @@ use super::stream::{BrokenOff, OutgoingBody, send};
 use super::tls::{Tls, TlsError};
 use super::world::World;
 
-/// Longest request body that is read, in bytes; a longer one is answered with 413.
+/// The maximum number of bytes of a request body; a longer body is answered with 413.
 const LONGEST_BODY: usize = 8 * 1024 * 1024;
 
-/// Pause after a connection could not be accepted (where the process has too many files open), so
-/// that the loop does not spin.
+/// Pause after a connection could not be accepted (for example because the process has too many open files), so that
+/// the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A simulated platform that listens. It ends when dropped.
+/// A simulated platform that listens on an address. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -49,12 +49,12 @@ pub struct Server {
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address cannot be listened on: choose another, or port 0 for any that is free.
+    /// The server cannot listen on the address: choose another, or port 0 for any free port.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error from the operating system.
         source: io::Error,
     },
     /// The certificate or key cannot be used.
@@ -63,10 +63,10 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// Starts to listen on `address` (port 0: any that is free), with TLS where a certificate is given.
+    /// Starts to listen on `address` (port 0: any free port), with TLS if a certificate is given.
     ///
     /// # Errors
-    /// Where the address cannot be listened on, or the certificate cannot be used.
+    /// If the server cannot listen on the address, or if the certificate cannot be used.
     pub async fn bind(address: SocketAddr, scenario: Scenario, tls: Option<Tls>) -> Result<Self, ServerError> {
         let acceptor = tls.map(|tls| tls.acceptor()).transpose()?;
         let listening = |source| ServerError::Listen { address, source };
@@ -85,7 +85,7 @@ impl Server {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Where tokens are asked for.
+    /// The URL of the token endpoint.
     #[must_use]
     pub fn token_url(&self) -> String {
         format!("{}/oauth/token", self.url())
@@ -103,7 +103,7 @@ impl Server {
     }
 }
 
-/// A world that is shared with a server, in real time.
+/// A world in real time, shared with a server.
 #[derive(Clone, Debug)]
 pub struct WorldHandle {
     shared: Arc<Shared>,
@@ -113,8 +113,8 @@ pub struct WorldHandle {
 struct Shared {
     world: Mutex<World>,
     changed: Notify,
-    /// Both read at one moment: wall time goes on with the monotonic clock, so that no correction of
-    /// the machine's clock disturbs a scenario.
+    /// The wall time and the monotonic time of the same moment. Wall time advances with the monotonic clock, so that a
+    /// correction of the system clock does not disturb a scenario.
     started_at: (Timestamp, Instant),
 }
 
@@ -131,7 +131,7 @@ impl WorldHandle {
         after(wall, monotonic.elapsed())
     }
 
-    /// Looks at the world, or changes it. No request is handled meanwhile.
+    /// Reads the world, or changes it. No request is handled in the meantime.
     pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         let result = {
             let mut world = self.shared.world.lock();
@@ -141,11 +141,11 @@ impl WorldHandle {
         result
     }
 
-    /// Waits until `condition` holds, looking again after every request and every change. Put
-    /// `tokio::time::timeout` around it.
+    /// Waits until `condition` holds. It is checked after every request and every change. Put `tokio::time::timeout`
+    /// around this call.
     pub async fn wait_until(&self, mut condition: impl FnMut(&World) -> bool) {
         loop {
-            // Made before looking, so that no change in between is missed.
+            // Subscribe before the check, so that no change in between is missed.
             let changed = self.shared.changed.notified();
             let holds = {
                 let world = self.shared.world.lock();
@@ -158,7 +158,7 @@ impl WorldHandle {
         }
     }
 
-    /// Waits until at least `count` requests that `filter` asks for have arrived.
+    /// Waits until at least `count` requests that match `filter` have arrived.
     pub async fn wait_for_requests(&self, filter: &RequestFilter, count: usize) {
         self.wait_until(|world| world.requests(filter).take(count).count() >= count).await;
     }
@@ -216,7 +216,7 @@ async fn respond(handle: &WorldHandle, request: Request<Incoming>) -> Result<Res
     };
     let request = Request::from_parts(head, body);
     if let Some(wait) = control::wait_of(&request) {
-        // After the time-out the answer holds what there is.
+        // After the time-out the answer contains the requests that have arrived.
         let arrived = handle.wait_for_requests(&wait.filter, wait.count);
         tokio::time::timeout(wait.timeout, arrived).await.ok();
     }

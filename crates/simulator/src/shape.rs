@@ -1,9 +1,9 @@
-//! A small language for the shape of JSON bodies. It is strict: a field that is not written down
-//! is an offence, as is one that is missing or of another type.
+//! A small language for the shape of JSON bodies. It is strict: an unknown field, a missing field, and a field of
+//! another type are offences.
 
 use serde_json::Value;
 
-/// What a value may be.
+/// The allowed values.
 #[derive(Debug)]
 pub(super) enum Shape {
     /// A string that is not empty.
@@ -22,11 +22,11 @@ pub(super) enum Shape {
     Amount,
     /// A number from 0 to 1.
     Fraction,
-    /// Any object with at least one field, in the caller's own words.
+    /// Any object with at least one field; the caller chooses the fields.
     AnyObject,
-    /// `null`, or this.
+    /// `null`, or a value of this shape.
     Nullable(&'static Shape),
-    /// Any number of these.
+    /// A list of values of this shape.
     List(&'static Shape),
     /// An object with these fields and no others.
     Record(&'static [Field]),
@@ -40,18 +40,18 @@ pub(super) struct Field {
     required: bool,
 }
 
-/// A field that has to be there.
+/// A required field.
 pub(super) const fn required(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, required: true }
 }
 
-/// A field that may be left out.
+/// An optional field.
 pub(super) const fn optional(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, required: false }
 }
 
 impl Shape {
-    /// Everything about `value` that is not as written, each with the path to it.
+    /// All differences between `value` and this shape, each with its path.
     pub(super) fn offences(&self, value: &Value) -> Vec<String> {
         let mut found = Vec::new();
         self.inspect(value, "", &mut found);

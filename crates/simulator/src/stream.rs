@@ -1,4 +1,4 @@
-//! Answers as they go out on a real connection, whole or disturbed.
+//! Sends answers over a real connection, complete or with a fault.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use hyper::body::Frame;
 
 use super::reply::{Delivery, Reply};
 
-/// The body of an answer on its way out.
+/// The body of an answer that is being sent.
 pub(super) type OutgoingBody = UnsyncBoxBody<Bytes, BrokenOff>;
 
-/// The connection ends here, as the scenario says.
+/// The connection ends here, because the scenario says so.
 #[derive(Debug, thiserror::Error)]
 #[error("broken off, as the scenario says")]
 pub(super) struct BrokenOff;
 
-/// Size of the pieces in which an oversized body is made.
+/// Size of the pieces of an oversized body.
 const PIECE: usize = 16 * 1024;
 
-/// Sends a reply: waits as long as it says, then gives the answer to the connection. An error ends
-/// the connection without an answer.
+/// Sends a reply: waits for its delay, then passes the answer to the connection. An error ends the connection without
+/// an answer.
 pub(super) async fn send(reply: Reply) -> Result<Response<OutgoingBody>, BrokenOff> {
     let Reply { response, delivery } = reply;
     match delivery {
@@ -59,7 +59,7 @@ fn streamed(pieces: impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'stati
 fn truncated(body: &Bytes, bytes: usize) -> OutgoingBody {
     let arrives = body.slice(..bytes.min(body.len()));
     let broken_off = stream::once(async {
-        // Gives the connection its turn to send what came before.
+        // Lets the connection send the earlier bytes first.
         tokio::task::yield_now().await;
         Err(BrokenOff)
     });
@@ -77,7 +77,7 @@ fn slow_drip(body: Bytes, bytes: usize, every: Duration) -> OutgoingBody {
     }))
 }
 
-/// The object with one more field, so that a reader without a bound takes it for a good answer.
+/// The object with one more field, so that a reader without a size limit accepts it as a valid answer.
 fn oversized(body: &Bytes, bytes: u64) -> OutgoingBody {
     static PADDING: [u8; PIECE] = [b'.'; PIECE];
     let (mut head, tail) = match body.strip_suffix(b"}") {

@@ -10,22 +10,22 @@ use tokio_rustls::TlsAcceptor;
 /// A certificate and its key.
 #[derive(Clone)]
 pub struct Tls {
-    /// The certificate, followed by those that lead to its authority, in PEM.
+    /// The certificate, followed by its chain, in PEM.
     pub certificate_pem: Vec<u8>,
     /// The private key, in PEM.
     pub key_pem: Vec<u8>,
 }
 
-/// Why a certificate and a key cannot be served with. Their author has to change them.
+/// Why a certificate and a key cannot be used. Their author has to change them.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// No PEM, or without a certificate.
+    /// The text is not PEM, or contains no certificate.
     #[error("the certificate cannot be read: {0}")]
     Certificate(rustls::pki_types::pem::Error),
-    /// No PEM, or without a private key.
+    /// The text is not PEM, or contains no private key.
     #[error("the private key cannot be read: {0}")]
     Key(rustls::pki_types::pem::Error),
-    /// They do not go together, or are of a kind that is not served.
+    /// The certificate and the key do not match, or their kind is not supported.
     #[error("the certificate and the private key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
 }

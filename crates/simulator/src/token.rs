@@ -30,36 +30,36 @@ struct Token {
     revoked: bool,
 }
 
-/// Whether a request's `Authorization` is good, as the journal shows it in place of the token.
+/// Whether a request's `Authorization` is valid. The journal shows this instead of the token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Authorization {
-    /// There is none.
+    /// There is no such header.
     Missing,
-    /// Not `Bearer` and a token.
+    /// The header is not `Bearer` and a token.
     Malformed,
-    /// No token that was ever issued.
+    /// The token was never issued.
     Unknown,
-    /// A token whose life is over.
+    /// The token has expired.
     Expired,
-    /// A token that was revoked.
+    /// The token was revoked.
     Revoked,
-    /// A good token.
+    /// The token is valid.
     Valid,
 }
 
-/// Who sent a request.
+/// The client that sent a request.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) authorization: Authorization,
-    /// Known for every token that was issued, also one that is no longer good.
+    /// Known for every token that was issued, even if it is no longer valid.
     pub(super) client: Option<ClientId>,
     scopes: BTreeSet<Scope>,
 }
 
 impl TokenBook {
-    /// Answers a token request. The token carries those of the requested scopes that the client has.
-    /// Refusals are in the words of RFC 6749, section 5.2.
+    /// Answers a token request. The token gets those of the requested scopes that the client has. Refusals use the
+    /// error codes of RFC 6749, section 5.2.
     pub(super) fn issue(&mut self, now: Timestamp, scenario: &Scenario, form: &Body) -> Result<Value, Refusal> {
         if form.text("grant_type") != Some("client_credentials") {
             return Err(Refusal::new(
@@ -90,7 +90,7 @@ impl TokenBook {
         Ok(json!({"access_token": text, "token_type": "Bearer", "expires_in": lifetime.as_secs()}))
     }
 
-    /// Looks at the `Authorization` of a request.
+    /// Checks the `Authorization` of a request.
     pub(super) fn identify(&self, now: Timestamp, headers: &HeaderMap) -> Caller {
         let nobody = |authorization| Caller { authorization, client: None, scopes: BTreeSet::new() };
         let Some(value) = headers.get(header::AUTHORIZATION) else {
@@ -112,7 +112,7 @@ impl TokenBook {
         Caller { authorization, client: Some(token.client.clone()), scopes: token.scopes.clone() }
     }
 
-    /// Makes every token worthless that was issued so far.
+    /// Revokes every token that was issued so far.
     pub(super) fn revoke_all(&mut self) {
         for token in self.issued.values_mut() {
             token.revoked = true;
@@ -127,8 +127,8 @@ impl TokenBook {
 }
 
 impl Caller {
-    /// Whether the token carries the scope that `call` asks for. The audit log takes records from
-    /// anyone with a token: the contract names no scope for it.
+    /// Whether the token has the scope that `call` requires. The audit log accepts records from every client with a
+    /// token, because the contract names no scope for it.
     pub(super) fn may(&self, call: Call) -> Result<(), Scope> {
         let needed = match call {
             Call::Validate | Call::Trace => Scope::ValidationsExecute,
@@ -140,7 +140,7 @@ impl Caller {
         if self.scopes.contains(&needed) { Ok(()) } else { Err(needed) }
     }
 
-    /// Whether a submit that names a webhook may have it called.
+    /// Whether a submit that names a webhook has the scope for it.
     pub(super) fn may_have_webhooks_called(&self) -> bool {
         self.scopes.contains(&Scope::WebhooksWrite)
     }

@@ -1,4 +1,4 @@
-//! The contract's requests, checked to the letter: headers, fields, types and fixed values.
+//! Checks the contract's requests strictly: headers, fields, types and fixed values.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::reply::Refusal;
 use super::route::Route;
 use super::shape::{Field, Shape, optional, required};
 
-/// The header that makes a repeat harmless.
+/// The header that makes a repeated request harmless.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// The body of a request, as far as it could be read.
+/// The body of a request, if it could be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Body {
-    /// None, or one that could not be read.
+    /// No body, or one that could not be read.
     #[default]
     Nothing,
     Json(Value),
@@ -26,7 +26,7 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Reads the body of a request. One that cannot be read is nothing; [`offences`] says so.
+    /// Reads the body of a request. An unreadable body becomes `Nothing`; [`offences`] reports it.
     pub(super) fn of(request: &Request<Bytes>) -> Self {
         if request.body().is_empty() {
             return Self::Nothing;
@@ -47,7 +47,7 @@ impl Body {
     }
 }
 
-/// Everything about a request that is not as the contract writes it.
+/// All differences between a request and the contract.
 pub(super) fn offences(route: &Route, request: &Request<Bytes>, body: &Body) -> Vec<Refusal> {
     let call = route.call();
     let mut found = header_offences(call, request);
@@ -64,7 +64,7 @@ pub(super) fn offences(route: &Route, request: &Request<Bytes>, body: &Body) -> 
         }
         _ => found.push(unexpected("the body is not JSON".to_owned())),
     }
-    // A webhook's URL is its receiver's own.
+    // The receiver chooses a webhook's URL, so it may have a query.
     if request.uri().query().is_some() && call != Call::Webhook {
         found.push(unexpected("no call has a query".to_owned()));
     }
@@ -120,7 +120,7 @@ fn header_offences(call: Call, request: &Request<Bytes>) -> Vec<Refusal> {
     found
 }
 
-/// The key of a request, where it is one that can be read.
+/// The idempotency key of a request, if it can be read.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Option<&str> {
     headers.get(IDEMPOTENCY_KEY)?.to_str().ok()
 }
@@ -155,7 +155,7 @@ fn form_offences(body: &Body) -> Vec<Refusal> {
         .collect()
 }
 
-/// The environment in a validation's body has to be the one in its path.
+/// The environment in a validation's body must be the same as in its path.
 fn path_offence(route: &Route, body: &Value) -> Option<Refusal> {
     let Route::Validate(in_path) = route else {
         return None;
@@ -164,7 +164,7 @@ fn path_offence(route: &Route, body: &Value) -> Option<Refusal> {
     (in_body != in_path.as_str()).then(|| unexpected("`environmentId` is not the one in the path".to_owned()))
 }
 
-/// The environment that the body of a request names, under either of its two names.
+/// The environment in the body of a request, under either of its two field names.
 pub(super) fn named_environment(call: Call, body: &Body) -> Option<EnvironmentId> {
     let field = match call {
         Call::Trace => "environmentId",
@@ -245,7 +245,7 @@ static ROLLBACK: Shape = Shape::Record(&[required(
     Shape::OneOf(&["health_check_failure", "deployment_failed", "timeout", "manual", "resource_deleted"]),
 )]);
 
-// A submit whose outcome stayed unknown has no job to name, and is audited all the same.
+// A submit whose outcome stayed unknown has no job, but it is audited too.
 static AUDIT: Shape = Shape::Record(&[
     required("timestamp", Shape::Moment),
     required("jobId", Shape::Nullable(&Shape::Text)),

@@ -1,4 +1,4 @@
-//! The platform as a state machine: a request and the time go in, a reply comes out.
+//! The platform as a state machine: its input is a request and the time, its output is a reply.
 
 mod access;
 mod calls;
@@ -45,29 +45,29 @@ pub struct World {
     traces: u64,
 }
 
-/// What a request concerns.
+/// The objects that a request concerns.
 #[derive(Default)]
 struct Subject {
     environment: Option<EnvironmentId>,
     job: Option<JobId>,
 }
 
-/// A reply, and how it came about.
+/// A reply, and its origin.
 struct Outcome {
     reply: Reply,
     fault: Option<&'static str>,
-    /// What the platform did, where it did something: the honest answer.
+    /// The honest answer, without a fault, if the platform did something.
     honest: Option<Worked>,
 }
 
-/// The answer of work that was done, now or by an earlier request under the same key.
+/// The answer to work that was done by this request, or by an earlier request with the same key.
 struct Worked {
     response: Response<Bytes>,
     repeated: bool,
 }
 
 impl World {
-    /// A platform as the scenario says, before the first request.
+    /// A platform as the scenario describes it, before the first request.
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
         let mut faults = FaultBook::default();
@@ -95,8 +95,8 @@ impl World {
         }
     }
 
-    /// Takes one request at `now`, which must not lie before the last request's. Requests below
-    /// `/simulator/` control and read the world; all others are the contract's, and recorded.
+    /// Handles one request at `now`, which must not be earlier than the last request's time. Requests below
+    /// `/simulator/` control and read the world; all other requests are the contract's, and are recorded.
     pub fn handle(&mut self, now: Timestamp, request: &Request<Bytes>) -> Reply {
         if control::owns(request.uri().path()) {
             return Reply::normal(control::answer(self, now, request));
@@ -153,7 +153,7 @@ impl World {
         outcome.reply
     }
 
-    /// What a request concerns, as far as it says so itself or its job is known.
+    /// The objects that a request concerns, if the request names them or its job is known.
     fn subject(&self, incoming: &Incoming<'_>, route: &Route) -> Subject {
         let of_job =
             |job: Option<JobId>| Subject { environment: job.as_ref().and_then(|id| self.jobs.get(id)).cloned(), job };
@@ -182,7 +182,8 @@ impl World {
             return Outcome { reply, fault: fault.map(|fault| fault.name()), honest: None };
         }
         let delay = fault.as_ref().map_or(Duration::ZERO, |fault| fault.delay());
-        // The webhook receiver takes whatever it is sent, as receivers do; the journal tells.
+        // The webhook receiver accepts every request, as real receivers do; the journal shows the differences from the
+        // contract.
         let honest = match offence.filter(|_| call != Call::Webhook) {
             Some(offence) => Worked { response: offence.response(), repeated: false },
             None => self.work(incoming, route, caller, delay),
@@ -194,7 +195,7 @@ impl World {
         Outcome { reply, fault: fault.map(|fault| fault.name()), honest: Some(honest) }
     }
 
-    /// Does what the request asks for, at most once for each idempotency key.
+    /// Does the work that the request asks for, at most once for each idempotency key.
     fn work(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller, delay: Duration) -> Worked {
         let worked = |response| Worked { response, repeated: false };
         let Some(key) = self.key(incoming, route, caller) else {
@@ -208,7 +209,7 @@ impl World {
             Standing::Mismatch => worked(key_reused().response()),
             Standing::First => {
                 let response = self.effect(incoming, route, caller);
-                // A refusal has had no effect that a repeat could double.
+                // A refused request had no effect, so a repeat cannot double it.
                 if response.status().is_success() {
                     let out_at = after(incoming.now, delay);
                     self.answers.keep(incoming.now, key, fingerprint, out_at, response.clone());

@@ -1,9 +1,9 @@
-//! Private authorities, and the certificates that they give.
+//! Private certificate authorities, and the certificates that they sign.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use simulator::Tls;
 
-/// A certificate for a name or an address, and the one of the private authority that signed it.
+/// A certificate for a name or an address, and the certificate of the private authority that signed it.
 pub fn certified(name: &str) -> (Tls, String) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

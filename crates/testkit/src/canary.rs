@@ -1,6 +1,6 @@
-//! Secrets that are planted, and looked for in every spelling in which they could come out again.
+//! Secrets that a test plants. The test then searches output for them in every encoding.
 
-/// A secret that was planted, and where.
+/// A planted secret and its place.
 pub struct Canary {
     /// Where it was planted.
     pub place: String,
@@ -8,20 +8,21 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// A secret of at least eight characters: a shorter one would be found by chance.
+    /// A secret of at least eight characters, because a shorter one would be found by chance.
     pub fn new(place: impl Into<String>, secret: &str) -> Self {
         assert!(secret.len() >= 8, "{secret} would be found by chance");
         Self { place: place.into(), spellings: spellings(secret) }
     }
 
-    /// How a text holds it, where it does.
+    /// The encoding in which a text contains the secret, if it does.
     pub fn found_in(&self, text: &str) -> Option<&str> {
         self.spellings.iter().find(|spelling| text.contains(spelling.as_str())).map(String::as_str)
     }
 }
 
-/// As it is; as it stands in a URL, a form, JSON, JSON within JSON, HTML, and Rust's `Debug` of a text and of bytes; in hexadecimal;
-/// and in base64, standard or URL-safe, with whatever stands before it, also once it was percent-encoded for a Basic header.
+/// All encodings of the secret: unchanged; as in a URL, a form, JSON, JSON within JSON, HTML, and Rust's `Debug` of a
+/// text and of bytes; in hexadecimal; and in base64, standard or URL-safe, with any text before it, also if it was
+/// first percent-encoded for a Basic header.
 fn spellings(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let percent = |keep: &str, upper: bool| -> String {
@@ -44,7 +45,7 @@ fn spellings(secret: &str) -> Vec<String> {
         form.clone(),
         percent("-._~", true),
         percent("-._~", false),
-        // As Python's quote() and JavaScript's encodeURI() keep more than the standard does.
+        // Python's quote() and JavaScript's encodeURI() leave more characters unencoded than the standard does.
         percent("-._~/", true),
         percent("-._~!*'();/?:@&=+$,#", true),
         everything.to_lowercase(),
@@ -69,7 +70,7 @@ fn spellings(secret: &str) -> Vec<String> {
     all
 }
 
-/// The characters of base64 that are sure to be there when so many bytes stand before these (modulo 3).
+/// The base64 characters that are certain if this number of bytes (modulo 3) comes before these bytes.
 fn base64(bytes: &[u8], before: usize, last_two: &[u8; 2]) -> String {
     let alphabet: Vec<u8> =
         (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last_two.iter().copied()).collect();
@@ -77,7 +78,7 @@ fn base64(bytes: &[u8], before: usize, last_two: &[u8; 2]) -> String {
         .chain(bytes.iter().copied())
         .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1))
         .collect();
-    // What shares its six bits with a neighbour could be any character.
+    // A character that shares its six bits with a neighbouring byte could be any character.
     let first = (before * 8).div_ceil(6);
     let whole = bits.chunks_exact(6).skip(first);
     whole.map(|six| char::from(alphabet[six.iter().fold(0, |value, &bit| value << 1 | usize::from(bit))])).collect()
@@ -103,7 +104,7 @@ fn a_canary_is_found_however_it_is_spelled() {
         r#"s3cr3t+\/\"ca nary="#.to_owned(),
         // base64 of "demo:s3cr3t%2B%2F%22ca+nary%3D"
         "Basic ZGVtbzpzM2NyM3QlMkIlMkYlMjJjYStuYXJ5JTNE".to_owned(),
-        // base64 of "s3cr3t+/\"ca nary=", and of it behind "x", "xy" and "demo:"
+        // base64 of "s3cr3t+/\"ca nary=", and of the same text after "x", "xy" and "demo:"
         "czNjcjN0Ky8iY2EgbmFyeT0=".to_owned(),
         "eHMzY3IzdCsvImNhIG5hcnk9".to_owned(),
         "eHlzM2NyM3QrLyJjYSBuYXJ5PQ==".to_owned(),

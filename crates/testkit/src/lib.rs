@@ -1,4 +1,4 @@
-//! What tests against real processes share.
+//! Shared code of tests against real processes.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -16,5 +16,6 @@ pub use operator::{OperatorCommand, OperatorProcess, Signal};
 
 use std::time::Duration;
 
-/// How long anything may take before a test fails with a report. It is generous: a wait ends as soon as it may.
+/// The maximum wait before a test fails with a report. It is generous, because a wait ends as soon as its condition
+/// holds.
 pub const DEADLINE: Duration = Duration::from_secs(60);

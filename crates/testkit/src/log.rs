@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// How many of its last lines a report shows.
 const TAIL: usize = 60;
 
-/// The lines of a log, as they come. Clones read the same log.
+/// The lines of a log, read as they arrive. Clones read the same log.
 #[derive(Clone, Debug)]
 pub struct Log {
     name: String,
@@ -30,7 +30,7 @@ impl Log {
         Self { name: name.to_owned(), lines: sender }
     }
 
-    /// The lines that are as wanted, once there are `times` of them.
+    /// Waits until `times` lines match, and returns all matching lines.
     pub(super) async fn until(&self, times: usize, is_it: impl Fn(&Value) -> bool) -> Option<Vec<Value>> {
         let mut lines = self.lines.subscribe();
         let found = |lines: &Vec<Value>| lines.iter().filter(|line| is_it(line)).count() >= times;
@@ -38,7 +38,7 @@ impl Log {
         Some(lines.iter().filter(|line| is_it(line)).cloned().collect())
     }
 
-    /// How many lines hold this text in any of their fields.
+    /// How many lines contain this text in any of their fields.
     #[must_use]
     pub fn count(&self, text: &str) -> usize {
         self.lines.borrow().iter().filter(|line| holds(line, text)).count()
@@ -59,7 +59,7 @@ impl Log {
     }
 }
 
-/// Whether a line holds a text in any of its fields. Errors quote the API server's words, some of them twice over.
+/// Whether a line contains a text in any of its fields. Errors quote the API server's messages, some of them twice.
 pub(super) fn holds(line: &Value, text: &str) -> bool {
     let line = line.to_string();
     line.contains(text) || line.replace('\\', "").contains(text)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// What the operator logs once it runs.
+/// The message that the operator logs when it is running.
 const RUNNING: &str = "cognigy-operator is running";
 
 /// How an operator is started.
@@ -21,22 +21,22 @@ pub struct OperatorCommand {
     pub name: String,
     /// The cluster.
     pub kubeconfig: PathBuf,
-    /// Flags of `run`, besides those that every test needs.
+    /// Flags of `run`, in addition to those that every test needs.
     pub flags: Vec<String>,
     /// Environment variables.
     pub variables: Vec<(String, String)>,
 }
 
-/// What a process can be sent.
+/// A signal for a process.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
     /// A crash.
     Kill,
     /// Asks it to end.
     Terminate,
-    /// Stops it where it is.
+    /// Suspends it.
     Pause,
-    /// Lets it go on.
+    /// Resumes it.
     Resume,
 }
 
@@ -62,7 +62,7 @@ impl OperatorCommand {
         OperatorProcess { process, log }
     }
 
-    /// Starts the operator, and waits until it says that it runs.
+    /// Starts the operator, and waits until it logs that it is running.
     pub async fn start(&self) -> OperatorProcess {
         let operator = self.spawn();
         operator.until_running().await;
@@ -70,7 +70,7 @@ impl OperatorCommand {
     }
 }
 
-/// A running operator. It is killed when dropped.
+/// A running operator. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct OperatorProcess {
     process: Child,
@@ -78,12 +78,12 @@ pub struct OperatorProcess {
 }
 
 impl OperatorProcess {
-    /// Waits until it says that it runs.
+    /// Waits until the operator logs that it is running.
     pub async fn until_running(&self) {
         self.until_logged(RUNNING).await;
     }
 
-    /// Waits for a line whose message begins like this, and returns the line.
+    /// Waits for a line whose message begins with this text, and returns the line.
     pub async fn until_logged(&self, message: &str) -> Value {
         let is_it = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
         match timeout(DEADLINE, self.log.until(1, is_it)).await {
@@ -92,12 +92,12 @@ impl OperatorProcess {
         }
     }
 
-    /// Waits for a line that holds a text in any of its fields.
+    /// Waits for a line that contains a text in any of its fields.
     pub async fn until_logged_anywhere(&self, text: &str) {
         self.until_logged_times(1, text).await;
     }
 
-    /// Waits until so many lines hold a text in any of their fields.
+    /// Waits until this many lines contain a text in any of their fields.
     pub async fn until_logged_times(&self, times: usize, text: &str) {
         let seen = timeout(DEADLINE, self.log.until(times, |line| holds(line, text))).await;
         assert!(matches!(seen, Ok(Some(_))), "the operator never said `{text}` {times} times:\n{}", self.log.tail());
@@ -121,7 +121,7 @@ impl OperatorProcess {
         assert!(Command::new("kill").args([name, &id]).status().await.unwrap().success());
     }
 
-    /// Waits until it has ended by itself, or by the signal it was sent.
+    /// Waits until it has ended, by itself or after a signal.
     pub async fn ended(&mut self) -> ExitStatus {
         match timeout(DEADLINE, self.process.wait()).await {
             Ok(status) => status.unwrap(),
@@ -129,12 +129,12 @@ impl OperatorProcess {
         }
     }
 
-    /// Kills it as a crash would, and waits until it has ended.
+    /// Kills it, which simulates a crash, and waits until it has ended.
     pub async fn kill(mut self) {
         self.process.kill().await.unwrap();
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks it to end, and waits until it has ended.
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::Terminate).await;
         self.ended().await
@@ -148,12 +148,13 @@ impl OperatorProcess {
         client.get(url).send().await.unwrap().text().await.unwrap()
     }
 
-    /// The value of a counter with exactly these labels, as they stand in the text; 0 if it was never counted.
+    /// The value of a counter with exactly these labels, as `/metrics` writes them; 0 if the counter does not exist
+    /// yet.
     pub async fn count(&self, counter: &str) -> u64 {
         self.series(counter).await.map_or(0, |value| value.parse().unwrap())
     }
 
-    /// The value of a metric's series, with its labels as they stand in the text; 0 if it is not there.
+    /// The value of a metric's series, with its labels as `/metrics` writes them; 0 if the series does not exist.
     pub async fn shown(&self, series: &str) -> f64 {
         self.series(series).await.map_or(0.0, |value| value.parse().unwrap())
     }
@@ -163,7 +164,8 @@ impl OperatorProcess {
         metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned))
     }
 
-    /// Scrapes until a series has that value: what the operator's own watch shows comes a moment later than the test's.
+    /// Scrapes until a series has this value: the operator's own watch sees a change a moment later than the test's
+    /// watch.
     pub async fn until_shown(&self, series: &str, value: f64) {
         let wait = async {
             while self.shown(series).await != value {
@@ -175,7 +177,8 @@ impl OperatorProcess {
         }
     }
 
-    /// A line of the process's `/proc/<id>/status` that counts KiB, such as `VmRSS`. `None` if the system has no such file.
+    /// A line of the process's `/proc/<id>/status` with a value in KiB, such as `VmRSS`. `None` if the system has no
+    /// such file.
     #[must_use]
     pub fn memory_kib(&self, line: &str) -> Option<u64> {
         let path = format!("/proc/{}/status", self.id());

@@ -1,7 +1,7 @@
-//! Where kube-apiserver and etcd come from.
+//! Finds or builds kube-apiserver and etcd.
 //!
-//! The order: the folder that `KUBEBUILDER_ASSETS` names (the convention of Kubernetes' own test environments), the
-//! cache, a build into the cache.
+//! They are searched for in this order: the folder that `KUBEBUILDER_ASSETS` names (the convention of Kubernetes' own
+//! test environments), the cache, a build into the cache.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,11 @@ use crate::{
 pub(crate) const KUBE_APISERVER: &str = "kube-apiserver";
 pub(crate) const ETCD: &str = "etcd";
 
-/// The Kubernetes release that is built. `go.mod` has the same; a test keeps the two together.
+/// The Kubernetes release that is built. `go.mod` names the same version; a test checks that both are equal.
 const KUBERNETES_VERSION: &str = "v1.37.2";
 
-/// Without symbols, and with the version that clients ask for (kubectl can't parse the placeholder it would have).
+/// Without symbols, and with the version that clients ask for (kubectl cannot parse the placeholder that is there
+/// otherwise).
 const LINKER_FLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.37.2 \
     -X k8s.io/component-base/version.gitMajor=1 \
@@ -39,7 +40,7 @@ static CONTROL_PLANE: Recipe = Recipe {
     ],
 };
 
-/// The two programs, both there when they were looked for.
+/// The two programs. Both existed when they were searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Binaries {
     pub(crate) kube_apiserver: PathBuf,
@@ -47,12 +48,12 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Whether there is nothing to build.
+    /// Whether nothing has to be built.
     pub(crate) fn are_built() -> Result<bool, Error> {
         Ok(matches!(CONTROL_PLANE.place()?, Place::Filled(_)))
     }
 
-    /// Finds the binaries, or builds them: minutes, with progress on standard error.
+    /// Finds the binaries, or builds them. A build takes minutes, and shows progress on standard error.
     pub(crate) async fn find() -> Result<Self, Error> {
         let folder = CONTROL_PLANE.folder().await?;
         Ok(Self { kube_apiserver: folder.join(KUBE_APISERVER), etcd: folder.join(ETCD) })

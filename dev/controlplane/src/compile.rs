@@ -1,4 +1,5 @@
-//! Builds a recipe's programs from released sources with `go build`: once a machine and version, in minutes.
+//! Builds a recipe's programs from released sources with `go build`. This takes minutes, once for each machine and
+//! version.
 
 use std::{
     ffi::OsStr,
@@ -18,13 +19,13 @@ use crate::{
     recipe::Recipe,
 };
 
-/// How often progress is looked at where the compiler says nothing.
+/// How often progress is updated while the compiler prints nothing.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Builds the programs into `folder`, or waits for another process that does.
+/// Builds the programs into `folder`, or waits for another process that builds them.
 ///
-/// `folder` appears whole or not at all: it is renamed into place. The lock is the kernel's, so that it is free again
-/// whatever becomes of its holder.
+/// `folder` appears complete or not at all, because it is renamed into place. The kernel owns the lock, so it becomes
+/// free again even if its holder crashes.
 pub(crate) fn compile_into(recipe: &Recipe, folder: &Path) -> Result<(), Error> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).trying(|| format!("make the folder {}", parent.display()))?;
@@ -53,7 +54,7 @@ fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// Takes the lock, which is held until the file is dropped.
+/// Takes the lock. It is held until the file is dropped.
 fn lock(recipe: &Recipe, path: &Path, progress: &mut Progress) -> Result<File, Error> {
     let action = || format!("lock {}", path.display());
     let file = File::create(path).trying(action)?;
@@ -78,14 +79,14 @@ fn ask_for_go(recipe: &Recipe) -> Result<(), Error> {
     }
 }
 
-/// A folder with the module file and, later, the binaries. Only the holder of the lock has one.
+/// A folder with the module file and, later, the binaries. Only the holder of the lock has such a folder.
 struct Workspace<'r> {
     recipe: &'r Recipe,
     root: PathBuf,
 }
 
 impl<'r> Workspace<'r> {
-    /// Starts from nothing: what a killed build left behind is removed.
+    /// Starts with an empty folder: the files of a killed build are removed.
     fn create(recipe: &'r Recipe, root: PathBuf) -> Result<Self, Error> {
         let action = || format!("prepare {}", root.display());
         if root.exists() {
@@ -97,7 +98,8 @@ impl<'r> Workspace<'r> {
         Ok(Self { recipe, root })
     }
 
-    /// Downloads the modules and tells how many packages there are to compile, at most: Go's own cache may have some.
+    /// Downloads the modules and returns the maximum number of packages to compile; Go's own cache may already have
+    /// some.
     fn count_packages(&self, progress: &mut Progress) -> Result<usize, Error> {
         let list = self.root.join("packages");
         let action = || format!("write {}", list.display());
@@ -115,7 +117,7 @@ impl<'r> Workspace<'r> {
 
     fn build(&self, packages: usize, progress: &mut Progress) -> Result<(), Error> {
         let mut command = self.go(["build", "-v", "-mod=readonly", "-ldflags", self.recipe.linker_flags, "-o"]);
-        // The slash makes it a folder for Go, which then names the files itself.
+        // Because of the slash, Go treats the path as a folder and chooses the file names itself.
         command.arg(self.root.join("bin/")).args(self.packages()).stdout(Stdio::null());
         let mut compiled = 0;
         self.run(command, "go build", progress, |line, progress| {
@@ -144,14 +146,14 @@ impl<'r> Workspace<'r> {
         self.recipe.programs.iter().map(|program| program.package)
     }
 
-    /// `go` in this folder, undisturbed by a Go workspace around it or in the environment.
+    /// `go` in this folder. A Go workspace around the folder or in the environment has no effect.
     fn go<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut command = leashed("go");
         command.args(arguments.map(OsStr::new)).current_dir(&self.root).env("GOWORK", "off").stderr(Stdio::piped());
         command
     }
 
-    /// Runs a command to its end. `on_line` sees each line of its standard error, and an empty one each second.
+    /// Runs a command to its end. `on_line` receives each line of its standard error, and an empty line every second.
     fn run(
         &self,
         command: Command,
@@ -249,7 +251,7 @@ mod tests {
                 let _lock = lock(&EXAMPLE, path, &mut Progress::start("example")).unwrap();
                 second.send("second holds the lock").unwrap();
             });
-            // Long enough for a lock that does not lock to show, and no test fails where the machine is slower.
+            // This is long enough to detect a lock that does not lock. A slower machine does not make the test fail.
             assert_eq!(order.recv_timeout(Duration::from_millis(100)), Err(RecvTimeoutError::Timeout));
             drop(first);
             assert_eq!(order.recv().unwrap(), "second holds the lock");

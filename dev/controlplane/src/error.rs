@@ -1,11 +1,11 @@
-//! What can keep a control plane from running or a tool from being there, and what to do about it.
+//! Errors of starting a control plane or finding a tool. Each says what to do.
 
 use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
-/// Why a control plane could not be started, or started again, or why there are no tools.
+/// Why a control plane could not be started or restarted, or why there are no tools.
 #[derive(thiserror::Error)]
 pub enum Error {
-    /// There are no binaries, and none can be built: the caller shows the choices, which the message names.
+    /// There are no binaries, and none can be built. The caller shows the choices, which the message lists.
     #[error(
         "there is no {wanted} to start, and they can't be built: {reason}. \
          Either set {variable} to a folder that holds both, or install Go 1.26 or newer and try again{otherwise}"
@@ -15,48 +15,50 @@ pub enum Error {
         wanted: &'static str,
         /// The variable that may name their folder.
         variable: &'static str,
-        /// What else there is to do, to end the sentence with; may be empty.
+        /// Another choice, as the end of the sentence; may be empty.
         otherwise: &'static str,
-        /// What is missing for a build.
+        /// The program that a build needs and that is missing.
         reason: String,
     },
 
-    /// `KUBEBUILDER_ASSETS` or `COGNIGY_TOOLS` is set but of no use: correct it, or unset it to have the binaries built.
+    /// `KUBEBUILDER_ASSETS` or `COGNIGY_TOOLS` is set, but the folder cannot be used: correct it, or unset it to build
+    /// the binaries.
     #[error("{variable} is {}, but there is no file {missing} in it: correct it or unset it", folder.display())]
     Assets {
         /// The variable.
         variable: &'static str,
         /// The folder that the variable names.
         folder: PathBuf,
-        /// The first binary that is not there.
+        /// The first missing binary.
         missing: &'static str,
     },
 
-    /// `go` ran and failed: the network (modules have to be downloaded), the disk, or the Go version; its words tell.
+    /// `go` ran and failed. Its output shows the cause: the network (modules must be downloaded), the disk, or the Go
+    /// version.
     #[error("building {wanted} with {command} failed ({status}); its last words:\n{log_tail}")]
     Build {
         /// The programs.
         wanted: &'static str,
-        /// The command, as one would type it.
+        /// The command, as typed in a shell.
         command: String,
         /// How it ended.
         status: ExitStatus,
-        /// The end of what it wrote.
+        /// The end of its output.
         log_tail: String,
     },
 
-    /// Keys or certificates could not be made: nothing the caller can do.
+    /// Keys or certificates could not be made. The caller can do nothing about it.
     #[error("cannot make the control plane's certificates")]
     Certificates(#[from] rcgen::Error),
 
-    /// The client that asks for readiness could not be made: nothing the caller can do.
+    /// The client that polls readiness could not be made. The caller can do nothing about it.
     #[error("cannot make the readiness client: {0}")]
     ReadinessClient(String),
 
-    /// etcd or kube-apiserver ended by itself: its log tells why.
+    /// etcd or kube-apiserver ended by itself. Its log shows why.
     #[error("{program} ended by itself ({status}); the end of its log:\n{log_tail}")]
     Ended {
-        /// Which of the two.
+        /// The name of the program.
         program: &'static str,
         /// How it ended.
         status: ExitStatus,
@@ -64,12 +66,13 @@ pub enum Error {
         log_tail: String,
     },
 
-    /// The API server runs but is not ready: allow more time with [`Options::ready_within`](crate::Options::ready_within).
+    /// The API server runs but is not ready: allow more time with
+    /// [`Options::ready_within`](crate::Options::ready_within).
     #[error("the API server is not ready after {} s (its last answer: {last_answer}); the end of its log:\n{log_tail}", waited.as_secs())]
     NotReady {
-        /// How long it was given.
+        /// The time that was allowed.
         waited: Duration,
-        /// The last answer to the question whether it is ready.
+        /// The last answer to the readiness poll.
         last_answer: String,
         /// The end of its log.
         log_tail: String,
@@ -78,15 +81,15 @@ pub enum Error {
     /// The operating system refused: disk, permissions or limits.
     #[error("cannot {action}")]
     System {
-        /// What was tried.
+        /// The operation that failed.
         action: String,
-        /// What the operating system answered.
+        /// The error from the operating system.
         source: std::io::Error,
     },
 }
 
-/// The message, with its cause. Most callers are tests, which unwrap: the person who reads their panic needs the choices
-/// and the log's lines, not a struct with escaped line ends.
+/// The message, with its cause. Most callers are tests that call `unwrap`. Their panic must show the choices and the
+/// log's lines, not a struct with escaped line ends.
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self}")?;
@@ -94,7 +97,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Names what was tried when the operating system refuses.
+/// Adds the name of the failed operation to an error of the operating system.
 pub(crate) trait Trying<T> {
     /// Turns an I/O error into "cannot `action`".
     fn trying(self, action: impl FnOnce() -> String) -> Result<T, Error>;

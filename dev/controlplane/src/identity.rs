@@ -1,6 +1,6 @@
-//! Who the API server is and who may speak to it: keys, certificates, the administrator's token and kubeconfig.
+//! The identity of the API server and of its clients: keys, certificates, the administrator's token and kubeconfig.
 //!
-//! Made anew for each control plane, and gone with it.
+//! They are made anew for each control plane, and are removed with it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
@@ -33,7 +33,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes everything anew: three ECDSA P-256 keys and two certificates.
+    /// Makes a new identity: three ECDSA P-256 keys and two certificates.
     pub(crate) fn generate() -> Result<Self, Error> {
         let (ca_pem, ca_der, ca) = authority()?;
 
@@ -62,7 +62,7 @@ impl Identity {
         format!("{},admin,admin,\"system:masters\"\n", self.admin_token)
     }
 
-    /// A kubeconfig for the administrator, complete in itself.
+    /// A kubeconfig for the administrator, which refers to no other file.
     pub(crate) fn kubeconfig(&self, server: &str) -> String {
         let ca = STANDARD.encode(&self.ca_pem);
         let token = &self.admin_token;
@@ -89,7 +89,7 @@ current-context: control-plane
         )
     }
 
-    /// TLS for a client that trusts this control plane and nothing else, whatever the process' default provider is.
+    /// TLS for a client that trusts only this control plane, whatever the process' default provider is.
     pub(crate) fn client_tls(&self) -> Result<ClientConfig, rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca_der.clone())?;

@@ -1,5 +1,5 @@
-//! A real Kubernetes control plane for the demo, the tests and the benches: upstream's kube-apiserver and etcd, started
-//! in seconds on this machine, and gone with the process that started them.
+//! A real Kubernetes control plane for the demo, the tests and the benches: upstream's kube-apiserver and etcd. They
+//! start in seconds on this machine, and end with the process that started them.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), control_plane::Error> {
@@ -10,14 +10,14 @@
 //! # }
 //! ```
 //!
-//! It is real: validation by schema and CEL, strict decoding, watches, RBAC, leases, events, service account tokens.
-//! What it does not have: a kubelet (nothing runs pods) and the controller-manager (a deleted namespace is not emptied,
-//! no garbage is collected, namespaces get no `default` service account).
+//! It has validation by schema and CEL, strict decoding, watches, RBAC, leases, events, and service account tokens. It
+//! has neither a kubelet (no pod runs) nor the controller-manager (a deleted namespace is not emptied, no garbage is
+//! collected, namespaces get no `default` service account).
 //!
-//! The binaries come from `KUBEBUILDER_ASSETS`, else from a cache in the user's cache folder, else they are built into
-//! that cache with Go (minutes, once); nothing is downloaded but Go modules, checked against `go.sum`.
-//! [`Tools`] come the same way: what judges the manifests that people install.
-//! Unix only: the processes are held by a small shell each.
+//! The binaries come from `KUBEBUILDER_ASSETS`, otherwise from a cache in the user's cache folder. If they are in
+//! neither, they are built into that cache with Go (minutes, once). Only Go modules are downloaded, and they are
+//! checked against `go.sum`. [`Tools`], the programs that check the manifests that users install, are found in the same
+//! way. Unix only, because a small shell holds each process.
 
 mod binaries;
 mod compile;
@@ -45,16 +45,17 @@ use scratch::ScratchFolder;
 use servers::{Server, write_identity, write_private};
 pub use tools::Tools;
 
-/// How often a start is repeated with another port where somebody else was faster.
+/// How often a start is repeated with another port if another process has taken the port first.
 const STARTS: usize = 3;
 
-/// How a control plane is started.
+/// The options of a control plane.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long etcd and the API server may take until they are ready; 120 seconds unless said. A build of the
-    /// binaries does not count.
+    /// How long etcd and the API server may take until they are ready; 120 seconds by default. A build of the binaries
+    /// does not count.
     pub ready_within: Duration,
-    /// More flags for kube-apiserver (`--name=value`). They come after ours, and the last of a name wins.
+    /// Additional flags for kube-apiserver (`--name=value`). They come after ours, and the last flag with the same name
+    /// wins.
     pub api_server_flags: Vec<String>,
 }
 
@@ -64,7 +65,7 @@ impl Default for Options {
     }
 }
 
-/// Whether [`ControlPlane::start`] has nothing to build.
+/// Whether [`ControlPlane::start`] can start without a build.
 ///
 /// # Errors
 ///
@@ -73,8 +74,8 @@ pub fn is_built() -> Result<bool, Error> {
     Binaries::are_built()
 }
 
-/// Builds the binaries, if they are not there, and returns how long that took. [`ControlPlane::start`] does it by itself;
-/// this is for a caller whose clock must not run meanwhile.
+/// Builds the binaries if they are missing, and returns how long that took. [`ControlPlane::start`] builds them by
+/// itself; use this function if the time of a build must not count.
 ///
 /// # Errors
 ///
@@ -85,12 +86,12 @@ pub async fn build() -> Result<Duration, Error> {
     Ok(started.elapsed())
 }
 
-/// A running control plane. It ends when this value is dropped and when the process ends, be it with a panic, Ctrl-C or
-/// SIGKILL; its folder goes too.
+/// A running control plane. It ends, and its folder is removed, when this value is dropped. The same happens when the
+/// process ends, even after a panic, Ctrl-C or SIGKILL.
 ///
-/// It is bound to no runtime: one in a `static` serves all tests of a binary.
+/// It does not depend on a runtime: one control plane in a `static` serves all tests of a binary.
 pub struct ControlPlane {
-    /// `None` while it is killed. The fields are dropped in this order: the reader before its store, the folder last.
+    /// `None` while it is killed. Fields are dropped in this order: the API server before etcd, and the folder last.
     api_server: Option<Server>,
     etcd: Server,
     port: ReservedPort,
@@ -102,7 +103,7 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Finds or builds the binaries, starts etcd and the API server, and waits until they are ready and the namespace
-    /// `default` is there.
+    /// `default` exists.
     ///
     /// # Errors
     ///
@@ -129,19 +130,19 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
-    /// The kubeconfig of an administrator, complete in itself: what `kubectl --kubeconfig` takes.
+    /// The kubeconfig of an administrator, for `kubectl --kubeconfig`. It refers to no other file.
     #[must_use]
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.folder.file("kubeconfig")
     }
 
-    /// The API server's URL, `https://127.0.0.1:<port>`. The same as long as this value lives.
+    /// The API server's URL, `https://127.0.0.1:<port>`. It stays the same while this value lives.
     #[must_use]
     pub fn server(&self) -> String {
         format!("https://127.0.0.1:{}", self.port.number())
     }
 
-    /// The certificate (PEM) of the authority that signed the API server's.
+    /// The certificate (PEM) of the authority that signed the API server's certificate.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.identity.ca_pem
@@ -159,20 +160,21 @@ impl ControlPlane {
         self.folder.path()
     }
 
-    /// Kills the API server as a crash would. Connections break, new ones are refused; etcd keeps the data.
+    /// Kills the API server, which simulates a crash. Connections break, and new ones are refused; etcd keeps the data.
     ///
-    /// It has ended when this returns, after milliseconds. Nothing happens where it is dead already.
+    /// The API server has ended when this returns, after milliseconds. If it has already ended, this does nothing.
     pub fn kill_api_server(&mut self) {
         self.api_server = None;
     }
 
-    /// Starts the API server (again) on the same port over the same data, and waits until it is ready. One that still
-    /// runs is killed before.
+    /// Starts the API server (again) on the same port with the same data, and waits until it is ready. If it is still
+    /// running, it is killed first.
     ///
     /// # Errors
     ///
-    /// [`Error::Ended`] where it or etcd ended by itself, [`Error::NotReady`] where it took longer than
-    /// [`Options::ready_within`], and what the operating system refuses. The API server is dead then.
+    /// [`Error::Ended`] if it or etcd ended by itself, [`Error::NotReady`] if it took longer than
+    /// [`Options::ready_within`], and the errors of the operating system. After an error, the API server is not
+    /// running.
     pub async fn restart_api_server(&mut self) -> Result<(), Error> {
         self.kill_api_server();
         let flags = &self.options.api_server_flags;
@@ -183,19 +185,20 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// The same with other flags in place of [`Options::api_server_flags`], from now on.
+    /// Does the same, and from now on uses these flags instead of [`Options::api_server_flags`].
     ///
     /// # Errors
     ///
-    /// As for [`restart_api_server`](Self::restart_api_server).
+    /// The same errors as for [`restart_api_server`](Self::restart_api_server).
     pub async fn restart_api_server_with(&mut self, flags: Vec<String>) -> Result<(), Error> {
         self.options.api_server_flags = flags;
         self.restart_api_server().await
     }
 
-    /// Ends the control plane and removes its folder: the same as dropping it, by name.
+    /// Ends the control plane and removes its folder. Dropping the value has the same effect.
     ///
-    /// Both programs are killed: the data has no further use, and asked politely the API server would linger a minute.
+    /// Both programs are killed: the data is no longer needed, and after SIGTERM the API server would take a minute to
+    /// end.
     pub fn stop(self) {}
 }
 

@@ -6,11 +6,12 @@ use tokio::net::TcpSocket;
 
 use crate::error::{Error, Trying};
 
-/// A port that nobody else is given, also between the choice and the API server's start, and between a kill and a restart.
+/// A port that the system gives to no other process, neither between its choice and the API server's start, nor between
+/// a kill and a restart.
 ///
-/// A socket that is bound but does not listen holds it: connections are refused as if it were not there, while Linux
-/// lets a listener with `SO_REUSEADDR` (as Go sets it) share the address. Other systems don't, so there the port is
-/// only looked up, and a start that loses the race is repeated.
+/// A socket that is bound but does not listen holds the port. Connections are refused as if the socket did not exist,
+/// but Linux lets a listener with `SO_REUSEADDR` (which Go sets) share the address. Other systems do not allow this.
+/// There the port is only looked up, and if another process takes it first, the start is repeated.
 pub(crate) struct ReservedPort {
     number: u16,
     _holder: Option<TcpSocket>,

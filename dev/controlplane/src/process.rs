@@ -1,9 +1,10 @@
-//! A child process on a leash: it ends when its owner lets go, and when the owner's process is gone, however it went.
+//! A child process on a leash. It ends when its owner drops the leash, and also when the owner's process ends for any
+//! reason.
 //!
-//! The leash is a pipe. A small shell stands between us and the program and reads the pipe's end; the kernel closes
-//! our end when we let go, panic, or are killed with SIGKILL, and the shell then kills the program. (Linux'
-//! parent-death signal would not do: it follows the *thread* that started the child, and a test's thread ends long
-//! before the last test that uses the control plane.)
+//! The leash is a pipe. A small shell runs between us and the program, and reads one end of the pipe. The kernel closes
+//! our end when we drop it, panic, or are killed with SIGKILL. The shell then kills the program. (Linux' parent-death
+//! signal would not work: it follows the *thread* that started the child, and a test's thread ends long before the last
+//! test that uses the control plane.)
 
 use std::{
     ffi::OsStr,
@@ -18,8 +19,9 @@ use tokio::sync::watch;
 
 /// Runs `"$@"` until it ends by itself or standard input ends, and passes its exit status on.
 ///
-/// Two processes watch, so that the program also ends where one of them is killed: the subshell holds the leash and
-/// outlives the shell. The program gets neither the leash nor a terminal, and has standard output and error for itself.
+/// Two processes watch, so that the program also ends if one of them is killed: the subshell holds the leash and
+/// outlives the shell. The program gets neither the leash nor a terminal. No other process holds its standard output
+/// and standard error.
 const LEASH: &str = r#"
 exec 3<&0
 "$@" 3<&- </dev/null &
@@ -33,21 +35,21 @@ kill -9 "$watcher"
 exit "$status"
 "#;
 
-/// A command that runs `program` on a leash. The caller adds arguments, environment and where the output goes.
+/// A command that runs `program` on a leash. The caller adds arguments, environment and the target of the output.
 pub(crate) fn leashed(program: impl AsRef<OsStr>) -> Command {
     let mut command = script(LEASH);
     command.arg(program);
     command
 }
 
-/// A command that runs a shell script, which sees the end of its standard input when the leash is let go.
+/// A command that runs a shell script. The script's standard input ends when the leash is dropped.
 pub(crate) fn script(text: &str) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(text).arg("control-plane");
     command
 }
 
-/// A running process. Dropping it lets the leash go and waits for the end, which takes milliseconds.
+/// A running process. Dropping it drops the leash and waits for the process to end, which takes milliseconds.
 pub(crate) struct Process {
     leash: Option<ChildStdin>,
     stderr: Option<ChildStderr>,
@@ -58,13 +60,14 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command made by [`leashed`] or [`script`].
     ///
-    /// It gets a process group of its own: Ctrl-C in a terminal is then for us to hear, and the child goes when we do.
+    /// It gets its own process group: Ctrl-C in a terminal then reaches only us, and the child ends when we end.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).process_group(0).spawn()?;
         let leash = child.stdin.take();
         let stderr = child.stderr.take();
         let (sender, ended) = watch::channel(None);
-        // A thread and not a task: the process may be shared by tests that each have a runtime, and outlive them all.
+        // A thread, not a task: tests that each have a runtime may share the process, and it may outlive all these
+        // runtimes.
         let waiter = thread::Builder::new().name("child-waiter".to_owned()).spawn(move || {
             if let Ok(status) = child.wait() {
                 sender.send_replace(Some(status));
@@ -73,12 +76,12 @@ impl Process {
         Ok(Self { leash, stderr, ended, waiter: Some(waiter) })
     }
 
-    /// The program's standard error, once, where the command asked for a pipe.
+    /// The program's standard error, if the command asked for a pipe. It can be taken only once.
     pub(crate) fn take_stderr(&mut self) -> Option<ChildStderr> {
         self.stderr.take()
     }
 
-    /// Waits until the process has ended, and tells how.
+    /// Waits until the process has ended, and returns its exit status.
     pub(crate) async fn ended(&self) -> io::Result<ExitStatus> {
         let mut ended = self.ended.clone();
         let status = *ended.wait_for(Option::is_some).await.map_err(|_| nobody_saw_the_end())?;
@@ -94,7 +97,7 @@ impl Process {
 
     fn join(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            // The thread has nothing to panic about, and its result is in the channel.
+            // The thread cannot panic, and its result is in the channel.
             let _ = waiter.join();
         }
     }
@@ -111,7 +114,7 @@ fn nobody_saw_the_end() -> io::Error {
     io::Error::other("the exit status of a child process is lost")
 }
 
-/// The last lines of a log (at most 25 lines and 6 KiB), for an error message. Empty where there is no log.
+/// The last lines of a log (at most 25 lines and 6 KiB), for an error message. Empty if there is no log.
 pub(crate) fn log_tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     last_lines(&String::from_utf8_lossy(&text))
@@ -136,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// A program that says that it runs, and would go on for an hour. Its standard error is the pipe to listen on.
+    /// A program that prints that it runs, and would continue for an hour. Its standard error is the pipe to read.
     fn long_program() -> Command {
         let mut command = leashed("sh");
         command.arg("-c").arg("echo running >&2; exec sleep 3600").stderr(Stdio::piped());
@@ -153,7 +156,7 @@ mod tests {
 
         let before = Instant::now();
         drop(process);
-        // The pipe ends when the program is gone, which has it for itself.
+        // The pipe ends when the program ends, because no other process holds it.
         let rest = stderr.read_to_string(&mut line).unwrap();
         assert_eq!(rest, 0);
         assert!(before.elapsed() < Duration::from_secs(60), "the program ran to its own end");

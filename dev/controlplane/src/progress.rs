@@ -1,34 +1,34 @@
-//! What a person sees while the binaries are being built: one line that changes on a terminal, a line now and then elsewhere.
+//! Shows the progress of a build: on a terminal one line that changes, otherwise a new line from time to time.
 
 use std::{
     io::{IsTerminal, Write},
     time::{Duration, Instant},
 };
 
-/// How often a line is written where lines stay, as in the log of a CI job.
+/// How often a line is written if lines are permanent, as in the log of a CI job.
 const BETWEEN_LINES: Duration = Duration::from_secs(20);
 
-/// Carriage return, and the sequence that empties a terminal's line.
+/// Carriage return, and the sequence that clears a terminal's line.
 const CLEAR: &str = "\r\x1b[2K";
 
-/// Writes to standard error itself and not with a macro, so that a test binary's output capture does not hide
-/// why nothing seems to happen for minutes.
+/// Writes directly to standard error and not with a macro. A test binary captures the output of macros, and would hide
+/// why the test makes no visible progress for minutes.
 pub(crate) struct Progress {
-    /// What every line begins with.
+    /// The beginning of every line.
     subject: &'static str,
     started: Instant,
     terminal: bool,
-    /// When a line was last shown; on a terminal that line is still there, to be written over.
+    /// When a line was last shown. On a terminal this line is still visible and will be overwritten.
     shown: Option<Instant>,
 }
 
 impl Progress {
-    /// Starts the clock that the lines show.
+    /// Starts the clock for the times in the lines.
     pub(crate) fn start(subject: &'static str) -> Self {
         Self { subject, started: Instant::now(), terminal: std::io::stderr().is_terminal(), shown: None }
     }
 
-    /// Shows how far it is, unless that was shown a moment ago. Short, to fit a line of 80 characters.
+    /// Shows the progress, unless a line was shown a moment ago. The text is short, to fit a line of 80 characters.
     pub(crate) fn show(&mut self, message: &str) {
         let line = self.line(message);
         if self.terminal {
@@ -41,7 +41,7 @@ impl Progress {
         self.shown = Some(Instant::now());
     }
 
-    /// Says something that has to be seen and stays.
+    /// Writes a message that must be seen and stays visible.
     pub(crate) fn say(&mut self, message: &str) {
         let line = self.line(message);
         self.clear();
@@ -68,6 +68,6 @@ impl Drop for Progress {
 
 fn write(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    // Nobody to tell where standard error is closed.
+    // If standard error is closed, nobody can read the message.
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }

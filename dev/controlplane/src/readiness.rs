@@ -1,4 +1,4 @@
-//! Waits until the API server serves: ready by its own word, and with the namespace that everybody counts on.
+//! Waits until the API server is usable: it reports that it is ready, and the namespace that all clients need exists.
 
 use std::time::Duration;
 
@@ -7,16 +7,18 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{error::Error, identity::Identity, servers::Server};
 
-/// Between two questions. The API server has no event to wait for: before it is ready it does not even listen.
+/// The time between two polls. There is no event to wait for: before the API server is ready, it does not even listen.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(25);
 
-/// For one question: a server on the same machine answers at once or is stuck.
+/// The timeout of one poll: a server on the same machine answers at once or is stuck.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// What has to be answered with 200, in this order. The namespace is made by the API server itself, after it is ready.
+/// The paths that must be answered with 200, in this order. The API server itself creates the namespace after it is
+/// ready.
 const PATHS: [&str; 2] = ["/readyz", "/api/v1/namespaces/default"];
 
-/// Waits until `api_server` is ready; an end of one of the two programs, or of the time allowed, is an error.
+/// Waits until `api_server` is ready. It is an error if one of the two programs ends, or if the allowed time ends
+/// first.
 pub(crate) async fn wait_until_ready(
     api_server: &Server,
     etcd: &Server,

@@ -1,4 +1,4 @@
-//! Go programs that are built from released sources, and where what was built is kept.
+//! Go programs that are built from released sources, and the cache for the binaries.
 
 use std::{
     env,
@@ -11,32 +11,32 @@ use tokio::sync::oneshot;
 
 use crate::{compile, error::Error};
 
-/// One of the programs that a recipe makes.
+/// One of the programs of a recipe.
 #[derive(Debug)]
 pub(crate) struct Program {
     /// Its name in a folder of binaries.
     pub(crate) name: &'static str,
     /// Its import path.
     pub(crate) package: &'static str,
-    /// What Go calls it: the last element of its path that is not a version.
+    /// Go's name for it: the last element of its path that is not a version.
     pub(crate) built_as: &'static str,
 }
 
-/// What is built, in full: with the sums, these bytes leave no choice open. They are part of this crate's own binary, so
-/// that a build needs no source folder.
+/// The complete description of a build: together with the checksums, these bytes determine every input. They are part
+/// of this crate's own binary, so a build needs no source folder.
 #[derive(Debug)]
 pub(crate) struct Recipe {
-    /// What the programs are called together, as in "building helm and kubeconform".
+    /// The name of all programs together, as in "building helm and kubeconform".
     pub(crate) wanted: &'static str,
-    /// The name and version that progress is told with.
+    /// The name and version in progress messages.
     pub(crate) release: &'static str,
-    /// The version that the folder's name begins with.
+    /// The version at the beginning of the folder's name.
     pub(crate) version: &'static str,
-    /// The folder of all its versions, in the cache.
+    /// The folder in the cache that contains all versions.
     pub(crate) cache: &'static str,
-    /// The environment variable that names a folder of binaries to use as they are.
+    /// The environment variable that names a folder of binaries to use without a build.
     pub(crate) variable: &'static str,
-    /// What else a person without Go can do, to end a sentence with; empty where there is nothing.
+    /// Another choice for a user without Go, as the end of a sentence; empty if there is none.
     pub(crate) otherwise: &'static str,
     pub(crate) go_mod: &'static str,
     pub(crate) go_sum: &'static str,
@@ -47,15 +47,16 @@ pub(crate) struct Recipe {
 /// A folder for the programs of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It holds them all.
+    /// It contains all programs.
     Filled(PathBuf),
-    /// They are to be built into it.
+    /// The programs must be built into it.
     ToBuild(PathBuf),
 }
 
 impl Recipe {
-    /// A folder that holds all the programs, each under its name: the one that the variable names, else the cache's,
-    /// filled first where that is needed. A build takes minutes, with progress on standard error.
+    /// A folder that contains all programs, each under its name: the folder in the variable, or otherwise the folder in
+    /// the cache. The programs are built into the cache first if they are missing. A build takes minutes, and shows
+    /// progress on standard error.
     pub(crate) async fn folder(&'static self) -> Result<PathBuf, Error> {
         match self.place()? {
             Place::Filled(folder) => Ok(folder),
@@ -63,7 +64,7 @@ impl Recipe {
         }
     }
 
-    /// Where the programs are, or would be built.
+    /// The folder in which the programs are, or would be built.
     pub(crate) fn place(&self) -> Result<Place, Error> {
         if let Some(folder) = env::var_os(self.variable).filter(|folder| !folder.is_empty()) {
             return self.assets(PathBuf::from(folder)).map(Place::Filled);
@@ -77,12 +78,12 @@ impl Recipe {
         }
     }
 
-    /// The first program that a folder lacks.
+    /// The first program that is missing in a folder.
     pub(crate) fn missing_in(&self, folder: &Path) -> Option<&'static str> {
         self.programs.iter().map(|program| program.name).find(|name| !folder.join(name).is_file())
     }
 
-    /// An explicit choice is never passed over in silence.
+    /// If the user's choice cannot be used, this is an error; it is never ignored silently.
     fn assets(&self, folder: PathBuf) -> Result<PathBuf, Error> {
         match self.missing_in(&folder) {
             None => Ok(folder),
@@ -90,21 +91,22 @@ impl Recipe {
         }
     }
 
-    /// Builds on a thread of its own. A runtime waits for its blocking tasks when it ends; for this thread nobody waits,
-    /// so that Ctrl-C ends a build at once.
+    /// Builds on a separate thread. A runtime waits for its blocking tasks when it ends, but it does not wait for this
+    /// thread, so Ctrl-C ends a build at once.
     async fn build_apart(&'static self, folder: PathBuf) -> Result<PathBuf, Error> {
         let (sender, receiver) = oneshot::channel();
         let thread = std::thread::Builder::new().name("go-build".to_owned());
         thread
             .spawn(move || {
-                // Nobody listens where the caller gave up; the cache is filled all the same.
+                // If the caller gave up, nobody receives the result; the cache is filled anyway.
                 let _ = sender.send(compile::compile_into(self, &folder).map(|()| folder));
             })
             .map_err(|source| Error::System { action: "start a thread for the build".to_owned(), source })?;
         receiver.await.unwrap_or_else(|_| Err(self.none("the build ended without a result")))
     }
 
-    /// The folder for exactly these binaries: another version, or the same one built in another way, has another.
+    /// The folder for exactly these binaries. Another version, or the same version with another build, has another
+    /// folder.
     fn cache_folder(&self, xdg_cache_home: Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
         let caches = xdg_cache_home
             .map(PathBuf::from)
@@ -123,14 +125,14 @@ impl Recipe {
         format!("{}-{}-{}-{}", self.version, env::consts::OS, env::consts::ARCH, &digest[..16])
     }
 
-    /// The error that names a person's choices.
+    /// The error that lists the user's choices.
     pub(crate) fn none(&self, reason: &str) -> Error {
         let Self { wanted, variable, otherwise, .. } = *self;
         Error::NoBinaries { wanted, variable, otherwise, reason: reason.to_owned() }
     }
 }
 
-/// A recipe for tests, of programs with the name and the other name given.
+/// A recipe for tests. Its two programs have the given names.
 #[cfg(test)]
 pub(crate) const EXAMPLE: Recipe = Recipe {
     wanted: "one and two",

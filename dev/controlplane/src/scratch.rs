@@ -1,4 +1,5 @@
-//! The folder of one control plane: data, logs, keys and the kubeconfig. It goes with its owner, like the processes.
+//! The folder of one control plane: data, logs, keys and the kubeconfig. It is removed with its owner, like the
+//! processes.
 
 use std::{
     fs::DirBuilder,
@@ -16,18 +17,18 @@ use crate::{
 
 /// Waits for the end of standard input, then removes the folder `$1`.
 ///
-/// After a SIGKILL etcd is being killed at this very moment, and may still write into a folder that is being emptied:
-/// hence the repetition, which ends after five seconds at the latest.
+/// After a SIGKILL, etcd is killed at the same time, and may still write into the folder while it is removed. So the
+/// removal is repeated, for five seconds at most.
 const JANITOR: &str = r#"
 read -r _
 tries=0
 until rm -rf "$1" || [ "$tries" -ge 50 ]; do tries=$((tries + 1)); sleep 0.1; done
 "#;
 
-/// A private folder (mode 0700) that is removed when this value is dropped or its process is gone.
+/// A private folder (mode 0700). It is removed when this value is dropped or when its process ends.
 ///
-/// Worth a process of its own: etcd allocates over 100 MB, and a control plane that lives in a `static`, as it does
-/// in a test binary, is never dropped.
+/// This needs a separate process: etcd allocates over 100 MB, and a control plane in a `static`, as in a test binary,
+/// is never dropped.
 pub(crate) struct ScratchFolder {
     path: PathBuf,
     /// Removes the folder when it is dropped.
@@ -46,7 +47,7 @@ impl ScratchFolder {
         Ok(Self { path, _janitor: janitor })
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -57,8 +58,8 @@ impl ScratchFolder {
     }
 }
 
-/// Makes a new folder that only this user can read. A name that is taken is passed over: an earlier process may have had our
-/// id.
+/// Makes a new folder that only this user can read. If a name exists already, the next one is tried: an earlier process
+/// may have had our id.
 fn create_below(folder: &Path) -> io::Result<PathBuf> {
     static CREATED: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -84,7 +85,7 @@ mod tests {
         let first = create_below(below.path()).unwrap();
         let (prefix, number) = first.to_str().unwrap().rsplit_once('-').unwrap();
         let number: u32 = number.parse().unwrap();
-        // Other tests take numbers too, but not a hundred of them.
+        // Other tests also use numbers, but not a hundred of them.
         let taken: Vec<String> = (1..=100).map(|more| format!("{prefix}-{}", number + more)).collect();
         for path in &taken {
             fs::create_dir(path).unwrap();

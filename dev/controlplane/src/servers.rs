@@ -1,4 +1,4 @@
-//! The command lines of etcd and kube-apiserver, and the files they read.
+//! The command lines of etcd and kube-apiserver, and the files that they read.
 
 use std::{
     ffi::OsString,
@@ -24,9 +24,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts etcd on a socket in the folder: no port to lose, and nobody else can reach it.
+    /// Starts etcd on a socket in the folder: it needs no port, and only the owner of the folder can reach it.
     ///
-    /// Data does not survive the machine, so nothing waits for the disk.
+    /// The data need not survive a crash of the machine, so etcd does not wait for the disk.
     pub(crate) fn start_etcd(binaries: &Binaries, folder: &ScratchFolder) -> Result<Self, Error> {
         let clients = socket_url(&folder.file("etcd.sock"));
         let peers = socket_url(&folder.file("etcd-peers.sock"));
@@ -46,7 +46,7 @@ impl Server {
         Self::start(ETCD, &binaries.etcd, flags, folder)
     }
 
-    /// Starts kube-apiserver on a port of the loopback interface; `more_flags` win over ours.
+    /// Starts kube-apiserver on a port of the loopback interface; `more_flags` override ours.
     pub(crate) fn start_api_server(
         binaries: &Binaries,
         folder: &ScratchFolder,
@@ -64,10 +64,10 @@ impl Server {
             flag("service-account-issuer", "https://kubernetes.default.svc"),
             flag("service-account-signing-key-file", folder.file(SERVICE_ACCOUNT_KEY)),
             flag("service-account-key-file", folder.file(SERVICE_ACCOUNT_PUBLIC_KEY)),
-            // Nobody makes the `default` service accounts that it would insist on.
+            // No controller makes the `default` service accounts that this admission plugin would require.
             flag("disable-admission-plugins", "ServiceAccount"),
             flag("service-cluster-ip-range", "10.0.0.0/24"),
-            // An endpoint for the `kubernetes` service would have to be an address that is not loopback.
+            // An endpoint for the `kubernetes` service must not have a loopback address.
             flag("advertise-address", "127.0.0.1"),
             flag("endpoint-reconciler-type", "none"),
             flag("profiling", "false"),
@@ -84,14 +84,14 @@ impl Server {
     ) -> Result<Self, Error> {
         let action = || format!("start {}", binary.display());
         let log = folder.file(&format!("{program}.log"));
-        // Appended to: the log of an API server that was killed is still there when it has been started again.
+        // Append: the log of an API server that was killed must still exist after its restart.
         let output = OpenOptions::new().create(true).append(true).open(&log).trying(action)?;
         let mut command = leashed(binary);
         command.args(flags).stderr(output.try_clone().trying(action)?).stdout(output);
         Ok(Self { program, process: Process::start(command).trying(action)?, log })
     }
 
-    /// Waits for the end of the program, and tells of it as the error that it is.
+    /// Waits for the end of the program, and returns it as an error.
     pub(crate) async fn ended(&self) -> Error {
         match self.process.ended().await {
             Ok(status) => Error::Ended { program: self.program, status, log_tail: self.log_tail() },
@@ -123,7 +123,7 @@ pub(crate) fn write_identity(identity: &Identity, folder: &ScratchFolder) -> Res
     files.into_iter().try_for_each(|(name, content)| write_private(&folder.file(name), content))
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
+/// Writes a file that only its owner can read, completely or not at all.
 pub(crate) fn write_private(path: &Path, content: &str) -> Result<(), Error> {
     let write = || -> io::Result<()> {
         let draft = path.with_extension("draft");

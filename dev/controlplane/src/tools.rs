@@ -1,7 +1,7 @@
-//! The programs that judge what people install: Helm renders, installs and upgrades the chart, kubeconform holds what it
-//! renders to schemas.
+//! The programs that check what users install: Helm renders, installs and upgrades the chart; kubeconform checks the
+//! rendered objects against schemas.
 //!
-//! The order: the folder that `COGNIGY_TOOLS` names, the cache, a build into the cache.
+//! They are searched for in this order: the folder that `COGNIGY_TOOLS` names, the cache, a build into the cache.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::{
 const HELM: &str = "helm";
 const KUBECONFORM: &str = "kubeconform";
 
-/// `go.mod` has the same Helm; a test keeps the two together.
+/// `go.mod` names the same version of Helm; a test checks that both are equal.
 static TOOLS: Recipe = Recipe {
     wanted: "helm and kubeconform",
     release: "Helm v4.3.1",
@@ -23,7 +23,7 @@ static TOOLS: Recipe = Recipe {
     otherwise: "",
     go_mod: include_str!("../../tools/go.mod"),
     go_sum: include_str!("../../tools/go.sum"),
-    // Without symbols, and with the version that `helm version` and its charts see.
+    // Without symbols, and with the version that `helm version` and charts see.
     linker_flags: "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1",
     programs: &[
         Program { name: HELM, package: "helm.sh/helm/v4/cmd/helm", built_as: HELM },
@@ -31,14 +31,15 @@ static TOOLS: Recipe = Recipe {
     ],
 };
 
-/// The tools, all there when they were looked for.
+/// The tools. All of them existed when they were searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tools {
     folder: PathBuf,
 }
 
 impl Tools {
-    /// Finds the tools, or builds them: minutes, once a machine, with progress on standard error.
+    /// Finds the tools, or builds them. A build takes minutes, happens once on each machine, and shows progress on
+    /// standard error.
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ impl Tools {
         self.folder.join(KUBECONFORM)
     }
 
-    /// The folder that holds them, for a `PATH`.
+    /// The folder that contains them, for a `PATH`.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -1,4 +1,4 @@
-//! The control plane as its users see it. One starts per test; each is ready in seconds.
+//! Tests of the control plane through its public interface. Each test starts one; it is ready in seconds.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
@@ -106,7 +106,7 @@ async fn an_api_server_that_cannot_run_is_an_error_with_its_own_words() {
     assert!(error.to_string().contains("unknown flag: --no-such-flag"), "{error}");
 }
 
-/// How `everything_is_gone_when_the_owner_is_killed` starts an owner in a process of its own.
+/// How `everything_is_gone_when_the_owner_is_killed` starts an owner in a separate process.
 const OWNER: &str = "owns_a_control_plane_until_standard_input_ends";
 
 #[tokio::test]
@@ -145,7 +145,8 @@ fn everything_is_gone_when_the_owner_is_killed() {
     eventually("the folder is gone", || !Path::new(folder).exists());
 }
 
-/// Looks until it is so. There is no event to wait for: these processes are nobody's children any more.
+/// Polls until the condition holds. There is no event to wait for, because these processes are no longer children of
+/// ours.
 fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so() {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Nothing has to be blanked.
+/// No secrets: nothing has to be blanked.
 fn none() -> Secrets {
     Secrets::default()
 }

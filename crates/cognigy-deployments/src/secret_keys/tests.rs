@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 const SECRET: &str = "s3cr3t-value";
 const EDIT: &str = "(kubectl -n bots edit secret cognigy-api)";
 
-/// The Secret with the client's id and secret, and with these keys besides or instead.
+/// The Secret with the client's id and secret, plus these keys. A key with the same name replaces the original.
 fn read(keys: &[(&str, &[u8])]) -> Result<Credentials, String> {
     let usual: [(&str, &[u8]); 2] = [("clientId", b"demo"), ("clientSecret", SECRET.as_bytes())];
     let data = usual.iter().chain(keys).map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())));

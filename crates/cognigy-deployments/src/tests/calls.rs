@@ -1,4 +1,4 @@
-//! Tries, classes and words.
+//! Tries, error classes and messages.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_is_handed_on() {
     api.is_no_longer_careful().await;
     let started = Instant::now();
     assert_eq!(api.audit().await.unwrap_err().retry_after(), Some(seconds(42)));
-    assert_eq!(started.elapsed(), Duration::ZERO, "nobody waits inside the call");
+    assert_eq!(started.elapsed(), Duration::ZERO, "the call itself does not wait");
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn an_hour_that_the_api_asks_for_is_handed_on_as_long_as_the_call_can_bear
     assert_eq!(api.sent().len(), 3);
 }
 
-/// What came of asking for the job and for health, as far as it tells whether they were asked.
+/// Polls the job and the health. Returns for each whether the request was sent.
 async fn asked(api: &Fixture) -> [bool; 2] {
     let job = api.job().await;
     let environment = "env".parse().unwrap();
@@ -113,7 +113,7 @@ async fn asked(api: &Fixture) -> [bool; 2] {
 async fn a_question_that_was_not_sent_is_not_an_answer() {
     let paused = api([]);
     paused.budget.pause(seconds(300));
-    assert_eq!(asked(&paused).await, [false, false], "held back");
+    assert_eq!(asked(&paused).await, [false, false], "the budget holds the requests back");
     for refusal in [status(401, ""), status(503, ""), ok("<html>"), Reply::NotConnected, Reply::Never] {
         let api = api_with_tokens([refusal.clone(), refusal.clone()], []);
         assert_eq!(asked(&api).await, [false, false], "the token endpoint: {refusal:?}");
@@ -206,7 +206,7 @@ async fn every_failure_names_the_server_that_was_asked() {
             }
         };
         assert!(said.contains("https://api.example.com:8443"), "{failure:?} to {call}: {said}");
-        // The path is told only if it may be wrong.
+        // The path is shown only if it may be wrong.
         assert_eq!(said.contains("/gateway/api/v2/"), matches!(failure, Reply::Status(404, _)), "{failure:?}: {said}");
     }
 }
@@ -336,5 +336,5 @@ async fn a_try_that_failed_is_told_while_the_call_goes_on() {
         assert_eq!(api.sent().len(), usize::try_from(number).unwrap(), "before the next try");
     }
     assert!(call.await.unwrap().passed());
-    assert!(told.try_recv().is_err(), "nobody is told of a try that went well");
+    assert!(told.try_recv().is_err(), "a successful try is not reported");
 }

@@ -16,7 +16,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A requester whose requests are cancelled after so long.
+/// A requester whose requests are cancelled after this time.
 fn changing_its_mind_after(wait: Duration) -> Requester {
     let cancellation = CancellationToken::new();
     let requester = me().cancelled_by(cancellation.clone());
@@ -27,7 +27,7 @@ fn changing_its_mind_after(wait: Duration) -> Requester {
     requester
 }
 
-/// An API that asked to be left alone for a minute.
+/// An API that asked for a pause of one minute.
 fn resting(replies: impl IntoIterator<Item = Reply>) -> Fixture {
     let api = api(replies);
     api.budget.pause(seconds(60));
@@ -49,7 +49,7 @@ async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
         (job, health, audit),
         (Err(NotSent::Cancelled.into()), Err(NotSent::Cancelled), Err(ErrorClass::Cancelled))
     );
-    assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Cancelled.into()), "nor is the next one asked");
+    assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Cancelled.into()), "the next is not sent");
     assert!(api.sent().is_empty());
     assert_eq!(api.budget.reading().waiting_in_all(), 0);
 }

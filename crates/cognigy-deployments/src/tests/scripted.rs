@@ -1,4 +1,4 @@
-//! A transport that answers as the test says, and keeps what it was sent.
+//! A transport that answers as the test specifies, and records the requests that it receives.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -14,7 +14,7 @@ use crate::*;
 use api::status::RollbackReason;
 use platform::*;
 
-/// What the transport does with one request.
+/// The transport's reaction to one request.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     Status(u16, String),
@@ -38,7 +38,7 @@ pub(super) fn token(text: &str, expires_in: u64) -> Reply {
     ok(&format!(r#"{{"access_token": "{text}", "expires_in": {expires_in}}}"#))
 }
 
-/// One request as it was sent, and when.
+/// One request as it was sent, and the time.
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub(super) at: Instant,
@@ -100,7 +100,7 @@ impl Transport for Scripted {
     }
 }
 
-/// A client, and what stands behind it.
+/// A client, together with its transport and its budget.
 pub(super) struct Fixture {
     pub(super) client: Client,
     pub(super) transport: Arc<Scripted>,
@@ -118,7 +118,7 @@ pub(super) fn credentials() -> Credentials {
     }
 }
 
-/// The API answers with these, in this order; tokens are always granted.
+/// The API gives these answers, in this order; tokens are always granted.
 pub(super) fn api(replies: impl IntoIterator<Item = Reply>) -> Fixture {
     api_with_tokens([], replies)
 }
@@ -139,7 +139,7 @@ pub(super) fn api_with_tokens(
 }
 
 impl Fixture {
-    /// All requests but the token's.
+    /// All requests except token requests.
     pub(super) fn sent(&self) -> Vec<Sent> {
         self.all_sent().into_iter().filter(|sent| !sent.head.contains("/oauth/token")).collect()
     }
@@ -152,7 +152,7 @@ impl Fixture {
         self.transport.sent.lock().unwrap().clone()
     }
 
-    /// From then on requests go as soon as they are made, where they are few.
+    /// From then on, requests go as soon as they are made, if there are only a few.
     pub(super) async fn is_no_longer_careful(&self) {
         tokio::time::sleep(2 * WINDOW).await;
     }

@@ -18,7 +18,7 @@ fn next(answer: &SubmitAnswer) -> Option<FirstPost> {
     }
 }
 
-/// One answer, to the only POST that is made.
+/// The answer to the only POST that is sent.
 async fn first(reply: Reply) -> SubmitAnswer {
     submit(&api([reply]), FirstPost::Yes, SubmitIdempotency::Supported).await
 }

@@ -1,4 +1,4 @@
-//! One token for all, asked for by one.
+//! One token for all callers, requested by one of them.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ async fn two_401s_to_one_token_throw_away_one_token() {
     api.job().await.unwrap();
     let (first, second) = tokio::join!(api.job(), api.job());
     assert_eq!((first, second), (Ok(JobStatus::Completed), Ok(JobStatus::Completed)));
-    assert_eq!(api.token_requests(), 2, "the late 401 was the old token's");
+    assert_eq!(api.token_requests(), 2, "the late 401 belonged to the old token");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! How many requests a minute may be made: as many as the API is said to allow, or fewer while others use the same client.
+//! The number of requests per minute that may be sent: the API's limit, or fewer while others use the same client.
 
 use std::num::NonZeroU32;
 
@@ -6,18 +6,18 @@ use tokio::time::Instant;
 
 use super::window::WINDOW;
 
-/// Of a hundred requests, how many are kept free for rollbacks.
+/// Percentage of the limit that is reserved for rollbacks.
 const RESERVED_PERCENT: u32 = 5;
 
-/// Of a hundred requests, how many are always made, however often the API refuses.
+/// Percentage of the limit that is always sent, however often the API refuses.
 const LEAST_PERCENT: u32 = 10;
 
-/// Of a hundred requests, how many more are made after each minute without a refusal.
+/// Percentage of the limit that is added after each minute without a refusal.
 const RECOVERED_PERCENT: u32 = 10;
 
-/// The limit, and what is left of it for now. We never exceed the limit by ourselves, so a 429 tells that somebody else uses
-/// the client too: then half as many requests are made as before, and a tenth of the limit more after every minute in which
-/// none is refused.
+/// The limit, and the lower effective limit that applies for now. We never exceed the limit ourselves, so a 429 means
+/// that somebody else uses the client too. Then the number of requests is halved. After every minute without a refusal
+/// it grows by a tenth of the limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     limit: NonZeroU32,
@@ -37,7 +37,7 @@ impl Allowance {
         Self { limit, lowered: None }
     }
 
-    /// Requests a minute that the API is said to allow.
+    /// Requests per minute that the API allows, as configured.
     #[must_use]
     pub(crate) fn limit(&self) -> NonZeroU32 {
         self.limit
@@ -47,13 +47,14 @@ impl Allowance {
         self.limit = limit;
     }
 
-    /// Of the limit, the places that are kept for rollbacks; a limit of one keeps none.
+    /// The places of the limit that are reserved for rollbacks; a limit of one has no reserve.
     #[must_use]
     pub(crate) fn reserve(&self) -> u32 {
         percent(self.limit.get(), RESERVED_PERCENT).min(self.limit.get() - 1)
     }
 
-    /// Requests a minute that may be made for now, rollbacks apart: at least one more than the reserve, at most the limit.
+    /// Requests per minute that may be sent for now, without rollbacks: at least one more than the reserve, at most the
+    /// limit.
     #[must_use]
     pub(crate) fn effective(&self, now: Instant) -> NonZeroU32 {
         let Some(lowered) = self.lowered else { return self.limit };
@@ -64,8 +65,8 @@ impl Allowance {
         NonZeroU32::new(effective).unwrap_or(self.limit)
     }
 
-    /// The API refused a request that was admitted at `admitted`, and wants to be left alone until `until`. What was under
-    /// way together is refused together, and lowers the allowance once.
+    /// The API refused a request that was admitted at `admitted`, and asks for a pause until `until`. Requests that
+    /// were under way at the same time are refused together, so they lower the allowance only once.
     pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
         let to = self.effective(now).get() / 2;
         self.lowered = Some(match self.lowered {
@@ -81,7 +82,7 @@ impl Allowance {
     }
 }
 
-/// So many of a hundred, rounded up.
+/// This percentage of the number, rounded up.
 pub(crate) fn percent(of: u32, percent: u32) -> u32 {
     u32::try_from((u64::from(of) * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,5 @@
-//! How long the API may hold a client: what `Retry-After` asks for, up to a bound that depends on what waits.
+//! How long the API may hold a client: the time in `Retry-After`, up to a maximum that depends on the kind of the
+//! waiting requests.
 
 use std::time::Duration;
 
@@ -6,15 +7,15 @@ use tokio::time::Instant;
 
 use super::window::{Lane, WINDOW};
 
-/// The longest hold of rollbacks, and no more than one in each minute: a bad release is live, and the same API that now
-/// asks for an hour may accept the rollback in the next second.
+/// The longest hold of rollbacks; there is at most one such hold per minute. A bad release is live, and the same API
+/// that now asks for an hour may accept the rollback in the next second.
 const ROLLBACKS: Duration = Duration::from_secs(10);
 
-/// The longest hold of what is in flight. With the usual deadline of five minutes, the longest hold still leaves two
-/// questions before it.
+/// The longest hold of in-flight requests. With the usual deadline of five minutes, the longest hold still leaves time
+/// for two requests before the deadline.
 const IN_FLIGHT: Duration = Duration::from_secs(120);
 
-/// The longest hold of what is not submitted yet, and of audit records: nothing is live that depends on them.
+/// The longest hold of new rollouts and of audit records: nothing that is live depends on them.
 const OTHERS: Duration = Duration::from_secs(600);
 
 /// The hold of one lane.
@@ -40,14 +41,14 @@ impl Holds {
         Self { rollbacks: none, in_flight: none, others: none }
     }
 
-    /// Holds every lane until then, or as long as its bound allows.
+    /// Holds every lane until then, but no lane longer than its maximum.
     pub(crate) fn extend(&mut self, now: Instant, until: Instant) {
         self.rollbacks.extend(now, until, ROLLBACKS, WINDOW);
         self.in_flight.extend(now, until, IN_FLIGHT, Duration::ZERO);
         self.others.extend(now, until, OTHERS, Duration::ZERO);
     }
 
-    /// When the hold of a lane ends; past, if it is not held.
+    /// When the hold of a lane ends. The time is in the past if the lane is not held.
     #[must_use]
     pub(crate) fn until(&self, lane: Lane) -> Instant {
         match lane {
@@ -59,8 +60,8 @@ impl Holds {
 }
 
 impl Hold {
-    /// A hold is extended to its bound at the most, counted from its beginning: however often the API asks again
-    /// meanwhile. The next one begins once it is over, and `apart` has passed since it began.
+    /// Extends a hold to its maximum at most, counted from its beginning, however often the API asks again in the
+    /// meantime. The next hold begins only after this one is over and `apart` has passed since it began.
     fn extend(&mut self, now: Instant, until: Instant, longest: Duration, apart: Duration) {
         let may_begin = now >= self.until && self.began.is_none_or(|began| now >= began + apart);
         let began = self.began.filter(|_| !may_begin).unwrap_or(now);
@@ -104,8 +105,8 @@ mod tests {
             }
             holds.extend(now, now + seconds(3600));
         }
-        // Whoever is free is refused at once here, so that the next hold begins. Rollbacks are free for 51 seconds of each
-        // minute: the one in which the hold begins, and the 50 after it.
+        // Here the API refuses every lane as soon as it is free, so the next hold begins. Rollbacks are free for 51
+        // seconds of each minute: the second in which the hold begins, and the 50 seconds after it.
         assert_eq!(free, [60 * 51, 30, 6]);
     }
 }

@@ -1,9 +1,9 @@
-//! The request budget: never more requests in any sliding minute than the API allows one client, the most important
-//! first, by turns between resources.
+//! The request budget. In any sliding minute it sends at most as many requests as the API allows one client. The most
+//! important requests go first, and resources of the same priority alternate.
 //!
-//! The decisions are plain data (`Window`: when, by its places, its `Allowance` and its `Pace`; `FairQueue`: who); here
-//! they meet tasks and time. No task of its own drives a budget: one of those who wait holds the baton and sleeps for all,
-//! and hands it on when it leaves.
+//! The decisions are plain data: `Window` decides when (by its places, its `Allowance` and its `Pace`), and `FairQueue`
+//! decides which request. This module connects them to tasks and time. A budget has no task of its own: one waiting
+//! task runs the timer for all waiters, and passes this job on when it leaves.
 
 mod allowance;
 mod hold;
@@ -38,11 +38,11 @@ use super::retry::MAX_RETRY_AFTER;
 /// Requests per minute that one client typically has (contract, last section).
 pub const TYPICAL_LIMIT: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
-/// The longest that a request waits for its turn; then its caller is told to come back. Longer than a window, so that
-/// one full window makes nobody come back.
+/// The longest time that a request waits in the queue. After that its caller gets an error and must try again later. It
+/// is longer than a window, so that one full window does not cause this error.
 pub const PATIENCE: Duration = Duration::from_secs(75);
 
-/// Why a request may not go, now or soon. Nothing was sent; the caller comes back later.
+/// Why a request may not go now or soon. Nothing was sent; the caller tries again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
     /// Too many requests of this priority wait already.
@@ -51,10 +51,10 @@ pub enum BudgetError {
     /// The API asked for a pause that is longer than a request waits.
     #[error("the API asked for a pause of {} s more", .left.as_secs())]
     Paused {
-        /// What is left of the pause.
+        /// The remaining time of the pause.
         left: Duration,
     },
-    /// The turn did not come in time.
+    /// The request did not leave the queue in time.
     #[error("the request budget had no room within {} s", PATIENCE.as_secs())]
     Busy,
     /// Its requester cancelled it while it waited in the queue.
@@ -78,11 +78,11 @@ impl BudgetError {
     }
 }
 
-/// The budget of one client of the API, shared by everything that uses it.
+/// The budget of one client of the API. All users of the client share it.
 #[derive(Debug)]
 pub struct Budget {
     state: Mutex<State>,
-    /// Told when the one who sleeps for all must look again.
+    /// Notified when the task that runs the timer must check again.
     changed: Notify,
     baton: tokio::sync::Mutex<()>,
 }
@@ -91,13 +91,13 @@ pub struct Budget {
 struct State {
     window: Window,
     queue: FairQueue<oneshot::Sender<Permit>>,
-    /// What those who use the client say of its limit, each under a number of its own.
+    /// The limits that the users of the client claim, each under its own number.
     claims: BTreeMap<u64, NonZeroU32>,
     last_claim: u64,
 }
 
 impl Budget {
-    /// A budget of `limit` requests per minute, which is careful for its first.
+    /// Makes a budget of `limit` requests per minute, which is careful in its first minute.
     #[must_use]
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
         let state = State {
@@ -109,11 +109,11 @@ impl Budget {
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), baton: tokio::sync::Mutex::new(()) })
     }
 
-    /// Waits until a request may be made; it counts until a minute after its permit was dropped.
-    /// Dropping the future leaves the queue.
+    /// Waits until a request may be sent. The request counts until a minute after its permit was dropped. Dropping the
+    /// future removes the request from the queue.
     ///
     /// # Errors
-    /// [`BudgetError`] where the turn does not come within [`PATIENCE`], will not for certain, or is no longer wanted.
+    /// [`BudgetError`] if the request cannot go within [`PATIENCE`], or if it was cancelled.
     pub async fn admit(self: &Arc<Self>, priority: Priority, requester: &Requester) -> Result<Permit, BudgetError> {
         if priority.may_be_cancelled() && requester.is_cancelled() {
             return Err(BudgetError::Cancelled);
@@ -139,16 +139,17 @@ impl Budget {
         tokio::time::timeout(PATIENCE, turn).await.unwrap_or(Err(BudgetError::Busy))
     }
 
-    /// Lets nothing go for a while, because the API said so: rollbacks wait for 10 seconds of a minute at the most, what
-    /// is in flight for 2 minutes, everything else for 10.
+    /// Pauses all requests because the API asked for it: rollbacks for at most 10 seconds of each minute, in-flight
+    /// requests for at most 2 minutes, all other requests for at most 10 minutes.
     pub fn pause(&self, length: Duration) {
         let now = Instant::now();
         self.state().window.pause(now, now + length.min(MAX_RETRY_AFTER));
         self.changed.notify_one();
     }
 
-    /// Somebody who uses the client says how many requests a minute it may make, for as long as the claim is kept. If they
-    /// disagree, the smallest number counts: what is not sent is late, what is sent too much is refused to all.
+    /// A user of the client claims how many requests per minute the client may send. The claim counts until it is
+    /// dropped. If claims differ, the smallest counts: a limit that is too low only delays requests, but if it is too
+    /// high the API refuses all users.
     #[must_use = "a claim that is dropped counts no longer"]
     pub fn claim_limit(self: &Arc<Self>, limit: NonZeroU32) -> LimitClaim {
         let mut state = self.state();
@@ -161,13 +162,13 @@ impl Budget {
         LimitClaim { budget: self.clone(), number }
     }
 
-    /// Requests a minute that the client may make, as far as is known.
+    /// Requests per minute that the client may send, according to the claims.
     #[must_use]
     pub fn limit(&self) -> NonZeroU32 {
         self.state().window.limit()
     }
 
-    /// Counts a request that was made without a permit.
+    /// Counts a request that was sent without a permit.
     pub fn count_one_more(&self) {
         let now = Instant::now();
         let mut state = self.state();
@@ -177,7 +178,7 @@ impl Budget {
         self.changed.notify_one();
     }
 
-    /// How the budget stands.
+    /// The state of the budget.
     #[must_use]
     pub fn reading(&self) -> Reading {
         let mut state = self.state();
@@ -194,7 +195,7 @@ impl Budget {
         self.state.lock()
     }
 
-    /// Holds the baton once it is free, and grants whenever there is something to grant.
+    /// Waits for the baton; the task that holds it grants permits as soon as requests may go.
     async fn grant_for_all(self: &Arc<Self>) -> Infallible {
         let _baton = self.baton.lock().await;
         loop {
@@ -208,7 +209,8 @@ impl Budget {
         }
     }
 
-    /// Grants all that may go now; then tells when the first of those left may. `None` where nobody is left.
+    /// Grants all permits that may be granted now; then returns when the next one may be granted. `None` if no request
+    /// waits.
     fn grant(self: &Arc<Self>) -> Option<Next> {
         let now = Instant::now();
         loop {
@@ -219,7 +221,7 @@ impl Budget {
                     let waiter = state.queue.take()?;
                     state.window.admit(now, lane);
                     drop(state);
-                    // A waiter that has just gone gives the permit back, and that takes the lock again.
+                    // A waiter that has just left returns its permit, which takes the lock again.
                     drop(waiter.send(Permit { budget: self.clone(), lane, admitted: now }));
                 }
                 wait => return Some(wait),
@@ -229,7 +231,7 @@ impl Budget {
 }
 
 impl State {
-    /// Without any claim the limit stays as it was: nobody uses it.
+    /// If there is no claim, the limit stays as it was, because nobody uses it.
     fn heed_claims(&mut self) {
         if let Some(smallest) = self.claims.values().min() {
             self.window.set_limit(Instant::now(), *smallest);
@@ -237,7 +239,7 @@ impl State {
     }
 }
 
-/// What one user of a client says of its limit. Dropped, it counts no longer.
+/// One user's claim about a client's limit. A dropped claim no longer counts.
 #[derive(Debug)]
 pub struct LimitClaim {
     budget: Arc<Budget>,
@@ -264,8 +266,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The API answered the request with 429, and wants to be left alone for so long: others use this client too. As for
-    /// [`Budget::pause`], and fewer requests go for some minutes after it.
+    /// The API answered the request with 429 and asks for this pause, because others use the client too. The effect is
+    /// that of [`Budget::pause`], and in addition fewer requests are sent for some minutes afterwards.
     pub fn refused(&self, length: Duration) {
         let now = Instant::now();
         self.budget.state().window.refused(self.admitted, now, now + length.min(MAX_RETRY_AFTER));
@@ -280,7 +282,7 @@ impl Drop for Permit {
     }
 }
 
-/// Takes an entry out of the queue when its future ends, however it ends.
+/// Removes an entry from the queue when its future ends, for whatever reason.
 struct Leave<'a> {
     budget: &'a Budget,
     place: Place,
@@ -300,8 +302,8 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// The budget that everything with this fingerprint shares. It starts with the typical limit; whoever has been granted a
-    /// token has a say in it.
+    /// The budget that all users with this fingerprint share. It starts with the typical limit; each user that was
+    /// granted a token may claim another limit.
     pub fn shared(&self, client: ClientFingerprint) -> Arc<Budget> {
         let mut shared = self.shared.lock();
         shared
@@ -309,7 +311,8 @@ impl Budgets {
         shared.entry(client).or_insert_with(|| Budget::new(TYPICAL_LIMIT)).clone()
     }
 
-    /// How each budget stands. There are as many as clients, so whoever gives them labels sums them up first.
+    /// The state of each budget. There are as many as clients, so the caller sums them up before it exports them with
+    /// labels.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
         let budgets: Vec<_> = self.shared.lock().values().map(Arc::clone).collect();

@@ -1,4 +1,4 @@
-//! How requests are spread over time: a window that is spent in one burst would make whoever comes next wait for a minute.
+//! Spreads requests over time: if a window were used up in one burst, the next request would have to wait for a minute.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,16 +8,17 @@ use tokio::time::Instant;
 use super::allowance::percent;
 use super::window::{Lane, WINDOW};
 
-/// Of a hundred requests, how many may go at once after a time with fewer.
+/// Percentage of the limit that may be sent at once after a time with fewer requests.
 const BURST_PERCENT: u32 = 10;
 
-/// When the next request is due, were requests spread evenly.
+/// The time at which the next request would be sent if requests were spread evenly.
 ///
-/// A new process knows nothing of the requests that were made before it (by one that crashed, say), and after a pause the
-/// API's count is not ours. So for a minute it is *careful*: every request, a rollback too, is spread at four fifths of the
-/// rate, and none goes ahead. What the last process sent, spread as it was, leaves the API's window faster than that;
-/// and a process that crashes and starts again and again sends one request more with each start. After that minute
-/// rollbacks are not held back.
+/// A new process does not know which requests were sent before it started (for example by a process that crashed).
+/// After a pause, the API's count may differ from ours. In both cases the pace is *careful* for a minute: every
+/// request, including a rollback, is spread at four fifths of the rate, and no request goes early. The requests of the
+/// previous process were spread in the same way, and they leave the API's window faster than that. A process that
+/// crashes and restarts again and again sends one extra request with each start. After that minute, rollbacks are not
+/// delayed.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     due: Instant,
@@ -30,7 +31,7 @@ impl Pace {
         Self { due: now, careful_until: now + WINDOW }
     }
 
-    /// When a request may go. A time in the past means at once.
+    /// When a request may go. A time in the past means now.
     #[must_use]
     pub(crate) fn next_at(&self, lane: Lane) -> Instant {
         match lane {
@@ -43,29 +44,29 @@ impl Pace {
         now < self.careful_until
     }
 
-    /// A request goes now.
+    /// Records that a request is sent now.
     pub(crate) fn went(&mut self, now: Instant, lane: Lane, rate: NonZeroU32) {
         if self.is_careful(now) {
             self.due = self.due.max(now) + careful_interval(rate);
         } else if lane != Lane::Rollbacks {
-            // However long ago it was due, no more than a burst is owed.
+            // However long ago the request was due, at most one burst may be caught up.
             let owed_since = now.checked_sub(burst(rate)).unwrap_or(now);
             self.due = self.due.max(owed_since) + interval(rate);
         }
     }
 
-    /// Somebody waits for a place until then. What could not go in that time does not go in a burst after it.
+    /// A request waits for a place until then. Requests that could not go in that time do not go in a burst afterwards.
     pub(crate) fn stalled(&mut self, until: Instant) {
         self.due = self.due.max(until);
     }
 
-    /// The API's count is not ours until a minute after `until`: whatever goes, goes carefully.
+    /// The API's count may differ from ours until a minute after `until`. Until then, requests are spread carefully.
     pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
         self.due = self.due.max(now);
         self.careful_until = self.careful_until.max(until + WINDOW);
     }
 
-    /// The rate is another one: what was put off by the old one is not put off for longer than by the new one.
+    /// Changes the rate. A request that the old rate delayed is not delayed longer than the new rate requires.
     pub(crate) fn rate_changed(&mut self, now: Instant, rate: NonZeroU32) {
         if self.is_careful(now) {
             self.due = self.due.min(now + careful_interval(rate));
@@ -81,7 +82,7 @@ fn careful_interval(rate: NonZeroU32) -> Duration {
     interval(rate) * 5 / 4
 }
 
-/// How far behind an even spread requests may be, and catch up at once.
+/// How far requests may be behind an even spread and still catch up at once.
 fn burst(rate: NonZeroU32) -> Duration {
     interval(rate) * (percent(rate.get(), BURST_PERCENT).max(1) - 1)
 }

@@ -1,21 +1,21 @@
-//! How much a request matters.
+//! The priority of a request.
 
 use std::time::Duration;
 
-/// How much a request matters, the most important first.
+/// The priority of a request, the most important first.
 ///
-/// The order holds among the rollouts that are under way. What begins another one comes after everything that those under
-/// way still need, the last audit record included: where requests are scarce, a new rollout must come out of what the
-/// others leave, or they would be begun and not be ended.
+/// The order applies to the rollouts that are under way. A request that begins a new rollout comes after everything
+/// that running rollouts still need, including their last audit record. If requests are scarce, a new rollout may use
+/// only the requests that running rollouts leave over. Otherwise rollouts would be begun but never finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
     /// Undo a bad rollout.
     Rollback,
-    /// Submit a rollout whose intent is written.
+    /// Submit a rollout whose intent is recorded.
     Submit,
-    /// Ask for health.
+    /// Poll an environment's health.
     Health,
-    /// Ask for a job.
+    /// Poll a job.
     Job,
     /// Trace a configuration that was validated.
     Check,
@@ -44,8 +44,8 @@ impl Priority {
         }
     }
 
-    /// The longest that a request waits until it is tried again because an answer to it asked for that. A rollback is tried
-    /// again in less than a minute, whatever the API asks for.
+    /// The longest wait before a request is tried again, if an answer asked for a wait. A rollback is tried again in
+    /// less than a minute, however long a wait the API asks for.
     #[must_use]
     pub fn longest_retry_after(self) -> Duration {
         Duration::from_secs(match self {
@@ -55,8 +55,8 @@ impl Priority {
         })
     }
 
-    /// Whether a request may be taken back while it waits for its turn. A rollback and a submit carry out what is written
-    /// down already, and are wanted whatever has changed since.
+    /// Whether a request may be cancelled while it waits in the queue. A rollback and a submit carry out a decision
+    /// that is already recorded, so they are needed even if something has changed since.
     #[must_use]
     pub fn may_be_cancelled(self) -> bool {
         !matches!(self, Self::Rollback | Self::Submit)

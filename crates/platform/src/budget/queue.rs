@@ -1,11 +1,12 @@
-//! Who goes next: by priority, and inside one priority by turns, between namespaces and inside one between its resources.
+//! Decides which request goes next: first by priority; inside one priority round-robin between namespaces; inside one
+//! namespace round-robin between resources.
 
 use std::collections::BTreeMap;
 
 use super::turns::{Own, Turns};
 use super::{Priority, Requester};
 
-/// A place in the queue, by which an entry leaves it.
+/// The identifier of a queue entry, used to remove it.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     number: u64,
@@ -17,11 +18,11 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// The most entries of one priority.
+/// The maximum number of entries of one priority.
 const MAX_WAITING: usize = 4096;
 
-/// Entries that wait, each with a payload. Bounded; an entry may leave from any place, and what that takes grows no faster
-/// than the logarithm of how many wait.
+/// The waiting entries, each with a payload. The queue is bounded. An entry may be removed from any position, at a cost
+/// that grows at most with the logarithm of the number of entries.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     lanes: BTreeMap<Priority, Lane<T>>,
@@ -35,7 +36,7 @@ struct Lane<T> {
     length: usize,
 }
 
-/// The entries of one resource, in the order in which they came.
+/// The entries of one resource, in order of arrival.
 #[derive(Debug)]
 struct Entries<T>(BTreeMap<u64, T>);
 
@@ -64,11 +65,11 @@ impl<T> Own for Entries<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// Joins behind the resource's own entries. A resource that had none has its turn after the others of its namespace, and
-    /// a namespace that had none after all others.
+    /// Adds an entry behind the resource's own entries. A resource that had no entry gets its slot after the other
+    /// resources of its namespace, and a namespace that had no entry gets its slot after all other namespaces.
     ///
     /// # Errors
-    /// [`Full`] where 4096 entries of this priority wait already.
+    /// [`Full`] if 4096 entries of this priority wait already.
     pub(crate) fn join(&mut self, priority: Priority, requester: &Requester, payload: T) -> Result<Place, Full> {
         let lane = self.lanes.entry(priority).or_default();
         if lane.length >= MAX_WAITING {
@@ -81,13 +82,13 @@ impl<T> FairQueue<T> {
         Ok(Place { number, priority, requester: requester.insisting() })
     }
 
-    /// The priority of the entry that goes next.
+    /// The priority of the next entry.
     #[must_use]
     pub(crate) fn first(&self) -> Option<Priority> {
         self.lanes.keys().next().copied()
     }
 
-    /// Takes the entry that goes next.
+    /// Removes and returns the next entry.
     pub(crate) fn take(&mut self) -> Option<T> {
         let priority = self.first()?;
         self.take_from(priority, |namespaces| {
@@ -95,7 +96,7 @@ impl<T> FairQueue<T> {
         })
     }
 
-    /// Leaves the queue; nothing happens where the entry was taken before.
+    /// Removes an entry from the queue; does nothing if the entry has already left it.
     pub(crate) fn leave(&mut self, place: &Place) {
         let (namespace, name) = (place.requester.namespace(), place.requester.name());
         self.take_from(place.priority, |namespaces| {
@@ -118,20 +119,20 @@ impl<T> FairQueue<T> {
         Some(taken)
     }
 
-    /// How many entries of a priority wait.
+    /// The number of waiting entries of a priority.
     #[must_use]
     pub(crate) fn waiting(&self, priority: Priority) -> usize {
         self.lanes.get(&priority).map_or(0, |lane| lane.length)
     }
 
-    /// How many wait in all.
+    /// The total number of waiting entries.
     #[cfg(test)]
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.lanes.values().map(|lane| lane.length).sum()
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.lanes.is_empty()
@@ -192,10 +193,10 @@ mod tests {
         assert!(queue.join(Priority::Rollback, &key, ()).is_ok());
     }
 
-    /// An entry of the property below: its priority, its namespace, its resource, and when it came.
+    /// An entry in the property test below: its priority, namespace, resource and time of arrival.
     type Entry = (Priority, u8, u8, usize);
 
-    /// Of those who waited from the start, nobody has another turn before everybody has had one.
+    /// Among members that waited from the start, none gets a second slot before every other member has had its first.
     fn is_in_turns(taken: &[Entry], member: impl Fn(&Entry) -> u8) -> bool {
         let mut left: BTreeMap<u8, usize> = BTreeMap::new();
         taken.iter().for_each(|entry| *left.entry(member(entry)).or_default() += 1);

@@ -1,4 +1,4 @@
-//! How a budget stands: for metrics, and for whoever decides how much more may be begun.
+//! The state of a budget, for metrics and for the decision how many more rollouts may begin.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -6,27 +6,28 @@ use std::time::Duration;
 
 use super::Priority;
 
-/// How a budget stands at one moment.
+/// The state of a budget at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// Requests a minute that the API is said to allow.
+    /// The configured limit: requests per minute that the API allows.
     pub limit: NonZeroU32,
-    /// Requests a minute that are made for now: the limit, or less after a 429 that others caused.
+    /// The effective limit: requests per minute that we send now. It is lower than the limit after a 429 that others
+    /// caused.
     pub effective_limit: NonZeroU32,
-    /// Requests that take a place: under way, or finished within the last minute.
+    /// Requests that use a place: they are under way, or they finished within the last minute.
     pub used: u32,
-    /// Of the effective limit, the places that are kept for rollbacks.
+    /// How many places of the effective limit are reserved for rollbacks.
     pub reserve: u32,
-    /// Of the reserve, the places that are free.
+    /// How many places of the reserve are free.
     pub reserve_free: u32,
-    /// Requests that wait for their turn, for every priority.
+    /// The number of waiting requests, for every priority.
     pub waiting: BTreeMap<Priority, usize>,
-    /// How much longer nothing may go, because the API said so; nothing, where it did not.
+    /// How much longer the API's pause lasts; zero if the API asked for none.
     pub paused_for: Duration,
 }
 
 impl Reading {
-    /// Requests that wait for their turn, of any priority.
+    /// The number of waiting requests, of all priorities.
     #[must_use]
     pub fn waiting_in_all(&self) -> usize {
         self.waiting.values().sum()

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failed_try::FailedTry;
 
-/// The resource that a request is made for. Requests of one priority are sent in turn: first between namespaces, then between
-/// the resources of one namespace.
+/// The resource that a request is made for. Requests of one priority are sent round-robin: first between namespaces,
+/// then between the resources of one namespace.
 #[derive(Debug, Clone)]
 pub struct Requester {
     namespace: Arc<str>,
@@ -33,14 +33,14 @@ impl Requester {
         }
     }
 
-    /// The same resource. Cancelling the token removes its waiting requests from the queue and prevents new ones. A request
-    /// that was sent is not touched.
+    /// The same resource with a cancellation token. Cancelling the token removes its waiting requests from the queue
+    /// and prevents new requests. A request that was already sent is not affected.
     #[must_use]
     pub fn cancelled_by(&self, cancellation: CancellationToken) -> Self {
         Self { cancellation: Some(cancellation), ..self.clone() }
     }
 
-    /// The same resource. This channel receives each failed try that is followed by another try.
+    /// The same resource with a channel that receives each failed try if another try follows.
     #[must_use]
     pub fn telling(&self, failed_tries: mpsc::UnboundedSender<FailedTry>) -> Self {
         Self { failed_tries: Some(failed_tries), ..self.clone() }
@@ -58,12 +58,12 @@ impl Requester {
         *self.last_sent.lock()
     }
 
-    /// Notes that a request is sent now.
+    /// Records that a request is sent now.
     pub fn sends(&self) {
         *self.last_sent.lock() = Some(Instant::now());
     }
 
-    /// Reports a try that failed and is followed by another one.
+    /// Reports a failed try that will be followed by another try.
     pub fn tell(&self, failed: FailedTry) {
         if let Some(failed_tries) = &self.failed_tries {
             // A failed send is harmless: the receiver is optional.

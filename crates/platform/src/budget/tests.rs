@@ -7,14 +7,14 @@ fn key(name: &str) -> Requester {
     Requester::new("namespace", name)
 }
 
-/// A budget whose start is over, so that all that is free may go at once.
+/// A budget whose careful first minute is over, so that all free places may be used at once.
 async fn warm(limit: u32) -> Arc<Budget> {
     let budget = Budget::new(NonZeroU32::new(limit).unwrap());
     tokio::time::sleep(WINDOW).await;
     budget
 }
 
-/// Lets every task run until it waits for time or for another.
+/// Lets every task run until it waits for time or for another task.
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -28,7 +28,7 @@ async fn requests_are_spread_and_rollbacks_are_not() {
     for _ in 0..2 {
         drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
     }
-    assert_eq!(start.elapsed(), Duration::ZERO, "a tenth may go at once");
+    assert_eq!(start.elapsed(), Duration::ZERO, "a tenth of the limit may go at once");
     for _ in 2..19 {
         drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
     }
@@ -146,7 +146,7 @@ async fn an_hour_holds_a_rollback_for_seconds_and_what_is_in_flight_for_two_minu
     drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    // What is in flight goes once it may, and takes nothing along that is held longer.
+    // In-flight requests go when their hold ends. Requests with a longer hold still wait.
     let who = key("a");
     let (health, audit) = tokio::join!(budget.admit(Priority::Health, &who), async {
         tokio::time::sleep(Duration::from_secs(40)).await;
@@ -163,7 +163,7 @@ async fn those_that_are_held_longer_do_not_go_along_with_the_first() {
     budget.pause(Duration::from_secs(3600));
     tokio::time::sleep(Duration::from_secs(550)).await;
     budget.pause(Duration::from_secs(60));
-    // The audit record waits for 50 s more, and health for 60.
+    // The audit record waits for 50 s more, and the health poll for 60 s more.
     let start = Instant::now();
     let went = async |priority| {
         drop(budget.admit(priority, &key("a")).await.unwrap());
@@ -236,7 +236,7 @@ async fn of_those_who_disagree_about_a_limit_the_smallest_number_counts_while_it
     assert_eq!(budget.limit().get(), 200);
     drop(middle);
     drop(large);
-    assert_eq!(budget.limit().get(), 300, "nobody says otherwise");
+    assert_eq!(budget.limit().get(), 300, "no claim changes the limit");
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,8 +246,8 @@ async fn one_client_has_one_budget_for_as_long_as_it_matters() {
     let first = Arc::downgrade(&budgets.shared(client("a")));
     drop(budgets.shared(client("a")).admit(Priority::Job, &key("x")).await.unwrap());
     drop(budgets.shared(client("b")));
-    assert!(first.upgrade().is_some(), "a request still counts, though nobody holds the budget");
+    assert!(first.upgrade().is_some(), "a request still counts after the budget's last user is gone");
     tokio::time::sleep(WINDOW).await;
     drop(budgets.shared(client("b")));
-    assert!(first.upgrade().is_none(), "nothing counts any more");
+    assert!(first.upgrade().is_none(), "no request counts any more");
 }

@@ -1,10 +1,10 @@
-//! Members that take turns.
+//! A round-robin list of members.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Members by name, each with something of its own, in the order of their turns. A member that was not there, or that has
-/// had its turn, comes after all others.
+/// Members by name, each with content of its own, in round-robin order. A new member, and a member that was just
+/// served, comes after all others.
 #[derive(Debug)]
 pub(crate) struct Turns<M> {
     members: BTreeMap<Arc<str>, Member<M>>,
@@ -18,9 +18,9 @@ struct Member<M> {
     own: M,
 }
 
-/// What a member has, as far as turns depend on it.
+/// The part of a member that the round-robin order depends on.
 pub(crate) trait Own {
-    /// Whether it needs no turn.
+    /// Whether it is empty, so that the member needs no place in the order.
     fn is_empty(&self) -> bool;
 }
 
@@ -37,7 +37,7 @@ impl<M> Own for Turns<M> {
 }
 
 impl<M: Own + Default> Turns<M> {
-    /// What the member has, to add to it. It is given a turn where it had none.
+    /// The content of the member, to add to it. The member gets a place in the order if it had none.
     pub(crate) fn own(&mut self, name: &Arc<str>) -> &mut M {
         let member = self.members.entry(name.clone()).or_insert_with(|| {
             self.last_turn += 1;
@@ -47,7 +47,7 @@ impl<M: Own + Default> Turns<M> {
         &mut member.own
     }
 
-    /// Takes something of the member whose turn it is.
+    /// Takes something from the next member.
     pub(crate) fn take<T>(&mut self, take: impl FnOnce(&mut M) -> Option<T>) -> Option<T> {
         let name = self.order.first_key_value()?.1.clone();
         let taken = self.take_of(&name, take);
@@ -60,7 +60,7 @@ impl<M: Own + Default> Turns<M> {
         taken
     }
 
-    /// Takes something of a member, whosever turn it is.
+    /// Takes something from this member, regardless of the order.
     pub(crate) fn take_of<T>(&mut self, name: &str, take: impl FnOnce(&mut M) -> Option<T>) -> Option<T> {
         let member = self.members.get_mut(name)?;
         let taken = take(&mut member.own);

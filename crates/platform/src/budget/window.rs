@@ -1,4 +1,4 @@
-//! When the next request may go: a sliding window over exact times, with a lane of its own for rollbacks.
+//! Decides when the next request may go: a sliding window over exact times, with a separate lane for rollbacks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
@@ -11,28 +11,28 @@ use super::hold::Holds;
 use super::pace::Pace;
 use super::{Priority, Reading};
 
-/// The time over which the API counts requests.
+/// The period over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// When the next request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// At once.
+    /// Now.
     Admit,
     /// Not before this time.
     WaitUntil(Instant),
-    /// Not before a request that is under way has finished, and a window's length has passed since.
+    /// Not before a request that is under way has finished and, after that, a whole window has passed.
     WaitForFinish,
 }
 
-/// Which places a request takes, and how long the API may hold it.
+/// The lane of a request: which places it may use, and how long the API may hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Rollbacks take the places of the reserve first, and then any; they are held for seconds.
+    /// Rollbacks use the places of the reserve first, and then any other place; they are held for seconds.
     Rollbacks,
-    /// What is in flight takes places that are not reserved; it is held for minutes.
+    /// In-flight requests use places outside the reserve; they are held for minutes.
     InFlight,
-    /// All others take places that are not reserved; they are held longest.
+    /// All other requests use places outside the reserve; they are held longest.
     Others,
 }
 
@@ -46,20 +46,21 @@ impl From<Priority> for Lane {
     }
 }
 
-/// The requests that the API may count against us, as plain data driven by the times it is given.
+/// The requests that the API may count against us. This is plain data; the caller passes in the times.
 ///
-/// We see when a request is admitted and when it finished; the API counts it some time in between. So a request takes
-/// its place from its admission until a window's length after it *finished*: then no window of the API's holds more
-/// than the limit, whatever the network did.
+/// We see when a request is admitted and when it finished; the API counts it some time in between. So a request uses
+/// its place from its admission until a window's length after it *finished*. Then no window of the API holds more
+/// requests than the limit, whatever the network did.
 ///
-/// The reserve is apart: only rollbacks use it, and rollbacks within it take nothing from other requests. If rollbacks have
-/// used it up, other requests leave one more place free, so that the next rollback does not wait either.
+/// The reserve is separate: only rollbacks use it, and a rollback within the reserve takes no place from other
+/// requests. If rollbacks have used it up, other requests leave one more place free, so that the next rollback does not
+/// wait either.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     allowance: Allowance,
     pace: Pace,
     holds: Holds,
-    /// Requests under way and those that still count.
+    /// Requests that are under way, and finished requests that still count.
     taken: Places,
     finished: VecDeque<(Instant, Lane)>,
 }
@@ -94,7 +95,7 @@ impl Places {
 }
 
 impl Window {
-    /// A window that knows nothing of the requests made before it, and so is careful for its first minute.
+    /// A window that does not know which requests were sent before it was made. So it is careful for its first minute.
     #[must_use]
     pub(crate) fn new(limit: NonZeroU32, now: Instant) -> Self {
         Self {
@@ -106,7 +107,7 @@ impl Window {
         }
     }
 
-    /// When a request of this lane may go, for which somebody waits.
+    /// When a waiting request of this lane may go.
     #[must_use]
     pub(crate) fn next(&mut self, now: Instant, lane: Lane) -> Next {
         self.forget_counted_out(now);
@@ -119,44 +120,44 @@ impl Window {
         if at <= now { Next::Admit } else { Next::WaitUntil(at) }
     }
 
-    /// Counts a request that goes now. Only after [`next`](Self::next) said [`Next::Admit`].
+    /// Counts a request that is sent now. Call it only after [`next`](Self::next) returned [`Next::Admit`].
     pub(crate) fn admit(&mut self, now: Instant, lane: Lane) {
         self.taken.take(lane);
         self.pace.went(now, lane, self.allowance.effective(now));
     }
 
-    /// Counts a request as finished: answered, failed or given up.
+    /// Counts a request as finished: answered, failed or cancelled.
     pub(crate) fn finish(&mut self, now: Instant, lane: Lane) {
         self.finished.push_back((now, lane));
     }
 
-    /// Lets nothing go before `until`, as far as the bounds of the lanes allow, and is careful until a minute after the
-    /// last of them: the API's count is not ours.
+    /// Holds every lane until `until`, but no lane longer than its maximum. Then the window is careful until a minute
+    /// after the last hold, because the API's count may differ from ours.
     pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
         self.holds.extend(now, until);
         self.pace.pause(now, self.holds.until(Lane::Others));
     }
 
-    /// The API refused a request that was admitted at `admitted`: it has counted enough requests of this client. Pauses, and
-    /// goes on with fewer.
+    /// The API refused a request that was admitted at `admitted`, because it has counted enough requests of this
+    /// client. Pauses, and then continues with fewer requests.
     pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
         self.pause(now, until);
         self.allowance.refused(admitted, now, self.holds.until(Lane::Others));
     }
 
-    /// When the hold of a lane ends; past, if it is not held.
+    /// When the hold of a lane ends. The time is in the past if the lane is not held.
     #[must_use]
     pub(crate) fn held_until(&self, lane: Lane) -> Instant {
         self.holds.until(lane)
     }
 
-    /// Requests a minute that the API is said to allow.
+    /// Requests per minute that the API allows, as configured.
     #[must_use]
     pub(crate) fn limit(&self) -> NonZeroU32 {
         self.allowance.limit()
     }
 
-    /// Changes how many requests a minute are allowed.
+    /// Changes the allowed number of requests per minute.
     pub(crate) fn set_limit(&mut self, now: Instant, limit: NonZeroU32) {
         if limit != self.allowance.limit() {
             self.allowance.set_limit(limit);
@@ -164,7 +165,7 @@ impl Window {
         }
     }
 
-    /// How it stands, with those who wait.
+    /// The state of the window, together with the waiting requests.
     #[must_use]
     pub(crate) fn reading(&mut self, now: Instant, waiting: BTreeMap<Priority, usize>) -> Reading {
         self.forget_counted_out(now);
@@ -182,7 +183,7 @@ impl Window {
         }
     }
 
-    /// Whether forgetting this window would lose anything.
+    /// Whether the window can be dropped without losing information.
     #[must_use]
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
         self.forget_counted_out(now);
@@ -196,7 +197,7 @@ impl Window {
         }
     }
 
-    /// When there is a place; `None` if it is that of a request that is still under way.
+    /// When a place becomes free; `None` if that depends on a request that is still under way.
     fn free_at(&self, now: Instant, lane: Lane) -> Option<Instant> {
         let mut taken = self.taken;
         if self.fits(taken, now, lane) {
@@ -211,8 +212,8 @@ impl Window {
         None
     }
 
-    /// Whether one more request fits beside these. If somebody else uses the client too, that slows a rollback less than
-    /// other requests: it may take any place under the limit itself.
+    /// Whether one more request fits in addition to these. If somebody else uses the client too, that slows a rollback
+    /// less than other requests, because a rollback may use any place under the limit itself.
     fn fits(&self, taken: Places, now: Instant, lane: Lane) -> bool {
         match lane {
             Lane::Rollbacks => taken.all() < self.allowance.limit().get(),

@@ -34,14 +34,15 @@ const CLOSED_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
-/// IPv6's global unicast space; whatever lies outside is loopback, local, multicast, mapped or unassigned.
+/// IPv6's global unicast space. All addresses outside it are loopback, local, multicast, mapped or unassigned.
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// NAT64's well-known prefix: the last 32 bits are the IPv4 address that is meant. Clusters without IPv4 see the whole
-/// IPv4 internet through it, so it is judged by the address inside.
+/// NAT64's well-known prefix. The last 32 bits are the IPv4 address of the destination. Clusters without IPv4 reach the
+/// whole IPv4 internet through this prefix, so the address is evaluated by the IPv4 address inside it.
 const NAT64_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// Whether a connection to the address leaves for the public internet, seen through IPv4-mapped and NAT64 forms.
+/// Whether the address is on the public internet. IPv4-mapped and NAT64 addresses are evaluated by the IPv4 address
+/// inside.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match plain(address) {
         IpAddr::V4(v4) => !CLOSED_V4.iter().any(|&(prefix, bits)| within_v4(v4, prefix, bits)),
@@ -49,7 +50,8 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The address that is really meant: the IPv4 address inside an IPv4-mapped or NAT64 one.
+/// The address of the destination: the IPv4 address inside an IPv4-mapped or NAT64 address, otherwise the address
+/// itself.
 pub(crate) fn plain(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if within_v6(v6, NAT64_V6) => {

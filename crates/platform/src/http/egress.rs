@@ -1,7 +1,8 @@
-//! Where requests may go: `https` to public addresses, and what the operator's own flags allow besides.
+//! The egress rules: requests may go to public addresses over `https`, and to the exceptions in the operator's own
+//! flags.
 //!
-//! A resource's author chooses URLs, and must not turn the operator into a probe of the cluster's network. A URL is
-//! judged twice: by its text here, and by the addresses its name resolves to, in the transport.
+//! A resource's author chooses URLs, and must not be able to use the operator to probe the cluster's network. So a URL
+//! is checked twice: its text is checked here, and the transport checks the addresses to which its name resolves.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,10 +13,11 @@ use url::{Host, Url};
 
 use super::address;
 
-/// Why a request may not go where its URL points. Only the operator's `--egress-allow` flag, or another URL, changes that.
+/// The reason why a request to this URL is forbidden. Only another URL or the operator's `--egress-allow` flag changes
+/// that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressRefusal {
-    /// Neither `https`, nor `http` that a rule allows.
+    /// The scheme is not `https`, and no rule allows `http` for this host.
     #[error("{host} may only be reached by https (the operator's egress rules do not allow plain http to it)")]
     Scheme {
         /// The host, without path and query.
@@ -24,7 +26,7 @@ pub enum EgressRefusal {
     /// The URL carries a user name or a password, or has no host.
     #[error("the URL must name a host, and no user name or password")]
     Shape,
-    /// The address, or every address of the name, is not public and no rule allows it.
+    /// The address, or every address of the name, is not public, and no rule allows it.
     #[error("{host} is at no public address (the operator's egress rules do not allow any other)")]
     Address {
         /// The host, without path and query.
@@ -32,33 +34,33 @@ pub enum EgressRefusal {
     },
 }
 
-/// How the addresses of an accepted URL are to be judged.
+/// Which addresses are allowed for an accepted URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// Public addresses, and those of an allowed network.
+    /// Public addresses, and addresses of an allowed network.
     Public,
-    /// Only addresses of an allowed network: plain http to a name that no rule lists.
+    /// Only addresses of an allowed network. This applies to plain http to a name that no rule lists.
     Network,
-    /// Any address: a rule lists this host and port.
+    /// Any address, because a rule lists this host and port.
     Listed,
 }
 
-/// One exception that the operator's flags make: `HOST`, `HOST:PORT`, an address, or a network in CIDR form.
-/// It allows plain http and addresses that are not public, for that host (and port) or inside that network.
+/// One exception from the operator's flags: `HOST`, `HOST:PORT`, an address, or a network in CIDR form. For this host
+/// (and port), or inside this network, it allows plain http and addresses that are not public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EgressRule {
-    /// A name or an address, on every port or on one.
+    /// A name or an address, on one port or on every port.
     Host {
-        /// In the spelling of the URL standard.
+        /// The host, written as the URL standard writes it.
         host: Host,
-        /// Every port, where none is named.
+        /// The port; `None` means every port.
         port: Option<u16>,
     },
     /// Every address of a network, on every port.
     Network(IpNet),
 }
 
-/// Why a rule cannot be read.
+/// The error for a rule that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{text}' is no egress rule: write HOST, HOST:PORT or a network such as 10.0.0.0/8 (no scheme, path or wildcard)"
@@ -105,7 +107,7 @@ impl fmt::Display for EgressRule {
     }
 }
 
-/// What may be reached: `https` at public addresses, and whatever a rule allows. The default has no rules.
+/// The egress rules. `https` to public addresses is always allowed; a rule adds an exception. The default has no rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EgressPolicy {
     rules: Vec<EgressRule>,
@@ -118,15 +120,15 @@ impl EgressPolicy {
         Self { rules }
     }
 
-    /// Judges a URL's text: scheme, user info, and the address, where it is written as one.
+    /// Checks a URL's text: the scheme, the user info, and the host if it is a literal address.
     ///
     /// # Errors
-    /// [`EgressRefusal`], which names the host and nothing else of the URL.
+    /// [`EgressRefusal`], which names the host but no other part of the URL.
     pub fn check(&self, url: &Url) -> Result<(), EgressRefusal> {
         self.route(url).map(|_| ())
     }
 
-    /// As [`check`](Self::check), and tells how the addresses of a name are to be judged.
+    /// Does the same as [`check`](Self::check), and returns which addresses of a name are allowed.
     pub(crate) fn route(&self, url: &Url) -> Result<Route, EgressRefusal> {
         let secure = match url.scheme() {
             "https" => true,
@@ -269,7 +271,7 @@ mod tests {
         assert_eq!(
             verdict(&policy, "https://simulator.test:8443/"),
             Ok(Route::Public),
-            "https stays judged by address"
+            "for https the address is still checked"
         );
     }
 
@@ -288,7 +290,7 @@ mod tests {
         assert_eq!(
             verdict(&policy, "http://named.test/"),
             Ok(Route::Network),
-            "its addresses are judged when it is resolved"
+            "its addresses are checked when it is resolved"
         );
         assert!(verdict(&policy, "http://11.0.0.1/").is_err());
         assert!(policy.admits(Route::Network, "10.0.0.1".parse().unwrap()));

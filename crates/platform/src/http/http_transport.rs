@@ -1,4 +1,4 @@
-//! The transport of production: HTTP over TLS, to where the egress rules allow and nowhere else.
+//! The transport of production: HTTP over TLS, only to the destinations that the egress rules allow.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,30 +14,34 @@ use super::proxy::{ProxyUrl, is_never_public};
 use super::resolver::{self, CheckedResolver, Lookup};
 use super::transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 
-/// How long a connection may take: shorter than any call's deadline, so that "nothing was sent" is known for certain.
+/// The timeout of a connection attempt. It is shorter than any call's deadline, so a timeout here proves that nothing
+/// was sent.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
-/// How many bytes a server may send before they are read, on one stream and on a connection, and how large the headers of an
-/// answer may be. The defaults of the HTTP library are megabytes, for each connection of each tenant.
+/// Flow-control limits: how many bytes a server may send before we read them, on one stream and on one connection, and
+/// the maximum size of an answer's headers. The defaults of the HTTP library are megabytes for each connection of each
+/// tenant.
 const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW: u32 = 256 * 1024;
 const HTTP2_HEADERS: u32 = 32 * 1024;
 
-/// What a transport is made of.
+/// The options of a transport.
 #[derive(Clone, Debug, Default)]
 pub struct HttpOptions {
-    /// Where requests may go.
+    /// The egress rules.
     pub policy: EgressPolicy,
-    /// Certificates (PEM) to trust besides the system's.
+    /// Certificates (PEM) to trust in addition to the system's.
     pub ca_pem: Option<String>,
-    /// A proxy for `https`, from the operator's own flags. It resolves names itself: schemes, literal addresses and names
-    /// that are never public are judged here all the same, but what a name resolves to is then the proxy's to judge.
+    /// A proxy for `https`, from the operator's own flags. The proxy resolves names itself. So the transport still
+    /// checks schemes, literal addresses and names that are never public, but the proxy must check the addresses to
+    /// which a name resolves.
     pub https_proxy: Option<ProxyUrl>,
-    /// Room for large answers, shared with all other transports.
+    /// The permits for large answers, shared with all other transports.
     pub large_answers: LargeAnswers,
 }
 
-/// Why a transport cannot be made. The caller shows it to whoever wrote the certificates or the proxy.
+/// The error if a transport cannot be made. The caller shows it to the author of the certificates or of the proxy's
+/// URL.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpTransportError {
     /// `ca.crt` is not PEM, or holds no certificate.
@@ -46,14 +50,14 @@ pub enum HttpTransportError {
     /// The proxy's URL cannot be used.
     #[error("the proxy's URL cannot be used")]
     Proxy,
-    /// TLS cannot be set up, for want of the system's certificates for example.
+    /// TLS cannot be set up, for example because the system's certificates are missing.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }
 
-/// Sends requests with reqwest: no redirects, no ambient proxy, no repeats, answers up to 1 MiB.
+/// Sends requests with reqwest: no redirects, no proxy from the environment, no retries, answers up to 1 MiB.
 ///
-/// There is one client for each way in which addresses are judged, because a resolver sees a name but not the URL.
+/// There is one reqwest client for each route, because a resolver sees the name but not the URL.
 pub struct HttpTransport {
     policy: EgressPolicy,
     public: reqwest::Client,
@@ -64,10 +68,10 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport with its own connections. A TLS provider must have been installed in the process before.
+    /// Makes a transport with its own connections. The process must have installed a TLS provider before.
     ///
     /// # Errors
-    /// [`HttpTransportError`] where the options cannot be used.
+    /// [`HttpTransportError`] if the options cannot be used.
     pub fn new(options: &HttpOptions) -> Result<Self, HttpTransportError> {
         Self::with_lookup(options, &resolver::system())
     }
@@ -89,7 +93,7 @@ impl HttpTransport {
         let mut request =
             Request::try_from(request).map_err(|_| TransportError::NotConnected("not a URL".to_owned()))?;
         if request.method() == Method::GET {
-            // An empty body is a body: some servers refuse its `Content-Length` on a GET.
+            // An empty body is still a body: some servers refuse its `Content-Length` on a GET.
             *request.body_mut() = None;
         }
         let client = match self.route(request.url())? {
@@ -119,7 +123,8 @@ impl Transport for HttpTransport {
 }
 
 fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwest::Client, HttpTransportError> {
-    // What goes by network is plain http, which no proxy sees: to that client the proxy is a host like any other.
+    // This client sends only plain http, which never goes through the proxy. So the proxy's host is checked as any
+    // other host.
     let proxy = options.https_proxy.as_ref().filter(|_| route != Route::Network);
     let resolver = CheckedResolver {
         lookup: lookup.clone(),
@@ -156,7 +161,7 @@ fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwes
     builder.build().map_err(|error| HttpTransportError::Tls(root_cause(&error)))
 }
 
-/// Reads the body up to the bound, and no further; waits for room if it is large.
+/// Reads the body up to the maximum, and no further; waits for a permit if the body is large.
 async fn read(
     mut response: reqwest::Response,
     large_answers: &LargeAnswers,
@@ -181,7 +186,7 @@ async fn read(
     Ok(answer)
 }
 
-/// Reads an error by what it proves about the request. Its URL is left out.
+/// Classifies an error by what it proves about the request. The error's URL is left out.
 fn failed(error: reqwest::Error) -> TransportError {
     if let Some(refusal) = causes(&error).find_map(|cause| cause.downcast_ref::<EgressRefusal>()) {
         return TransportError::EgressRefused(refusal.clone());
@@ -194,7 +199,7 @@ fn failed(error: reqwest::Error) -> TransportError {
     }
 }
 
-/// The innermost cause: it says what happened, and holds no URL.
+/// The innermost cause: it describes the failure and contains no URL.
 fn root_cause(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| "the request failed".to_owned(), ToString::to_string)
 }

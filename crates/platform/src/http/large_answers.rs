@@ -1,15 +1,16 @@
-//! Room for large answers. An answer may have 1 MiB, and a hostile API sends it byte by byte: read by a thousand calls at
-//! once, such answers would take all memory. So few are read at a time, and all others are short.
+//! Limits the memory for large answers. An answer may have 1 MiB, and a hostile API can send it byte by byte. If a
+//! thousand calls read such answers at once, they would use all memory. So only a few large answers are read at a time;
+//! all other answers must be short.
 
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How many bytes of an answer are read without asking for room. Answers of Cognigy.AI have some hundred.
+/// How many bytes of an answer are read without a permit. Answers of Cognigy.AI have a few hundred bytes.
 pub const SHORT: usize = 64 * 1024;
-/// How many longer answers are read at once: 24 MiB in all.
+/// How many larger answers are read at once: 24 MiB in total.
 const LARGE_AT_ONCE: usize = 24;
 
-/// Room for large answers, shared by all transports of a process.
+/// The permits for large answers, shared by all transports of a process.
 #[derive(Clone, Debug)]
 pub struct LargeAnswers(Arc<Semaphore>);
 
@@ -20,13 +21,13 @@ impl Default for LargeAnswers {
 }
 
 impl LargeAnswers {
-    /// Waits until there is room for one more large answer. The room is free again when the permit is dropped.
+    /// Waits for the permit to read one more large answer. The permit is free again when it is dropped.
     pub async fn room(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
+        // The semaphore is never closed.
         self.0.acquire().await.ok()
     }
 
-    /// How many more there is room for.
+    /// How many permits are free.
     #[cfg(test)]
     pub fn left(&self) -> usize {
         self.0.available_permits()

@@ -1,4 +1,4 @@
-//! HTTP: where requests may go, and how they get there.
+//! HTTP: the egress rules and the transport.
 
 mod address;
 mod egress;

@@ -1,15 +1,16 @@
-//! The proxy that the operator's own flag names (`--https-proxy`), and what it is not asked for.
+//! The proxy from the operator's own flag (`--https-proxy`), and the names that are never sent to it.
 //!
-//! A proxy resolves names itself, often with a resolver that knows the inside of the cluster or of the company. What a
-//! name resolves to is then the proxy's to judge; a name that is never public is refused before the proxy hears of it.
+//! A proxy resolves names itself, often with a resolver that knows the names inside the cluster or the company. So the
+//! proxy must check the addresses to which a name resolves. A name that is never public is refused before the proxy
+//! sees it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-/// The last labels of names that are nowhere in the public DNS: the special-use names of RFC 6761, 6762 (with its
-/// appendix G) and 8375, ICANN's `internal`, and what Kubernetes' resolvers add.
+/// The last labels of names that never exist in the public DNS: the special-use names of RFC 6761, 6762 (with its
+/// appendix G) and 8375, ICANN's `internal`, and the suffixes that Kubernetes' resolvers add.
 const NEVER_PUBLIC: [&str; 14] = [
     "arpa",
     "corp",
@@ -27,11 +28,11 @@ const NEVER_PUBLIC: [&str; 14] = [
     "test",
 ];
 
-/// The URL of a proxy: `http` or `https`, perhaps with a user name and a password, which are never shown.
+/// The URL of a proxy: `http` or `https`, optionally with a user name and a password, which are never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(Url);
 
-/// The text is no URL of a proxy. The caller shows it to whoever set the flag.
+/// The text is not the URL of a proxy. The caller shows the error to the person who set the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "is not the URL of a proxy; write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ where the proxy asks for it"
@@ -39,7 +40,7 @@ pub struct ProxyUrl(Url);
 pub struct ProxyUrlError;
 
 impl ProxyUrl {
-    /// The whole URL, with the password. Not to be shown.
+    /// The whole URL, with the password. It must not be shown.
     pub(crate) fn expose(&self) -> &Url {
         &self.0
     }
@@ -66,7 +67,7 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-/// Whether a name is never in the public DNS: it has one label only, or ends as none does.
+/// Whether a name is never in the public DNS: it has only one label, or it ends with a label that is never public.
 pub(crate) fn is_never_public(name: &str) -> bool {
     match name.trim_end_matches('.').rsplit_once('.') {
         Some((_, last)) => NEVER_PUBLIC.contains(&last),

@@ -1,4 +1,4 @@
-//! Names, resolved once for each connection: what is connected to is what was judged.
+//! Resolves a name once for each connection, so the client connects to the same addresses that were checked.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::egress::{EgressPolicy, EgressRefusal, Route};
 
-/// Finds the addresses of a name; their port does not matter.
+/// Finds the addresses of a name. The port of these addresses is ignored.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// The system's resolver.
@@ -17,13 +17,14 @@ pub(super) fn system() -> Lookup {
     Arc::new(|host| Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.collect()) }))
 }
 
-/// Leaves only addresses that the route allows. Nothing between here and the connection looks the name up again, so that
-/// a name server gains nothing by changing its answer.
+/// Returns only addresses that the route allows. The name is not looked up again before the connection is made, so a
+/// name server gains nothing if it changes its answer.
 pub(super) struct CheckedResolver {
     pub(super) lookup: Lookup,
     pub(super) policy: EgressPolicy,
     pub(super) route: Route,
-    /// The operator's own proxy may be anywhere. A URL that names its host gains nothing: it goes through the proxy.
+    /// The operator's own proxy may have any address. A URL cannot misuse this by naming the proxy's host: it goes
+    /// through the proxy.
     pub(super) proxy_host: Option<String>,
 }
 

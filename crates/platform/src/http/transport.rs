@@ -1,30 +1,30 @@
-//! The seam below retries and tokens: one HTTP request, one answer.
+//! The interface below retries and tokens: it sends one HTTP request and returns one answer.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::egress::EgressRefusal;
 
-/// The most bytes of an answer that are read.
+/// The maximum number of bytes that are read of an answer.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// Sends one request and reads its whole answer. Follows no redirect, repeats nothing, and knows no token.
-/// Dropping the future gives the request up; whether it had an effect is then unknown.
+/// Sends one request and reads its whole answer. It follows no redirects, retries nothing, and adds no token. Dropping
+/// the future cancels the request; then nobody knows whether the request had an effect.
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request; any answer with a status is `Ok`.
     ///
     /// # Errors
-    /// [`TransportError`] where there is no whole answer.
+    /// [`TransportError`] if there is no complete answer.
     fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
 }
 
-/// Why there is no whole answer. No message holds a path, a query or a header.
+/// The reason why there is no complete answer. No message contains a path, a query or a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No connection was made (name, TCP or TLS), so that nothing was sent for certain.
+    /// No connection was made (name, TCP or TLS). It is certain that nothing was sent.
     #[error("no connection: {0}")]
     NotConnected(String),
-    /// The connection failed afterwards: the request may have had its effect.
+    /// The connection failed after it was made: the request may have had its effect.
     #[error("the connection was lost before the whole answer came: {0}")]
     Interrupted(String),
     /// The answer is longer than [`MAX_ANSWER_BYTES`]; the rest was not read.
@@ -33,7 +33,7 @@ pub enum TransportError {
         /// The answer's HTTP status.
         status: http::StatusCode,
     },
-    /// The operator's egress rules forbid it; nothing was sent.
+    /// The operator's egress rules forbid the request; nothing was sent.
     #[error(transparent)]
     EgressRefused(#[from] EgressRefusal),
 }

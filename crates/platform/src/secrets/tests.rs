@@ -4,7 +4,7 @@ use super::*;
 
 const SECRET: &str = "s3cr3t+/\"ca nary=ä";
 
-/// Base64 of the standard library's making: none, so that it is written here, apart from the code that reads it.
+/// Base64, written here because the standard library has none. It is independent of the code that decodes base64.
 fn base64(bytes: &[u8], alphabet_end: &[u8; 2], padded: bool) -> String {
     let alphabet: Vec<u8> =
         (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(alphabet_end.iter().copied()).collect();
@@ -38,7 +38,7 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Every spelling that is known to be in use, of a secret that is spelled differently in each.
+/// All encodings that are known to be in use, of a secret that each of them encodes differently.
 fn spellings(secret: &str) -> Vec<String> {
     let html = secret.replace('&', "&amp;").replace('"', "&quot;");
     let everything: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -47,7 +47,7 @@ fn spellings(secret: &str) -> Vec<String> {
         form(secret),
         percent(secret, "-._~", true),
         percent(secret, "-._~", false),
-        // Python's quote() keeps the slash, JavaScript's encodeURI() nearly everything.
+        // Python's quote() does not encode the slash; JavaScript's encodeURI() encodes almost nothing.
         percent(secret, "-._~/", true),
         percent(secret, "-._~!*'();/?:@&=+$,#", true),
         everything,
@@ -146,7 +146,7 @@ proptest! {
         for echo in spellings(&secret) {
             let shown = secrets.blank(&format!("{before} {echo} {after}"));
             prop_assert!(shown.contains(BLANK), "{echo}");
-            // The mark that says so may hold such a short secret by chance.
+            // The replacement text itself may contain such a short secret by chance.
             prop_assert!(!shown.replace(BLANK, "\0").contains(&echo), "{echo}: {shown}");
         }
     }

@@ -1,4 +1,4 @@
-//! The guide and the sample scenarios, held to what the simulator understands.
+//! Checks that the simulator understands the guide and the sample scenarios.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What becomes of an environment and its jobs as time passes.
+//! How an environment and its jobs change with time.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The platform's rules, over the contract's own requests.
+//! Tests of the platform's rules, with the contract's own requests.
 
 mod documents;
 mod environments;

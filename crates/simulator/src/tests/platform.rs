@@ -1,4 +1,4 @@
-//! The rules, asked of the world directly, in virtual time.
+//! Tests of the rules against the world itself, in virtual time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -55,7 +55,7 @@ fn the_journal_is_filtered_by_what_the_query_names() {
         journal["requests"].as_array().map(Vec::len)
     };
     assert_eq!(count("call=submit"), Some(1));
-    // Its audit record and its webhook name the job, and with it the environment.
+    // The submit's audit record and webhook name the job, and so also belong to the environment.
     assert_eq!(count("environment=env_prod_us_01"), Some(8));
     assert_eq!(count("job=job_8f3a2c"), Some(5));
     assert_eq!(count("environment=env_prod_us_01&call=health"), Some(1));
@@ -231,11 +231,11 @@ fn the_webhook_receiver_takes_any_body_and_tells_of_a_wrong_one() {
     assert_eq!(status(&stage.send(delivery, r#"{"hello": 1}"#)), 200);
     assert_eq!(stage.world.webhooks().next().unwrap().body, json!({"hello": 1}));
     assert!(stage.violations().contains(&"`hello` is not a field of this call".to_owned()));
-    assert!(!stage.violations().contains(&"no call has a query".to_owned()), "its URL is its own");
+    assert!(!stage.violations().contains(&"no call has a query".to_owned()), "the receiver chooses a webhook's URL");
 }
 
 proptest! {
-    /// Any mix of calls at any pace: two worlds agree on every byte, and so does a fork.
+    /// With any mix of calls at any pace, two worlds give the same bytes, and so does a fork.
     #[test]
     fn the_same_requests_at_the_same_times_get_the_same_replies(
         steps in prop::collection::vec((0_u64..40, 0_u8..6), 1..40),

@@ -137,7 +137,7 @@ pub(super) fn webhook() -> Value {
            "metrics": {"durationSeconds": 42.5, "validationSuccessRate": 1.0}})
 }
 
-/// What a whole rollout sends, in the contract's own words; gives the replies in order.
+/// Sends all requests of a rollout, exactly as the contract writes them; returns the replies in order.
 pub(super) fn rollout(stage: &mut Stage) -> Vec<Reply> {
     let mut replies = vec![
         stage.post("/api/v2/environments/env_prod_us_01/validate", &validation()),

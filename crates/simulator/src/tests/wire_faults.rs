@@ -98,7 +98,7 @@ async fn a_slow_drip_arrives_in_pieces_over_time() {
     while response.chunk().await.unwrap().is_some() {
         pieces += 1;
     }
-    // A busy machine may hand over several pieces at once, but the pauses stay.
+    // A loaded machine may deliver several pieces at once, but the pauses remain.
     assert!(pieces > 1, "{pieces}");
     assert!(started.elapsed() >= Duration::from_millis(200));
 }

@@ -1,4 +1,4 @@
-//! How whoever runs the world looks at it and changes it.
+//! The methods with which a test or a server inspects the world and changes it.
 
 use jiff::Timestamp;
 
@@ -19,17 +19,17 @@ impl World {
         &self.scenario
     }
 
-    /// The recorded requests that `filter` asks for, in the order of their arrival.
+    /// The recorded requests that match `filter`, in the order of their arrival.
     pub fn requests(&self, filter: &RequestFilter) -> impl Iterator<Item = &RequestRecord> {
         self.journal.requests.iter().filter(|record| filter.matches(record))
     }
 
-    /// Everything that was not as the contract writes it.
+    /// All differences from the contract.
     pub fn violations(&self) -> impl Iterator<Item = &Violation> {
         self.journal.violations.iter()
     }
 
-    /// What the audit log took.
+    /// The records that the audit log accepted.
     pub fn audit(&self) -> impl Iterator<Item = &AuditRecord> {
         self.journal.audit.iter()
     }
@@ -39,31 +39,31 @@ impl World {
         self.journal.webhooks.iter()
     }
 
-    /// What each client has sent.
+    /// The request counts of each client.
     pub fn traffic(&self) -> impl Iterator<Item = (&ClientId, &ClientTraffic)> {
         self.limiter.traffic()
     }
 
-    /// The environments that were named so far, each as it was when last asked or
+    /// The environments that were named so far. Each has its state at the time when it was last used or
     /// [advanced](Self::advance).
     pub fn environments(&self) -> impl Iterator<Item = (&EnvironmentId, &Environment)> {
         self.environments.iter()
     }
 
-    /// A job, wherever it runs.
+    /// A job of any environment.
     #[must_use]
     pub fn job(&self, id: &JobId) -> Option<&Job> {
         self.environments.get(self.jobs.get(id)?)?.job(id)
     }
 
-    /// Lets everything happen that happens by itself up to `now`.
+    /// Applies all changes that happen without a request up to `now`.
     pub fn advance(&mut self, now: Timestamp) {
         for environment in self.environments.values_mut() {
             environment.advance(now, &self.scenario);
         }
     }
 
-    /// Replaces an environment's script; what is deployed there and its jobs stay.
+    /// Replaces an environment's script; its deployed configuration and its jobs stay.
     pub fn replace_script(&mut self, now: Timestamp, id: &EnvironmentId, script: EnvironmentScript) {
         self.faults.script(id, &script.faults);
         match self.environments.get_mut(id) {
@@ -87,7 +87,7 @@ impl World {
         self.faults.clear();
     }
 
-    /// Makes every token worthless that was issued so far.
+    /// Revokes every token that was issued so far.
     pub fn revoke_tokens(&mut self) {
         self.tokens.revoke_all();
     }

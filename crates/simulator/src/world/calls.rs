@@ -1,4 +1,4 @@
-//! What each call of the contract does.
+//! The effect of each call of the contract.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -18,11 +18,11 @@ use crate::route::Route;
 use crate::token::Caller;
 use crate::wire;
 
-/// An answer, or the refusal that stands in its place.
+/// An answer, or a refusal.
 type Answered = Result<Response<Bytes>, Refusal>;
 
 impl World {
-    /// Does what a request asks for.
+    /// Does the work that a request asks for.
     pub(super) fn effect(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller) -> Response<Bytes> {
         let answered = match route {
             Route::Token => self.issue_token(incoming),
@@ -127,7 +127,7 @@ impl World {
         Ok(json_response(StatusCode::OK, &json!({"received": true})))
     }
 
-    /// The environment as it is now, where there is one and the caller may see it.
+    /// The environment as it is now, if it exists and the caller may see it.
     fn enter(&mut self, now: Timestamp, id: &EnvironmentId, caller: &Caller) -> Result<&mut Environment, Refusal> {
         if !self.environments.contains_key(id) {
             if !self.scenario.create_environments {

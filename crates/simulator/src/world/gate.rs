@@ -1,4 +1,4 @@
-//! What every request has to get past: the rate limit, its token, and the token's scopes.
+//! The checks that every request must pass first: the rate limit, its token, and the token's scopes.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -12,7 +12,7 @@ use crate::token::{Authorization, Caller};
 use crate::wire::Body;
 
 impl World {
-    /// Authorization, scopes and the rate limit, before anything else is looked at.
+    /// Checks authorization, scopes and the rate limit before anything else.
     pub(super) fn refuse_at_the_gate(
         &mut self,
         incoming: &Incoming<'_>,
@@ -25,7 +25,8 @@ impl World {
             Call::Token => token_client(&incoming.body),
             _ => caller.client.clone(),
         };
-        // A request with a token that is no longer good is counted too: a gateway cannot know better.
+        // A request with an expired or revoked token counts too, because a gateway cannot know that the token is no
+        // longer valid.
         if let Some(client) = client {
             let limit = self.scenario.rate_limit.requests_per_minute;
             if let Err(refused) = self.limiter.admit(incoming.now, &client, limit) {
@@ -60,7 +61,7 @@ fn unauthorized(authorization: Authorization) -> Response<Bytes> {
     response
 }
 
-/// The client that a token request names.
+/// The client in a token request.
 pub(super) fn token_client(body: &Body) -> Option<ClientId> {
     body.text("client_id").map(ClientId::new)
 }

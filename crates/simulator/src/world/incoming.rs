@@ -1,4 +1,4 @@
-//! A request, read once for everything that looks at it.
+//! A request, parsed once for all its users.
 
 use bytes::Bytes;
 use http::{Request, header};
@@ -10,7 +10,7 @@ use crate::journal::RequestRecord;
 use crate::reply::Reply;
 use crate::wire::{self, Body};
 
-/// A request, read.
+/// A parsed request.
 pub(super) struct Incoming<'a> {
     pub(super) sequence: u64,
     pub(super) now: Timestamp,
@@ -30,7 +30,7 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// The body, or `null` where it is not JSON.
+    /// The body, or `null` if it is not JSON.
     pub(super) fn json(&self) -> &Value {
         match &self.body {
             Body::Json(body) => body,
@@ -38,7 +38,7 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// The journal's record of it, as far as the request and its reply tell.
+    /// The journal's record of the request, from the request and its reply.
     pub(super) fn record(&self, reply: &Reply) -> RequestRecord {
         let uri = self.request.uri();
         let headers = self.request.headers().iter().filter(|(name, _)| *name != header::AUTHORIZATION);

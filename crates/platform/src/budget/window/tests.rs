@@ -14,13 +14,13 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// A window whose careful minute is over.
+/// A window whose careful first minute is over.
 fn calm(max: u32) -> (Window, Instant) {
     let start = Instant::now();
     (Window::new(limit(max), start), start + 2 * WINDOW)
 }
 
-/// Admits at `at` as many as go at once, each finishing at once.
+/// Admits at `at` as many requests as may go at once; each finishes at once.
 fn take_all(window: &mut Window, at: Instant, lane: Lane) -> usize {
     std::iter::from_fn(|| {
         (window.next(at, lane) == Next::Admit).then(|| {
@@ -31,7 +31,7 @@ fn take_all(window: &mut Window, at: Instant, lane: Lane) -> usize {
     .count()
 }
 
-/// An API far away: each request takes a while, and is counted some time in between.
+/// A distant API: each request takes a while, and the API counts it at some time during the request.
 struct Api {
     random: fastrand::Rng,
     takes: Range<f64>,
@@ -59,7 +59,7 @@ impl Api {
         }
     }
 
-    /// There is always somebody who waits, from `now` to `end`; the answer is when each request went.
+    /// Requests wait all the time from `now` to `end`. Returns the time at which each request was sent.
     fn saturate(&mut self, window: &mut Window, mut now: Instant, end: Instant) -> Vec<Instant> {
         let mut went = Vec::new();
         while now < end {
@@ -96,7 +96,7 @@ fn a_new_process_spreads_even_its_rollbacks_and_sends_none_ahead() {
     assert_eq!(take_all(&mut window, start, Lane::Rollbacks), 1);
     assert_eq!(window.next(start, Lane::Rollbacks), Next::WaitUntil(start + seconds(0.75)));
     assert_eq!(window.next(start, Lane::Others), Next::WaitUntil(start + seconds(0.75)));
-    assert_eq!(take_all(&mut window, start + seconds(30.0), Lane::Others), 1, "what was not used does not pile up");
+    assert_eq!(take_all(&mut window, start + seconds(30.0), Lane::Others), 1, "unused places do not accumulate");
 }
 
 #[test]
@@ -121,14 +121,14 @@ fn rollbacks_go_at_once_and_those_in_the_reserve_leave_others_their_places() {
     assert_eq!(
         window.next(at, Lane::Rollbacks),
         Next::WaitUntil(now + WINDOW),
-        "the sixth has the next place that is free"
+        "the sixth gets the next place that is free"
     );
     let later = now + WINDOW;
-    assert_eq!(take_all(&mut window.clone(), later, Lane::Others), 1, "the five take nothing from the others");
-    assert_eq!(take_all(&mut window, later, Lane::Rollbacks), 10, "rollbacks may have all that is free");
+    assert_eq!(take_all(&mut window.clone(), later, Lane::Others), 1, "the five take no place from others");
+    assert_eq!(take_all(&mut window, later, Lane::Rollbacks), 10, "rollbacks may use all free places");
     assert!(
         matches!(window.next(later, Lane::Others), Next::WaitUntil(at) if at > later),
-        "and the others wait for it"
+        "and other requests wait for it"
     );
 }
 
@@ -173,7 +173,7 @@ fn a_refusal_leaves_half_to_others_than_rollbacks_and_gives_it_back() {
     assert_eq!((reading.limit, reading.effective_limit), (limit(100), limit(50)));
     let mut api = Api::new(1, 0.0..0.1);
     let went = api.saturate(&mut window, now, now + seconds(59.9)).len();
-    assert!((40..=45).contains(&went), "{went}: at four fifths of half the rate at first, and never in the reserve");
+    assert!((40..=45).contains(&went), "{went}: first at four fifths of half the rate, never in the reserve");
     let later = now + 11 * WINDOW;
     assert_eq!(window.reading(later, BTreeMap::new()).effective_limit, limit(100));
     assert!(api.saturate(&mut window, later, later + seconds(59.9)).len() > 90);
@@ -192,7 +192,7 @@ fn a_limit_that_is_raised_is_not_waited_for_at_the_old_rate() {
 struct Step {
     pass: f64,
     is_rollback: bool,
-    /// The API refuses what is sent here: somebody else uses the client.
+    /// The API refuses a request that is sent now, because somebody else uses the client.
     is_refused: bool,
 }
 
@@ -250,7 +250,7 @@ proptest! {
 }
 
 proptest! {
-    // Each of these is hours of requests.
+    // Each of these cases covers hours of requests.
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
@@ -270,7 +270,7 @@ proptest! {
         prop_assert!(most <= others as usize, "{most} in one window");
         let settled = went.partition_point(|at| *at < start + 2 * WINDOW);
         let longest = went[settled..].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-        // What is reserved leaves a gap of three seconds.
+        // The reserve leaves a gap of three seconds.
         prop_assert!(longest < seconds(6.0), "nothing went for {longest:?}");
     }
 

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-/// A real server on a free port of this machine, for as long as the test runs.
+/// A real server on a free local port. It runs until the test ends.
 async fn serve(router: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,7 +32,7 @@ fn transport(rules: &[&str]) -> HttpTransport {
     HttpTransport::new(&HttpOptions { policy, ..HttpOptions::default() }).unwrap()
 }
 
-/// A transport to which the test is the name server.
+/// A transport whose name server is the test.
 fn transport_with_names(
     rules: &[&str],
     answer: impl Fn(&str) -> Vec<SocketAddr> + Send + Sync + 'static,
@@ -87,7 +87,7 @@ async fn reading_stops_at_the_bound_announced_or_not() {
     }
 }
 
-/// 100 answers that have sent 512 KiB and then nothing more.
+/// 100 answers that have each sent 512 KiB and then send nothing more.
 #[tokio::test]
 async fn large_answers_that_never_end_take_up_bounded_room_and_hold_up_no_short_one() {
     let stuck = || {
@@ -108,7 +108,7 @@ async fn large_answers_that_never_end_take_up_bounded_room_and_hold_up_no_short_
     let answer = transport.send(request(format!("http://{address}/short"))).await.unwrap();
     assert_eq!(answer.body().as_ref(), b"hello");
     calls.shutdown().await;
-    assert!(transport.large_answers.left() > 0, "calls that are given up free their room");
+    assert!(transport.large_answers.left() > 0, "a call that is given up frees its room");
 }
 
 #[tokio::test]
@@ -158,10 +158,10 @@ async fn a_connection_that_is_cut_may_have_had_its_effect() {
     assert!(!error.to_string().contains("s3cret"), "{error}");
 }
 
-/// Takes one connection, reads the request, and answers with these bytes; gives the connection back.
+/// Accepts one connection, reads the request, and answers with these bytes; returns the connection.
 async fn answer_with(listener: tokio::net::TcpListener, bytes: &[u8]) -> tokio::net::TcpStream {
     let (mut connection, _) = listener.accept().await.unwrap();
-    assert!(connection.read(&mut [0; 4096]).await.unwrap() > 0, "the request comes first");
+    assert!(connection.read(&mut [0; 4096]).await.unwrap() > 0, "the client sends its request first");
     connection.write_all(bytes).await.unwrap();
     connection
 }
@@ -206,11 +206,11 @@ async fn an_answer_that_drips_is_left_at_the_callers_deadline_with_its_connectio
         }
     };
     let (asked, sent) = tokio::join!(ask, drip);
-    assert!(asked.is_none(), "no answer before it is whole: {asked:?}");
-    assert!((20..100_000).contains(&sent), "the server learns that nobody listens any more, after {sent} bytes");
+    assert!(asked.is_none(), "no answer is returned before it is complete: {asked:?}");
+    assert!((20..100_000).contains(&sent), "the server notices the closed connection: {sent} bytes");
 }
 
-/// Takes one connection, and tells the first bytes that came.
+/// Accepts one connection, and returns the first bytes that it receives.
 async fn first_bytes(listener: tokio::net::TcpListener) -> String {
     let (connection, _) = listener.accept().await.unwrap();
     let mut bytes = [0; 4096];
@@ -235,7 +235,7 @@ async fn a_proxy_of_the_operators_own_is_used_for_https_and_may_be_anywhere() {
     assert!(asked.starts_with("CONNECT api.example.com:443 HTTP/1.1\r\n"), "{asked}");
     assert!(
         matches!(result, Err(TransportError::NotConnected(_))),
-        "a proxy that hangs up has passed nothing on: {result:?}"
+        "a proxy that closes the connection has forwarded nothing: {result:?}"
     );
 }
 
@@ -271,7 +271,8 @@ async fn a_name_that_a_rule_lists_is_the_proxys_to_resolve() {
     assert!(!asked.contains("s3cret"), "{asked}");
 }
 
-/// Plain http, which rules of a network allow, goes directly; the proxy's host is judged there like any other.
+/// Plain http, which the rules allow inside a network, goes directly. On this path the proxy's own host is checked as
+/// any other host.
 #[tokio::test]
 async fn the_proxys_host_is_no_way_around_the_rules_for_plain_http() {
     rustls::crypto::ring::default_provider().install_default().ok();
@@ -309,7 +310,7 @@ fn certificates_that_are_none_are_refused_when_the_transport_is_made() {
     }
 }
 
-/// The environment of a process cannot be changed safely from a test, so the test runs itself again in another.
+/// A test cannot safely change the environment of its process, so the test runs itself again in a new process.
 #[test]
 fn a_proxy_in_the_environment_is_ignored() {
     const INNER: &str = "http::http_transport::tests::the_environments_proxy_is_never_asked";

@@ -1,4 +1,4 @@
-//! Every way to write an address that is not public: as the host of a URL, and as what a name resolves to.
+//! Every way to write an address that is not public: as the host of a URL, and as the address to which a name resolves.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::WebhookUrl;
 
-/// Addresses of each network that is closed.
+/// Addresses of each forbidden network.
 const CLOSED_V4: [(&str, Ipv4Addr); 27] = [
     ("this host", Ipv4Addr::new(0, 0, 0, 0)),
     ("this network", Ipv4Addr::new(0, 1, 2, 3)),
@@ -68,7 +68,7 @@ const CLOSED_V6: [(&str, &str); 24] = [
 type Spell = fn(Ipv4Addr) -> String;
 type Embed = fn(Ipv4Addr) -> Ipv6Addr;
 
-/// How the host of a URL may be written so that it means this address.
+/// All ways to write this address as the host of a URL.
 const SPELLINGS: [(&str, Spell); 19] = [
     ("dotted", |v4| v4.to_string()),
     ("with a dot at its end", |v4| format!("{v4}.")),
@@ -102,7 +102,7 @@ const SPELLINGS: [(&str, Spell); 19] = [
     ("with a port behind it and a path before that", |v4| format!("{v4}:80")),
 ];
 
-/// The addresses of IPv6 that lead to, or stand for, one of IPv4.
+/// The IPv6 addresses that contain, or route to, an IPv4 address.
 const EMBEDDINGS: [(&str, Embed); 9] = [
     ("mapped", |v4| v4.to_ipv6_mapped()),
     ("compatible", |v4| v6([0, 0, 0, 0, 0, 0], v4)),
@@ -142,13 +142,13 @@ fn v6([a, b, c, d, e, f]: [u16; 6], v4: Ipv4Addr) -> Ipv6Addr {
     Ipv6Addr::new(a, b, c, d, e, f, high, low)
 }
 
-/// An address of IPv6 in brackets: short, in full, in capitals.
+/// An IPv6 address in brackets: short, in full, in capitals.
 fn brackets(v6: Ipv6Addr) -> [String; 3] {
     let full = v6.segments().map(|segment| format!("{segment:04x}")).join(":");
     [format!("[{v6}]"), format!("[{full}]"), format!("[{}]", v6.to_string().to_uppercase())]
 }
 
-/// Every host that means a closed address, and what it is.
+/// Every spelling of a host that is a forbidden address, with a description.
 fn hosts() -> Vec<(String, String)> {
     let mut hosts = Vec::new();
     for (network, v4) in CLOSED_V4 {
@@ -165,7 +165,7 @@ fn hosts() -> Vec<(String, String)> {
     hosts
 }
 
-/// Every closed address that a name server can answer with.
+/// Every forbidden address that a name server can return.
 fn answers() -> Vec<(String, IpAddr)> {
     let mut answers: Vec<(String, IpAddr)> = Vec::new();
     for (network, v4) in CLOSED_V4 {
@@ -193,7 +193,7 @@ async fn no_spelling_of_a_closed_address_is_connected_to() {
             "{what}: {text}: {refused:?}"
         );
     }
-    assert!(inside.accept().now_or_never().is_none(), "something was connected to");
+    assert!(inside.accept().now_or_never().is_none(), "a connection was made");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn no_name_leads_to_a_closed_address() {
         let expected = EgressRefusal::Address { host: "hooks.example.com".to_owned() };
         assert_eq!(refused.unwrap_err(), TransportError::EgressRefused(expected), "{what}: {address}");
     }
-    assert!(inside.accept().now_or_never().is_none(), "something was connected to");
+    assert!(inside.accept().now_or_never().is_none(), "a connection was made");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn what_is_no_address_and_no_name_is_no_url() {
     }
 }
 
-/// What comes before the host is not the host: user info is refused, and a backslash is a slash.
+/// Text before the host does not change the host: user info is refused, and a backslash counts as a slash.
 #[tokio::test]
 async fn nothing_before_or_after_the_host_is_taken_for_it() {
     let transport = transport_with_names(&[], |name| panic!("{name} was looked up"));

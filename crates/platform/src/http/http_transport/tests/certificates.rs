@@ -1,4 +1,4 @@
-//! Who is believed to be Cognigy.AI: real TLS, with authorities and certificates made for the test.
+//! Tests which server is accepted as Cognigy.AI: real TLS, with authorities and certificates made for the test.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
@@ -26,7 +26,7 @@ fn server() -> CertificateParams {
     CertificateParams::new(vec![NAME.to_owned()]).unwrap()
 }
 
-/// A certificate by this authority, followed by what leads to it.
+/// A certificate signed by this authority, followed by its chain.
 fn signed(parameters: CertificateParams, by: &Authority, chain: &str) -> Tls {
     let key = KeyPair::generate().unwrap();
     let certificate = parameters.signed_by(&key, by).unwrap();
@@ -46,8 +46,8 @@ fn pem(tls: &Tls) -> String {
     String::from_utf8(tls.certificate_pem.clone()).unwrap()
 }
 
-/// What comes of asking a server with this certificate, where these authorities are trusted besides the system's. A
-/// server that is not believed must not have been asked anything.
+/// The result of a request to a server with this certificate, if the client trusts these authorities in addition to the
+/// system's. A server that is not trusted must not receive a request.
 async fn ask(tls: Tls, ca_pem: Option<String>) -> Result<u16, String> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let platform = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::default(), Some(tls)).await.unwrap();
@@ -65,7 +65,7 @@ async fn ask(tls: Tls, ca_pem: Option<String>) -> Result<u16, String> {
             Ok(answer.status().as_u16())
         }
         Err(TransportError::NotConnected(message)) => {
-            assert_eq!(asked, 0, "something was said to a server that is not believed");
+            assert_eq!(asked, 0, "the client sent data to a server that it does not trust");
             Err(message)
         }
         Err(other) => panic!("{other:?}"),
@@ -96,7 +96,7 @@ async fn a_certificate_that_is_its_own_authority_is_believed_only_from_the_secre
     let refused = ask(tls.clone(), None).await.unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
     let other = pem(&self_signed(server()));
-    assert!(ask(tls.clone(), Some(other)).await.is_err(), "another certificate of the same name");
+    assert!(ask(tls.clone(), Some(other)).await.is_err(), "another certificate with the same name");
     let own = pem(&tls);
     assert_eq!(ask(tls, Some(own)).await, Ok(401));
 }
@@ -115,7 +115,7 @@ async fn whoever_cannot_show_a_good_certificate_is_not_asked_anything() {
     common_name_only.distinguished_name.push(DnType::CommonName, NAME);
     let mut for_clients = server();
     for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    // A server's certificate signs nothing: else every customer of an authority were one.
+    // A server's certificate must not sign others: otherwise every customer of an authority would be an authority.
     let leaf = CertifiedIssuer::signed_by(server(), KeyPair::generate().unwrap(), &ours).unwrap();
     let cases = [
         ("nobody trusts its authority", signed(server(), &ours, ""), None, "UnknownIssuer"),

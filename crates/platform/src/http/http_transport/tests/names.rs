@@ -1,4 +1,4 @@
-//! Names whose servers are not to be trusted: the connection goes to an address that was judged, and to no other.
+//! Names whose name servers are not trustworthy: the client connects only to an address that was checked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// Two addresses of this machine, of which the rules of these tests allow only the first.
+/// Two local addresses. The rules of these tests allow only the first.
 const OPEN: &str = "127.0.0.1";
 const CLOSED: &str = "127.0.0.2";
 const RULES: [&str; 1] = ["127.0.0.1/32"];
@@ -17,7 +17,7 @@ fn at(host: &str) -> SocketAddr {
     SocketAddr::new(host.parse().unwrap(), 0)
 }
 
-/// A server at the open address, and at the closed one a listener on the same port that must hear nothing.
+/// A server at the allowed address, and on the same port of the forbidden address a listener that must receive nothing.
 async fn both(router: Router) -> (u16, TcpListener) {
     let address = serve(router).await;
     let closed = TcpListener::bind((CLOSED, address.port())).await.unwrap();
@@ -32,7 +32,7 @@ async fn of_a_mix_of_addresses_only_those_that_are_allowed_are_tried() {
         let answer = transport.send(request(format!("http://mixed.example.com:{port}/"))).await.unwrap();
         assert_eq!(answer.body().as_ref(), b"open");
     }
-    // Not even where the allowed one does not answer.
+    // The forbidden address is not tried even if the allowed address does not answer.
     let unused = TcpListener::bind((OPEN, 0)).await.unwrap().local_addr().unwrap().port();
     let waiting = TcpListener::bind((CLOSED, unused)).await.unwrap();
     let transport = transport_with_names(&RULES, |_| vec![at(OPEN), at(CLOSED)]);
@@ -47,7 +47,7 @@ async fn a_name_is_looked_up_once_for_a_connection_so_that_rebinding_it_gains_no
     let (port, closed) = both(router).await;
     let lookups = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&lookups);
-    // The first answer is harmless, every other one is not.
+    // The first DNS answer is harmless; all later answers are forbidden addresses.
     let transport = transport_with_names(&RULES, move |_| {
         vec![at(if asked.fetch_add(1, Ordering::Relaxed) == 0 { OPEN } else { CLOSED })]
     });
@@ -57,7 +57,7 @@ async fn a_name_is_looked_up_once_for_a_connection_so_that_rebinding_it_gains_no
     for connection in 2..5 {
         let next = transport.send(request(url.clone())).await;
         assert!(matches!(next, Err(TransportError::EgressRefused(EgressRefusal::Address { .. }))), "{next:?}");
-        assert_eq!(lookups.load(Ordering::Relaxed), connection, "each connection is judged for itself");
+        assert_eq!(lookups.load(Ordering::Relaxed), connection, "each connection is checked separately");
     }
     assert!(closed.accept().now_or_never().is_none());
 }
