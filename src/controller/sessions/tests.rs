@@ -14,7 +14,7 @@ use rollout::Settings;
 use std::convert::Infallible;
 use tower::service_fn;
 
-/// A platform that nobody asks anything.
+/// A platform that receives no requests.
 struct Unasked;
 
 impl Transport for Unasked {
@@ -68,7 +68,7 @@ impl Transport for Granting {
     }
 }
 
-/// The connection of the client `shared` with that client secret, which allows so many requests a minute.
+/// The connection of the client `shared` with this client secret and this limit of requests per minute.
 fn connection(provider: &dyn Provider, client_secret: &str, requests_per_minute: u32) -> Connection {
     let requests_per_minute = requests_per_minute.to_string();
     let keys = [("clientId", "shared"), ("clientSecret", client_secret), ("requestsPerMinute", &requests_per_minute)];

@@ -1,4 +1,4 @@
-//! What is kept of a resource, and what it claims.
+//! Tests of the copy that is kept for a resource, and of its claim.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,13 +10,13 @@ use rollout::summary;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What is tried, and how the object comes to be so.
+/// A name for the case, and the change to the object.
 type Case = (&'static str, fn(&mut Value));
 
-/// What is tried, how the status comes to be so, and the API and the claim that it records.
+/// A name for the case, the change to the status, and the API and the claim that the status then records.
 type ClaimCase = (&'static str, fn(&mut Value), Option<(&'static str, Claim)>);
 
-/// A resource after a success, as the API server tells of it.
+/// A resource after a success, as the API server sends it.
 fn succeeded() -> Value {
     let spec = json!({
         "environmentId": "env",
