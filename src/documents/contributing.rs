@@ -1,4 +1,4 @@
-//! `CONTRIBUTING.md`: the change that it tells of can be made.
+//! `CONTRIBUTING.md`: the change in its example can be made.
 
 use super::read;
 

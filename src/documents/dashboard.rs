@@ -1,5 +1,5 @@
-//! The dashboard, held to the model that Grafana documents for one (its "dashboard JSON model"), and its queries, written
-//! out as rules so that promtool judges them.
+//! The dashboard, checked against Grafana's documented "dashboard JSON model". Its queries are written out as rules, so
+//! that promtool can check them.
 
 use super::{read, root};
 use serde_json::Value;
@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 const DASHBOARD: &str = "charts/cognigy-operator/files/dashboard.json";
 const QUERIES: &str = "dev/tools/promtool/dashboard.yaml";
 
-/// The kinds of panels that it uses, all of them Grafana's own.
+/// The kinds of panels in the dashboard. All are part of Grafana.
 const PANELS: [&str; 4] = ["row", "stat", "table", "timeseries"];
 
-/// What Grafana puts in place of these by itself, and what promtool reads in their place.
+/// Variables that Grafana replaces, and the values that promtool gets in their place.
 const BUILT_IN: [(&str, &str); 1] = [("$__rate_interval", "5m")];
 
 const HEAD: &str = "\
@@ -24,7 +24,7 @@ fn dashboard() -> Value {
     serde_json::from_str(&read(DASHBOARD)).unwrap()
 }
 
-/// Each query, by the number of its panel and its own letter.
+/// Each query, with the number of its panel and its letter.
 fn queries(dashboard: &Value) -> Vec<(u64, String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let panels = dashboard["panels"].as_array().unwrap().iter();

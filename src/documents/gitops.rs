@@ -1,4 +1,5 @@
-//! `deploy/gitops`: what Argo CD and Flux are told to apply is there, in an order and with the time that a rollout needs.
+//! `deploy/gitops`: the paths that Argo CD and Flux apply exist, in the right order, with the time that a rollout
+//! needs.
 
 use super::{read, root};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The image: what its last stage holds, and that it fits what is installed.
+//! The image: the content of its last stage, and its agreement with the files that install it.
 
 use super::{read, root};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn instructions() -> Vec<String> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// Those of the last stage: what is shipped.
+/// The instructions of the last stage, which becomes the image.
 fn last_stage() -> Vec<String> {
     let all = instructions();
     let start = all.iter().rposition(|line| line.starts_with("FROM ")).unwrap();
@@ -84,7 +84,7 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
         let files = [format!("benches/{name}.rs"), format!("benches/{name}/main.rs")];
         wanted.extend(files.into_iter().filter(|file| root().join(file).is_file()));
     }
-    // Test binaries that a manifest names: cargo wants to see them, whatever it builds.
+    // The test binaries that a manifest names: cargo requires their files in every build.
     for folder in [""].into_iter().chain(members) {
         let path = |file: &str| Path::new(folder).join(file).to_str().unwrap().to_owned();
         for test in read(&path("Cargo.toml")).split("[[test]]\nname = \"").skip(1) {
@@ -100,7 +100,7 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
     assert!(!is_kept("target/debug/cognigy-operator") && !is_kept(".git/config"));
 }
 
-/// Whether a pattern names a path, or a folder that it is in; a star stands for one name.
+/// Whether a pattern matches a path or one of its parent folders. A star matches one name.
 fn covers(pattern: &str, path: &str) -> bool {
     let mut names = Path::new(path).iter();
     Path::new(pattern).iter().all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))

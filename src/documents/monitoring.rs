@@ -1,4 +1,5 @@
-//! The dashboard and the alerts: what they ask for is measured, and whoever is woken finds a page that tells what to do.
+//! The dashboard and the alerts: every metric that they query exists, and every alert names a page that says what to
+//! do.
 
 use super::metrics::{Metric, listed};
 use super::pages::headings;
@@ -12,7 +13,7 @@ const ALERTS: &str = "charts/cognigy-operator/files/alerts.yaml";
 const ALERT_TESTS: &str = "dev/tools/promtool/alerts_test.yaml";
 const RUNBOOKS: &str = "docs/runbooks.md";
 
-/// What Prometheus knows of the target that it scrapes.
+/// The labels that Prometheus adds for the scraped target.
 const OF_THE_TARGET: [&str; 2] = ["namespace", "instance"];
 
 #[test]
@@ -25,7 +26,7 @@ fn every_query_of_the_dashboard_asks_for_what_is_measured() {
         assert_eq!(query["datasource"]["uid"], "${datasource}", "{query}");
     }
     let measured: BTreeSet<String> = listed().into_keys().collect();
-    // What these would show is seen better in the limit, and in the rollbacks that wait.
+    // The limit and the waiting rollbacks show the same more clearly.
     let left_out = ["budget_clients", "budget_reserve_free_requests", "budget_reserve_requests"];
     let shown: BTreeSet<String> =
         asked.into_iter().chain(left_out.map(|name| format!("cognigy_operator_{name}"))).collect();
@@ -116,7 +117,7 @@ fn rules() -> Vec<Value> {
     groups.iter().flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
 }
 
-/// Judges a query: its metrics are measured, and have the labels and values that it asks for. Returns the metrics.
+/// Checks a query: its metrics exist, with the labels and values that it uses. Returns the metrics.
 fn judge(query: &str) -> BTreeSet<String> {
     let measured = listed();
     let mut metrics = BTreeSet::new();
@@ -148,7 +149,7 @@ fn judge(query: &str) -> BTreeSet<String> {
     metrics
 }
 
-/// The metric of a series: of a histogram, that of its parts.
+/// The metric of a series. The parts of a histogram belong to the histogram.
 fn known<'m>(measured: &'m BTreeMap<String, Metric>, series: &str) -> Option<(&'m str, &'m Metric)> {
     let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| series.strip_suffix(part));
     let (name, metric) = measured.get_key_value(series).or_else(|| measured.get_key_value(of_histogram?))?;
@@ -156,10 +157,10 @@ fn known<'m>(measured: &'m BTreeMap<String, Metric>, series: &str) -> Option<(&'
     (is_histogram == (name != series)).then_some((name, metric))
 }
 
-/// A label, and the values that it is asked for with.
+/// A label, and the values that a query uses for it.
 type Matcher = (String, Vec<String>);
 
-/// Each series that a query selects: its name, and what its labels are asked for with.
+/// Each series that a query selects: its name and its label matchers.
 fn selectors(query: &str) -> Vec<(String, Vec<Matcher>)> {
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let mut selectors = Vec::new();

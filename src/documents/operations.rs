@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = "docs/operations.md";
 
-/// Read from the environment, but by no flag.
+/// Variables that the operator reads without a flag.
 const NO_FLAG: [&str; 4] = ["COGNIGY_CLIENT_ID", "COGNIGY_CLIENT_SECRET", "RUST_LOG", "POD_NAME"];
 
-/// Read by the exporter of traces.
+/// Variables that the exporter of traces reads.
 const TRACES: [&str; 5] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_HEADERS",

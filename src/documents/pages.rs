@@ -1,4 +1,4 @@
-//! Every page: its links lead somewhere, and its resources are resources.
+//! Every page: its links have a target, and its resources are valid.
 
 use super::{all, read, root};
 use api::CognigyDeployment;
@@ -78,12 +78,12 @@ fn the_first_page_shows_the_resource_that_it_applies() {
     assert_eq!(blocks_of_yaml(&page), [resource]);
 }
 
-/// The blocks that are marked as YAML, and those that a shell hands on as a document.
+/// The blocks that are marked as YAML, and the here-documents in shell blocks.
 fn blocks_of_yaml(text: &str) -> Vec<String> {
     text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n")).map(str::to_owned).collect()
 }
 
-/// The anchors of a page's headings, as a forge makes them.
+/// The anchors of a page's headings, as GitHub and similar sites generate them.
 pub(super) fn headings(text: &str) -> Vec<String> {
     let is_kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
     let prose: String = text.split("```").step_by(2).collect();

@@ -1,4 +1,4 @@
-//! The tests that `cargo test` leaves out: none of them is forgotten.
+//! The tests that `cargo test` does not run by default: CI runs each of them, and the guide names each of them.
 
 use super::read;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ fn manifests() -> Vec<String> {
     ["Cargo.toml".to_owned()].into_iter().chain(members).collect()
 }
 
-/// The test binaries that cargo runs only if they are named.
+/// The test binaries that cargo runs only when they are named.
 fn left_out() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for manifest in manifests() {
@@ -30,7 +30,7 @@ fn left_out() -> BTreeSet<String> {
     found
 }
 
-/// The names behind `--test` in a text.
+/// The names after `--test` in a text.
 fn named(text: &str) -> BTreeSet<String> {
     let names = text.split("--test ").skip(1).map(|rest| {
         let is_name = |letter: &char| letter.is_ascii_lowercase() || *letter == '_';
