@@ -194,6 +194,6 @@ mod tests {
             assert!(!others.into_iter().any(|other| message.contains(other.to_str().unwrap())), "{message}");
         }
         let both = std::env::join_paths([&empty, &no_context]).unwrap();
-        assert!(refused(Path::new(&both)).await.contains(both.to_str().unwrap()), "no file is at fault alone");
+        assert!(refused(Path::new(&both)).await.contains(both.to_str().unwrap()), "the error names both files");
     }
 }

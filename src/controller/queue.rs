@@ -317,7 +317,7 @@ mod tests {
         add_many(&mut queue, "modest", "waiting", 9);
         assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2);
         add_many(&mut queue, "modest", "flying", 9);
-        assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2, "these were kept for what is in flight");
+        assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2, "the other half is kept for rollouts in flight");
     }
 
     #[test]

@@ -202,7 +202,7 @@ mod tests {
         let whole: CognigyDeployment = serde_json::from_value(sent.clone()).unwrap();
         let received = serde_json::from_value::<Received>(sent.clone()).unwrap().understood().unwrap();
         let metadata: MetadataOnly = serde_json::from_value(json!({"metadata": sent["metadata"]})).unwrap();
-        assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata comes alone as well");
+        assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata alone parses to the same");
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));
         assert_eq!(received.annotations().keys().collect::<Vec<_>>(), ["team"]);
         let noted = whole.metadata;
@@ -212,7 +212,7 @@ mod tests {
             labels: None,
             ..noted
         };
-        assert_eq!(received.metadata, kept, "all else is received");
+        assert_eq!(received.metadata, kept, "all other fields are kept");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn is_for(entry: &OutboxEntry, origin: &ApiOrigin) -> bool {
     entry.kind != DeliveryKind::Audit || entry.api_origin.as_ref().is_none_or(|taken_by| taken_by == origin)
 }
 
-/// Takes the messages out that were offered for too long.
+/// Removes the messages that were offered for too long, and returns them.
 pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec<OutboxEntry> {
     let (expired, kept) =
         std::mem::take(&mut status.outbox).into_iter().partition(|entry| between(entry.created_at, now) >= KEPT_FOR);

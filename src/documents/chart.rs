@@ -35,7 +35,7 @@ fn the_schema_describes_every_value_in_the_words_of_its_comment() {
     let mut schema: Value = serde_json::from_str(&text).unwrap();
     for Documented { path, comment, .. } in values() {
         let node = path.iter().fold(&mut schema, |node, key| &mut node["properties"][key]);
-        let Value::Object(node) = node else { panic!("{SCHEMA} does not know {}", path.join(".")) };
+        let Value::Object(node) = node else { panic!("{SCHEMA} lacks {}", path.join(".")) };
         node.insert("description".to_owned(), Value::String(comment));
     }
     hold(SCHEMA, &text, &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
@@ -101,7 +101,7 @@ fn values_of(values: &Value) -> Vec<Documented> {
             (None, None) => comment.clear(),
         }
     }
-    assert!(found.len() > 50, "values were found");
+    assert!(found.len() > 50, "too few values were found");
     found
 }
 

@@ -34,14 +34,14 @@ fn queries(dashboard: &Value) -> Vec<(u64, String, String)> {
             targets.map(|target| (panel["id"].as_u64().unwrap(), text(&target["refId"]), text(&target["expr"])))
         })
         .collect();
-    assert!(found.len() > 20, "queries were found");
+    assert!(found.len() > 20, "too few queries were found");
     found
 }
 
 #[test]
 fn it_can_be_imported_into_any_grafana() {
     let dashboard = dashboard();
-    assert!(dashboard.get("id").is_none_or(Value::is_null), "an id is that of one Grafana's database");
+    assert!(dashboard.get("id").is_none_or(Value::is_null), "an id belongs to the database of one Grafana");
     let uid = dashboard["uid"].as_str().unwrap();
     assert!((1..=40).contains(&uid.len()) && uid.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-'));
     assert!(dashboard["title"].as_str().is_some_and(|title| !title.is_empty()));
@@ -52,10 +52,19 @@ fn it_can_be_imported_into_any_grafana() {
         assert!(PANELS.contains(&kind), "{kind} is a plugin that a Grafana may lack");
         let mut letters = BTreeSet::new();
         for target in panel["targets"].as_array().into_iter().flatten() {
-            assert!(letters.insert(target["refId"].as_str().unwrap()), "{}: a query hides another", panel["title"]);
+            assert!(
+                letters.insert(target["refId"].as_str().unwrap()),
+                "{}: two queries have the same letter",
+                panel["title"]
+            );
             assert_eq!(target["datasource"]["type"], "prometheus", "{}", panel["title"]);
         }
-        assert_eq!(letters.is_empty(), kind == "row", "{} shows what it asks for", panel["title"]);
+        assert_eq!(
+            letters.is_empty(),
+            kind == "row",
+            "{}: a row has no queries, and every other panel has some",
+            panel["title"]
+        );
     }
 }
 
@@ -76,7 +85,7 @@ fn every_variable_that_is_named_is_declared_and_every_declared_one_is_named() {
         .map(|rest| rest.trim_start_matches('{').chars().take_while(|letter| is_name(*letter)).collect::<String>())
         .filter(|name| BUILT_IN.iter().all(|(known, _)| known.trim_start_matches('$') != name))
         .collect();
-    assert_eq!(named, declared, "{DASHBOARD}: the named on the left");
+    assert_eq!(named, declared, "{DASHBOARD}: left: the variables in use; right: the declared ones");
 }
 
 #[test]

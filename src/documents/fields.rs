@@ -65,7 +65,11 @@ fn the_page_tells_all_that_the_definition_says_of_a_field() {
     let mut words = BTreeSet::new();
     ["spec", "status"].iter().for_each(|part| gather(&fields[part], &mut words));
     let known: BTreeSet<&str> = TOLD.into_iter().chain(MERGE).collect();
-    assert_eq!(words.iter().map(String::as_str).collect::<BTreeSet<_>>(), known, "the schema's on the left");
+    assert_eq!(
+        words.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        known,
+        "left: the keywords of the schema; right: the covered ones"
+    );
 }
 
 /// Collects the keywords of a schema and of the schemas in it.
@@ -83,7 +87,9 @@ fn gather(schema: &Value, words: &mut BTreeSet<String>) {
 /// The only version in the definition.
 fn version() -> Value {
     let mut definition = serde_json::to_value(crd::definition()).unwrap();
-    let Value::Array(mut versions) = definition["spec"]["versions"].take() else { panic!("there are versions") };
+    let Value::Array(mut versions) = definition["spec"]["versions"].take() else {
+        panic!("the definition has no versions")
+    };
     assert_eq!(versions.len(), 1);
     versions.remove(0)
 }

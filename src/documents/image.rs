@@ -23,7 +23,7 @@ fn last_stage() -> Vec<String> {
 fn operand<'i>(instructions: &'i [String], name: &str) -> &'i str {
     let mut found = instructions.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let operand = found.next().unwrap_or_else(|| panic!("{DOCKERFILE} lacks {name}"));
-    assert_eq!(found.next(), None, "{name} stands there once");
+    assert_eq!(found.next(), None, "{name} must occur once");
     operand
 }
 
@@ -47,7 +47,7 @@ fn the_image_runs_as_the_deployment_wants_it() {
     assert_eq!(operand(&stage, "EXPOSE"), container["ports"][0]["containerPort"].to_string());
     assert_eq!(operand(&stage, "ENTRYPOINT"), r#"["/cognigy-operator"]"#);
     assert_eq!(operand(&stage, "CMD"), r#"["run"]"#);
-    assert_eq!(container["args"][0], "run", "the Deployment's arguments take the place of CMD");
+    assert_eq!(container["args"][0], "run", "the Deployment's arguments replace CMD");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn the_image_is_built_from_this_version_with_this_compiler() {
 fn all_that_cargo_wants_to_see_reaches_the_build() {
     let ignored = read(".dockerignore");
     let lines: Vec<&str> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    assert_eq!(lines[0], "*", "nothing does by itself");
+    assert_eq!(lines[0], "*", "everything is excluded by default");
     let kept: Vec<&str> = lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
     let is_kept = |path: &str| kept.iter().any(|pattern| covers(pattern, path));
 
@@ -94,8 +94,8 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
         }
     }
     for file in wanted {
-        assert!(root().join(&file).is_file(), "{file} is not there");
-        assert!(is_kept(&file), "{file} is kept from the build");
+        assert!(root().join(&file).is_file(), "{file} does not exist");
+        assert!(is_kept(&file), "{file} is excluded from the build");
     }
     assert!(!is_kept("target/debug/cognigy-operator") && !is_kept(".git/config"));
 }

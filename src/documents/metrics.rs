@@ -30,7 +30,7 @@ fn every_metric_is_listed_with_its_type_and_labels_and_none_that_does_not_exist(
             }
         }
     }
-    assert_eq!(listed, scraped, "{PAGE} on the left");
+    assert_eq!(listed, scraped, "left: the metrics in {PAGE}; right: those of a scrape");
 }
 
 /// The rows of the page's tables: name, type, labels, meaning.

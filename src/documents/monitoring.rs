@@ -30,7 +30,7 @@ fn every_query_of_the_dashboard_asks_for_what_is_measured() {
     let left_out = ["budget_clients", "budget_reserve_free_requests", "budget_reserve_requests"];
     let shown: BTreeSet<String> =
         asked.into_iter().chain(left_out.map(|name| format!("cognigy_operator_{name}"))).collect();
-    assert_eq!(shown, measured, "{DASHBOARD} on the left");
+    assert_eq!(shown, measured, "left: the metrics in {DASHBOARD}; right: the measured ones");
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn the_panels_of_the_dashboard_lie_side_by_side_and_each_says_what_it_shows() {
     let mut ids = BTreeSet::new();
     for panel in panels() {
         let number = |field: &str| panel["gridPos"][field].as_u64().unwrap();
-        assert!(ids.insert(panel["id"].as_u64()), "{} has the id of another", panel["title"]);
-        assert!(number("x") + number("w") <= 24, "{} leaves the grid", panel["title"]);
+        assert!(ids.insert(panel["id"].as_u64()), "{} has the id of another panel", panel["title"]);
+        assert!(number("x") + number("w") <= 24, "{} extends beyond the grid", panel["title"]);
         for cell in (number("x")..number("x") + number("w"))
             .flat_map(|x| (number("y")..number("y") + number("h")).map(move |y| (x, y)))
         {
@@ -62,7 +62,7 @@ fn every_alert_asks_for_what_is_measured_and_says_how_bad_it_is() {
         }
         alerts += 1;
     }
-    assert!(alerts > 10, "alerts were found");
+    assert!(alerts > 10, "too few alerts were found");
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn every_alert_leads_to_its_runbook_and_every_runbook_is_for_an_alert() {
         let name = rule["alert"].as_str().unwrap();
         let url = rule["annotations"]["runbook_url"].as_str().unwrap();
         assert!(url.ends_with(&format!("{RUNBOOKS}#{}", name.to_lowercase())), "{name}: {url}");
-        assert!(headings(&page).contains(&name.to_lowercase()), "{RUNBOOKS} has no page for {name}");
+        assert!(headings(&page).contains(&name.to_lowercase()), "{RUNBOOKS} has no section for {name}");
         names.insert(name.to_owned());
     }
     let pages: BTreeSet<String> = page.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
-    assert_eq!(pages, names, "{RUNBOOKS} on the left");
+    assert_eq!(pages, names, "left: the sections in {RUNBOOKS}; right: the alerts");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn every_alert_has_a_test_that_fires_it_and_one_that_does_not() {
 fn panels() -> Vec<Value> {
     let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().clone();
-    assert!(panels.len() > 20, "panels were found");
+    assert!(panels.len() > 20, "too few panels were found");
     panels
 }
 
@@ -123,7 +123,8 @@ fn judge(query: &str) -> BTreeSet<String> {
     let mut metrics = BTreeSet::new();
     let mut labels: BTreeSet<String> = OF_THE_TARGET.iter().chain(&["le"]).map(|&label| label.to_owned()).collect();
     for (name, matchers) in selectors(query) {
-        let (name, metric) = known(&measured, &name).unwrap_or_else(|| panic!("nobody measures {name}: {query}"));
+        let (name, metric) =
+            known(&measured, &name).unwrap_or_else(|| panic!("{name} is not a metric of the operator: {query}"));
         labels.extend(metric.labels.keys().cloned());
         metrics.insert(name.to_owned());
         for (label, values) in matchers {

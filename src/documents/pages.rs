@@ -20,14 +20,14 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
                 "" => root().join(&page),
                 file => root().join(&page).parent().unwrap().join(file),
             };
-            assert!(path.exists(), "{page} links to {target}, which is not there");
+            assert!(path.exists(), "{page} links to {target}, which does not exist");
             if !heading.is_empty() {
                 let headings = headings(&std::fs::read_to_string(&path).unwrap());
                 assert!(headings.iter().any(|found| found == heading), "{page}: {target} is none of {headings:?}");
             }
         }
     }
-    assert!(links > 20, "links were found");
+    assert!(links > 20, "too few links were found");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn every_page_can_be_reached_from_the_first() {
             to_read.extend(page.filter(|page| all.contains(page)));
         }
     }
-    assert_eq!(reached, all, "the reached ones on the left");
+    assert_eq!(reached, all, "left: the pages that are linked; right: all pages");
 }
 
 #[test]
@@ -65,14 +65,14 @@ fn every_resource_in_a_page_follows_the_rules() {
             }
         }
     }
-    assert!(resources > 0, "resources were found");
+    assert!(resources > 0, "no resource was found");
 }
 
 #[test]
 fn the_first_page_shows_the_resource_that_it_applies() {
     let page = read("README.md");
     let sample = "deploy/samples/first-resource.yaml";
-    assert!(page.contains(&format!("kubectl apply -f {sample}")), "it is applied");
+    assert!(page.contains(&format!("kubectl apply -f {sample}")), "the page must apply the sample");
     let text = read(sample);
     let resource = text.split_inclusive('\n').skip_while(|line| line.starts_with('#')).collect::<String>();
     assert_eq!(blocks_of_yaml(&page), [resource]);

@@ -65,7 +65,7 @@ proptest! {
     fn a_url_that_is_let_through_means_one_public_place(text in text_like(&URLS)) {
         let Ok(url) = text.parse::<WebhookUrl>() else { return Ok(()) };
         prop_assert_eq!(format!("{url:?}"), format!("WebhookUrl({}, ..)", url.host()));
-        prop_assert_eq!(&url.expose().parse::<WebhookUrl>().unwrap(), &url, "read again, it is the same");
+        prop_assert_eq!(&url.expose().parse::<WebhookUrl>().unwrap(), &url, "the written URL parses to the same URL");
         let judged = Url::parse(url.expose()).unwrap();
         if let Ok(uri) = url.expose().parse::<http::Uri>() {
             let asked = Url::parse(&uri.to_string()).unwrap();

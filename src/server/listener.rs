@@ -132,6 +132,6 @@ mod tests {
             held.push(TcpStream::connect(address).await.unwrap());
         }
         assert!(answer(address, REQUEST).await.ends_with("ok"));
-        assert_eq!(held[0].read(&mut [0; 1]).await.unwrap(), 0, "the oldest made room");
+        assert_eq!(held[0].read(&mut [0; 1]).await.unwrap(), 0, "the oldest connection is closed for the new one");
     }
 }

@@ -87,12 +87,16 @@ async fn a_secret_counts_apart_until_a_token_was_granted_for_it_and_then_among_i
     for connection in [&right, &wrong] {
         assert_eq!(account_of(connection).group, Group::Unproven(connection.fingerprint));
     }
-    assert_eq!(account_of(&right).limit, TYPICAL_LIMIT, "no more is believed yet");
+    assert_eq!(account_of(&right).limit, TYPICAL_LIMIT, "before the first token, a higher limit does not count");
     assert_eq!((ask(&right).await, ask(&wrong).await), (true, false));
     let account = account_of(&right);
     assert_eq!((account.group, account.limit.get()), (Group::Client(right.client_fingerprint), 6000));
     assert_eq!(account_of(&wrong).group, Group::Unproven(wrong.fingerprint));
     let modest = connection(&*provider, "right", 40);
     assert!(ask(&modest).await);
-    assert_eq!((account_of(&modest).group, account_of(&right).limit.get()), (account.group, 40), "the smallest counts");
+    assert_eq!(
+        (account_of(&modest).group, account_of(&right).limit.get()),
+        (account.group, 40),
+        "the smallest limit counts"
+    );
 }

@@ -104,7 +104,7 @@ impl Leases {
             Method::GET => self.lock().read(),
             Method::POST => self.lock().create(serde_json::from_slice(&body).unwrap()),
             Method::PUT => self.lock().replace(serde_json::from_slice(&body).unwrap()),
-            method => panic!("nobody sends {method}"),
+            method => panic!("unexpected method {method}"),
         };
         if let Fault::SlowAnswers(time) = fault {
             sleep(time).await;
@@ -131,7 +131,7 @@ impl Stored {
             return refusal(StatusCode::CONFLICT);
         }
         let Some(stored) = &self.lease else { return refusal(StatusCode::NOT_FOUND) };
-        assert!(lease.metadata.resource_version.is_some(), "a write that is not guarded");
+        assert!(lease.metadata.resource_version.is_some(), "a write without a resource version");
         if lease.metadata.resource_version != stored.metadata.resource_version {
             return refusal(StatusCode::CONFLICT);
         }

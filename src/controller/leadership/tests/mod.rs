@@ -139,7 +139,7 @@ async fn one_renewal_that_hangs_leaves_time_for_another() {
     sleep(RETRY + Duration::from_secs(1)).await;
     leases.fault(Fault::None);
     sleep(LEASE * 3).await;
-    assert!(leader.leadership().may_act(), "the request that hangs is given up, and the next one is answered");
+    assert!(leader.leadership().may_act(), "the hanging request is cancelled, and the next one is answered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn a_leader_may_not_act_past_its_deadline_even_before_it_notices() {
     sleep(DEADLINE - Duration::from_millis(1)).await;
     assert!(leader.leadership().may_act());
     sleep(Duration::from_millis(1)).await;
-    assert!(!leader.leadership().may_act(), "nobody had to tell it");
+    assert!(!leader.leadership().may_act(), "it stops by its own clock");
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,7 +282,7 @@ async fn nothing_leaves_a_process_that_may_no_longer_act() {
     acquire(&leader).await;
     assert!(send().await.is_ok());
     sleep(DEADLINE).await;
-    assert!(refused(send().await), "its time is over");
+    assert!(refused(send().await), "its leadership is over");
     assert_eq!(wire.0.load(Ordering::Relaxed), 1);
 
     assert!(Fenced::new(wire, Leadership::unshared()).send(http::Request::new(Bytes::new())).await.is_ok());
