@@ -5,9 +5,9 @@
 //!
 //! - A watch begins with a list of all objects ([`lists`]).
 //! - Each later list is converted into the changes that it implies ([`relist`]), so that a reconcile never reads a
-//! store that is older than its trigger.
+//!   store that is older than its trigger.
 //! - The list is read again every [`RELIST_INTERVAL`]. This is the safety net: it repairs a change that was lost for an
-//! unforeseen reason.
+//!   unforeseen reason.
 
 pub mod lists;
 pub mod problem;
