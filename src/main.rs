@@ -9,15 +9,15 @@ use cognigy_operator::command::{crd, environment, logging, probe, run};
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
-/// The same in every build: the system's own may be musl's, which is slow.
+/// The same allocator in every build: musl's own allocator is slow.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when health says so.
 ///
-/// One CognigyDeployment says what an environment should run. The operator validates it, runs the synthetic trace, submits
-/// the rollout, watches the job and the environment's health, writes what it knows into status, rolls back on failure, and
-/// tells the audit log and the CI/CD webhook.
+/// One CognigyDeployment describes what an environment should run. The operator validates it, runs the synthetic trace,
+/// submits the rollout, watches the job and the environment's health, writes the result into the status, rolls back on
+/// failure, and reports to the audit log and the CI/CD webhook.
 #[derive(Parser)]
 #[command(name = "cognigy-operator", version, max_term_width = 100)]
 struct Arguments {
@@ -31,7 +31,7 @@ enum Command {
     Run(Box<run::RunArguments>),
     /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
     Crd,
-    /// Asks a URL until it answers well, such as an operator's /readyz.
+    /// Requests a URL, such as an operator's /readyz, until the answer is a success.
     Probe(probe::ProbeArguments),
     /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.
     Simulator(simulator::command::SimulatorArguments),
@@ -39,13 +39,13 @@ enum Command {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-// All of it waits for others nearly all the time: several threads would mostly wake each other.
+// The tasks wait for I/O nearly all the time. Several threads would mostly wake each other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Arguments = environment::parse();
-    // One TLS provider for everything; a second call, which cannot be here, would change nothing.
+    // One TLS provider for the whole process. A second call would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // A task of its own is woken without a system call; what the runtime itself waits for is not.
+    // The command runs in a spawned task: waking it needs no system call, but waking the runtime's main future does.
     let carried_out = tokio::spawn(carry_out(arguments.command)).await;
     match carried_out.unwrap_or_else(|panic| Err(panic.into())) {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,7 +65,7 @@ async fn carry_out(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Works with a log for people.
+/// Runs the work with a log for people.
 async fn logged<E>(work: impl Future<Output = Result<(), E>>) -> Result<(), Failure>
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-/// Reads a value by its `FromStr`, and tells a mistake without the value, which clap's own parsers repeat. The value may
-/// come from the environment, and the message ends in a log.
+/// Parses a value with its `FromStr`. The error message leaves the value out, because the value may come from the
+/// environment and the message goes to a log. The messages of clap's own parsers repeat the value.
 #[derive(Debug)]
 pub(super) struct Confidential<T>(PhantomData<fn() -> T>);
 

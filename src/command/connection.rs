@@ -1,4 +1,5 @@
-//! The way to the API server: a kubeconfig's or the pod's own, and by no proxy that nobody named.
+//! The connection to the API server: from a kubeconfig or from the pod, and through a proxy only if the kubeconfig
+//! names one.
 
 use crate::controller::error::CALL_DEADLINE;
 use crate::controller::watch;
@@ -13,22 +14,22 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How the operator calls itself at the API server. What stands before the slash is the field manager of all its writes
-/// (`metadata.managedFields`), for none of them names another.
+/// The user agent of all requests to the API server. The part before the slash is the field manager of all writes
+/// (`metadata.managedFields`), because no write names another one.
 const AGENT: &str = concat!("cognigy-operator/", env!("CARGO_PKG_VERSION"));
 
-/// How long a watch may say nothing before its connection counts as dead.
+/// How long a watch may be silent before its connection counts as dead.
 const WATCH_SILENCE: Duration = Duration::from_secs(180);
 
-/// Why there is no way to the API server. The message says what to change.
+/// The connection to the API server cannot be made. The message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The kubeconfig cannot be used.
     #[error("the kubeconfig cannot be used: {}: {}; correct it, or name another with --kubeconfig or KUBECONFIG", files.display(), told(problem))]
     Kubeconfig {
-        /// The file, or the files if it is the whole of them that cannot be used.
+        /// The file, or all files if the error comes from the merged result.
         files: PathBuf,
-        /// What is wrong.
+        /// The cause.
         #[source]
         problem: KubeconfigError,
     },
@@ -41,27 +42,27 @@ pub enum ConnectionError {
 }
 
 impl ConnectionError {
-    /// What is wrong with these files.
+    /// Makes the error for these files.
     fn of(files: &Path) -> impl Fn(KubeconfigError) -> Self {
         move |problem| Self::Kubeconfig { files: files.to_owned(), problem }
     }
 }
 
-/// The way to one API server.
+/// The connection to one API server.
 pub(super) struct Connection {
-    /// For calls. It tries again by itself if the API server is busy.
+    /// For calls. It retries by itself if the API server is busy.
     pub(super) calls: kube::Client,
-    /// For watches. These have a back-off of their own, so this client never waits by itself.
+    /// For watches. A watch has a back-off of its own, so this client never waits by itself.
     pub(super) watches: kube::Client,
     /// The API server's URL, for messages.
     pub(super) url: String,
 }
 
-/// A connection to the cluster that the kubeconfig names; without one, to the cluster that this runs in or that
-/// `~/.kube/config` names.
+/// Connects to the cluster that the kubeconfig names. Without a kubeconfig, connects to the cluster that the process
+/// runs in, or to the one in `~/.kube/config`.
 ///
 /// # Errors
-/// [`ConnectionError`], where nothing names a cluster, or what does cannot be used.
+/// [`ConnectionError`] if no cluster is configured, or the configuration cannot be used.
 pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectionError> {
     let (mut config, names_a_proxy) = match kubeconfig {
         Some(paths) => {
@@ -76,7 +77,7 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
         }
     };
     if !names_a_proxy {
-        // Then it is from the environment, whose proxies are not ours.
+        // This proxy comes from the environment. The operator does not use those proxies.
         config.proxy_url = None;
     }
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
@@ -84,14 +85,14 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
     let client = |config| kube::Client::try_from(config).map_err(|error| ConnectionError::Client(Box::new(error)));
     let mut for_watches = config.clone();
     for_watches.default_retry = false;
-    // The API server says something every one or two minutes (a bookmark). This is also the only bound on a request that is
-    // accepted and never answered.
+    // The API server sends a bookmark every one or two minutes. This timeout is also the only limit for a request that
+    // is accepted and never answered.
     for_watches.read_timeout = Some(WATCH_SILENCE);
     Ok(Connection { calls: client(config)?, watches: client(for_watches)?, url })
 }
 
 impl Connection {
-    /// Waits until the API server answers and serves the operator's resource; says what is wrong as long as it does not.
+    /// Waits until the API server answers and serves the operator's resource. Logs the problem as long as it does not.
     pub(super) async fn until_served(&self) {
         let group_version = format!("{}/{}", CognigyDeployment::group(&()), CognigyDeployment::version(&()));
         let plural = CognigyDeployment::plural(&());
@@ -111,7 +112,7 @@ impl Connection {
     }
 }
 
-/// KUBECONFIG may name several files; they are merged, as kubectl does.
+/// Reads the kubeconfig. KUBECONFIG may name several files; they are merged, as kubectl does.
 fn read(paths: &Path) -> Result<Kubeconfig, ConnectionError> {
     let mut merged = Kubeconfig::default();
     for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
@@ -121,7 +122,7 @@ fn read(paths: &Path) -> Result<Kubeconfig, ConnectionError> {
     Ok(merged)
 }
 
-/// Whether the current context's cluster is to be reached by a proxy.
+/// Whether the kubeconfig sets a proxy for the current context's cluster.
 fn names_a_proxy(kubeconfig: &Kubeconfig) -> bool {
     let current = kubeconfig.contexts.iter().find(|context| Some(&context.name) == kubeconfig.current_context.as_ref());
     let cluster = current.and_then(|context| context.context.as_ref()).map(|context| &context.cluster);
@@ -130,8 +131,8 @@ fn names_a_proxy(kubeconfig: &Kubeconfig) -> bool {
     proxy.is_some_and(|proxy| !proxy.is_empty())
 }
 
-/// What is wrong with a kubeconfig that its path is told of, without the lines of it that its parser quotes: tokens and
-/// passwords stand in them.
+/// The problem with a kubeconfig, without its path and without the lines that the parser quotes, because those lines
+/// may hold tokens and passwords.
 fn told(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => match error.location() {
@@ -193,6 +194,6 @@ mod tests {
             assert!(!others.into_iter().any(|other| message.contains(other.to_str().unwrap())), "{message}");
         }
         let both = std::env::join_paths([&empty, &no_context]).unwrap();
-        assert!(refused(Path::new(&both)).await.contains(both.to_str().unwrap()), "no file is at fault alone");
+        assert!(refused(Path::new(&both)).await.contains(both.to_str().unwrap()), "the error names both files");
     }
 }

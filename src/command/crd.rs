@@ -8,7 +8,7 @@ pub enum CrdError {
     /// The definition cannot be written as YAML: a bug.
     #[error("the definition cannot be written as YAML: {0}")]
     Yaml(String),
-    /// Nobody reads what is printed.
+    /// Standard output cannot be written, for example because its reader has ended.
     #[error("the definition cannot be printed: {0}")]
     Output(#[from] io::Error),
 }
@@ -16,7 +16,7 @@ pub enum CrdError {
 /// Prints the CustomResourceDefinition.
 ///
 /// # Errors
-/// [`CrdError`], where nothing can be printed.
+/// [`CrdError`] if the definition cannot be printed.
 pub fn print() -> Result<(), CrdError> {
     let text = api::crd::yaml().map_err(|error| CrdError::Yaml(error.to_string()))?;
     io::stdout().lock().write_all(text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! The subcommands of `cognigy-operator`, but the simulator's.
+//! The subcommands of `cognigy-operator`, except the simulator.
 
 mod confidential;
 pub mod connection;

@@ -1,12 +1,12 @@
 //! Names of namespaces in flags.
 
-/// The most characters of a DNS label (RFC 1123), which the name of a namespace is.
+/// The maximum length of a DNS label (RFC 1123). The name of a namespace is a DNS label.
 const MAX_LABEL: usize = 63;
 
-/// A namespace.
+/// Parses the name of a namespace.
 ///
 /// # Errors
-/// What to write, if no namespace can have this name.
+/// The message says what to write, if no namespace can have this name.
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     let name = text.trim();
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -23,7 +23,7 @@ pub(super) fn namespace(text: &str) -> Result<String, String> {
     }
 }
 
-/// A namespace, or `*` for all.
+/// Parses the name of a namespace, or `*` for all.
 ///
 /// # Errors
 /// As for [`namespace`].

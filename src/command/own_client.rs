@@ -3,20 +3,20 @@
 use super::environment::variable;
 use cognigy_deployments::OwnClient;
 
-/// The variables that hold them.
+/// The environment variables with the credentials.
 const CLIENT_ID: &str = "COGNIGY_CLIENT_ID";
 const CLIENT_SECRET: &str = "COGNIGY_CLIENT_SECRET";
 
-/// Why the operator's own credentials cannot be used. They are read once, so that to wait for them would not help.
+/// The operator's own credentials cannot be used. They are read once at start, so waiting for them would not help.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OwnClientError {
-    /// Namespaces may use credentials that there are not.
+    /// Namespaces may use the operator's own credentials, but the operator has none.
     #[error(
         "--default-credentials-namespace offers the operator's own credentials to namespaces, but the operator has none; \
          set {CLIENT_ID} and {CLIENT_SECRET}, or leave the flag and COGNIGY_DEFAULT_CREDENTIALS_NAMESPACES out"
     )]
     Missing,
-    /// Only half of them is there.
+    /// Only one of the two variables is set.
     #[error("{set} is set, but {missing} is not; set both, or neither")]
     Half {
         /// The variable that is set.
@@ -29,7 +29,7 @@ pub enum OwnClientError {
 /// The operator's own client, for the resources in these namespaces.
 ///
 /// # Errors
-/// [`OwnClientError`] if only half of it is set, or none although there are such namespaces.
+/// [`OwnClientError`] if only one variable is set, or if namespaces are given but no variable is set.
 pub(super) fn from_environment(namespaces: &[String]) -> Result<Option<OwnClient>, OwnClientError> {
     own_client(variable(CLIENT_ID), variable(CLIENT_SECRET), namespaces)
 }

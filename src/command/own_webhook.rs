@@ -4,7 +4,8 @@ use crate::controller::default_webhook::DefaultWebhook;
 use cognigy_deployments::BaseUrl;
 use platform::{OfferedNamespaces, WebhookUrl};
 
-/// Namespaces may use a webhook that there is not. The flags are read once, so that to wait for it would not help.
+/// Namespaces may use the operator's webhook, but the operator has none. The flags are read once at start, so waiting
+/// would not help.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "--default-webhook-namespace offers the operator's own webhook to namespaces, but the operator has none; set \
@@ -15,7 +16,7 @@ pub struct NoOwnWebhook;
 /// The operator's own webhook, for the resources in these namespaces whose rollouts go to that API.
 ///
 /// # Errors
-/// [`NoOwnWebhook`] if there are such namespaces, and no URL.
+/// [`NoOwnWebhook`] if namespaces are given but no URL.
 pub(super) fn own_webhook(
     url: Option<WebhookUrl>,
     namespaces: Vec<String>,

@@ -1,5 +1,5 @@
-//! `cognigy-operator probe`: asks a URL until it answers well. For `helm test`, and for whoever wants to wait for an
-//! operator: the image has no shell and no other program.
+//! `cognigy-operator probe`: requests a URL until the answer is a success. `helm test` uses it, and it can wait for an
+//! operator to be ready: the image has no shell and no other program.
 
 use super::settings::duration;
 use clap::Args;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-/// The pause between two questions.
+/// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The flags of `cognigy-operator probe`.
 #[derive(Args, Clone, Debug)]
 pub struct ProbeArguments {
-    /// URL to ask, such as http://cognigy-operator-metrics:8080/readyz.
+    /// URL to request, such as http://cognigy-operator-metrics:8080/readyz.
     pub url: Url,
 
-    /// How long to ask until it answers with a success.
+    /// How long to repeat the request until the answer is a success.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub within: Duration,
 }
@@ -28,22 +28,22 @@ pub enum ProbeError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Client(#[source] reqwest::Error),
-    /// Nothing but refusals, or nothing at all: look at what serves there.
+    /// Only refusals or no answer at all until the time was over. Check the server at this URL.
     #[error("{url} has not answered well within {within:?}; at last: {last}")]
     NotWell {
-        /// What was asked.
+        /// The URL that was requested.
         url: Url,
-        /// For how long.
+        /// The time limit.
         within: Duration,
-        /// The last answer, or why there was none.
+        /// The last answer, or the reason why there was none.
         last: String,
     },
 }
 
-/// Asks until the answer is a success (2xx). The first question is always asked.
+/// Repeats the request until the answer is a success (2xx). At least one request is sent.
 ///
 /// # Errors
-/// [`ProbeError`], where there is none in time.
+/// [`ProbeError`] if there is no success in time.
 pub async fn probe(arguments: ProbeArguments) -> Result<(), ProbeError> {
     let ProbeArguments { url, within } = arguments;
     let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none());
@@ -64,7 +64,7 @@ pub async fn probe(arguments: ProbeArguments) -> Result<(), ProbeError> {
     }
 }
 
-/// What reqwest says is the URL again; what went wrong is at the end of its sources.
+/// The innermost cause of the error. reqwest's own message repeats the URL; the last source names the problem.
 fn cause_of(error: &reqwest::Error) -> String {
     let first: &dyn std::error::Error = error;
     std::iter::successors(Some(first), |error| error.source()).last().unwrap_or(first).to_string()
@@ -81,7 +81,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::net::TcpListener;
 
-    /// A server that refuses so many times before it is well, and how often it was asked.
+    /// A server that refuses this many requests before it answers with a success, and the number of requests that it
+    /// received.
     async fn server(refusals: usize) -> (Url, Arc<AtomicUsize>) {
         rustls::crypto::ring::default_provider().install_default().ok();
         let asked = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! `cognigy-operator run`: from flags to a running operator, and to its end.
+//! `cognigy-operator run`: builds the operator from its flags, runs it and stops it.
 
 pub use super::settings::RunArguments;
 
@@ -38,16 +38,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long a stop waits for reconciles in the middle of a call; whatever they leave is picked up by the next process.
+/// How long a stop waits for reconciles in the middle of a call. The next process continues the work that they leave.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The name of the Lease.
 const LEASE: &str = "cognigy-operator";
 
-/// Why the operator did not start, or ended. The message says what to change.
+/// The operator did not start, or it ended. The message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is no way to the API server.
+    /// The connection to the API server cannot be made.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     /// The address for metrics cannot be listened on.
@@ -55,13 +55,13 @@ pub enum RunError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] HttpTransportError),
-    /// The operator's own credentials are not whole.
+    /// The operator's own credentials are missing or incomplete.
     #[error(transparent)]
     OwnClient(#[from] OwnClientError),
     /// Namespaces may use a webhook that the operator does not have.
@@ -70,7 +70,7 @@ pub enum RunError {
     /// The durations of the election do not fit each other.
     #[error("the flags of leader election do not fit each other: {0}")]
     Terms(#[from] TermsError),
-    /// Another process may lead now; this one must not act any more. Start it again.
+    /// The lease was lost. Another process may lead now, so this one must not act any more. Start it again.
     #[error("the lease was lost, so that another process may lead: start again")]
     LeaseLost,
     /// Signals cannot be received.
@@ -84,7 +84,7 @@ pub enum RunError {
 /// Runs the operator until it is told to stop.
 ///
 /// # Errors
-/// [`RunError`], where it cannot start, lost its lease, or lost its server for metrics.
+/// [`RunError`] if the operator cannot start, lost its lease, or lost its server for metrics.
 pub async fn run(arguments: RunArguments) -> Result<(), RunError> {
     let log = logging::start(arguments.log_format);
     let ended = operate(arguments).await;
@@ -99,7 +99,7 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
         Watches::new(connection.watches.clone(), &connection.url).with_relist_interval(arguments.relist_interval);
     let address = arguments.metrics_addr;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
-    // Where port 0 was asked for, the log says which one it became.
+    // If port 0 was given, the log shows the port that the system chose.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let budgets = Arc::new(Budgets::default());
     let resources = Arc::new(ResourceRegistry::default());
@@ -113,7 +113,7 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     let shared = Shared { metrics: Arc::clone(&metrics), budgets, resources, leadership };
     let context = Arc::new(context(arguments, own_client, calls, shared)?);
     let stop = stop_signal()?;
-    // A task of its own: else each wake of the operator would look whether somebody wants its metrics.
+    // The server runs in its own task. Otherwise each wake of the operator would also poll the server.
     let mut serving = JoinSet::new();
     serving.spawn(probes::serve(listener, Arc::clone(&metrics), readiness.clone()));
     let operator = async {
@@ -151,13 +151,13 @@ fn elector(election: &ElectionArguments, kubernetes: &kube::Client) -> Result<Op
         return Ok(None);
     }
     let namespace = election.leader_election_namespace.as_deref().unwrap_or_else(|| kubernetes.default_namespace());
-    // A pod's name alone would let a restarted container take its own predecessor for itself.
+    // The pod's name alone is not enough: a restarted container would take the lease of its predecessor for its own.
     let pod = variable("POD_NAME").unwrap_or_else(|| format!("process-{}", std::process::id()));
     let identity = format!("{pod}_{:016x}", fastrand::u64(..));
     Ok(Some(Elector::new(kubernetes.clone(), namespace, LEASE, identity, terms)))
 }
 
-/// Waits for the lease, acts while it holds, and lets it go at the end.
+/// Waits for the lease, acts while the process holds it, and releases it at the end.
 async fn act_while_leading(
     elector: &Elector,
     context: Arc<Context>,
@@ -167,14 +167,15 @@ async fn act_while_leading(
     readiness: Readiness,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    // A replica that waits for its turn is as ready as it can be.
+    // A replica that waits for the lease is ready: it can do no more until it leads.
     readiness.declare();
     tracing::info!("waiting for the lease");
     if !elector.acquire(&stop).await {
         return Ok(());
     }
     tracing::info!("this process leads");
-    // A task of its own, so that the lease is renewed while a long list of resources is being read. It ends with the set.
+    // The lease is renewed in its own task, also while a long list of resources is being read. The task ends with the
+    // set.
     let mut keeping = JoinSet::new();
     let keeper = elector.clone();
     keeping.spawn(async move { keeper.keep().await });
@@ -187,7 +188,7 @@ async fn act_while_leading(
     Ok(())
 }
 
-/// Acts until told to stop; a stop waits a few seconds for reconciles in the middle of a call.
+/// Acts until it is told to stop. A stop waits a few seconds for reconciles in the middle of a call.
 async fn act(
     context: Arc<Context>,
     watches: Watches,
@@ -204,7 +205,7 @@ async fn act(
     metrics.leads(false);
 }
 
-/// What the context shares with others.
+/// The parts of the context that the server and the election also use.
 struct Shared {
     metrics: Arc<Metrics>,
     budgets: Arc<Budgets>,
@@ -255,7 +256,7 @@ fn context(
     })
 }
 
-/// Credentials without certificates of their own share one pool of connections.
+/// Makes the transports. Credentials without a certificate authority of their own share one pool of connections.
 fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Leadership) -> TransportFactory {
     Arc::new(move |ca_pem: Option<&str>| {
         let Some(ca_pem) = ca_pem else { return Ok(Arc::clone(&public)) };

@@ -24,11 +24,11 @@ Credentials of the operator's own, for resources without spec.credentialsRef in 
 RUST_LOG sets how much is logged (default: info); RUST_LOG=cognigy_operator=debug
 shows every decision. An environment variable that is empty counts as not set.")]
 pub struct RunArguments {
-    /// Kubeconfig of the cluster; left out, the one of the pod's service account or ~/.kube/config.
+    /// Kubeconfig of the cluster. If not set: the pod's service account, or ~/.kube/config.
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Namespace to watch; repeatable. Left out, all of them.
+    /// Namespace to watch; repeatable. If not set: all namespaces.
     #[arg(long = "namespace", env = "COGNIGY_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace)]
     pub namespaces: Vec<String>,
 
@@ -36,16 +36,16 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_METRICS_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub metrics_addr: SocketAddr,
 
-    /// Host, host and port, or network that may be reached although it is not https or not public; repeatable. The only
-    /// way to plain http or a private address.
+    /// Host, host and port, or network that the operator may connect to although it is not https or not public;
+    /// repeatable. Without this flag, plain http and private addresses are refused.
     #[arg(long, env = "COGNIGY_EGRESS_ALLOW", value_name = "HOST[:PORT]|CIDR", value_delimiter = ',')]
     pub egress_allow: Vec<EgressRule>,
 
-    /// Proxy for https requests to Cognigy.AI and webhooks. The usual proxy variables are not read.
+    /// Proxy for https requests to Cognigy.AI and webhooks. HTTPS_PROXY and similar variables are ignored.
     #[arg(long, env = "COGNIGY_HTTPS_PROXY", value_name = "URL", hide_env_values = true, value_parser = Confidential::<ProxyUrl>::default())]
     pub https_proxy: Option<ProxyUrl>,
 
-    /// Namespace whose resources may use the operator's own credentials; repeatable, * for all. Left out, none.
+    /// Namespace whose resources may use the operator's own credentials; repeatable, * for all. If not set: none.
     #[arg(
         long = "default-credentials-namespace",
         env = "COGNIGY_DEFAULT_CREDENTIALS_NAMESPACES",
@@ -55,24 +55,24 @@ pub struct RunArguments {
     )]
     pub default_credentials_namespaces: Vec<String>,
 
-    /// Cognigy.AI's base URL, where a Secret names none.
+    /// Cognigy.AI's base URL, if the Secret has none.
     #[arg(long, env = "COGNIGY_BASE_URL", value_name = "URL", default_value = "https://api.cognigy.ai")]
     pub base_url: BaseUrl,
 
-    /// Cognigy.AI's token endpoint, where a Secret names none.
+    /// Cognigy.AI's token endpoint, if the Secret has none.
     #[arg(long, env = "COGNIGY_TOKEN_URL", value_name = "URL", default_value = "https://auth.cognigy.ai/oauth/token")]
     pub token_url: TokenUrl,
 
-    /// Requests a minute that Cognigy.AI allows one client, where a Secret names no number.
+    /// Requests per minute that Cognigy.AI allows one client, if the Secret has no number.
     #[arg(long, env = "COGNIGY_REQUESTS_PER_MINUTE", value_name = "NUMBER", default_value = "100")]
     pub requests_per_minute: NonZeroU32,
 
-    /// Webhook that is told of every outcome, where a resource names none; only in the namespaces that
-    /// --default-webhook-namespace names, and only of rollouts that go to --base-url.
+    /// Webhook that receives every outcome of a resource without a webhook of its own. It is used only in the
+    /// namespaces that --default-webhook-namespace names, and only for rollouts that go to --base-url.
     #[arg(long, env = "CI_CD_WEBHOOK_URL", value_name = "URL", hide_env_values = true, value_parser = Confidential::<WebhookUrl>::default())]
     pub webhook_url: Option<WebhookUrl>,
 
-    /// Namespace whose outcomes that webhook is told of; repeatable, * for all. Left out, none.
+    /// Namespace whose outcomes are sent to that webhook; repeatable, * for all. If not set: none.
     #[arg(
         long = "default-webhook-namespace",
         env = "COGNIGY_DEFAULT_WEBHOOK_NAMESPACES",
@@ -82,11 +82,11 @@ pub struct RunArguments {
     )]
     pub default_webhook_namespaces: Vec<String>,
 
-    /// How often the operator lists all resources again, in case a change was missed; at least 1 minute.
+    /// How often the operator lists all resources again, in case it missed a change; at least 1 minute.
     #[arg(long, env = "COGNIGY_RELIST_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = relist_interval)]
     pub relist_interval: Duration,
 
-    /// How long a deleted resource may stay for its rollout to be settled.
+    /// How long the deletion of a resource may wait until its rollout is settled.
     #[arg(long, env = "COGNIGY_DELETION_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub deletion_grace: Duration,
 
@@ -94,16 +94,16 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_SUBMIT_KEY_TTL", value_name = "DURATION", default_value = "24h", value_parser = key_ttl)]
     pub submit_key_ttl: Duration,
 
-    /// Whether Cognigy.AI recognises a repeated submit by its idempotency key. Where it does not, a submit without a clear
-    /// answer is never repeated.
+    /// Whether Cognigy.AI recognises a repeated submit by its idempotency key. If it does not, the operator never
+    /// repeats a submit whose answer was unclear.
     #[arg(long, env = "COGNIGY_SUBMIT_IDEMPOTENCY", value_enum, default_value_t = SubmitIdempotency::Supported)]
     pub submit_idempotency: SubmitIdempotency,
 
-    /// Who acts, where several replicas run.
+    /// Which replica acts, if several run.
     #[command(flatten)]
     pub election: ElectionArguments,
 
-    /// How the log is written.
+    /// Format of the log.
     #[arg(long, env = "COGNIGY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
@@ -111,32 +111,33 @@ pub struct RunArguments {
 /// The flags of leader election.
 #[derive(Args, Clone, Debug)]
 pub struct ElectionArguments {
-    /// Act only while holding a Lease, so that several replicas can run: needed with more than one.
+    /// Act only while holding a Lease. Required with more than one replica.
     #[arg(long, env = "COGNIGY_LEADER_ELECT")]
     pub leader_elect: bool,
 
-    /// Namespace of the Lease; left out, the operator's own.
+    /// Namespace of the Lease. If not set: the operator's own namespace.
     #[arg(long, env = "COGNIGY_LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub leader_election_namespace: Option<String>,
 
-    /// How long a leader that no longer renews its lease keeps others away: whole seconds. The time that a crash costs.
+    /// How long other replicas wait after the leader's last renewal before they take over; whole seconds. After a
+    /// crash, nothing acts for this long.
     #[arg(long, env = "COGNIGY_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration)]
     pub lease_duration: Duration,
 
-    /// How long a leader may act without a renewal before it stops by itself; shorter than the lease's duration.
+    /// How long a leader may act without a renewal before it stops; shorter than --lease-duration.
     #[arg(long, env = "COGNIGY_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub renew_deadline: Duration,
 
-    /// How often a leader renews its lease, and a replica that waits looks at it; at most half of the renew deadline.
+    /// How often the leader renews its Lease and the other replicas check it; at most half of --renew-deadline.
     #[arg(long, env = "COGNIGY_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub retry_period: Duration,
 }
 
 impl ElectionArguments {
-    /// The terms of the election.
+    /// The three durations of the election.
     ///
     /// # Errors
-    /// [`TermsError`], where the durations do not fit each other.
+    /// [`TermsError`] if the durations do not fit each other.
     pub fn terms(&self) -> Result<Terms, TermsError> {
         Terms::new(self.lease_duration, self.renew_deadline, self.retry_period)
     }
@@ -145,9 +146,9 @@ impl ElectionArguments {
 /// Whether the API recognises a repeated submit by its idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SubmitIdempotency {
-    /// It does.
+    /// A repeated submit is recognised.
     Supported,
-    /// It does not.
+    /// A repeated submit may deploy twice.
     Unsupported,
 }
 

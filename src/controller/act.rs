@@ -1,4 +1,4 @@
-//! Carries a decision out, and hands the answer to the function that knows what it means.
+//! Executes a decision, and passes each answer to the function that handles it.
 
 use super::admission_slot::HELD_BACK;
 use super::error::Error;
@@ -15,18 +15,18 @@ use rollout::{Cause, Decision, Effects, Facts, Memory, Now, Obstacle, apply, att
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a reconcile goes on.
+/// How a reconcile continues.
 pub(super) enum Flow {
     /// Decide again.
     Again,
-    /// Nothing to do for so long, or until something changes.
+    /// Nothing to do for this long, or until something changes.
     Rest(Option<Duration>),
-    /// The resource has been let go.
+    /// The finalizer was removed: the resource is gone.
     Gone,
 }
 
 impl ReconcileRun<'_> {
-    /// Carries a decision out.
+    /// Executes a decision.
     pub(super) async fn execute(&mut self, decision: Decision) -> Result<Flow, Error> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
@@ -61,7 +61,7 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// A change of the status that nobody needs to be asked for.
+    /// Changes the status without a request to anybody.
     pub(super) fn change(
         &mut self,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
@@ -69,7 +69,7 @@ impl ReconcileRun<'_> {
         self.answered(self.context.now(), change);
     }
 
-    /// A change of the status that follows from the answer to a question.
+    /// Changes the status according to the answer to a request.
     pub(super) fn answered(
         &mut self,
         asked: Now,
@@ -132,7 +132,7 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// A check that failed. Credentials that were changed meanwhile are worth another try at once.
+    /// A check has failed. If the credentials were changed in the meantime, it is tried again at once.
     async fn block_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
         match failure.cause {
             FailureCause::Cancelled => return Err(Error::Cancelled),
@@ -150,7 +150,8 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// Only other credentials than these are worth another try before the pause is over.
+    /// Notes that these credentials were refused. Before the pause is over, only other credentials are worth another
+    /// try.
     pub(super) fn note_refused(&mut self, session: &Connection) {
         self.state.refused = Some(session.fingerprint);
         self.state.looked_again_at = Some(self.context.now().uptime);
@@ -174,8 +175,8 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// A question that was not sent is not an answer: nothing is known, and it is asked again. If only the operator's own
-    /// budget had no room for it, nothing is wrong at all.
+    /// Handles a request that was not sent. Nothing is known, so the operator sends it again later. If only the
+    /// operator's own budget had no room for it, this is not an error.
     async fn could_not_ask(&mut self, session: &Connection, failure: CallFailure) -> Result<Flow, Error> {
         if failure.cause == FailureCause::Budget && failure.retry_after().is_none() {
             return Ok(Flow::Rest(Some(HELD_BACK)));
@@ -184,12 +185,12 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// When a question was asked that began to wait for its turn then: an answer tells of no earlier moment than that of
-    /// its sending.
+    /// When the request was sent, if it began to wait for the request budget at `began`. An answer cannot describe an
+    /// earlier moment than that.
     fn sent_after(&self, began: Now) -> Now {
         let Some(sent) = self.execution.requester.last_sent() else { return began };
         let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
-        // To the microsecond, as every moment that is written.
+        // To the microsecond, like every recorded time.
         let waited = Duration::from_micros(u64::try_from(waited.as_micros()).unwrap_or_default());
         Now { wall: after(began.wall, waited), uptime: began.uptime + waited }
     }
@@ -238,7 +239,7 @@ impl ReconcileRun<'_> {
         Ok(Flow::Gone)
     }
 
-    /// The Secret is read again before the next question.
+    /// Forgets the client if its credentials were refused, so that the Secret is read again before the next request.
     fn forget_if(&self, are_credentials_refused: bool) {
         if are_credentials_refused {
             self.context.platforms.sessions.forget(&self.observed.source);
@@ -260,7 +261,7 @@ impl ReconcileRun<'_> {
         Ok(job_id.map(|job_id| (session, job_id)))
     }
 
-    /// The client for the present step; where there is none, the obstacle is noted.
+    /// The client for the current step. If there is none, the obstacle is recorded.
     pub(super) async fn session(&mut self) -> Result<Option<Connection>, Error> {
         // Credentials are read once for each attempt.
         let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
@@ -302,15 +303,15 @@ fn endpoint_changed(before: &str, now: &str) -> Obstacle {
     Obstacle::lasting(Cause::EndpointChanged, message, Retry::CredentialsChange)
 }
 
-/// The status lacks what its step needs: only an edit by hand does that.
+/// The status lacks a value that its step needs. Only an edit by hand causes this.
 pub(super) fn unreadable(what: &str) -> Obstacle {
     let message =
         format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
     Obstacle::lasting(Cause::StatusUnreadable, message, Retry::InputChange)
 }
 
-/// The operator's own warnings come before those of the validation. If there are more than are kept, half of them are the
-/// validation's.
+/// Puts the operator's own warnings before those of the validation. If there are more than can be kept, half of the
+/// kept ones are the validation's.
 fn with_own_warnings(answer: ValidationAnswer, mut own: Vec<String>) -> ValidationAnswer {
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {

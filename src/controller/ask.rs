@@ -1,4 +1,4 @@
-//! Waits for the answer of Cognigy.AI, and lets people see if that takes long.
+//! Waits for Cognigy.AI's answer, and reports failed tries if that takes long.
 
 use super::reconcile::{Execution, ReconcileRun};
 use platform::{Connection, FailedTry, Priority};
@@ -9,18 +9,18 @@ use std::time::Duration;
 /// A try that failed sooner than this is reported only if the whole call fails.
 const SOON: Duration = Duration::from_secs(10);
 
-/// What a call that is waited for comes to next.
+/// The next thing that happens to a call in progress.
 enum Next<T> {
     Answered(T),
     Failed(FailedTry),
 }
 
 impl ReconcileRun<'_> {
-    /// Waits for the answer to a call. What was recorded before it is published meanwhile, and so is a try of it that failed.
-    /// Neither delays the call.
+    /// Waits for the answer to a call. In the meantime it publishes what was recorded before the call, and each failed
+    /// try. Neither delays the call.
     pub(super) async fn ask<T>(&mut self, session: &Connection, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
-        // What was left by a call that nobody waited for here, such as a delivery.
+        // Removes failed tries of calls that were not made here, such as a delivery.
         while self.execution.failed_tries.try_recv().is_ok() {}
         loop {
             let Execution { publisher, failed_tries, .. } = &mut self.execution;
@@ -40,7 +40,7 @@ impl ReconcileRun<'_> {
                 biased;
                 () = &mut told => {}
                 answer = &mut call => {
-                    // A write is not given up halfway.
+                    // A write that has begun is finished.
                     told.await;
                     return answer;
                 }
@@ -48,8 +48,8 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Shows that a try failed, in the conditions and in an event. Nothing rests on it, so that a write that fails is made up
-    /// for by the next.
+    /// Reports a failed try, in the conditions and in an event. No decision depends on it, so if the write fails, the
+    /// next write makes up for it.
     async fn tell_failed_try(&mut self, session: &Connection, failed: &FailedTry) {
         let FailedTry { number, of, error, .. } = failed;
         tracing::debug!(call = failed.operation.name, %error, "try {number} of {of} failed");
@@ -65,7 +65,7 @@ impl ReconcileRun<'_> {
     }
 }
 
-/// A rollback is always urgent. A try that was held back by the request budget was not made.
+/// Whether to report a failed try. A rollback is always urgent. If the request budget held a try back, it was not made.
 fn is_worth_telling(failed: &FailedTry) -> bool {
     failed.operation.priority == Priority::Rollback || (failed.took >= SOON && !failed.error.is_held_back())
 }

@@ -1,5 +1,5 @@
-//! How a reconcile claims an environment: it requests the environment, claims it once a validation was accepted, and goes in
-//! flight there.
+//! How a reconcile claims an environment: it requests the environment before the validation, claims it once the
+//! validation was accepted, and begins the rollout there.
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
@@ -14,8 +14,8 @@ use rollout::deadline::time_until_free;
 use rollout::{Cause, Obstacle, attempt, claim};
 use std::sync::Arc;
 
-/// The message to a resource in `namespace` whose environment another resource owns. Other namespaces may belong to other
-/// tenants, so that their resources are not named.
+/// The message to a resource in `namespace` whose environment another resource owns. Resources in other namespaces may
+/// belong to other tenants, so the message does not name them.
 #[must_use]
 pub(super) fn in_use_by(environment: &EnvironmentId, owner: &ResourceName, namespace: &str) -> String {
     let ResourceName { namespace: of_the_owner, name } = owner;
@@ -31,18 +31,18 @@ pub(super) fn in_use_by(environment: &EnvironmentId, owner: &ResourceName, names
     )
 }
 
-/// Whether a resource may go in flight.
+/// Whether a resource may begin its rollout.
 pub(super) enum Begun {
-    /// The environment is this resource's.
+    /// The resource owns the environment.
     Yes,
     /// Another resource owns it.
     InUse(Obstacle),
-    /// Another API was validated. The checks are repeated.
+    /// The credentials now point to another API than the one that accepted the validation. The checks are repeated.
     NotAccepted,
 }
 
 impl ReconcileRun<'_> {
-    /// Requests the environment, before its validation. The obstacle names another owner.
+    /// Requests the environment, before its validation. If another resource owns it, the obstacle names that resource.
     pub(super) async fn request_environment(&self, session: &Connection) -> Result<Result<(), Obstacle>, Error> {
         let Some(claimant) = self.claimant() else { return Ok(Ok(())) };
         let environment = self.claimed_environment(session);
@@ -55,8 +55,8 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// The API has accepted the validation: the resource claims the environment. If another resource owns it meanwhile, the
-    /// intent is refused.
+    /// The API has accepted the validation: the resource claims the environment. If another resource has become its
+    /// owner in the meantime, the intent is refused.
     pub(super) fn claim_environment(&mut self, session: &Connection) {
         claim::accept(&mut self.status, &session.origin);
         if let Some(claimant) = self.claimant() {
@@ -71,7 +71,7 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Goes in flight, if the environment is this resource's.
+    /// Begins the rollout, if the resource owns the environment.
     pub(super) async fn begin_rollout(&self, session: &Connection) -> Result<Begun, Error> {
         let Some(claimant) = self.claimant() else { return Ok(Begun::Yes) };
         let environment = self.claimed_environment(session);
@@ -85,7 +85,7 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Repeats the checks: the credentials name another API now than the one that was validated.
+    /// Repeats the checks: the credentials now name another API than the one that was validated.
     pub(super) fn validate_again(&mut self) {
         self.change(|status, facts, memory| {
             memory.clear_failures();
@@ -93,7 +93,7 @@ impl ReconcileRun<'_> {
         });
     }
 
-    /// Updates the claim to what is recorded now.
+    /// Updates the claim from the recorded status.
     pub(super) fn record_claim(&self) {
         let status = &self.status;
         let is_held = status.attempt.as_ref().is_some_and(|attempt| {
@@ -109,8 +109,8 @@ impl ReconcileRun<'_> {
         self.context.resources.record_claim(&environment, claimant);
     }
 
-    /// Finds another resource that owns the environment that this one has deployed to, or is deploying to. The API server must
-    /// confirm that it is there: a new attempt because of a resource that only an old list shows would deploy twice.
+    /// Finds another resource that owns the environment of this resource's attempt. The API server must confirm that
+    /// the other resource exists: if only an outdated list showed it, a new attempt because of it would deploy twice.
     pub(super) async fn find_other_owner(&mut self) -> Result<(), Error> {
         let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| attempt.has_intent()) else { return Ok(()) };
         let find = match attempt.is_in_flight() {
@@ -138,8 +138,8 @@ impl ReconcileRun<'_> {
         claimant(self.observed.object.as_ref(), Claim::ACCEPTED)
     }
 
-    /// Forgets an owner that the watches do not show and that is gone: its finalizer was taken off by hand. Returns whether
-    /// it is gone.
+    /// Forgets an owner that the watches do not show and that is gone, because somebody removed its finalizer by hand.
+    /// Returns whether it is gone.
     async fn forget_if_hidden_and_gone(&self, owner: &Claimant) -> Result<bool, Error> {
         Ok(!self.context.cluster.shows(owner) && self.context.forget_if_gone(owner).await?)
     }
@@ -149,7 +149,7 @@ impl ReconcileRun<'_> {
         in_use_by(&self.observed.object.spec.environment_id, &owner.who, namespace)
     }
 
-    /// The platform team reads the log, so that it may name the owner.
+    /// Only the platform team reads the log, so the log may name the owner.
     fn in_use(&self, owner: &Claimant) -> Obstacle {
         let known = self.state.memory.obstacle(self.observed.generation());
         if known.is_none_or(|known| known.cause != Cause::EnvironmentInUse) {

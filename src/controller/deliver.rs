@@ -1,4 +1,4 @@
-//! Offers what is in the outbox to its receivers, while nothing else is to be done for the resource.
+//! Sends the messages in the outbox to their receivers, when the resource has nothing else to do.
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
@@ -20,23 +20,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What came of offering the messages for one receiver.
+/// The result of offering the messages to one receiver.
 enum Offered {
-    /// There was nothing to offer, or no time to hear the answer.
+    /// There was nothing to offer, or no time to wait for the answer.
     Nothing,
-    /// Every message was taken.
+    /// Every message was accepted.
     Taken,
-    /// One was not; it is offered again later, and so are those behind it.
+    /// One message was refused. It and the messages behind it are offered again later.
     Refused(Refused),
-    /// They were cancelled while they waited in the queue: the resource has changed.
+    /// The delivery was cancelled while it waited in the queue: the resource has changed.
     Cancelled,
 }
 
-/// The ids of the messages that were taken, from both receivers.
+/// The ids of the accepted messages, from both receivers.
 type Taken = Mutex<Vec<IdempotencyKey>>;
 
 impl ReconcileRun<'_> {
-    /// Offers the messages whose pause is over, for no longer than the rollout can wait; says when to offer again.
+    /// Offers the messages whose pause is over, for no longer than the rollout can wait. Returns when to offer again.
     pub(super) async fn deliver(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.give_up_expired();
         let mut audits = self.due(DeliveryKind::Audit);
@@ -47,7 +47,8 @@ impl ReconcileRun<'_> {
         }
         let url = if webhooks.is_empty() { None } else { Some(self.own_webhook_url().await?) };
         let taken = Taken::default();
-        // A receiver may keep the reconcile waiting for minutes: the outcome is told by its event meanwhile.
+        // A receiver may keep the reconcile waiting for minutes. The event that reports the outcome is published
+        // meanwhile.
         let mut publisher = self.execution.publisher.lend();
         let (audit, webhook) = publisher
             .during(future::join(
@@ -67,14 +68,14 @@ impl ReconcileRun<'_> {
         Ok(self.next_offer())
     }
 
-    /// The messages for a receiver, unless it is left alone for now.
+    /// The messages for a receiver; none during its pause.
     fn due(&self, kind: DeliveryKind) -> Vec<OutboxEntry> {
         let now = self.context.now().uptime;
         let is_due = |entry: &&OutboxEntry| entry.kind == kind && self.not_before(entry) <= now;
         self.status.outbox.iter().filter(is_due).cloned().collect()
     }
 
-    /// Before this time of the process a message is not offered.
+    /// The earliest time (process uptime) at which a message is offered.
     fn not_before(&self, entry: &OutboxEntry) -> Duration {
         let pause = self.state.deliveries.get(&entry.kind).map(|pause| pause.until);
         let known = self.state.credentials_origin.as_ref();
@@ -83,8 +84,9 @@ impl ReconcileRun<'_> {
         pause.max(held_back).unwrap_or_default()
     }
 
-    /// Leaves out what is for another API than the credentials point to now: it belongs to the API that took the rollout. The
-    /// Secret is read again in a minute; the condition `Delivered` says what to do.
+    /// Leaves out audit records that belong to another API than the one that the credentials point to now. Each belongs
+    /// to the API that accepted its rollout. The Secret is read again in a minute. The condition `Delivered` says what
+    /// to do.
     fn hold_back(&mut self, audits: &mut Vec<OutboxEntry>, session: &Connection) {
         let before = audits.len();
         audits.retain(|entry| outbox::is_for(entry, &session.origin));
@@ -148,8 +150,8 @@ impl ReconcileRun<'_> {
             Some(Ok(own)) => own,
         };
         let url = own.or_else(|| {
-            // The operator's webhook is told only of what it serves. Of the rest there is nobody to tell: the webhook was taken
-            // out of the spec.
+            // The operator's webhook receives only outcomes of the resources that it serves. The other messages have no
+            // receiver any more, because the webhook was removed from the spec.
             let default = |entry: &OutboxEntry| self.default_webhook(entry.api_origin.as_ref()?).cloned();
             entries.extract_if(.., |entry| default(entry).is_none()).for_each(|entry| note_taken(taken, &entry.id));
             entries.first().and_then(default)
@@ -186,9 +188,9 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Writes each audit record to the log that is in the recorded outbox: once, and only as it is recorded, since what is
-    /// not recorded is decided again, with another time. A process that begins logs what it finds: the one before may have
-    /// died between its write and its line.
+    /// Writes each audit record of the recorded outbox to the log once. A record is logged only after it was recorded,
+    /// because an unrecorded outcome is decided again, with another time. A new process logs every record that it
+    /// finds: the previous process may have died between its write and its log line.
     pub(super) fn log_recorded(&mut self) {
         let recorded = self.observed.object.status.iter().flat_map(|status| &status.outbox);
         let mut logged = BTreeSet::new();
@@ -199,13 +201,13 @@ impl ReconcileRun<'_> {
             logged.insert(id.clone());
         }
         self.state.logged_records = logged;
-        // What was given up and is recorded so will not be given up again.
+        // A message that is recorded as given up is not given up again.
         let outbox = self.observed.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
         self.state.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));
     }
 
-    /// What can be kept no longer is in the log, whole, and in a Warning. It is logged before the status without it is
-    /// written: if the process died in between, nobody would have it.
+    /// Logs the whole of a message that cannot be kept any longer, and publishes a Warning. This happens before the
+    /// status without the message is written: if the process died in between, the message would be lost.
     pub(super) fn drop_message(&mut self, entry: &OutboxEntry, why: &str) {
         let OutboxEntry { id, kind, body, .. } = entry;
         if self.state.logged_as_given_up.insert(id.clone()) {
@@ -227,20 +229,20 @@ impl ReconcileRun<'_> {
         self.apply_effects(Effects::warning(Reason::DeliveryGivenUp, note));
     }
 
-    /// Who is told of a rollout that goes to this API: the resource's own webhook, else the operator's if it serves the
-    /// resource. Looked up each time, and never stored.
+    /// The webhook for a rollout that goes to this API: the resource's own webhook; else the operator's webhook, if it
+    /// serves the resource. The URL is read each time and never stored.
     pub(super) async fn webhook_url(&self, api: &ApiOrigin) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
         let own = self.own_webhook_url().await?;
         Ok(own.map(|own| own.or_else(|| self.default_webhook(api).cloned())))
     }
 
-    /// The operator's webhook, if it serves the resource for rollouts that go to this API.
+    /// The operator's webhook, if it serves this resource for rollouts that go to this API.
     fn default_webhook(&self, api: &ApiOrigin) -> Option<&WebhookUrl> {
         let namespace = self.observed.object.metadata.namespace.as_deref().unwrap_or_default();
         self.context.platforms.default_webhook.as_ref()?.serving(namespace, api)
     }
 
-    /// The resource's own webhook, if it names one.
+    /// The resource's own webhook, if the spec names one.
     pub(super) async fn own_webhook_url(&self) -> Result<Result<Option<WebhookUrl>, Obstacle>, Error> {
         let Some(webhook) = &self.observed.object.spec.webhook else { return Ok(Ok(None)) };
         if let Some(source) = &webhook.url_from {
@@ -266,7 +268,7 @@ fn note_taken(taken: &Taken, id: &IdempotencyKey) {
     taken.lock().push(id.clone());
 }
 
-/// A rollout in flight is not kept waiting by its messages: what was not taken by then is offered again.
+/// Stops the delivery when the rollout needs attention. Messages that were not accepted by then are offered again.
 async fn within(rest: Option<Duration>, offer: impl Future<Output = Offered>) -> Offered {
     match rest {
         None => offer.await,

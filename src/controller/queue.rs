@@ -1,10 +1,11 @@
-//! Which resource is reconciled next: fairly between namespaces, and rollouts in flight before those that are not submitted.
+//! Chooses the resource to reconcile next: fair between namespaces, and rollouts in flight before those that are not
+//! submitted.
 //!
-//! A reconcile holds a slot while it waits for an answer. An API that never answers holds it for minutes. So no namespace may
-//! hold more than its share, and a namespace with few slots gets one even if all shared slots are taken. A resource that waits
-//! for a slot takes only the memory of its name.
+//! A reconcile holds a slot while it waits for an answer. An API that never answers holds it for minutes. So no
+//! namespace may hold more than its share, and a namespace with few slots gets one even if all shared slots are taken.
+//! While a resource waits for a slot, it needs memory only for its name.
 //!
-//! Plain data, with time as a parameter: the simulation runs the same queue.
+//! The queue is plain data, with time as a parameter, so the simulation runs the same queue.
 
 use rollout::admission::ResourceName;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -12,12 +13,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How urgent a reconcile is, the most urgent first.
+/// How urgent a reconcile is; the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// A rollout is in flight, or the resource is to be deleted: a verdict, a rollback or a person waits for it.
+    /// A rollout is in flight, or the resource is being deleted: a verdict, a rollback or a person waits for it.
     InFlight,
-    /// Nothing was submitted yet, or nothing is to be done.
+    /// Nothing was submitted yet, or there is nothing to do.
     NotSubmitted,
 }
 
@@ -27,9 +28,9 @@ impl Urgency {
     /// How many reconciles of this urgency may run at once for one namespace.
     fn of_one_namespace(self) -> usize {
         match self {
-            // More than one client's request budget can watch.
+            // More than one client's request budget can poll.
             Self::InFlight => 256,
-            // The admission lets a handful begin for each client.
+            // The admission lets only a handful start for each client.
             Self::NotSubmitted => 32,
         }
     }
@@ -37,26 +38,27 @@ impl Urgency {
 
 /// How many reconciles run at once. Each takes some 50 KB while it waits for an answer, connection included.
 const SHARED_SLOTS: usize = 768;
-/// How many of these may be taken by what is not submitted yet.
+/// How many of these slots rollouts that are not yet submitted may take.
 const SHARED_SLOTS_NOT_SUBMITTED: usize = 256;
-/// How many reconciles a namespace may always run, whatever others do; half of them only if a rollout is in flight.
+/// How many reconciles a namespace may always run, regardless of other namespaces. Half of them are only for rollouts
+/// in flight.
 const OWN_SLOTS: usize = 8;
-/// How many reconciles run at once in all, own slots included.
+/// How many reconciles run at once in total, including the namespaces' own slots.
 const ALL_SLOTS: usize = 2048;
 
-/// The reconciles that wait, and those that run.
+/// The waiting and the running reconciles.
 #[derive(Debug, Default)]
 pub struct ReconcileQueue {
     /// When each waiting resource is due.
     due_at: HashMap<ResourceName, Duration>,
-    /// The same, the earliest first.
+    /// The same entries, the earliest first.
     by_time: BTreeSet<(Duration, ResourceName)>,
     /// The resources that are due, by urgency and namespace, in the order in which they became due.
     ready: [NamespaceQueues; 2],
     /// The urgency of each resource that is due.
     urgencies: HashMap<ResourceName, Urgency>,
     running: HashMap<ResourceName, Urgency>,
-    /// Resources whose reconcile runs and that are reconciled again right after it.
+    /// Resources that became due while their reconcile runs. They are reconciled again right after it.
     again: HashSet<ResourceName>,
     slots: Slots,
 }
@@ -69,7 +71,7 @@ struct NamespaceQueues {
     last: Option<Arc<str>>,
 }
 
-/// How many reconciles run.
+/// The number of running reconciles.
 #[derive(Debug, Default)]
 struct Slots {
     by_namespace: HashMap<Arc<str>, [usize; 2]>,
@@ -77,7 +79,7 @@ struct Slots {
 }
 
 impl ReconcileQueue {
-    /// Adds a resource to reconcile at that time. If it waits already, the earlier of the two times counts.
+    /// Adds a resource to reconcile at that time. If it is already waiting, the earlier time counts.
     pub fn add(&mut self, who: ResourceName, at: Duration) {
         match self.due_at.get(&who) {
             Some(present) if *present <= at => return,
@@ -94,7 +96,8 @@ impl ReconcileQueue {
         self.by_time.first().map(|(at, _)| *at)
     }
 
-    /// Takes the resource to reconcile now, if there is one and a slot for it. It runs until [`finish`](Self::finish).
+    /// Takes the resource to reconcile now, if one is due and has a slot. It counts as running until
+    /// [`finish`](Self::finish).
     pub fn take(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) -> Option<ResourceName> {
         self.make_ready(now, urgency_of);
         let (who, urgency) = Urgency::ALL.into_iter().find_map(|urgency| {
@@ -118,7 +121,8 @@ impl ReconcileQueue {
         }
     }
 
-    /// Moves resources that have become due to their namespace's queue. One whose reconcile runs is run again afterwards.
+    /// Moves resources that have become due to their namespace's queue. A resource whose reconcile runs is run again
+    /// afterwards.
     fn make_ready(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) {
         while self.next_at().is_some_and(|at| at <= now) {
             let Some((_, who)) = self.by_time.pop_first() else { return };
@@ -129,7 +133,7 @@ impl ReconcileQueue {
             }
             let urgency = urgency_of(&who);
             match self.urgencies.get(&who) {
-                // It waits for a slot already, and is no more urgent than it was.
+                // It already waits for a slot, at the same or a higher urgency.
                 Some(present) if *present <= urgency => continue,
                 Some(present) => self.ready[*present as usize].remove(&who),
                 None => {}
@@ -145,7 +149,7 @@ impl NamespaceQueues {
         self.waiting.entry(Arc::clone(&who.namespace)).or_default().push_back(who);
     }
 
-    /// Takes the first of the next namespace that has room.
+    /// Takes the first resource of the next namespace that has room.
     fn take(&mut self, has_room: impl Fn(&Arc<str>) -> bool) -> Option<ResourceName> {
         let after = self.last.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let upto = self.last.clone().map_or(Bound::Unbounded, Bound::Included);
@@ -176,7 +180,7 @@ impl Slots {
     fn has_room(&self, namespace: &Arc<str>, urgency: Urgency) -> bool {
         let held = self.by_namespace.get(namespace).copied().unwrap_or_default();
         let all: usize = self.of_urgency.iter().sum();
-        // Half of them are kept for what is in flight.
+        // Half of them are kept for rollouts in flight.
         let own_slots = if urgency == Urgency::InFlight { OWN_SLOTS } else { OWN_SLOTS / 2 };
         let own = held.iter().sum::<usize>() < own_slots && all < ALL_SLOTS;
         let is_shared = all < SHARED_SLOTS
@@ -210,7 +214,7 @@ mod tests {
         ResourceName { namespace: namespace.into(), name: name.to_string().into() }
     }
 
-    /// Names that begin with `flying` are in flight.
+    /// Resources whose names begin with `flying` are in flight.
     fn urgency(who: &ResourceName) -> Urgency {
         if who.name.starts_with("flying") { Urgency::InFlight } else { Urgency::NotSubmitted }
     }
@@ -219,7 +223,7 @@ mod tests {
         (0..count).for_each(|number| queue.add(who(namespace, format!("{prefix}-{number}")), NOW));
     }
 
-    /// Takes as many as there are slots for; none of them ends.
+    /// Takes resources until there are no more slots. None of the reconciles ends.
     fn take_all(queue: &mut ReconcileQueue) -> Vec<ResourceName> {
         std::iter::from_fn(|| queue.take(NOW, urgency)).collect()
     }
@@ -313,7 +317,7 @@ mod tests {
         add_many(&mut queue, "modest", "waiting", 9);
         assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2);
         add_many(&mut queue, "modest", "flying", 9);
-        assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2, "these were kept for what is in flight");
+        assert_eq!(of(&take_all(&mut queue), "modest"), OWN_SLOTS / 2, "the other half is kept for rollouts in flight");
     }
 
     #[test]

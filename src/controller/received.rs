@@ -1,6 +1,6 @@
-//! An object as the API server sends it, read without what others note on it for themselves: who manages which field, and
-//! what `kubectl apply` applied last. That may be larger than the object, and nothing here looks at it; no write takes it
-//! away, since a write of the status leaves all else as it is in the API server.
+//! An object as the API server sends it, without two parts of its metadata: the managed fields and the last
+//! configuration of `kubectl apply`. These may be larger than the object, and the operator does not use them. No write
+//! removes them from the object, because a write of the status leaves everything else unchanged in the API server.
 
 use super::unreadable::Unreadable;
 use api::spec::ObjectName;
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 /// Annotation of `kubectl apply`: the whole object once more, as text.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// A resource as it is sent. What is in it may be of any depth and any kind: to find the end of a [`RawValue`] takes no
-/// recursion and no memory, so that one object never fails a page of others.
+/// A resource as it is sent. Its fields may have any depth and any type: finding the end of a [`RawValue`] takes no
+/// recursion and no memory. So one object cannot make a page with other objects fail.
 #[derive(Deserialize)]
 pub(super) struct Received {
     metadata: Metadata,
@@ -30,7 +30,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// The object, or what can be read of it if it is not one that this operator understands.
+    /// The parsed object. If this operator does not understand it, the fields that can be read.
     pub(super) fn understood(self) -> Result<CognigyDeployment, Box<Unreadable>> {
         let metadata = self.metadata.into();
         match understood(self.spec.as_deref(), self.status.as_deref()) {
@@ -62,17 +62,17 @@ pub(super) struct SecretData {
     data: Option<BTreeMap<String, ByteString>>,
 }
 
-/// A ConfigMap of which only the name and the version are wanted.
+/// The name and version of a ConfigMap.
 #[derive(Clone, Debug)]
 pub(super) struct NamedConfigMap(ObjectMeta);
 
-/// An object of which only the metadata is wanted, whatever else was sent.
+/// The metadata of an object. All other fields are ignored.
 #[derive(Deserialize)]
 pub(super) struct MetadataOnly {
     pub(super) metadata: Metadata,
 }
 
-/// What is kept of an object's metadata.
+/// The parts of an object's metadata that are kept.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
@@ -129,7 +129,7 @@ impl Resource for NamedConfigMap {
     }
 }
 
-/// Reads an object of the kind `K` by its name; nothing if there is none.
+/// Reads an object of the kind `K` by its name. `None` if it does not exist.
 pub(super) async fn get<K, T>(
     client: &kube::Client,
     namespace: &str,
@@ -147,8 +147,8 @@ where
     }
 }
 
-/// Sends a request and reads its answer. An answer that cannot be read is not logged, as the client would do: it may hold a
-/// Secret.
+/// Sends a request and reads its answer. Unlike the kube client, it does not log an answer that cannot be read, because
+/// it may contain a Secret.
 pub(super) async fn answer<T: DeserializeOwned>(
     client: &kube::Client,
     request: Result<http::Request<Vec<u8>>, request::Error>,
@@ -202,7 +202,7 @@ mod tests {
         let whole: CognigyDeployment = serde_json::from_value(sent.clone()).unwrap();
         let received = serde_json::from_value::<Received>(sent.clone()).unwrap().understood().unwrap();
         let metadata: MetadataOnly = serde_json::from_value(json!({"metadata": sent["metadata"]})).unwrap();
-        assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata comes alone as well");
+        assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata alone parses to the same");
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));
         assert_eq!(received.annotations().keys().collect::<Vec<_>>(), ["team"]);
         let noted = whole.metadata;
@@ -212,7 +212,7 @@ mod tests {
             labels: None,
             ..noted
         };
-        assert_eq!(received.metadata, kept, "all else is received");
+        assert_eq!(received.metadata, kept, "all other fields are kept");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads and writes of the resource. Each write is guarded by the version that the decision was made on.
+//! Reads and writes the resource. Each write is guarded by the resource version on which the decision was based.
 
 use super::context::Context;
 use super::error::{Error, call};
@@ -16,24 +16,24 @@ use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Asks for an object's metadata only ("Resources metadata", in the Kubernetes API concepts).
+/// Requests only the metadata of an object ("Resources metadata", in the Kubernetes API concepts).
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
-/// Reads the resource as it is now.
+/// Reads the current resource.
 ///
 /// # Errors
-/// [`Error::Gone`], or that the API server failed.
+/// [`Error::Gone`] if it does not exist; another error if the API server failed.
 pub async fn read(context: &Context, object: &impl ResourceExt) -> Result<Arc<CognigyDeployment>, Error> {
     let request = requests_in(object.namespace().as_deref()).get(&object.name_any(), &GetParams::default());
     whole(call("read the resource", answer(&context.cluster.client, request)).await?)
 }
 
-/// The uid of the resource that has this name now, if there is one. The API server reads it from etcd. A list or a watch may
-/// come from a cache.
+/// The uid of the resource that has this name now, if it exists. The API server reads it from etcd. A list or a watch
+/// may come from a cache.
 ///
 /// # Errors
-/// The API server failed.
+/// An error means that the API server failed.
 pub async fn uid_of(context: &Context, who: &ResourceName) -> Result<Option<String>, Error> {
     let request = requests_in(Some(&who.namespace)).get(&who.name, &GetParams::default()).map(|mut request| {
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
@@ -56,13 +56,13 @@ struct StatusOnly<'a> {
     status: &'a CognigyDeploymentStatus,
 }
 
-/// Writes the status, and returns the metadata that the object has with it. A conflict means that somebody else has written
-/// the object. The status endpoint ignores all other fields (API conventions, "Spec and Status"), so that only the status is
-/// sent, and what is not kept of the object is not lost. Only the metadata comes back: the write is refused if the version is
-/// another, so that all else is known.
+/// Writes the status, and returns the object's new metadata. A conflict means that somebody else has written the
+/// object. The status endpoint ignores all other fields (API conventions, "Spec and Status"), so only the status is
+/// sent, and fields that the operator does not keep are not lost. The answer contains only the metadata: the write is
+/// refused if the version has changed, so everything else is known.
 ///
 /// # Errors
-/// [`Error::Conflict`], or that the API server failed.
+/// [`Error::Conflict`] after a conflict; another error if the API server failed.
 pub async fn status(
     context: &Context,
     object: &CognigyDeployment,
@@ -84,17 +84,18 @@ pub async fn status(
     Ok(written?.metadata.into())
 }
 
-/// Whether the finalizer is there.
+/// Whether the object has the finalizer.
 #[must_use]
 pub fn has_finalizer(object: &CognigyDeployment) -> bool {
     object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
-/// Puts the finalizer on, before anything is asked of Cognigy.AI, and returns the metadata that the object has with it.
-/// Nothing else comes back: the write is refused if anything else has changed.
+/// Adds the finalizer before the first request to Cognigy.AI, and returns the object's new metadata. The answer
+/// contains only the metadata: the write is refused if anything else has changed.
 ///
 /// # Errors
-/// [`Error::Conflict`], also if an admission webhook has changed the spec in this write; or that the API server failed.
+/// [`Error::Conflict`] after a conflict, or if an admission webhook has changed the spec in this write; another error
+/// if the API server failed.
 pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Result<ObjectMeta, Error> {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
@@ -102,10 +103,10 @@ pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Res
     if written.generation == object.metadata.generation { Ok(written) } else { Err(Error::Conflict) }
 }
 
-/// Takes the finalizer off, so that the resource goes.
+/// Removes the finalizer, so that the resource can be deleted.
 ///
 /// # Errors
-/// [`Error::Conflict`], or that the API server failed.
+/// [`Error::Conflict`] after a conflict; another error if the API server failed.
 pub async fn take_finalizer(context: &Context, object: &CognigyDeployment) -> Result<(), Error> {
     let finalizers = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
     match write_finalizers(context, object, finalizers).await {
@@ -127,7 +128,7 @@ async fn write_finalizers(
     Ok(written?.metadata.into())
 }
 
-/// A request that is answered with the object's metadata only.
+/// A request whose answer contains only the object's metadata.
 fn for_metadata(
     request: Result<http::Request<Vec<u8>>, request::Error>,
 ) -> Result<http::Request<Vec<u8>>, request::Error> {

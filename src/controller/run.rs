@@ -18,25 +18,26 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-/// The longest pause while the API server is away: its return must be noticed soon.
+/// The longest pause while the API server is unreachable, so that its return is noticed soon.
 const LONGEST_PAUSE_WHILE_AWAY: Duration = Duration::from_secs(10);
-/// How often the process looks for resources that have gone without an event, to forget them.
+/// How often the process forgets resources that disappeared without an event.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
-/// The span around everything that is done for a resource. Inside it, each attempt has its own.
+/// The span around all work for a resource. Each attempt has its own span inside it.
 pub const RESOURCE_SPAN: &str = "resource";
 
 /// The namespaces that are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All of them.
+    /// All namespaces.
     Cluster,
-    /// These, with no rights in any other. Each is named once: two watches would show the same resources.
+    /// These namespaces. The operator needs no rights in others. Each is named once: two watches would show the same
+    /// resources.
     Namespaces(BTreeSet<String>),
 }
 
-/// Runs until `stop` is cancelled. Reconciles that run by then are finished first. `on_ready` is called once the first lists
-/// are complete.
+/// Runs until `stop` is cancelled, then waits for the running reconciles to finish. `on_ready` is called once the first
+/// lists are complete.
 pub async fn run(
     context: Arc<Context>,
     watches: Watches,
@@ -58,7 +59,7 @@ pub async fn run(
         }
     };
     let forget_gone = async {
-        // A first list that was begun twice may have shown what is not there.
+        // If a first list was started twice, it may have shown resources that no longer exist.
         let _ = context.cluster.ready().await;
         loop {
             context.forget_gone().await;
@@ -71,10 +72,10 @@ pub async fn run(
     }
 }
 
-/// One reconcile, in its span and counted. A panic in one reconcile must not end all others.
+/// Runs one reconcile in its span and counts it. A panic in one reconcile does not end the others.
 ///
 /// # Errors
-/// As for [`reconcile`], and [`Error::Panicked`].
+/// See [`reconcile`]; also [`Error::Panicked`].
 pub async fn guarded(watched: Arc<Watched>, context: Arc<Context>) -> Result<Option<Duration>, Error> {
     let began = Instant::now();
     let span = tracing::info_span!(
@@ -97,8 +98,8 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// When a reconcile that failed is run again: after a pause that grows with each failure in a row, or at once if it only ended
-/// because the resource has changed.
+/// When to run a failed reconcile again: after a pause that grows with each failure in a row, or at once if it ended
+/// only because the resource has changed.
 #[must_use]
 pub fn after_failure(watched: &Watched, error: &Error, context: &Context) -> Option<Duration> {
     if matches!(error, Error::Cancelled) {
@@ -106,7 +107,7 @@ pub fn after_failure(watched: &Watched, error: &Error, context: &Context) -> Opt
     }
     let pause = context.resources.failed(&watched.uid().unwrap_or_default(), context.seed());
     match error {
-        // If the resource is really gone, the watch says so as well, and nothing is run again.
+        // If the resource is really gone, the watch reports that as well, and nothing runs again.
         Error::Gone => {
             tracing::debug!("the API server does not find the resource; looking again later");
             return Some(LONGEST_PAUSE);

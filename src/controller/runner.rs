@@ -1,5 +1,5 @@
-//! Runs the reconciles: takes what is due from the [`ReconcileQueue`], runs as many at once as there are slots, and puts each
-//! resource back for the time that its reconcile asks for.
+//! Runs the reconciles: takes due resources from the [`ReconcileQueue`], runs as many at once as there are slots, and
+//! adds each resource again for the time that its reconcile returned.
 
 use super::context::Context;
 use super::error::Error;
@@ -32,15 +32,15 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner of which nothing is due yet.
+    /// A runner with an empty queue.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
         let (queue, running) = (ReconcileQueue::default(), FuturesUnordered::new());
         Self { context, queue, running, began: Instant::now() }
     }
 
-    /// Runs until `stop` is cancelled. Reconciles that run by then are finished first. Nothing is reconciled until the first
-    /// lists are complete. `triggers` are the resources that the watches ask to reconcile.
+    /// Runs until `stop` is cancelled, then waits for the running reconciles to finish. Nothing is reconciled until the
+    /// first lists are complete. `triggers` are the resources that the watches ask to reconcile.
     pub async fn run(mut self, triggers: impl Stream<Item = ResourceName>, stop: CancellationToken) {
         let mut triggers = Box::pin(triggers);
         let context = Arc::clone(&self.context);

@@ -1,8 +1,8 @@
-//! Clients for the credentials in use. Whatever uses the same credentials shares one client, its token and its
-//! connections; whatever is counted as one client by the API shares one request budget.
+//! Clients for the credentials in use. Resources with the same credentials share one client, its token and its
+//! connections. Resources that the API counts as one client share one request budget.
 //!
-//! Secrets are read by name, when an attempt starts, when a token was refused, and now and then while a resource is
-//! stalled on them: the operator needs no right to list or watch them.
+//! Secrets are read by name: when an attempt starts, after a token was refused, and from time to time while a resource
+//! is stalled on them. So the operator needs no right to list or watch Secrets.
 
 use super::error::{Error, call};
 use super::received::{self, SecretData};
@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-/// The account that a connection's requests are counted for, as far as is known now.
+/// The account for which the API counts a connection's requests, according to the tokens granted so far.
 #[must_use]
 pub fn account_of(connection: &Connection) -> Account {
     let group = match connection.platform.is_proven() {
@@ -32,21 +32,21 @@ pub fn account_of(connection: &Connection) -> Account {
 /// A client as the API counts its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Whose rollouts are counted together.
+    /// The group whose rollouts are counted together.
     pub group: Group,
-    /// The credentials that are used.
+    /// The credentials.
     pub credentials: CredentialsFingerprint,
-    /// How many requests a minute may be made.
+    /// The number of requests that are allowed per minute.
     pub limit: NonZeroU32,
 }
 
-/// Whose rollouts are counted together. Anybody may write somebody else's client id into a Secret: until a token was
-/// granted for it, its rollouts are counted apart.
+/// The rollouts that are counted together. Anybody can write the client id of somebody else into a Secret, so the
+/// rollouts of such credentials are counted separately until a token was granted for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// Those of a client of the API.
+    /// The rollouts of one client of the API.
     Client(ClientFingerprint),
-    /// Those of credentials that were never granted a token.
+    /// The rollouts of credentials that were never granted a token.
     Unproven(CredentialsFingerprint),
 }
 
@@ -58,7 +58,7 @@ pub struct Sessions {
     by_source: Mutex<HashMap<Source, Connection>>,
 }
 
-/// Where a resource's credentials come from: its namespace, and the Secret in it or the operator's own.
+/// The source of a resource's credentials: its namespace, and a Secret in it or the operator's own credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     namespace: String,
@@ -66,13 +66,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Where a resource's credentials come from.
+    /// The source of this resource's credentials.
     #[must_use]
     pub fn of(object: &CognigyDeployment) -> Self {
         Self::new(object.metadata.namespace.as_deref().unwrap_or_default(), object.spec.credentials_ref.as_ref())
     }
 
-    /// The credentials in that Secret of that namespace; where none is named, the operator's own.
+    /// The credentials in this Secret of this namespace; the operator's own if no Secret is given.
     #[must_use]
     pub fn new(namespace: &str, secret: Option<&SecretReference>) -> Self {
         Self { namespace: namespace.to_owned(), secret: secret.cloned() }
@@ -80,7 +80,7 @@ impl Source {
 }
 
 impl Sessions {
-    /// No client yet.
+    /// Starts without clients.
     #[must_use]
     pub fn new(kubernetes: kube::Client, provider: Arc<dyn Provider>, budgets: Arc<Budgets>) -> Self {
         Self { kubernetes, provider, budgets, by_source: Mutex::default() }
@@ -92,10 +92,11 @@ impl Sessions {
         &*self.provider
     }
 
-    /// The client that was made before, or one from the Secret as it is now.
+    /// The client that was made before, or a new one from the current Secret.
     ///
     /// # Errors
-    /// The inner [`Obstacle`] says what is wrong with the credentials; the outer [`Error`] that the API server failed.
+    /// The inner [`Obstacle`] says what is wrong with the credentials. The outer [`Error`] means that the API server
+    /// failed.
     pub async fn known_or_fresh(&self, source: &Source) -> Result<Result<Connection, Obstacle>, Error> {
         let known = lock(&self.by_source).get(source).cloned();
         match known {
@@ -104,16 +105,16 @@ impl Sessions {
         }
     }
 
-    /// The API that these credentials point to, if they were read and nobody has asked to read them again.
+    /// The API that these credentials point to, if they were read and no new read was requested.
     #[must_use]
     pub fn known_origin(&self, source: &Source) -> Option<ApiOrigin> {
         lock(&self.by_source).get(source).map(|session| session.origin.clone())
     }
 
-    /// A client from the Secret as it is now.
+    /// A new client from the current Secret.
     ///
     /// # Errors
-    /// As for [`known_or_fresh`](Self::known_or_fresh).
+    /// See [`known_or_fresh`](Self::known_or_fresh).
     pub async fn fresh(&self, source: &Source) -> Result<Result<Connection, Obstacle>, Error> {
         let session = self.connect(source).await?;
         match &session {
@@ -143,15 +144,15 @@ impl Sessions {
         })
     }
 
-    /// Reads the Secret again before the next use: a token was refused.
+    /// Forgets the client after a token was refused, so that the Secret is read again before the next use.
     pub fn forget(&self, source: &Source) {
         lock(&self.by_source).remove(source);
     }
 
-    /// A Secret by its name.
+    /// Reads a Secret by its name.
     ///
     /// # Errors
-    /// [`Error`], where the API server failed; a missing Secret is `None`.
+    /// [`Error`] if the API server failed. A missing Secret is `None`.
     pub async fn secret(&self, namespace: &str, name: ObjectName<'_>) -> Result<Option<Secret>, Error> {
         let secret = received::get::<Secret, SecretData>(&self.kubernetes, namespace, name);
         Ok(call("read a Secret", secret).await?.map(Secret::from))
@@ -169,7 +170,7 @@ impl Sessions {
         self.forget_unused();
     }
 
-    /// Credentials that no resource uses any more leave memory.
+    /// Removes credentials that no resource uses any more.
     fn forget_unused(&self) {
         let by_source = lock(&self.by_source);
         self.provider.retain(&|fingerprint| by_source.values().any(|session| session.fingerprint == fingerprint));

@@ -1,4 +1,4 @@
-//! The submit: an intent that is recorded first, a keyed call, and what came of it.
+//! The submit: record an intent, send the request with its idempotency key, record the result.
 
 use super::act::unreadable;
 use super::claiming::Begun;
@@ -14,7 +14,7 @@ use rollout::{Obstacle, apply};
 use sha2::{Digest, Sha256};
 
 impl ReconcileRun<'_> {
-    /// Owns the environment from here on, whoever else comes to claim it, and writes the intent down.
+    /// Takes ownership of the environment, regardless of later claims, and records the intent.
     pub(super) async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
         match self.begin_rollout(&session).await? {
@@ -43,7 +43,7 @@ impl ReconcileRun<'_> {
         self.change(|status, facts, memory| apply::submit::intend(status, facts, memory, identity));
         let key = self.status.attempt.as_ref().and_then(|attempt| attempt.idempotency_key().cloned());
         self.state.submit_body = key.map(|key| (key, body));
-        // After a restart the validation was not made by this process.
+        // The validation has already used the slot, unless another process made it before a restart.
         self.use_slot();
         Ok(())
     }
@@ -80,7 +80,7 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// The body of the recorded intent: as it was first sent, or built again to the same bytes.
+    /// The body of the recorded intent: the body that was sent first, or one that was rebuilt to the same bytes.
     async fn recorded_body(&mut self, key: &IdempotencyKey, session: &Connection) -> Result<Option<Bytes>, Error> {
         let submission = self.status.attempt.as_ref().and_then(|attempt| attempt.submission.as_ref());
         let recorded = submission.map(|submission| submission.request_hash.clone());
@@ -93,7 +93,8 @@ impl ReconcileRun<'_> {
         Ok(body.ok().filter(is_recorded))
     }
 
-    /// Whether the submit was sent as this client, if it was sent. Another one's repeat would be news to the API.
+    /// Whether this client sent the submit, or nothing was sent. The API would treat another client's repeat as a new
+    /// submit.
     fn is_sender(&self, session: &Connection) -> bool {
         let submission = self.status.attempt.as_ref().and_then(|attempt| attempt.submission.as_ref());
         submission.is_none_or(|submission| submission.client_hash == client_hash(session))
@@ -114,7 +115,7 @@ fn are_credentials_refused(answer: &SubmitAnswer) -> bool {
         if obstacle.retry == Retry::CredentialsChange)
 }
 
-/// SHA-256 of a body: tells whether a body was built again to the same bytes.
+/// SHA-256 of a body, to check that a rebuilt body has the same bytes.
 fn request_hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }

@@ -1,7 +1,8 @@
-//! What is read of an object that this version of the operator does not understand.
+//! Reads the claim of an object that this version of the operator does not understand.
 //!
-//! A newer operator may have written it. It is left alone, but what it claims must stay claimed: a rollout may be in flight.
-//! So the claim is read leniently, field by field, from whatever the object holds.
+//! A newer operator may have written the object. The operator does not act on it, but its claim must stay valid,
+//! because a rollout may be in flight. So the claim is read leniently, field by field, from any fields that can be
+//! parsed.
 
 use super::resources::claims::{ApiEnvironment, Claim};
 use api::condition::{ConditionStatus, ConditionType};
@@ -14,23 +15,23 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// The longest text that is quoted from such an object, in bytes.
+/// The maximum length in bytes of a text that is quoted from such an object.
 const LONGEST_QUOTE: usize = 64;
 
-/// What is kept of a resource that cannot be read.
+/// The data that is kept for a resource that cannot be read.
 #[derive(Clone, Debug)]
 pub struct Unreadable {
-    /// Which one it is.
+    /// The resource's metadata.
     pub metadata: ObjectMeta,
     /// What is wrong with it, and what to do.
     pub problem: String,
     /// The environment that it claims, if that can be read.
     pub environment: Option<Arc<ApiEnvironment>>,
-    /// What it claims the environment by.
+    /// Its claim on the environment.
     pub claim: Claim,
 }
 
-/// A field of any kind and any depth: to find its end takes no recursion.
+/// A field of any type and any depth. Finding its end takes no recursion.
 type Raw = Option<Box<RawValue>>;
 
 #[derive(Default, Deserialize)]
@@ -74,7 +75,7 @@ struct RecordedClaim {
     deployed_at: Raw,
 }
 
-/// The words of a condition, a verdict, a rollback or a message.
+/// The enum values of a condition, a verdict, a rollback or a message.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Words {
@@ -87,7 +88,7 @@ struct Words {
 }
 
 impl Unreadable {
-    /// Reads what can be read of such an object.
+    /// Reads the fields of such an object that can be read.
     pub(super) fn of(
         metadata: ObjectMeta,
         spec: Option<&RawValue>,
@@ -122,7 +123,8 @@ impl Unreadable {
     }
 }
 
-/// In flight, unless it is known not to be: before the intent, or after a verdict at a step that asks for nothing more.
+/// Whether it may be in flight. It is not only before the intent, or after a verdict at a step that needs no more
+/// requests.
 fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
     let has_verdict = is_there(&attempt.verdict);
     match value::<Step>(&attempt.step) {
@@ -133,7 +135,7 @@ fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
     }
 }
 
-/// The first word of the status that this version does not know, and the field that holds it.
+/// The first enum value in the status that this version does not know, and the field that holds it.
 fn unknown_word(status: &Status, attempt: &Attempt) -> Option<(String, String)> {
     let verdict: Words = lenient(attempt.verdict.as_deref());
     let rollback: Words = lenient(attempt.rollback.as_deref());
@@ -177,7 +179,7 @@ fn items(list: &Raw) -> impl Iterator<Item = Words> {
     items.into_iter().map(|item| lenient(Some(&item)))
 }
 
-/// A text that is none of the words of its kind, as it is quoted.
+/// The text to quote, if it is not a known value of its type.
 fn is_unknown<Word: DeserializeOwned>(raw: &Raw) -> Option<String> {
     let mut text: String = value(raw)?;
     if value::<Word>(raw).is_some() {
@@ -195,7 +197,7 @@ fn value<T: DeserializeOwned>(raw: &Raw) -> Option<T> {
     serde_json::from_str(raw.as_deref()?.get()).ok()
 }
 
-/// The fields that are there; none if this is no object.
+/// The fields of an object; the defaults if this is not an object.
 fn lenient<T: DeserializeOwned + Default>(raw: Option<&RawValue>) -> T {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
@@ -209,7 +211,7 @@ mod tests {
 
     type Change = fn(&mut Value);
 
-    /// A resource after a success, of which one thing is changed.
+    /// A resource after a success, with one change.
     fn unreadable(change: impl Fn(&mut Value)) -> Arc<Unreadable> {
         let at = "2026-01-01T12:00:00Z";
         let mut object = json!({

@@ -1,5 +1,5 @@
-//! What the operator keeps of a resource that it watches: the whole object while there is something to do for it, and only
-//! its name and version while it is at rest, whatever the size of its snapshot.
+//! The copy of a resource that the operator keeps: the whole object while there is something to do for it, and only its
+//! name and version while it is at rest. So a large snapshot costs no memory while its resource is at rest.
 
 use super::admission_slot::is_watched;
 use super::queue::Urgency;
@@ -33,22 +33,23 @@ pub enum Watched {
     Whole(Arc<CognigyDeployment>),
     /// There is nothing to do for it until it changes. Then the watch shows it again.
     AtRest(Arc<AtRest>),
-    /// This operator cannot read its object. It is left alone, and what it claims stays claimed.
+    /// This operator cannot read the object. It does not act on it, and the resource's claim stays valid.
     Unreadable(Arc<Unreadable>),
 }
 
-/// What is kept of a resource at rest. There may be tens of thousands.
+/// The data that is kept for a resource at rest. There may be tens of thousands of them.
 #[derive(Clone, Debug)]
 pub struct AtRest {
     metadata: ObjectMeta,
-    /// The Secret with its credentials, if it names one.
+    /// The Secret with its credentials, if the spec names one.
     secret: Option<SecretReference>,
-    /// Whether it says that its environment runs what it deployed.
+    /// Whether its status says that the environment runs the deployed configuration.
     is_ready: bool,
 }
 
 impl Watched {
-    /// What must be kept of it, given what is known now, and given another resource that may own its environment.
+    /// Removes the parts that are not needed, given the current knowledge and another resource that may own the
+    /// environment.
     #[must_use]
     pub fn pruned(self, settings: &Settings, other_owner: Option<String>, now: Now) -> Self {
         match self {
@@ -59,8 +60,8 @@ impl Watched {
         }
     }
 
-    /// Shares the snapshot with another version of the resource, if the text is the same. An object in use elsewhere stays as it
-    /// is.
+    /// Shares the snapshot with another version of the resource, if the text is the same. An object that is in use
+    /// elsewhere is not changed.
     pub fn share_snapshot(&mut self, known: &Self) {
         let (Self::Whole(object), Self::Whole(known)) = (self, known) else { return };
         if object.spec.configuration_snapshot == known.spec.configuration_snapshot
@@ -70,7 +71,7 @@ impl Watched {
         }
     }
 
-    /// The object itself, if it is kept.
+    /// The whole object, if it is kept.
     #[must_use]
     pub fn whole(&self) -> Option<&Arc<CognigyDeployment>> {
         match self {
@@ -90,7 +91,7 @@ impl Watched {
         if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
     }
 
-    /// The source of its credentials, if that is known.
+    /// The source of its credentials, if it is known.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
         match self {
@@ -100,8 +101,8 @@ impl Watched {
         }
     }
 
-    /// Whether its snapshot is in that ConfigMap. Such a resource is always kept whole: the object alone does not tell what it
-    /// asks for.
+    /// Whether its snapshot is in this ConfigMap. Such a resource is always kept whole, because the object alone does
+    /// not contain the configuration.
     #[must_use]
     pub fn takes_snapshot_from(&self, namespace: &str, config_map: &str) -> bool {
         let source = self.whole().and_then(|object| object.spec.configuration_snapshot_from.as_ref());
@@ -109,7 +110,7 @@ impl Watched {
             && source.is_some_and(|source| source.config_map_key_ref.name == config_map)
     }
 
-    /// The environment that it claims by its status, and its claim. A resource at rest does not hold that any more.
+    /// The environment that its status claims, and the claim. A resource at rest no longer holds this.
     #[must_use]
     pub fn recorded_claim(&self) -> Option<(Arc<ApiEnvironment>, Claimant)> {
         match self {
@@ -124,7 +125,7 @@ impl Watched {
         }
     }
 
-    /// Whether it is at rest, and says that its environment runs what it deployed.
+    /// Whether it is at rest, and its status says that the environment runs the deployed configuration.
     #[must_use]
     pub fn rests_ready(&self) -> bool {
         matches!(self, Self::AtRest(rested) if rested.is_ready)
@@ -207,11 +208,11 @@ fn essentials(metadata: &ObjectMeta) -> ObjectMeta {
     }
 }
 
-/// Whether there is nothing to do for it until it changes. The object alone must tell what the environment should run: a
+/// Whether there is nothing to do for it until it changes. The object alone must contain the desired configuration: a
 /// ConfigMap may change without an event.
 fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<String>, now: Now) -> bool {
     let Some(status) = object.status.as_ref().filter(|_| record::has_finalizer(object)) else { return false };
-    // Most resources that are not at rest are recognized without hashing their snapshot.
+    // Recognizes most resources that are not at rest without hashing their snapshot.
     let is_observed = object.metadata.generation == Some(status.observed_generation);
     if attempt(object).is_some_and(Attempt::is_in_flight) || !status.outbox.is_empty() || !is_observed {
         return false;
@@ -235,7 +236,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
     is_at_rest(&facts, status)
 }
 
-/// The environment that a resource claims by its status, and the claim.
+/// The environment that a resource's status claims, and the claim.
 pub(super) fn recorded_claim(object: &CognigyDeployment) -> Option<(Arc<ApiEnvironment>, Claim)> {
     let status = object.status.as_ref()?;
     let recorded = claim::recorded(status)?;
@@ -251,7 +252,7 @@ pub(super) fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claima
     Some(Claimant { uid, who: name_of(object), created_at, version: version(object.meta()), claim })
 }
 
-/// Whether somebody asks for a rollback that the operator has not handled yet.
+/// Whether a rollback is requested that the operator has not handled yet.
 fn asks_for_rollback(object: &CognigyDeployment) -> bool {
     let asked = Requests::from_annotations(object.annotations()).rollback;
     let handled = object.status.as_ref().and_then(|status| status.handled_requests.as_ref());

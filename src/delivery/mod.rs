@@ -1,6 +1,7 @@
-//! The outbox: audit records and webhook events, kept in status until their receivers have taken them.
+//! The outbox: audit records and webhook events, which stay in the status until their receivers have accepted them.
 //!
-//! Delivery is at least once, in order for each receiver, with an id that stays the same; the receiver can tell a repeat.
+//! Each receiver gets every message at least once, in order. A message keeps its id, so the receiver can recognize a
+//! repeat.
 
 pub mod outbox;
 mod outbox_sender;

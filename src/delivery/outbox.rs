@@ -1,4 +1,4 @@
-//! What goes into the outbox, and what leaves it without having been taken.
+//! Adds messages to the outbox, and removes messages that were not accepted in time.
 
 use api::JobId;
 use api::identifier::ApiOrigin;
@@ -10,12 +10,12 @@ use rollout::Notice;
 use rollout::time::between;
 use std::time::Duration;
 
-/// How long a message is offered to its receiver.
+/// For how long a message is offered to its receiver.
 pub const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
-/// The most messages that a status holds.
+/// The maximum number of messages in a status.
 pub const MOST: usize = 40;
 
-/// Puts a message into the outbox, once for each id. Where it is full, the oldest leaves it and is returned.
+/// Adds a message to the outbox, once for each id. If the outbox is full, the oldest message is removed and returned.
 pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice, provider: &dyn Provider) -> Option<OutboxEntry> {
     let entry = entry(notice, provider);
     if status.outbox.iter().any(|present| present.id == entry.id) {
@@ -25,13 +25,13 @@ pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice, provider: &dyn
     (status.outbox.len() > MOST).then(|| status.outbox.remove(0))
 }
 
-/// Whether a message may go to this API: an audit record only to the one that took its rollout.
+/// Whether a message may be sent to this API: an audit record only to the API that accepted its rollout.
 #[must_use]
 pub fn is_for(entry: &OutboxEntry, origin: &ApiOrigin) -> bool {
     entry.kind != DeliveryKind::Audit || entry.api_origin.as_ref().is_none_or(|taken_by| taken_by == origin)
 }
 
-/// Takes the messages out that were offered for too long.
+/// Removes the messages that were offered for too long, and returns them.
 pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec<OutboxEntry> {
     let (expired, kept) =
         std::mem::take(&mut status.outbox).into_iter().partition(|entry| between(entry.created_at, now) >= KEPT_FOR);
@@ -82,7 +82,7 @@ fn entry(notice: &Notice, provider: &dyn Provider) -> OutboxEntry {
     }
 }
 
-/// What does not look like a job's id, because the status was edited by hand, is not claimed to be one.
+/// The job's id in the wire format. `None` if it is not a valid id, because the status was edited by hand.
 fn on_the_wire(job_id: Option<&JobId>) -> Option<platform::JobId> {
     job_id.and_then(|job_id| job_id.as_str().parse().ok())
 }

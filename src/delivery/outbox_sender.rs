@@ -6,14 +6,14 @@ use bytes::Bytes;
 use platform::{CallError, CallFailure, FailureCause, Platform, Requester, WebhookSender, WebhookUrl};
 use std::time::Duration;
 
-/// A message that was not taken. It stays in the outbox, and so do those behind it.
+/// A message that was refused. It and the messages behind it stay in the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The receiver's answer, or why it could not be asked.
+    /// The receiver's answer, or why it could not be reached.
     pub message: String,
     /// The pause that the receiver asked for.
     pub retry_after: Option<Duration>,
-    /// Why it was not taken.
+    /// Why it was refused.
     pub cause: FailureCause,
 }
 
@@ -47,16 +47,16 @@ pub struct OutboxSender {
 }
 
 impl OutboxSender {
-    /// Delivers webhooks with this sender.
+    /// A sender that delivers webhook events with `webhooks`.
     #[must_use]
     pub fn new(webhooks: WebhookSender) -> Self {
         Self { webhooks }
     }
 
-    /// Sends audit records in order. `taken` is called for each one that was taken.
+    /// Sends audit records in order. `taken` is called for each accepted one.
     ///
     /// # Errors
-    /// [`Refused`] at the first that was not taken.
+    /// [`Refused`] at the first that was not accepted.
     pub async fn audit(
         &self,
         platform: &dyn Platform,
@@ -72,10 +72,10 @@ impl OutboxSender {
         Ok(())
     }
 
-    /// Sends webhook events in order. `taken` is called for each one that was taken.
+    /// Sends webhook events in order. `taken` is called for each accepted one.
     ///
     /// # Errors
-    /// [`Refused`] at the first that was not taken.
+    /// [`Refused`] at the first that was not accepted.
     pub async fn webhook(
         &self,
         url: &WebhookUrl,

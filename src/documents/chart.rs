@@ -1,4 +1,4 @@
-//! The chart's values: the comments in `values.yaml` are the only words on them. The table in the chart's README and the
+//! The chart's values: the comments in `values.yaml` are the only source. The table in the chart's README and the
 //! descriptions in its schema are generated from them with `UPDATE_DOCS=1`.
 
 use super::{read, root};
@@ -12,9 +12,9 @@ const README: &str = "charts/cognigy-operator/README.md";
 const TABLE_BEGINS: &str = "<!-- values -->\n";
 const TABLE_ENDS: &str = "<!-- end of values -->\n";
 
-/// A value with what `values.yaml` says of it.
+/// A value with its comment in `values.yaml`.
 struct Documented {
-    /// The keys that lead to it.
+    /// The keys on the path to it.
     path: Vec<String>,
     comment: String,
     default: Value,
@@ -35,7 +35,7 @@ fn the_schema_describes_every_value_in_the_words_of_its_comment() {
     let mut schema: Value = serde_json::from_str(&text).unwrap();
     for Documented { path, comment, .. } in values() {
         let node = path.iter().fold(&mut schema, |node, key| &mut node["properties"][key]);
-        let Value::Object(node) = node else { panic!("{SCHEMA} does not know {}", path.join(".")) };
+        let Value::Object(node) = node else { panic!("{SCHEMA} lacks {}", path.join(".")) };
         node.insert("description".to_owned(), Value::String(comment));
     }
     hold(SCHEMA, &text, &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
@@ -49,7 +49,7 @@ fn the_schema_knows_no_value_that_is_not_there_and_lets_none_pass() {
     compare(&schema, &values, &mut Vec::new(), &documented);
 }
 
-/// Descends as far as the values are groups of documented ones.
+/// Compares the schema with the values, down to the documented values.
 fn compare(schema: &Value, values: &Value, path: &mut Vec<String>, documented: &BTreeSet<String>) {
     if documented.contains(&path.join(".")) {
         return;
@@ -71,8 +71,8 @@ fn values() -> Vec<Documented> {
     values_of(&serde_saphyr::from_str(&read(VALUES)).unwrap())
 }
 
-/// Every value with its comment, which stands on the line above its key. A key without one is a group, whose values all
-/// have theirs.
+/// Every value with its comment, which is above its key. A key without a comment is a group; each of its values has a
+/// comment.
 fn values_of(values: &Value) -> Vec<Documented> {
     let mut found: Vec<Documented> = Vec::new();
     let mut path: Vec<String> = Vec::new();
@@ -80,7 +80,7 @@ fn values_of(values: &Value) -> Vec<Documented> {
     for line in read(VALUES).lines() {
         let text = line.trim_start();
         let depth = (line.len() - text.len()) / 2;
-        // What lies below a documented value is its default, and no value of its own.
+        // Lines below a documented value belong to its default. They are not values of their own.
         if found.last().is_some_and(|last| last.path == path && depth >= path.len()) && !text.is_empty() {
             continue;
         }
@@ -101,7 +101,7 @@ fn values_of(values: &Value) -> Vec<Documented> {
             (None, None) => comment.clear(),
         }
     }
-    assert!(found.len() > 50, "values were found");
+    assert!(found.len() > 50, "too few values were found");
     found
 }
 
@@ -120,7 +120,7 @@ fn table(values: &[Documented]) -> String {
     table
 }
 
-/// An object as one would write it in YAML on one line.
+/// An object in YAML's one-line form.
 fn flow(fields: &Map<String, Value>) -> String {
     let fields: Vec<String> = fields
         .iter()
@@ -133,7 +133,7 @@ fn flow(fields: &Map<String, Value>) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
-/// A file is what is generated, and becomes it on demand.
+/// Checks that a file equals the generated text. With `UPDATE_DOCS`, writes the text to the file.
 fn hold(page: &str, text: &str, generated: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(root().join(page), generated).unwrap();

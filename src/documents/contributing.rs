@@ -1,4 +1,4 @@
-//! `CONTRIBUTING.md`: the change that it tells of can be made.
+//! `CONTRIBUTING.md`: the change in its example can be made.
 
 use super::read;
 
@@ -11,7 +11,7 @@ fn the_decision_that_the_guide_changes_is_as_it_says() {
     let page = read(PAGE);
     let changed: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix('-')).filter(|line| line.contains("if ")).collect();
-    assert_eq!(changed.len(), 1, "{PAGE} changes one line");
+    assert_eq!(changed.len(), 1, "{PAGE} must change exactly one line");
     assert_eq!(read(DECISION).lines().filter(|line| *line == changed[0]).count(), 1, "{DECISION} lacks {changed:?}");
     assert!(page.contains(DECISION) && page.contains(TESTS));
 }
@@ -26,8 +26,8 @@ fn the_test_that_the_guide_adds_speaks_the_language_of_its_neighbours() {
     };
     let known = words(&tests);
     let name = words(added).into_iter().find(|word| word.starts_with("a_job")).unwrap();
-    assert!(!known.contains(&name), "{TESTS} has it already");
+    assert!(!known.contains(&name), "{TESTS} already has this test");
     for word in words(added).iter().filter(|word| **word != name) {
-        assert!(known.contains(word), "{TESTS} knows no {word}");
+        assert!(known.contains(word), "{TESTS} has no {word}");
     }
 }

@@ -1,5 +1,5 @@
-//! The dashboard, held to the model that Grafana documents for one (its "dashboard JSON model"), and its queries, written
-//! out as rules so that promtool judges them.
+//! The dashboard, checked against Grafana's documented "dashboard JSON model". Its queries are written out as rules, so
+//! that promtool can check them.
 
 use super::{read, root};
 use serde_json::Value;
@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 const DASHBOARD: &str = "charts/cognigy-operator/files/dashboard.json";
 const QUERIES: &str = "dev/tools/promtool/dashboard.yaml";
 
-/// The kinds of panels that it uses, all of them Grafana's own.
+/// The kinds of panels in the dashboard. All are part of Grafana.
 const PANELS: [&str; 4] = ["row", "stat", "table", "timeseries"];
 
-/// What Grafana puts in place of these by itself, and what promtool reads in their place.
+/// Variables that Grafana replaces, and the values that promtool gets in their place.
 const BUILT_IN: [(&str, &str); 1] = [("$__rate_interval", "5m")];
 
 const HEAD: &str = "\
@@ -24,7 +24,7 @@ fn dashboard() -> Value {
     serde_json::from_str(&read(DASHBOARD)).unwrap()
 }
 
-/// Each query, by the number of its panel and its own letter.
+/// Each query, with the number of its panel and its letter.
 fn queries(dashboard: &Value) -> Vec<(u64, String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let panels = dashboard["panels"].as_array().unwrap().iter();
@@ -34,14 +34,14 @@ fn queries(dashboard: &Value) -> Vec<(u64, String, String)> {
             targets.map(|target| (panel["id"].as_u64().unwrap(), text(&target["refId"]), text(&target["expr"])))
         })
         .collect();
-    assert!(found.len() > 20, "queries were found");
+    assert!(found.len() > 20, "too few queries were found");
     found
 }
 
 #[test]
 fn it_can_be_imported_into_any_grafana() {
     let dashboard = dashboard();
-    assert!(dashboard.get("id").is_none_or(Value::is_null), "an id is that of one Grafana's database");
+    assert!(dashboard.get("id").is_none_or(Value::is_null), "an id belongs to the database of one Grafana");
     let uid = dashboard["uid"].as_str().unwrap();
     assert!((1..=40).contains(&uid.len()) && uid.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-'));
     assert!(dashboard["title"].as_str().is_some_and(|title| !title.is_empty()));
@@ -52,10 +52,19 @@ fn it_can_be_imported_into_any_grafana() {
         assert!(PANELS.contains(&kind), "{kind} is a plugin that a Grafana may lack");
         let mut letters = BTreeSet::new();
         for target in panel["targets"].as_array().into_iter().flatten() {
-            assert!(letters.insert(target["refId"].as_str().unwrap()), "{}: a query hides another", panel["title"]);
+            assert!(
+                letters.insert(target["refId"].as_str().unwrap()),
+                "{}: two queries have the same letter",
+                panel["title"]
+            );
             assert_eq!(target["datasource"]["type"], "prometheus", "{}", panel["title"]);
         }
-        assert_eq!(letters.is_empty(), kind == "row", "{} shows what it asks for", panel["title"]);
+        assert_eq!(
+            letters.is_empty(),
+            kind == "row",
+            "{}: a row has no queries, and every other panel has some",
+            panel["title"]
+        );
     }
 }
 
@@ -76,7 +85,7 @@ fn every_variable_that_is_named_is_declared_and_every_declared_one_is_named() {
         .map(|rest| rest.trim_start_matches('{').chars().take_while(|letter| is_name(*letter)).collect::<String>())
         .filter(|name| BUILT_IN.iter().all(|(known, _)| known.trim_start_matches('$') != name))
         .collect();
-    assert_eq!(named, declared, "{DASHBOARD}: the named on the left");
+    assert_eq!(named, declared, "{DASHBOARD}: left: the variables in use; right: the declared ones");
 }
 
 #[test]

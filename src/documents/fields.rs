@@ -1,4 +1,5 @@
-//! `docs/fields.md` is generated from the CRD, so that it says what `kubectl explain` says, and what the API server checks.
+//! `docs/fields.md` is generated from the CRD, so that it agrees with `kubectl explain` and with the checks of the API
+//! server.
 
 use super::root;
 use api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, WATCH_LABEL, crd};
@@ -35,7 +36,7 @@ fn the_page_is_what_the_crd_generates() {
     assert!(written == generated, "{PAGE} differs from the CRD: run this test with UPDATE_DOCS=1 and commit the page");
 }
 
-/// What the page tells of a field, in its own words or in those of the description and the rules.
+/// The keywords of a schema that the page covers, in its own sentences or in the descriptions and rules.
 const TOLD: [&str; 15] = [
     "type",
     "format",
@@ -64,10 +65,14 @@ fn the_page_tells_all_that_the_definition_says_of_a_field() {
     let mut words = BTreeSet::new();
     ["spec", "status"].iter().for_each(|part| gather(&fields[part], &mut words));
     let known: BTreeSet<&str> = TOLD.into_iter().chain(MERGE).collect();
-    assert_eq!(words.iter().map(String::as_str).collect::<BTreeSet<_>>(), known, "the schema's on the left");
+    assert_eq!(
+        words.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        known,
+        "left: the keywords of the schema; right: the covered ones"
+    );
 }
 
-/// The words that a schema and those in it say something with.
+/// Collects the keywords of a schema and of the schemas in it.
 fn gather(schema: &Value, words: &mut BTreeSet<String>) {
     for (word, value) in schema.as_object().into_iter().flatten() {
         words.insert(word.clone());
@@ -79,10 +84,12 @@ fn gather(schema: &Value, words: &mut BTreeSet<String>) {
     }
 }
 
-/// The one version of the definition.
+/// The only version in the definition.
 fn version() -> Value {
     let mut definition = serde_json::to_value(crd::definition()).unwrap();
-    let Value::Array(mut versions) = definition["spec"]["versions"].take() else { panic!("there are versions") };
+    let Value::Array(mut versions) = definition["spec"]["versions"].take() else {
+        panic!("the definition has no versions")
+    };
     assert_eq!(versions.len(), 1);
     versions.remove(0)
 }
@@ -99,7 +106,7 @@ fn page() -> String {
     page
 }
 
-/// The names in a resource's metadata that mean something to the operator.
+/// The names in a resource's metadata that the operator uses.
 fn tell_names(page: &mut String) {
     let names = [
         (RETRY_ANNOTATION, "annotation", "any new value asks for another attempt"),
@@ -114,7 +121,7 @@ fn tell_names(page: &mut String) {
     }
 }
 
-/// What `kubectl get` shows.
+/// The columns of `kubectl get`.
 fn tell_columns(page: &mut String, columns: &Value) {
     writeln!(page, "\n## Columns of kubectl get\n\n| column | shown | from | meaning |\n|---|---|---|---|").unwrap();
     for column in columns.as_array().unwrap() {
@@ -125,7 +132,7 @@ fn tell_columns(page: &mut String, columns: &Value) {
     }
 }
 
-/// One table for an object, then those for the objects in it.
+/// Writes one table for an object, then tables for the objects in it.
 fn describe(page: &mut String, path: &str, schema: &Value) {
     writeln!(page, "\n## {path}\n\n{}", sentence(&schema["description"])).unwrap();
     for rule in rules(schema) {
@@ -156,7 +163,7 @@ fn kind(field: &Value) -> String {
     }
 }
 
-/// An object that may be left out has the defaults of its fields.
+/// The default of a field. An object that may be left out has the defaults of its fields.
 fn default(field: &Value) -> String {
     match &field["default"] {
         Value::Null => String::new(),
@@ -186,7 +193,7 @@ fn meaning(field: &Value) -> String {
     meaning.replace('|', "\\|")
 }
 
-/// What the API server says where a rule is broken.
+/// The API server's messages for the broken rules.
 fn rules(schema: &Value) -> Vec<String> {
     let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
     rules.map(|rule| rule["message"].as_str().unwrap().to_owned()).collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Each folder or file of `src`, and what it may import of the others. `command` may import everything.
+/// Each folder or file of `src`, and the others that it may import. `command` may import everything.
 const MAY_IMPORT: [(&str, &[&str]); 6] = [
     ("backoff.rs", &[]),
     ("metrics", &[]),

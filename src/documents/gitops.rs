@@ -1,4 +1,5 @@
-//! `deploy/gitops`: what Argo CD and Flux are told to apply is there, in an order and with the time that a rollout needs.
+//! `deploy/gitops`: the paths that Argo CD and Flux apply exist, in the right order, with the time that a rollout
+//! needs.
 
 use super::{read, root};
 use serde_json::Value;
@@ -14,7 +15,7 @@ fn documents(file: &str) -> Vec<Value> {
 
 fn named<'d>(documents: &'d [Value], name: &str) -> &'d Value {
     let found = documents.iter().find(|document| document["metadata"]["name"] == name);
-    found.unwrap_or_else(|| panic!("{name} is not there"))
+    found.unwrap_or_else(|| panic!("{name} does not exist"))
 }
 
 #[test]
@@ -26,7 +27,7 @@ fn every_folder_that_is_to_be_applied_is_there() {
         .chain(kustomizations.iter().map(|document| &document["spec"]["path"]))
         .map(|path| path.as_str().unwrap())
         .collect();
-    assert_eq!(paths.len(), 2 * (1 + STAGES.len()), "the operator and each stage, for both");
+    assert_eq!(paths.len(), 2 * (1 + STAGES.len()), "the operator and each stage, for both tools");
     for path in paths {
         assert!(root().join(path).join("kustomization.yaml").is_file(), "{path} holds no kustomization");
     }
@@ -55,10 +56,10 @@ fn flux_waits_for_as_long_as_a_rollout_and_its_rollback_may_take() {
     for stage in STAGES {
         let folder = root().join("deploy/gitops/environments").join(stage);
         let patches = fs::read_to_string(folder.join("kustomization.yaml")).unwrap();
-        assert!(!patches.contains("timeoutSeconds"), "{stage} has a time of its own: this test must look at it");
+        assert!(!patches.contains("timeoutSeconds"), "{stage} sets its own timeoutSeconds: this test must check it");
         let spec = &named(&kustomizations, &format!("bots-{stage}"))["spec"];
         assert_eq!(spec["wait"], true, "{stage}");
         let minutes: i64 = spec["timeout"].as_str().unwrap().strip_suffix('m').unwrap().parse().unwrap();
-        assert!(minutes * 60 > 2 * rollout, "{stage}: {minutes} min for {rollout} s until the verdict");
+        assert!(minutes * 60 > 2 * rollout, "{stage}: {minutes} min are too short for {rollout} s until the verdict");
     }
 }

@@ -1,4 +1,4 @@
-//! The image: what its last stage holds, and that it fits what is installed.
+//! The image: the content of its last stage, and its agreement with the files that install it.
 
 use super::{read, root};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn instructions() -> Vec<String> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// Those of the last stage: what is shipped.
+/// The instructions of the last stage, which becomes the image.
 fn last_stage() -> Vec<String> {
     let all = instructions();
     let start = all.iter().rposition(|line| line.starts_with("FROM ")).unwrap();
@@ -23,7 +23,7 @@ fn last_stage() -> Vec<String> {
 fn operand<'i>(instructions: &'i [String], name: &str) -> &'i str {
     let mut found = instructions.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let operand = found.next().unwrap_or_else(|| panic!("{DOCKERFILE} lacks {name}"));
-    assert_eq!(found.next(), None, "{name} stands there once");
+    assert_eq!(found.next(), None, "{name} must occur once");
     operand
 }
 
@@ -47,7 +47,7 @@ fn the_image_runs_as_the_deployment_wants_it() {
     assert_eq!(operand(&stage, "EXPOSE"), container["ports"][0]["containerPort"].to_string());
     assert_eq!(operand(&stage, "ENTRYPOINT"), r#"["/cognigy-operator"]"#);
     assert_eq!(operand(&stage, "CMD"), r#"["run"]"#);
-    assert_eq!(container["args"][0], "run", "the Deployment's arguments take the place of CMD");
+    assert_eq!(container["args"][0], "run", "the Deployment's arguments replace CMD");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn the_image_is_built_from_this_version_with_this_compiler() {
 fn all_that_cargo_wants_to_see_reaches_the_build() {
     let ignored = read(".dockerignore");
     let lines: Vec<&str> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    assert_eq!(lines[0], "*", "nothing does by itself");
+    assert_eq!(lines[0], "*", "everything is excluded by default");
     let kept: Vec<&str> = lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
     let is_kept = |path: &str| kept.iter().any(|pattern| covers(pattern, path));
 
@@ -84,7 +84,7 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
         let files = [format!("benches/{name}.rs"), format!("benches/{name}/main.rs")];
         wanted.extend(files.into_iter().filter(|file| root().join(file).is_file()));
     }
-    // Test binaries that a manifest names: cargo wants to see them, whatever it builds.
+    // The test binaries that a manifest names: cargo requires their files in every build.
     for folder in [""].into_iter().chain(members) {
         let path = |file: &str| Path::new(folder).join(file).to_str().unwrap().to_owned();
         for test in read(&path("Cargo.toml")).split("[[test]]\nname = \"").skip(1) {
@@ -94,13 +94,13 @@ fn all_that_cargo_wants_to_see_reaches_the_build() {
         }
     }
     for file in wanted {
-        assert!(root().join(&file).is_file(), "{file} is not there");
-        assert!(is_kept(&file), "{file} is kept from the build");
+        assert!(root().join(&file).is_file(), "{file} does not exist");
+        assert!(is_kept(&file), "{file} is excluded from the build");
     }
     assert!(!is_kept("target/debug/cognigy-operator") && !is_kept(".git/config"));
 }
 
-/// Whether a pattern names a path, or a folder that it is in; a star stands for one name.
+/// Whether a pattern matches a path or one of its parent folders. A star matches one name.
 fn covers(pattern: &str, path: &str) -> bool {
     let mut names = Path::new(path).iter();
     Path::new(pattern).iter().all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))

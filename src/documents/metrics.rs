@@ -15,7 +15,7 @@ const PAGE: &str = "docs/metrics.md";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Metric {
     pub(super) kind: String,
-    /// The values of each label; nothing where the page leads elsewhere for them.
+    /// The values of each label; `None` if the page refers to another page for them.
     pub(super) labels: BTreeMap<String, Option<BTreeSet<String>>>,
 }
 
@@ -30,7 +30,7 @@ fn every_metric_is_listed_with_its_type_and_labels_and_none_that_does_not_exist(
             }
         }
     }
-    assert_eq!(listed, scraped, "{PAGE} on the left");
+    assert_eq!(listed, scraped, "left: the metrics in {PAGE}; right: those of a scrape");
 }
 
 /// The rows of the page's tables: name, type, labels, meaning.
@@ -53,7 +53,7 @@ fn label(text: &str) -> (String, Option<BTreeSet<String>>) {
     (name.trim().replace('`', ""), values)
 }
 
-/// What a scrape shows, by the names that queries use; of a histogram the part that its series have in common.
+/// The metrics in a scrape, by the names that queries use. A histogram has the common part of its series' names.
 fn scraped() -> BTreeMap<String, Metric> {
     let resources = Arc::new(ResourceRegistry::default());
     resources.observe(&Event::Apply(Watched::Whole(Arc::new(stalled()))));

@@ -1,4 +1,5 @@
-//! The documents, held to the code: what they name is there, and what is there is named.
+//! Checks the documents against the code: each name in the documents exists in the code, and each public name of the
+//! code is documented.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +19,7 @@ mod test_sets;
 
 use std::path::{Path, PathBuf};
 
-/// The folder of the project.
+/// The root folder of the project.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -44,7 +45,7 @@ fn all() -> Vec<String> {
     pages
 }
 
-/// The words between single backticks, outside fenced blocks.
+/// The texts in single backticks, outside fenced blocks.
 fn quoted(text: &str) -> Vec<String> {
     let prose: String = text.split("```").step_by(2).collect();
     prose.split('`').skip(1).step_by(2).map(str::to_owned).collect()
@@ -58,7 +59,7 @@ fn first_cells(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Shows each Rust file below a folder of the project: its path in the project, and its text.
+/// Passes each Rust file below a folder of the project to `show`: its path in the project, and its text.
 fn each_source(folder: &Path, show: &mut dyn FnMut(&Path, &str)) {
     for entry in std::fs::read_dir(root().join(folder)).unwrap() {
         let path = folder.join(entry.unwrap().file_name());

@@ -1,4 +1,5 @@
-//! The dashboard and the alerts: what they ask for is measured, and whoever is woken finds a page that tells what to do.
+//! The dashboard and the alerts: every metric that they query exists, and every alert names a page that says what to
+//! do.
 
 use super::metrics::{Metric, listed};
 use super::pages::headings;
@@ -12,7 +13,7 @@ const ALERTS: &str = "charts/cognigy-operator/files/alerts.yaml";
 const ALERT_TESTS: &str = "dev/tools/promtool/alerts_test.yaml";
 const RUNBOOKS: &str = "docs/runbooks.md";
 
-/// What Prometheus knows of the target that it scrapes.
+/// The labels that Prometheus adds for the scraped target.
 const OF_THE_TARGET: [&str; 2] = ["namespace", "instance"];
 
 #[test]
@@ -25,11 +26,11 @@ fn every_query_of_the_dashboard_asks_for_what_is_measured() {
         assert_eq!(query["datasource"]["uid"], "${datasource}", "{query}");
     }
     let measured: BTreeSet<String> = listed().into_keys().collect();
-    // What these would show is seen better in the limit, and in the rollbacks that wait.
+    // The limit and the waiting rollbacks show the same more clearly.
     let left_out = ["budget_clients", "budget_reserve_free_requests", "budget_reserve_requests"];
     let shown: BTreeSet<String> =
         asked.into_iter().chain(left_out.map(|name| format!("cognigy_operator_{name}"))).collect();
-    assert_eq!(shown, measured, "{DASHBOARD} on the left");
+    assert_eq!(shown, measured, "left: the metrics in {DASHBOARD}; right: the measured ones");
 }
 
 #[test]
@@ -38,8 +39,8 @@ fn the_panels_of_the_dashboard_lie_side_by_side_and_each_says_what_it_shows() {
     let mut ids = BTreeSet::new();
     for panel in panels() {
         let number = |field: &str| panel["gridPos"][field].as_u64().unwrap();
-        assert!(ids.insert(panel["id"].as_u64()), "{} has the id of another", panel["title"]);
-        assert!(number("x") + number("w") <= 24, "{} leaves the grid", panel["title"]);
+        assert!(ids.insert(panel["id"].as_u64()), "{} has the id of another panel", panel["title"]);
+        assert!(number("x") + number("w") <= 24, "{} extends beyond the grid", panel["title"]);
         for cell in (number("x")..number("x") + number("w"))
             .flat_map(|x| (number("y")..number("y") + number("h")).map(move |y| (x, y)))
         {
@@ -61,7 +62,7 @@ fn every_alert_asks_for_what_is_measured_and_says_how_bad_it_is() {
         }
         alerts += 1;
     }
-    assert!(alerts > 10, "alerts were found");
+    assert!(alerts > 10, "too few alerts were found");
 }
 
 #[test]
@@ -72,11 +73,11 @@ fn every_alert_leads_to_its_runbook_and_every_runbook_is_for_an_alert() {
         let name = rule["alert"].as_str().unwrap();
         let url = rule["annotations"]["runbook_url"].as_str().unwrap();
         assert!(url.ends_with(&format!("{RUNBOOKS}#{}", name.to_lowercase())), "{name}: {url}");
-        assert!(headings(&page).contains(&name.to_lowercase()), "{RUNBOOKS} has no page for {name}");
+        assert!(headings(&page).contains(&name.to_lowercase()), "{RUNBOOKS} has no section for {name}");
         names.insert(name.to_owned());
     }
     let pages: BTreeSet<String> = page.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
-    assert_eq!(pages, names, "{RUNBOOKS} on the left");
+    assert_eq!(pages, names, "left: the sections in {RUNBOOKS}; right: the alerts");
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn every_alert_has_a_test_that_fires_it_and_one_that_does_not() {
 fn panels() -> Vec<Value> {
     let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().clone();
-    assert!(panels.len() > 20, "panels were found");
+    assert!(panels.len() > 20, "too few panels were found");
     panels
 }
 
@@ -116,13 +117,14 @@ fn rules() -> Vec<Value> {
     groups.iter().flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
 }
 
-/// Judges a query: its metrics are measured, and have the labels and values that it asks for. Returns the metrics.
+/// Checks a query: its metrics exist, with the labels and values that it uses. Returns the metrics.
 fn judge(query: &str) -> BTreeSet<String> {
     let measured = listed();
     let mut metrics = BTreeSet::new();
     let mut labels: BTreeSet<String> = OF_THE_TARGET.iter().chain(&["le"]).map(|&label| label.to_owned()).collect();
     for (name, matchers) in selectors(query) {
-        let (name, metric) = known(&measured, &name).unwrap_or_else(|| panic!("nobody measures {name}: {query}"));
+        let (name, metric) =
+            known(&measured, &name).unwrap_or_else(|| panic!("{name} is not a metric of the operator: {query}"));
         labels.extend(metric.labels.keys().cloned());
         metrics.insert(name.to_owned());
         for (label, values) in matchers {
@@ -148,7 +150,7 @@ fn judge(query: &str) -> BTreeSet<String> {
     metrics
 }
 
-/// The metric of a series: of a histogram, that of its parts.
+/// The metric of a series. The parts of a histogram belong to the histogram.
 fn known<'m>(measured: &'m BTreeMap<String, Metric>, series: &str) -> Option<(&'m str, &'m Metric)> {
     let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| series.strip_suffix(part));
     let (name, metric) = measured.get_key_value(series).or_else(|| measured.get_key_value(of_histogram?))?;
@@ -156,10 +158,10 @@ fn known<'m>(measured: &'m BTreeMap<String, Metric>, series: &str) -> Option<(&'
     (is_histogram == (name != series)).then_some((name, metric))
 }
 
-/// A label, and the values that it is asked for with.
+/// A label, and the values that a query uses for it.
 type Matcher = (String, Vec<String>);
 
-/// Each series that a query selects: its name, and what its labels are asked for with.
+/// Each series that a query selects: its name and its label matchers.
 fn selectors(query: &str) -> Vec<(String, Vec<Matcher>)> {
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let mut selectors = Vec::new();

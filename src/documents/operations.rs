@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = "docs/operations.md";
 
-/// Read from the environment, but by no flag.
+/// Variables that the operator reads without a flag.
 const NO_FLAG: [&str; 4] = ["COGNIGY_CLIENT_ID", "COGNIGY_CLIENT_SECRET", "RUST_LOG", "POD_NAME"];
 
-/// Read by the exporter of traces.
+/// Variables that the exporter of traces reads.
 const TRACES: [&str; 5] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_HEADERS",
@@ -37,7 +37,7 @@ fn every_flag_stands_in_a_row_with_its_variable_and_its_default() {
     }
     let rows = first_cells(&page).into_iter().filter(|cell| cell.starts_with("--"));
     for row in rows {
-        assert!(known.contains(&row), "{row} is no flag of `cognigy-operator run`");
+        assert!(known.contains(&row), "{row} is not a flag of `cognigy-operator run`");
     }
 }
 
@@ -53,7 +53,7 @@ fn every_variable_that_is_named_is_read() {
     };
     let named: Vec<String> = quoted(&page).into_iter().filter(is_variable).collect();
     for name in &named {
-        assert!(read_somewhere.contains(name.as_str()), "{name} is read by nobody");
+        assert!(read_somewhere.contains(name.as_str()), "nothing reads {name}");
     }
     for name in NO_FLAG.into_iter().chain(TRACES) {
         assert!(named.iter().any(|found| found == name), "{PAGE} lacks {name}");

@@ -1,4 +1,4 @@
-//! Every page: its links lead somewhere, and its resources are resources.
+//! Every page: its links have a target, and its resources are valid.
 
 use super::{all, read, root};
 use api::CognigyDeployment;
@@ -20,14 +20,14 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
                 "" => root().join(&page),
                 file => root().join(&page).parent().unwrap().join(file),
             };
-            assert!(path.exists(), "{page} links to {target}, which is not there");
+            assert!(path.exists(), "{page} links to {target}, which does not exist");
             if !heading.is_empty() {
                 let headings = headings(&std::fs::read_to_string(&path).unwrap());
                 assert!(headings.iter().any(|found| found == heading), "{page}: {target} is none of {headings:?}");
             }
         }
     }
-    assert!(links > 20, "links were found");
+    assert!(links > 20, "too few links were found");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn every_page_can_be_reached_from_the_first() {
             to_read.extend(page.filter(|page| all.contains(page)));
         }
     }
-    assert_eq!(reached, all, "the reached ones on the left");
+    assert_eq!(reached, all, "left: the pages that are linked; right: all pages");
 }
 
 #[test]
@@ -65,25 +65,25 @@ fn every_resource_in_a_page_follows_the_rules() {
             }
         }
     }
-    assert!(resources > 0, "resources were found");
+    assert!(resources > 0, "no resource was found");
 }
 
 #[test]
 fn the_first_page_shows_the_resource_that_it_applies() {
     let page = read("README.md");
     let sample = "deploy/samples/first-resource.yaml";
-    assert!(page.contains(&format!("kubectl apply -f {sample}")), "it is applied");
+    assert!(page.contains(&format!("kubectl apply -f {sample}")), "the page must apply the sample");
     let text = read(sample);
     let resource = text.split_inclusive('\n').skip_while(|line| line.starts_with('#')).collect::<String>();
     assert_eq!(blocks_of_yaml(&page), [resource]);
 }
 
-/// The blocks that are marked as YAML, and those that a shell hands on as a document.
+/// The blocks that are marked as YAML, and the here-documents in shell blocks.
 fn blocks_of_yaml(text: &str) -> Vec<String> {
     text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n")).map(str::to_owned).collect()
 }
 
-/// The anchors of a page's headings, as a forge makes them.
+/// The anchors of a page's headings, as GitHub and similar sites generate them.
 pub(super) fn headings(text: &str) -> Vec<String> {
     let is_kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
     let prose: String = text.split("```").step_by(2).collect();

@@ -1,4 +1,4 @@
-//! `docs/conditions.md`: every condition, and every reason with what to do.
+//! `docs/conditions.md`: every condition, and every reason with its next step.
 
 use super::{first_cells, read};
 use api::condition::ConditionType;

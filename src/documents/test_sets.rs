@@ -1,4 +1,4 @@
-//! The tests that `cargo test` leaves out: none of them is forgotten.
+//! The tests that `cargo test` does not run by default: CI runs each of them, and the guide names each of them.
 
 use super::read;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ fn manifests() -> Vec<String> {
     ["Cargo.toml".to_owned()].into_iter().chain(members).collect()
 }
 
-/// The test binaries that cargo runs only if they are named.
+/// The test binaries that cargo runs only when they are named.
 fn left_out() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for manifest in manifests() {
@@ -30,7 +30,7 @@ fn left_out() -> BTreeSet<String> {
     found
 }
 
-/// The names behind `--test` in a text.
+/// The names after `--test` in a text.
 fn named(text: &str) -> BTreeSet<String> {
     let names = text.split("--test ").skip(1).map(|rest| {
         let is_name = |letter: &char| letter.is_ascii_lowercase() || *letter == '_';
@@ -48,7 +48,7 @@ fn every_test_binary_that_cargo_test_leaves_out_is_run_by_ci_and_named_in_the_gu
         assert!(left_out.is_subset(&named), "{page} names {named:?}, but not all of {left_out:?}");
     }
     let page = read("README.md");
-    assert!(page.contains("`.ci/run`"), "README.md says who runs the rest");
+    assert!(page.contains("`.ci/run`"), "README.md must say that .ci/run runs the rest");
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn what_is_ignored_for_want_of_a_tool_is_where_ci_includes_it() {
         if text.contains(ignored) {
             assert!(
                 path.starts_with("tests/simulation/gitops"),
-                "{CI} does not run what is ignored in {}",
+                "{CI} does not run the ignored tests in {}",
                 path.display()
             );
             files += 1;
         }
     });
-    assert!(files > 0, "no test is ignored for want of a tool: remove this one, and its step in {CI}");
+    assert!(files > 0, "no test is ignored because of a missing tool: remove this test, and its step in {CI}");
     assert!(read(CI).contains("--test simulation gitops:: -- --include-ignored"));
 }

@@ -1,4 +1,5 @@
-//! Answers of Cognigy.AI, of its token endpoint and of webhooks: each call of the client, over a transport that answers anything.
+//! Answers of Cognigy.AI, of its token endpoint and of webhooks. Each call of the client runs over a transport that may
+//! answer anything.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -44,7 +45,7 @@ const TOKENS: [&str; 5] = [
 ];
 const WAITS: [&str; 5] = ["0", "7", "86400", "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"];
 
-/// One answer for all.
+/// A transport that gives the same answer to every request.
 #[derive(Clone, Debug)]
 struct Hostile {
     status: u16,
@@ -80,7 +81,8 @@ impl Hostile {
         (200..300).contains(&self.status)
     }
 
-    /// What the contract's table says of its status; a good one with a body that is not the contract is a protocol error.
+    /// The class that the contract's table gives the status. A success whose body does not fit the contract is a
+    /// protocol error.
     fn class(&self) -> ErrorClass {
         match self.status {
             429 | 500..=599 => ErrorClass::Transient,
@@ -90,18 +92,18 @@ impl Hostile {
         }
     }
 
-    /// A field of its body, where that can be read whole; a number that is too large for any type may keep it from that.
+    /// A field of the body, if the whole body can be parsed. A number that is too large for any type may prevent that.
     fn says(&self, field: &str) -> Option<Value> {
         serde_json::from_slice::<Value>(&self.body).ok().map(|body| body[field].clone())
     }
 
-    /// Whether it says so, as far as can be told.
+    /// Whether the field has such a value. Also true if the body cannot be parsed.
     fn may_say(&self, field: &str, is_it: impl Fn(&Value) -> bool) -> bool {
         self.says(field).is_none_or(|value| is_it(&value))
     }
 }
 
-/// Answers every request for a token with one, and everything else with the other.
+/// Answers every request for a token with `token`, and every other request with the other answer.
 struct Platform {
     token: Response<Bytes>,
     other: Response<Bytes>,
@@ -132,7 +134,7 @@ fn good_token() -> Response<Bytes> {
     Response::new(Bytes::from_static(TOKENS[0].as_bytes()))
 }
 
-/// In virtual time, of which it must not take more than the budget lets anything wait.
+/// Runs in virtual time. The call must not take longer than the longest wait in the budget.
 fn soon<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async { tokio::time::timeout(PATIENCE * 4, future).await.expect("it ends") })
@@ -146,7 +148,7 @@ fn key() -> IdempotencyKey {
     "key-1".parse().unwrap()
 }
 
-/// Words that are shown: short, on one line, and without the secret.
+/// Checks that a text can be shown: short, on one line, and without the secret.
 fn fit_to_show(text: &str, most: usize) -> Result<(), TestCaseError> {
     prop_assert!(text.len() <= most, "{} bytes", text.len());
     prop_assert!(!text.chars().any(char::is_control), "{text:?}");
@@ -155,7 +157,7 @@ fn fit_to_show(text: &str, most: usize) -> Result<(), TestCaseError> {
 }
 
 fn fit(error: &CallError) -> Result<(), TestCaseError> {
-    // An hour, and what the budget adds so as to be sure.
+    // An hour, and the safety margin that the budget adds.
     prop_assert!(error.retry_after().is_none_or(|wait| wait <= Duration::from_secs(3601)), "{error:?}");
     fit_to_show(error.message(), 1024)
 }
@@ -230,7 +232,7 @@ proptest! {
             Err(JobError::Unreadable(error)) => fit(&error)?,
             Err(JobError::NotSent(_)) => prop_assert!(false, "it was sent"),
         }
-        // Another client: a pause that the first answer has asked for would keep this question from being sent.
+        // A new client, because a pause that the first answer asked for would keep this request from being sent.
         match soon(client().health(&"env".parse().unwrap(), 0.05, &me())).unwrap() {
             HealthReading::Good { error_rate } => {
                 prop_assert!(answer.is_good() && (0.0..0.05).contains(&error_rate));

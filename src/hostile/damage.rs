@@ -1,9 +1,9 @@
-//! Inputs to try: any bytes, and valid inputs after a few edits.
+//! Inputs to test: random bytes, and valid inputs after a few edits.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What parsers stumble over.
+/// Texts that often confuse parsers.
 const TOKENS: [&str; 32] = [
     "null",
     "true",
@@ -87,7 +87,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-/// Bytes without sense, or one of these after up to six edits; now and then one as it is.
+/// Random bytes, or one of these inputs after up to six edits; sometimes an input without any edit.
 pub(super) fn bytes_like(valid: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let damaged = (select(valid), prop::collection::vec(edit(), 0..6)).prop_map(|(valid, edits)| {
         let mut bytes = valid.as_bytes().to_vec();
@@ -97,7 +97,7 @@ pub(super) fn bytes_like(valid: &'static [&'static str]) -> impl Strategy<Value 
     prop_oneof![1 => prop::collection::vec(any::<u8>(), 0..1024), 6 => damaged]
 }
 
-/// The same, as far as it is text.
+/// The same as text. Invalid UTF-8 is replaced.
 pub(super) fn text_like(valid: &'static [&'static str]) -> impl Strategy<Value = String> {
     bytes_like(valid).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,7 +1,7 @@
-//! What others wrote, at its worst: bytes without sense, and valid inputs that were damaged. None of it may make the operator
-//! panic, or keep it busy or its memory full, or be taken for something that it does not say.
+//! Hostile input from outside: random bytes, and valid inputs that were damaged. No input may make the operator panic,
+//! keep it busy, fill its memory, or be read as something that it does not say.
 //!
-//! `PROPTEST_CASES` says how many of each are tried.
+//! `PROPTEST_CASES` sets the number of cases of each kind.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;
@@ -12,7 +12,7 @@ mod texts;
 
 use proptest::test_runner::Config;
 
-/// Few by default, since every kind of input has a test of its own.
+/// Few cases by default, because every kind of input also has a test of its own.
 fn config() -> Config {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => Config::default(),

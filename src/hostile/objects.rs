@@ -1,4 +1,4 @@
-//! Resources as they may be after somebody has written a status by hand, or set an annotation to anything.
+//! Resources after somebody has edited the status by hand or set an annotation to any value.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,7 +16,7 @@ use api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, Snapshot};
 use rollout::facts::Requests;
 use rollout::{Now, Settings};
 
-/// A resource in the middle of a rollout, with everything in its status.
+/// A resource in the middle of a rollout, with every field of the status.
 const RESOURCE: &str = r#"{"apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
 "metadata": {"name": "bot", "namespace": "bots", "uid": "0a1b", "generation": 3, "resourceVersion": "42",
  "creationTimestamp": "2026-01-01T12:00:00Z", "finalizers": ["deploy.cognigy.ai/rollout"]},
@@ -35,7 +35,7 @@ fn resource() -> Value {
     serde_json::from_str(RESOURCE).unwrap()
 }
 
-/// Some JSON, where something else is expected.
+/// JSON values of any type, to replace a value of another type.
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -54,7 +54,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The pointers to every field below the status and the metadata, the outer ones first.
+/// The pointers to all fields below the status and the metadata, the outer ones first.
 fn pointers() -> Vec<String> {
     fn below(place: &str, value: &Value, found: &mut Vec<String>) {
         found.push(place.to_owned());
@@ -77,7 +77,7 @@ fn pointers() -> Vec<String> {
     found
 }
 
-/// Does with a resource what the watch does.
+/// Treats a resource as the watch does.
 fn look_at(watched: Watched) {
     let (settings, wall) = (Settings::default(), "2026-01-01T12:01:00Z".parse::<Timestamp>().unwrap());
     for (wall, uptime) in
@@ -97,7 +97,7 @@ fn is_sent(bytes: &[u8]) -> bool {
     struct Sent {
         metadata: ObjectMeta,
     }
-    // The API server has no key twice, and no half of a character.
+    // The API server sends no duplicate key and no lone surrogate.
     let is_whole = |text: &str| Snapshot::from_text(text).is_ok();
     serde_json::from_slice::<&RawValue>(bytes).is_ok_and(|text| is_whole(text.get()))
         && serde_json::from_slice::<Sent>(bytes).is_ok_and(|sent| sent.metadata.name.is_some())
@@ -112,7 +112,8 @@ fn the_resource_of_these_tests_is_one() {
 proptest! {
     #![proptest_config(config())]
 
-    /// The API server sends JSON with metadata of its definition; whatever else is in it, it must not fail a page of others.
+    /// The API server sends JSON with valid metadata. No other field of a resource may make a page with other resources
+    /// fail.
     #[test]
     fn a_resource_of_any_bytes_is_looked_at_or_left_alone(bytes in bytes_like(&[RESOURCE])) {
         match serde_json::from_slice::<Watched>(&bytes) {

@@ -1,4 +1,4 @@
-//! ConfigMaps with a snapshot: JSON or YAML that anybody in a namespace may have written.
+//! ConfigMaps with a snapshot: JSON or YAML that anybody with access to the namespace may have written.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -28,10 +28,11 @@ const SNAPSHOTS: [&str; 6] = [
     "at: 2026-01-01T12:00:00Z\nnothing: ~\n\"quoted\\u0000\": 'single'\n",
 ];
 
-/// The most bytes of a resource that can still be stored: a snapshot that is longer once it is written out is not deployed.
+/// The maximum size in bytes of a resource that can be stored. A snapshot that is longer in its expanded form is not
+/// deployed.
 const LARGEST: usize = 1024 * 1024;
 
-/// What the operator makes of a ConfigMap with this text.
+/// The operator's result for a ConfigMap with this text.
 fn desired(text: &str) -> Result<Desired, Obstacle> {
     let map =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "flows"}, "data": {"snapshot": text}});
@@ -53,13 +54,14 @@ fn desired(text: &str) -> Result<Desired, Obstacle> {
     })
 }
 
-/// What is deployed is a JSON object that can be hashed, written and read again; what is not is told in a few words.
+/// Checks that the snapshot is a JSON object that can be hashed, written and read again, or that the error message is
+/// short.
 fn judge(text: &str) -> Result<(), TestCaseError> {
     match desired(text) {
         Ok(desired) => {
             let written = serde_json::to_vec(&desired.snapshot).unwrap();
             prop_assert!(written.len() <= LARGEST, "{} bytes", written.len());
-            // Values stay as they are written: a number may be larger than any double.
+            // Values stay in their written form: a number may be larger than any double.
             let read: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&written).unwrap();
             prop_assert!(!read.is_empty());
         }
@@ -81,7 +83,7 @@ proptest! {
     }
 }
 
-/// So many names, each of which stands for ten of the one before it.
+/// An alias bomb with this many levels. Each name stands for ten of the one before it.
 fn laughs(first: &str, levels: usize) -> String {
     let mut text = format!("a0: &a0 [{first}]\n");
     for level in 1..=levels {

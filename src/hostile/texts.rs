@@ -46,7 +46,7 @@ fn read(secret: &Secret) -> Result<Credentials, String> {
     Defaults::default().in_secret(secret).map_err(|obstacle| obstacle.message)
 }
 
-/// A Secret with the usual keys, each of them as it should be, or damaged, or not there.
+/// A Secret with the usual keys; each key is valid, damaged or missing.
 fn secrets() -> impl Strategy<Value = BTreeMap<String, Vec<u8>>> {
     let maybe = |valid| prop::option::weighted(0.8, bytes_like(valid));
     let values = (maybe(&URLS), maybe(&URLS), maybe(&URLS), maybe(&URLS), maybe(&CERTIFICATES), maybe(&NUMBERS));
@@ -60,12 +60,12 @@ fn secrets() -> impl Strategy<Value = BTreeMap<String, Vec<u8>>> {
 proptest! {
     #![proptest_config(config())]
 
-    /// What is judged is what is asked: both of the parsers that a URL goes through see the same host.
+    /// The host that the policy checks is the host that is contacted: both parsers of a URL find the same host.
     #[test]
     fn a_url_that_is_let_through_means_one_public_place(text in text_like(&URLS)) {
         let Ok(url) = text.parse::<WebhookUrl>() else { return Ok(()) };
         prop_assert_eq!(format!("{url:?}"), format!("WebhookUrl({}, ..)", url.host()));
-        prop_assert_eq!(&url.expose().parse::<WebhookUrl>().unwrap(), &url, "read again, it is the same");
+        prop_assert_eq!(&url.expose().parse::<WebhookUrl>().unwrap(), &url, "the written URL parses to the same URL");
         let judged = Url::parse(url.expose()).unwrap();
         if let Ok(uri) = url.expose().parse::<http::Uri>() {
             let asked = Url::parse(&uri.to_string()).unwrap();
@@ -89,7 +89,7 @@ proptest! {
         let Ok(base) = text.parse::<BaseUrl>() else { return Ok(()) };
         let longer = format!("{}/api/v2", base.origin());
         prop_assert!(longer.len() > 2048 || longer.parse::<BaseUrl>() == Ok(base.clone()));
-        // One that ends so is below another API, and would be read as that one.
+        // A URL that ends in this path lies below another API, and would be parsed as that API's URL.
         let is_below = base.origin().as_str().ends_with("/api/v2");
         prop_assert!(is_below || base.origin().as_str().parse::<BaseUrl>() == Ok(base.clone()));
         prop_assert!(!base.origin().as_str().ends_with('/') && base.to_string().len() <= 2048);

@@ -1,7 +1,7 @@
 //! The request budgets: how full they are at the scrape, and how long requests wait in their queues.
 //!
-//! There is one budget for each client of the API, and as many clients as tenants: their readings are summed up, and the
-//! fullest and the one that rests longest stand for what a sum would hide.
+//! Each client of the API has a budget, and there are as many clients as tenants. So the budgets are summed up. Two
+//! more gauges show what a sum would hide: the fullest budget, and the longest pause.
 
 use super::buckets;
 use super::resources::gauges;
@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long requests waited, and which had no turn.
+/// How long requests waited, and which were refused.
 pub(super) struct Waits {
     turns: Family<Rank, Histogram, fn() -> Histogram>,
     refusals: Family<Refusal, Counter>,
@@ -46,11 +46,11 @@ impl Waits {
         }
         registry.register_with_unit(
             "budget_wait",
-            "How long requests waited for the turn that they got",
+            "How long requests waited in the budget's queue until they were sent",
             Unit::Seconds,
             turns.clone(),
         );
-        registry.register("budget_refusals", "Requests that got no turn, by why", refusals.clone());
+        registry.register("budget_refusals", "Requests that the budget refused, by reason", refusals.clone());
         Self { turns, refusals }
     }
 
@@ -81,29 +81,28 @@ impl Collector for Fullness {
         let sum = |of: fn(&Reading) -> u32| -> u64 { readings.iter().map(|reading| u64::from(of(reading))).sum() };
         let help = "Clients of Cognigy.AI that have a request budget";
         gauge(&mut encoder, "budget_clients", help, None, readings.len())?;
-        let help = "Requests a minute that Cognigy.AI is said to allow, of all clients";
+        let help = "Configured requests per minute, summed over all clients";
         gauge(&mut encoder, "budget_limit_requests", help, None, sum(|reading| reading.limit.get()))?;
-        let help =
-            "Requests a minute that are made at most for now: less than the limit after a 429 that others caused";
+        let help = "Current maximum of requests per minute: lower than the limit after a 429 that others caused";
         let effective = sum(|reading| reading.effective_limit.get());
         gauge(&mut encoder, "budget_effective_limit_requests", help, None, effective)?;
-        let help = "Requests that take a place: under way, or ended within the last minute";
+        let help = "Requests that count against the limit: under way, or ended within the last minute";
         gauge(&mut encoder, "budget_used_requests", help, None, sum(|reading| reading.used))?;
-        let help = "Places that are kept for rollbacks, of all clients";
+        let help = "Requests per minute that are reserved for rollbacks, summed over all clients";
         gauge(&mut encoder, "budget_reserve_requests", help, None, sum(|reading| reading.reserve))?;
-        let help = "Of the places that are kept for rollbacks, those that are free";
+        let help = "Unused part of the reserve for rollbacks, summed over all clients";
         gauge(&mut encoder, "budget_reserve_free_requests", help, None, sum(|reading| reading.reserve_free))?;
-        let help = "The part of the effective limit that is used, of the fullest client";
+        let help = "The used part of the effective limit, of the client with the highest value";
         let fullest = readings.iter().map(used_ratio).fold(0.0, f64::max);
         gauge(&mut encoder, "budget_fullest_used_ratio", help, None, fullest)?;
-        let help = "How much longer nothing may go because Cognigy.AI said so, of the client that rests longest";
+        let help = "Remaining pause that Cognigy.AI has asked for, of the client with the longest one";
         let paused = readings.iter().map(|reading| reading.paused_for).max().unwrap_or_default();
         gauge(&mut encoder, "budget_longest_pause", help, Some(&Unit::Seconds), paused.as_secs_f64())?;
         let waiting = Priority::ALL.map(|priority| {
             let count: usize = readings.iter().filter_map(|reading| reading.waiting.get(&priority)).sum();
             (priority.name(), count)
         });
-        let name = ("budget_waiting_requests", "Requests that wait for their turn", None);
+        let name = ("budget_waiting_requests", "Requests that wait in the budget's queue", None);
         gauges(&mut encoder, name, "priority", waiting)
     }
 }

@@ -1,8 +1,9 @@
-//! Metrics, in the OpenMetrics format. Every label takes its values from a fixed set: no resource's name, no error's text.
-//! Each series with a fixed set of labels is there from the start, at nothing, so that its first event is seen as a rise.
+//! Metrics, in the OpenMetrics format. Every label takes its values from a fixed set: no resource's name, no error's
+//! text. Each series with a fixed set of labels exists from the start, with the value 0, so that its first event is
+//! visible as an increase.
 //!
-//! Counters and histograms change when something happens. Gauges are read at the scrape. `docs/metrics.md`
-//! lists all of them, and a test holds the page to what is registered.
+//! Counters and histograms change when something happens. Gauges are read at the scrape. `docs/metrics.md` lists all
+//! metrics, and a test compares the page to the registered metrics.
 
 mod buckets;
 mod budget;
@@ -26,7 +27,7 @@ use std::time::Duration;
 pub use work::ErrorKind;
 use work::Work;
 
-/// What every name begins with, but for those of the process.
+/// The prefix of every name, except for the metrics of the process.
 const PREFIX: &str = "cognigy_operator";
 
 /// The operator's metrics.
@@ -72,12 +73,12 @@ impl Metrics {
         self.work.wrote(kind, error);
     }
 
-    /// Counts a transition of a rollout that was recorded.
+    /// Counts a rollout's transition that was recorded.
     pub fn passed(&self, transition: Transition) {
         self.rollouts.passed(transition);
     }
 
-    /// Notes whether this process acts.
+    /// Sets whether this process acts.
     pub fn leads(&self, leads: bool) {
         self.work.leads(leads);
     }

@@ -1,4 +1,4 @@
-//! The process itself, under the names that every Prometheus client gives them
+//! Metrics of the process, under the names that every Prometheus client uses
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use prometheus_client::registry::Unit;
 use std::fmt;
 use std::fs;
 
-/// Linux counts a process's time for its readers in hundredths of a second, whatever the kernel's own clock (proc(5), `USER_HZ`).
+/// Linux reports a process's time in hundredths of a second, regardless of the kernel's own clock (proc(5), `USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Debug)]
@@ -20,17 +20,17 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process has begun, as far as anybody can notice.
+    /// Takes the current time as the start of the process.
     pub(super) fn begin() -> Self {
         Self { started_at: Timestamp::now().as_duration().as_secs_f64() }
     }
 }
 
 impl Collector for Process {
-    /// What the system does not tell is left out.
+    /// Leaves out values that the system does not provide.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let started_at = ConstGauge::new(self.started_at);
-        let help = "When the process began, in seconds since 1970";
+        let help = "Start time of the process, in seconds since 1970";
         let metric =
             encoder.encode_descriptor("process_start_time", help, Some(&Unit::Seconds), started_at.metric_type())?;
         started_at.encode(metric)?;
@@ -55,7 +55,8 @@ impl Collector for Process {
     }
 }
 
-/// User and system time in `/proc/self/stat`: the 14th and 15th field. The second, a name, may hold blanks and parentheses.
+/// User and system time in `/proc/self/stat`: the 14th and 15th field. The second field, a name, may contain spaces and
+/// parentheses.
 fn processor_seconds(stat: &str) -> Option<f64> {
     let (_, behind_the_name) = stat.rsplit_once(')')?;
     let mut ticks = behind_the_name.split_whitespace().skip(11).map(str::parse::<u32>);

@@ -1,4 +1,4 @@
-//! Requests to Cognigy.AI and to webhooks: how many, how they were answered, how long they took.
+//! Requests to Cognigy.AI and to webhooks: their number, their results and their durations.
 
 use super::buckets;
 use platform::{ErrorClass, Operation, WEBHOOK};

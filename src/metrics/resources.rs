@@ -1,5 +1,5 @@
-//! Resources at the scrape: who needs a person, what is in progress, what waits to be delivered. Only the process that acts
-//! watches resources, so that sums over replicas are right.
+//! Resources at the scrape: which need a person, which are in progress, which messages wait for delivery. Only the
+//! process that acts watches resources, so sums over replicas are right.
 
 use api::Reason;
 use api::status::{DeliveryKind, Step};
@@ -23,33 +23,33 @@ pub trait ResourceGauges: Send + Sync {
 /// All resources at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceCounts {
-    /// How many resources have which summary.
+    /// The number of resources by summary.
     pub resources: BTreeMap<ConditionSummary, usize>,
-    /// How many attempts are at which step, by their records. Settled attempts are not counted.
+    /// The number of attempts by recorded step. Settled attempts are not counted.
     pub in_progress: BTreeMap<Step, usize>,
-    /// What waits for each receiver.
+    /// The messages that wait for each receiver.
     pub outbox: BTreeMap<DeliveryKind, OutboxCount>,
 }
 
-/// A resource by the conditions that tools read.
+/// A summary of a resource's conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionSummary {
-    /// The environment runs what the spec asks for.
+    /// The environment runs the desired configuration.
     Ready,
-    /// The operator is at work, or has not seen the resource yet.
+    /// The operator is working on the resource, or has not seen it yet.
     Reconciling,
     /// A person is needed, for this reason.
     Stalled(Reason),
-    /// Held back by the spec.
+    /// The spec suspends the resource.
     Suspended,
-    /// This version of the operator cannot read it, and leaves it alone.
+    /// This version of the operator cannot read the resource and does not act on it.
     Unreadable,
 }
 
 /// Messages that wait for one receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxCount {
-    /// How many.
+    /// Their number.
     pub messages: usize,
     /// How long the oldest has waited.
     pub oldest: Duration,
@@ -79,7 +79,7 @@ impl Collector for Resources {
         };
         gauges(
             &mut encoder,
-            ("resources", "Resources, by how they stand", None),
+            ("resources", "Resources, by state", None),
             "state",
             [
                 ("ready", count(|summary| summary == ConditionSummary::Ready)),
@@ -101,7 +101,7 @@ impl Collector for Resources {
         )?;
         let steps = Step::ALL.into_iter().filter(|step| *step != Step::Settled);
         let in_progress = steps.map(|step| (step.as_str(), counts.in_progress.get(&step).copied().unwrap_or(0)));
-        let name = ("rollouts_in_progress", "Attempts that something is still to be done for, by recorded step", None);
+        let name = ("rollouts_in_progress", "Attempts with work left, by recorded step", None);
         gauges(&mut encoder, name, "step", in_progress)?;
         outbox(&mut encoder, &counts)
     }
@@ -110,13 +110,13 @@ impl Collector for Resources {
 fn outbox(encoder: &mut DescriptorEncoder<'_>, counts: &ResourceCounts) -> fmt::Result {
     let waiting =
         DeliveryKind::ALL.map(|kind| (kind.metric_label(), counts.outbox.get(&kind).copied().unwrap_or_default()));
-    let name = ("outbox_messages", "Messages that wait for their receiver to take them", None);
+    let name = ("outbox_messages", "Messages that their receiver has not accepted yet", None);
     gauges(encoder, name, "receiver", waiting.map(|(kind, waiting)| (kind, waiting.messages)))?;
-    let name = ("outbox_oldest_message_age", "How long the oldest of them has waited", Some(&Unit::Seconds));
+    let name = ("outbox_oldest_message_age", "The age of the oldest message in the outbox", Some(&Unit::Seconds));
     gauges(encoder, name, "receiver", waiting.map(|(kind, waiting)| (kind, waiting.oldest.as_secs_f64())))
 }
 
-/// Writes one gauge, a value for each of a label's.
+/// Writes one gauge with one value for each value of a label.
 pub(super) fn gauges<N: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help, unit): (&str, &str, Option<&Unit>),

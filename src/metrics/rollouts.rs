@@ -1,4 +1,4 @@
-//! Rollouts: how they ended, how long their steps took, and how long a bad one waited for its rollback.
+//! Rollouts: their outcomes, the duration of their steps, and the time from bad health to the rollback.
 
 use super::buckets;
 use api::status::{Outcome, RollbackReason, Step};
@@ -53,7 +53,7 @@ impl Rollouts {
         );
         registry.register_with_unit(
             "verdict_to_rollback",
-            "The time from the decision to roll back until Cognigy.AI had accepted it, by the decision's reason",
+            "The time from the decision to roll back until Cognigy.AI accepted the rollback, by the decision's reason",
             Unit::Seconds,
             rollbacks.clone(),
         );

@@ -1,4 +1,4 @@
-//! What a scrape shows after what has happened.
+//! Tests of a scrape's output after events.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use platform::{ClientFingerprint, Requester};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-/// Resources that were counted before.
+/// A fixed count of resources.
 #[derive(Default)]
 struct Counted(ResourceCounts);
 
@@ -27,7 +27,7 @@ fn metrics() -> Metrics {
     Metrics::new(Arc::default(), &operations::ALL, Arc::new(Counted::default()))
 }
 
-/// The value of that series, as it stands in the text; `None` where it is not there.
+/// The value of a series in the text; `None` if it is missing.
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {
     let text = metrics.encode().unwrap();
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())

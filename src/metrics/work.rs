@@ -1,4 +1,4 @@
-//! The operator at work: reconciles, writes to the API server, who leads, which version.
+//! The operator's work: reconciles, writes to the API server, the leader, the version.
 
 use super::buckets;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,7 +10,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
-/// What is written of a resource.
+/// The parts of a resource that are written.
 const KINDS: [&str; 2] = ["status", "finalizer"];
 
 /// Why a reconcile or a write failed.
@@ -24,9 +24,9 @@ pub enum ErrorKind {
     ApiServer,
     /// The API server did not answer in time.
     NoAnswer,
-    /// The object lacks what every stored object has.
+    /// The object lacks a field that every stored object has.
     Malformed,
-    /// The object cannot be read by this version.
+    /// This version cannot read the object.
     Unreadable,
     /// The reconcile panicked.
     Panicked,
@@ -52,7 +52,7 @@ impl ErrorKind {
         Self::NotReady,
         Self::Cancelled,
     ];
-    /// The kinds with which a write can fail.
+    /// The kinds of errors that a write can have.
     const OF_WRITES: [Self; 4] = [Self::Conflict, Self::Gone, Self::ApiServer, Self::NoAnswer];
 
     /// The value of a metric's label.
@@ -110,7 +110,7 @@ impl Work {
         registry.register("reconciles", "Reconciles, by result", reconciles.clone());
         registry.register_with_unit(
             "reconcile_duration",
-            "How long reconciles took, with all the answers that they waited for",
+            "How long reconciles took, including the time spent waiting for answers",
             Unit::Seconds,
             reconcile_durations.clone(),
         );
@@ -119,7 +119,7 @@ impl Work {
             "Writes to the API server, by kind and result",
             kubernetes_writes.clone(),
         );
-        registry.register("leader", "Whether this process is the one that acts", leader.clone());
+        registry.register("leader", "Whether this process acts (1) or stands by (0)", leader.clone());
         registry.register("build", "The operator's version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         Self { reconciles, reconcile_durations, kubernetes_writes, leader }
     }

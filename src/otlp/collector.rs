@@ -1,5 +1,5 @@
-//! The way to the collector: the operator's own transport, with the operator's own egress rules, which let it reach the
-//! endpoint that the operator's environment names and nothing else that is not public.
+//! The connection to the collector. It uses the operator's own transport, with egress rules that allow only the
+//! endpoint in the operator's environment, also if that is not public.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,17 +12,17 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use url::Url;
 
-/// How long the collector may take (OpenTelemetry's default for `OTEL_EXPORTER_OTLP_TIMEOUT`).
+/// How long a request to the collector may take (OpenTelemetry's default for `OTEL_EXPORTER_OTLP_TIMEOUT`).
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Sends spans to a collector. They are sent from a thread of their own, the requests made on the operator's runtime.
+/// Sends spans to a collector. The exporter runs in its own thread; the requests run on the operator's runtime.
 pub(super) struct Collector {
     transport: Arc<HttpTransport>,
     runtime: Handle,
 }
 
 impl Collector {
-    /// The way to that endpoint.
+    /// A sender for this endpoint.
     pub(super) fn at(endpoint: &str) -> Result<Self, String> {
         let options = HttpOptions { policy: EgressPolicy::new(vec![rule(endpoint)?]), ..HttpOptions::default() };
         let transport = HttpTransport::new(&options).map_err(|error| error.to_string())?;
@@ -31,7 +31,7 @@ impl Collector {
     }
 }
 
-/// The endpoint's host and port may be reached, whatever they are.
+/// The rule that allows the endpoint's host and port, public or not.
 fn rule(endpoint: &str) -> Result<EgressRule, String> {
     let url = Url::parse(endpoint).map_err(|error| format!("the endpoint is no URL ({error})"))?;
     let place = url.host_str().zip(url.port_or_known_default()).map(|(host, port)| format!("{host}:{port}"));

@@ -1,4 +1,4 @@
-//! The ids of spans: drawn at random, but for the span of a rollout, which every process must be able to name.
+//! The ids of spans. They are random, except for a rollout's span: every process must be able to compute its id.
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
@@ -8,7 +8,7 @@ thread_local! {
     static GIVEN: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
 }
 
-/// Gives out the ids of [`given`] if there are any, else random ones.
+/// Generates ids: those set by [`given`], otherwise random ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identities;
 
@@ -22,7 +22,7 @@ impl IdGenerator for Identities {
     }
 }
 
-/// Begins one span, without a parent, that has these ids.
+/// Starts one span without a parent that has these ids.
 pub(super) fn given<T>(trace: TraceId, span: SpanId, begin: impl FnOnce() -> T) -> T {
     GIVEN.set(Some((trace, span)));
     let begun = begin();

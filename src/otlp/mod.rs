@@ -1,10 +1,10 @@
-//! Traces over OTLP, one for each attempt of a rollout: whichever process works on it, and however often it comes back, what
-//! it does lands in the trace that [`TraceId`] derives.
+//! Traces over OTLP, one for each attempt of a rollout. All spans of an attempt land in the trace that [`TraceId`]
+//! derives, in every process and in every reconcile.
 //!
-//! The spans are those of `tracing`: a `reconcile` for each time that the operator comes back to an attempt, and in it one
-//! for each request to Cognigy.AI and one for each call to the API server. Their common parent, the attempt itself, is sent
-//! once its outcome is recorded. The standard variables of OpenTelemetry say where to and how much; with none of them
-//! nothing is sent.
+//! The spans come from `tracing`: a `reconcile` for each reconcile of an attempt, and in it one span for each request
+//! to Cognigy.AI and one for each call to the API server. Their common parent, the attempt itself, is sent once its
+//! outcome is recorded. The standard variables of OpenTelemetry set the endpoint and the amount. If none of them is
+//! set, nothing is sent.
 
 mod collector;
 mod identity;
@@ -28,20 +28,20 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where spans are sent to, for all signals and for traces (OpenTelemetry, "OpenTelemetry Protocol Exporter").
+/// The variables with the endpoint, for traces and for all signals (OpenTelemetry, "OpenTelemetry Protocol Exporter").
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-/// What the spans come from, unless `OTEL_SERVICE_NAME` says otherwise.
+/// The service name, unless `OTEL_SERVICE_NAME` sets another one.
 const SERVICE: &str = "cognigy-operator";
-/// How long the end of the process waits for the last spans to be taken.
+/// How long the end of the process waits for the export of the last spans.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
-/// What sends the spans.
+/// The exporter of spans.
 pub struct Export {
     provider: SdkTracerProvider,
 }
 
 impl Export {
-    /// Sends what is still to be sent, for three seconds at most.
+    /// Exports the remaining spans, for three seconds at most.
     pub async fn end(self) {
         let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(END_WITHIN)).await;
         match ended {
@@ -52,9 +52,9 @@ impl Export {
     }
 }
 
-/// Starts sending if the environment names an endpoint. Must be called on a tokio runtime. If the endpoint cannot be used, a
-/// message on standard error says so, and the operator goes on without: rollouts do not depend on their traces. Spans of the
-/// name `excluded_span` are not sent: such a span may belong to two attempts.
+/// Starts the export if the environment names an endpoint. Must be called on a tokio runtime. If the endpoint cannot be
+/// used, it prints a message to standard error, and the operator runs without traces: rollouts do not depend on them.
+/// Spans with the name `excluded_span` are not exported, because such a span may belong to two attempts.
 pub fn start<S>(excluded_span: &'static str) -> Option<(impl Layer<S> + Send + Sync + 'static, Export)>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -63,7 +63,7 @@ where
     let provider = match provider(&endpoint) {
         Ok(provider) => provider,
         Err(problem) => {
-            // The log is not there yet: this is a part of it.
+            // The log has not started yet: the export is a part of it.
             let _ = std::io::Write::write_fmt(
                 &mut std::io::stderr(),
                 format_args!("no traces are sent, because {problem}; correct {}\n", ENDPOINTS[1]),
@@ -84,7 +84,7 @@ where
     Some((spans, Export { provider }))
 }
 
-/// The operator's own spans, except for the excluded one, and the log lines in them.
+/// Selects the operator's own spans, except for the excluded one, and the log lines in them.
 fn is_sent(metadata: &Metadata<'_>, excluded_span: &str) -> bool {
     let is_own = metadata.target().starts_with(env!("CARGO_CRATE_NAME")) || metadata.target() == "audit";
     match metadata.is_span() {
@@ -112,15 +112,15 @@ fn provider(endpoint: &str) -> Result<SdkTracerProvider, String> {
         .build())
 }
 
-/// Puts a span that has not begun into the trace of a resource's attempt.
+/// Adds a span that has not started yet to the trace of a resource's attempt.
 pub fn belongs_to_rollout(span: &Span, uid: &str, attempt: &Attempt) {
     let (trace, root) = ids(uid, attempt);
     let parent = SpanContext::new(trace, root, TraceFlags::SAMPLED, true, TraceState::default());
-    // Where nothing is sent there is nobody to tell.
+    // An error means that nothing is exported. It needs no report.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
 }
 
-/// Sends the span of an attempt that has ended: the parent of all others in its trace.
+/// Exports the span of an attempt that has ended: the parent of all other spans in its trace.
 pub fn ended(uid: &str, attempt: &Attempt) {
     let Some(verdict) = &attempt.verdict else { return };
     let (trace, root) = ids(uid, attempt);

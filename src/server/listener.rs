@@ -14,12 +14,13 @@ use tower::ServiceExt;
 /// Limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many connections are served at once. A further one takes the place of the oldest: a client that holds many must
-    /// not keep the kubelet's probe away. A Prometheus, the kubelet and a person need a handful.
+    /// How many connections are served at once. A new connection replaces the oldest one, so a client with many
+    /// connections cannot lock out the kubelet's probe. A Prometheus, the kubelet and a person need only a few.
     connections: usize,
-    /// How long a client may take to send the headers of a request, also of the next one on the same connection.
+    /// How long a client may take to send the headers of a request. This also holds for the next request on the same
+    /// connection.
     headers_within: Duration,
-    /// How long a connection may live in all. A client that reads its answers slowly is disconnected then.
+    /// The maximum life of a connection. A client that reads its answers slowly is disconnected then.
     lifetime: Duration,
 }
 
@@ -29,12 +30,12 @@ impl Default for Limits {
     }
 }
 
-/// How many bytes of headers are read: the least that the HTTP library allows.
+/// The maximum size of the headers: the smallest value that the HTTP library allows.
 const HEADER_BYTES: usize = 8 * 1024;
-/// The pause after a connection that could not be accepted, for want of file descriptors for example.
+/// The pause after a connection could not be accepted, for example because there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until it is dropped. A listener that fails is tried again.
+/// Serves until the future is dropped. After a failure of the listener, it tries again.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits) {
     let mut connections = JoinSet::new();
     let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
@@ -50,7 +51,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits) {
                     }
                     let router = router.clone();
                     by_age.push_back(connections.spawn(async move {
-                        // It does not matter how a client ends its own connection.
+                        // Errors are ignored: a client may end its connection in any way.
                         let _ = tokio::time::timeout(limits.lifetime, serve_connection(stream, router, limits)).await;
                     }));
                 }
@@ -92,12 +93,12 @@ mod tests {
         address
     }
 
-    /// What a server answers to this, until it closes the connection.
+    /// The server's answer to this request, until it closes the connection.
     async fn answer(address: std::net::SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // A server that refuses may reset the connection while it is being written to.
+        // A server that refuses may reset the connection during the write.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
@@ -131,6 +132,6 @@ mod tests {
             held.push(TcpStream::connect(address).await.unwrap());
         }
         assert!(answer(address, REQUEST).await.ends_with("ok"));
-        assert_eq!(held[0].read(&mut [0; 1]).await.unwrap(), 0, "the oldest made room");
+        assert_eq!(held[0].read(&mut [0; 1]).await.unwrap(), 0, "the oldest connection is closed for the new one");
     }
 }

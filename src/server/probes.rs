@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// Ready from now on.
+    /// Declares the operator ready, for the rest of its life.
     pub fn declare(&self) {
         self.0.store(true, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! What an event and the spans around it say, as one flat object.
+//! The fields of an event and of the spans around it, as one flat object.
 
 use serde_json::{Map, Value};
 use std::fmt;
@@ -9,8 +9,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The fields of the spans around an event, then its own, and `timestamp`, `level` and `target`. If two have the same
-/// name, the later one stays.
+/// The fields of the spans around an event, then the event's own fields, and `timestamp`, `level` and `target`. If two
+/// fields have the same name, the later one is kept.
 pub(super) fn of<S>(context: &FmtContext<'_, S, JsonFields>, event: &Event<'_>) -> Map<String, Value>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -25,7 +25,7 @@ where
     }
     event.record(&mut fields);
     let mut timestamp = String::new();
-    // Writing into a text does not fail.
+    // Writing into a `String` does not fail.
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
     fields.0.insert("timestamp".to_owned(), timestamp.into());
     fields.0.insert("level".to_owned(), event.metadata().level().as_str().into());
@@ -33,12 +33,12 @@ where
     fields.0
 }
 
-/// The fields of an event, as JSON.
+/// Collects the fields of an event as JSON.
 struct Fields(Map<String, Value>);
 
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        // A raw identifier is named as it is written.
+        // The name of a raw identifier is used without its `r#`.
         self.0.insert(field.name().trim_start_matches("r#").to_owned(), value.into());
     }
 }

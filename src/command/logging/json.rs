@@ -1,4 +1,5 @@
-//! One JSON object a line, flat: the fields of the spans around an event stand beside its own, under keys that stay.
+//! One flat JSON object per line: the fields of the surrounding spans stand next to the event's own fields. The keys
+//! are stable.
 
 use super::fields;
 use std::fmt;

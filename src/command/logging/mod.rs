@@ -1,4 +1,4 @@
-//! The operator's log, on standard error, and its traces where they are asked for.
+//! The operator's log, on standard error, and its traces, if they are enabled.
 
 mod fields;
 mod json;
@@ -16,7 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
-/// What is logged if nobody says otherwise.
+/// The log filter if RUST_LOG is not set.
 const DEFAULT_FILTER: &str = "info";
 
 /// How the log is written.
@@ -29,7 +29,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// A log that was started. To be ended, so that the last spans arrive where they are sent to.
+/// A log that was started. Call `end`, so that the last spans are exported.
 #[must_use = "the last spans are lost unless the log is ended"]
 pub struct Log {
     #[cfg(feature = "otlp")]
@@ -37,7 +37,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Sends what is still to be sent, for a few seconds at most.
+    /// Exports the remaining spans, for a few seconds at most.
     pub async fn end(self) {
         #[cfg(feature = "otlp")]
         if let Some(export) = self.export {
@@ -46,11 +46,11 @@ impl Log {
     }
 }
 
-/// What no RUST_LOG switches on. kube logs an answer that it cannot read as a whole: all tenants' specs, or a Secret. And it
-/// dumps what the operator itself says in words.
+/// Targets that RUST_LOG cannot switch on. kube logs the whole of an answer that it cannot read: the specs of all
+/// tenants, or a Secret. It also dumps errors that the operator itself logs in a readable form.
 const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher=off"];
 
-/// Starts the log. `RUST_LOG` says how much of it (default `info`).
+/// Starts the log. `RUST_LOG` sets the filter (default `info`).
 pub fn start(format: LogFormat) -> Log {
     let off = ALWAYS_OFF.iter().filter_map(|directive| directive.parse().ok());
     let filter = off.fold(filter(variable("RUST_LOG").as_deref()), EnvFilter::add_directive);
@@ -63,25 +63,26 @@ pub fn start(format: LogFormat) -> Log {
     #[cfg(feature = "otlp")]
     {
         let (spans, export) = crate::otlp::start(crate::controller::run::RESOURCE_SPAN).unzip();
-        // A second start, which only tests make, keeps the first.
+        // Only tests start the log twice. The first one is kept.
         let _ = registry.with(spans).try_init();
         Log { export }
     }
     #[cfg(not(feature = "otlp"))]
     {
-        // A second start, which only tests make, keeps the first.
+        // Only tests start the log twice. The first one is kept.
         let _ = registry.try_init();
         Log {}
     }
 }
 
-/// What is wanted, if that can be read. An empty wish is none: read as a filter, it would show errors only.
+/// The wanted filter, if it can be parsed; else the default. An empty text counts as not set: as a filter, it would
+/// show errors only.
 fn filter(wanted: Option<&str>) -> EnvFilter {
     wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER))
 }
 
-/// Colours are for a terminal, and only where nobody asks for none (<https://no-color.org>); in a file or a collector they
-/// are noise.
+/// Colours are used only on a terminal, and only if NO_COLOR is not set (<https://no-color.org>). In a file or a
+/// collector they are noise.
 fn is_coloured() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

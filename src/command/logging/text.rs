@@ -1,4 +1,4 @@
-//! One line for people: when, how bad, which resource, why, and what happened, each at the same place in every line.
+//! One line for people: time, level, resource, reason and message, always in the same order.
 
 use super::fields;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Fields that have a place of their own in a line, or say nothing to a person. The JSON format has all of them.
+/// Fields that have a fixed place in the line, or that do not help a person. The JSON format has all of them.
 const NOT_LISTED: [&str; 10] =
     ["attempt", "generation", "level", "message", "namespace", "reason", "resource", "target", "timestamp", "trace_id"];
 
@@ -40,7 +40,7 @@ fn time(fields: &Map<String, Value>) -> &str {
     timestamp.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or(timestamp)
 }
 
-/// A line without its time and level.
+/// The line without its time and level.
 fn line(fields: &Map<String, Value>) -> String {
     let mut parts = Vec::new();
     if let (Some(namespace), Some(resource)) = (text(fields, "namespace"), text(fields, "resource")) {
@@ -56,14 +56,15 @@ fn line(fields: &Map<String, Value>) -> String {
     parts.extend(text(fields, "message").map(str::to_owned));
     let mut line = parts.join(" ");
     for (name, value) in fields.iter().filter(|(name, _)| !NOT_LISTED.contains(&name.as_str())) {
-        // Writing into a text does not fail.
+        // Writing into a `String` does not fail.
         let _ = write!(line, " {name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    // One event is one line, whatever a message holds.
+    // One event is one line, even if a message contains line breaks.
     line.replace(['\n', '\r'], " ")
 }
 
-/// Where most lines come from says nothing. The target `audit`, and those of libraries, do.
+/// Whether the target is a module of the operator. Such a target is left out, because it does not help the reader. The
+/// target `audit` and those of libraries are shown.
 fn is_own(target: &str) -> bool {
     target.starts_with("cognigy_")
 }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use crate::command::logging::written::written;
 
-    /// A line after its time.
+    /// The rest of the line after its time.
     fn logged(log: impl FnOnce()) -> String {
         let line = written(TextLine, log);
         let (time, rest) = line.split_at(9);

@@ -1,4 +1,4 @@
-//! What a format makes of an event, for tests.
+//! Formats an event, for tests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -30,7 +30,7 @@ impl<'w> MakeWriter<'w> for Log {
     }
 }
 
-/// The one line that this writes.
+/// The one line that the format writes.
 pub(super) fn written<F>(format: F, log: impl FnOnce()) -> String
 where
     F: FormatEvent<Registry, JsonFields> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Taking, keeping and letting go the Lease.
+//! Acquires, keeps and releases the Lease.
 
 use super::{Leadership, Terms};
 use crate::controller::error::{Error, call};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// The longest that letting go may take: a stop must not wait for an API server that does not answer.
+/// The longest time for releasing the lease: a stop must not wait for an API server that does not answer.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Takes part in the election for one Lease.
@@ -23,39 +23,40 @@ pub struct Elector {
     leadership: Leadership,
 }
 
-/// What a candidate has seen of a Lease that another process holds.
+/// A candidate's observation of a Lease that another process holds.
 struct Seen {
     resource_version: Option<String>,
-    /// When the answer had arrived, by our clock: the renewal that it shows is no younger.
+    /// When the answer had arrived, by the local clock. The renewal that it shows happened before this time.
     since: Instant,
-    /// How long that renewal keeps others away.
+    /// How long that renewal is valid.
     lasts: Duration,
 }
 
 impl Seen {
-    /// Whether the renewal that was seen has run out, for a question that was asked at that moment.
+    /// Whether the observed renewal had expired when the request was sent.
     fn has_run_out(&self, asked_at: Instant) -> bool {
         asked_at.saturating_duration_since(self.since) >= self.lasts
     }
 }
 
-/// What came of a renewal.
+/// The result of a renewal.
 #[derive(Debug, PartialEq, Eq)]
 enum Renewal {
     Done,
-    /// The Lease is in another process's name.
+    /// Another process holds the Lease.
     TakenOver,
 }
 
 impl Elector {
-    /// A candidate for that Lease; the identity must be unlike every other candidate's, and unlike its own predecessor's.
+    /// A candidate for that Lease. The identity must differ from every other candidate's, also from that of its own
+    /// predecessor.
     #[must_use]
     pub fn new(kubernetes: kube::Client, namespace: &str, name: &str, identity: String, terms: Terms) -> Self {
         let leases = Api::namespaced(kubernetes, namespace);
         Self { leases, name: name.to_owned(), identity, terms, leadership: Leadership::elected() }
     }
 
-    /// Shows the rest of the process whether it may act.
+    /// Tells the rest of the process whether it may act.
     #[must_use]
     pub fn leadership(&self) -> Leadership {
         self.leadership.clone()
@@ -69,7 +70,7 @@ impl Elector {
                 () = stop.cancelled() => break false,
                 acquired = self.try_acquire(&mut seen) => match acquired {
                     Ok(true) => break true,
-                    // Somebody else holds it, or was faster.
+                    // Another process holds it, or was faster.
                     Ok(false) | Err(Error::Conflict) => {}
                     Err(error) => tracing::warn!(%error, "the lease could not be looked at; trying again"),
                 },
@@ -80,7 +81,7 @@ impl Elector {
             }
         };
         if !has_led {
-            // A write whose answer was not waited for may have made the lease ours.
+            // A write whose answer did not arrive may have acquired the lease for this process.
             self.release().await;
         }
         has_led
@@ -90,7 +91,7 @@ impl Elector {
         let asked_at = Instant::now();
         match call("read the lease", self.leases.get_opt(&self.name)).await? {
             Some(lease) if self.is_free(&lease, seen, asked_at) => self.replace(self.held(lease)).await?,
-            // Deleted by hand: its holder goes on until its next renewal.
+            // Somebody deleted the Lease. Its holder continues until its next renewal.
             None if seen.as_ref().is_none_or(|seen| seen.has_run_out(asked_at)) => self.create().await?,
             _ => return Ok(false),
         }
@@ -98,8 +99,8 @@ impl Elector {
         Ok(true)
     }
 
-    /// Whether the lease was let go, is ours already by a write whose answer was lost, or was not renewed for its whole
-    /// duration while we were looking.
+    /// Whether the lease is free: it was released; or this process already holds it, by a write whose answer was lost;
+    /// or nobody renewed it for its whole duration while this process was watching.
     fn is_free(&self, lease: &Lease, seen: &mut Option<Seen>, asked_at: Instant) -> bool {
         let holder = holder(lease);
         if holder.is_empty() || holder == self.identity {
@@ -113,14 +114,15 @@ impl Elector {
         false
     }
 
-    /// The holder's own terms may be longer than ours, while the terms are being changed.
+    /// The lease duration that the holder has written. It may be longer than ours while the flags are being changed.
     fn duration_of(&self, lease: &Lease) -> Duration {
         let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
         let recorded = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         recorded.unwrap_or_default().max(self.terms.lease_duration())
     }
 
-    /// Renews until that fails for too long or somebody else holds the lease; this process must not act after that.
+    /// Renews the lease until that fails for too long or another process holds it. After that, this process must not
+    /// act.
     pub async fn keep(&self) {
         while let Some(until) = self.leadership.until() {
             sleep_until(until.min(Instant::now() + self.terms.retry_period())).await;
@@ -143,8 +145,8 @@ impl Elector {
         tracing::error!("the lease is lost; this process stops acting");
     }
 
-    /// A conflict alone does not say that the lease is lost: an earlier renewal of ours may have come through late, or
-    /// somebody has labelled the Lease. The next look tells.
+    /// Renews the lease once. A conflict alone does not mean that the lease is lost: an earlier renewal of ours may
+    /// have arrived late, or somebody has labelled the Lease. The next read decides.
     async fn renew(&self) -> Result<Renewal, Error> {
         let asked_at = Instant::now();
         match call("read the lease", self.leases.get_opt(&self.name)).await? {
@@ -156,13 +158,13 @@ impl Elector {
         Ok(Renewal::Done)
     }
 
-    /// Lets the lease go, so that another process may lead at once. Does nothing if it is not ours.
+    /// Releases the lease, so that another process may lead at once. Does nothing if this process does not hold it.
     pub async fn release(&self) {
         self.leadership.give_up();
         let released = async {
             loop {
                 match self.let_go().await {
-                    // A renewal that was under way has come in between.
+                    // A renewal that was under way was written in between.
                     Err(Error::Conflict) => {}
                     ended => return ended,
                 }
@@ -201,7 +203,7 @@ impl Elector {
         call("write the lease", self.leases.replace(&self.name, &PostParams::default(), &lease)).await.map(drop)
     }
 
-    /// The lease in our name, renewed now.
+    /// The lease with this process as its holder, renewed now.
     fn held(&self, lease: Lease) -> Lease {
         let is_ours = holder(&lease) == self.identity;
         let before = lease.spec.unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The last check before something leaves the process.
+//! The last check before a request leaves the process.
 //!
-//! A reconcile checks that it may act before it begins a call. But the call may wait in the queue of its budget, or for its
-//! next try, and the process may be paused meanwhile. The transport is the last point before the wire.
+//! A reconcile checks that it may act before it begins a call. But the call may wait in the queue of its budget, or for
+//! its next try, and the process may be paused in the meantime. The transport is the last point before the network.
 
 use super::Leadership;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ pub struct Fenced {
 }
 
 impl Fenced {
-    /// Sends through that transport while that leadership lasts.
+    /// Sends through this transport while this leadership lasts.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, leadership: Leadership) -> Self {
         Self { transport, leadership }

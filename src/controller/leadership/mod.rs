@@ -1,12 +1,12 @@
 //! One operator acts at a time.
 //!
-//! Leadership is a Lease. Its holder renews it every few seconds, and stops acting by its own clock, which no adjustment
-//! of the wall's moves, before anybody else may take it: fail-stop. A candidate takes a lease over only when it has seen
-//! it unchanged for the lease's whole duration on its own clock, so that no two clocks are ever compared. Every write to
-//! the Lease is guarded by its resource version.
+//! Leadership is a Lease. Its holder renews it every few seconds. If it cannot, it stops acting before another process
+//! may take the lease over (fail-stop). It measures this time by its monotonic clock, which no adjustment of the wall
+//! clock moves. A candidate takes a lease over only after it has seen it unchanged for the lease's whole duration on
+//! its own clock, so no two clocks are ever compared. Every write to the Lease is guarded by its resource version.
 //!
-//! Leadership saves work and keeps events tidy; what keeps a rollout from being submitted twice are the guarded intent
-//! and the key, which hold between two leaders as well.
+//! Leadership saves work and avoids duplicate events. It does not prevent a second submit: the guarded intent and the
+//! idempotency key do, even between two leaders.
 
 mod elector;
 mod fence;
@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Until when this process may act.
+/// The time until which this process may act.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     until: Arc<Mutex<Option<Instant>>>,
@@ -31,7 +31,7 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// A process that is the only one.
+    /// The leadership of a process that runs alone: it may always act.
     #[must_use]
     pub fn unshared() -> Self {
         Self { until: Arc::default(), is_elected: false }
@@ -55,7 +55,7 @@ impl Leadership {
         *self.until.lock() = None;
     }
 
-    /// The end of it, as far as it is known now.
+    /// The current end of the leadership.
     fn until(&self) -> Option<Instant> {
         *self.until.lock()
     }

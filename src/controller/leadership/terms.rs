@@ -1,8 +1,8 @@
-//! The three times of an election, which only make sense together.
+//! The three durations of an election. They depend on each other.
 
 use std::time::Duration;
 
-/// How long a leader may act, and others wait.
+/// How long a leader may act, and how long others wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     lease_duration: Duration,
@@ -10,41 +10,41 @@ pub struct Terms {
     retry_period: Duration,
 }
 
-/// Why three durations are no terms. The message says which flag to change.
+/// The three durations do not fit each other. The message says which flag to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TermsError {
     /// A Lease counts whole seconds.
     #[error("--lease-duration is {0:?}: write whole seconds, from 1s to 1h")]
     LeaseDuration(Duration),
-    /// The holder would act on while another process may have taken the lease.
+    /// The holder would continue to act while another process may have taken the lease.
     #[error(
         "--renew-deadline ({renew_deadline:?}) must be shorter than --lease-duration ({lease_duration:?}): a leader has \
          to stop before another may start"
     )]
     RenewDeadline {
-        /// As given.
+        /// The given renew deadline.
         renew_deadline: Duration,
-        /// As given.
+        /// The given lease duration.
         lease_duration: Duration,
     },
-    /// A single failed renewal would end a term, or the holder would renew without a pause.
+    /// A single failed renewal would end the leadership, or the holder would renew without a pause.
     #[error(
         "--retry-period ({retry_period:?}) must be above 0 and at most half of --renew-deadline ({renew_deadline:?}): a \
          renewal that fails must leave time for another"
     )]
     RetryPeriod {
-        /// As given.
+        /// The given retry period.
         retry_period: Duration,
-        /// As given.
+        /// The given renew deadline.
         renew_deadline: Duration,
     },
 }
 
 impl Terms {
-    /// The longest lease, in seconds: a crash leaves a fleet unwatched for as long.
+    /// The longest lease, in seconds. After a crash, nothing acts for this long.
     const LONGEST: u64 = 3600;
 
-    /// Terms under which a holder stops before another process starts.
+    /// Durations with which a holder stops before another process starts.
     ///
     /// # Errors
     /// [`TermsError`] names the flag to change.
@@ -62,26 +62,26 @@ impl Terms {
         Ok(Self { lease_duration, renew_deadline, retry_period })
     }
 
-    /// How long a lease that is not renewed keeps others away: whole seconds, 1 to 3600.
+    /// How long a lease without renewals keeps others away: whole seconds, 1 to 3600.
     #[must_use]
     pub fn lease_duration(self) -> Duration {
         self.lease_duration
     }
 
-    /// How long after the start of its last renewal the holder may act. What lies between this and the lease's duration is
-    /// the margin for a call that is under way.
+    /// How long after the start of its last renewal the holder may act. The difference to the lease duration is the
+    /// margin for a call that is under way.
     #[must_use]
     pub fn renew_deadline(self) -> Duration {
         self.renew_deadline
     }
 
-    /// How often the holder renews, and a candidate looks.
+    /// How often the holder renews the lease, and a candidate reads it.
     #[must_use]
     pub fn retry_period(self) -> Duration {
         self.retry_period
     }
 
-    /// The longest that one renewal may take: a connection that is dead without saying so must not use up the whole term.
+    /// The maximum duration of one renewal: a connection that died unnoticed must not use up the whole renew deadline.
     #[must_use]
     pub fn one_renewal(self) -> Duration {
         self.renew_deadline / 2

@@ -14,7 +14,7 @@ use rollout::Settings;
 use std::convert::Infallible;
 use tower::service_fn;
 
-/// A platform that nobody asks anything.
+/// A platform that receives no requests.
 struct Unasked;
 
 impl Transport for Unasked {
@@ -68,7 +68,7 @@ impl Transport for Granting {
     }
 }
 
-/// The connection of the client `shared` with that client secret, which allows so many requests a minute.
+/// The connection of the client `shared` with this client secret and this limit of requests per minute.
 fn connection(provider: &dyn Provider, client_secret: &str, requests_per_minute: u32) -> Connection {
     let requests_per_minute = requests_per_minute.to_string();
     let keys = [("clientId", "shared"), ("clientSecret", client_secret), ("requestsPerMinute", &requests_per_minute)];
@@ -87,12 +87,16 @@ async fn a_secret_counts_apart_until_a_token_was_granted_for_it_and_then_among_i
     for connection in [&right, &wrong] {
         assert_eq!(account_of(connection).group, Group::Unproven(connection.fingerprint));
     }
-    assert_eq!(account_of(&right).limit, TYPICAL_LIMIT, "no more is believed yet");
+    assert_eq!(account_of(&right).limit, TYPICAL_LIMIT, "before the first token, a higher limit does not count");
     assert_eq!((ask(&right).await, ask(&wrong).await), (true, false));
     let account = account_of(&right);
     assert_eq!((account.group, account.limit.get()), (Group::Client(right.client_fingerprint), 6000));
     assert_eq!(account_of(&wrong).group, Group::Unproven(wrong.fingerprint));
     let modest = connection(&*provider, "right", 40);
     assert!(ask(&modest).await);
-    assert_eq!((account_of(&modest).group, account_of(&right).limit.get()), (account.group, 40), "the smallest counts");
+    assert_eq!(
+        (account_of(&modest).group, account_of(&right).limit.get()),
+        (account.group, 40),
+        "the smallest limit counts"
+    );
 }

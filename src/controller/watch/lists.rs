@@ -1,8 +1,8 @@
 //! How a watch begins: with a streaming list, or with a list in pages.
 //!
-//! A streaming list is one request that tells of all there is and then of every change, object by object, so that neither
-//! side ever holds a whole list. Kubernetes has streaming lists since 1.32, and not in 1.33 unless the feature gate WatchList
-//! is set; it refuses one then.
+//! A streaming list is one request that sends all existing objects and then every change, one object at a time, so that
+//! neither side ever holds a whole list. Kubernetes has streaming lists since 1.32. In 1.33 they need the feature gate
+//! WatchList; without it, the API server refuses them.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -13,21 +13,21 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many objects a page holds. The client holds the text of a page two or three times while it receives it, and an object
-/// may take 1.5 MiB.
+/// How many objects a page holds. The client holds the text of a page two or three times while it receives it, and one
+/// object may take 1.5 MiB.
 const PAGE: u32 = 10;
 
 /// How a list is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListKind {
-    /// As the beginning of the watch itself.
+    /// A streaming list, as the beginning of the watch itself.
     Streaming,
-    /// In pages, before the watch.
+    /// In pages, before the watch starts.
     Pages,
 }
 
-/// Whether the API server has streaming lists, as far as is known. Shared by all watches, so that only one of them finds
-/// out.
+/// Whether the API server supports streaming lists, according to the answers so far. All watches share this, so that
+/// only one of them needs to find out.
 #[derive(Clone, Debug, Default)]
 pub struct StreamingLists {
     are_refused: Arc<AtomicBool>,
@@ -40,7 +40,7 @@ impl StreamingLists {
         if self.are_refused.load(Ordering::Relaxed) { ListKind::Pages } else { ListKind::Streaming }
     }
 
-    /// From now on lists are read in pages.
+    /// Reads lists in pages from now on.
     pub fn give_up(&self, why: &str) {
         if !self.are_refused.swap(true, Ordering::Relaxed) {
             tracing::info!("the API server has no streaming lists ({why}): watches begin with a list in pages");
@@ -64,8 +64,8 @@ where
     watcher(api, configuration).boxed()
 }
 
-/// The API server's words, if this error refuses a streaming list: a request that is wrong (400, or 422 for a parameter that
-/// is forbidden), which no other failure of a watch is.
+/// The API server's message, if this error refuses a streaming list: an invalid request (400, or 422 for a forbidden
+/// parameter). No other failure of a watch has these codes.
 #[must_use]
 pub fn refusal(error: &watcher::Error, kind: ListKind) -> Option<&str> {
     let status = match error {

@@ -1,13 +1,13 @@
-//! Watches that never end and never lose a change, whatever the API server does.
+//! Watches that never end and never lose a change, regardless of how the API server fails.
 //!
-//! [`Watches::changes`] gives the events of one watch. Errors are logged and retried in here, with one bounded back-off: the
-//! controller behind it sees events only, and so never adds a back-off of its own.
+//! [`Watches::changes`] yields the events of one watch. Errors are logged and retried here, with one bounded back-off:
+//! the controller behind it receives only events, so it never adds its own back-off.
 //!
-//! - A watch begins with a list of everything there is ([`lists`]).
-//! - Each later list is turned into the changes that it implies ([`relist`]), so that a reconcile never reads a store that is
-//!   older than what triggered it.
-//! - The list is read again every [`RELIST_INTERVAL`]. That is the safety net: it would repair a change that was lost for a
-//!   reason that nobody thought of.
+//! - A watch begins with a list of all objects ([`lists`]).
+//! - Each later list is converted into the changes that it implies ([`relist`]), so that a reconcile never reads a
+//!   store that is older than its trigger.
+//! - The list is read again every [`RELIST_INTERVAL`]. This is the safety net: it repairs a change that was lost for an
+//!   unforeseen reason.
 
 pub mod lists;
 pub mod problem;
@@ -27,23 +27,23 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// How often the whole list is read again. An hour costs next to nothing (one list), and is the longest time that a lost
+/// How often the whole list is read again. An hour costs almost nothing (one list), and is the longest time for which a
 /// change could stay lost.
 pub const RELIST_INTERVAL: Duration = Duration::from_secs(3600);
-/// How long a list may say nothing before it is begun again. On a busy machine a long list takes longer than this, but says
-/// something all the time.
+/// How long a list may be silent before it is started again. On a busy machine a long list takes longer than this, but
+/// is never silent for this long.
 const LIST_SILENCE: Duration = Duration::from_secs(30);
-/// How long a streaming list may take in all: a list that never ends is no list.
+/// How long a streaming list may take in total. A list that takes longer counts as failed.
 const STREAMING_LIST_DEADLINE: Duration = Duration::from_secs(300);
-/// How many streaming lists in a row may fall silent before lists are read in pages. What stands between the operator and
-/// the API server may know nothing of streaming lists.
+/// How many streaming lists in a row may fall silent before lists are read in pages. A proxy between the operator and
+/// the API server may not support streaming lists.
 const SILENT_LISTS: u32 = 2;
 /// The first pause after a failure. It doubles with each failure in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause. The API server is asked again at the latest so long after its return.
+/// The longest pause. After the API server returns, the operator notices within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// All watches of a process. They share what they found out about the API server.
+/// All watches of a process. They share their knowledge about the API server.
 #[derive(Clone)]
 pub struct Watches {
     client: kube::Client,
@@ -53,8 +53,8 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Watches by this client, which must not retry by itself: the back-off is in here. The API server's URL is only named in
-    /// the log.
+    /// Watches with this client. The client must not retry by itself, because the back-off is here. The API server's
+    /// URL is used only in the log.
     #[must_use]
     pub fn new(client: kube::Client, api_server: impl Into<String>) -> Self {
         let lists = StreamingLists::default();
@@ -67,14 +67,15 @@ impl Watches {
         &self.client
     }
 
-    /// Reads the whole list again so often.
+    /// Sets how often the whole list is read again.
     #[must_use]
     pub fn with_relist_interval(self, relist_interval: Duration) -> Self {
         Self { relist_interval, ..self }
     }
 
     /// The events of one watch: a first list (`Init`, `InitApply`, `InitDone`), and after it only `Apply` and `Delete`.
-    /// `store` must hold what these events say, with no delay. `on_relist` is called at the beginning of each later list.
+    /// `store` must hold the objects of these events without delay. `on_relist` is called at the beginning of each
+    /// later list.
     pub fn changes<K, F>(
         &self,
         api: Api<K>,
@@ -102,7 +103,7 @@ impl Watches {
 
 type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
 
-/// A watch that is begun again whenever it fails, falls silent, or is due for a relist.
+/// A watch that is started again whenever it fails, falls silent, or is due for a relist.
 struct Endless<K> {
     begin: Box<dyn Fn(ListKind) -> Events<K> + Send>,
     current: Option<Current<K>>,
@@ -113,12 +114,12 @@ struct Endless<K> {
     log: ProblemLog,
 }
 
-/// The watch that runs now.
+/// The running watch.
 struct Current<K> {
     events: Events<K>,
     kind: ListKind,
     began: Instant,
-    /// When the list was last heard of; nothing once it is complete.
+    /// When the list last sent something; `None` once it is complete.
     list_heard: Option<Instant>,
 }
 
@@ -128,7 +129,7 @@ impl<K> Current<K> {
         Self { events: begin(kind), kind, began, list_heard: Some(began) }
     }
 
-    /// When this watch must be begun again, and why.
+    /// When this watch must be started again, and why.
     fn deadline(&self, relist_interval: Duration) -> (Instant, Over) {
         match (self.list_heard, self.kind) {
             (None, _) => (self.began + relist_interval, Over::RelistIsDue),
@@ -140,7 +141,7 @@ impl<K> Current<K> {
     }
 }
 
-/// Why a watch that has not failed is begun again.
+/// Why a watch that has not failed is started again.
 #[derive(Clone, Copy)]
 enum Over {
     ListIsSilent,
@@ -157,7 +158,7 @@ impl<K: Send + 'static> Endless<K> {
         Self { begin, current: None, lists, silent_lists: 0, relist_interval, backoff: backoff(), log }
     }
 
-    /// The next event, however long that takes.
+    /// The next event. Waits for it as long as necessary.
     async fn next(&mut self) -> Event<K> {
         loop {
             let kind = self.lists.kind();
@@ -197,8 +198,9 @@ impl<K: Send + 'static> Endless<K> {
         }
     }
 
-    /// The watch failed. It goes on by itself after a pause. If its place in history is forgotten, it goes on with a list,
-    /// after the shortest pause: the API server has answered, so it is there.
+    /// Handles a failure of the watch. The watch continues by itself after a pause. If its resource version has
+    /// expired, it continues with a new list, after the shortest pause: the API server has answered, so it is
+    /// reachable.
     async fn failed(&mut self, error: &watcher::Error) {
         let Some(current) = &mut self.current else { return };
         if let Some(refusal) = lists::refusal(error, current.kind) {
@@ -238,7 +240,7 @@ impl<K: Send + 'static> Endless<K> {
     }
 }
 
-/// The pauses after failures in a row, without an end.
+/// The pauses after failures in a row; they never end.
 #[must_use]
 pub fn backoff() -> ExponentialBackoff {
     crate::backoff::backoff(FIRST_PAUSE, LONGEST_PAUSE, fastrand::u64(..))

@@ -1,4 +1,4 @@
-//! What is wrong between the operator and the API server, in words that say what to do, and not every time anew.
+//! Problems between the operator and the API server. Each message says what to do, and is not repeated all the time.
 
 use crate::controller::cause::{cause, refusal};
 use kube::core::Status;
@@ -6,19 +6,19 @@ use kube::runtime::watcher;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often a problem that lasts is logged again.
+/// How often a lasting problem is logged again.
 const LOG_AGAIN: Duration = Duration::from_secs(60);
 
-/// What is wrong between the operator and the API server.
+/// A problem between the operator and the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// A list has begun and then said nothing.
+    /// A list has started and then fallen silent.
     SilentList,
-    /// A watch has said nothing for so long that its connection may be dead.
+    /// A watch has been silent for so long that its connection may be dead.
     SilentWatch,
-    /// The API server has forgotten the changes since the last one that was seen. A new list makes up for it.
+    /// The API server no longer has the changes since the last event. A new list replaces them.
     Expired,
-    /// The API server knows no such resource.
+    /// The API server does not serve the resource.
     NotServed,
     /// The operator lacks a right.
     Forbidden(String),
@@ -33,7 +33,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// What a watch ran into.
+    /// The problem behind an error of a watch.
     #[must_use]
     pub fn of(error: &watcher::Error) -> Self {
         match error {
@@ -46,7 +46,7 @@ impl Problem {
         }
     }
 
-    /// What a call ran into.
+    /// The problem behind an error of a call.
     #[must_use]
     pub fn of_call(error: &kube::Error) -> Self {
         match error {
@@ -75,7 +75,7 @@ impl Problem {
         *self == Self::Expired
     }
 
-    /// The problem in a sentence: what, where, and what to do.
+    /// The problem in a sentence: what is wrong, at which server, and what to do.
     fn sentence(&self, api_server: &str, resource: &str) -> String {
         match self {
             Self::SilentList => format!(
@@ -109,7 +109,7 @@ impl Problem {
     }
 }
 
-/// Logs the problems of one watch: each at once, one that lasts once a minute, and its end.
+/// Logs the problems of one watch: a new problem at once, a lasting one once a minute, and its end.
 #[derive(Debug)]
 pub struct ProblemLog {
     api_server: String,
@@ -119,13 +119,13 @@ pub struct ProblemLog {
 }
 
 impl ProblemLog {
-    /// Nothing has happened yet between this API server and whoever asks it for this resource (the plural).
+    /// The log for requests to this API server about this resource (its plural name), without a problem so far.
     #[must_use]
     pub fn new(api_server: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { api_server: api_server.into(), resource: resource.into(), since: None, logged: None }
     }
 
-    /// Logs the problem, unless it was logged a short while ago.
+    /// Logs the problem, unless it was logged a short time ago.
     pub fn met(&mut self, problem: &Problem) {
         let now = Instant::now();
         self.since.get_or_insert(now);
@@ -140,7 +140,7 @@ impl ProblemLog {
         }
     }
 
-    /// The API server answers as it should.
+    /// Records that the API server answers correctly again.
     pub fn is_over(&mut self) {
         if let Some(since) = self.since.take() {
             self.logged = None;

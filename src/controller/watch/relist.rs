@@ -1,10 +1,10 @@
-//! Turns each list but the first into the changes that it implies.
+//! Converts each list except the first into the changes that it implies.
 //!
-//! kube's own reflector keeps the objects of a list in a buffer until the list is complete, and then swaps them in. Triggers,
-//! however, are sent for each object at once. Between the two, seconds may pass (the end of a streaming list waits for the
-//! API server's watch cache): a reconcile that runs in this gap reads the old object, or none, and is never triggered again.
-//! This is how changes were lost after a restart of the API server. Here an object of a later list is an ordinary change,
-//! which is in the store before it triggers anything.
+//! kube's own reflector buffers the objects of a list until the list is complete, and then swaps them in. Triggers,
+//! however, are sent for each object at once. The gap may last seconds, because the end of a streaming list waits for
+//! the API server's watch cache. A reconcile that runs in this gap reads the old object, or none, and is never
+//! triggered again. This is how changes were lost after a restart of the API server. Here an object of a later list is
+//! an ordinary change, which is in the store before it triggers a reconcile.
 
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
@@ -17,9 +17,9 @@ where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     store: Store<K>,
-    /// The first list is complete: the reflector waits for that, and so do all reconciles.
+    /// Whether the first list is complete. The reflector and all reconciles wait for that.
     is_complete: bool,
-    /// What the present list has named so far.
+    /// The objects in the current list so far.
     listed: HashSet<ObjectRef<K>>,
 }
 
@@ -27,19 +27,19 @@ impl<K> Relist<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    /// Nothing was listed yet. `store` holds what the events say that come out of here.
+    /// The state before the first list. `store` holds the objects of the events that this type returns.
     #[must_use]
     pub fn new(store: Store<K>) -> Self {
         Self { store, is_complete: false, listed: HashSet::new() }
     }
 
-    /// Whether the first list was complete.
+    /// Whether the first list is complete.
     #[must_use]
     pub fn has_listed(&self) -> bool {
         self.is_complete
     }
 
-    /// What an event of the watch means for the store.
+    /// The changes to the store that an event of the watch implies.
     pub fn changes(&mut self, event: Event<K>) -> Vec<Event<K>> {
         if !self.is_complete {
             self.is_complete = matches!(event, Event::InitDone);
@@ -103,7 +103,7 @@ mod tests {
         }
     }
 
-    /// What comes of these events, and what the store holds behind each of them.
+    /// The resulting events, and a store that receives them.
     struct Watch {
         relist: Relist<ConfigMap>,
         store: Store<ConfigMap>,

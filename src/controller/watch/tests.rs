@@ -32,7 +32,7 @@ fn word(event: &Event<u8>) -> &'static str {
     }
 }
 
-/// A watch whose begins are scripted. Each begin gives its events and is then silent.
+/// A watch whose starts are scripted. Each start yields its events and is then silent.
 struct Scripted {
     endless: Endless<u8>,
     begins: Arc<Mutex<Vec<(ListKind, Instant)>>>,
@@ -55,7 +55,7 @@ impl Scripted {
         Self { endless, begins }
     }
 
-    /// The events that come within that time.
+    /// The events that arrive within that time.
     async fn told_within(&mut self, time: Duration) -> Vec<&'static str> {
         let end = Instant::now() + time;
         let mut told = Vec::new();
@@ -65,7 +65,7 @@ impl Scripted {
         told
     }
 
-    /// How each list so far was read.
+    /// The kind of each list so far.
     fn kinds(&self) -> Vec<ListKind> {
         self.begins.lock().unwrap().iter().map(|(kind, _)| *kind).collect()
     }
@@ -117,7 +117,7 @@ async fn however_long_the_api_server_was_away_it_is_asked_again_within_seconds()
     let asked = asked.lock().unwrap();
     let longest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
     assert!(longest <= LONGEST_PAUSE, "{longest:?}");
-    assert!(asked.len() < 1000, "and not without a pause: {}", asked.len());
+    assert!(asked.len() < 1000, "there is a pause between the tries: {}", asked.len());
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +167,7 @@ async fn a_streaming_list_that_never_ends_is_read_in_pages_instead() {
     assert_eq!(watch.kinds(), [ListKind::Streaming, ListKind::Pages]);
 }
 
-/// An object now and then, for ever.
+/// One object from time to time, forever.
 fn trickle() -> impl Stream<Item = watcher::Result<Event<u8>>> + Send {
     stream::unfold((), |()| async {
         sleep(LIST_SILENCE / 4).await;

@@ -1,4 +1,4 @@
-//! What is kept of a resource, and what it claims.
+//! Tests of the copy that is kept for a resource, and of its claim.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,13 +10,13 @@ use rollout::summary;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What is tried, and how the object comes to be so.
+/// A name for the case, and the change to the object.
 type Case = (&'static str, fn(&mut Value));
 
-/// What is tried, how the status comes to be so, and the API and the claim that it records.
+/// A name for the case, the change to the status, and the API and the claim that the status then records.
 type ClaimCase = (&'static str, fn(&mut Value), Option<(&'static str, Claim)>);
 
-/// A resource after a success, as the API server tells of it.
+/// A resource after a success, as the API server sends it.
 fn succeeded() -> Value {
     let spec = json!({
         "environmentId": "env",
@@ -168,7 +168,7 @@ fn a_resource_at_rest_tells_whether_it_is_ready() {
     assert!(!kept(&suspended).rests_ready(), "its conditions are still to be written");
     let over = Some("another resource owns the environment".to_owned());
     let watched = Watched::deserialize(&succeeded()).unwrap().pruned(&Settings::default(), over, now());
-    assert!(watched.whole().is_some(), "it must say that it is no longer ready");
+    assert!(watched.whole().is_some(), "its status must change to not ready");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_resource_that_cannot_be_read_is_told_by_its_name_and_left_alone() {
     assert!(unreadable.problem.contains("often"), "{}", unreadable.problem);
     assert!(watched.whole().is_none() && !matches!(watched, Watched::AtRest(_)));
     let claim = Watched::deserialize(&succeeded()).unwrap().recorded_claim();
-    assert_eq!(watched.recorded_claim(), claim, "what it claims stays claimed");
+    assert_eq!(watched.recorded_claim(), claim, "its claim stays valid");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn an_object_that_is_not_understood_is_received_alone_however_deep_it_is() {
         let text = serde_json::to_string(&succeeded()).unwrap().replace(field, &format!("{field},\"other\":{deep}"));
         assert!(text.contains(&deep), "{key}");
         let watched: Watched = serde_json::from_str(&text).unwrap();
-        assert!(watched.whole().is_some(), "what is not known is passed over: {key}");
+        assert!(watched.whole().is_some(), "unknown fields are ignored: {key}");
     }
     let text = serde_json::to_string(&succeeded())
         .unwrap()

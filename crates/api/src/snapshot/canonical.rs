@@ -1,20 +1,21 @@
-//! The canonical form of RFC 8785, written piece by piece and never held as a whole.
+//! Writes the canonical form of RFC 8785 in pieces; the whole is never in memory.
 
 use super::number;
 use super::outline::{Outline, string_end};
 use super::text::characters;
 
-/// How much is gathered before it is passed on.
+/// How many bytes are collected before they are passed on.
 const PIECE: usize = 4096;
 
-/// Passes on the canonical form of a text in pieces. Entries are written in the order of the outline; nothing is moved.
+/// Passes the canonical form of a text to `to`, in pieces. The entries are written in the order of the outline; no text
+/// is moved.
 pub(crate) fn write(outline: &Outline<'_>, to: impl FnMut(&[u8])) {
     let mut writer = Writer { outline, piece: Vec::with_capacity(PIECE), to };
     writer.value(&mut Place { at: 0, object: 0 });
     writer.pass_on();
 }
 
-/// How far the text was read: the place in it, and the number of the next object that begins there.
+/// The position up to which the text was read, and the number of the next object that begins there.
 struct Place {
     at: usize,
     object: u32,
@@ -27,7 +28,7 @@ struct Writer<'o, 'a, To> {
 }
 
 impl<To: FnMut(&[u8])> Writer<'_, '_, To> {
-    /// Writes the next value. It calls itself no deeper than an outline goes.
+    /// Writes the next value. The recursion is at most as deep as the outline.
     fn value(&mut self, place: &mut Place) {
         match self.next(place) {
             Some(b'{') => self.object(place),
@@ -81,7 +82,7 @@ impl<To: FnMut(&[u8])> Writer<'_, '_, To> {
         place.at += 1;
     }
 
-    /// A string by its content; most are written as they are.
+    /// Writes a string by its content. Most strings are copied unchanged.
     fn string(&mut self, begin: usize, end: usize) {
         let raw = self.outline.text.get(begin..end).unwrap_or_default();
         self.put(b"\"");
@@ -109,7 +110,7 @@ impl<To: FnMut(&[u8])> Writer<'_, '_, To> {
         }
     }
 
-    /// The first byte of the next value, or the end of the list that it was looked for in.
+    /// The first byte of the next value, or the bracket that closes the list. `None` at the end of the text.
     fn next(&self, place: &mut Place) -> Option<u8> {
         let bytes = self.outline.text.as_bytes();
         while let Some(byte) = bytes.get(place.at) {

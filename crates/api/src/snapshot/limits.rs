@@ -1,9 +1,9 @@
-//! How deep and how large a snapshot may be.
+//! The maximum depth and size of a snapshot.
 
-/// The largest number of levels of objects and lists. The request that holds the snapshot is one level deeper. Many parsers
-/// allow only 128 levels, and can read it nevertheless.
+/// The maximum number of levels of objects and lists. The request that holds the snapshot is one level deeper. Many
+/// parsers allow only 128 levels; they can still read that request.
 pub const DEEPEST: usize = 126;
 
-/// The largest number of bytes of a snapshot, and of a spec as the API server stores it: it must fit into etcd together with a
-/// status.
+/// The maximum size in bytes of a snapshot, and of a spec as the API server stores it. The spec must fit into etcd
+/// together with a status.
 pub const LARGEST: usize = 1024 * 1024;

@@ -1,11 +1,12 @@
-//! How a number is hashed: as RFC 8785 writes it, if a double holds it, and otherwise with all its digits.
+//! The hashed form of a number: RFC 8785's form if a double holds the number exactly, otherwise a form with all its
+//! digits.
 
 use std::borrow::Cow;
 
-/// From here on, integers that differ may be the same double.
+/// Above this, two different integers may be the same double.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-/// A number as digits times a power of ten; digits without zeros at either end, none for zero.
+/// A number as digits times a power of ten. The digits have no zeros at either end; zero has no digits.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     is_negative: bool,
@@ -14,7 +15,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a JSON number; nothing if its exponent is beyond all reason.
+    /// Parses a JSON number; `None` if its exponent is absurdly large.
     fn of(token: &str) -> Option<Self> {
         let (is_negative, rest) = token.strip_prefix('-').map_or((false, token), |rest| (true, rest));
         let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
@@ -35,8 +36,8 @@ impl Decimal {
 
 /// The canonical form of a JSON number.
 ///
-/// RFC 8785 writes every number as a double, so that two numbers which differ would hash alike. What a double does not
-/// hold to the last digit is hashed as a text that no one writes by accident.
+/// RFC 8785 writes every number as a double, so two different numbers could have the same hash. If a double does not
+/// hold every digit of a number, the number is hashed as a text that nobody writes by accident.
 pub(super) fn canonical(token: &str) -> Cow<'_, str> {
     if let Some(integer) = integer(token) {
         return integer;
@@ -46,8 +47,8 @@ pub(super) fn canonical(token: &str) -> Cow<'_, str> {
         return "0".into();
     }
     let double: Option<f64> = token.parse().ok().filter(|double: &f64| double.is_finite());
-    // Of the shortest forms that a double may have (1021148196916371.2 and 1021148196916371.3) only one is it, the same for
-    // everybody who writes doubles as ECMAScript and Go do.
+    // A double may have several shortest forms (1021148196916371.2 and 1021148196916371.3). Only one of them is
+    // canonical: the one that ECMAScript and Go write.
     let shortest = double.and_then(|double| serde_json_canonicalizer::to_string(&double).ok());
     let is_held =
         shortest.as_ref().and_then(|shortest| Decimal::of(shortest)).is_some_and(|shortest| shortest == decimal);
@@ -58,7 +59,7 @@ pub(super) fn canonical(token: &str) -> Cow<'_, str> {
     canonical.into()
 }
 
-/// An integer of 64 bits; nothing for any other number.
+/// An integer of 64 bits; `None` for any other number.
 fn integer(token: &str) -> Option<Cow<'_, str>> {
     let magnitude = match token.parse::<i64>() {
         Ok(0) => return Some("0".into()),
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_number_that_a_double_holds_is_written_as_rfc_8785_does() {
-        // The first ones are from the RFC's appendix B.
+        // The first cases come from appendix B of the RFC.
         for (token, canonical_form) in [
             ("0", "0"),
             ("-0", "0"),

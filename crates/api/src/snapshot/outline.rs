@@ -1,7 +1,7 @@
-//! Where the objects of a JSON text begin and end, in one pass and without a tree.
+//! Finds the start and the end of each object in a JSON text, in one pass and without a tree.
 //!
-//! A tree of `{"":0}` takes six hundred times the memory of its text. An outline takes at most seven times: a few numbers
-//! for each object and each key, nothing for other values.
+//! A tree of `{"":0}` takes six hundred times the memory of its text. An outline takes at most seven times: a few
+//! numbers for each object and each key, nothing for other values.
 
 use super::limits::DEEPEST;
 use super::problem::SnapshotProblem;
@@ -9,7 +9,7 @@ use super::text::{Path, compare, has_lone_surrogate, is_plain};
 use super::warning;
 use std::cmp::Ordering;
 
-/// A JSON text, and where its objects and their entries are. Each object's entries are in the order of RFC 8785.
+/// A JSON text with the positions of its objects and their entries. Each object's entries are in the order of RFC 8785.
 pub(crate) struct Outline<'a> {
     pub(super) text: &'a str,
     pub(super) objects: Vec<Object>,
@@ -17,13 +17,13 @@ pub(crate) struct Outline<'a> {
     warnings: Vec<String>,
 }
 
-/// An object; they are numbered in the order in which they begin.
+/// An object. Objects are numbered in the order of their beginnings.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Object {
-    /// Its first entry, and the one after its last.
+    /// The indexes of its first entry and of the one after its last.
     pub(super) first: u32,
     pub(super) last: u32,
-    /// Where the text goes on after it.
+    /// The position in the text right after the object.
     pub(super) end: u32,
     /// The number of the first object that begins after its end.
     pub(super) next: u32,
@@ -61,10 +61,11 @@ enum Open {
 }
 
 impl<'a> Outline<'a> {
-    /// Looks through a text that is known to be JSON.
+    /// Scans a text that is known to be JSON.
     ///
     /// # Errors
-    /// [`SnapshotProblem`], if it is nested too deeply, an object has a key twice, or a text holds half a character.
+    /// [`SnapshotProblem`] if the text is nested too deeply, an object has a key twice, or a string holds a lone
+    /// surrogate.
     pub(crate) fn of(text: &'a str) -> Result<Self, SnapshotProblem> {
         let scan = Scan {
             outline: Self { text, objects: Vec::new(), entries: Vec::new(), warnings: Vec::new() },
@@ -80,7 +81,7 @@ impl<'a> Outline<'a> {
         self.objects.first().is_some_and(|object| object.first == object.last)
     }
 
-    /// Warnings of numbers that look like versions.
+    /// Warnings about numbers that look like versions.
     pub(super) fn into_warnings(self) -> Vec<String> {
         self.warnings
     }
@@ -90,7 +91,7 @@ struct Scan<'a> {
     outline: Outline<'a>,
     at: usize,
     open: Vec<Open>,
-    /// The entries of the objects that have begun, the outer ones first.
+    /// The entries of the objects that are still open, the outer ones first.
     pending: Vec<Entry>,
 }
 
@@ -203,7 +204,7 @@ impl<'a> Scan<'a> {
         self.at += length;
     }
 
-    /// The place of the value that is being read.
+    /// The path of the value that is being read.
     fn path(&self) -> Path {
         let mut path = Path::default();
         for (place, open) in self.open.iter().enumerate() {
@@ -226,7 +227,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Where a string ends: at its closing quote.
+/// The position of a string's closing quote.
 pub(super) fn string_end(text: &str, begin: usize) -> usize {
     let bytes = text.as_bytes();
     let mut at = begin;
@@ -240,7 +241,7 @@ pub(super) fn string_end(text: &str, begin: usize) -> usize {
     at.min(bytes.len())
 }
 
-/// How deeply a text is nested, however deep that is.
+/// The nesting depth of a text. It has no limit.
 fn depth(text: &str) -> usize {
     let (bytes, mut at, mut open, mut deepest) = (text.as_bytes(), 0, 0_usize, 0);
     while let Some(byte) = bytes.get(at) {
@@ -256,7 +257,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// No text is longer than `u32` counts: see [`Outline::of`].
+/// Converts a position. No text is longer than `u32` counts: see [`Outline::of`].
 fn short(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }

@@ -1,8 +1,8 @@
-//! Why a snapshot cannot be deployed.
+//! The reasons why a snapshot cannot be deployed.
 
 use super::limits::{DEEPEST, LARGEST};
 
-/// Why a snapshot cannot be deployed. The message names the place in the snapshot and the next step.
+/// A snapshot cannot be deployed. The message names the place in the snapshot and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotProblem {
     /// Objects and lists are nested too deeply.
@@ -12,43 +12,43 @@ pub enum SnapshotProblem {
         depth.map_or_else(String::new, |depth| format!(", and the snapshot goes {depth} levels deep"))
     )]
     TooDeep {
-        /// The outermost value that is too deep.
+        /// The path of the outermost value that is too deep.
         path: String,
-        /// How deep the whole snapshot is, if that is known.
+        /// The depth of the whole snapshot, if it is known.
         depth: Option<usize>,
     },
-    /// A key stands in one object twice.
+    /// An object has a key twice.
     #[error("{path} is there twice: keep one of the two")]
     DuplicateKey {
-        /// The key, with its place.
+        /// The path of the key.
         path: String,
     },
-    /// A text escapes one half of a character.
+    /// A text has an escaped lone surrogate.
     #[error("{path} holds half a character (a lone surrogate such as \\ud800): write the whole character")]
     HalfCharacter {
-        /// The text, with its place.
+        /// The path of the text.
         path: String,
     },
     /// A mapping's key is a list, a mapping or null.
     #[error("a key in {path} is a list, a mapping or null: write text")]
     KeyIsNoText {
-        /// The mapping.
+        /// The path of the mapping.
         path: String,
     },
     /// `<<` has a value that cannot be merged.
     #[error("<< in {path} names no mapping: write the name of a mapping, or a list of such names")]
     MergeOfNoMapping {
-        /// The mapping with the `<<`.
+        /// The path of the mapping with the `<<`.
         path: String,
     },
-    /// A scalar is not what its tag says, or JSON has nothing like it.
+    /// A scalar contradicts its tag, or JSON has no such value.
     #[error("{path} cannot be written as JSON: {scalar} is {why}; write it in quotes if it is text")]
     ScalarIsNoJson {
-        /// Its place.
+        /// The path of the scalar.
         path: String,
-        /// The scalar, cut short.
+        /// The scalar, truncated.
         scalar: String,
-        /// What is wrong with it.
+        /// The description of the value.
         why: &'static str,
     },
     /// A text is neither JSON nor YAML.
@@ -60,7 +60,7 @@ pub enum SnapshotProblem {
     /// A text is an object without keys.
     #[error("it is empty")]
     Empty,
-    /// A text stands for more than can be deployed.
+    /// A text expands to more than can be deployed.
     #[error(
         "it stands for more than {LARGEST} bytes once it is written out: use fewer aliases, or leave out what is not needed"
     )]

@@ -1,37 +1,37 @@
-//! What a YAML scalar stands for, by the core schema of YAML 1.2 (chapter 10.3), and how JSON writes it.
+//! The meaning of a YAML scalar by the core schema of YAML 1.2 (chapter 10.3), and its form in JSON.
 
 use serde_saphyr::granit_parser::{ScalarStyle, Tag};
 use std::borrow::Cow;
 
-/// What a scalar stands for.
+/// The meaning of a scalar.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Scalar<'a> {
     /// `null`.
     Null,
     /// `true` or `false`.
     Truth(bool),
-    /// A number, as JSON writes it, with all its digits.
+    /// A number in JSON's form, with all its digits.
     Number {
         /// The JSON number.
         token: Cow<'a, str>,
-        /// Whether zeros before it were left out.
+        /// Whether leading zeros were removed.
         had_leading_zeros: bool,
     },
     /// A text.
     Text {
-        /// What YAML 1.1 would have read in its place, if that is something else.
+        /// The meaning in YAML 1.1, if it differs.
         older_meaning: Option<&'static str>,
     },
-    /// Something that JSON cannot say, or that its tag forbids; and what it is.
+    /// A value that JSON does not have or that the scalar's tag forbids, with its description.
     NoJson(&'static str),
 }
 
 const TEXT: Scalar<'_> = Scalar::Text { older_meaning: None };
 
-/// What a scalar with this text, style and tag stands for.
+/// The meaning of a scalar with this text, style and tag.
 pub(super) fn resolve<'a>(text: &'a str, style: ScalarStyle, tag: Option<&Tag>) -> Scalar<'a> {
     const NAMESPACE: &str = "tag:yaml.org,2002:";
-    // "!" alone says that it is text; a tag that an application has made up says nothing to us.
+    // The tag "!" alone marks a text. A tag that an application has defined has no meaning here.
     let named = tag.map(|tag| tag.suffix_in_namespace(NAMESPACE));
     let is_plain = style == ScalarStyle::Plain;
     match (tag, named.flatten().as_deref()) {
@@ -60,7 +60,7 @@ fn tagged<'a>(text: &'a str, tag: &'static str) -> Scalar<'a> {
     }
 }
 
-/// What a scalar without quotes stands for.
+/// The meaning of a scalar without quotes.
 fn plain(text: &str) -> Scalar<'_> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
@@ -76,7 +76,7 @@ fn plain(text: &str) -> Scalar<'_> {
         return Scalar::Text { older_meaning: older_truth(text) };
     }
     let based = [("0o", 8), ("0x", 16)].into_iter().find_map(|(prefix, base)| Some((text.strip_prefix(prefix)?, base)));
-    // One that is larger than any integer of a computer is an address or a hash.
+    // A number that is larger than any machine integer is an address or a hash.
     if let Some((digits, base)) = based
         && !digits.starts_with('+')
         && let Ok(number) = u64::from_str_radix(digits, base)
@@ -140,7 +140,7 @@ fn older_truth(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Digits with underscores between them, and binary numbers.
+/// Recognizes digits with underscores between them, and binary numbers.
 fn older_number(text: &str) -> Option<&'static str> {
     let digits = text.strip_prefix("0b").unwrap_or(text);
     let is_older = digits.len() < text.len() || text.contains('_');

@@ -1,18 +1,18 @@
-//! Strings of a JSON text as they are written, with their escapes, and the paths that name a place in it.
+//! Strings of a JSON text in their written form, with escapes, and the paths of values in a snapshot.
 
 use crate::condition::truncate;
 use std::cmp::Ordering;
 use std::str::Chars;
 
-/// The most bytes of a path; a place may be hundreds of levels deep, and its keys may be of any length.
+/// The maximum length of a path in bytes. A value may be hundreds of levels deep, and keys may have any length.
 const LONGEST_PATH: usize = 120;
 
-/// A place in a snapshot, `flows[3].name`.
+/// The path of a value in a snapshot, such as `flows[3].name`.
 #[derive(Clone, Default)]
 pub(super) struct Path(String);
 
 impl Path {
-    /// The value of that key in this place; the key as it is written in JSON, without its quotes.
+    /// Appends a key, given in its JSON form without quotes.
     pub(super) fn key(mut self, raw: &str) -> Self {
         let is_word = |key: &str| {
             !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$".contains(&byte))
@@ -25,7 +25,7 @@ impl Path {
         self
     }
 
-    /// That item of this list.
+    /// Appends the index of a list's item.
     pub(super) fn index(mut self, index: usize) -> Self {
         self.push(&format!("[{index}]"));
         self
@@ -48,32 +48,32 @@ impl From<Path> for String {
     }
 }
 
-/// Enough of a text that may be of any length.
+/// The beginning of a text that may have any length.
 pub(super) fn head(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LONGEST_PATH + 1)).unwrap_or_default()
 }
 
-/// Whether a string is written as it reads, in ASCII.
+/// Whether a string is ASCII and has no escapes.
 pub(super) fn is_plain(raw: &str) -> bool {
     raw.bytes().all(|byte| byte.is_ascii() && byte != b'\\')
 }
 
-/// The order of RFC 8785: by the UTF-16 code units of what the strings stand for.
+/// Compares in the order of RFC 8785: by the UTF-16 code units of the decoded strings.
 pub(super) fn compare(left: &str, right: &str) -> Ordering {
     Units::of(left).cmp(Units::of(right))
 }
 
-/// Whether an escape stands for one half of a character only.
+/// Whether an escape stands for a lone surrogate.
 pub(super) fn has_lone_surrogate(raw: &str) -> bool {
     raw.contains("\\u") && characters(raw).any(|character| character.is_none())
 }
 
-/// The characters that a string stands for; nothing for a half.
+/// The characters of the decoded string; `None` for a lone surrogate.
 pub(super) fn characters(raw: &str) -> impl Iterator<Item = Option<char>> + '_ {
     char::decode_utf16(Units::of(raw)).map(Result::ok)
 }
 
-/// The UTF-16 code units that a string stands for.
+/// The UTF-16 code units of the decoded string.
 struct Units<'a> {
     rest: Chars<'a>,
     low: Option<u16>,

@@ -1,14 +1,14 @@
-//! Warnings about values that YAML has read as something else than they look like. They stop nothing.
+//! Warnings about values that YAML has parsed differently from what they look like. They do not stop a deployment.
 
 use super::text::head;
 use crate::condition::truncate;
 
-/// The most warnings of one snapshot.
+/// The maximum number of warnings for one snapshot.
 pub const MOST: usize = 10;
-/// The most bytes of a warning.
+/// The maximum length of a warning in bytes.
 pub const LONGEST: usize = 256;
 
-/// Whether a number with a fraction stands where a version is expected. As text, 3.10 is another version than 3.1; as
+/// Whether a number with a fraction is the value of a version key. As texts, 3.10 and 3.1 are different versions; as
 /// numbers they are the same.
 pub(super) fn looks_like_a_version(key: &str, number: &str) -> bool {
     const NAME: &str = "version";
@@ -16,7 +16,7 @@ pub(super) fn looks_like_a_version(key: &str, number: &str) -> bool {
     ends_so.is_some_and(|end| end.eq_ignore_ascii_case(NAME)) && number.contains(['.', 'e', 'E'])
 }
 
-/// A number where a version is expected.
+/// The warning about a number as a version.
 pub(super) fn of_version(path: &str, number: &str) -> String {
     let number = short(number);
     let longer = if number.ends_with('0') { number.to_owned() } else { format!("{number}0") };
@@ -26,7 +26,7 @@ pub(super) fn of_version(path: &str, number: &str) -> String {
     ))
 }
 
-/// A number that was written with leading zeros.
+/// The warning about a number that was written with leading zeros.
 pub(super) fn of_leading_zeros(path: &str, written: &str, number: &str) -> String {
     let (written, number) = (short(written), short(number));
     cut(format!(
@@ -34,7 +34,7 @@ pub(super) fn of_leading_zeros(path: &str, written: &str, number: &str) -> Strin
     ))
 }
 
-/// A text that YAML 1.1 reads as something else.
+/// The warning about a text that YAML 1.1 parses differently.
 pub(super) fn of_older_yaml(path: &str, text: &str, meaning: &str) -> String {
     let text = short(text);
     cut(format!(

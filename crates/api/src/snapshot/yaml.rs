@@ -1,7 +1,7 @@
-//! YAML as JSON text, event by event and without a tree.
+//! Converts YAML to JSON text, event by event and without a tree.
 //!
-//! An anchored node is kept as the JSON that was written of it, and an alias writes that again. So aliases cannot multiply
-//! to more than the bound of what is written.
+//! For a node with an anchor, the written JSON is kept, and each alias writes it again. So aliases cannot multiply
+//! beyond the limit on the written text.
 
 use super::limits::{DEEPEST, LARGEST};
 use super::outline::Outline;
@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// The most bytes of all that has an anchor, or is written again for an alias.
+/// The maximum number of bytes that may be kept for anchors or written again for aliases.
 const MOST_REPEATED: usize = 4 * LARGEST;
 
 /// A YAML document as JSON.
@@ -28,7 +28,7 @@ pub(super) struct Converted {
     pub(super) warnings: Vec<String>,
 }
 
-/// Writes the one document of a text as JSON. Keys that stand in a mapping twice are left for the [`Outline`] to find.
+/// Converts the only document of a text to JSON. Duplicate keys of a mapping are left for the [`Outline`] to find.
 pub(super) fn convert(text: &str) -> Result<Converted, SnapshotProblem> {
     let mut writer = Writer::default();
     for event in Parser::new_from_str(text) {
@@ -46,11 +46,11 @@ fn syntax(error: &ScanError) -> SnapshotProblem {
     SnapshotProblem::Syntax(head(error.lines().next().unwrap_or_default()).to_owned())
 }
 
-/// A node with an anchor, as an alias stands for it.
+/// A node with an anchor, in the form that an alias inserts.
 #[derive(Clone)]
 struct Anchored {
     json: Rc<str>,
-    /// As a key, if it is a scalar.
+    /// The text to use as a key, if the node is a scalar.
     key: Option<Rc<str>>,
 }
 
@@ -66,10 +66,10 @@ enum Kind {
         items: usize,
     },
     Mapping {
-        /// Its keys, as they stand in the JSON.
+        /// The positions of its keys in the JSON.
         keys: Vec<Range<usize>>,
         expects: Expects,
-        /// What `<<` stands for.
+        /// The values of its `<<` keys.
         merged: Vec<String>,
     },
 }
@@ -78,7 +78,7 @@ enum Kind {
 enum Expects {
     Key,
     Value,
-    /// The value of `<<`, which begins here.
+    /// The value of `<<`, which begins at this position.
     Merge {
         begin: usize,
     },
@@ -89,7 +89,7 @@ struct Writer {
     json: String,
     open: Vec<Open>,
     anchored: HashMap<usize, Anchored>,
-    /// Bytes that were written again or kept aside, with those that were left out.
+    /// The number of bytes that were written again or kept, including those that were removed later.
     repeated: usize,
     documents: usize,
     warnings: Vec<String>,
@@ -160,7 +160,7 @@ impl Writer {
         self.ended(begin)
     }
 
-    /// Keeps a key that has an anchor: as a value, it is text.
+    /// Keeps a key that has an anchor. As a value, it is a text.
     fn keep_key(&mut self, anchor: usize, text: &str) -> Result<(), SnapshotProblem> {
         if anchor > 0 {
             self.count(text.len())?;
@@ -169,7 +169,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a key; that of a merge is not written.
+    /// Writes a key. The key of a merge (`<<`) is not written.
     fn key(&mut self, text: &str, is_merge: bool) {
         let place = self.json.len();
         let Some(Open { kind: Kind::Mapping { keys, expects, .. }, .. }) = self.open.last_mut() else { return };
@@ -193,7 +193,7 @@ impl Writer {
         }
         self.separate();
         if self.open.len() == DEEPEST {
-            // How deep it is in all is not known before it is read, and it is not read.
+            // The total depth is unknown, because the rest of the text is not read.
             return Err(SnapshotProblem::TooDeep { path: self.path().into(), depth: None });
         }
         self.open.push(Open { begin: self.json.len(), anchor, kind });
@@ -235,7 +235,7 @@ impl Writer {
         self.ended(begin)
     }
 
-    /// Whether the next node is a key of the mapping that was begun last.
+    /// Whether the next node is a key of the innermost open mapping.
     fn expects_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { kind: Kind::Mapping { expects: Expects::Key, .. }, .. }))
     }
@@ -249,7 +249,7 @@ impl Writer {
         }
     }
 
-    /// A node has been written: if it is the value of a `<<`, it is taken out again.
+    /// A node has been written. If it is the value of a `<<`, it is removed from the JSON again.
     fn ended(&mut self, begin: usize) -> Result<(), SnapshotProblem> {
         let Some(Open { kind: Kind::Mapping { expects, merged, .. }, .. }) = self.open.last_mut() else {
             return Ok(());
@@ -263,7 +263,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds what a mapping's `<<` stand for, but the keys that it has itself. The first of several wins.
+    /// Adds the entries of a mapping's `<<` values, except for keys that the mapping has itself. If several values have
+    /// a key, the first one wins.
     fn merge(&mut self, keys: &[Range<usize>], merged: &[String]) -> Result<(), SnapshotProblem> {
         let mut known: HashSet<String> =
             keys.iter().filter_map(|key| self.json.get(key.clone()).map(str::to_owned)).collect();
@@ -317,7 +318,7 @@ impl Writer {
         }
     }
 
-    /// The place of the value that is being written, or of the mapping that awaits a key.
+    /// The path of the value that is being written, or of the mapping that expects a key.
     fn path(&self) -> Path {
         let mut path = Path::default();
         for open in &self.open {
@@ -335,7 +336,7 @@ impl Writer {
     }
 }
 
-/// The entries of an object, in their order.
+/// The entries of an object, in their original order.
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
@@ -362,7 +363,8 @@ impl<'de: 'a, 'a> Visitor<'de> for EntriesVisitor<'a> {
     }
 }
 
-/// The mappings that the value of a `<<` names: one, a list of them, or none.
+/// The mappings in the value of a `<<`: one mapping, a list of them, or `null` for no mapping. `None` if the value is
+/// anything else.
 fn mappings(text: &str) -> Option<Vec<Entries<'_>>> {
     match text {
         "null" => Some(Vec::new()),
@@ -371,7 +373,7 @@ fn mappings(text: &str) -> Option<Vec<Entries<'_>>> {
     }
 }
 
-/// A text as JSON writes it.
+/// A text as a JSON string.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }

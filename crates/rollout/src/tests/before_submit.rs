@@ -1,4 +1,4 @@
-//! What happens before anything is submitted: the snapshot, the validation, the trace.
+//! The steps before the submit: the snapshot, the validation, the trace.
 
 use super::fixture::{Rollout, trace_answer, unauthorized, unavailable};
 use crate::answer::{Retry, ValidationAnswer};
@@ -131,7 +131,7 @@ fn refused_credentials_stall_until_something_has_changed() {
     assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
     assert_eq!(rollout.told(ConditionType::Ready), "False/Unauthorized");
     assert_eq!((rollout.count(&Decision::Validate), rollout.warned(Reason::Unauthorized)), (1, 1));
-    // The controller saw another Secret.
+    // The controller has read a changed Secret.
     rollout.memory.clear_failures();
     rollout.run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);

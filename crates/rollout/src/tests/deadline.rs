@@ -8,7 +8,8 @@ use api::reason::Reason;
 use api::status::{Outcome, RollbackReason, Step};
 use std::time::Duration;
 
-/// How long a process watches what was late when it came, before it judges: as long as bad health needs for a verdict.
+/// How long a process that found the deadline passed polls before it decides: as long as bad health needs for a
+/// verdict.
 const PATIENCE: u64 = 3 * INTERVAL;
 
 #[test]
@@ -40,7 +41,7 @@ fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
         assert_eq!(rollout.told(ConditionType::Ready), "Unknown/ApiUnavailable");
         rollout.run_for(10 * TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/ApiUnavailable", "a person should know");
+        assert_eq!(rollout.told(ConditionType::Stalled), "True/ApiUnavailable", "a person is needed");
         rollout.world.barrier = None;
         rollout.run_for(2 * INTERVAL);
         assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
@@ -127,7 +128,7 @@ fn past_the_deadline_a_good_answer_is_success_however_soon_after_a_bad_one() {
     });
     rollout.health_says(&[bad()]).run_for(285);
     assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (19, None));
-    // Five seconds later there is another process, which asks at once.
+    // Five seconds later another process starts and polls at once.
     rollout.health_says(&[HealthAnswer::Good, bad()]).restart_after(5).run();
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
 }

@@ -1,4 +1,4 @@
-//! A deleted resource: what is in flight is brought to its end, as far as the grace allows.
+//! Deletion of a resource: a rollout in flight is finished first, if the grace period allows it.
 
 use super::fixture::{INTERVAL, Rollout, bad, failed_job, unavailable};
 use crate::Decision;
@@ -10,7 +10,7 @@ use api::status::{DeliveryKind, OutboxEntry, Outcome, RollbackReason, Step};
 use std::time::Duration;
 
 const GRACE: u64 = 15 * 60;
-/// For how long an operator that was down past the grace tries all the same.
+/// How long an operator still tries if it was down until the grace period was over.
 const LAST_CHANCE: u64 = 60;
 const POLICIES: [DeletionPolicy; 2] = [DeletionPolicy::Retain, DeletionPolicy::Rollback];
 
@@ -18,7 +18,7 @@ fn at(step: Step, policy: DeletionPolicy) -> Rollout {
     Rollout::of(|spec| spec.deletion_policy = policy).brought_to(step)
 }
 
-/// How many seconds after its deletion the resource went.
+/// How many seconds after its deletion the resource was gone.
 fn went_after(rollout: &Rollout) -> u64 {
     assert!(rollout.is_released, "the resource is still there");
     let gone = rollout.given.now.wall.duration_since(rollout.given.deleted_at.unwrap());
@@ -149,7 +149,7 @@ fn messages_that_nobody_takes_do_not_outlast_the_grace() {
         api_origin: None,
     }];
     rollout.delete().run_for(4 * GRACE);
-    assert_eq!(went_after(&rollout), GRACE, "somebody wakes when the grace is over");
+    assert_eq!(went_after(&rollout), GRACE, "the operator acts when the grace period is over");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn without_credentials_the_resource_goes_at_once() {
         rollout.memory.credentials_gone = true;
         rollout.delete().run();
         assert!(rollout.is_released, "{step:?}");
-        assert_eq!(rollout.warned(Reason::DeletionGraceExpired), 1, "nothing is left undone without a word");
+        assert_eq!(rollout.warned(Reason::DeletionGraceExpired), 1, "one warning about the unfinished rollout");
     }
 }
 

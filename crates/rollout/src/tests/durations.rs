@@ -1,4 +1,4 @@
-//! What is learned of how long jobs take, judged by what it costs: looks, and the time until an end is noticed.
+//! The learned durations of jobs, tested by their cost: the number of polls, and the delay until an end is noticed.
 
 use crate::durations::{Durations, JobRun};
 use crate::polling::{NextPoll, PollInterval, PollTuning};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// What watching one job has cost.
+/// The cost of watching one job.
 struct Cost {
     looks: u32,
     late: Duration,
 }
 
-/// Watches a job that takes so long, as a rollout does, and learns from it.
+/// Watches a job with this duration, as a rollout does, and learns from it.
 fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> Cost {
     let interval = PollInterval { shortest: INTERVAL, longest: INTERVAL };
     let mut cost = Cost { looks: 0, late: Duration::ZERO };
@@ -77,10 +77,10 @@ fn jobs_that_take_longer_from_some_day_on_are_followed_at_once() {
     for environment in 50..65 {
         watch(&mut durations, environment, seconds(100.0));
     }
-    // The early ends of before are still heeded.
+    // The earlier, shorter durations still count.
     let costs: Vec<_> = (65..300).map(|environment| watch(&mut durations, environment, seconds(100.0))).collect();
     assert!(costs.iter().all(|cost| cost.late <= INTERVAL));
-    assert!(costs[100..].iter().map(|cost| cost.looks).sum::<u32>() <= 140, "one look each, but for a probe");
+    assert!(costs[100..].iter().map(|cost| cost.looks).sum::<u32>() <= 140, "one poll each, except for probes");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn one_early_end_among_many_does_not_cost_the_others_a_look() {
 }
 
 proptest! {
-    /// Against plain intervals, which notice an end half an interval late on the average.
+    /// Compares with fixed intervals, which notice an end half an interval late on average.
     #[test]
     fn however_varied_jobs_are_it_costs_no_more_looks_and_ends_are_noticed_in_time(
         seed: u64, shortest in 1.0f64..60.0, spread in 1.0f64..120.0,

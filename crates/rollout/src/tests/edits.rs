@@ -1,4 +1,4 @@
-//! Edits of the spec while an attempt is somewhere.
+//! Edits of the spec while an attempt is in progress.
 
 use super::fixture::{Rollout, bad, failed_job, unavailable};
 use crate::Decision;

@@ -1,7 +1,7 @@
-//! A rollout that is played out as the controller plays it: turn to the status, decide, ask, apply, refresh.
+//! Plays a rollout as the controller does: observe the status, decide, send requests, apply the answers, refresh.
 //!
-//! Time is the story's own, on both clocks; the answers are scripts whose last line repeats. Every step is checked
-//! against the promises in [`super::promises`], so that each story tests them all.
+//! The test controls the time of both clocks. The answers are scripts; the last line of a script repeats. Every step is
+//! checked against the promises in [`super::promises`], so that each test checks them all.
 
 use super::promises::Promises;
 use crate::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
@@ -20,18 +20,18 @@ use api::{CognigyDeploymentSpec, Digest, JobId};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-/// More decisions than any story takes without a wait: it goes in circles.
+/// More decisions than any test makes without a wait. A test that reaches this number is in an endless loop.
 const MOST_DECISIONS: usize = 100;
 
 pub(super) const INTERVAL: u64 = 15;
 pub(super) const TIMEOUT: u64 = 300;
 pub(super) const DAY: u64 = 24 * 3600;
 
-/// What the controller would know of the resource and of the moment.
+/// The controller's knowledge of the resource and of the current time.
 #[derive(Clone)]
 pub(super) struct Given {
     pub(super) spec: CognigyDeploymentSpec,
-    /// What the spec asks for, as of its last edit.
+    /// The target of the spec, as of its last edit.
     target: Target,
     pub(super) settings: Settings,
     pub(super) requests: Requests,
@@ -74,7 +74,7 @@ impl Given {
     }
 }
 
-/// What the world answers; the last line of each script repeats.
+/// The answers from outside. The last line of each script repeats.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) validation: Vec<Result<ValidationAnswer, Obstacle>>,
@@ -83,11 +83,11 @@ pub(super) struct World {
     pub(super) job: Vec<JobAnswer>,
     pub(super) health: Vec<HealthAnswer>,
     pub(super) rollback: Vec<RollbackAnswer>,
-    /// What keeps job and health from being asked at all.
+    /// The obstacle that prevents all requests about job and health.
     pub(super) barrier: Option<Obstacle>,
     /// The API that the credentials point to.
     pub(super) api_origin: ApiOrigin,
-    /// The submit's body can no longer be built.
+    /// Whether the submit's body can no longer be built.
     pub(super) body_is_lost: bool,
     /// How long each answer takes.
     pub(super) latency: Duration,
@@ -106,9 +106,9 @@ pub(super) struct Rollout {
     pub(super) notices: Vec<Notice>,
     pub(super) asked: Vec<Decision>,
     pub(super) is_released: bool,
-    /// What each record counted.
+    /// The transitions that each record counted.
     pub(super) transitions: Vec<Transition>,
-    /// What a process that takes over after a crash would read.
+    /// The state that a new process would read after a crash.
     recorded: (CognigyDeploymentStatus, Vec<Notice>),
     promises: Promises,
 }
@@ -159,7 +159,7 @@ impl Rollout {
         }
     }
 
-    /// A rollout of the sample with these changes.
+    /// A rollout of the sample resource with these changes.
     pub(super) fn of(change: impl FnOnce(&mut CognigyDeploymentSpec)) -> Self {
         let mut rollout = Self::new();
         change(&mut rollout.given.spec);
@@ -167,7 +167,7 @@ impl Rollout {
         rollout
     }
 
-    /// A rollout that has come to this step on the shortest way.
+    /// A rollout that has reached this step on the shortest path.
     pub(super) fn at(step: Step) -> Self {
         Self::of(|_| ()).brought_to(step)
     }
@@ -207,9 +207,9 @@ impl Rollout {
         self
     }
 
-    // What people and machines do
+    // Actions of people and machines
 
-    /// An edit of the spec.
+    /// Edits the spec.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut CognigyDeploymentSpec)) -> &mut Self {
         change(&mut self.given.spec);
         self.given.target = target_of(&self.given.spec);
@@ -217,13 +217,13 @@ impl Rollout {
         self
     }
 
-    /// An edit that asks for another configuration.
+    /// Edits the configuration in the spec.
     pub(super) fn edit_digest(&mut self, version: &str) -> &mut Self {
         let snapshot = serde_json::from_value(serde_json::json!({"botVersion": version})).unwrap();
         self.edit(|spec| spec.configuration_snapshot = Some(snapshot))
     }
 
-    /// An edit of what the configuration is checked against.
+    /// Edits a field of the spec that the checks use.
     pub(super) fn edit_checks(&mut self, segment: &str) -> &mut Self {
         self.edit(|spec| spec.isolation_rules.network_segment = Some(segment.to_owned()))
     }
@@ -247,7 +247,7 @@ impl Rollout {
         self
     }
 
-    /// Another process takes over, with everything recorded; it was down for so long.
+    /// Another process takes over after this down time. Everything was recorded.
     pub(super) fn restart_after(&mut self, seconds: u64) -> &mut Self {
         self.given.pass(Duration::from_secs(seconds));
         self.given.now.uptime = Duration::from_secs(1);
@@ -256,19 +256,20 @@ impl Rollout {
         self
     }
 
-    /// The process dies: what it had not recorded is lost, and another one takes over.
+    /// The process dies. Another one takes over without the changes that were not recorded.
     pub(super) fn crash(&mut self) -> &mut Self {
         (self.status, self.notices) = self.recorded.clone();
         self.restart_after(0)
     }
 
-    /// The last record was refused, because somebody else has written: what it held is lost, but not the memory.
+    /// The last write of the status was refused, because somebody else had written the resource. The changes are lost,
+    /// but the memory is kept.
     pub(super) fn record_fails(&mut self) -> &mut Self {
         (self.status, self.notices) = self.recorded.clone();
         self
     }
 
-    /// Somebody edits the status by hand: the record is what it is now.
+    /// Somebody edits the status by hand: the current status becomes the recorded one.
     pub(super) fn record_by_hand(&mut self) -> &mut Self {
         self.recorded = (self.status.clone(), self.notices.clone());
         self
@@ -280,7 +281,7 @@ impl Rollout {
         self
     }
 
-    /// Only time passes; nobody looks.
+    /// Time passes without a reconcile.
     pub(super) fn pass(&mut self, seconds: u64) -> &mut Self {
         self.pass_for(Duration::from_secs(seconds))
     }
@@ -296,13 +297,13 @@ impl Rollout {
         self.memory.turn_to(self.status.attempt.as_ref(), self.given.deleted_at, self.given.now);
     }
 
-    /// What would be done next.
+    /// The next decision.
     pub(super) fn decision(&mut self) -> Decision {
         self.turn_to();
         decide(&self.given.facts(self.given.now), &self.status, &self.memory)
     }
 
-    /// Does one thing.
+    /// Executes one decision.
     pub(super) fn step(&mut self) -> Decision {
         let decision = self.decision();
         if decision.needs_record(&self.status) {
@@ -393,7 +394,7 @@ impl Rollout {
         }
     }
 
-    /// Does all that is to be done now.
+    /// Executes all decisions until there is nothing to do now.
     pub(super) fn run(&mut self) -> &mut Self {
         self.run_until_wait();
         self
@@ -407,10 +408,10 @@ impl Rollout {
                 _ => {}
             }
         }
-        panic!("the rollout goes in circles: {:?}", &self.asked[self.asked.len() - 8..]);
+        panic!("the rollout is in an endless loop: {:?}", &self.asked[self.asked.len() - 8..]);
     }
 
-    /// Lives on for so long, waking as each wait says.
+    /// Runs for this long, and continues at the end of each wait.
     pub(super) fn run_for(&mut self, seconds: u64) -> &mut Self {
         let end = self.given.now.uptime + Duration::from_secs(seconds);
         loop {
@@ -423,7 +424,7 @@ impl Rollout {
         }
     }
 
-    /// Lives on until right before this would be done; nothing of it is carried out.
+    /// Runs until right before this decision or status is reached. That decision is not executed.
     pub(super) fn before(&mut self, reached: impl Fn(&Decision, &CognigyDeploymentStatus) -> bool) -> &mut Self {
         for _ in 0..10_000 {
             let decision = self.decision();
@@ -431,7 +432,7 @@ impl Rollout {
                 return self;
             }
             if let Decision::Wait(wait) = self.step() {
-                self.given.pass(wait.expect("something is still to come"));
+                self.given.pass(wait.expect("the rollout waits for nothing"));
             }
         }
         panic!("never reached; the attempt is {:?}", self.status.attempt);
@@ -441,7 +442,7 @@ impl Rollout {
         self.before(|decision, _| decision == wanted)
     }
 
-    // What there is to see
+    // Observations
 
     pub(super) fn attempt(&self) -> &Attempt {
         self.status.attempt.as_ref().expect("an attempt has begun")
@@ -463,7 +464,7 @@ impl Rollout {
         self.status.conditions.find(condition_type).is_some()
     }
 
-    /// The status and the reason of a condition, as `Ready=False/Suspended` reads.
+    /// The status and the reason of a condition, such as `Ready=False/Suspended`.
     pub(super) fn told(&self, condition_type: ConditionType) -> String {
         let condition = self.condition(condition_type);
         format!("{:?}/{}", condition.status, condition.reason)

@@ -1,4 +1,4 @@
-//! Health decides: what counts, what does not, and how many make a verdict.
+//! Health decides: which answers count, which do not, and how many of them make a verdict.
 
 use super::fixture::{INTERVAL, Rollout, bad, unreadable};
 use crate::Decision;
@@ -104,7 +104,7 @@ fn a_good_answer_too_soon_to_count_still_breaks_a_row_of_bad_ones() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad(), bad(), Good, bad()]).run_for(INTERVAL);
     assert_eq!(rollout.attempt().health.bad_streak, 2);
-    // A restart asks at once.
+    // A restarted process polls at once.
     rollout.restart_after(1).run();
     assert_eq!(rollout.count(&Decision::AskHealth), 3);
     rollout.run_for(INTERVAL);

@@ -1,4 +1,4 @@
-//! What the job says, and what follows.
+//! The job's answers and their effects.
 
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unreadable, unreadable_job};
 use crate::answer::{HealthAnswer, JobAnswer, Retry};
@@ -68,7 +68,7 @@ fn a_job_that_cannot_be_read_is_told_until_it_can_be_again() {
 fn a_job_that_is_not_found_twice_within_less_than_an_interval_is_not_gone() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::NotFound, JobAnswer::NotFound, JobAnswer::Completed]).run_for(INTERVAL);
-    // A restart asks again at once.
+    // A restarted process polls at once.
     rollout.restart_after(1).run();
     assert_eq!((rollout.count(&Decision::AskJob), rollout.step_now()), (2, Step::RollingOut));
     rollout.run_for(60);
@@ -167,7 +167,7 @@ fn without_a_disturbance_the_job_is_not_asked_again() {
 fn a_job_whose_end_was_not_recorded_is_asked_again_whatever_was_heard_since() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.run().pass(INTERVAL);
-    // Late answers, after which the job is to be looked at once more.
+    // Late answers, after which the job must be polled once more.
     rollout.world.latency = Duration::from_secs(30);
     rollout.before_decision(&Decision::CheckJob);
     rollout.world.latency = Duration::ZERO;

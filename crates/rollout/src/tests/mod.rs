@@ -1,4 +1,4 @@
-//! Stories of rollouts, by theme. Each is played by [`fixture`], which holds every step of it to the promises.
+//! Tests that play rollouts, by topic. [`fixture`] plays each of them and checks every step against the promises.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

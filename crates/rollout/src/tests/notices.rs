@@ -1,4 +1,4 @@
-//! What the audit log and the webhook are told: once for each outcome.
+//! Messages to the audit log and the webhook: one for each outcome.
 
 use super::fixture::{Rollout, TIMEOUT, bad, failed_job, trace_answer, unsupported};
 use crate::Notice;

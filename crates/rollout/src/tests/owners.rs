@@ -1,4 +1,4 @@
-//! Another resource owns the environment that this one has deployed to.
+//! Another resource owns the environment that this resource has deployed to.
 
 use super::fixture::{Rollout, bad};
 use crate::Decision;
@@ -9,7 +9,7 @@ use api::reason::Reason;
 use api::spec::DeletionPolicy;
 use api::status::{Outcome, Step};
 
-/// How an attempt ends, and what brings it there.
+/// An outcome, and the steps that lead to it.
 type Case = (Outcome, fn(&mut Rollout));
 
 const OWNER: &str = "the environment env is deployed by bots/other";
@@ -140,7 +140,7 @@ fn a_submit_that_nobody_can_tell_of_counts_as_a_deployment_and_a_rejected_one_do
     assert_eq!(claim::recorded(&refused.status), None);
 }
 
-/// A resource that is deleted takes its claim with it: its rollout may still run until its deadline.
+/// When a deleted resource is gone, its claim is gone too. But its rollout may still run until its deadline.
 #[test]
 fn a_deleted_resource_whose_rollout_may_run_goes_no_sooner_than_its_deadline() {
     let mut rollout = Rollout::new();

@@ -1,4 +1,4 @@
-//! How often a rollout is looked at, whatever the load and whatever was learned.
+//! How often a rollout is polled, for any load and any learned durations.
 
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, unreadable, unreadable_job};
 use crate::Decision;
@@ -20,16 +20,16 @@ fn usually(end: u64, earliest: u64) -> Option<ExpectedDuration> {
     Some(ExpectedDuration { end: seconds(end), earliest: seconds(earliest), is_probe: false })
 }
 
-/// After how many seconds, begun ones included, the next question comes.
+/// The number of seconds until the next request, rounded up.
 fn waits(rollout: &mut Rollout) -> u64 {
     rollout.run();
     match rollout.decision() {
         Decision::Wait(Some(wait)) => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
-        other => panic!("{other:?} is no wait"),
+        other => panic!("expected a wait, got {other:?}"),
     }
 }
 
-/// The ages at which a job that does not end is looked at first.
+/// The ages of a job that does not end at its first polls.
 fn looks(rollout: &mut Rollout, count: usize) -> Vec<u64> {
     rollout.job_says(&[JobAnswer::Running]);
     let mut ages = Vec::new();
@@ -134,7 +134,11 @@ fn what_the_looks_told_of_a_job_is_kept_for_others_to_learn_from() {
     assert_eq!((run.running, run.ended), (Some(seconds(2 * INTERVAL)), seconds(3 * INTERVAL)));
     let mut of_another_process = Rollout::at(Step::RollingOut);
     of_another_process.restart_after(3600).run();
-    assert_eq!(of_another_process.memory.attempt.job.take_finished_run(), None, "nobody may have looked for an hour");
+    assert_eq!(
+        of_another_process.memory.attempt.job.take_finished_run(),
+        None,
+        "perhaps nobody has polled for an hour"
+    );
 }
 
 #[test]
@@ -210,12 +214,12 @@ proptest! {
         let factor = stretch(groups.iter().copied(), share);
         prop_assert!(factor >= 1.0);
         let is_least = factor == 1.0 || demand(factor * 0.999) > share;
-        prop_assert!(is_least, "{factor} is more than is needed");
+        prop_assert!(is_least, "{factor} is more than needed");
         let is_enough = demand(factor) <= share * 1.001 || demand(factor) <= demand(1e9) * 1.001;
         prop_assert!(is_enough, "{factor} is not enough");
     }
 
-    /// Played out whole: a job that ends at any age by which a verdict is possible at all, and health that stays bad.
+    /// Plays whole rollouts: the job ends at any age that still allows a verdict, and health stays bad.
     #[test]
     fn no_bad_rollout_ends_by_its_deadline_because_of_the_load(
         pace in paces(), interval in 5u64..40, threshold in 1u64..5, slack in 0u64..300, ends_at in 0u64..400,

@@ -1,4 +1,4 @@
-//! The promises that hold at every step of every story; the numbers are the design's.
+//! The promises that hold at every step of every test. Their numbers are those of the design.
 
 use super::fixture::Given;
 use crate::answer::HealthAnswer;
@@ -10,20 +10,20 @@ use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What was seen so far, as far as the promises speak of it.
+/// The observations that the promises need.
 #[derive(Default)]
 pub(super) struct Promises {
-    /// What the last passed validation and the last passed trace were about.
+    /// The targets of the last passed validation and of the last passed trace.
     validated: Option<Target>,
     traced: Option<Target>,
-    /// A question to job or health got another answer than a good one, in this process.
+    /// In this process, a request about job or health got an answer that was not good.
     heard_no_good_answer: bool,
     /// The last health answer could not be read.
     heard_nothing: bool,
 }
 
 impl Promises {
-    /// A restart forgets what was heard.
+    /// A restart forgets the answers.
     pub(super) fn restarted(&mut self) {
         self.heard_no_good_answer = false;
     }
@@ -95,7 +95,7 @@ impl Promises {
         match decision {
             Decision::HandleRequest(Request::Rollback) | Decision::BeginRollback(_) => {}
             Decision::Submit | Decision::ApplySubmitAnswer => {
-                assert!(was.rollback.is_some(), "S5: nobody asked for this rollback")
+                assert!(was.rollback.is_some(), "S5: this rollback was not requested")
             }
             Decision::AskHealth => {
                 assert!(now.health.bad_streak > was.health.bad_streak, "S5: no bad answer has counted")
@@ -104,12 +104,12 @@ impl Promises {
                 let told = after.conditions.find(ConditionType::RolledOut).map(|condition| condition.status);
                 assert_eq!(told, Some(ConditionStatus::False), "S5: the job did not end badly");
             }
-            Decision::DeclareTimeout => assert!(self.heard_no_good_answer, "S5: silence is no verdict"),
-            other => panic!("S5: {other:?} begins a rollback"),
+            Decision::DeclareTimeout => assert!(self.heard_no_good_answer, "S5: a missing answer is not a verdict"),
+            other => panic!("S5: {other:?} starts a rollback"),
         }
     }
 
-    /// S6. Only a bad answer makes the streak of bad ones longer, and an unreadable one leaves both as they are.
+    /// S6. Only a bad answer increases the streak of bad answers, and an unreadable answer changes neither streak.
     fn an_unreadable_answer_counts_as_nothing(
         &self,
         decision: &Decision,
@@ -122,12 +122,12 @@ impl Promises {
             assert_eq!(streaks(was), streaks(now), "S6: an unreadable answer counted");
         }
         if now.health.bad_streak > was.health.bad_streak && now.number == was.number {
-            assert_eq!(*decision, Decision::AskHealth, "S6: something else than health counted as bad");
+            assert_eq!(*decision, Decision::AskHealth, "S6: an answer that is not about health counted as bad");
         }
     }
 }
 
-/// S1: the key, the body and the time of an intent stay.
+/// S1: the key, the body and the time of an intent never change.
 fn one_attempt_has_one_submit(before: &CognigyDeploymentStatus, after: &CognigyDeploymentStatus) {
     let (Some(was), Some(now)) = (&before.attempt, &after.attempt) else { return };
     if was.number == now.number && was.has_intent() {
@@ -142,7 +142,7 @@ fn one_attempt_has_one_submit(before: &CognigyDeploymentStatus, after: &CognigyD
 /// S3.
 fn nothing_starts_over_a_rollout_that_is_out(decision: &Decision, before: &CognigyDeploymentStatus) {
     if let (Decision::Start, Some(attempt)) = (decision, &before.attempt) {
-        assert!(!attempt.is_in_flight(), "S3: an attempt starts over one in flight");
+        assert!(!attempt.is_in_flight(), "S3: an attempt starts while another one is in flight");
     }
 }
 
@@ -166,11 +166,13 @@ fn summary_is_what_kstatus_understands(after: &CognigyDeploymentStatus, given: &
     for flag in [reconciling, stalled].into_iter().flatten() {
         assert_eq!(flag.status, ConditionStatus::True, "present only when True");
     }
-    assert!(reconciling.is_none() || stalled.is_none(), "at work and in need at once");
+    assert!(reconciling.is_none() || stalled.is_none(), "Reconciling and Stalled at the same time");
     match ready.status {
-        ConditionStatus::True => assert!(reconciling.is_none() && stalled.is_none(), "Ready, and yet flagged"),
-        ConditionStatus::Unknown => assert!(reconciling.is_some(), "Ready is Unknown, and nobody is at work"),
-        ConditionStatus::False => assert!(reconciling.is_none(), "Ready is False, and yet somebody is at work"),
+        ConditionStatus::True => {
+            assert!(reconciling.is_none() && stalled.is_none(), "Ready is True together with Reconciling or Stalled")
+        }
+        ConditionStatus::Unknown => assert!(reconciling.is_some(), "Ready is Unknown without Reconciling"),
+        ConditionStatus::False => assert!(reconciling.is_none(), "Ready is False together with Reconciling"),
     }
     assert_eq!(after.observed_generation, given.generation);
     assert_eq!(ready.observed_generation, given.generation);
@@ -219,13 +221,17 @@ fn history_is_as_long_as_the_spec_says(
     assert!(after.history.is_sorted_by(|newer, older| newer.number > older.number), "history is out of order");
 }
 
-/// What is remembered of a resource at rest may be forgotten, since nothing is done by it.
+/// The memory of a resource at rest may be dropped, because it leads to no action.
 fn what_is_at_rest_needs_no_memory(after: &CognigyDeploymentStatus, given: &Given, memory: &Memory) {
     let facts = given.facts(given.now);
     if is_at_rest(&facts, after) {
-        assert_eq!(decide(&facts, after, memory), Decision::Wait(None), "something is to be done for what is at rest");
+        assert_eq!(
+            decide(&facts, after, memory),
+            Decision::Wait(None),
+            "there is something to do for a resource at rest"
+        );
         let mut refreshed = after.clone();
         summary::refresh(&mut refreshed, &facts, memory);
-        assert_eq!(refreshed, *after, "something is to be written for what is at rest");
+        assert_eq!(refreshed, *after, "there is something to write for a resource at rest");
     }
 }

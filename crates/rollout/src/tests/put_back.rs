@@ -1,4 +1,4 @@
-//! A status that somebody removes: put back in the middle of a rollout, believed otherwise.
+//! A status that somebody removes: it is restored in the middle of a rollout, and accepted otherwise.
 
 use super::fixture::{Rollout, TIMEOUT};
 use crate::key;
@@ -30,7 +30,7 @@ fn a_status_that_is_removed_in_flight_is_put_back_as_it_was_with_a_warning_that_
             assert!(told.warning && told.reason == Reason::StatusPutBack, "{told:?}");
             let note = format!("somebody removed the status while {named} was in flight; it was put back");
             assert!(told.note.starts_with(&note), "{}", told.note);
-            assert!(put_back.effects.notices.is_empty(), "nothing is told to the audit log or the webhook");
+            assert!(put_back.effects.notices.is_empty(), "no message to the audit log or the webhook");
         }
     }
 }
@@ -83,7 +83,8 @@ fn a_status_with_an_attempt_is_believed_and_one_that_nobody_remembers_is_not_mad
     assert_eq!(after_removal(None, None), None);
 }
 
-/// S10 and S8: the API would answer with the job of the earlier attempt, and a receiver would take the message for a repeat.
+/// S10 and S8. Otherwise the API would answer with the job of the earlier attempt, and a receiver would treat the new
+/// message as a repeat.
 #[test]
 fn an_attempt_after_a_reset_has_the_number_of_an_earlier_one_and_keys_of_its_own() {
     let mut rollout = Rollout::at(Step::Settled);

@@ -1,5 +1,5 @@
-//! Random stories: whatever people, the API, clocks and crashes do, the promises hold at every step, and every attempt
-//! ends once the API answers again.
+//! Random actions of people, the API, clocks and crashes: the promises hold at every step, and every attempt ends once
+//! the API answers again.
 
 use super::fixture::unsupported;
 use super::fixture::{
@@ -155,7 +155,7 @@ fn play(rollout: &mut Rollout, turn: Turn) {
     }
 }
 
-/// All is well again: the API answers, the Secret is right, nothing is held back.
+/// Repairs everything: the API answers, the Secret is right, nothing is suspended.
 fn mend(rollout: &mut Rollout) {
     let well = Rollout::new().world;
     rollout.world = well;

@@ -1,4 +1,4 @@
-//! What people ask for by annotation: once for each value, whatever the step.
+//! Requests by annotation: each value takes effect once, at any step.
 
 use super::fixture::{Rollout, TIMEOUT, bad, failed_job};
 use crate::Decision;

@@ -1,4 +1,4 @@
-//! What is at rest, and what keeps a resource awake.
+//! When a resource is at rest, and what prevents that.
 
 use super::fixture::{DAY, Rollout, TIMEOUT, bad};
 use crate::answer::{HealthAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
@@ -7,10 +7,10 @@ use crate::{Cause, Decision, Obstacle};
 use api::IdempotencyKey;
 use api::status::{DeliveryKind, OutboxEntry, Outcome, Step};
 
-/// What is tried, and how it comes about.
+/// A name or an expectation, and the steps that lead to the state.
 type Case<What> = (What, fn(&mut Rollout));
 
-/// As another process finds it: by what is recorded alone.
+/// Whether another process finds the resource at rest, given only the recorded status.
 fn rests(rollout: &Rollout) -> bool {
     is_at_rest(&rollout.given.facts(rollout.given.now), &rollout.status)
 }
@@ -58,7 +58,8 @@ fn every_outcome_comes_to_rest_but_the_one_that_nobody_knows() {
     }
 }
 
-/// Until its deadline has passed on the process's own clock, the environment is not free: that must not be forgotten.
+/// The environment is not free until the deadline has passed on the process's own clock. The process must not forget
+/// that.
 #[test]
 fn an_outcome_that_nobody_knows_is_never_at_rest() {
     let mut rollout = Rollout::new();
@@ -137,7 +138,7 @@ fn changed_checks_rouse_what_failed_them() {
     rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]).run_for(TIMEOUT);
     rollout.edit_checks("production-eu").turn_to();
     rollout.refresh();
-    assert!(rests(&rollout), "it has been submitted, so that the checks no longer matter");
+    assert!(rests(&rollout), "it has been submitted, so the checks no longer matter");
 
     let mut refused = refused();
     assert!(rests(&refused));

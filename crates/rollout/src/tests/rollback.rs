@@ -1,4 +1,4 @@
-//! The rollback: asked for until it is accepted or refused, then watched.
+//! The rollback: requested until it is accepted or refused, then verified.
 
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
 use crate::Cause;
@@ -171,7 +171,7 @@ fn a_rollback_that_a_person_asked_for_is_not_of_a_bad_release() {
     assert!(message.contains("; the release is still live in env_prod_us_01;"), "{message}");
 }
 
-/// A pause that the API asks for.
+/// The API asks for a pause before each try.
 #[test]
 fn a_rollback_is_tried_again_at_least_every_minute() {
     let later = Some(Duration::from_secs(3600));

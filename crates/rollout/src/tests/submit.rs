@@ -1,4 +1,4 @@
-//! Submitting once: the intent, the keyed call, and what follows where its outcome is not known.
+//! Submitting once: the intent, the request with its key, and the next steps if its outcome is unknown.
 
 use super::fixture::{DAY, Rollout, TIMEOUT, unauthorized, unavailable, unsupported};
 use crate::answer::SubmitAnswer;
@@ -30,10 +30,10 @@ fn accepted() -> SubmitAnswer {
 fn a_crash_after_the_intent_submits_again_under_the_same_key() {
     let mut rollout = Rollout::at(Step::Submitting);
     let key = rollout.attempt().idempotency_key().cloned();
-    assert!(is_unsent(&rollout), "this process may hear a rejection");
+    assert!(is_unsent(&rollout), "this process accepts a rejection as proof");
     rollout.restart_after(20);
     assert_eq!(rollout.decision(), Decision::Submit);
-    assert!(!is_unsent(&rollout), "no other process may");
+    assert!(!is_unsent(&rollout), "another process does not");
     rollout.run_for(60);
     assert_eq!(rollout.attempt().idempotency_key(), key.as_ref());
     assert_eq!((rollout.count(&Decision::Intend), rollout.attempt().number), (1, 1));
@@ -62,7 +62,7 @@ fn an_answer_whose_record_failed_is_recorded_without_another_post() {
         assert_eq!((rollout.step_now(), rollout.decision()), (Step::Submitting, Decision::ApplySubmitAnswer));
         rollout.step();
         assert_eq!((rollout.attempt().step, &rollout.attempt().job), (heard.step, &heard.job));
-        assert_eq!(rollout.world.submit.len(), 1, "the world was asked once");
+        assert_eq!(rollout.world.submit.len(), 1, "the API got one request");
     }
 }
 
@@ -158,7 +158,7 @@ fn the_key_is_not_sent_in_the_last_ten_minutes_of_its_life() {
     assert_eq!(rollout.count(&Decision::Submit), sent, "the key may be forgotten");
     assert_eq!(rollout.outcome(), Some((Outcome::Unknown, Reason::SubmitOutcomeUnknown)));
     assert_eq!(rollout.told(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
-    assert_eq!(rollout.audits().len(), 1, "whatever its outcome");
+    assert_eq!(rollout.audits().len(), 1, "one record for any outcome");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_retry_after_an_unknown_outcome_waits_for_the_deadline_and_then_starts() {
     rollout.run_for(3600);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
     let waited = rollout.attempt().started_at.duration_since(rollout.status.history[0].started_at);
-    assert_eq!(waited.as_secs().unsigned_abs(), TIMEOUT, "somebody wakes at the deadline");
+    assert_eq!(waited.as_secs().unsigned_abs(), TIMEOUT, "the operator acts at the deadline");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_new_configuration_after_an_unknown_outcome_waits_for_the_deadline() {
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
 }
 
-/// An intent in flight during an upgrade, by a version that derived its keys in another way.
+/// An upgrade while an intent is in flight. The older version derived its keys differently.
 #[test]
 fn a_recorded_key_stays_what_it_is_also_where_a_step_is_turned_back() {
     let mut rollout = Rollout::at(Step::Submitting);
@@ -244,7 +244,7 @@ fn a_recorded_key_stays_what_it_is_also_where_a_step_is_turned_back() {
     let submission = rollout.status.attempt.as_mut().unwrap().submission.as_mut().unwrap();
     submission.idempotency_key = recorded.clone();
     rollout.record_by_hand().restart_after(1).step();
-    assert_eq!(rollout.attempt().idempotency_key(), Some(&recorded), "it is sent under the recorded key");
+    assert_eq!(rollout.attempt().idempotency_key(), Some(&recorded), "the submit uses the recorded key");
 
     let mut memory = Memory::default();
     let identity = SubmitIdentity {
@@ -256,5 +256,5 @@ fn a_recorded_key_stays_what_it_is_also_where_a_step_is_turned_back() {
     apply::submit::intend(&mut rollout.status, &rollout.given.facts(rollout.given.now), &mut memory, identity);
     assert_eq!(rollout.attempt().idempotency_key(), Some(&recorded));
     let is_unsent = memory.attempt.submission.is_unsent(&recorded);
-    assert!(!is_unsent, "somebody may have sent it: a refusal would prove nothing");
+    assert!(!is_unsent, "another process may have sent it, so a refusal would prove nothing");
 }

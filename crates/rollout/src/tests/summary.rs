@@ -1,4 +1,4 @@
-//! Where the resource stands, for people and for tools that read conditions.
+//! The state of a resource, for people and for tools that read conditions.
 
 use super::fixture::{Rollout, bad, failed_job, unauthorized};
 use crate::Decision;
@@ -61,7 +61,7 @@ fn an_audit_record_for_another_api_says_where_it_belongs_and_what_to_do() {
     let words = "1 audit record(s) wait: the rollout went to https://first.example, but Secret cognigy-api now names \
                  https://second.example; point it back to https://first.example";
     assert!(said.starts_with(words), "{said}");
-    // A process that has not read the Secret yet leaves that as it is.
+    // A process that has not read the Secret yet does not change the condition.
     rollout.given.credentials_origin = None;
     rollout.refresh();
     assert_eq!(delivered(&rollout), (status, reason, said));
@@ -106,7 +106,7 @@ fn messages_that_wait_are_told_until_they_are_taken() {
     rollout.status.outbox = vec![message(&rollout)];
     rollout.refresh();
     assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/DeliveryPending");
-    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded", "a slow receiver is no failure");
+    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded", "a slow receiver is not a failure");
     rollout.status.outbox.clear();
     rollout.refresh();
     assert_eq!(rollout.told(ConditionType::Delivered), "True/Delivered");
@@ -162,11 +162,11 @@ fn the_outcome_of_an_older_configuration_is_not_told_of_a_newer_one() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.edit_digest("2.5.0").before_decision(&Decision::Start);
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), waits, "nor where that success has only just come");
+    assert_eq!(rollout.told(ConditionType::Ready), waits, "not even if that success is very recent");
 
     let mut rollout = Rollout::at(Step::VerifyingRollback);
     rollout.edit_digest("2.5.0").refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), waits, "nor the older one's failure");
+    assert_eq!(rollout.told(ConditionType::Ready), waits, "and the older one's failure does not count");
     assert!(!rollout.has(ConditionType::Stalled));
 }
 
@@ -199,7 +199,11 @@ fn while_a_rollout_is_watched_its_deadline_is_shown_at_a_fixed_time() {
                     if not healthy by then";
     assert_eq!(said, expected);
     rollout.run_for(60);
-    assert_eq!(rollout.condition(ConditionType::Ready).message, said, "each change would be a write");
+    assert_eq!(
+        rollout.condition(ConditionType::Ready).message,
+        said,
+        "the message must not change: each change is a write"
+    );
     rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 600).run_for(20);
     assert!(rollout.condition(ConditionType::Ready).message.contains("rolled back at 12:10:00 UTC"));
     rollout.edit(|spec| spec.rollback_policy.auto_trigger = false).run_for(20);
@@ -238,7 +242,7 @@ fn a_rollback_says_what_it_restores() {
     let restored = |rollout: &Rollout| rollout.condition(ConditionType::RolledBack).message.clone();
     let mut named = Rollout::of(|spec| spec.rollback_policy.revert_snapshot_id = Some("snap_prev_stable".to_owned()));
     named.job_says(&[failed_job()]).before_decision(&Decision::AskJob);
-    // What was submitted counts, not what is asked for since.
+    // The submitted value counts, not a later edit of the spec.
     named.edit(|spec| spec.rollback_policy.revert_snapshot_id = None).run_for(60);
     assert!(restored(&named).contains("to snapshot snap_prev_stable"), "{}", restored(&named));
 

@@ -1,4 +1,4 @@
-//! Suspension: nothing new begins, what is in flight is brought to its end.
+//! Suspension: nothing new starts, and a rollout in flight is finished.
 
 use super::fixture::{Rollout, bad};
 use crate::Decision;

@@ -1,4 +1,4 @@
-//! What is counted and timed of a rollout: each thing once, whatever happens to the process.
+//! The transitions of a rollout that are counted and timed: each once, even after crashes and restarts.
 
 use super::fixture::{INTERVAL, Rollout, bad, failed_job};
 use crate::Decision;
@@ -7,7 +7,7 @@ use crate::transition::Transition;
 use api::status::{Outcome, RollbackReason, Step};
 use std::time::Duration;
 
-/// The steps that are over, each with its seconds.
+/// The finished steps with their durations in seconds.
 fn steps(rollout: &Rollout) -> Vec<(Step, u64)> {
     let step = |passage: &Transition| match passage {
         Transition::Step { step, took } => Some((*step, took.as_secs())),
@@ -34,7 +34,7 @@ fn each_step_of_a_success_is_timed_once() {
         (Step::Validating, 2),
         (Step::Tracing, 2),
         (Step::Submitting, 2),
-        // Two looks, an interval apart, the first an interval after the submit was answered.
+        // Two polls, an interval apart; the first is an interval after the answer to the submit.
         (Step::RollingOut, 2 + 2 * INTERVAL + 2),
         (Step::Monitoring, 2),
     ];
@@ -77,7 +77,7 @@ fn an_outcome_whose_record_failed_is_not_counted_until_it_is_recorded() {
 fn an_attempt_that_makes_way_is_counted_as_superseded_whether_or_not_a_history_is_kept() {
     for kept in [0, 10] {
         let mut rollout = Rollout::of(|spec| spec.history_limit = kept).brought_to(Step::Validating);
-        assert!(matches!(rollout.step(), Decision::Wait(_)), "it is recorded while it waits");
+        assert!(matches!(rollout.step(), Decision::Wait(_)), "the outcome is recorded before the wait");
         rollout.edit_digest("2").run_for(120);
         assert_eq!(outcomes(&rollout), [Outcome::Superseded, Outcome::Succeeded], "{kept} kept");
     }
@@ -120,5 +120,5 @@ fn an_outcome_in_the_history_is_not_counted_again_after_somebody_took_the_attemp
     rollout.status.attempt = None;
     rollout.record_by_hand();
     rollout.run_for(600);
-    assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 3], "one more attempt, and no more");
+    assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 3], "exactly one more attempt");
 }

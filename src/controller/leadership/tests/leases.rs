@@ -1,4 +1,5 @@
-//! One Lease in memory, behind the API that a client speaks to, with the API server's resource versions and faults.
+//! One Lease in memory behind the API that a client uses, with the API server's resource versions and injectable
+//! faults.
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -13,26 +14,26 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tower::Service;
 
-/// What goes wrong with every request.
+/// The fault of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Fault {
     #[default]
     None,
     /// No connection.
     Refuse,
-    /// No answer, ever.
+    /// There is never an answer.
     Hang,
-    /// Reads are well; writes come to nothing, and are not answered.
+    /// Reads succeed. Writes are neither stored nor answered.
     LoseWrites,
-    /// Reads see what is there at the end of so long a time, whatever comes to be the fault in between.
+    /// Reads return the state at the end of this delay, even if the fault changes in the meantime.
     SlowReads(Duration),
-    /// Requests take effect at once, and are answered after so long a time.
+    /// Requests take effect at once. The answer comes after this delay.
     SlowAnswers(Duration),
-    /// The next write meets another one.
+    /// The next write has a conflict.
     ConflictOnce,
 }
 
-/// An API server that knows one Lease.
+/// An API server with one Lease.
 #[derive(Clone, Default)]
 pub(super) struct Leases(Arc<Mutex<Stored>>);
 
@@ -53,7 +54,7 @@ impl Leases {
         self.lock().fault = fault;
     }
 
-    /// Somebody else writes the Lease.
+    /// Another process writes the Lease.
     pub(super) fn hold(&self, holder: &str, duration: Duration) {
         let spec = LeaseSpec {
             holder_identity: Some(holder.to_owned()),
@@ -103,7 +104,7 @@ impl Leases {
             Method::GET => self.lock().read(),
             Method::POST => self.lock().create(serde_json::from_slice(&body).unwrap()),
             Method::PUT => self.lock().replace(serde_json::from_slice(&body).unwrap()),
-            method => panic!("nobody sends {method}"),
+            method => panic!("unexpected method {method}"),
         };
         if let Fault::SlowAnswers(time) = fault {
             sleep(time).await;
@@ -130,7 +131,7 @@ impl Stored {
             return refusal(StatusCode::CONFLICT);
         }
         let Some(stored) = &self.lease else { return refusal(StatusCode::NOT_FOUND) };
-        assert!(lease.metadata.resource_version.is_some(), "a write that is not guarded");
+        assert!(lease.metadata.resource_version.is_some(), "a write without a resource version");
         if lease.metadata.resource_version != stored.metadata.resource_version {
             return refusal(StatusCode::CONFLICT);
         }

@@ -23,10 +23,10 @@ fn candidate(leases: &Leases, identity: &str) -> Elector {
     Elector::new(leases.client(), "cognigy-system", "cognigy-operator", identity.to_owned(), terms)
 }
 
-/// Longer than any wait for the lease that comes to its end.
+/// Longer than any wait for the lease that ends.
 const FOREVER: Duration = Duration::from_secs(1_500);
 
-/// Waits for as long as it takes.
+/// Waits until the lease is acquired.
 async fn acquire(elector: &Elector) {
     assert!(acquire_within(FOREVER, elector).await, "the lease is never taken");
 }
@@ -35,7 +35,7 @@ async fn acquire_within(time: Duration, elector: &Elector) -> bool {
     timeout(time, elector.acquire(&CancellationToken::new())).await.unwrap_or(false)
 }
 
-/// Renews in the background for as long as the value lives.
+/// Renews in the background until the returned set is dropped.
 fn keep(elector: &Elector) -> tokio::task::JoinSet<()> {
     let (mut kept, elector) = (tokio::task::JoinSet::new(), elector.clone());
     kept.spawn(async move { elector.keep().await });
@@ -50,7 +50,7 @@ async fn of_two_candidates_at_once_one_leads() {
             leases.hold("gone", LEASE);
         }
         let electors = [candidate(&leases, "a"), candidate(&leases, "b")];
-        // Each reads before the other writes: the guarded write decides.
+        // Both read before either writes. The guarded write decides.
         leases.fault(Fault::SlowReads(Duration::from_millis(500)));
         let time = if held_before { LEASE + RETRY * 3 } else { LEASE / 2 };
         let [a, b] = electors.each_ref().map(|elector| acquire_within(time, elector));
@@ -88,7 +88,7 @@ async fn an_answer_that_took_its_time_does_not_shorten_anybody_s_lease() {
     let leases = Leases::default();
     let (leader, other) = (candidate(&leases, "a"), candidate(&leases, "b"));
     leases.hold("a", LEASE);
-    // The candidate's look is asked at 0 s and answered at 14 s, with a renewal of just before.
+    // The candidate sends its read at 0 s and gets the answer at 14 s, with a renewal from just before.
     leases.fault(Fault::SlowReads(Duration::from_secs(14)));
     let waiting = async {
         acquire(&other).await;
@@ -98,7 +98,7 @@ async fn an_answer_that_took_its_time_does_not_shorten_anybody_s_lease() {
         sleep(Duration::from_millis(13_900)).await;
         leases.fault(Fault::None);
         acquire(&leader).await;
-        // And is cut off from then on.
+        // From now on the holder is cut off.
         Instant::now()
     };
     let (taken_at, renewed_at) = tokio::join!(waiting, renewing);
@@ -139,7 +139,7 @@ async fn one_renewal_that_hangs_leaves_time_for_another() {
     sleep(RETRY + Duration::from_secs(1)).await;
     leases.fault(Fault::None);
     sleep(LEASE * 3).await;
-    assert!(leader.leadership().may_act(), "the request that hangs is given up, and the next one is answered");
+    assert!(leader.leadership().may_act(), "the hanging request is cancelled, and the next one is answered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn a_leader_may_not_act_past_its_deadline_even_before_it_notices() {
     sleep(DEADLINE - Duration::from_millis(1)).await;
     assert!(leader.leadership().may_act());
     sleep(Duration::from_millis(1)).await;
-    assert!(!leader.leadership().may_act(), "nobody had to tell it");
+    assert!(!leader.leadership().may_act(), "it stops by its own clock");
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +221,7 @@ async fn a_deleted_lease_is_put_back_by_its_holder_and_not_taken_by_who_saw_it_h
     let _kept = keep(&leader);
     let watching = acquire_within(LEASE * 4, &other);
     let deleting = async {
-        // Just before the candidate looks, and well before the holder does.
+        // Just before the candidate's read, and well before the holder's.
         sleep(RETRY * 2 - Duration::from_millis(1)).await;
         leases.delete();
     };
@@ -244,7 +244,7 @@ async fn a_longer_lease_of_the_holder_is_waited_for() {
 async fn a_candidate_that_is_told_to_stop_leaves_no_lease_behind() {
     let leases = Leases::default();
     let elector = candidate(&leases, "a");
-    // The lease becomes ours, and the answer that says so is on its way.
+    // The write has acquired the lease, and its answer is on its way.
     leases.fault(Fault::SlowAnswers(Duration::from_secs(1)));
     let stop = CancellationToken::new();
     let stopping = async {
@@ -258,7 +258,7 @@ async fn a_candidate_that_is_told_to_stop_leaves_no_lease_behind() {
     assert_eq!(leases.holder(), "");
 }
 
-/// Counts what is sent.
+/// Counts the requests that are sent.
 #[derive(Default)]
 struct Wire(AtomicUsize);
 
@@ -282,7 +282,7 @@ async fn nothing_leaves_a_process_that_may_no_longer_act() {
     acquire(&leader).await;
     assert!(send().await.is_ok());
     sleep(DEADLINE).await;
-    assert!(refused(send().await), "its time is over");
+    assert!(refused(send().await), "its leadership is over");
     assert_eq!(wire.0.load(Ordering::Relaxed), 1);
 
     assert!(Fenced::new(wire, Leadership::unshared()).send(http::Request::new(Bytes::new())).await.is_ok());
