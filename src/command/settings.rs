@@ -16,6 +16,11 @@ use std::time::Duration;
 /// The flags of `cognigy-operator run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
+Examples:
+  cognigy-operator run --namespace bots --log-format json
+  cognigy-operator run --egress-allow cognigy.example.com --requests-per-minute 300
+  cognigy-operator run --leader-elect --leader-election-namespace cognigy-system
+
 Credentials of the operator's own, for resources without spec.credentialsRef in the namespaces that
 --default-credentials-namespace names:
   COGNIGY_CLIENT_ID      the OAuth2 client's id

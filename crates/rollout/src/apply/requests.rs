@@ -31,8 +31,7 @@ pub fn handle(
 }
 
 fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    const NOTHING: &str =
-        "a rollback was asked for, but nothing is deployed by this resource that could be rolled back";
+    const NOTHING: &str = "a rollback was requested, but this resource has deployed nothing that could be rolled back";
     let Some(current) = &status.attempt else { return Effects::normal(Reason::RollbackNotPossible, NOTHING) };
     match current.step {
         Step::Pending | Step::Validating | Step::Tracing => attempt::conclude(
@@ -44,12 +43,12 @@ fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
         ),
         Step::Submitting => {
             rollback::remember_for_later(status, facts);
-            Effects::normal(Reason::RollbackRequested, "the rollback is asked for as soon as the job is known")
+            Effects::normal(Reason::RollbackRequested, "the rollback is requested as soon as the job is known")
         }
         Step::RollingOut | Step::Monitoring => rollback::begin(status, facts, memory, RollbackReason::Manual),
         Step::Settled | Step::VerifyingRollback if facts.other_owner.is_some() => {
             let owner = facts.other_owner.as_deref().unwrap_or_default();
-            Effects::normal(Reason::RollbackNotPossible, format!("a rollback was asked for, but {owner}"))
+            Effects::normal(Reason::RollbackNotPossible, format!("a rollback was requested, but {owner}"))
         }
         Step::Settled | Step::VerifyingRollback if can_be_rolled_back(current) => {
             rollback::begin(status, facts, memory, RollbackReason::Manual)
@@ -70,7 +69,7 @@ fn retry(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut M
     match status.attempt.as_ref().map(|attempt| attempt.step) {
         Some(Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack) => Effects::normal(
             Reason::RequestIgnored,
-            "a retry was asked for while an attempt is in flight; ask again with another value once it has ended",
+            "a retry was requested while an attempt is in flight; request it again with another value once the attempt has ended",
         ),
         Some(Step::Pending | Step::Validating | Step::Tracing) => {
             memory.clear_failures();

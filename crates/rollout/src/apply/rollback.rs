@@ -142,7 +142,7 @@ pub(super) fn note_undone_success(status: &mut CognigyDeploymentStatus, facts: &
 fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, words: &str) -> Effects {
     let message = format!(
         "Cognigy.AI refused the rollback: {words}; roll back at Cognigy.AI, or set the annotation \
-         deploy.cognigy.ai/rollback to another value to ask again"
+         deploy.cognigy.ai/rollback to another value to request it again"
     );
     set_condition(
         status,
