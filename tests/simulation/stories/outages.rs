@@ -164,17 +164,20 @@ fn platform_fails() -> Vec<Scenario> {
         Scenario::new("an hour's pause while health is watched", "")
             .at(0, breaks(r#"{"call": "health", "fault": {"status": {"code": 503, "retryAfterSeconds": 3600}}}"#))
             .creating(|_| {})
+            .tolerating(Tolerance::Deadline)
             .ending(&[Succeeded], "2"),
         Scenario::new("no token until after the deadline", "")
             .creating(|_| {})
             .when(Cue::Written(Step::RollingOut), breaks(r#"{"call": "token", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .when(Cue::Written(Step::RollingOut), tokens_revoked())
-            .at(600, mended())
+            .after(Cue::Written(Step::RollingOut), 600, mended())
+            .tolerating(Tolerance::Deadline)
             .ending(&[Succeeded], "2"),
         Scenario::new("polls that fail until after the deadline", "")
             .at(0, breaks(r#"{"call": "job", "times": "forever", "fault": {"status": {"code": 500}}}"#))
             .creating(|_| {})
             .at(100, mended())
+            .tolerating(Tolerance::Deadline)
             .ending(&[Succeeded], "2"),
         ignorant
             .with_settings(unsupported)
