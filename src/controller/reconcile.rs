@@ -1,7 +1,7 @@
 //! One reconcile, from top to bottom: observe, decide, record, execute, until there is nothing to do for now. Then deliver.
 //!
-//! [`observe`](super::observe) reads what a decision needs, [`rollout::decide`] decides, [`act`](super::act) makes one
-//! call and hands its answer to the function that knows its meaning, and [`write_status`](super::write_status) records.
+//! `observe` reads what a decision needs, [`rollout::decide()`] decides, `act` makes one
+//! call and hands its answer to the function that knows its meaning, and `write_status` records.
 
 use super::act::Flow;
 use super::attempt_spans::AttemptSpans;
