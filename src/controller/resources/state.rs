@@ -44,6 +44,8 @@ pub struct ResourceState {
     pub status: Option<CognigyDeploymentStatus>,
     /// The audit records in the outbox that are in this process's log.
     pub logged_records: BTreeSet<IdempotencyKey>,
+    /// The newest resource version in which records were looked for.
+    pub logged_version: u64,
     /// The messages that this process's log shows as given up. The status may still hold them.
     pub logged_as_given_up: BTreeSet<IdempotencyKey>,
     /// The problem that the last event named, if the object cannot be read.
