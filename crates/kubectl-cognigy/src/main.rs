@@ -10,6 +10,7 @@ mod commands;
 mod connection;
 mod exit;
 mod output;
+mod view;
 mod waiting;
 
 use arguments::Arguments;

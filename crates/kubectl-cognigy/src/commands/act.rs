@@ -85,7 +85,9 @@ fn reason(text: &str) -> Result<String, String> {
         length if length > LONGEST_REASON => {
             Err(format!("the reason has {length} bytes; write at most {LONGEST_REASON}, and the details elsewhere"))
         }
-        _ if text.chars().any(char::is_control) => Err("write the reason in one line, without control characters".to_owned()),
+        _ if text.chars().any(char::is_control) => {
+            Err("write the reason in one line, without control characters".to_owned())
+        }
         _ => Ok(text.to_owned()),
     }
 }
@@ -111,7 +113,8 @@ pub async fn retry(arguments: &RetryArguments, connection: &Connection, terminal
     if seen.spec.suspend {
         terminal.note(&format!("note: {} is suspended; the retry starts after `resume`", full_name(&seen)));
     }
-    let configuration = attempt.map(|attempt| attempt.configuration()).unwrap_or_else(|| "its configuration".to_owned());
+    let configuration =
+        attempt.map(|attempt| attempt.configuration()).unwrap_or_else(|| "its configuration".to_owned());
     let request = Request {
         question: format!("try again to deploy {configuration}"),
         done: "the retry is requested".to_owned(),
@@ -162,7 +165,8 @@ pub async fn suspend(
     let seen = deployments::get(connection, &arguments.request.name).await?;
     warn_of_git(&seen, terminal);
     let request = Request {
-        question: "hold new configurations back (a rollout in flight is still watched, and rolled back if it fails)".to_owned(),
+        question: "hold new configurations back (a rollout in flight is still watched, and rolled back if it fails)"
+            .to_owned(),
         done: format!("suspended; `kubectl cognigy resume {}` ends it", seen.name_any()),
         follow: false,
     };
@@ -175,7 +179,11 @@ pub async fn suspend(
 ///
 /// # Errors
 /// [`Failure`], if nothing was written.
-pub async fn resume(arguments: &ResumeArguments, connection: &Connection, terminal: &Terminal) -> Result<Exit, Failure> {
+pub async fn resume(
+    arguments: &ResumeArguments,
+    connection: &Connection,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let seen = deployments::get(connection, &arguments.request.name).await?;
     if !seen.spec.suspend {
         terminal.line(&format!("{} is not suspended", full_name(&seen)))?;
@@ -224,7 +232,11 @@ impl Request {
         }
         terminal.line(&format!("{name}: {}", self.done))?;
         if self.follow {
-            terminal.note(&format!("follow it: kubectl cognigy status {} -n {} --watch", seen.name_any(), connection.namespace));
+            terminal.note(&format!(
+                "follow it: kubectl cognigy status {} -n {} --watch",
+                seen.name_any(),
+                connection.namespace
+            ));
         }
         Ok(Exit::Well)
     }
@@ -258,8 +270,11 @@ impl Request {
     ) -> Result<(), Failure> {
         let name = seen.name_any();
         let api: Api<CognigyDeployment> = Api::namespaced(connection.client.clone(), &connection.namespace);
-        let parameters =
-            PatchParams { dry_run: arguments.dry_run, field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
+        let parameters = PatchParams {
+            dry_run: arguments.dry_run,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..Default::default()
+        };
         let mut current = seen.clone();
         for _ in 0..MOST_CONFLICTS {
             let mut guarded = change.clone();
@@ -278,7 +293,9 @@ impl Request {
                     }
                     current = now;
                 }
-                Err(error) => return Err(Failure::of_request(&format!("patch cognigydeployment {}", full_name(seen)), error)),
+                Err(error) => {
+                    return Err(Failure::of_request(&format!("patch cognigydeployment {}", full_name(seen)), error));
+                }
             }
         }
         Err(Failure::Refused(format!("{} changes all the time; repeat the command", full_name(seen))))

@@ -116,9 +116,11 @@ fn first_line(help: &str) -> &str {
 async fn names(words: &[OsString], global: &GlobalArguments) -> Vec<String> {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let command = CommandLine::command();
-    let takes_name = words.iter().skip(1).find_map(|word| command.find_subcommand(word)).is_some_and(|found| {
-        found.get_positionals().any(|positional| positional.get_id() == "name")
-    });
+    let takes_name = words
+        .iter()
+        .skip(1)
+        .find_map(|word| command.find_subcommand(word))
+        .is_some_and(|found| found.get_positionals().any(|positional| positional.get_id() == "name"));
     let last = words.last().cloned().unwrap_or_default();
     if !takes_name || last.starts_with('-') {
         return Vec::new();

@@ -59,7 +59,11 @@ fn no_such_kind() -> Failure {
 ///
 /// # Errors
 /// The request failed.
-pub async fn list(connection: &Connection, all_namespaces: bool, selector: Option<&str>) -> Result<Vec<Listed>, Failure> {
+pub async fn list(
+    connection: &Connection,
+    all_namespaces: bool,
+    selector: Option<&str>,
+) -> Result<Vec<Listed>, Failure> {
     let client = connection.client.clone();
     let api: Api<DynamicObject> = match all_namespaces {
         true => Api::all_with(client, &kind()),

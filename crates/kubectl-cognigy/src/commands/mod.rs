@@ -3,6 +3,11 @@
 mod act;
 mod completion;
 mod deployments;
+mod events;
+mod explain;
+mod history;
+mod list;
+mod status;
 mod wait;
 
 use crate::arguments::Arguments;
@@ -14,6 +19,17 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show the fleet: what runs, since when, and what waits for what.
+    #[command(visible_alias = "ls")]
+    List(list::Arguments),
+    /// Show one deployment, stage by stage, with its deadline and what happens next.
+    Status(status::Arguments),
+    /// Show the attempts of a deployment and how they ended.
+    History(history::Arguments),
+    /// Say why a deployment is where it is, and what to do.
+    Explain(explain::Arguments),
+    /// Show the events of deployments.
+    Events(events::Arguments),
     /// Request another attempt to deploy the same configuration.
     Retry(act::RetryArguments),
     /// Request a rollback. Before the submit, this stops the attempt.
@@ -48,6 +64,11 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
     }
     let connection = Connection::open(&arguments.global).await?;
     match &arguments.command {
+        Command::List(command) => list::run(command, &connection, terminal).await,
+        Command::Status(command) => status::run(command, &connection, terminal).await,
+        Command::History(command) => history::run(command, &connection, terminal).await,
+        Command::Explain(command) => explain::run(command, &connection, terminal).await,
+        Command::Events(command) => events::run(command, &connection, terminal).await,
         Command::Retry(command) => act::retry(command, &connection, terminal).await,
         Command::Rollback(command) => act::rollback(command, &connection, terminal).await,
         Command::Suspend(command) => act::suspend(command, &connection, terminal).await,

@@ -106,6 +106,31 @@ pub(super) fn cut(text: &str, width: usize, terminal: &Terminal) -> String {
     kept + mark
 }
 
+/// Cuts a line with colours to the width of the terminal. Escape sequences take no room.
+#[must_use]
+pub fn fit(line: &str, terminal: &Terminal) -> String {
+    let Some(room) = terminal.width else { return line.to_owned() };
+    let line = line.split_inclusive('\n').map(|part| part.trim_end_matches('\n')).collect::<Vec<_>>().join(" ");
+    if anstream::adapter::strip_str(&line).to_string().width() <= room {
+        return line;
+    }
+    let mark = terminal.pick("…", "~");
+    let mut kept = String::new();
+    let mut used = 0;
+    let mut in_escape = false;
+    for character in line.chars() {
+        in_escape |= character == '\u{1b}';
+        let width = if in_escape { 0 } else { unicode_width::UnicodeWidthChar::width(character).unwrap_or_default() };
+        if used + width + mark.width() > room {
+            break;
+        }
+        used += width;
+        kept.push(character);
+        in_escape &= !character.is_ascii_alphabetic();
+    }
+    if terminal.has_color { kept + mark + "\u{1b}[0m" } else { kept + mark }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,8 +148,11 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let expected =
-            ["NAME          STATE    MESSAGE", "bots/a        Ready    version 2.4.1 runs since today", "bots/longer   Queued   waits"];
+        let expected = [
+            "NAME          STATE    MESSAGE",
+            "bots/a        Ready    version 2.4.1 runs since today",
+            "bots/longer   Queued   waits",
+        ];
         assert_eq!(table().lines(&terminal(None)), expected);
     }
 

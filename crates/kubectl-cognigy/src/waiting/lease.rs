@@ -45,7 +45,9 @@ impl Observer {
             Some((renewal, seen_at, _)) if seen_at.elapsed() >= INTERVAL => {
                 format!("its Lease was last renewed at {renewal}, and not for {} s since", seen_at.elapsed().as_secs())
             }
-            Some((renewal, ..)) => format!("its Lease was renewed at {renewal}: it runs, but perhaps not for this namespace"),
+            Some((renewal, ..)) => {
+                format!("its Lease was renewed at {renewal}: it runs, but perhaps not for this namespace")
+            }
             None => "no Lease of it can be read".to_owned(),
         }
     }

@@ -16,7 +16,6 @@ use api::verdict::{Finding, Wait, finding};
 use clap::ValueEnum;
 use futures::stream::{FuturesUnordered, StreamExt};
 use futures::{TryStreamExt, pin_mut};
-use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};

@@ -109,7 +109,8 @@ impl<'t> Report<'t> {
         status: Option<&CognigyDeploymentStatus>,
         finding: &Finding,
     ) -> Result<(), Failure> {
-        let phase = status.and_then(|status| status.phase).map_or_else(|| "Waiting".to_owned(), |phase| format!("{phase:?}"));
+        let phase =
+            status.and_then(|status| status.phase).map_or_else(|| "Waiting".to_owned(), |phase| format!("{phase:?}"));
         let (style, message) = match finding {
             Finding::Pending { message } => (Style::Attention, message),
             Finding::Well { message, .. } => (Style::Good, message),

@@ -93,9 +93,10 @@ impl Target {
     /// Reads the snapshot from its ConfigMap if it was not read yet.
     pub async fn read_snapshot(&mut self, object: Option<&CognigyDeployment>, connection: &Connection) {
         let (None, Some(object)) = (&self.digest, object) else { return };
-        match config_map_snapshot(object, connection).await.and_then(|snapshot| {
-            Digest::of_deployment(&object.spec, &snapshot).map_err(|problem| problem.to_string())
-        }) {
+        match config_map_snapshot(object, connection)
+            .await
+            .and_then(|snapshot| Digest::of_deployment(&object.spec, &snapshot).map_err(|problem| problem.to_string()))
+        {
             Ok(digest) => (self.digest, self.problem) = (Some(digest), None),
             Err(problem) => self.problem = Some(problem),
         }
@@ -129,9 +130,8 @@ impl Target {
     /// The operator does not act.
     #[must_use]
     pub fn ended_silent(&self, lease: String, status: Option<&CognigyDeploymentStatus>, began: Instant) -> Ended {
-        let message = format!(
-            "the operator does not act on this resource ({lease}); look at it with `kubectl cognigy doctor`"
-        );
+        let message =
+            format!("the operator does not act on this resource ({lease}); look at it with `kubectl cognigy doctor`");
         Ended::new(self, Exit::OperatorSilent, Finding::Pending { message }, status, began.elapsed())
     }
 }
@@ -148,5 +148,7 @@ async fn config_map_snapshot(object: &CognigyDeployment, connection: &Connection
     let map = maps.get(&reference.name).await.map_err(|error| format!("{place} cannot be read: {error}"))?;
     let text = map.data.as_ref().and_then(|data| data.get(&reference.key));
     let Some(text) = text else { return Err(format!("{place} has no key {}", reference.key)) };
-    Snapshot::from_text(text).map(|read| read.snapshot).map_err(|problem| format!("{place}, key {}: {problem}", reference.key))
+    Snapshot::from_text(text)
+        .map(|read| read.snapshot)
+        .map_err(|problem| format!("{place}, key {}: {problem}", reference.key))
 }
