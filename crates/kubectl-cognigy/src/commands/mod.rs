@@ -3,6 +3,7 @@
 mod act;
 mod completion;
 mod deployments;
+mod doctor;
 mod events;
 mod explain;
 mod history;
@@ -30,6 +31,8 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Show the events of deployments.
     Events(events::Arguments),
+    /// Check whether everything is in place: cluster, operator, rights, Secrets and egress rules.
+    Doctor(doctor::Arguments),
     /// Request another attempt to deploy the same configuration.
     Retry(act::RetryArguments),
     /// Request a rollback. Before the submit, this stops the attempt.
@@ -69,6 +72,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::History(command) => history::run(command, &connection, terminal).await,
         Command::Explain(command) => explain::run(command, &connection, terminal).await,
         Command::Events(command) => events::run(command, &connection, terminal).await,
+        Command::Doctor(command) => doctor::run(command, &connection, terminal).await,
         Command::Retry(command) => act::retry(command, &connection, terminal).await,
         Command::Rollback(command) => act::rollback(command, &connection, terminal).await,
         Command::Suspend(command) => act::suspend(command, &connection, terminal).await,
