@@ -3,7 +3,7 @@
 use super::{act, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::{DataFormat, Style, Terminal, age, clock_time};
+use crate::output::{DataFormat, Style, Terminal, age, clock_time, paragraph};
 use crate::view::advice::advice;
 use crate::view::running::running;
 use crate::view::state::{next, state};
@@ -12,6 +12,9 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
+
+/// The width of the headings.
+const HEADING: usize = 19;
 
 /// `explain`.
 #[derive(Args, Debug)]
@@ -103,44 +106,24 @@ fn text(explanation: &Explanation, deployment: &CognigyDeployment, terminal: &Te
     let now = Timestamp::now();
     let since =
         explanation.since.map(|since| format!(" since {} UTC ({} ago)", clock_time(since, now), age(since, now)));
+    let reason = explanation.reason.as_ref().filter(|reason| **reason != explanation.state);
+    let reason = reason.map(|reason| format!(", reason {reason}"));
     let mut lines = vec![format!(
-        "{}: {}{}",
+        "{}: {}{}{}",
         terminal.paint(Style::Strong, &act::full_name(deployment)),
         terminal.paint(explanation.style, &explanation.state),
-        since.unwrap_or_default()
+        since.unwrap_or_default(),
+        reason.unwrap_or_default()
     )];
-    let reason = explanation.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let parts = [
-        ("What happened", explanation.message.clone()),
-        ("What it means", format!("{}{reason}", explanation.meaning)),
-        ("What runs", explanation.runs.clone()),
-        ("What happens next", explanation.next.clone()),
-        ("What to do", explanation.what_to_do.clone()),
+        ("What happened", &explanation.message),
+        ("What it means", &explanation.meaning),
+        ("What runs", &explanation.runs),
+        ("What happens next", &explanation.next),
+        ("What to do", &explanation.what_to_do),
     ];
     for (heading, text) in parts {
-        let heading = terminal.paint(Style::Dim, &format!("{heading:<19}"));
-        lines.extend(wrapped(&text, terminal).into_iter().enumerate().map(|(index, line)| match index {
-            0 => format!("{heading}{line}"),
-            _ => format!("{:<19}{line}", ""),
-        }));
-    }
-    lines
-}
-
-/// The text in lines that fit beside the headings.
-fn wrapped(text: &str, terminal: &Terminal) -> Vec<String> {
-    let room = terminal.width.unwrap_or(100).saturating_sub(19).max(20);
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.len() - 1;
-        match &mut lines[last] {
-            line if line.is_empty() => line.push_str(word),
-            line if line.chars().count() + 1 + word.chars().count() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
+        lines.extend(paragraph(heading, HEADING, text, terminal));
     }
     lines
 }

@@ -3,7 +3,7 @@
 use super::{act, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, short_duration};
+use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, paragraph, short_duration};
 use crate::view::running::{Running, running};
 use crate::view::stages::{Stage, stages};
 use crate::view::state::{next, state};
@@ -199,10 +199,8 @@ fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> 
         };
         lines.push(row("deadline", &text));
     }
-    if !state.message.is_empty() {
-        lines.push(row("message", &state.message));
-    }
-    lines.push(row("next", &next(deployment)));
+    lines.extend(paragraph("message", NAME, &state.message, terminal));
+    lines.extend(paragraph("next", NAME, &next(deployment), terminal));
     lines
 }
 

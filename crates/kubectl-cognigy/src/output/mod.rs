@@ -8,6 +8,6 @@ mod time;
 
 pub use data::DataFormat;
 pub use screen::Screen;
-pub use table::{Cell, Table, fit};
+pub use table::{Cell, Table, fit, paragraph};
 pub use terminal::{Style, Terminal};
 pub use time::{age, clock_time, short_duration};

@@ -131,6 +131,30 @@ pub fn fit(line: &str, terminal: &Terminal) -> String {
     if terminal.has_color { kept + mark + "\u{1b}[0m" } else { kept + mark }
 }
 
+/// A text beside its heading, in as many lines as it needs. `indent` is the width of the heading's column.
+#[must_use]
+pub fn paragraph(heading: &str, indent: usize, text: &str, terminal: &Terminal) -> Vec<String> {
+    let room = terminal.width.unwrap_or(100).saturating_sub(indent).max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.width() + 1 + word.width() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let heading = terminal.paint(Style::Dim, &format!("{heading:<indent$}"));
+    let mut lines = lines.into_iter();
+    let first = format!("{heading}{}", lines.next().unwrap_or_default());
+    std::iter::once(first)
+        .chain(lines.map(|line| format!("{:<indent$}{line}", "")))
+        .map(|line| fit(&line, terminal))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

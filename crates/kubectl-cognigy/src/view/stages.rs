@@ -4,7 +4,7 @@ use super::state::messages;
 use crate::output::{Style, short_duration};
 use api::CognigyDeployment;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
-use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Step};
+use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, RollbackReason, Step};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -69,7 +69,10 @@ pub fn stages(deployment: &CognigyDeployment, now: Timestamp) -> Vec<Stage> {
     let Some(status) = &deployment.status else { return Vec::new() };
     let Some(attempt) = &status.attempt else { return Vec::new() };
     let view = View { deployment, status, attempt, now };
-    vec![view.validate(), view.trace(), view.submit(), view.job(), view.health(), view.rollback(), view.deliveries()]
+    let mut stages = vec![view.validate(), view.trace(), view.submit(), view.job(), view.health(), view.rollback()];
+    stages.extend(view.restored());
+    stages.push(view.deliveries());
+    stages
 }
 
 struct View<'d> {
@@ -162,24 +165,54 @@ impl View<'_> {
         let name = "health";
         let threshold = self.deployment.spec.rollback_policy.health_threshold;
         let interval = self.deployment.spec.monitoring.interval_seconds;
-        match self.attempt.step {
-            Step::Monitoring => {
-                let bad = self.attempt.health.bad_streak;
-                let detail = match bad {
-                    0 => format!("asked every {interval} s"),
-                    bad => format!("{bad} of {threshold} bad answers in a row"),
-                };
-                Stage { name, progress: Progress::Active, at: self.attempt.health.last_counted_at, detail }
-            }
-            _ => match (
-                self.condition(ConditionType::Healthy, ConditionStatus::True),
-                self.condition(ConditionType::Healthy, ConditionStatus::False),
-            ) {
-                (Some((at, detail)), _) => Stage { name, progress: Progress::Done, at: Some(at), detail },
-                (None, Some((at, detail))) => Stage { name, progress: Progress::Failed, at: Some(at), detail },
-                (None, None) => self.not_reached(name),
-            },
+        if self.attempt.step == Step::Monitoring {
+            let bad = self.attempt.health.bad_streak;
+            let detail = match bad {
+                0 => format!("asked every {interval} s"),
+                bad => format!("{bad} of {threshold} bad answers in a row"),
+            };
+            return Stage { name, progress: Progress::Active, at: self.attempt.health.last_counted_at, detail };
         }
+        // After a rollback the condition Healthy describes what was restored.
+        if let Some(rollback) = &self.attempt.rollback {
+            let at = self.attempt.health.last_counted_at;
+            return match (rollback.reason, self.attempt.job_completed_at()) {
+                (RollbackReason::HealthCheckFailure, _) => {
+                    let detail = format!("{threshold} bad answers in a row");
+                    Stage { name, progress: Progress::Failed, at, detail }
+                }
+                (RollbackReason::Timeout, Some(_)) => {
+                    let detail = "no good answer before the deadline".to_owned();
+                    Stage { name, progress: Progress::Failed, at, detail }
+                }
+                _ if self.attempt.outcome() == Some(Outcome::Succeeded) => {
+                    let detail = "the environment was healthy before the rollback".to_owned();
+                    Stage { name, progress: Progress::Done, at, detail }
+                }
+                _ => self.not_reached(name),
+            };
+        }
+        self.healthy(name).unwrap_or_else(|| self.not_reached(name))
+    }
+
+    /// Whether the rollback helped.
+    fn restored(&self) -> Option<Stage> {
+        let name = "restored";
+        let answered = self.attempt.rollback.as_ref()?.accepted_at?;
+        Some(self.healthy(name).unwrap_or_else(|| Stage {
+            name,
+            progress: Progress::Active,
+            at: Some(answered),
+            detail: "health of the restored state is watched".to_owned(),
+        }))
+    }
+
+    fn healthy(&self, name: &'static str) -> Option<Stage> {
+        let found = |status, progress| {
+            let (at, detail) = self.condition(ConditionType::Healthy, status)?;
+            Some(Stage { name, progress, at: Some(at), detail })
+        };
+        found(ConditionStatus::True, Progress::Done).or_else(|| found(ConditionStatus::False, Progress::Failed))
     }
 
     fn rollback(&self) -> Stage {

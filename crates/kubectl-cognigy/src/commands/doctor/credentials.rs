@@ -5,24 +5,39 @@ use super::operator::Operator;
 use crate::commands::deployments::Listed;
 use crate::connection::Connection;
 use crate::exit::causes;
-use api::CognigyDeployment;
 use cognigy_deployments::REQUIRED_SECRET_KEYS;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::Api;
+use std::collections::BTreeMap;
+
 use platform::{EgressPolicy, EgressRule, parse_url};
 
 /// The keys of a Secret that hold URLs.
 const URL_KEYS: [&str; 2] = ["baseUrl", "tokenUrl"];
 
-/// Checks the Secret of each deployment. Its values are read only if the caller may read Secrets, and never shown.
+/// Checks each Secret once. Its values are read only if the caller may read Secrets, and never shown.
 pub async fn checks(listed: &[Listed], operator: &Operator, connection: &Connection) -> Vec<Check> {
     let policy = policy(operator);
-    let mut checks = Vec::new();
+    let mut owners: BTreeMap<Option<&str>, Vec<String>> = BTreeMap::new();
     for deployment in listed.iter().filter_map(|listed| listed.deployment.as_ref().ok()) {
-        checks.extend(of_deployment(deployment, &policy, connection).await);
+        let secret = deployment.spec.credentials_ref.as_ref().map(|reference| reference.name.as_str());
+        owners.entry(secret).or_default().push(deployment.name_any());
+    }
+    let mut checks = Vec::new();
+    for (secret, owners) in owners {
+        checks.extend(of_secret(secret, &few(&owners), &policy, connection).await);
     }
     checks
+}
+
+/// The first names, and how many more there are.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match names.len() {
+        0..=SHOWN => names.join(", "),
+        count => format!("{} and {} more", names[..SHOWN].join(", "), count - SHOWN),
+    }
 }
 
 /// The operator's egress rules, if they can be read.
@@ -40,22 +55,22 @@ fn policy(operator: &Operator) -> Policy {
     Policy { rules: EgressPolicy::new(rules), is_known }
 }
 
-async fn of_deployment(deployment: &CognigyDeployment, policy: &Policy, connection: &Connection) -> Vec<Check> {
-    let (name, owner) = ("Secret", deployment.name_any());
+async fn of_secret(secret: Option<&str>, owner: &str, policy: &Policy, connection: &Connection) -> Vec<Check> {
+    let name = "Secret";
     let namespace = &connection.namespace;
-    let Some(reference) = &deployment.spec.credentials_ref else {
-        return vec![Check::good(name, format!("{owner} names none: it relies on the operator's own credentials"))];
+    let Some(secret_name) = secret else {
+        return vec![Check::good(name, format!("none named by {owner}: the operator's own credentials are used"))];
     };
     let secrets: Api<Secret> = Api::namespaced(connection.client.clone(), namespace);
-    let place = format!("{namespace}/{}", reference.name);
-    let secret = match secrets.get(&reference.name).await {
+    let place = format!("{namespace}/{secret_name}");
+    let secret = match secrets.get(secret_name).await {
         Ok(secret) => secret,
         Err(kube::Error::Api(status)) if status.code == 404 => {
             let keys: Vec<String> = REQUIRED_SECRET_KEYS.iter().map(|key| format!("--from-literal={key}=…")).collect();
             return vec![Check::problem(
                 name,
                 format!("{place} of {owner} does not exist"),
-                format!("kubectl -n {namespace} create secret generic {} {}", reference.name, keys.join(" ")),
+                format!("kubectl -n {namespace} create secret generic {secret_name} {}", keys.join(" ")),
             )];
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
@@ -72,7 +87,7 @@ async fn of_deployment(deployment: &CognigyDeployment, policy: &Policy, connecti
         false => Check::problem(
             name,
             format!("{place} of {owner} lacks {}", missing.join(" and ")),
-            format!("kubectl -n {namespace} edit secret {}", reference.name),
+            format!("kubectl -n {namespace} edit secret {secret_name}"),
         ),
     }];
     checks.extend(URL_KEYS.iter().filter_map(|key| url(&secret, key, &place, policy)));
