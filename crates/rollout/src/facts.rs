@@ -10,14 +10,16 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The operator's own settings, as far as decisions depend on them.
+/// The operator's own settings and the platform's properties, as far as decisions and messages depend on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long a deleted resource may stay until its rollout is settled.
     pub deletion_grace: Duration,
-    /// How long Cognigy.AI remembers the key of a submit.
+    /// The platform's name, as messages show it.
+    pub platform_name: &'static str,
+    /// How long the platform remembers the key of a submit.
     pub submit_key_ttl: Duration,
-    /// Whether Cognigy.AI recognizes a repeated submit by its key.
+    /// Whether the platform recognizes a repeated submit by its key.
     pub submit_idempotency: SubmitIdempotency,
 }
 
@@ -34,6 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             deletion_grace: Duration::from_secs(15 * 60),
+            platform_name: "the platform",
             submit_key_ttl: Duration::from_secs(24 * 3600),
             submit_idempotency: SubmitIdempotency::Supported,
         }
@@ -122,6 +125,12 @@ impl Facts<'_> {
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.spec.monitoring.interval()
+    }
+
+    /// The platform's name, as messages show it.
+    #[must_use]
+    pub fn platform(&self) -> &'static str {
+        self.settings.platform_name
     }
 
     /// How long a rollout may take.

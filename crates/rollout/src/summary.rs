@@ -157,8 +157,9 @@ fn unasked_past_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<ReadySumm
     let obstacle = memory.obstacle(facts.generation).filter(|obstacle| !obstacle.needs_person())?;
     is_past_deadline(facts, memory).then(|| {
         let message = format!(
-            "the deadline has passed, but Cognigy.AI could not be asked since then whether the rollout is healthy; its \
+            "the deadline has passed, but {} could not be asked since then whether the rollout is healthy; its \
              first answer decides: {}",
+            facts.platform(),
             obstacle.message
         );
         ReadySummary::Stalled(obstacle.reason(), message)
@@ -235,8 +236,8 @@ fn verdict_summary(
     match (verdict.outcome, &facts.other_owner) {
         (Outcome::RolledBack, _) => rolled_back(status),
         (Outcome::Succeeded, _) if attempt.rollback.is_some() => {
-            let message = "a rollback was decided, and given up before Cognigy.AI had answered";
-            ReadySummary::Stalled(Reason::DeletionGraceExpired, message.to_owned())
+            let message = format!("a rollback was decided, and given up before {} had answered", facts.platform());
+            ReadySummary::Stalled(Reason::DeletionGraceExpired, message)
         }
         (Outcome::Succeeded, Some(owner)) => ReadySummary::Stalled(Reason::EnvironmentInUse, owner.clone()),
         (Outcome::Succeeded, None) => ReadySummary::Ready(format!(

@@ -19,7 +19,7 @@ pub enum Transition {
     },
     /// The attempt has ended.
     Ended(Outcome),
-    /// Cognigy.AI has accepted a rollback.
+    /// The platform has accepted a rollback.
     RollbackAccepted {
         /// Why it was requested.
         reason: RollbackReason,

@@ -123,10 +123,9 @@ impl Clients {
     }
 
     fn client_of(&mut self, account: Account) -> &mut ClientState {
-        let limit = account.limit.get();
-        let new = || ClientState { admission: Admission::new(limit), durations: Durations::default() };
+        let new = || ClientState { admission: Admission::new(account.rates), durations: Durations::default() };
         let client = self.states.entry(account.group).or_insert_with(new);
-        client.admission.set_limit(limit);
+        client.admission.set_rates(account.rates);
         client
     }
 

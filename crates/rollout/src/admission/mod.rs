@@ -20,6 +20,7 @@ use super::polling::{self, PollInterval};
 use fair_queue::FairQueue;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The percentage of the budget that polling may use before intervals are stretched.
@@ -32,8 +33,6 @@ const RETRIES_IN_A_ROW: u32 = 3;
 const COMES_WITHIN: Duration = Duration::from_secs(30);
 /// After a restart, the rollouts that waited before have this much time to take their positions again.
 const GATHERING: Duration = Duration::from_secs(2);
-/// How many requests a rollout is assumed to need before any rollout was seen.
-const TYPICAL_REQUESTS: f64 = 7.0;
 /// The rate of starts is measured over the last starts: at most so many, and at most so long ago.
 const MEASURED_STARTS: usize = 32;
 const MEASURED_OVER: Duration = Duration::from_secs(300);
@@ -89,11 +88,26 @@ pub struct AdmissionCounts {
     pub stretch: f64,
 }
 
+/// What the platform says about the requests of one API client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRates {
+    /// How many requests are allowed in a minute.
+    pub per_minute: NonZeroU32,
+    /// How many requests a rollout usually needs.
+    pub per_rollout: NonZeroU32,
+}
+
+impl RequestRates {
+    /// The time between two starts if the rollouts use the whole budget.
+    fn time_between_starts(self) -> Duration {
+        Duration::from_secs(60) * self.per_rollout.get() / self.per_minute.get()
+    }
+}
+
 /// The rollouts of one API client.
 #[derive(Debug)]
 pub struct Admission {
-    /// Requests a minute.
-    limit: u32,
+    rates: RequestRates,
     waiting: HashMap<ResourceName, Waiting>,
     retries: FairQueue,
     others: FairQueue,
@@ -123,11 +137,11 @@ struct Starting {
 }
 
 impl Admission {
-    /// No rollouts yet, and so many requests a minute.
+    /// No rollouts yet.
     #[must_use]
-    pub fn new(limit: u32) -> Self {
+    pub fn new(rates: RequestRates) -> Self {
         Self {
-            limit,
+            rates,
             waiting: HashMap::new(),
             retries: FairQueue::default(),
             others: FairQueue::default(),
@@ -141,10 +155,10 @@ impl Admission {
         }
     }
 
-    /// Changes how many requests a minute are allowed.
-    pub fn set_limit(&mut self, limit: u32) {
-        if self.limit != limit {
-            self.limit = limit;
+    /// Changes how many requests are allowed and needed.
+    pub fn set_rates(&mut self, rates: RequestRates) {
+        if self.rates != rates {
+            self.rates = rates;
             self.stretch_anew();
         }
     }
@@ -227,16 +241,20 @@ impl Admission {
         self.retries.len() > 0 && !(others_wait && self.retries_in_a_row >= RETRIES_IN_A_ROW)
     }
 
+    fn limit(&self) -> u32 {
+        self.rates.per_minute.get()
+    }
+
     /// How many rollouts may wait for the answer to their validation. It is enough to keep the budget busy.
     fn handful(&self) -> usize {
-        2 + self.limit as usize / 100
+        2 + self.limit() as usize / 100
     }
 
     /// Whether one more rollout can be polled at its longest interval. The first one always can.
     fn can_be_watched(&self, interval: PollInterval) -> bool {
         let demand: f64 =
             self.intervals.iter().map(|(interval, count)| polls_a_minute(*interval) * *count as f64).sum();
-        let room = f64::from(self.limit) * MOST_WATCHING_PERCENT / 100.0;
+        let room = f64::from(self.limit()) * MOST_WATCHING_PERCENT / 100.0;
         self.intervals.is_empty() || demand + polls_a_minute(interval) <= room
     }
 
@@ -301,7 +319,7 @@ impl Admission {
     }
 
     fn stretch_anew(&mut self) {
-        let share = f64::from(self.limit) * WATCHING_PERCENT / 100.0;
+        let share = f64::from(self.limit()) * WATCHING_PERCENT / 100.0;
         self.stretch = polling::stretch(self.intervals.iter().map(|(interval, count)| (*interval, *count)), share);
     }
 
@@ -315,7 +333,8 @@ impl Admission {
         }
     }
 
-    /// How long it takes until so many rollouts have started, at the recent rate.
+    /// How long it takes until so many rollouts have started, at the recent rate. Before any rollout was seen, the rate is
+    /// what the platform says.
     fn time_for(&self, places: usize, now: Duration) -> Duration {
         let lately = self.starts.iter().filter(|start| now.saturating_sub(**start) < MEASURED_OVER);
         let measured = lately.clone().count();
@@ -323,7 +342,7 @@ impl Admission {
             Some(first) if measured >= FEWEST_MEASURED => {
                 now.saturating_sub(*first) / u32::try_from(measured).unwrap_or(1)
             }
-            _ => Duration::from_secs_f64(60.0 * TYPICAL_REQUESTS / f64::from(self.limit.max(1))),
+            _ => self.rates.time_between_starts(),
         };
         each.saturating_mul(u32::try_from(places).unwrap_or(u32::MAX))
     }

@@ -10,6 +10,10 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+fn rates(per_minute: u32) -> RequestRates {
+    RequestRates { per_minute: NonZeroU32::new(per_minute).unwrap(), per_rollout: NonZeroU32::new(7).unwrap() }
+}
+
 fn interval(shortest: u64, longest: u64) -> PollInterval {
     PollInterval { shortest: seconds(shortest), longest: seconds(longest) }
 }
@@ -50,7 +54,7 @@ fn order(admission: &mut Admission) -> Vec<String> {
 
 #[test]
 fn with_room_for_it_a_rollout_begins_at_once() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let ticket = ticket("bots", "one", 1);
     admission.ask(&ticket, NOW);
     assert_eq!(admission.call(NOW), [who("bots", "one")]);
@@ -61,7 +65,7 @@ fn with_room_for_it_a_rollout_begins_at_once() {
 #[test]
 fn no_more_than_a_handful_wait_for_their_validation() {
     for (limit, handful) in [(1, 2), (100, 3), (1000, 12)] {
-        let mut admission = Admission::new(limit);
+        let mut admission = Admission::new(rates(limit));
         let tickets: Vec<_> = (0..20).map(|number| ticket("bots", &format!("{number:02}"), number)).collect();
         // Looked at so seldom that watching takes nothing.
         let tickets: Vec<_> =
@@ -76,7 +80,7 @@ fn no_more_than_a_handful_wait_for_their_validation() {
 #[test]
 fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
     for (longest, most) in [(15, 23), (60, 95), (120, 190)] {
-        let mut admission = Admission::new(100);
+        let mut admission = Admission::new(rates(100));
         for number in 0..300 {
             let ticket = Ticket { interval: interval(15, longest), ..ticket("bots", &format!("{number}"), number) };
             admission.ask(&ticket, NOW);
@@ -93,7 +97,7 @@ fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
 
 #[test]
 fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_alone() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let restless = Ticket { interval: interval(1, 1), ..ticket("bots", "restless", 1) };
     admission.ask(&restless, NOW);
     assert_eq!(admission.call(NOW), std::slice::from_ref(&restless.who));
@@ -104,7 +108,7 @@ fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_al
 
 #[test]
 fn the_oldest_goes_first_and_namespaces_take_turns() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..4).map(|number| ticket("large", &number.to_string(), 10 + number)).collect();
     tickets.push(ticket("small", "a", 12));
     tickets.push(ticket("small", "b", 11));
@@ -117,7 +121,7 @@ fn the_oldest_goes_first_and_namespaces_take_turns() {
 
 #[test]
 fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let waiting: Vec<_> = (0..30)
         .map(|number| ticket(if number % 2 == 0 { "a" } else { "b" }, &format!("{number:02}"), number))
         .collect();
@@ -138,7 +142,7 @@ fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
 
 #[test]
 fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..3).map(|number| ticket("bots", &format!("old{number}"), number)).collect();
     tickets.extend(
         (0..8).map(|number| Ticket { is_retry: true, ..ticket("bots", &format!("retry{number}"), 100 + number) }),
@@ -151,7 +155,7 @@ fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row
 
 #[test]
 fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let tickets = [ticket("bots", "first", 1), ticket("bots", "second", 2)];
     all_ask(&mut admission, &tickets);
     all_ask(&mut admission, &[Ticket { is_retry: true, ..tickets[1].clone() }]);
@@ -161,7 +165,7 @@ fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
 
 #[test]
 fn whoever_leaves_makes_room_for_the_next() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let tickets: Vec<_> = (0..4).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
@@ -173,7 +177,7 @@ fn whoever_leaves_makes_room_for_the_next() {
 
 #[test]
 fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let tickets: Vec<_> = (0..3).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
@@ -188,7 +192,7 @@ fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
 
 #[test]
 fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_called() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..6).map(|number| ticket("bots", &number.to_string(), number)).collect();
     tickets.iter_mut().for_each(|ticket| ticket.is_back = true);
     let mut asked_again = Vec::new();
@@ -204,7 +208,7 @@ fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_ca
 
 #[test]
 fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let busy = interval(15, 15);
     admission.watch(&who("bots", "elder"), interval(15, 15));
     admission.watch(&who("bots", "one"), busy);
@@ -215,7 +219,7 @@ fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
 
 #[test]
 fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     admission.watch(&who("bots", "elder"), interval(1, 1));
     admission.watch(&who("bots", "other"), interval(1, 1));
     for number in 0..10 {
@@ -281,7 +285,7 @@ fn named(namespace: u8, name: u8) -> ResourceName {
 proptest! {
     #[test]
     fn whatever_happens_everybody_is_counted_once_and_nobody_is_forgotten(limit in 1u32..300, events in events()) {
-        let mut admission = Admission::new(limit);
+        let mut admission = Admission::new(rates(limit));
         let mut now = NOW;
         for event in events {
             now += seconds(1);
@@ -318,7 +322,7 @@ proptest! {
         waiting in proptest::collection::vec((0u8..5, 0i64..50, prop::bool::weighted(0.3)), 1..40),
         coming in proptest::collection::vec((0u8..5, 100i64..200, any::<bool>()), 2000),
     ) {
-        let mut admission = Admission::new(100);
+        let mut admission = Admission::new(rates(100));
         let mut first = BTreeSet::new();
         for (number, (namespace, since, is_retry)) in waiting.iter().enumerate() {
             let ticket = Ticket { is_retry: *is_retry, ..ticket(&format!("ns{namespace}"), &format!("first{number}"), *since) };
@@ -365,7 +369,7 @@ proptest! {
     /// Jain's index over the turns of namespaces that always have somebody waiting.
     #[test]
     fn namespaces_that_wait_have_the_same_number_of_turns(namespaces in 2u8..8, turns in 20usize..100) {
-        let mut admission = Admission::new(100);
+        let mut admission = Admission::new(rates(100));
         let mut served = vec![0usize; usize::from(namespaces)];
         for namespace in 0..namespaces {
             // The first namespace has a hundred times as many waiting.

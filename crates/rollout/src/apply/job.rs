@@ -28,7 +28,7 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
         JobAnswer::Running => {
             memory.note_no_good_answer(facts.asked);
             // This also replaces an earlier message that the job could not be read. Otherwise it changes nothing.
-            let running = running(status);
+            let running = running(status, facts);
             conditions::set_if_changed(status, facts, running);
             Effects::none()
         }
@@ -62,8 +62,8 @@ fn note_age(facts: &Facts<'_>, memory: &mut Memory, answer: &JobAnswer) {
 
 /// The job is running, as far as is known.
 #[must_use]
-pub fn running(status: &CognigyDeploymentStatus) -> ConditionUpdate {
-    let message = format!("Cognigy.AI has accepted the rollout; {} is running", name(status));
+pub fn running(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> ConditionUpdate {
+    let message = format!("{} has accepted the rollout; {} is running", facts.platform(), name(status));
     ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message)
 }
 
@@ -88,7 +88,7 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
 }
 
 fn ended_badly(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, word: &str) -> Effects {
-    let message = format!("{} ended badly: Cognigy.AI calls it {word}", name(status));
+    let message = format!("{} ended badly: {} calls it {word}", name(status), facts.platform());
     fail(status, JobFailure::EndedBadly);
     rollback::condemn(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
 }
@@ -108,14 +108,15 @@ fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     if facts.asked.uptime.saturating_sub(since) < facts.interval() {
         return Effects::none();
     }
-    let message = format!("Cognigy.AI no longer knows {} (it said so twice, an interval apart)", name(status));
+    let message =
+        format!("{} no longer knows {} (it said so twice, an interval apart)", facts.platform(), name(status));
     fail(status, JobFailure::Gone);
     rollback::condemn(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
 }
 
 /// The platform has rolled back by itself, as the submit allows it to. There is nothing to request.
 fn rolled_back_by_platform(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
-    let message = format!("Cognigy.AI rolled the job back by itself, to {}", rollback::restored(status));
+    let message = format!("{} rolled the job back by itself, to {}", facts.platform(), rollback::restored(status));
     if status.attempt.as_ref().is_none_or(|attempt| attempt.job_completed_at().is_none()) {
         set_condition(
             status,

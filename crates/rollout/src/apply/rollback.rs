@@ -100,13 +100,13 @@ pub fn rollback(
 ) -> Effects {
     match answer {
         RollbackAnswer::Accepted => accepted(status, facts, memory),
-        RollbackAnswer::Refused(words) => refused(status, facts, memory, &words),
+        RollbackAnswer::Refused(why) => refused(status, facts, memory, &why),
         RollbackAnswer::NotYet(obstacle) => block(status, facts, memory, obstacle),
     }
 }
 
 fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    let mut message = format!("Cognigy.AI has accepted the rollback to {}", restored(status));
+    let mut message = format!("{} has accepted the rollback to {}", facts.platform(), restored(status));
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.accepted_at = Some(facts.now.wall);
         message = format!("{message}, requested because {}", rollback.reason.in_words());
@@ -139,9 +139,10 @@ pub(super) fn note_undone_success(status: &mut CognigyDeploymentStatus, facts: &
     }
 }
 
-fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, words: &str) -> Effects {
+fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, why: &str) -> Effects {
+    let platform = facts.platform();
     let message = format!(
-        "Cognigy.AI refused the rollback: {words}; roll back at Cognigy.AI, or set the annotation \
+        "{platform} refused the rollback: {why}; roll back at {platform}, or set the annotation \
          deploy.cognigy.ai/rollback to another value to request it again"
     );
     set_condition(

@@ -26,6 +26,7 @@ const MOST_DECISIONS: usize = 100;
 pub(super) const INTERVAL: u64 = 15;
 pub(super) const TIMEOUT: u64 = 300;
 pub(super) const DAY: u64 = 24 * 3600;
+pub(super) const PLATFORM: &str = "Example Platform";
 
 /// The controller's knowledge of the resource and of the current time.
 #[derive(Clone)]
@@ -121,7 +122,7 @@ impl Rollout {
             given: Given {
                 target: target_of(&spec),
                 spec,
-                settings: Settings::default(),
+                settings: settings(),
                 requests: Requests::default(),
                 other_owner: None,
                 generation: 1,
@@ -557,6 +558,10 @@ pub(super) fn unreadable_job() -> JobAnswer {
     JobAnswer::Unreadable("503 Service Unavailable".to_owned())
 }
 
+pub(super) fn settings() -> Settings {
+    Settings { platform_name: PLATFORM, ..Settings::default() }
+}
+
 pub(super) fn unsupported() -> Settings {
-    Settings { submit_idempotency: SubmitIdempotency::Unsupported, ..Settings::default() }
+    Settings { submit_idempotency: SubmitIdempotency::Unsupported, ..settings() }
 }

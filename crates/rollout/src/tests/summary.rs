@@ -195,7 +195,7 @@ fn while_a_rollout_is_watched_its_deadline_is_shown_at_a_fixed_time() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[JobAnswer::Running]).run_for(20);
     let said = rollout.condition(ConditionType::Ready).message.clone();
-    let expected = "Cognigy.AI has accepted the rollout; job_1 is running; submitted at 12:00:00, rolled back at 12:05:00 UTC \
+    let expected = "Example Platform has accepted the rollout; job_1 is running; submitted at 12:00:00, rolled back at 12:05:00 UTC \
                     if not healthy by then";
     assert_eq!(said, expected);
     rollout.run_for(60);

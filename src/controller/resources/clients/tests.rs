@@ -2,6 +2,7 @@
 
 use super::*;
 use platform::{ClientFingerprint, CredentialsFingerprint};
+use rollout::admission::RequestRates;
 use std::num::NonZeroU32;
 
 const NOW: Duration = Duration::from_secs(1000);
@@ -16,7 +17,8 @@ fn account(credentials: CredentialsFingerprint, is_proven: bool, limit: u32) -> 
         true => Group::Client(ClientFingerprint::of(&["shared"])),
         false => Group::Unproven(credentials),
     };
-    Account { group, credentials, limit: NonZeroU32::new(limit).unwrap() }
+    let rates = RequestRates { per_minute: NonZeroU32::new(limit).unwrap(), per_rollout: NonZeroU32::MIN };
+    Account { group, credentials, rates }
 }
 
 fn name(name: &str) -> ResourceName {
