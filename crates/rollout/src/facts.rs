@@ -43,7 +43,7 @@ impl Default for Settings {
     }
 }
 
-/// The request annotations, through which people ask for something.
+/// The request annotations: what people request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// The value of `deploy.cognigy.ai/retry`.
@@ -97,8 +97,7 @@ pub struct Facts<'a> {
     pub target: Result<Target, Obstacle>,
     /// The request annotations.
     pub requests: Requests,
-    /// Another resource owns the environment: it deployed there after this one, or has a rollout in flight there. The text
-    /// tells people about it.
+    /// The message about another resource that owns the environment: it deployed there later, or has a rollout in flight there.
     pub other_owner: Option<String>,
     /// The operator's settings.
     pub settings: &'a Settings,
@@ -106,9 +105,9 @@ pub struct Facts<'a> {
     pub credentials_origin: Option<ApiOrigin>,
     /// Whether the operator's own webhook is used if the resource does not name one.
     pub has_default_webhook: bool,
-    /// What adjusts the polls.
+    /// How polls are adjusted to the load and to the expected end of the job.
     pub polling: PollTuning,
-    /// When the request was sent whose answer is being applied. Without an answer, the present moment.
+    /// When the request was sent whose answer is being applied. The present moment if there is no answer.
     pub asked: Now,
     /// The present moment.
     pub now: Now,
@@ -139,7 +138,7 @@ impl Facts<'_> {
         self.spec.rollback_policy.timeout()
     }
 
-    /// Whether it is known that the environment should run something else than this.
+    /// Whether the target is known, and is not this configuration.
     #[must_use]
     pub fn wants_other_than(&self, digest: &Digest) -> bool {
         self.target.as_ref().is_ok_and(|target| target.digest != *digest)

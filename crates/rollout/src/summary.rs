@@ -129,8 +129,8 @@ fn submitting(facts: &Facts<'_>, memory: &Memory) -> ReadySummary {
 }
 
 fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, reason: Reason, message: String) -> ReadySummary {
-    if let Some(unasked) = unasked_past_deadline(facts, memory) {
-        return unasked;
+    if let Some(no_answer) = no_answer_past_deadline(facts, memory) {
+        return no_answer;
     }
     let mut message = format!("{message}{}", deadline(facts, attempt));
     if facts.wants_other_than(&attempt.digest) {
@@ -152,8 +152,8 @@ fn deadline(facts: &Facts<'_>, attempt: &Attempt) -> String {
     )
 }
 
-/// While nothing can be asked there is no verdict, however late it is. A person should know that.
-fn unasked_past_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<ReadySummary> {
+/// While the platform cannot be asked, there is no verdict, however late it is. A person should know that.
+fn no_answer_past_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<ReadySummary> {
     let obstacle = memory.obstacle(facts.generation).filter(|obstacle| !obstacle.needs_person())?;
     is_past_deadline(facts, memory).then(|| {
         let message = format!(

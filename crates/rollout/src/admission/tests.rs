@@ -35,19 +35,19 @@ fn ticket(namespace: &str, name: &str, since: i64) -> Ticket {
 /// Everybody asks, nobody is called yet.
 fn all_ask(admission: &mut Admission, tickets: &[Ticket]) {
     for ticket in tickets {
-        assert!(matches!(admission.ask(ticket, NOW), Answer::Wait { .. }));
+        assert!(matches!(admission.request_slot(ticket, NOW), Answer::Wait { .. }));
     }
 }
 
 /// Who begins, in order, where each has its answer and ends before the next one comes.
 fn order(admission: &mut Admission) -> Vec<String> {
     let mut began = Vec::new();
-    let mut called = VecDeque::from(admission.call(NOW));
+    let mut called = VecDeque::from(admission.grant_slots(NOW));
     while let Some(who) = called.pop_front() {
         began.push(format!("{}/{}", who.namespace, who.name));
-        admission.begun(&who, NOW);
+        admission.note_started(&who, NOW);
         admission.leave(&who);
-        called.extend(admission.call(NOW));
+        called.extend(admission.grant_slots(NOW));
     }
     began
 }
@@ -56,10 +56,10 @@ fn order(admission: &mut Admission) -> Vec<String> {
 fn with_room_for_it_a_rollout_begins_at_once() {
     let mut admission = Admission::new(rates(100));
     let ticket = ticket("bots", "one", 1);
-    admission.ask(&ticket, NOW);
-    assert_eq!(admission.call(NOW), [who("bots", "one")]);
-    assert_eq!(admission.ask(&ticket, NOW), Answer::Begin);
-    assert_eq!(admission.call(NOW), []);
+    admission.request_slot(&ticket, NOW);
+    assert_eq!(admission.grant_slots(NOW), [who("bots", "one")]);
+    assert_eq!(admission.request_slot(&ticket, NOW), Answer::Begin);
+    assert_eq!(admission.grant_slots(NOW), []);
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn no_more_than_a_handful_wait_for_their_validation() {
         let tickets: Vec<_> =
             tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
         all_ask(&mut admission, &tickets);
-        assert_eq!(admission.call(NOW).len(), handful, "limit {limit}");
-        admission.begun(&tickets[0].who, NOW);
-        assert_eq!(admission.call(NOW), [tickets[handful].who.clone()], "the next, as soon as one has begun");
+        assert_eq!(admission.grant_slots(NOW).len(), handful, "limit {limit}");
+        admission.note_started(&tickets[0].who, NOW);
+        assert_eq!(admission.grant_slots(NOW), [tickets[handful].who.clone()], "the next, as soon as one has begun");
     }
 }
 
@@ -83,15 +83,15 @@ fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
         let mut admission = Admission::new(rates(100));
         for number in 0..300 {
             let ticket = Ticket { interval: interval(15, longest), ..ticket("bots", &format!("{number}"), number) };
-            admission.ask(&ticket, NOW);
-            for called in admission.call(NOW) {
-                admission.begun(&called, NOW);
+            admission.request_slot(&ticket, NOW);
+            for called in admission.grant_slots(NOW) {
+                admission.note_started(&called, NOW);
             }
         }
-        let reading = admission.reading();
+        let reading = admission.counts();
         assert_eq!((reading.in_flight, reading.waiting), (most, 300 - most), "longest interval {longest} s");
         admission.leave(&who("bots", "0"));
-        assert_eq!(admission.call(NOW).len(), 1, "one ends, one begins");
+        assert_eq!(admission.grant_slots(NOW).len(), 1, "one ends, one begins");
     }
 }
 
@@ -99,11 +99,11 @@ fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
 fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_alone() {
     let mut admission = Admission::new(rates(1));
     let restless = Ticket { interval: interval(1, 1), ..ticket("bots", "restless", 1) };
-    admission.ask(&restless, NOW);
-    assert_eq!(admission.call(NOW), std::slice::from_ref(&restless.who));
-    admission.begun(&restless.who, NOW);
-    admission.ask(&Ticket { who: who("bots", "other"), ..restless }, NOW);
-    assert_eq!(admission.call(NOW), []);
+    admission.request_slot(&restless, NOW);
+    assert_eq!(admission.grant_slots(NOW), std::slice::from_ref(&restless.who));
+    admission.note_started(&restless.who, NOW);
+    admission.request_slot(&Ticket { who: who("bots", "other"), ..restless }, NOW);
+    assert_eq!(admission.grant_slots(NOW), []);
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
     for turn in 0..30 {
         if !admission.waiting.contains_key(&who("pushy", "one")) {
             // Older than all others.
-            admission.ask(&ticket("pushy", "one", -1), NOW);
+            admission.request_slot(&ticket("pushy", "one", -1), NOW);
         }
         let next =
-            if admission.is_a_retrys_turn() { admission.retries.take() } else { admission.others.take() }.unwrap();
+            if admission.is_retry_next() { admission.retries.take() } else { admission.others.take() }.unwrap();
         admission.waiting.remove(&next);
         pushy += usize::from(&*next.namespace == "pushy");
         assert!(pushy <= turn / 3 + 1, "{pushy} of {} turns", turn + 1);
@@ -159,7 +159,7 @@ fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
     let tickets = [ticket("bots", "first", 1), ticket("bots", "second", 2)];
     all_ask(&mut admission, &tickets);
     all_ask(&mut admission, &[Ticket { is_retry: true, ..tickets[1].clone() }]);
-    assert_eq!(admission.reading().waiting, 2);
+    assert_eq!(admission.counts().waiting, 2);
     assert_eq!(order(&mut admission), ["bots/second", "bots/first"]);
 }
 
@@ -169,10 +169,10 @@ fn whoever_leaves_makes_room_for_the_next() {
     let tickets: Vec<_> = (0..4).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
-    assert_eq!(admission.call(NOW).len(), 2);
+    assert_eq!(admission.grant_slots(NOW).len(), 2);
     admission.leave(&tickets[2].who);
     admission.leave(&tickets[0].who);
-    assert_eq!(admission.call(NOW), [tickets[3].who.clone()]);
+    assert_eq!(admission.grant_slots(NOW), [tickets[3].who.clone()]);
 }
 
 #[test]
@@ -181,13 +181,13 @@ fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
     let tickets: Vec<_> = (0..3).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
-    assert_eq!(admission.call(NOW).len(), 2);
-    assert_eq!(admission.ask(&tickets[1], NOW), Answer::Begin);
-    assert_eq!(admission.call(NOW + seconds(29)), []);
-    assert_eq!(admission.call(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
-    assert!(matches!(admission.ask(&tickets[0], NOW + seconds(31)), Answer::Wait { position: 1, of: 1, .. }));
+    assert_eq!(admission.grant_slots(NOW).len(), 2);
+    assert_eq!(admission.request_slot(&tickets[1], NOW), Answer::Begin);
+    assert_eq!(admission.grant_slots(NOW + seconds(29)), []);
+    assert_eq!(admission.grant_slots(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
+    assert!(matches!(admission.request_slot(&tickets[0], NOW + seconds(31)), Answer::Wait { position: 1, of: 1, .. }));
     admission.leave(&tickets[1].who);
-    assert_eq!(admission.call(NOW + seconds(32)), [tickets[0].who.clone()]);
+    assert_eq!(admission.grant_slots(NOW + seconds(32)), [tickets[0].who.clone()]);
 }
 
 #[test]
@@ -197,12 +197,12 @@ fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_ca
     tickets.iter_mut().for_each(|ticket| ticket.is_back = true);
     let mut asked_again = Vec::new();
     for ticket in tickets.iter().rev() {
-        let Answer::Wait { ask_again, .. } = admission.ask(ticket, NOW) else { panic!("nobody is called yet") };
+        let Answer::Wait { ask_again, .. } = admission.request_slot(ticket, NOW) else { panic!("nobody is called yet") };
         asked_again.push(ask_again);
-        assert_eq!(admission.call(NOW), []);
+        assert_eq!(admission.grant_slots(NOW), []);
     }
-    assert_eq!(asked_again, [GATHERING; 6]);
-    let called = admission.call(NOW + GATHERING);
+    assert_eq!(asked_again, [RESTART_PAUSE; 6]);
+    let called = admission.grant_slots(NOW + RESTART_PAUSE);
     assert_eq!(called, [tickets[0].who.clone(), tickets[1].who.clone(), tickets[2].who.clone()]);
 }
 
@@ -212,9 +212,9 @@ fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
     let busy = interval(15, 15);
     admission.watch(&who("bots", "elder"), interval(15, 15));
     admission.watch(&who("bots", "one"), busy);
-    assert!(matches!(admission.ask(&ticket("bots", "one", 5), NOW), Answer::Wait { .. }));
-    assert_eq!(admission.call(NOW), []);
-    assert_eq!(admission.reading().in_flight, 1);
+    assert!(matches!(admission.request_slot(&ticket("bots", "one", 5), NOW), Answer::Wait { .. }));
+    assert_eq!(admission.grant_slots(NOW), []);
+    assert_eq!(admission.counts().in_flight, 1);
 }
 
 #[test]
@@ -223,9 +223,9 @@ fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
     admission.watch(&who("bots", "elder"), interval(1, 1));
     admission.watch(&who("bots", "other"), interval(1, 1));
     for number in 0..10 {
-        admission.ask(&ticket("bots", &format!("{number:02}"), number), NOW);
+        admission.request_slot(&ticket("bots", &format!("{number:02}"), number), NOW);
     }
-    let left = |admission: &mut Admission, now| match admission.ask(&ticket("bots", "09", 9), now) {
+    let left = |admission: &mut Admission, now| match admission.request_slot(&ticket("bots", "09", 9), now) {
         Answer::Wait { position: 10, of: 10, left, .. } => left,
         other => panic!("{other:?}"),
     };
@@ -293,7 +293,7 @@ proptest! {
                 Event::Ask { namespace, name, since, is_retry } => {
                     let name = named(namespace, name);
                     let ticket = Ticket { who: name.clone(), is_retry, ..ticket("", "", since) };
-                    let answer = admission.ask(&ticket, now);
+                    let answer = admission.request_slot(&ticket, now);
                     prop_assert_eq!(answer == Answer::Begin, admission.starting.contains_key(&name));
                     if let Answer::Wait { position, of, .. } = answer {
                         prop_assert!((1..=of).contains(&position), "position {} of {}", position, of);
@@ -302,14 +302,14 @@ proptest! {
                 Event::Leave { namespace, name } => admission.leave(&named(namespace, name)),
                 Event::Watch { namespace, name } => admission.watch(&named(namespace, name), interval(15, 60)),
                 Event::Serve => {
-                    for called in admission.call(now) {
-                        admission.begun(&called, now);
+                    for called in admission.grant_slots(now) {
+                        admission.note_started(&called, now);
                     }
                 }
             }
-            let reading = admission.reading();
+            let reading = admission.counts();
             prop_assert_eq!(reading.waiting, admission.retries.len() + admission.others.len());
-            prop_assert!(reading.starting <= admission.handful());
+            prop_assert!(reading.starting <= admission.most_starting());
             let counted: usize = admission.intervals.values().sum();
             prop_assert_eq!(counted, reading.starting + reading.in_flight);
             prop_assert!(reading.stretch >= 1.0);
@@ -326,7 +326,7 @@ proptest! {
         let mut first = BTreeSet::new();
         for (number, (namespace, since, is_retry)) in waiting.iter().enumerate() {
             let ticket = Ticket { is_retry: *is_retry, ..ticket(&format!("ns{namespace}"), &format!("first{number}"), *since) };
-            admission.ask(&ticket, NOW);
+            admission.request_slot(&ticket, NOW);
             first.insert(ticket.who);
         }
         // In a lane a round serves each of five namespaces once, and one more may come back; of four turns one is the others'.
@@ -335,9 +335,9 @@ proptest! {
         for _ in 0..most {
             for (number, (namespace, since, is_retry)) in coming.by_ref().take(2) {
                 let ticket = Ticket { is_retry, ..ticket(&format!("ns{namespace}"), &format!("new{number}"), since) };
-                admission.ask(&ticket, NOW);
+                admission.request_slot(&ticket, NOW);
             }
-            let Some(next) = admission.call(NOW).into_iter().next() else { break };
+            let Some(next) = admission.grant_slots(NOW).into_iter().next() else { break };
             first.remove(&next);
             for starting in admission.starting.keys().cloned().collect::<Vec<_>>() {
                 first.remove(&starting);
@@ -374,7 +374,7 @@ proptest! {
         for namespace in 0..namespaces {
             // The first namespace has a hundred times as many waiting.
             for name in 0..if namespace == 0 { 250 } else { 100 } {
-                admission.ask(&Ticket { who: named(namespace, name), ..ticket("", "", i64::from(namespace)) }, NOW);
+                admission.request_slot(&Ticket { who: named(namespace, name), ..ticket("", "", i64::from(namespace)) }, NOW);
             }
         }
         for _ in 0..turns {

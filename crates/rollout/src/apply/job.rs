@@ -60,7 +60,7 @@ fn note_age(facts: &Facts<'_>, memory: &mut Memory, answer: &JobAnswer) {
     }
 }
 
-/// The job is running, as far as is known.
+/// The condition RolledOut of a job that is running.
 #[must_use]
 pub fn running(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> ConditionUpdate {
     let message = format!("{} has accepted the rollout; {} is running", facts.platform(), name(status));
@@ -89,14 +89,15 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
 
 fn ended_badly(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, word: &str) -> Effects {
     let message = format!("{} ended badly: {} calls it {word}", name(status), facts.platform());
-    fail(status, JobFailure::EndedBadly);
-    rollback::condemn(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
+    fail(status, facts, JobFailure::EndedBadly, Reason::JobFailed, &message);
+    rollback::react_to_failure(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
 }
 
-fn fail(status: &mut CognigyDeploymentStatus, failure: JobFailure) {
+fn fail(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, failure: JobFailure, reason: Reason, message: &str) {
     if let Some(job) = status.attempt.as_mut().and_then(|attempt| attempt.job.as_mut()) {
         job.failure = Some(failure);
     }
+    set_condition(status, facts, ConditionUpdate::no(ConditionType::RolledOut, reason, message));
 }
 
 /// One such answer may be the fault of one replica of the API. After a second one, at least an interval later, the job is gone.
@@ -110,8 +111,8 @@ fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     }
     let message =
         format!("{} no longer knows {} (it said so twice, an interval apart)", facts.platform(), name(status));
-    fail(status, JobFailure::Gone);
-    rollback::condemn(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
+    fail(status, facts, JobFailure::Gone, Reason::JobGone, &message);
+    rollback::react_to_failure(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
 }
 
 /// The platform has rolled back by itself, as the submit allows it to. There is nothing to request.

@@ -146,8 +146,8 @@ pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory
     )
 }
 
-/// Nobody can tell whether the submit was accepted. People are told at once. The submit is sent again under its key, with
-/// growing pauses, for as long as the API remembers the key.
+/// Nobody can tell whether the submit was accepted. A Warning is published at once. The submit is sent again under its key,
+/// with growing pauses, for as long as the API remembers the key.
 fn unknown(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, message: String) -> Effects {
     let message = format!("nobody can tell whether the rollout was submitted: {message}");
     let is_new = memory.attempt.submission.set_unknown(message.clone());

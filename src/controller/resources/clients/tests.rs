@@ -92,7 +92,7 @@ fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
     let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
     called.sort_unstable();
     assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);
-    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.reading().in_flight).collect();
+    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.counts().in_flight).collect();
     assert_eq!(in_flight, [2]);
 }
 
@@ -103,7 +103,7 @@ fn a_resource_that_is_created_again_under_the_same_name_takes_nothing_over_and_l
     clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);
     assert!(matches!(clients.ask(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
     let in_flight =
-        |clients: &Clients| clients.states.values().map(|client| client.admission.reading()).next().unwrap();
+        |clients: &Clients| clients.states.values().map(|client| client.admission.counts()).next().unwrap();
     assert_eq!((in_flight(&clients).in_flight, in_flight(&clients).starting), (0, 1), "the old rollout is not counted");
     assert_eq!(clients.leave("old", &name("bot"), NOW), []);
     assert_eq!(in_flight(&clients).starting, 1, "the old resource leaves, and the new one stays");
