@@ -132,8 +132,7 @@ fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
             // Older than all others.
             admission.request_slot(&ticket("pushy", "one", -1), NOW);
         }
-        let next =
-            if admission.is_retry_next() { admission.retries.take() } else { admission.others.take() }.unwrap();
+        let next = if admission.is_retry_next() { admission.retries.take() } else { admission.others.take() }.unwrap();
         admission.waiting.remove(&next);
         pushy += usize::from(&*next.namespace == "pushy");
         assert!(pushy <= turn / 3 + 1, "{pushy} of {} turns", turn + 1);
@@ -197,7 +196,9 @@ fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_ca
     tickets.iter_mut().for_each(|ticket| ticket.is_back = true);
     let mut asked_again = Vec::new();
     for ticket in tickets.iter().rev() {
-        let Answer::Wait { ask_again, .. } = admission.request_slot(ticket, NOW) else { panic!("nobody is called yet") };
+        let Answer::Wait { ask_again, .. } = admission.request_slot(ticket, NOW) else {
+            panic!("nobody is called yet")
+        };
         asked_again.push(ask_again);
         assert_eq!(admission.grant_slots(NOW), []);
     }

@@ -102,8 +102,7 @@ fn a_resource_that_is_created_again_under_the_same_name_takes_nothing_over_and_l
     let account = account(secret("right"), true, 100);
     clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);
     assert!(matches!(clients.ask(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
-    let in_flight =
-        |clients: &Clients| clients.states.values().map(|client| client.admission.counts()).next().unwrap();
+    let in_flight = |clients: &Clients| clients.states.values().map(|client| client.admission.counts()).next().unwrap();
     assert_eq!((in_flight(&clients).in_flight, in_flight(&clients).starting), (0, 1), "the old rollout is not counted");
     assert_eq!(clients.leave("old", &name("bot"), NOW), []);
     assert_eq!(in_flight(&clients).starting, 1, "the old resource leaves, and the new one stays");
