@@ -25,9 +25,8 @@ use crate::server::probes::{self, Readiness};
 use cognigy_deployments::{CognigyDeployments, Defaults, OwnClient, operations};
 use platform::{
     Budgets, EgressPolicy, ExchangeOptions, HttpOptions, HttpTransport, HttpTransportError, OfferedNamespaces,
-    SubmitRules, Transport, TransportFactory, WebhookSender,
+    Provider, SubmitRules, Transport, TransportFactory, WebhookSender,
 };
-use rollout::Settings;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -233,14 +232,10 @@ fn context(
         client: own_client,
         namespaces: OfferedNamespaces::new(arguments.default_credentials_namespaces),
     };
-    let settings = Settings {
-        deletion_grace: arguments.deletion_grace,
-        submit_key_ttl: arguments.submit_key_ttl,
-        submit_idempotency: arguments.submit_idempotency.into(),
-    };
-    let rules = SubmitRules::from(&settings);
+    let rules = SubmitRules { idempotency: arguments.submit_idempotency.into(), key_ttl: arguments.submit_key_ttl };
     let transports = transports(http, Arc::clone(&public), leadership.clone());
     let provider = CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(&budgets), seed);
+    let settings = provider.settings(arguments.deletion_grace);
     let events = EventRecorder::new(kubernetes.clone(), variable("POD_NAME"));
     Ok(Context {
         platforms: Platforms {

@@ -6,8 +6,6 @@ use super::error::Error;
 use super::reconcile::ReconcileRun;
 use super::resources::name_of;
 use super::sessions::account_of;
-use api::condition::{ConditionSet, ConditionType};
-use api::reason::Reason;
 use api::status::{Attempt, Step};
 use rollout::PollTuning;
 use rollout::admission::{AdmissionSlot, Answer, Ticket};
@@ -27,13 +25,13 @@ impl ReconcileRun<'_> {
             self.block(obstacle);
             return Ok(Flow::Again);
         }
-        let Some(attempt) = &self.status.attempt else { return Ok(Flow::Again) };
+        let Some(attempt) = &mut self.status.attempt else { return Ok(Flow::Again) };
         let ticket = Ticket {
             who: name_of(self.observed.object.as_ref()),
             since: attempt.started_at,
             is_retry: self.state.memory.is_requested(attempt),
-            interval: self.poll_interval(),
-            is_back: self.state.memory.attempt.slot == AdmissionSlot::NotRequested && self.is_recorded_as_queued(),
+            interval: PollInterval::of(&self.observed.object.spec),
+            is_back: self.state.memory.attempt.slot == AdmissionSlot::NotRequested && attempt.queued_at.is_some(),
         };
         let now = self.context.now();
         let answer = self.context.resources.ask_slot(&self.observed.uid, account_of(&session), &ticket, now.uptime);
@@ -45,6 +43,7 @@ impl ReconcileRun<'_> {
             }
             Answer::Wait { position, of, left, ask_again } => {
                 *slot = slot.wait(position, of, left, now.wall);
+                attempt.queued_at.get_or_insert(now.wall);
                 self.execution.keeps_slot = true;
                 Flow::Rest(Some(ask_again))
             }
@@ -68,7 +67,13 @@ impl ReconcileRun<'_> {
         let now = self.context.now().uptime;
         if self.status.attempt.as_ref().is_some_and(is_watched) {
             let account = self.execution.session.as_ref().map(account_of);
-            resources.watch_rollout(uid, &name_of(self.observed.object.as_ref()), account, self.poll_interval(), now);
+            resources.watch_rollout(
+                uid,
+                &name_of(self.observed.object.as_ref()),
+                account,
+                PollInterval::of(&self.observed.object.spec),
+                now,
+            );
         } else if !self.execution.keeps_slot {
             self.state.memory.attempt.slot = AdmissionSlot::NotRequested;
             resources.leave_queue(uid, now);
@@ -95,16 +100,6 @@ impl ReconcileRun<'_> {
                 run,
             );
         }
-    }
-
-    fn poll_interval(&self) -> PollInterval {
-        PollInterval::of(&self.observed.object.spec)
-    }
-
-    fn is_recorded_as_queued(&self) -> bool {
-        let recorded =
-            self.observed.object.status.as_ref().and_then(|status| status.conditions.find(ConditionType::Ready));
-        recorded.is_some_and(|ready| ready.reason == Reason::Queued)
     }
 }
 

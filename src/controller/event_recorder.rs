@@ -54,7 +54,7 @@ impl EventRecorder {
         let namespace = regarding.namespace.as_deref().unwrap_or_default();
         let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), namespace);
         let publish = async {
-            for happened in Happened::gathered(happened, NOTE_LIMIT) {
+            for happened in Happened::merged(happened, NOTE_LIMIT) {
                 let event = event(happened, regarding.clone(), &self.instance, Timestamp::now());
                 if let Err(error) = events.create(&PostParams::default(), &event).await {
                     let reason = event.reason.unwrap_or_default();

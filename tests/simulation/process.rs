@@ -323,11 +323,12 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         Defaults::default(),
         Arc::new(move |_| Ok(Arc::clone(&shared))),
         options.clone(),
-        SubmitRules::from(&setup.settings),
+        SubmitRules { idempotency: setup.settings.submit_idempotency, key_ttl: setup.settings.submit_key_ttl },
         Arc::clone(&budgets),
         seed,
     );
     let provider = setup.provider.clone().unwrap_or_else(|| Arc::new(simulator));
+    let settings = provider.settings(setup.settings.deletion_grace);
     Context {
         cluster,
         platforms: Platforms {
@@ -338,6 +339,6 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         snapshots: Snapshots::new(kubernetes),
         resources,
         metrics,
-        process: ProcessSettings::new(setup.settings.clone(), clock, seed),
+        process: ProcessSettings::new(settings, clock, seed),
     }
 }

@@ -35,6 +35,9 @@ const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
 /// The keys that a Secret with credentials must have.
 pub const REQUIRED_SECRET_KEYS: [&str; 2] = ["clientId", "clientSecret"];
 
+/// The validation, the trace, the submit, a poll or two of the job, a poll of health, and the audit record.
+const REQUESTS_PER_ROLLOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(6);
+
 /// The Cognigy.AI deployment API, for all resources of a process.
 pub struct CognigyDeployments {
     defaults: Defaults,
@@ -151,6 +154,10 @@ impl Platform for CognigyClient {
             true => self.client.budget().limit(),
             false => self.named_limit.min(TYPICAL_LIMIT),
         }
+    }
+
+    fn requests_per_rollout(&self) -> NonZeroU32 {
+        REQUESTS_PER_ROLLOUT
     }
 
     fn validate<'a>(

@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use rollout::Obstacle;
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
+use std::num::NonZeroU32;
 
 /// A platform that runs configurations in environments, used by one client with one set of credentials. Clones of the
 /// same client share its token, its connections and its request budget.
@@ -25,7 +26,11 @@ pub trait Platform: Send + Sync + 'static {
     fn is_proven(&self) -> bool;
 
     /// How many requests a minute the platform allows this client.
-    fn requests_per_minute(&self) -> std::num::NonZeroU32;
+    fn requests_per_minute(&self) -> NonZeroU32;
+
+    /// How many requests a rollout usually needs. The operator estimates with it how long a rollout waits for its start
+    /// until it has seen some rollouts start.
+    fn requests_per_rollout(&self) -> NonZeroU32;
 
     /// Can the environment take this configuration?
     ///

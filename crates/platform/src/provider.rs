@@ -26,6 +26,17 @@ pub trait Provider: Send + Sync + 'static {
     /// How a submit is made safe to repeat.
     fn submit_rules(&self) -> SubmitRules;
 
+    /// The settings for decisions about rollouts on this platform, and for messages about them.
+    fn settings(&self, deletion_grace: Duration) -> Settings {
+        let SubmitRules { idempotency, key_ttl } = self.submit_rules();
+        Settings {
+            deletion_grace,
+            platform_name: self.name(),
+            submit_key_ttl: key_ttl,
+            submit_idempotency: idempotency,
+        }
+    }
+
     /// The client for these credentials. Equal credentials get the same client.
     ///
     /// # Errors
@@ -71,12 +82,6 @@ pub struct SubmitRules {
     pub idempotency: SubmitIdempotency,
     /// How long the platform remembers a key.
     pub key_ttl: Duration,
-}
-
-impl From<&Settings> for SubmitRules {
-    fn from(settings: &Settings) -> Self {
-        Self { idempotency: settings.submit_idempotency, key_ttl: settings.submit_key_ttl }
-    }
 }
 
 /// Makes the transport of a client. The argument holds the certificates (PEM) that the client trusts in addition to the

@@ -50,11 +50,11 @@ impl Clients {
         let mut called = self.join(uid, &ticket.who, account, now);
         let client = self.client_of(account);
         // Joins first, so that it is among those who are called.
-        let mut answer = client.admission.ask(ticket, now);
-        called.extend(client.admission.call(now));
+        let mut answer = client.admission.request_slot(ticket, now);
+        called.extend(client.admission.grant_slots(now));
         if called.contains(&ticket.who) {
             called.retain(|who| *who != ticket.who);
-            answer = client.admission.ask(ticket, now);
+            answer = client.admission.request_slot(ticket, now);
         }
         Asked { answer, called }
     }
@@ -62,8 +62,8 @@ impl Clients {
     /// The validation of a rollout was answered: it has begun. Returns those whose slot has come.
     pub(super) fn begun(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
         let Some(client) = self.known_client_of(who) else { return Vec::new() };
-        client.admission.begun(who, now);
-        client.admission.call(now)
+        client.admission.note_started(who, now);
+        client.admission.grant_slots(now)
     }
 
     /// A rollout is in flight, under this client if that is known. Returns those whose slot has come.
@@ -123,10 +123,9 @@ impl Clients {
     }
 
     fn client_of(&mut self, account: Account) -> &mut ClientState {
-        let limit = account.limit.get();
-        let new = || ClientState { admission: Admission::new(limit), durations: Durations::default() };
+        let new = || ClientState { admission: Admission::new(account.rates), durations: Durations::default() };
         let client = self.states.entry(account.group).or_insert_with(new);
-        client.admission.set_limit(limit);
+        client.admission.set_rates(account.rates);
         client
     }
 
@@ -164,7 +163,7 @@ impl Clients {
         let Some(member) = self.members.remove(who) else { return Vec::new() };
         let Some(client) = self.states.get_mut(&member.group) else { return Vec::new() };
         client.admission.leave(who);
-        client.admission.call(now)
+        client.admission.grant_slots(now)
     }
 }
 

@@ -36,6 +36,10 @@ pub struct Attempt {
     /// When this attempt started.
     pub started_at: Timestamp,
 
+    /// When this attempt began to wait for the request budget. Missing if it did not have to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_at: Option<Timestamp>,
+
     /// The validation and the synthetic trace, which must both pass before anything is submitted.
     pub checks: Checks,
 

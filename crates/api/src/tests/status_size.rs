@@ -49,6 +49,7 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             generation: i64::MAX,
             step: Step::VerifyingRollback,
             started_at: at,
+            queued_at: Some(at),
             checks: Checks {
                 digest: digest.clone(),
                 api_origin: Some(ApiOrigin::new("x".repeat(256))),

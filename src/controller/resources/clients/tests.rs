@@ -2,6 +2,7 @@
 
 use super::*;
 use platform::{ClientFingerprint, CredentialsFingerprint};
+use rollout::admission::RequestRates;
 use std::num::NonZeroU32;
 
 const NOW: Duration = Duration::from_secs(1000);
@@ -16,7 +17,8 @@ fn account(credentials: CredentialsFingerprint, is_proven: bool, limit: u32) -> 
         true => Group::Client(ClientFingerprint::of(&["shared"])),
         false => Group::Unproven(credentials),
     };
-    Account { group, credentials, limit: NonZeroU32::new(limit).unwrap() }
+    let rates = RequestRates { per_minute: NonZeroU32::new(limit).unwrap(), per_rollout: NonZeroU32::MIN };
+    Account { group, credentials, rates }
 }
 
 fn name(name: &str) -> ResourceName {
@@ -90,7 +92,7 @@ fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
     let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
     called.sort_unstable();
     assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);
-    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.reading().in_flight).collect();
+    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.counts().in_flight).collect();
     assert_eq!(in_flight, [2]);
 }
 
@@ -100,8 +102,7 @@ fn a_resource_that_is_created_again_under_the_same_name_takes_nothing_over_and_l
     let account = account(secret("right"), true, 100);
     clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);
     assert!(matches!(clients.ask(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
-    let in_flight =
-        |clients: &Clients| clients.states.values().map(|client| client.admission.reading()).next().unwrap();
+    let in_flight = |clients: &Clients| clients.states.values().map(|client| client.admission.counts()).next().unwrap();
     assert_eq!((in_flight(&clients).in_flight, in_flight(&clients).starting), (0, 1), "the old rollout is not counted");
     assert_eq!(clients.leave("old", &name("bot"), NOW), []);
     assert_eq!(in_flight(&clients).starting, 1, "the old resource leaves, and the new one stays");
