@@ -49,7 +49,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Shows the operator at work: one release that succeeds, one that is rolled back, one that is never submitted, one that is
 /// refused.
 #[derive(Parser)]
-#[command(name = "cognigy-demo", max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "cognigy-demo",
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+Examples:
+  cargo run -p cognigy-demo
+  cargo run -p cognigy-demo -- --keep
+  cargo run -p cognigy-demo -- --kubeconfig ~/.kube/config --context kind-kind"
+)]
 struct Arguments {
     /// The kubeconfig of a cluster that you have, such as kind, k3d or minikube. The demo uses a namespace of its own there.
     /// Without this flag the demo starts an API server of its own.
@@ -223,6 +232,27 @@ impl Stop {
         tokio::select! {
             result = work => result,
             () = self.requested() => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn each_example_in_the_help_can_be_parsed() {
+        let help = Arguments::command().render_long_help().to_string();
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+        let examples: Vec<&str> = examples.lines().map_while(|line| line.strip_prefix("  ")).collect();
+        assert!((1..=3).contains(&examples.len()), "{examples:?}");
+        for example in examples {
+            let arguments = example.strip_prefix("cargo run -p cognigy-demo").unwrap();
+            let arguments = arguments.strip_prefix(" --").unwrap_or(arguments).split_whitespace();
+            let parsed = Arguments::try_parse_from(["cognigy-demo"].into_iter().chain(arguments));
+            assert!(parsed.is_ok(), "{example}: {}", parsed.err().unwrap());
         }
     }
 }
