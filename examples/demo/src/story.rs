@@ -99,7 +99,7 @@ async fn every_verdict_is_told(events: Api<Event>, parts: &[Part]) {
     while !untold.is_empty() {
         let event = match published.next().await {
             Some(Ok(event)) => event,
-            // The watch starts again by itself.
+            // The watch restarts by itself.
             Some(Err(_)) => continue,
             None => return,
         };
