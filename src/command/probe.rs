@@ -6,20 +6,35 @@ use clap::Args;
 use reqwest::redirect;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
-use url::Url;
+use url::{ParseError, Url};
 
 /// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The flags of `cognigy-operator probe`.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  cognigy-operator probe http://127.0.0.1:8080/readyz
+  cognigy-operator probe http://cognigy-operator-metrics.cognigy-system:8080/readyz --within 2m")]
 pub struct ProbeArguments {
     /// URL to request, such as http://cognigy-operator-metrics:8080/readyz.
+    #[arg(value_parser = url)]
     pub url: Url,
 
     /// How long to repeat the request until the answer is a success.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub within: Duration,
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(_) if text.contains("://") => Err("must begin with http:// or https://".to_owned()),
+        // A host and a port, such as localhost:8080, are read as a scheme and a path.
+        Ok(_) | Err(ParseError::RelativeUrlWithoutBase) => Err(format!("needs a scheme, for example http://{text}")),
+        Err(error) => Err(format!("is not a URL ({error}); write for example http://127.0.0.1:8080/readyz")),
+    }
 }
 
 /// Why a probe failed.

@@ -101,7 +101,7 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     // If port 0 was given, the log shows the port that the system chose.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let budgets = Arc::new(Budgets::default());
-    let resources = Arc::new(ResourceRegistry::default());
+    let resources = Arc::new(ResourceRegistry::new(arguments.resource_metrics));
     let gauges: Arc<dyn ResourceGauges> = resources.clone();
     let metrics = Arc::new(Metrics::new(Arc::clone(&budgets), &operations::ALL, gauges));
     let readiness = Readiness::default();

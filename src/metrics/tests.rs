@@ -20,6 +20,10 @@ impl ResourceGauges for Counted {
     fn counts(&self, _: Timestamp) -> ResourceCounts {
         self.0.clone()
     }
+
+    fn infos(&self) -> Option<Vec<ResourceInfo>> {
+        None
+    }
 }
 
 /// Metrics without budgets and resources.

@@ -28,11 +28,17 @@ async fn the_api_server_accepts_what_is_rendered_and_so_do_restricted_namespaces
 
 /// Values that a schema cannot judge, and what they are refused with.
 const REFUSED: [(&[&str], &str); 11] = [
-    (&["replicas=2", "leaderElection.enabled=false"], "two operators would get in each other's way"),
-    (&["caBundle.configMap=a", "caBundle.secret=b"], "name one of them"),
-    (&["credentials.namespaces={bots}"], "credentials.existingSecret does not name"),
-    (&["metrics.serviceMonitor.enabled=true", "metrics.podMonitor.enabled=true"], "every sample would be there twice"),
-    (&["metrics.serviceMonitor.enabled=true", "metrics.service.enabled=false"], "a PodMonitor needs no Service"),
+    (&["replicas=2", "leaderElection.enabled=false"], "two operators would act at the same time"),
+    (&["caBundle.configMap=a", "caBundle.secret=b"], "set only one of them"),
+    (&["credentials.namespaces={bots}"], "name the Secret with the credentials"),
+    (
+        &["metrics.serviceMonitor.enabled=true", "metrics.podMonitor.enabled=true"],
+        "Prometheus would scrape each pod twice",
+    ),
+    (
+        &["metrics.serviceMonitor.enabled=true", "metrics.service.enabled=false"],
+        "without a Service, use metrics.podMonitor",
+    ),
     (&["replcas=2"], "replcas"),
     (&["namespaces={Bots}"], "namespaces"),
     (&["image.digest=latest"], "digest"),

@@ -78,3 +78,52 @@ async fn a_restart_in_the_middle_of_a_job_loses_nothing_of_its_duration() {
     assert!((shown - recorded).abs() < 1e-6, "{shown} shown, {recorded} recorded");
     assert_eq!(operator.shown(r#"cognigy_operator_step_duration_seconds_count{step="Submitting"}"#).await, 0.0);
 }
+
+/// The series of the sample in this state.
+fn info_of(world: &World, state: &str, reason: &str, phase: &str) -> String {
+    let namespace = &world.namespace;
+    format!(
+        "cognigy_operator_resource_info{{exported_namespace=\"{namespace}\",name=\"bot\",environment=\"env_prod_us_01\",\
+         state=\"{state}\",reason=\"{reason}\",phase=\"{phase}\"}}"
+    )
+}
+
+#[tokio::test]
+async fn with_resource_metrics_a_resource_has_one_series_with_its_state_until_it_goes() {
+    let world = World::plan().flags(&["--resource-metrics"]).start().await;
+    let bot = world.apply(sample()).await;
+    bot.until_settled(1, Outcome::Succeeded).await;
+    let operator = world.operator();
+    let ready = info_of(&world, "ready", "Succeeded", "Succeeded");
+    operator.until_shown(&ready, 1.0).await;
+    let metrics = operator.get("/metrics").await;
+    let series = metrics.lines().filter(|line| line.starts_with("cognigy_operator_resource_info{"));
+    assert_eq!(series.count(), 1, "a new state replaces the old one:\n{metrics}");
+    assert_eq!(operator.shown("cognigy_operator_resource_infos_left_out").await, 0.0);
+    bot.delete_and_wait().await;
+    operator.until_shown(&ready, 0.0).await;
+    assert!(!operator.get("/metrics").await.contains("name=\"bot\""));
+}
+
+#[tokio::test]
+async fn with_resource_metrics_set_by_the_environment_a_resource_that_needs_a_person_says_why() {
+    let world = World::plan()
+        .scenario("environments: {env_prod_us_01: {deploymentsAreUnhealthy: true}}")
+        .variable("COGNIGY_RESOURCE_METRICS", "true")
+        .start()
+        .await;
+    world.apply(sample()).await.until_settled(1, Outcome::RolledBack).await;
+    world.operator().until_shown(&info_of(&world, "stalled", "RolledBack", "RolledBack"), 1.0).await;
+}
+
+#[tokio::test]
+async fn without_resource_metrics_no_metric_names_a_resource_or_its_namespace() {
+    let world = World::start().await;
+    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    let operator = world.operator();
+    operator.until_shown(r#"cognigy_operator_resources{state="ready"}"#, 1.0).await;
+    let metrics = operator.get("/metrics").await;
+    for name in [&*world.namespace, "\"bot\"", "env_prod_us_01", "resource_info"] {
+        assert!(!metrics.contains(name), "{name}:\n{metrics}");
+    }
+}

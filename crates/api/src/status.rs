@@ -96,6 +96,26 @@ pub enum Phase {
     Failed,
 }
 
+impl Phase {
+    /// The word in the status and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Validating => "Validating",
+            Self::Tracing => "Tracing",
+            Self::Submitting => "Submitting",
+            Self::RollingOut => "RollingOut",
+            Self::Monitoring => "Monitoring",
+            Self::Succeeded => "Succeeded",
+            Self::RollingBack => "RollingBack",
+            Self::VerifyingRollback => "VerifyingRollback",
+            Self::RolledBack => "RolledBack",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
 /// The values of the request annotations that were already handled.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -13,12 +13,17 @@ use super::tls::Tls;
 
 /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  cognigy-operator simulator
+  cognigy-operator simulator --scenario examples/scenarios/bad-release.yaml
+  cognigy-operator simulator --listen 0.0.0.0:8443 --tls-certificate tls.crt --tls-key tls.key")]
 pub struct SimulatorArguments {
-    /// Address to listen on; port 0 is any that is free.
+    /// Address to listen on; port 0 takes any free port.
     #[arg(long, env = "COGNIGY_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
 
-    /// Scenario to play, in YAML or JSON; a healthy platform where left out.
+    /// Scenario to play, in YAML or JSON. If not set: a healthy platform.
     #[arg(long, env = "COGNIGY_SIMULATOR_SCENARIO", value_name = "FILE")]
     pub scenario: Option<PathBuf>,
 

@@ -1,6 +1,6 @@
-//! The demo in a cluster that somebody has: it uses it, removes what it made there, and touches nothing of anybody else.
+//! The demo in an existing cluster: it removes all objects that it created there, and changes no others.
 //!
-//! All tests share one API server. Each needs it for itself, and leaves it empty.
+//! All tests share one API server. They run one at a time, and each leaves it empty.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use api::{CognigyDeployment, crd};
@@ -134,7 +134,7 @@ where
     }
 }
 
-/// Empties a deleted namespace, and lets it go. In a cluster, the controller-manager does it.
+/// Empties a deleted namespace and removes its finalizer. In a real cluster, the controller-manager does this.
 async fn let_namespaces_go(client: Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let seen = watcher(namespaces.clone(), watcher::Config::default()).default_backoff().applied_objects();
@@ -146,7 +146,7 @@ async fn let_namespaces_go(client: Client) {
             let name = namespace.name_any();
             let secrets: Api<Secret> = Api::namespaced(client.clone(), &name);
             let _ = secrets.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
-            // If somebody else has written it in between, it comes once more.
+            // After a conflict, the watch shows it again.
             let _ = namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
         }
     }
@@ -184,12 +184,12 @@ impl Demo {
         panic!("it ended without saying {text:?}:\n{}{error}", self.said);
     }
 
-    /// As Ctrl-C does.
+    /// Interrupts it, like Ctrl-C.
     async fn interrupt(&self) {
         kill("-INT", &self.process.id().unwrap().to_string()).await;
     }
 
-    /// Waits for its end: how it ended, what it said, and what its error was.
+    /// Waits for its end. Returns the exit status, the output and the error output.
     async fn ends(mut self) -> (ExitStatus, String, String) {
         while let Some(line) = self.output.next_line().await.unwrap() {
             self.said.push_str(&line);
@@ -200,7 +200,7 @@ impl Demo {
         (self.process.wait().await.unwrap(), self.said, error)
     }
 
-    /// What it refuses with.
+    /// The message with which it refuses to run.
     async fn refuses(self) -> String {
         let (status, said, error) = self.ends().await;
         assert_eq!(status.code(), Some(1), "{said}{error}");
@@ -216,7 +216,7 @@ async fn kill(signal: &str, process: &str) {
 #[tokio::test]
 async fn it_plays_in_the_named_context_and_removes_all_that_it_made() {
     let cluster = Cluster::take().await;
-    // The context that the demo is told of is not the file's current one.
+    // The context in the flag is not the current context of the file.
     let text = fs::read_to_string(&cluster.kubeconfig).unwrap();
     let current = Kubeconfig::read_from(&cluster.kubeconfig).unwrap().current_context.unwrap();
     let lines = text.lines().map(|line| match line.contains("current-context") {
@@ -306,7 +306,7 @@ async fn a_cluster_that_cannot_be_reached_is_refused_with_its_address_and_what_t
     let server = SHARED.get().unwrap().server();
     let text = fs::read_to_string(&cluster.kubeconfig).unwrap();
     let nowhere = cluster.kubeconfig.with_file_name("nowhere");
-    // Port 1 is for a service that nobody runs.
+    // Nothing listens on port 1.
     fs::write(&nowhere, text.replace(&server, "https://127.0.0.1:1")).unwrap();
     let refusal = Demo::start(&["--kubeconfig", nowhere.to_str().unwrap()]).refuses().await;
     for part in ["https://127.0.0.1:1:", "refused", "--context", "an API server of its own"] {

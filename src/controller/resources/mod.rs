@@ -11,6 +11,7 @@ pub mod claims;
 mod clients;
 mod environments;
 mod gauges;
+mod infos;
 mod running;
 pub mod state;
 
@@ -20,6 +21,7 @@ use backon::ExponentialBackoff;
 use claims::{Claimant, Claims};
 use clients::Clients;
 use gauges::Gauge;
+use infos::Infos;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
@@ -61,6 +63,8 @@ struct Kept {
     entries: HashMap<Arc<str>, Entry>,
     claims: Claims,
     clients: Clients,
+    /// What the metrics tell about each resource, if `--resource-metrics` is set.
+    infos: Option<Infos>,
     /// Resources to reconcile because another resource has given up what they wait for.
     requeued: Vec<ResourceName>,
 }
@@ -125,6 +129,17 @@ impl Kept {
         self.entries.get_key_value(uid).map_or_else(|| uid.into(), |(uid, _)| Arc::clone(uid))
     }
 
+    fn observe_info(&mut self, uid: &str, watched: &Watched) {
+        if self.infos.is_some() {
+            let uid = self.shared_uid(uid);
+            self.infos.as_mut().into_iter().for_each(|infos| infos.observe(&uid, watched));
+        }
+    }
+
+    fn forget_info(&mut self, uid: &str) {
+        self.infos.as_mut().into_iter().for_each(|infos| infos.forget(uid));
+    }
+
     /// Takes the resource out of its client's admission queue.
     fn leave_queue(&mut self, uid: &str, now: Duration) {
         let queued_as = self.known_active(uid).and_then(|active| active.queued_as.take());
@@ -137,6 +152,13 @@ impl Kept {
 
 /// The life of an entry.
 impl ResourceRegistry {
+    /// Without `--resource-metrics`, nothing is kept that only this flag needs.
+    #[must_use]
+    pub fn new(with_resource_metrics: bool) -> Self {
+        let kept = Kept { infos: with_resource_metrics.then(Infos::default), ..Kept::default() };
+        Self { kept: Mutex::new(kept), ..Self::default() }
+    }
+
     /// Takes in what a watch of resources shows, before it is pruned.
     pub fn observe(&self, event: &Event<Watched>) {
         match event {
@@ -150,10 +172,12 @@ impl ResourceRegistry {
                 if let Some(running) = entry.active.as_ref().and_then(|active| active.running.as_ref()) {
                     running.cancel_if_outdated(watched.meta());
                 }
+                kept.observe_info(uid, watched);
             }
             Event::Delete(watched) => {
                 let Some(uid) = watched.meta().uid.as_deref() else { return };
                 let mut kept = self.kept.lock();
+                kept.forget_info(uid);
                 let Some(entry) = kept.entries.get_mut(uid) else { return };
                 entry.gauge = None;
                 if let Some(running) = entry.active.as_ref().and_then(|active| active.running.as_ref()) {
@@ -205,6 +229,7 @@ impl ResourceRegistry {
         kept.leave_queue(uid, now);
         let rivals = kept.claims.release(uid);
         kept.requeued.extend(rivals);
+        kept.forget_info(uid);
         kept.entries.remove(uid);
         self.tell_requeued(&kept);
     }

@@ -35,7 +35,7 @@ pub struct ProxyUrl(Url);
 /// The text is not the URL of a proxy. The caller shows the error to the person who set the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "is not the URL of a proxy; write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ where the proxy asks for it"
+    "is not the URL of a proxy; write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ if the proxy asks for it"
 )]
 pub struct ProxyUrlError;
 
