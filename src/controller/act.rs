@@ -6,7 +6,7 @@ use super::reconcile::ReconcileRun;
 use super::record;
 use super::snapshot::Desired;
 use api::Snapshot;
-use api::snapshot::MOST_WARNINGS;
+use api::snapshot::MAX_WARNINGS;
 use api::status::CognigyDeploymentStatus;
 use platform::{CallFailure, Configuration, Connection, FailureCause, JobId};
 use rollout::answer::{Retry, RollbackAnswer, ValidationAnswer};
@@ -315,7 +315,7 @@ pub(super) fn unreadable(what: &str) -> Obstacle {
 fn with_own_warnings(answer: ValidationAnswer, mut own: Vec<String>) -> ValidationAnswer {
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {
-            own.truncate(MOST_WARNINGS - warnings.len().min(MOST_WARNINGS / 2));
+            own.truncate(MAX_WARNINGS - warnings.len().min(MAX_WARNINGS / 2));
             own.extend(warnings);
             ValidationAnswer::Passed { warnings: own, capacity_utilization }
         }

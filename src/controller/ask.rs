@@ -67,5 +67,5 @@ impl ReconcileRun<'_> {
 
 /// Whether to report a failed try. A rollback is always urgent. If the request budget held a try back, it was not made.
 fn is_worth_telling(failed: &FailedTry) -> bool {
-    failed.operation.priority == Priority::Rollback || (failed.took >= SOON && !failed.error.is_held_back())
+    failed.operation.priority == Priority::Rollback || (failed.took >= SOON && !failed.error.is_out_of_budget())
 }

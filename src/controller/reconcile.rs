@@ -100,7 +100,7 @@ impl<'c> ReconcileRun<'c> {
         let (sender, failed_tries) = mpsc::unbounded_channel();
         let requester = Requester::new(&object.namespace().unwrap_or_default(), &object.name_any());
         let execution = Execution {
-            requester: requester.cancelled_by(cancellation).telling(sender),
+            requester: requester.cancelled_by(cancellation).reporting_to(sender),
             session: None,
             failed_tries,
             keeps_slot: false,

@@ -5,7 +5,7 @@ mod size;
 use super::config_map_cache::{CachedText, ConfigMapCache, ConfigMapKey};
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
-use api::snapshot::{LARGEST, MOST_WARNINGS, ReadSnapshot};
+use api::snapshot::{MAX_BYTES, MAX_WARNINGS, ReadSnapshot};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -49,7 +49,7 @@ impl Desired {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.read_warnings.clone();
         warnings.extend(self.snapshot.warnings());
-        warnings.truncate(MOST_WARNINGS);
+        warnings.truncate(MAX_WARNINGS);
         warnings
     }
 }
@@ -213,11 +213,11 @@ pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
 /// Refuses a spec that is so large that etcd would refuse later writes of its status.
 fn fits(object: &CognigyDeployment) -> Result<(), Obstacle> {
     let size = stored_size(&object.spec);
-    if size <= LARGEST {
+    if size <= MAX_BYTES {
         return Ok(());
     }
     let message = format!(
-        "the API server stores the spec in {size} bytes, more than can be stored with its status ({LARGEST}): keep the \
+        "the API server stores the spec in {size} bytes, more than can be stored with its status ({MAX_BYTES}): keep the \
          snapshot in a ConfigMap and name it in configurationSnapshotFrom"
     );
     Err(Obstacle::lasting(Cause::SnapshotTooLarge, message, Retry::InputChange))

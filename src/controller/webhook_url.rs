@@ -71,7 +71,7 @@ mod tests {
             (None, "Secret bots/ci, which spec.webhook.urlFrom names, does not exist; create it"),
             (Some(Secret::default()), "Secret bots/ci has no key url with the webhook's URL; add it"),
             (holding(b"hooks.example.com/s3cr3t"), "needs a scheme; write https:// before the host; correct it"),
-            (holding(b"https://s3cr3t@hooks.example.com"), "must hold no user name"),
+            (holding(b"https://s3cr3t@hooks.example.com"), "must not contain a user name"),
             (holding(b"s3cr3t\xff"), "is not UTF-8 text"),
         ] {
             let message = in_secret(secret, NAME, "url").unwrap_err().message;
@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn a_name_or_a_key_that_none_can_have_is_refused_before_anything_is_asked() {
         for (name, key, says) in [
-            ("?limit=0", "url", "spec.webhook.urlFrom.secretKeyRef.name is \"?limit=0\", which no object"),
+            ("?limit=0", "url", "spec.webhook.urlFrom.secretKeyRef.name is \"?limit=0\", which is not a valid name"),
             ("a b", "url", "secretKeyRef.name is \"a b\""),
-            ("ci", "hooks/url", "spec.webhook.urlFrom.secretKeyRef.key is \"hooks/url\", which no Secret"),
+            ("ci", "hooks/url", "spec.webhook.urlFrom.secretKeyRef.key is \"hooks/url\", which is not a valid key"),
         ] {
             let reference = SecretKeyReference { name: name.to_owned(), key: key.to_owned() };
             let obstacle = checked_name(&reference).unwrap_err();

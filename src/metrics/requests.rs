@@ -30,7 +30,7 @@ impl Requests {
         let answered = Family::<Answer, Counter>::default();
         let durations = Family::new_with_constructor(buckets::of_a_call as fn() -> Histogram);
         for call in operations.iter().chain([&WEBHOOK]).map(|operation| operation.name) {
-            for class in ["success"].into_iter().chain(ErrorClass::OF_REQUESTS) {
+            for class in ["success"].into_iter().chain(ErrorClass::REQUEST_LABELS) {
                 drop(answered.get_or_create(&Answer { call, class }));
             }
             drop(durations.get_or_create(&Asked { call }));

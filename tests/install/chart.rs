@@ -161,7 +161,7 @@ async fn the_simulator_plays_what_the_values_say_and_the_secret_points_to_it() {
     assert!(manifest.arguments().contains(&format!("--egress-allow={host}")), "the operator may go there");
     let client = &scenario.clients[0];
     assert_eq!(secret["clientId"], client.client_id.as_str());
-    assert_eq!(secret["clientSecret"], client.client_secret.reveal());
+    assert_eq!(secret["clientSecret"], client.client_secret.expose());
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn with_all_of_them_in_one_namespace_it_leads_and_succeeds_there() {
 /// The words that tell that a right is missing: the operator's own of a Secret, else those of the API server.
 fn refusal(Right { resource, verb, .. }: &Right) -> String {
     match resource.as_str() {
-        "secrets" => "may not read Secret ".to_owned(),
+        "secrets" => "not allowed to read Secret ".to_owned(),
         _ => format!("cannot {verb} resource \"{resource}\""),
     }
 }

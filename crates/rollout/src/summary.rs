@@ -59,7 +59,7 @@ pub fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: 
     let present = flag.as_ref().map(|(condition_type, _, _)| *condition_type);
     for absent in [ConditionType::Reconciling, ConditionType::Stalled] {
         if Some(absent) != present {
-            status.conditions.withdraw(absent);
+            status.conditions.remove_condition(absent);
         }
     }
     if let Some((condition_type, reason, message)) = flag {

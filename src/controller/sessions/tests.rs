@@ -47,7 +47,7 @@ async fn nothing_is_asked_under_a_name_that_no_secret_can_have() {
         let Err(obstacle) = sessions.fresh(&source).await.unwrap() else { panic!("{name} was read") };
         assert_eq!((obstacle.cause, obstacle.needs_person()), (Cause::CredentialsNotFound, true));
         let says =
-            format!("spec.credentialsRef.name is \"{name}\", which no object in Kubernetes can be called; write");
+            format!("spec.credentialsRef.name is \"{name}\", which is not a valid name of a Kubernetes object; write");
         assert!(obstacle.message.starts_with(&says), "{}", obstacle.message);
     }
 }

@@ -45,7 +45,7 @@ async fn nothing_is_asked_under_a_name_or_a_key_that_none_can_have() {
     });
     let snapshots = Snapshots::new(kube::Client::new(api_server, "default"));
     for (name, key, field) in [
-        ("?limit=0", "snapshot", "configMapKeyRef.name is \"?limit=0\", which no object"),
+        ("?limit=0", "snapshot", "configMapKeyRef.name is \"?limit=0\", which is not a valid name"),
         ("../secrets/x", "snapshot", "configMapKeyRef.name is \"../secrets/x\""),
         ("flows", "../snapshot", "configMapKeyRef.key is \"../snapshot\""),
     ] {

@@ -36,7 +36,7 @@ static STAYS: [Stays; 2] = [
         address: "127.0.0.1:8090",
         service: Some("cognigy-operator-simulator.cognigy-system.svc:8090"),
         flag: "--listen",
-        ready: "the simulator listens",
+        ready: "the simulator is listening",
     },
 ];
 

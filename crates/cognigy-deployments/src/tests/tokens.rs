@@ -1,4 +1,4 @@
-//! One token for all callers, requested by one of them.
+//! All callers share one token, and one of them requests it.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn slow_token(text: &str) -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_callers_wait_one_asks() {
+async fn one_of_the_waiting_callers_requests_the_token() {
     let api = api_with_tokens([slow_token("a")], completed(20));
     for result in join_all((0..20).map(|_| api.job())).await {
         result.unwrap();
@@ -33,7 +33,7 @@ async fn however_many_callers_wait_one_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_gives_up_while_asking_leaves_nobody_stuck() {
+async fn after_the_requesting_caller_is_dropped_another_requests_the_token() {
     let api = api_with_tokens([Reply::Never, token("b", 3600)], completed(2));
     let gone = tokio::time::timeout(Duration::from_secs(1), api.job());
     let (gone, stayed) = tokio::join!(gone, api.job());
@@ -43,7 +43,7 @@ async fn a_caller_that_gives_up_while_asking_leaves_nobody_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_waited_share_a_failure() {
+async fn waiting_callers_share_a_failure() {
     let refusal = Reply::Slowly(Duration::from_secs(1), 401, r#"{"error_description": "unknown client"}"#.to_owned());
     let api = api_with_tokens([refusal], []);
     api.is_no_longer_careful().await;
@@ -80,7 +80,7 @@ async fn a_token_without_a_lifetime_is_used_and_renewed_at_half_of_five_minutes(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_still_lives_serves_on_while_it_cannot_be_renewed() {
+async fn a_valid_token_is_used_while_it_cannot_be_renewed() {
     let api = api_with_tokens([token("a", 3600), status(503, ""), token("b", 3600)], completed(3));
     api.job().await.unwrap();
     tokio::time::sleep(Duration::from_secs(3301)).await;
@@ -109,7 +109,7 @@ async fn a_second_401_is_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_401s_to_one_token_throw_away_one_token() {
+async fn two_401s_for_one_token_discard_it_once() {
     let late = Reply::Slowly(Duration::from_secs(3), 401, String::new());
     let api = api_with_tokens(
         [token("a", 3600), token("b", 3600)],
@@ -122,7 +122,7 @@ async fn two_401s_to_one_token_throw_away_one_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_client_is_a_matter_of_credentials_and_garbage_of_protocol() {
+async fn a_refused_client_is_unauthorized_and_an_invalid_answer_is_a_protocol_error() {
     let class = async |reply: Reply| api_with_tokens([reply], []).audit().await.unwrap_err().class();
     for refused in [400, 401, 403, 404] {
         assert_eq!(class(status(refused, "")).await, ErrorClass::Unauthorized);
@@ -133,17 +133,17 @@ async fn a_refused_client_is_a_matter_of_credentials_and_garbage_of_protocol() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_endpoint_that_fails_for_a_moment_is_asked_again() {
+async fn a_failed_token_request_is_repeated() {
     let api = api_with_tokens([status(503, ""), Reply::Interrupted], [status(200, "")]);
     api.audit().await.unwrap();
     assert_eq!(api.token_requests(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_without_a_token_neither_spend_nor_limit_the_budget_of_the_client_that_they_name() {
+async fn unproven_credentials_neither_use_nor_limit_the_budget_of_their_client() {
     let owner = api([ok(COMPLETED), ok(COMPLETED)]);
     owner.job().await.unwrap();
-    let before = owner.budget.reading();
+    let before = owner.budget.usage();
     for refusal in [status(401, ""), Reply::RetryAfter(429, "3600"), ok("<html>"), Reply::NotConnected] {
         let stranger = api_with_tokens([refusal.clone()], []);
         let garbage = Credentials {
@@ -156,12 +156,12 @@ async fn credentials_without_a_token_neither_spend_nor_limit_the_budget_of_the_c
         let client = Client::new(&garbage, stranger.transport.clone(), options, owner.budget.clone(), 7);
         client.job(&"job_8f3a2c".parse().unwrap(), &me()).await.unwrap_err();
         assert_eq!((stranger.token_requests(), client.is_proven()), (1, false));
-        assert_eq!(owner.budget.reading(), before, "{refusal:?}");
+        assert_eq!(owner.budget.usage(), before, "{refusal:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_have_a_say_in_the_limit_from_their_first_token_until_nobody_uses_them() {
+async fn the_limit_of_credentials_counts_from_their_first_token_until_they_are_dropped() {
     let owner = api([ok(COMPLETED)]);
     owner.job().await.unwrap();
     let other = api([ok(COMPLETED)]);
@@ -171,13 +171,13 @@ async fn credentials_have_a_say_in_the_limit_from_their_first_token_until_nobody
     assert_eq!(owner.budget.limit(), TYPICAL_LIMIT);
     client.job(&"job_8f3a2c".parse().unwrap(), &me()).await.unwrap();
     assert_eq!((client.is_proven(), owner.budget.limit().get()), (true, 40));
-    assert_eq!(owner.budget.reading().used, 4, "the first tokens count as well");
+    assert_eq!(owner.budget.usage().used, 4, "the first tokens count as well");
     drop(client);
     assert_eq!(owner.budget.limit(), TYPICAL_LIMIT);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_endpoint_that_asks_for_an_hour_is_asked_again_within_a_minute() {
+async fn a_token_endpoint_that_requests_an_hour_is_called_again_within_a_minute() {
     let api = api_with_tokens([Reply::RetryAfter(429, "3600"), token("a", 3600)], [status(202, "")]);
     let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("there is no token") };
     let asked_again_in = error.retry_after().unwrap();
@@ -187,7 +187,7 @@ async fn a_token_endpoint_that_asks_for_an_hour_is_asked_again_within_a_minute()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_come_is_given_up_after_fifteen_seconds() {
+async fn a_token_request_times_out_after_fifteen_seconds() {
     let api = api_with_tokens([Reply::Never], []);
     let started = Instant::now();
     api.job().await.unwrap_err();

@@ -59,7 +59,7 @@ pub fn begin(
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::RollingBack;
     }
-    let message = format!("rolling back because {}", reason.in_words());
+    let message = format!("rolling back because {}", reason.description());
     set_condition(
         status,
         facts,
@@ -106,7 +106,7 @@ fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mu
     let mut message = format!("{} has accepted the rollback to {}", facts.platform(), restored(status));
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.accepted_at = Some(facts.now.wall);
-        message = format!("{message}, requested because {}", rollback.reason.in_words());
+        message = format!("{message}, requested because {}", rollback.reason.description());
     }
     note_undone_success(status, facts);
     set_condition(status, facts, ConditionUpdate::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));

@@ -132,7 +132,7 @@ fn a_message_that_was_given_up_is_not_told_as_taken_after_another_one_was() {
         reason: Reason::DeliveryGivenUp,
         ..rollout.condition(ConditionType::Delivered).clone()
     };
-    rollout.status.conditions.put(given_up);
+    rollout.status.conditions.set_condition(given_up);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.refresh();
     rollout.status.outbox.clear();

@@ -12,7 +12,7 @@ use crate::RequestFilter;
 const HEALTH: &str = "/api/v2/environments/env_prod_us_01/health";
 
 #[test]
-fn the_contracts_samples_are_answered_as_the_contract_writes_it() {
+fn the_samples_of_the_contract_get_the_answers_of_the_contract() {
     let mut stage = Stage::new("");
     let replies = rollout(&mut stage);
     let bodies: Vec<Value> = replies.iter().map(body).collect();
@@ -27,7 +27,7 @@ fn the_contracts_samples_are_answered_as_the_contract_writes_it() {
 }
 
 #[test]
-fn everything_received_can_be_read_back_in_order_and_without_secrets() {
+fn all_requests_can_be_read_in_order_without_secrets() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     let journal = stage.control(Method::GET, "/simulator/requests", "");
@@ -47,7 +47,7 @@ fn everything_received_can_be_read_back_in_order_and_without_secrets() {
 }
 
 #[test]
-fn the_journal_is_filtered_by_what_the_query_names() {
+fn the_query_filters_the_journal() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     let mut count = |query: &str| {
@@ -66,7 +66,7 @@ fn the_journal_is_filtered_by_what_the_query_names() {
 }
 
 #[test]
-fn a_departure_from_the_contract_is_refused_named_and_recorded() {
+fn a_violation_of_the_contract_is_refused_named_and_recorded() {
     let mut wrong_field = submission();
     wrong_field["environmentId"] = json!("env_prod_us_01");
     let mut stage = Stage::new("");
@@ -78,7 +78,7 @@ fn a_departure_from_the_contract_is_refused_named_and_recorded() {
 }
 
 #[test]
-fn every_departure_has_its_own_answer() {
+fn every_violation_has_its_own_answer() {
     let json_type = ("content-type", "application/json");
     let mut stage = Stage::new("");
     let bare =
@@ -107,7 +107,7 @@ fn every_departure_has_its_own_answer() {
 }
 
 #[test]
-fn a_request_needs_a_token_that_is_good() {
+fn a_request_needs_a_valid_token() {
     let mut stage = Stage::new("tokenLifetimeSeconds: 60");
     assert_eq!(status(&stage.get(HEALTH)), 200);
     stage.pass(60);
@@ -137,13 +137,13 @@ fn a_missing_scope_and_another_tenants_environment_are_forbidden() {
 }
 
 #[test]
-fn an_environment_nobody_declared_is_there_unless_the_scenario_says_otherwise() {
+fn an_unknown_environment_is_created_unless_the_scenario_forbids_it() {
     assert_eq!(status(&Stage::new("").get(HEALTH)), 200);
     assert_eq!(status(&Stage::new("createEnvironments: false").get(HEALTH)), 404);
 }
 
 #[test]
-fn a_status_fault_has_an_effect_only_when_scripted_so() {
+fn with_a_status_fault_a_request_takes_effect_only_if_scripted() {
     for (effect, jobs) in [("false", 0), ("true", 1)] {
         let mut stage =
             Stage::new(&format!("faults: [{{call: submit, fault: {{status: {{code: 504, effect: {effect}}}}}}}]"));
@@ -154,7 +154,7 @@ fn a_status_fault_has_an_effect_only_when_scripted_so() {
 }
 
 #[test]
-fn faults_and_scripts_can_be_given_while_it_runs() {
+fn faults_and_scripts_can_be_changed_at_run_time() {
     let mut stage = Stage::new("environments: {env_prod_us_01: {health: {then: unhealthy}}}");
     assert_eq!(body(&stage.get(HEALTH))["status"], "unhealthy");
     stage.control(Method::PUT, "/simulator/environments/env_prod_us_01", "{}");
@@ -172,7 +172,7 @@ fn faults_and_scripts_can_be_given_while_it_runs() {
 }
 
 #[test]
-fn a_reset_starts_the_same_or_another_scenario_over() {
+fn a_reset_restarts_the_same_scenario_or_another() {
     let mut stage = Stage::new("environments: {env_a: {}}");
     rollout(&mut stage);
     stage.control(Method::POST, "/simulator/reset", "");
@@ -207,7 +207,7 @@ fn more_requests_than_the_limit_are_refused_until_a_slot_is_free() {
 }
 
 #[test]
-fn token_requests_are_counted_only_where_the_scenario_says_so() {
+fn token_requests_are_counted_only_if_the_scenario_enables_it() {
     let mut stage = Stage::new("rateLimit: {requestsPerMinute: 1, countTokenRequests: true}");
     assert_eq!(status(&stage.get(HEALTH)), 429);
     let mut stage = Stage::new("rateLimit: {requestsPerMinute: 1}");
@@ -216,7 +216,7 @@ fn token_requests_are_counted_only_where_the_scenario_says_so() {
 }
 
 #[test]
-fn the_audit_log_takes_a_record_once_for_each_key() {
+fn the_audit_log_accepts_one_record_for_each_key() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     stage.post_keyed("/api/v2/audit/logs", "key-3", &super::stage::audit_record());
@@ -225,7 +225,7 @@ fn the_audit_log_takes_a_record_once_for_each_key() {
 }
 
 #[test]
-fn the_webhook_receiver_takes_any_body_and_tells_of_a_wrong_one() {
+fn the_webhook_receiver_accepts_any_body_and_records_violations() {
     let mut stage = Stage::new("");
     let delivery = Request::post("/webhooks/ci/cognigy?key=value").header("content-type", "application/json");
     assert_eq!(status(&stage.send(delivery, r#"{"hello": 1}"#)), 200);

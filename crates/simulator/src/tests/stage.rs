@@ -9,7 +9,7 @@ use http::{Method, Request, request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::moment::after;
+use crate::time::after;
 use crate::{Reply, Scenario, World};
 
 pub(super) const TOKEN_FORM: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret&\

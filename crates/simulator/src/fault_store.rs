@@ -5,7 +5,7 @@ use super::identifier::EnvironmentId;
 
 /// The faults that may still happen.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FaultBook {
+pub(super) struct FaultStore {
     rules: Vec<InstalledRule>,
 }
 
@@ -13,23 +13,23 @@ pub(super) struct FaultBook {
 struct InstalledRule {
     rule: FaultRule,
     /// The environment whose script contains the rule.
-    scripted_for: Option<EnvironmentId>,
+    environment: Option<EnvironmentId>,
     /// Requests that matched so far.
     matched: u32,
 }
 
-impl FaultBook {
+impl FaultStore {
     /// Adds a rule that does not belong to an environment's script.
     pub(super) fn add(&mut self, rule: FaultRule) {
-        self.rules.push(InstalledRule { rule, scripted_for: None, matched: 0 });
+        self.rules.push(InstalledRule { rule, environment: None, matched: 0 });
     }
 
     /// Replaces the rules of the script of `environment`.
     pub(super) fn script(&mut self, environment: &EnvironmentId, rules: &[FaultRule]) {
-        self.rules.retain(|installed| installed.scripted_for.as_ref() != Some(environment));
+        self.rules.retain(|installed| installed.environment.as_ref() != Some(environment));
         self.rules.extend(rules.iter().map(|rule| InstalledRule {
             rule: FaultRule { environment: Some(environment.clone()), ..rule.clone() },
-            scripted_for: Some(environment.clone()),
+            environment: Some(environment.clone()),
             matched: 0,
         }));
     }
@@ -44,7 +44,7 @@ impl FaultBook {
         let mut due = None;
         for installed in self.rules.iter_mut().filter(|installed| installed.rule.covers(call, environment)) {
             installed.matched = installed.matched.saturating_add(1);
-            if due.is_none() && installed.rule.hits(installed.matched) {
+            if due.is_none() && installed.rule.applies_to(installed.matched) {
                 due = Some(installed.rule.fault.clone());
             }
         }
@@ -57,12 +57,12 @@ impl FaultRule {
         self.call == call && (self.environment.is_none() || self.environment.as_ref() == environment)
     }
 
-    fn hits(&self, number: u32) -> bool {
-        let Some(earlier_hits) = number.checked_sub(self.nth.get()) else {
+    fn applies_to(&self, number: u32) -> bool {
+        let Some(earlier) = number.checked_sub(self.nth.get()) else {
             return false;
         };
         match self.times {
-            Times::Count(count) => earlier_hits < count.get(),
+            Times::Count(count) => earlier < count.get(),
             Times::Forever => true,
         }
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_hits_from_its_nth_request_for_as_often_as_it_says() {
+    fn a_rule_applies_from_its_nth_request_as_often_as_it_specifies() {
         let cases = [
             (r#"{"call": "job", "fault": "empty"}"#, [true, false, false, false]),
             (r#"{"call": "job", "nth": 2, "fault": "empty"}"#, [false, true, false, false]),
@@ -87,23 +87,23 @@ mod tests {
             (r#"{"call": "health", "times": "forever", "fault": "empty"}"#, [false; 4]),
         ];
         for (text, expected) in cases {
-            let mut book = FaultBook::default();
-            book.add(rule(text));
-            let hits = [(); 4].map(|()| book.next(Call::Job, None).is_some());
-            assert_eq!(hits, expected, "{text}");
+            let mut store = FaultStore::default();
+            store.add(rule(text));
+            let applied = [(); 4].map(|()| store.next(Call::Job, None).is_some());
+            assert_eq!(applied, expected, "{text}");
         }
     }
 
     #[test]
-    fn an_environments_new_script_replaces_its_rules_and_no_others() {
+    fn a_new_script_replaces_only_the_rules_of_its_environment() {
         let [one, two]: [EnvironmentId; 2] = ["one", "two"].map(|id| id.parse().unwrap());
         let forever = rule(r#"{"call": "health", "times": "forever", "fault": "empty"}"#);
-        let mut book = FaultBook::default();
-        book.script(&one, std::slice::from_ref(&forever));
-        book.script(&two, std::slice::from_ref(&forever));
-        book.script(&one, &[]);
-        assert!(book.next(Call::Health, Some(&one)).is_none());
-        assert!(book.next(Call::Health, Some(&two)).is_some());
-        assert!(book.next(Call::Health, None).is_none());
+        let mut store = FaultStore::default();
+        store.script(&one, std::slice::from_ref(&forever));
+        store.script(&two, std::slice::from_ref(&forever));
+        store.script(&one, &[]);
+        assert!(store.next(Call::Health, Some(&one)).is_none());
+        assert!(store.next(Call::Health, Some(&two)).is_some());
+        assert!(store.next(Call::Health, None).is_none());
     }
 }

@@ -1,4 +1,5 @@
-//! The API's own message, prepared for users: extracted from an answer, short, without secrets or control characters.
+//! Prepares the API's own messages for users: extracts them from an answer, shortens them, and removes secrets and control
+//! characters.
 
 use std::borrow::Cow;
 
@@ -10,23 +11,23 @@ use super::secrets::Secrets;
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// The fields in which APIs put their message, in order of preference.
-const WORD_FIELDS: [&str; 8] =
+const MESSAGE_FIELDS: [&str; 8] =
     ["message", "error_description", "detail", "error", "title", "reason", "errors", "validationErrors"];
 
 /// The maximum depth of nested error objects that is searched.
 const MAX_DEPTH: usize = 4;
 
 /// The message of an error answer: from its JSON, or otherwise its text. Empty if there is none.
-pub fn of_answer(body: &[u8]) -> String {
+pub fn error_message(body: &[u8]) -> String {
     match serde_json::from_slice::<Value>(body) {
         Ok(json) => flatten(&json, MAX_DEPTH),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     }
 }
 
-/// One line, without the secrets, from a string or an object that was written for people.
-pub fn of_value(value: &Value, secrets: &Secrets) -> String {
-    tidy(&secrets.blank(&flatten(value, MAX_DEPTH)))
+/// The message in a JSON string or object: one line without the secrets.
+pub fn json_message(value: &Value, secrets: &Secrets) -> String {
+    single_line(&secrets.blank(&flatten(value, MAX_DEPTH)))
 }
 
 fn flatten(value: &Value, depth: usize) -> String {
@@ -45,9 +46,10 @@ fn flatten(value: &Value, depth: usize) -> String {
     }
 }
 
-/// The message field, together with the short fields that describe its subject; otherwise every field with its name.
+/// The message field, with the fields that say what it refers to. If there is no message field, all fields with their
+/// names.
 fn flatten_object(fields: &serde_json::Map<String, Value>, depth: usize) -> String {
-    let words = WORD_FIELDS
+    let message = MESSAGE_FIELDS
         .iter()
         .filter_map(|name| fields.get(*name))
         .map(|value| flatten(value, depth - 1))
@@ -57,8 +59,8 @@ fn flatten_object(fields: &serde_json::Map<String, Value>, depth: usize) -> Stri
         .filter_map(|name| fields.get(*name))
         .filter(|value| value.is_string() || value.is_number())
         .map(|value| flatten(value, 0));
-    match words {
-        Some(words) => about.chain([words]).collect::<Vec<_>>().join(": "),
+    match message {
+        Some(message) => about.chain([message]).collect::<Vec<_>>().join(": "),
         None => fields
             .iter()
             .map(|(name, value)| format!("{name}: {}", flatten(value, depth - 1)))
@@ -67,18 +69,18 @@ fn flatten_object(fields: &serde_json::Map<String, Value>, depth: usize) -> Stri
     }
 }
 
-/// One line: control characters and runs of blanks become one space, and text beyond 1 KiB is cut off.
-pub fn tidy(text: &str) -> String {
+/// Makes one line: each run of white space and control characters becomes one space, and the text is truncated to 1 KiB.
+pub fn single_line(text: &str) -> String {
     let readable = text.split(|letter: char| letter.is_whitespace() || is_invisible(letter));
     let line = readable.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    cut(&line, MAX_MESSAGE_BYTES).into_owned()
+    truncate(&line, MAX_MESSAGE_BYTES).into_owned()
 }
 
-/// A user's value in quotes, for a message about this value: one short line without the secrets.
+/// A user's value in quotes, for a message about it: one short line without the secrets.
 pub fn quoted(value: &str, secrets: &[&str]) -> String {
     const MAX_BYTES: usize = 100;
     let shown = Secrets::new(secrets.iter().copied()).blank(value);
-    format!("\"{}\"", cut(&tidy(&shown), MAX_BYTES))
+    format!("\"{}\"", truncate(&single_line(&shown), MAX_BYTES))
 }
 
 /// Control characters, and characters that reorder or hide text on a terminal.
@@ -87,8 +89,8 @@ fn is_invisible(letter: char) -> bool {
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// At most `limit` bytes, complete characters only, with a mark if text was cut off.
-pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+/// Truncates a text to at most `limit` bytes without splitting a character. A truncated text ends with `...`.
+pub fn truncate(text: &str, limit: usize) -> Cow<'_, str> {
     const MARK: &str = "...";
     if text.len() <= limit {
         return Cow::Borrowed(text);
@@ -106,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_found_wherever_apis_put_them() {
-        for (body, words) in [
+    fn a_message_is_found_in_every_usual_field() {
+        for (body, message) in [
             (r#"{"message": "quota exceeded"}"#, "quota exceeded"),
             (r#"{"error": "invalid_client", "error_description": "unknown client"}"#, "unknown client"),
             (r#"{"error": {"code": "E42", "message": "no such environment"}}"#, "E42: no such environment"),
@@ -118,31 +120,31 @@ mod tests {
             ("", ""),
             ("null", ""),
         ] {
-            assert_eq!(of_answer(body.as_bytes()), words, "{body}");
+            assert_eq!(error_message(body.as_bytes()), message, "{body}");
         }
     }
 
     #[test]
     fn an_object_about_a_constraint_is_one_readable_line() {
         let entry = json!({"constraint": "memory_limit_mb", "message": "4096 is over\nthe 2048 left"});
-        assert_eq!(of_value(&entry, &Secrets::default()), "memory_limit_mb: 4096 is over the 2048 left");
+        assert_eq!(json_message(&entry, &Secrets::default()), "memory_limit_mb: 4096 is over the 2048 left");
     }
 
     #[test]
     fn a_message_is_one_line_without_control_characters() {
-        assert_eq!(tidy("a\u{1b}[31mred\r\n\tb\u{202e}c\0"), "a [31mred b c");
+        assert_eq!(single_line("a\u{1b}[31mred\r\n\tb\u{202e}c\0"), "a [31mred b c");
     }
 
     #[test]
-    fn a_long_message_is_cut_between_characters() {
-        let long = tidy(&"ä".repeat(2000));
+    fn a_long_message_is_truncated_between_characters() {
+        let long = single_line(&"ä".repeat(2000));
         assert!(long.len() <= MAX_MESSAGE_BYTES && long.ends_with("ä..."));
     }
 
     proptest! {
         #[test]
         fn any_answer_becomes_a_bounded_line(body in proptest::collection::vec(any::<u8>(), 0..4096)) {
-            let message = tidy(&of_answer(&body));
+            let message = single_line(&error_message(&body));
             prop_assert!(message.len() <= MAX_MESSAGE_BYTES);
             prop_assert!(!message.chars().any(char::is_control));
         }

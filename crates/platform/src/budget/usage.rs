@@ -1,4 +1,4 @@
-//! The state of a budget, for metrics and for the decision how many more rollouts may begin.
+//! The usage of a budget, for metrics.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::Priority;
 
-/// The state of a budget at one moment.
+/// The usage of a budget at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct BudgetUsage {
     /// The configured limit: requests per minute that the API allows.
     pub limit: NonZeroU32,
-    /// The effective limit: requests per minute that we send now. It is lower than the limit after a 429 that others
-    /// caused.
+    /// The effective limit: requests per minute that may be sent now. After a 429 it is lower than the limit for some
+    /// minutes.
     pub effective_limit: NonZeroU32,
-    /// Requests that use a place: they are under way, or they finished within the last minute.
+    /// Requests that use a place: they are in progress, or they finished within the last minute.
     pub used: u32,
     /// How many places of the effective limit are reserved for rollbacks.
     pub reserve: u32,
@@ -26,10 +26,10 @@ pub struct Reading {
     pub paused_for: Duration,
 }
 
-impl Reading {
+impl BudgetUsage {
     /// The number of waiting requests, of all priorities.
     #[must_use]
-    pub fn waiting_in_all(&self) -> usize {
+    pub fn total_waiting(&self) -> usize {
         self.waiting.values().sum()
     }
 }

@@ -12,13 +12,8 @@ use crate::token::{Authorization, Caller};
 use crate::wire::Body;
 
 impl World {
-    /// Checks authorization, scopes and the rate limit before anything else.
-    pub(super) fn refuse_at_the_gate(
-        &mut self,
-        incoming: &Incoming<'_>,
-        call: Call,
-        caller: &Caller,
-    ) -> Option<Response<Bytes>> {
+    /// Returns the refusal of a request that fails one of the checks; `None` if the request passes them.
+    pub(super) fn refuse(&mut self, incoming: &Incoming<'_>, call: Call, caller: &Caller) -> Option<Response<Bytes>> {
         let client = match call {
             Call::Webhook => return None,
             Call::Token if !self.scenario.rate_limit.count_token_requests => return None,
@@ -42,7 +37,7 @@ impl World {
             return Some(unauthorized(caller.authorization));
         }
         let lacking = caller.may(call).err()?;
-        let message = format!("the token lacks the scope `{}`", lacking.as_str());
+        let message = format!("the token does not have the scope `{}`", lacking.as_str());
         Some(Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", message).response())
     }
 }

@@ -1,4 +1,4 @@
-//! Points in time and durations, as scenarios write them.
+//! Points in time, and durations in scenarios.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_numbers_from_zero_up() {
+    fn seconds_are_numbers_of_0_or_more() {
         let read = |text| serde_json::from_str::<Seconds>(text);
         assert_eq!(read("2.5").unwrap().duration(), Duration::from_millis(2500));
         assert_eq!(read("300").unwrap(), Seconds::whole(300));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn time_does_not_run_past_its_end_or_backwards() {
+    fn time_arithmetic_saturates() {
         assert_eq!(after(Timestamp::MAX, Duration::from_secs(1)), Timestamp::MAX);
         assert_eq!(since(Timestamp::MIN, Timestamp::MAX), Duration::ZERO);
     }
