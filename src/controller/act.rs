@@ -46,10 +46,7 @@ impl ReconcileRun<'_> {
                 self.change(|status, facts, memory| apply::requests::handle(status, facts, memory, request));
             }
             Decision::Start => self.change(|status, facts, _| attempt::start(status, facts)),
-            Decision::CheckAgain => self.change(|status, facts, memory| {
-                memory.clear_failures();
-                attempt::check_again(status, facts)
-            }),
+            Decision::CheckAgain => self.validate_again(),
             Decision::GiveUpSubmit => self.change(|status, facts, _| attempt::give_up_submit(status, facts)),
             Decision::DeclareTimeout => self.change(apply::rollback::declare_timeout),
             Decision::BeginRollback(reason) => {

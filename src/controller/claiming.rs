@@ -85,7 +85,7 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Repeats the checks: the credentials now name another API than the one that was validated.
+    /// Repeats the checks, because their results are too old, or the checks or the API have changed.
     pub(super) fn validate_again(&mut self) {
         self.change(|status, facts, memory| {
             memory.clear_failures();
