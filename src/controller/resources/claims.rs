@@ -115,13 +115,12 @@ impl Claims {
         certainty: Certainty,
     ) -> Vec<ResourceName> {
         let mut claimant = claimant;
-        if let Some(known) = self.find(&claimant.uid) {
+        if let Some(known) = self.get(&claimant.uid) {
             if known.version >= claimant.version && claimant.version > 0 {
                 return Vec::new();
             }
             if certainty == Certainty::Provisional && self.environment_of.get(&claimant.uid) == Some(environment) {
-                let known = self.find(&claimant.uid).map(|known| known.claim).unwrap_or_default();
-                claimant.claim = claimant.claim.or(known);
+                claimant.claim = claimant.claim.or(known.claim);
             }
         }
         let before = self.owner(environment).cloned();
@@ -137,8 +136,7 @@ impl Claims {
     /// # Errors
     /// The owner.
     pub fn ask(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Claimant> {
-        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
-        let as_it_would_be = Claimant { claim: known.map(|known| known.claim).unwrap_or_default(), ..claimant.clone() };
+        let as_it_would_be = Claimant { claim: self.claim_on(environment, &claimant.uid), ..claimant.clone() };
         match self.stronger(environment, &as_it_would_be) {
             Some(owner) => {
                 let waiter = (Arc::clone(environment), claimant.who.clone());
@@ -156,8 +154,7 @@ impl Claims {
     /// environment that it claimed before.
     #[must_use]
     pub fn accept(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Vec<ResourceName> {
-        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
-        let claim = known.map(|known| known.claim).unwrap_or_default();
+        let claim = self.claim_on(environment, &claimant.uid);
         self.put(environment, Claimant { claim, ..claimant.clone() })
     }
 
@@ -166,8 +163,7 @@ impl Claims {
     /// # Errors
     /// [`Refusal`]
     pub fn begin(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Refusal> {
-        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
-        let known = known.ok_or(Refusal::NotAccepted)?.clone();
+        let known = self.claimant(environment, &claimant.uid).ok_or(Refusal::NotAccepted)?.clone();
         if let Some(owner) = self.stronger(environment, &known) {
             return Err(Refusal::Owned(owner));
         }
@@ -228,7 +224,16 @@ impl Claims {
 
     /// The claim of a resource.
     pub fn get(&self, uid: &str) -> Option<&Claimant> {
-        self.at(self.environment_of.get(uid)?).iter().find(|claimant| &*claimant.uid == uid)
+        self.claimant(self.environment_of.get(uid)?, uid)
+    }
+
+    fn claimant(&self, environment: &ApiEnvironment, uid: &str) -> Option<&Claimant> {
+        self.at(environment).iter().find(|claimant| &*claimant.uid == uid)
+    }
+
+    /// The claim of a resource on this environment. It is empty if the resource does not claim the environment.
+    fn claim_on(&self, environment: &ApiEnvironment, uid: &str) -> Claim {
+        self.claimant(environment, uid).map(|claimant| claimant.claim).unwrap_or_default()
     }
 
     fn at(&self, environment: &ApiEnvironment) -> &[Claimant] {
