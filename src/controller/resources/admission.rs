@@ -44,9 +44,7 @@ impl ResourceRegistry {
     /// Takes a rollout out of its client's queue: it has ended, or waits for something else. Those whose slot has come are
     /// requeued.
     pub fn leave_queue(&self, uid: &str, now: Duration) {
-        let mut kept = self.kept.lock();
-        kept.leave_queue(uid, now);
-        self.tell_requeued(&kept);
+        self.change(|kept| kept.leave_queue(uid, now));
     }
 
     /// How often a rollout in flight may be polled, and when the job in that environment is likely to be done.

@@ -125,13 +125,10 @@ impl Kept {
         self.entries.get_key_value(uid).map_or_else(|| uid.into(), |(uid, _)| Arc::clone(uid))
     }
 
-    /// Takes the resource out of its client's admission queue.
-    fn leave_queue(&mut self, uid: &str, now: Duration) {
+    /// Takes the resource out of its client's admission queue. Returns those whose slot has come.
+    fn leave_queue(&mut self, uid: &str, now: Duration) -> Vec<ResourceName> {
         let queued_as = self.known_active(uid).and_then(|active| active.queued_as.take());
-        if let Some(who) = queued_as {
-            let called = self.clients.leave(uid, &who, now);
-            self.requeued.extend(called);
-        }
+        queued_as.map(|who| self.clients.leave(uid, &who, now)).unwrap_or_default()
     }
 }
 
@@ -190,23 +187,24 @@ impl ResourceRegistry {
 
     /// Drops what is only needed while there is something to do for the resource.
     pub fn rest(&self, uid: &str, now: Duration) {
-        let mut kept = self.kept.lock();
-        kept.leave_queue(uid, now);
-        if let Some(entry) = kept.entries.get_mut(uid) {
-            entry.active = None;
-        }
-        self.tell_requeued(&kept);
+        self.change(|kept| {
+            let requeued = kept.leave_queue(uid, now);
+            if let Some(entry) = kept.entries.get_mut(uid) {
+                entry.active = None;
+            }
+            requeued
+        });
     }
 
     /// Forgets a resource that is gone: its state, its place in the queue, its claim and what the gauges count. Those that
     /// waited for what it had are requeued.
     pub fn forget(&self, uid: &str, now: Duration) {
-        let mut kept = self.kept.lock();
-        kept.leave_queue(uid, now);
-        let rivals = kept.claims.release(uid);
-        kept.requeued.extend(rivals);
-        kept.entries.remove(uid);
-        self.tell_requeued(&kept);
+        self.change(|kept| {
+            let mut requeued = kept.leave_queue(uid, now);
+            requeued.extend(kept.claims.release(uid));
+            kept.entries.remove(uid);
+            requeued
+        });
     }
 
     /// The resources that are not there, as far as `is_there` knows, each with its claim if it has one.
