@@ -258,6 +258,12 @@ impl ReconcileRun<'_> {
         Ok(job_id.map(|job_id| (session, job_id)))
     }
 
+    /// Notes whether the credentials do not exist: then a deleted resource does not wait for them.
+    pub(super) fn note_if_credentials_gone(&mut self, session: &Result<Connection, Obstacle>) {
+        let is_gone = matches!(session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
+        self.state.memory.credentials_gone = is_gone;
+    }
+
     /// The client for the current step. If there is none, the obstacle is recorded.
     pub(super) async fn session(&mut self) -> Result<Option<Connection>, Error> {
         // Credentials are read once for each attempt.
@@ -268,8 +274,7 @@ impl ReconcileRun<'_> {
             true => self.context.platforms.sessions.fresh(&self.observed.source).await?,
             false => self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?,
         };
-        let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
-        self.state.memory.credentials_gone = gone;
+        self.note_if_credentials_gone(&session);
         if let Ok(session) = &session {
             self.state.credentials_origin = Some(session.origin.clone());
         }

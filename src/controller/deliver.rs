@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use platform::{Connection, FailureCause, SecretName, WebhookUrl};
 use rollout::conditions::{ConditionUpdate, set_condition};
 use rollout::memory::LOOK_AGAIN;
-use rollout::{Cause, Effects, Obstacle};
+use rollout::{Effects, Obstacle};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,8 +103,7 @@ impl ReconcileRun<'_> {
 
     async fn session_for_delivery(&mut self) -> Result<Result<Connection, Obstacle>, Error> {
         let session = self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?;
-        let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
-        self.state.memory.credentials_gone = gone;
+        self.note_if_credentials_gone(&session);
         Ok(session)
     }
 
