@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
-use super::resources::state::{DeliveryPause, version};
+use super::resources::state::DeliveryPause;
 use super::webhook_url;
 use crate::delivery::{Refused, outbox};
 use api::IdempotencyKey;
@@ -199,14 +199,7 @@ impl ReconcileRun<'_> {
             }
             logged.insert(id.clone());
         }
-        // After a conflict, the watch may still show an older status, without records that were logged already.
-        let version = version(&self.observed.object.metadata);
-        if version < self.state.logged_version {
-            self.state.logged_records.extend(logged);
-        } else {
-            self.state.logged_records = logged;
-            self.state.logged_version = version;
-        }
+        self.state.logged_records = logged;
         // A message that is recorded as given up is not given up again.
         let outbox = self.observed.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
         self.state.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));

@@ -12,6 +12,7 @@ use super::publisher::Publisher;
 use super::record;
 use super::resources::state::ResourceState;
 use super::watched::Watched;
+use api::CognigyDeployment;
 use api::status::CognigyDeploymentStatus;
 use kube::{Resource, ResourceExt};
 use platform::Connection;
@@ -60,7 +61,9 @@ pub(super) struct ReconcileRun<'c> {
     pub(super) execution: Execution<'c>,
     /// Somebody has removed the status. It is put back, with these events.
     pub(super) put_back: Option<Effects>,
-    /// The resource is gone, and so is all that was kept about it.
+    /// The resource as it was read after a conflict that ended the reconcile.
+    pub(super) newest: Option<Arc<CognigyDeployment>>,
+    /// Whether the resource is gone, and its state was dropped.
     is_forgotten: bool,
 }
 
@@ -108,7 +111,7 @@ impl<'c> ReconcileRun<'c> {
             publisher: Publisher::new(&context.cluster.events, object.object_ref(&())),
             spans: AttemptSpans::default(),
         };
-        Self { context, observed, status, state, execution, put_back, is_forgotten: false }
+        Self { context, observed, status, state, execution, put_back, newest: None, is_forgotten: false }
     }
 
     /// The steps of a reconcile.
@@ -193,7 +196,8 @@ impl<'c> ReconcileRun<'c> {
         let span = self.span();
         self.execution.publisher.finish().instrument(span).await;
         if matches!(result, Err(Error::Conflict)) {
-            self.state.distrust_what_was_written();
+            let read = self.newest.take();
+            self.state.conflicted(read.filter(|read| read.metadata.uid.as_deref() == Some(&*self.observed.uid)));
         }
         if !self.execution.unrecorded.is_empty() {
             self.state.memory.note_lost_event();

@@ -1,8 +1,9 @@
-//! Records what a reconcile has found out: only if something has changed, and only over the version that it was decided on.
+//! Records the results of a reconcile in the status: only if the status has changed, and only on top of the version for which
+//! the decision was made.
 //!
-//! Somebody else may write the resource at the same time. If the status does not depend on that change, it is written on top
-//! of it. Otherwise an answer of the platform that could not be recorded would have to be asked for again, and a writer that
-//! never rests would prevent all records.
+//! Another client may write the resource at the same time. If our status does not depend on that change, it is written on top
+//! of it. Without this, each conflict would lose an answer of the platform, and a client that writes all the time would
+//! prevent every record.
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
@@ -72,16 +73,18 @@ impl ReconcileRun<'_> {
                 Err(error) => return Err(error),
             }
         }
+        self.newest = Some(Arc::clone(&self.observed.object));
         Err(Error::Conflict)
     }
 
     /// Goes on with the resource as it is now, if the status would have become the same with it.
     async fn follow(&mut self) -> Result<(), Error> {
         let newer = record::read(self.context, self.observed.object.as_ref()).await?;
-        if !is_same_to_a_decision(&self.observed.object, &newer) {
+        if !has_same_inputs(&self.observed.object, &newer) {
+            self.newest = Some(newer);
             return Err(Error::Conflict);
         }
-        tracing::debug!("somebody else has changed what this write does not depend on; writing on top of it");
+        tracing::debug!("another client has written the resource; this write does not depend on that change and is repeated on top of it");
         self.observed.object = newer;
         self.refresh_status();
         Ok(())
@@ -117,7 +120,7 @@ impl ReconcileRun<'_> {
         summary::refresh(&mut self.status, &facts, &self.state.memory);
     }
 
-    /// Goes on with the resource with the status that was just written.
+    /// Continues with the status that was just written.
     fn keep_status(&mut self, metadata: ObjectMeta) {
         let status = self.status.clone();
         self.state.know_status(Some(&status));
@@ -127,13 +130,13 @@ impl ReconcileRun<'_> {
         });
     }
 
-    /// Goes on with the resource as it was just written, even if the watch lags behind. It is changed in place, unless the
-    /// watch has it too.
+    /// Continues with the resource as it was just written, even if the watch lags behind. The object is changed in place,
+    /// unless the watch shares it.
     fn keep_changed(&mut self, change: impl FnOnce(&mut CognigyDeployment)) {
-        self.state.written = None;
+        self.state.newest = None;
         change(Arc::make_mut(&mut self.observed.object));
         self.context.resources.wrote(&self.observed.object.metadata);
-        self.state.written = Some(Arc::clone(&self.observed.object));
+        self.state.newest = Some(Arc::clone(&self.observed.object));
     }
 
     /// Counts the transitions that were just recorded. They are not counted earlier: what is not recorded happens again.
@@ -164,9 +167,9 @@ impl ReconcileRun<'_> {
     }
 }
 
-/// Whether nothing has changed that the decision depends on, above all the status: an intent is only ever written on top of
-/// the status that it was made from, whoever else writes. `monitoring` is read again for each question.
-fn is_same_to_a_decision(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool {
+/// Whether all inputs of the decision are the same. The most important one is the status: an intent is written only on top of
+/// the status from which it was made. `monitoring` may differ, because it is read again for each poll.
+fn has_same_inputs(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool {
     let requests = |object: &CognigyDeployment| Requests::from_annotations(object.annotations());
     ours.metadata.uid == newer.metadata.uid
         && ours.status == newer.status

@@ -28,9 +28,9 @@ const LONGEST_DELIVERY_PAUSE: Duration = Duration::from_secs(600);
 pub struct ResourceState {
     /// The input of decisions that is not in the status.
     pub memory: Memory,
-    /// The resource as this process last wrote it, until the watch has caught up.
-    pub written: Option<Arc<CognigyDeployment>>,
-    /// What the last observed spec asks for.
+    /// The resource as this process last wrote it, or read it after a conflict, until the watch has caught up.
+    pub newest: Option<Arc<CognigyDeployment>>,
+    /// The desired configuration of the last observed spec.
     pub digested: Option<Digested>,
     /// The submit's exact bytes, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
@@ -44,8 +44,6 @@ pub struct ResourceState {
     pub status: Option<CognigyDeploymentStatus>,
     /// The audit records in the outbox that are in this process's log.
     pub logged_records: BTreeSet<IdempotencyKey>,
-    /// The newest resource version in which records were looked for.
-    pub logged_version: u64,
     /// The messages that this process's log shows as given up. The status may still hold them.
     pub logged_as_given_up: BTreeSet<IdempotencyKey>,
     /// The problem that the last event named, if the object cannot be read.
@@ -92,18 +90,18 @@ impl DeliveryPause {
 }
 
 impl ResourceState {
-    /// The newer of the resource as watched and as written, if there is anything to do for it. A watch that lags behind our
-    /// own write would show an intent as not written, and a job as unknown.
+    /// The newer of two copies of the resource, the watched one and the one kept here, if there is work for it. If the watch lags
+    /// behind our own write, its copy lacks the recorded intent or the job.
     pub fn newest(&mut self, watched: &Watched) -> Option<Arc<CognigyDeployment>> {
-        let written = self.written.take().filter(|written| version(&written.metadata) > version(watched.meta()));
-        self.written.clone_from(&written);
-        written.or_else(|| watched.whole().cloned())
+        self.newest.take_if(|newest| version(&newest.metadata) <= version(watched.meta()));
+        self.newest.clone().or_else(|| watched.whole().cloned())
     }
 
     /// A write was refused because the resource has another version. What this process wrote is then no longer the newest,
-    /// even if its version is higher: somebody may have restored the API server's data from a backup.
-    pub fn distrust_what_was_written(&mut self) {
-        self.written = None;
+    /// even if its version is higher: somebody may have restored the API server's data from a backup. The next reconcile
+    /// decides on the resource as it was read after the conflict.
+    pub fn conflicted(&mut self, read: Option<Arc<CognigyDeployment>>) {
+        self.newest = read;
     }
 
     /// Remembers the status if it must not be lost.
@@ -154,21 +152,32 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
+    fn at(version: &str) -> Arc<CognigyDeployment> {
+        let mut object = object(1, json!({"environmentId": "env", "configurationSnapshot": {"botVersion": "1"}}));
+        Arc::make_mut(&mut object).metadata.resource_version = Some(version.to_owned());
+        object
+    }
+
+    fn newest(state: &mut ResourceState, watched: &str) -> Option<String> {
+        let newest = state.newest(&Watched::Whole(at(watched)));
+        newest.and_then(|object| object.metadata.resource_version.clone())
+    }
+
     #[test]
     fn what_was_written_here_is_newer_than_an_older_watch_until_a_write_is_refused() {
-        let at = |version: &str| {
-            let mut object = object(1, json!({"environmentId": "env", "configurationSnapshot": {"botVersion": "1"}}));
-            Arc::make_mut(&mut object).metadata.resource_version = Some(version.to_owned());
-            object
-        };
-        let newest = |state: &mut ResourceState, watched: &str| {
-            let newest = state.newest(&Watched::Whole(at(watched)));
-            newest.and_then(|object| object.metadata.resource_version.clone())
-        };
-        let mut state = ResourceState { written: Some(at("40")), ..ResourceState::default() };
+        let mut state = ResourceState { newest: Some(at("40")), ..ResourceState::default() };
         assert_eq!(newest(&mut state, "30").as_deref(), Some("40"), "the watch lags behind");
-        state.distrust_what_was_written();
+        state.conflicted(None);
         assert_eq!(newest(&mut state, "30").as_deref(), Some("30"), "the data was restored from a backup");
+    }
+
+    #[test]
+    fn what_was_read_after_a_conflict_is_newer_than_an_older_watch_until_the_watch_has_caught_up() {
+        let mut state = ResourceState { newest: Some(at("40")), ..ResourceState::default() };
+        state.conflicted(Some(at("42")));
+        assert_eq!(newest(&mut state, "30").as_deref(), Some("42"), "the watch lags behind");
+        assert_eq!(newest(&mut state, "43").as_deref(), Some("43"), "the watch is ahead");
+        assert_eq!(newest(&mut state, "42").as_deref(), Some("42"), "the older copy is dropped");
     }
 
     #[test]
