@@ -31,7 +31,7 @@ impl ReconcileRun<'_> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
             Decision::Release => return self.release().await,
-            Decision::RequestSlot => return self.ask_slot().await,
+            Decision::RequestSlot => return self.request_slot().await,
             Decision::Validate => return self.validate().await,
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
@@ -58,7 +58,7 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// Changes the status without a request to anybody.
+    /// Changes the status without a request.
     pub(super) fn change(
         &mut self,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
@@ -66,7 +66,7 @@ impl ReconcileRun<'_> {
         self.answered(self.context.now(), change);
     }
 
-    /// Changes the status according to the answer to a request.
+    /// Changes the status according to the answer to a request that was sent at `asked`.
     pub(super) fn answered(
         &mut self,
         asked: Now,
@@ -78,6 +78,7 @@ impl ReconcileRun<'_> {
         self.apply_effects(effects);
     }
 
+    /// Records an obstacle.
     pub(super) fn block(&mut self, obstacle: Obstacle) {
         self.change(|status, facts, memory| apply::block(status, facts, memory, obstacle));
     }
@@ -129,7 +130,7 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// A check has failed. If the credentials were changed in the meantime, it is tried again at once.
+    /// Handles a check that has failed. If the credentials were changed in the meantime, the check is tried again at once.
     async fn block_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
         match failure.cause {
             FailureCause::Cancelled => return Err(Error::Cancelled),
@@ -161,7 +162,7 @@ impl ReconcileRun<'_> {
             Ok(polled) => polled,
             Err(failure) => return self.could_not_ask(&session, failure).await,
         };
-        self.forget_if(polled.are_credentials_refused);
+        self.forget_client_if(polled.are_credentials_refused);
         let answer = polled.answer;
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| match is_last_look {
@@ -200,7 +201,7 @@ impl ReconcileRun<'_> {
             Ok(polled) => polled,
             Err(failure) => return self.could_not_ask(&session, failure).await,
         };
-        self.forget_if(polled.are_credentials_refused);
+        self.forget_client_if(polled.are_credentials_refused);
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| apply::health::health(status, facts, memory, polled.answer));
         Ok(Flow::Again)
@@ -228,7 +229,7 @@ impl ReconcileRun<'_> {
 
     async fn release(&mut self) -> Result<Flow, Error> {
         for entry in std::mem::take(&mut self.status.outbox) {
-            self.drop_message(&entry, "the resource goes");
+            self.drop_message(&entry, "the resource is deleted");
         }
         record::take_finalizer(self.context, &self.observed.object).await?;
         self.mark_recorded();
@@ -237,7 +238,7 @@ impl ReconcileRun<'_> {
     }
 
     /// Forgets the client if its credentials were refused, so that the Secret is read again before the next request.
-    fn forget_if(&self, are_credentials_refused: bool) {
+    fn forget_client_if(&self, are_credentials_refused: bool) {
         if are_credentials_refused {
             self.context.platforms.sessions.forget(&self.observed.source);
         }
@@ -300,15 +301,14 @@ impl ReconcileRun<'_> {
 
 fn endpoint_changed(before: &str, now: &str) -> Obstacle {
     let message = format!(
-        "a job is out at {before}, but the credentials now point to {now}: point them back until its outcome is known"
+        "a job is in progress at {before}, but the credentials now point to {now}: let them point to {before} until the job ends"
     );
     Obstacle::lasting(Cause::EndpointChanged, message, Retry::CredentialsChange)
 }
 
 /// The status lacks a value that its step needs. Only an edit by hand causes this.
 pub(super) fn unreadable(what: &str) -> Obstacle {
-    let message =
-        format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
+    let message = format!("status.{what} is missing or invalid: restore its value, or delete the resource");
     Obstacle::lasting(Cause::StatusUnreadable, message, Retry::InputChange)
 }
 

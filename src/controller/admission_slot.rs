@@ -1,5 +1,5 @@
-//! How a reconcile takes part in admission: it asks for a slot, is counted while its rollout is in flight, and reports how
-//! long its job took.
+//! The part of a reconcile in admission: it requests a slot, counts its rollout while that is in flight, and reports the
+//! duration of its job.
 
 use super::act::Flow;
 use super::error::Error;
@@ -18,9 +18,9 @@ use std::time::Duration;
 pub(super) const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl ReconcileRun<'_> {
-    /// Asks for the attempt's admission slot. A rollout that must wait is requeued when its slot comes, and asks again by itself
-    /// later.
-    pub(super) async fn ask_slot(&mut self) -> Result<Flow, Error> {
+    /// Requests the attempt's admission slot. A rollout that must wait is requeued when its slot is free, and also repeats the
+    /// request after some time.
+    pub(super) async fn request_slot(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         // A rollout that waits for its environment takes no slot from others.
         if let Err(obstacle) = self.request_environment(&session).await? {
@@ -36,7 +36,7 @@ impl ReconcileRun<'_> {
             is_back: self.state.memory.attempt.slot == AdmissionSlot::NotRequested && self.is_recorded_as_queued(),
         };
         let now = self.context.now();
-        let answer = self.context.resources.ask_slot(&self.observed.uid, account_of(&session), &ticket, now.uptime);
+        let answer = self.context.resources.request_slot(&self.observed.uid, account_of(&session), &ticket, now.uptime);
         let slot = &mut self.state.memory.attempt.slot;
         Ok(match answer {
             Answer::Begin => {
@@ -86,7 +86,7 @@ impl ReconcileRun<'_> {
         self.context.resources.pace(&name_of(self.observed.object.as_ref()), environment, is_first_look)
     }
 
-    /// Reports how long a job took that was seen to its end. Others learn from it.
+    /// Reports the duration of a job whose end was observed. The polls of later rollouts are planned with it.
     pub(super) fn learn_duration(&mut self) {
         if let Some(run) = self.state.memory.attempt.job.take_finished_run() {
             self.context.resources.learn_duration(

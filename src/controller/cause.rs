@@ -1,15 +1,15 @@
-//! Why a call to the API server failed, in one sentence. kube's own texts hold a debug dump of the answer, and hide the cause
-//! of a failed connection.
+//! The cause of a failed call to the API server, in one sentence. kube's own messages contain a debug dump of the answer, and
+//! hide the cause of a failed connection.
 
 use kube::core::Status;
 use std::error::Error;
 
-/// Why a call failed, for a message that names the API server and what was asked of it.
+/// The cause of a failed call, for a message that names the API server and the operation.
 #[must_use]
 pub fn cause(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => refusal(status),
-        // The text of such an error may quote what it could not read, and that may be a Secret.
+        // The message of such an error may quote the answer, and the answer may be a Secret.
         kube::Error::SerdeError(error) => {
             format!("its answer cannot be read (line {}, column {})", error.line(), error.column())
         }
@@ -18,7 +18,7 @@ pub fn cause(error: &kube::Error) -> String {
     }
 }
 
-/// What the API server says about a request that it refused.
+/// The API server's answer to a request that it refused.
 #[must_use]
 pub fn refusal(status: &Status) -> String {
     let Status { code, reason, message, .. } = status;
@@ -29,7 +29,8 @@ pub fn refusal(status: &Status) -> String {
     }
 }
 
-/// The innermost error: `client error (Connect)` says nothing, `Connection refused` does.
+/// The message of the innermost error, such as `Connection refused`. The outer one, such as `client error (Connect)`, does not
+/// name the cause.
 fn root(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -1,4 +1,5 @@
-//! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
+//! Reads the URL of a resource's webhook from the spec or from a key of a Secret. No message quotes it, because it may be a
+//! secret.
 
 use api::spec::{ObjectName, SecretKeyReference, is_key};
 use k8s_openapi::ByteString;
@@ -15,10 +16,10 @@ pub(super) fn in_spec(url: &str) -> Result<WebhookUrl, Obstacle> {
     url.parse().map_err(|problem: EndpointError| unusable(format!("spec.webhook.url {problem}")))
 }
 
-/// The name of the Secret with the URL. Nothing is asked of the API server under a name that is none.
+/// The name of the Secret with the URL. It is checked, so that no request is sent with an invalid name.
 ///
 /// # Errors
-/// An [`Obstacle`] that says which field holds no name or no key.
+/// An [`Obstacle`] that names the invalid field.
 pub(super) fn checked_name(reference: &SecretKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.webhook.urlFrom.secretKeyRef.{name}");
     if !is_key(&reference.key) {

@@ -139,7 +139,8 @@ async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing()
     resource.until_told(Outcome::Succeeded).await;
     storm.abort();
     resource.assert_one_job_and_all_told(true).await;
-    let conflicts = operator.log().count("somebody else has changed what this write does not depend on");
+    let conflicts =
+        operator.log().count("another client has written the resource; this write does not depend on that change");
     assert!(conflicts > 0, "there was no conflict");
 }
 

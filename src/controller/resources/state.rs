@@ -1,4 +1,4 @@
-//! What this process keeps about a resource from one reconcile to the next. All of it may be lost at any time.
+//! The state that this process keeps about a resource from one reconcile to the next. All of it may be lost at any time.
 
 use super::super::snapshot::Desired;
 use super::super::watched::Watched;
@@ -23,16 +23,16 @@ const FIRST_DELIVERY_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause between two tries of a delivery.
 const LONGEST_DELIVERY_PAUSE: Duration = Duration::from_secs(600);
 
-/// What this process keeps about one resource from one reconcile to the next.
+/// The state that this process keeps about one resource from one reconcile to the next.
 #[derive(Default)]
 pub struct ResourceState {
-    /// The input of decisions that is not in the status.
+    /// The inputs of decisions that are not in the status.
     pub memory: Memory,
     /// The resource as this process last wrote it, or read it after a conflict, until the watch has caught up.
     pub newest: Option<Arc<CognigyDeployment>>,
     /// The desired configuration of the last observed spec.
     pub digested: Option<Digested>,
-    /// The submit's exact bytes, until it is answered.
+    /// The exact bytes of the submit, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
     /// The start of the attempt for which the credentials were read.
     pub credentials_read_for: Option<Timestamp>,
@@ -47,16 +47,16 @@ pub struct ResourceState {
     /// The messages that this process's log shows as given up. The status may still hold them.
     pub logged_as_given_up: BTreeSet<IdempotencyKey>,
     /// The problem that the last event named, if the object cannot be read.
-    pub told_unreadable: Option<String>,
+    pub reported_problem: Option<String>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
     /// The API that the credentials named when they were last used.
     pub credentials_origin: Option<ApiOrigin>,
-    /// Until this time of the process, audit records for another API than that one wait.
+    /// Until this uptime, audit records for another API than `credentials_origin` wait.
     pub held_back_until: Option<Duration>,
 }
 
-/// What a spec with an inline snapshot asks for. Hashing a snapshot takes ten times as long as comparing it.
+/// The desired configuration of a spec with an inline snapshot. Hashing a snapshot takes ten times as long as comparing it.
 pub struct Digested {
     object: Arc<CognigyDeployment>,
     desired: Desired,
@@ -68,7 +68,7 @@ pub struct DeliveryPause {
     backoff: ExponentialBackoff,
     /// Failures in a row.
     pub failures: u32,
-    /// The next try is not before this time of the process.
+    /// The uptime from which the next try is allowed.
     pub until: Duration,
 }
 
@@ -104,7 +104,7 @@ impl ResourceState {
         self.newest = read;
     }
 
-    /// Remembers the status if it must not be lost.
+    /// Keeps a copy of the status if it must not be lost.
     pub fn know_status(&mut self, status: Option<&CognigyDeploymentStatus>) {
         let status = status.filter(|status| must_not_be_lost(status));
         if self.status.as_ref() != status {
@@ -112,16 +112,16 @@ impl ResourceState {
         }
     }
 
-    /// What the resource asks for, if that was found out before and depends on its spec alone.
+    /// The desired configuration of the resource, if it is known and depends on the spec alone.
     #[must_use]
     pub fn known_desired(&self, object: &CognigyDeployment) -> Option<Desired> {
         let digested = self.digested.as_ref().filter(|digested| digested.object.spec == object.spec);
-        // This object's own snapshot is used, so that the same text is not kept twice.
+        // Use the snapshot of this object, so that the same text is not kept twice.
         let snapshot = object.spec.configuration_snapshot.clone()?;
         digested.map(|digested| Desired { snapshot, ..digested.desired.clone() })
     }
 
-    /// Remembers what the resource asks for.
+    /// Keeps the desired configuration of the resource.
     pub fn know_desired(&mut self, object: &Arc<CognigyDeployment>, desired: &Desired) {
         self.digested = object
             .spec

@@ -1,4 +1,4 @@
-//! The order of owners, and what each change of it is told to whom.
+//! The order of owners, and the resources that are requeued after each change of it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -134,9 +134,9 @@ proptest! {
 #[test]
 fn only_an_accepted_validation_makes_a_claim() {
     let mut claims = Claims::default();
-    assert_eq!(claims.ask(&shared_environment(), &accepted("asks", 1)), Ok(()));
+    assert_eq!(claims.request(&shared_environment(), &accepted("asks", 1)), Ok(()));
     assert_eq!(claims.begin(&shared_environment(), &accepted("asks", 1)), Err(Refusal::NotAccepted));
-    assert_eq!(claims.ask(&shared_environment(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
+    assert_eq!(claims.request(&shared_environment(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
     let _ = claims.accept(&shared_environment(), &accepted("younger", 2));
     assert_eq!(claims.begin(&shared_environment(), &accepted("younger", 2)), Ok(()));
     assert_eq!(claims.begin(&environment("other"), &accepted("younger", 2)), Err(Refusal::NotAccepted));
@@ -154,7 +154,7 @@ fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
     let mut claims = Claims::default();
     let _ = claims.accept(&shared_environment(), &accepted("young", 2));
     assert_eq!(claims.begin(&shared_environment(), &accepted("young", 2)), Ok(()));
-    assert_eq!(claims.ask(&shared_environment(), &accepted("old", 1)), Err(in_flight("young", 2)));
+    assert_eq!(claims.request(&shared_environment(), &accepted("old", 1)), Err(in_flight("young", 2)));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
         |claims: &mut Claims| claims.record(&environment("other"), accepted("owner", 1)),
     ] {
         let mut claims = listed([deployed("owner", 1, 5), deployed("loser", 2, 4)]);
-        assert!(claims.ask(&shared_environment(), &accepted("waits", 3)).is_err());
+        assert!(claims.request(&shared_environment(), &accepted("waits", 3)).is_err());
         assert_eq!(leave(&mut claims), [name("loser"), name("waits")]);
         assert_eq!(owner(&claims).as_deref(), Some("loser"));
     }
@@ -174,8 +174,8 @@ fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
 #[test]
 fn to_ask_elsewhere_gives_nothing_up() {
     let mut claims = listed([deployed("owner", 1, 5)]);
-    assert_eq!(claims.ask(&environment("other"), &accepted("owner", 1)), Ok(()));
-    assert!(claims.ask(&shared_environment(), &accepted("next", 2)).is_err());
+    assert_eq!(claims.request(&environment("other"), &accepted("owner", 1)), Ok(()));
+    assert!(claims.request(&shared_environment(), &accepted("next", 2)).is_err());
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn an_intent_that_was_not_recorded_holds_nothing() {
     let _ = claims.accept(&shared_environment(), &accepted("young", 2));
     claims.begin(&shared_environment(), &accepted("young", 2)).unwrap();
     claims.clear_in_flight("young");
-    assert_eq!(claims.ask(&shared_environment(), &accepted("old", 1)), Ok(()));
+    assert_eq!(claims.request(&shared_environment(), &accepted("old", 1)), Ok(()));
 }
 
 #[test]
