@@ -13,7 +13,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when health says so.
+/// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back if an environment is
+/// unhealthy.
 ///
 /// One CognigyDeployment describes what an environment should run. The operator validates it, runs the synthetic trace,
 /// submits the rollout, watches the job and the environment's health, writes the result into the status, rolls back on

@@ -28,9 +28,11 @@ pub enum ProbeError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Client(#[source] reqwest::Error),
-    /// Only refusals or no answer at all until the time was over. Check the server at this URL.
-    #[error("{url} has not answered well within {within:?}; at last: {last}")]
-    NotWell {
+    /// There was no successful answer within the time limit.
+    #[error(
+        "{url} has not answered with a success within {within:?}; the last result was: {last}; check the server at this URL"
+    )]
+    NoSuccess {
         /// The URL that was requested.
         url: Url,
         /// The time limit.
@@ -58,7 +60,7 @@ pub async fn probe(arguments: ProbeArguments) -> Result<(), ProbeError> {
             Err(_) => {}
         }
         if Instant::now() + PAUSE >= deadline {
-            return Err(ProbeError::NotWell { url, within, last });
+            return Err(ProbeError::NoSuccess { url, within, last });
         }
         sleep(PAUSE).await;
     }

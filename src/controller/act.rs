@@ -130,7 +130,8 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// Handles a check that has failed. If the credentials were changed in the meantime, the check is tried again at once.
+    /// Handles a check that has failed. If the credentials were changed in the meantime, the check is tried again at
+    /// once.
     async fn block_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
         match failure.cause {
             FailureCause::Cancelled => return Err(Error::Cancelled),

@@ -1,5 +1,5 @@
-//! The part of a reconcile in admission: it requests a slot, counts its rollout while that is in flight, and reports the
-//! duration of its job.
+//! The part of a reconcile in admission: it requests a slot, counts its rollout while that is in flight, and reports
+//! the duration of its job.
 
 use super::act::Flow;
 use super::error::Error;
@@ -18,8 +18,8 @@ use std::time::Duration;
 pub(super) const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl ReconcileRun<'_> {
-    /// Requests the attempt's admission slot. A rollout that must wait is requeued when its slot is free, and also repeats the
-    /// request after some time.
+    /// Requests the attempt's admission slot. A rollout that must wait is requeued when its slot is free, and also
+    /// repeats the request after some time.
     pub(super) async fn request_slot(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         // A rollout that waits for its environment takes no slot from others.
@@ -51,7 +51,8 @@ impl ReconcileRun<'_> {
         })
     }
 
-    /// The validation was not sent, because the budget had no room for it. The rollout keeps its slot, and nothing has failed.
+    /// The validation was not sent, because the budget had no room for it. The rollout keeps its slot, and nothing has
+    /// failed.
     pub(super) fn keep_slot(&mut self, pause: Option<Duration>) -> Flow {
         self.execution.keeps_slot = true;
         Flow::Rest(Some(pause.unwrap_or(HELD_BACK)))
@@ -62,7 +63,8 @@ impl ReconcileRun<'_> {
         self.context.resources.slot_used(&name_of(self.observed.object.as_ref()), self.context.now().uptime);
     }
 
-    /// Counts the rollout as in flight, or takes it out of the queue if it is not in flight and does not wait for its slot.
+    /// Counts the rollout as in flight, or takes it out of the queue if it is not in flight and does not wait for its
+    /// slot.
     pub(super) fn update_queue(&mut self) {
         let (resources, uid) = (&self.context.resources, &self.observed.uid);
         let now = self.context.now().uptime;

@@ -1,5 +1,5 @@
-//! The cause of a failed call to the API server, in one sentence. kube's own messages contain a debug dump of the answer, and
-//! hide the cause of a failed connection.
+//! The cause of a failed call to the API server, in one sentence. kube's own messages contain a debug dump of the
+//! answer, and hide the cause of a failed connection.
 
 use kube::core::Status;
 use std::error::Error;
@@ -29,8 +29,8 @@ pub fn refusal(status: &Status) -> String {
     }
 }
 
-/// The message of the innermost error, such as `Connection refused`. The outer one, such as `client error (Connect)`, does not
-/// name the cause.
+/// The message of the innermost error, such as `Connection refused`. The outer one, such as `client error (Connect)`,
+/// does not name the cause.
 fn root(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -25,7 +25,8 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    /// The wall clock is rounded to microseconds, so that a time that was written to the API server is equal when it is read.
+    /// The wall clock is rounded to microseconds, so that a time that was written to the API server is equal when it is
+    /// read.
     fn now(&self) -> Now {
         let wall = Timestamp::now();
         Now { wall: wall.round(Unit::Microsecond).unwrap_or(wall), uptime: self.started.elapsed() }

@@ -44,8 +44,8 @@ impl Cluster {
         if self.leadership.may_act() { Ok(()) } else { Err(Error::NotLeading) }
     }
 
-    /// Waits until the first lists are complete, because only then all claims are known. Before that, a resource could take an
-    /// environment whose owner was not listed yet.
+    /// Waits until the first lists are complete, because only then all claims are known. Before that, a resource could
+    /// take an environment whose owner was not listed yet.
     ///
     /// # Errors
     /// [`Error::NotReady`] if a watch ended before its first list was complete.

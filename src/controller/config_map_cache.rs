@@ -1,5 +1,5 @@
-//! A cache of the texts in ConfigMaps, bounded in time and in bytes. It keeps the hash and the snapshot of each text, so that
-//! the text is parsed as JSON or YAML only once.
+//! A cache of the texts in ConfigMaps, bounded in time and in bytes. It keeps the hash and the snapshot of each text,
+//! so that the text is parsed as JSON or YAML only once.
 
 use super::snapshot::ReadText;
 use std::collections::HashMap;
@@ -45,7 +45,8 @@ pub struct ConfigMapCache {
 }
 
 impl ConfigMapCache {
-    /// The number of changes of ConfigMaps so far. If it grows while a request is in progress, the answer may be outdated.
+    /// The number of changes of ConfigMaps so far. If it grows while a request is in progress, the answer may be
+    /// outdated.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes

@@ -85,8 +85,8 @@ impl Context {
         watched.rests_ready() && self.resources.other_owner(uid).is_some()
     }
 
-    /// Asks the API server whether a resource is gone, and forgets it if so. A list or a watch may come from an old cache.
-    /// Returns whether it is gone.
+    /// Asks the API server whether a resource is gone, and forgets it if so. A list or a watch may come from an old
+    /// cache. Returns whether it is gone.
     ///
     /// # Errors
     /// The API server failed.
@@ -104,8 +104,8 @@ impl Context {
         Ok(is_gone)
     }
 
-    /// Forgets resources that no longer exist. A resource with a claim is forgotten only if the API server confirms that it is
-    /// gone.
+    /// Forgets resources that no longer exist. A resource with a claim is forgotten only if the API server confirms
+    /// that it is gone.
     pub async fn forget_gone(&self) {
         let present = self.cluster.resources();
         let uids: HashSet<&str> = present.iter().filter_map(|watched| watched.meta().uid.as_deref()).collect();

@@ -1,8 +1,9 @@
 //! The operator's own webhook, for resources without a webhook of their own.
 //!
-//! The URL belongs to the platform team, and may be a secret. So the rule is the same as for the operator's own credentials:
-//! the webhook serves only the namespaces that a flag names, and only rollouts that go to the operator's own API. Another API
-//! may belong to a tenant. That tenant would learn the URL, and could make the operator send the outcome of any job to it.
+//! The URL belongs to the platform team, and may be a secret. So the rule is the same as for the operator's own
+//! credentials: the webhook serves only the namespaces that a flag names, and only rollouts that go to the operator's
+//! own API. Another API may belong to a tenant. That tenant would learn the URL, and could make the operator send the
+//! outcome of any job to it.
 
 use api::identifier::ApiOrigin;
 use platform::{OfferedNamespaces, WebhookUrl};

@@ -35,8 +35,8 @@ pub enum Error {
     /// The object lacks a field that every stored object has.
     #[error("the object has no {0}")]
     Malformed(&'static str),
-    /// The object has values that this version does not understand. Perhaps a newer operator has written them. They are not
-    /// overwritten.
+    /// The object has values that this version does not understand. Perhaps a newer operator has written them. They are
+    /// not overwritten.
     #[error("{0}")]
     Unreadable(String),
     /// A bug: the reconcile panicked. The others continue; this one is tried again with a growing delay.
@@ -48,7 +48,8 @@ pub enum Error {
     /// The operator is not ready yet: its first list of resources is not complete.
     #[error("the first list of resources is not complete")]
     NotReady,
-    /// The resource changed while a request waited, and the request was cancelled. The next reconcile decides again, at once.
+    /// The resource changed while a request waited, and the request was cancelled. The next reconcile decides again, at
+    /// once.
     #[error("the resource has changed, and the request that waited was cancelled")]
     Cancelled,
 }

@@ -24,10 +24,10 @@ const NAME_LIMIT: usize = 253;
 /// The longest `reportingInstance` of an event, in bytes.
 const INSTANCE_LIMIT: usize = 128;
 
-/// Publishes each event as a new object. kube's `Recorder` is not used for two reasons. First, for some minutes it repeats the
-/// note of the first event with the same reason, so that the event of a second attempt would name the job of the first attempt.
-/// Second, it builds an event's name from the resource's name without a limit, so that resources with long names would have no
-/// events.
+/// Publishes each event as a new object. kube's `Recorder` is not used for two reasons. First, for some minutes it
+/// repeats the note of the first event with the same reason, so that the event of a second attempt would name the job
+/// of the first attempt. Second, it builds an event's name from the resource's name without a limit, so that resources
+/// with long names would have no events.
 #[derive(Clone)]
 pub struct EventRecorder {
     kubernetes: kube::Client,
@@ -42,8 +42,8 @@ impl EventRecorder {
         Self { kubernetes, instance }
     }
 
-    /// Publishes events about a resource, in order, each with the time at which it happened. If an event cannot be published, it
-    /// is only logged, because nothing depends on it.
+    /// Publishes events about a resource, in order, each with the time at which it happened. If an event cannot be
+    /// published, it is only logged, because nothing depends on it.
     pub async fn record(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
         for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
             api::condition::truncate(note, NOTE_LIMIT);

@@ -62,16 +62,16 @@ impl Observed {
         self.object.metadata.generation.unwrap_or_default()
     }
 
-    /// The time until the snapshot's ConfigMap is read again, if the snapshot is in one: without the watch label, no watch
-    /// shows its changes. During a rollout its content does not matter.
+    /// The time until the snapshot's ConfigMap is read again, if the snapshot is in one: without the watch label, no
+    /// watch shows its changes. During a rollout its content does not matter.
     pub(super) fn config_map_read_again(&self, status: &CognigyDeploymentStatus) -> Option<Duration> {
         let is_free = status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
         self.object.spec.configuration_snapshot_from.as_ref().filter(|_| is_free).map(|_| READ_AGAIN)
     }
 }
 
-/// The object to reconcile. `None` if there is nothing to do: the resource is at rest, or cannot be read. In these cases, the
-/// state of the resource is already put back or dropped.
+/// The object to reconcile. `None` if there is nothing to do: the resource is at rest, or cannot be read. In these
+/// cases, the state of the resource is already put back or dropped.
 ///
 /// # Errors
 /// The API server failed, or this process does not lead.
@@ -109,7 +109,8 @@ async fn report_unreadable(watched: &Watched, unreadable: &Unreadable, state: &m
 }
 
 impl<'c> ReconcileRun<'c> {
-    /// The inputs of a decision, or of the function that handles an answer. `asked` is the time at which its request was sent.
+    /// The inputs of a decision, or of the function that handles an answer. `asked` is the time at which its request
+    /// was sent.
     pub(super) fn facts<'o>(&self, object: &'o CognigyDeployment, asked: Now) -> Facts<'o>
     where
         'c: 'o,
@@ -137,7 +138,8 @@ impl<'c> ReconcileRun<'c> {
         known.or_else(|| self.state.credentials_origin.clone())
     }
 
-    /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go there.
+    /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go
+    /// there.
     fn has_default_webhook(&self) -> bool {
         let Some(webhook) = &self.context.platforms.default_webhook else { return false };
         let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin().cloned());

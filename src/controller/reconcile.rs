@@ -1,4 +1,5 @@
-//! One reconcile, from top to bottom: observe, decide, record, execute, until there is nothing to do for now. Then deliver.
+//! One reconcile, from top to bottom: observe, decide, record, execute, until there is nothing to do for now. Then
+//! deliver.
 //!
 //! `observe` reads the inputs of a decision, [`rollout::decide()`] decides, `act` makes one call and passes the answer to the
 //! function that handles it, and `write_status` records.
@@ -26,12 +27,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-/// The maximum number of decisions in one reconcile. No reconcile needs so many: the limit ends the endless loop of a decision
-/// that does not change the status, which would be a bug.
+/// The maximum number of decisions in one reconcile. No reconcile needs so many: the limit ends the endless loop of a
+/// decision that does not change the status, which would be a bug.
 const MOST_DECISIONS: usize = 32;
 
-/// Does everything that can be done for one resource now. Returns the longest time until the next reconcile; `None` if only a
-/// change makes another one necessary.
+/// Does everything that can be done for one resource now. Returns the longest time until the next reconcile; `None` if
+/// only a change makes another one necessary.
 ///
 /// # Errors
 /// [`Error`] if the API server failed or somebody else has written the resource. The next reconcile decides again, and
@@ -183,8 +184,8 @@ impl<'c> ReconcileRun<'c> {
         Ok(self.requeue_after(rest, retry_delivery))
     }
 
-    /// Ends with an error. If the reconcile was cancelled, the answers so far are recorded first, so that their requests are not
-    /// repeated.
+    /// Ends with an error. If the reconcile was cancelled, the answers so far are recorded first, so that their
+    /// requests are not repeated.
     async fn give_up(&mut self, error: Error) -> Result<Option<Duration>, Error> {
         if matches!(error, Error::Cancelled) {
             self.record().await?;
@@ -238,7 +239,7 @@ impl Decisions {
     fn limit(&mut self, decision: &Decision) -> Option<Flow> {
         if self.count == MOST_DECISIONS {
             tracing::error!(
-                "the reconcile made {MOST_DECISIONS} decisions without an end and continues later; this is a bug, please report it"
+                "the reconcile made {MOST_DECISIONS} decisions and continues later; this is a bug, please report it"
             );
             return Some(Flow::Rest(Some(LOOK_AGAIN)));
         }
@@ -246,8 +247,8 @@ impl Decisions {
         if !decision.is_poll() {
             return None;
         }
-        // A poll that took longer than its interval is due again at once. End this reconcile first, so that the answer is
-        // recorded and changes by people are seen.
+        // A poll that took longer than its interval is due again at once. End this reconcile first, so that the answer
+        // is recorded and changes by people are seen.
         if self.polls.contains(decision) {
             return Some(Flow::Rest(Some(Duration::ZERO)));
         }

@@ -81,8 +81,8 @@ impl Snapshots {
     /// The configuration that the environment should run.
     ///
     /// # Errors
-    /// An [`Obstacle`] with the reason why it is not known. A failure of the API server is an obstacle too, so that the reconcile
-    /// continues: a rollout in flight must still be watched and rolled back.
+    /// An [`Obstacle`] with the reason why it is not known. A failure of the API server is an obstacle too, so that the
+    /// reconcile continues: a rollout in flight must still be watched and rolled back.
     pub async fn desired(&self, object: &CognigyDeployment, uptime: Duration) -> Result<Desired, Obstacle> {
         let spec = &object.spec;
         match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
@@ -174,7 +174,8 @@ impl Snapshots {
     }
 }
 
-/// Whether a cached text may be used. A text that is missing, or does not have the expected hash, is read again each time.
+/// Whether a cached text may be used. A text that is missing, or does not have the expected hash, is read again each
+/// time.
 fn is_usable(text: &CachedText, reference: &ConfigMapKeyReference) -> bool {
     match (&text.read, &reference.sha256) {
         (Some(read), Some(sha256)) => read.sha256 == *sha256,

@@ -123,8 +123,8 @@ impl Unreadable {
     }
 }
 
-/// Whether a rollout may be in flight. This is certainly false before the intent, and after a verdict at a step that needs no
-/// more requests.
+/// Whether a rollout may be in flight. This is certainly false before the intent, and after a verdict at a step that
+/// needs no more requests.
 fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
     let has_verdict = is_there(&attempt.verdict);
     match value::<Step>(&attempt.step) {

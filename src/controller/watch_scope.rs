@@ -89,8 +89,8 @@ pub fn observe(event: watcher::Event<Watched>, context: &Context) -> watcher::Ev
     event
 }
 
-/// Lets a resource share its snapshot with the stored version if the text is the same. During a rollout, every write of the
-/// status brings another copy of the resource.
+/// Lets a resource share its snapshot with the stored version if the text is the same. During a rollout, every write of
+/// the status brings another copy of the resource.
 fn share_snapshot(received: &mut Watched, context: &Context) {
     if let Some(known) = context.cluster.find(&name_of(received)) {
         received.share_snapshot(&known);
@@ -115,8 +115,8 @@ fn other_owner(watched: &Watched, uid: &str, context: &Context) -> Option<String
     Some(in_use_by(&object.spec.environment_id, &owner.who, &object.namespace().unwrap_or_default()))
 }
 
-/// Whether a watched resource needs a reconcile: there may be work for it, or state to drop. A version that this process wrote
-/// itself needs none, and neither does a resource that was at rest before and still is.
+/// Whether a watched resource needs a reconcile: there may be work for it, or state to drop. A version that this
+/// process wrote itself needs none, and neither does a resource that was at rest before and still is.
 #[must_use]
 pub fn needs_reconcile(watched: &Watched, context: &Context) -> bool {
     match watched {

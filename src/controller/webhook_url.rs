@@ -1,5 +1,5 @@
-//! Reads the URL of a resource's webhook from the spec or from a key of a Secret. No message quotes it, because it may be a
-//! secret.
+//! Reads the URL of a resource's webhook from the spec or from a key of a Secret. No message quotes it, because it may
+//! be a secret.
 
 use api::spec::{ObjectName, SecretKeyReference, is_key};
 use k8s_openapi::ByteString;

@@ -1,9 +1,9 @@
-//! Records the results of a reconcile in the status: only if the status has changed, and only on top of the version for which
-//! the decision was made.
+//! Records the results of a reconcile in the status: only if the status has changed, and only on top of the version for
+//! which the decision was made.
 //!
-//! Another client may write the resource at the same time. If our status does not depend on that change, it is written on top
-//! of it. Without this, each conflict would lose an answer of the platform, and a client that writes all the time would
-//! prevent every record.
+//! Another client may write the resource at the same time. If our status does not depend on that change, it is written
+//! on top of it. Without this, each conflict would lose an answer of the platform, and a client that writes all the
+//! time would prevent every record.
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
@@ -27,8 +27,9 @@ impl ReconcileRun<'_> {
         decision.needs_record(&self.status) && !self.would_soon_be_overwritten(decision)
     }
 
-    /// An edit or a deletion raises the generation, and so `observedGeneration` in the status is outdated. If everything else is
-    /// recorded, this alone is not worth a write just before an attempt starts or the finalizer is removed.
+    /// An edit or a deletion raises the generation, and so `observedGeneration` in the status is outdated. If
+    /// everything else is recorded, this alone is not worth a write just before an attempt starts or the finalizer is
+    /// removed.
     fn would_soon_be_overwritten(&self, decision: &Decision) -> bool {
         let is_next = matches!(decision, Decision::Release | Decision::Start | Decision::HandleRequest(Request::Retry));
         is_next && self.observed.object.status.as_ref() == Some(&self.status)
@@ -54,11 +55,12 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// Writes the status. After a conflict, writes it on top of the other client's change if the status does not depend on it.
+    /// Writes the status. After a conflict, writes it on top of the other client's change if the status does not depend
+    /// on it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the status depends on the change, or every try has a conflict. Another error if the API server
-    /// failed.
+    /// [`Error::Conflict`] if the status depends on the change, or every try has a conflict. Another error if the API
+    /// server failed.
     async fn write_status(&mut self) -> Result<(), Error> {
         for _ in 0..MOST_TIMES {
             self.context.cluster.must_lead()?;
@@ -78,8 +80,8 @@ impl ReconcileRun<'_> {
         Err(Error::Conflict)
     }
 
-    /// Reads the resource after a conflict, and continues with it if it has the same inputs of the decision. If not, it is kept
-    /// for the next reconcile.
+    /// Reads the resource after a conflict, and continues with it if it has the same inputs of the decision. If not, it
+    /// is kept for the next reconcile.
     async fn follow(&mut self) -> Result<(), Error> {
         let newer = record::read(self.context, self.observed.object.as_ref()).await?;
         if !has_same_inputs(&self.observed.object, &newer) {
@@ -87,7 +89,7 @@ impl ReconcileRun<'_> {
             return Err(Error::Conflict);
         }
         tracing::debug!(
-            "another client has written the resource; this write does not depend on that change and is repeated on top of it"
+            "another client has written the resource; the status does not depend on it and is written again"
         );
         self.observed.object = newer;
         self.refresh_status();
@@ -134,8 +136,8 @@ impl ReconcileRun<'_> {
         });
     }
 
-    /// Continues with the resource as it was just written, even if the watch lags behind. The object is changed in place,
-    /// unless the watch shares it.
+    /// Continues with the resource as it was just written, even if the watch lags behind. The object is changed in
+    /// place, unless the watch shares it.
     fn keep_changed(&mut self, change: impl FnOnce(&mut CognigyDeployment)) {
         self.state.newest = None;
         change(Arc::make_mut(&mut self.observed.object));
@@ -143,8 +145,8 @@ impl ReconcileRun<'_> {
         self.state.newest = Some(Arc::clone(&self.observed.object));
     }
 
-    /// Counts the transitions that were just recorded. They are not counted earlier, because a transition that is not recorded
-    /// happens again.
+    /// Counts the transitions that were just recorded. They are not counted earlier, because a transition that is not
+    /// recorded happens again.
     fn count_transitions(&self) {
         let (before, memory) = (self.observed.object.status.as_ref(), &self.state.memory.attempt);
         for transition in transitions(before, &self.status, memory, self.context.now().wall) {
@@ -153,8 +155,8 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Releases the events of all changes for publication: the changes are recorded, or the resource is gone and nothing can be
-    /// recorded any more.
+    /// Releases the events of all changes for publication: the changes are recorded, or the resource is gone and
+    /// nothing can be recorded any more.
     pub(super) fn mark_recorded(&mut self) {
         self.execution.publisher.add(self.execution.unrecorded.drain(..));
     }
@@ -172,8 +174,8 @@ impl ReconcileRun<'_> {
     }
 }
 
-/// Whether all inputs of the decision are the same. The most important one is the status: an intent is written only on top of
-/// the status from which it was made. `monitoring` may differ, because it is read again for each poll.
+/// Whether all inputs of the decision are the same. The most important one is the status: an intent is written only on
+/// top of the status from which it was made. `monitoring` may differ, because it is read again for each poll.
 fn has_same_inputs(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool {
     let requests = |object: &CognigyDeployment| Requests::from_annotations(object.annotations());
     ours.metadata.uid == newer.metadata.uid

@@ -21,7 +21,8 @@ impl ResourceRegistry {
         answer
     }
 
-    /// Notes that the validation of a rollout was answered, so that the rollout has begun. Rollouts that get a slot are requeued.
+    /// Notes that the validation of a rollout was answered, so that the rollout has begun. Rollouts that get a slot are
+    /// requeued.
     pub fn slot_used(&self, who: &ResourceName, now: Duration) {
         self.change(|inner| inner.clients.begun(who, now));
     }
@@ -41,8 +42,8 @@ impl ResourceRegistry {
         });
     }
 
-    /// Removes a rollout from its client's queue, because it has ended or waits for something else. Rollouts that get a slot are
-    /// requeued.
+    /// Removes a rollout from its client's queue, because it has ended or waits for something else. Rollouts that get a
+    /// slot are requeued.
     pub fn leave_queue(&self, uid: &str, now: Duration) {
         self.change(|inner| inner.leave_queue(uid, now));
     }

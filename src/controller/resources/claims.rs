@@ -1,18 +1,18 @@
 //! One environment, one owner.
 //!
-//! Two resources that deploy to the same environment of the same API would overwrite each other forever. So only one of them
-//! owns the environment:
+//! Two resources that deploy to the same environment of the same API would overwrite each other forever. So only one of
+//! them owns the environment:
 //!
 //! 1. a resource with a rollout in flight there;
 //! 2. if there is none, the resource that deployed there last;
 //! 3. if there is none, the oldest of the resources whose validation was accepted there. If several were created in the same
 //!    second, the first by namespace and name.
 //!
-//! So an owner that has deployed keeps the environment until it is deleted, or until another API accepts its validation. A
-//! refused token or a refused validation makes no claim.
+//! So an owner that has deployed keeps the environment until it is deleted, or until another API accepts its
+//! validation. A refused token or a refused validation makes no claim.
 //!
-//! All claims are read from the statuses that the watch shows ([`rollout::claim`]) before anything is submitted, so that a
-//! restart finds the same owners.
+//! All claims are read from the statuses that the watch shows ([`rollout::claim`]) before anything is submitted, so
+//! that a restart finds the same owners.
 
 use api::EnvironmentId;
 use api::identifier::ApiOrigin;
@@ -65,8 +65,8 @@ impl Claim {
 }
 
 impl Claimant {
-    /// The claimant with the smallest rank owns the environment. The uid only distinguishes a resource from an earlier one with
-    /// the same name.
+    /// The claimant with the smallest rank owns the environment. The uid only distinguishes a resource from an earlier
+    /// one with the same name.
     fn rank(&self) -> impl Ord {
         let Claim { in_flight, deployed_at } = self.claim;
         (!in_flight, Reverse(deployed_at), self.created_at, &self.who.namespace, &self.who.name, &self.uid)
@@ -95,8 +95,9 @@ pub enum Refusal {
     NotAccepted,
 }
 
-/// All claims, by environment and by resource. A resource claims one environment at a time. There is a claim for each resource
-/// that ever deployed. To save memory, the maps share their keys, and the lists of claimants have no spare capacity.
+/// All claims, by environment and by resource. A resource claims one environment at a time. There is a claim for each
+/// resource that ever deployed. To save memory, the maps share their keys, and the lists of claimants have no spare
+/// capacity.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     claimants: HashMap<Arc<ApiEnvironment>, Vec<Claimant>>,
@@ -106,8 +107,8 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Notes a claim that the watch shows. Returns the resources that do not own the environment and may not know it yet: the
-    /// previous owner, or the resource itself.
+    /// Notes a claim that the watch shows. Returns the resources that do not own the environment and may not know it
+    /// yet: the previous owner, or the resource itself.
     #[must_use]
     pub fn note(
         &mut self,
@@ -151,16 +152,16 @@ impl Claims {
         }
     }
 
-    /// Claims the environment after an accepted validation, and releases the previous one. Returns the resources that want the
-    /// previous environment.
+    /// Claims the environment after an accepted validation, and releases the previous one. Returns the resources that
+    /// want the previous environment.
     #[must_use]
     pub fn accept(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Vec<ResourceName> {
         let claim = self.claim_on(environment, &claimant.uid);
         self.put(environment, Claimant { claim, ..claimant.clone() })
     }
 
-    /// Marks the resource's rollout as in flight, if the resource owns the environment. An in-flight claim beats a new one,
-    /// regardless of age.
+    /// Marks the resource's rollout as in flight, if the resource owns the environment. An in-flight claim beats a new
+    /// one, regardless of age.
     ///
     /// # Errors
     /// [`Refusal`]
@@ -174,8 +175,8 @@ impl Claims {
         Ok(())
     }
 
-    /// Notes the claim that a reconcile has recorded. Returns the new owner if the resource has just lost the environment, and
-    /// the resources that want its previous environment.
+    /// Notes the claim that a reconcile has recorded. Returns the new owner if the resource has just lost the
+    /// environment, and the resources that want its previous environment.
     #[must_use]
     pub fn record(&mut self, environment: &Arc<ApiEnvironment>, claimant: Claimant) -> Vec<ResourceName> {
         let owned = self.owner(environment).is_some_and(|owner| owner.uid == claimant.uid);
@@ -256,7 +257,8 @@ impl Claims {
         claimants.iter_mut().find(|claimant| &*claimant.uid == uid)
     }
 
-    /// Claims an environment for a resource, and releases the previous one. Returns the resources that want the previous one.
+    /// Claims an environment for a resource, and releases the previous one. Returns the resources that want the
+    /// previous one.
     fn put(&mut self, environment: &Arc<ApiEnvironment>, claimant: Claimant) -> Vec<ResourceName> {
         self.waiting.remove(&claimant.uid);
         let moves = self.environment_of.get(&claimant.uid).is_some_and(|present| present != environment);

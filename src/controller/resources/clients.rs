@@ -1,7 +1,7 @@
-//! The data that all rollouts of one API client share, besides the request budget: the admission queue, the polling intervals
-//! of rollouts in flight, and the durations of jobs. Credentials that were never granted a token are counted separately from
-//! the client that they name. After a restart, waiting rollouts request their slots again, and each rollout in flight is
-//! counted at its next reconcile.
+//! The data that all rollouts of one API client share, besides the request budget: the admission queue, the polling
+//! intervals of rollouts in flight, and the durations of jobs. Credentials that were never granted a token are counted
+//! separately from the client that they name. After a restart, waiting rollouts request their slots again, and each
+//! rollout in flight is counted at its next reconcile.
 
 use super::super::sessions::{Account, Group};
 use api::EnvironmentId;
@@ -93,8 +93,8 @@ impl Clients {
         called
     }
 
-    /// Removes a rollout that has ended or waits for something else. Returns the rollouts that get a slot. Does nothing if
-    /// another resource has the same name now.
+    /// Removes a rollout that has ended or waits for something else. Returns the rollouts that get a slot. Does nothing
+    /// if another resource has the same name now.
     pub(super) fn leave(&mut self, uid: &str, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
         match self.members.get(who) {
             Some(member) if *member.uid == *uid => self.remove(who, now),
@@ -137,8 +137,8 @@ impl Clients {
         client
     }
 
-    /// Adds a resource to its client. It leaves the client whose credentials it no longer uses. An earlier resource with the same
-    /// name leaves as well. Returns the rollouts that get a slot.
+    /// Adds a resource to its client. It leaves the client whose credentials it no longer uses. An earlier resource
+    /// with the same name leaves as well. Returns the rollouts that get a slot.
     fn join(&mut self, uid: &Arc<str>, who: &ResourceName, account: Account, now: Duration) -> Vec<ResourceName> {
         let mut called = self.adopt_proven(account);
         let is_member = |member: &Member| member.uid == *uid && member.group == account.group;
@@ -149,9 +149,9 @@ impl Clients {
         called
     }
 
-    /// Moves the rollouts of credentials that were just granted their first token to the client that the credentials name. Until
-    /// then they were counted separately. If the client already has rollouts, the moved ones must request their slots again:
-    /// these are returned.
+    /// Moves the rollouts of credentials that were just granted their first token to the client that the credentials
+    /// name. Until then they were counted separately. If the client already has rollouts, the moved ones must request
+    /// their slots again: these are returned.
     fn adopt_proven(&mut self, account: Account) -> Vec<ResourceName> {
         let unproven = Group::Unproven(account.credentials);
         if account.group == unproven {

@@ -13,7 +13,8 @@ impl ResourceRegistry {
         });
     }
 
-    /// Requests the environment before its validation. A resource that is refused is requeued when the owner releases it.
+    /// Requests the environment before its validation. A resource that is refused is requeued when the owner releases
+    /// it.
     ///
     /// # Errors
     /// The owner.
@@ -23,8 +24,8 @@ impl ResourceRegistry {
         inner.claims.request(environment, claimant)
     }
 
-    /// Claims the environment after an accepted validation, and releases the previous one. The resources that want the previous
-    /// environment are requeued.
+    /// Claims the environment after an accepted validation, and releases the previous one. The resources that want the
+    /// previous environment are requeued.
     pub fn accept_claim(&self, environment: &Arc<ApiEnvironment>, claimant: Claimant) {
         self.change(|inner| {
             let claimant = inner.sharing_uid(claimant);
@@ -59,8 +60,8 @@ impl ResourceRegistry {
         self.change(|inner| inner.claims.release(uid));
     }
 
-    /// Requeues the resources that want the environment of a resource that may be gone. Its claim stays until the API server
-    /// has confirmed that it is gone: a list from an old cache may lack a resource that exists.
+    /// Requeues the resources that want the environment of a resource that may be gone. Its claim stays until the API
+    /// server has confirmed that it is gone: a list from an old cache may lack a resource that exists.
     pub fn requeue_rivals(&self, uid: &str) {
         self.change(|inner| inner.claims.rivals(uid));
     }
@@ -71,8 +72,8 @@ impl ResourceRegistry {
         self.inner.lock().claims.other_owner(uid)
     }
 
-    /// The owner of the environment that a resource claims once nothing is in flight there, if that is another resource.
-    /// After an upgrade or from a restored backup two resources may be in flight at once.
+    /// The owner of the environment that a resource claims once nothing is in flight there, if that is another
+    /// resource. After an upgrade or from a restored backup two resources may be in flight at once.
     #[must_use]
     pub fn other_owner_once_settled(&self, uid: &str) -> Option<Claimant> {
         self.inner.lock().claims.other_owner_once_settled(uid)

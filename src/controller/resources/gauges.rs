@@ -1,5 +1,5 @@
-//! The gauges over all resources. The registry keeps the counted values of each watched resource, in a few dozen bytes, so that
-//! the counts stay correct when resources are deleted.
+//! The gauges over all resources. The registry keeps the counted values of each watched resource, in a few dozen bytes,
+//! so that the counts stay correct when resources are deleted.
 
 use super::ResourceRegistry;
 use crate::controller::watched::Watched;

@@ -1,8 +1,8 @@
 //! The registry of resources: everything that this process keeps about each of them.
 //!
-//! There is one entry for each resource, by its uid. A resource that is deleted and created again keeps its name and gets
-//! another uid, so nothing is passed on from the old one to the new one. The entry of a resource at rest holds only what the
-//! gauges count. [`ResourceRegistry::forget`] removes all that is kept about a resource.
+//! There is one entry for each resource, by its uid. A resource that is deleted and created again keeps its name and
+//! gets another uid, so nothing is passed on from the old one to the new one. The entry of a resource at rest holds
+//! only what the gauges count. [`ResourceRegistry::forget`] removes all that is kept about a resource.
 //!
 //! All of it is in memory and may be lost at any time: after a restart the watch brings back what is needed.
 
@@ -105,8 +105,8 @@ impl Inner {
         self.entries.get_mut(uid)?.active.as_deref_mut()
     }
 
-    /// The same claimant, with the uid that is stored in the entry: there is a claim for each resource that ever deployed, so
-    /// this saves memory.
+    /// The same claimant, with the uid that is stored in the entry: there is a claim for each resource that ever
+    /// deployed, so this saves memory.
     fn sharing_uid(&mut self, claimant: Claimant) -> Claimant {
         Claimant { uid: self.shared_uid(&claimant.uid), ..claimant }
     }
@@ -162,15 +162,15 @@ impl ResourceRegistry {
         }
     }
 
-    /// Takes the state of a resource for a reconcile. Without a call of [`finish`](Self::finish), the state is lost, as after a
-    /// restart.
+    /// Takes the state of a resource for a reconcile. Without a call of [`finish`](Self::finish), the state is lost, as
+    /// after a restart.
     #[must_use]
     pub fn take(&self, uid: &str) -> ResourceState {
         self.inner.lock().active(uid).state.take().unwrap_or_default()
     }
 
-    /// Notes that a reconcile begins with this version of the resource. The token is cancelled if the resource changes so that
-    /// another decision is necessary, and if the process stops.
+    /// Notes that a reconcile begins with this version of the resource. The token is cancelled if the resource changes
+    /// so that another decision is necessary, and if the process stops.
     #[must_use]
     pub fn begin(&self, uid: &str, resource: &ObjectMeta) -> CancellationToken {
         let cancellation = self.stop.child_token();
@@ -197,8 +197,8 @@ impl ResourceRegistry {
         });
     }
 
-    /// Forgets a resource that is gone: its state, its place in the queue, its claim and its values in the gauges. The resources
-    /// that waited for its environment or its slot are requeued.
+    /// Forgets a resource that is gone: its state, its place in the queue, its claim and its values in the gauges. The
+    /// resources that waited for its environment or its slot are requeued.
     pub fn forget(&self, uid: &str, now: Duration) {
         self.change(|inner| {
             let mut requeued = inner.leave_queue(uid, now);
@@ -237,7 +237,8 @@ impl ResourceRegistry {
         }
     }
 
-    /// Whether this version of the resource is the last one that this process wrote. If so, the watch shows nothing new.
+    /// Whether this version of the resource is the last one that this process wrote. If so, the watch shows nothing
+    /// new.
     #[must_use]
     pub fn has_written(&self, resource: &ObjectMeta) -> bool {
         let Some(uid) = &resource.uid else { return false };
@@ -245,7 +246,8 @@ impl ResourceRegistry {
         written.is_some_and(|written| written == version(resource))
     }
 
-    /// Forgets which versions this process wrote, because a whole list follows. Each resource in that list is reconciled.
+    /// Forgets which versions this process wrote, because a whole list follows. Each resource in that list is
+    /// reconciled.
     pub fn forget_written(&self) {
         for entry in self.inner.lock().entries.values_mut() {
             if let Some(active) = &mut entry.active {

@@ -1,4 +1,5 @@
-//! The state that this process keeps about a resource from one reconcile to the next. All of it may be lost at any time.
+//! The state that this process keeps about a resource from one reconcile to the next. All of it may be lost at any
+//! time.
 
 use super::super::snapshot::Desired;
 use super::super::watched::Watched;
@@ -40,7 +41,8 @@ pub struct ResourceState {
     pub refused: Option<CredentialsFingerprint>,
     /// When the operator last checked whether a person has fixed the obstacle.
     pub looked_again_at: Option<Duration>,
-    /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages wait.
+    /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages
+    /// wait.
     pub status: Option<CognigyDeploymentStatus>,
     /// The audit records in the outbox that are in this process's log.
     pub logged_records: BTreeSet<IdempotencyKey>,
@@ -56,7 +58,8 @@ pub struct ResourceState {
     pub held_back_until: Option<Duration>,
 }
 
-/// The desired configuration of a spec with an inline snapshot. Hashing a snapshot takes ten times as long as comparing it.
+/// The desired configuration of a spec with an inline snapshot. Hashing a snapshot takes ten times as long as comparing
+/// it.
 pub struct Digested {
     object: Arc<CognigyDeployment>,
     desired: Desired,
@@ -90,16 +93,16 @@ impl DeliveryPause {
 }
 
 impl ResourceState {
-    /// The newer of two copies of the resource, the watched one and the one kept here, if there is work for it. If the watch lags
-    /// behind our own write, its copy lacks the recorded intent or the job.
+    /// The newer of two copies of the resource, the watched one and the one kept here, if there is work for it. If the
+    /// watch lags behind our own write, its copy lacks the recorded intent or the job.
     pub fn newest(&mut self, watched: &Watched) -> Option<Arc<CognigyDeployment>> {
         self.newest.take_if(|newest| version(&newest.metadata) <= version(watched.meta()));
         self.newest.clone().or_else(|| watched.whole().cloned())
     }
 
-    /// A write was refused because the resource has another version. What this process wrote is then no longer the newest,
-    /// even if its version is higher: somebody may have restored the API server's data from a backup. The next reconcile
-    /// decides on the resource as it was read after the conflict.
+    /// A write was refused because the resource has another version. What this process wrote is then no longer the
+    /// newest, even if its version is higher: somebody may have restored the API server's data from a backup. The next
+    /// reconcile decides on the resource as it was read after the conflict.
     pub fn conflicted(&mut self, read: Option<Arc<CognigyDeployment>>) {
         self.newest = read;
     }

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 /// The number of bytes that a value takes in etcd, as JSON. They are counted without being stored.
 ///
-/// The API server's encoder escapes `<`, `>`, `&` and the two line breaks U+2028 and U+2029, each in six bytes. In a snapshot
-/// from the API server they are already escaped.
+/// The API server's encoder escapes `<`, `>`, `&` and the two line breaks U+2028 and U+2029, each in six bytes. In a
+/// snapshot from the API server they are already escaped.
 pub fn stored_size(value: &impl Serialize) -> usize {
     let mut count = Count(0);
     // Counting does not fail.
