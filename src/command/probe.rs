@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn out_of_time_it_tells_the_last_answer() {
+    async fn after_the_time_limit_the_error_contains_the_last_answer() {
         let (url, _) = server(usize::MAX).await;
         let within = Duration::from_secs(1);
         let error = probe(ProbeArguments { url: url.clone(), within }).await.unwrap_err().to_string();

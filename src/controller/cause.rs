@@ -50,20 +50,20 @@ mod tests {
     struct Outer(#[source] io::Error);
 
     #[test]
-    fn a_failed_connection_is_told_by_its_innermost_cause() {
+    fn a_failed_connection_is_described_by_its_innermost_cause() {
         let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "Connection refused (os error 111)");
         let error = kube::Error::Service(Box::new(Outer(refused)));
         assert_eq!(cause(&error), "Connection refused (os error 111)");
     }
 
     #[test]
-    fn a_refusal_is_told_once_and_without_a_debug_dump() {
-        let told = |code, reason: &str, message: &str| {
+    fn a_refusal_is_named_once_and_without_a_debug_dump() {
+        let refusal_of = |code, reason: &str, message: &str| {
             cause(&kube::Error::Api(Status { code, ..Status::failure(message, reason) }.boxed()))
         };
-        assert_eq!(told(403, "Forbidden", "User \"x\" cannot list"), "it answered 403: User \"x\" cannot list");
-        assert_eq!(told(500, "InternalError", ""), "it answered 500 InternalError");
-        assert_eq!(told(502, "", ""), "it answered 502");
+        assert_eq!(refusal_of(403, "Forbidden", "User \"x\" cannot list"), "it answered 403: User \"x\" cannot list");
+        assert_eq!(refusal_of(500, "InternalError", ""), "it answered 500 InternalError");
+        assert_eq!(refusal_of(502, "", ""), "it answered 502");
     }
 
     #[test]

@@ -165,15 +165,15 @@ impl ReconcileRun<'_> {
 mod tests {
     use super::*;
 
-    fn told(namespace: &str) -> String {
+    fn message_in(namespace: &str) -> String {
         let owner = ResourceName { namespace: "shop".into(), name: "bot".into() };
         in_use_by(&EnvironmentId::new("env_1"), &owner, namespace)
     }
 
     #[test]
     fn an_owner_is_named_in_its_own_namespace_only() {
-        assert!(told("shop").contains("env_1 is deployed by shop/bot"), "{}", told("shop"));
-        let elsewhere = told("bank");
+        assert!(message_in("shop").contains("env_1 is deployed by shop/bot"), "{}", message_in("shop"));
+        let elsewhere = message_in("bank");
         assert!(!elsewhere.contains("shop") && !elsewhere.contains("bot"), "{elsewhere}");
         assert!(elsewhere.contains("kubectl get cognigydeployments -A | grep -wF -- 'env_1'"), "{elsewhere}");
     }

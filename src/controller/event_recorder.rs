@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_of_a_pod_keeps_the_end_that_tells_it_from_others() {
+    fn a_long_name_of_a_pod_keeps_its_end_which_is_unique() {
         assert_eq!(instance_within_limit("cognigy-operator-5d8f7-abcde"), "cognigy-operator-5d8f7-abcde");
         let long = format!("{}-5d8f7-abcde", "x".repeat(188));
         let instance = instance_within_limit(&long);

@@ -29,7 +29,7 @@ pub struct Snapshots {
     kubernetes: kube::Client,
     cache: Mutex<ConfigMapCache>,
     /// Limits how many texts are read at once: while a text is read, it takes several times its length in memory.
-    reading: Semaphore,
+    read_permits: Semaphore,
 }
 
 /// The configuration that the environment should run.
@@ -75,7 +75,7 @@ impl Snapshots {
     /// Starts with an empty cache.
     #[must_use]
     pub fn new(kubernetes: kube::Client) -> Self {
-        Self { kubernetes, cache: Mutex::default(), reading: Semaphore::new(READ_AT_ONCE) }
+        Self { kubernetes, cache: Mutex::default(), read_permits: Semaphore::new(READ_AT_ONCE) }
     }
 
     /// The configuration that the environment should run.
@@ -121,7 +121,7 @@ impl Snapshots {
             Some(text) => Ok(text.read),
             None => {
                 // The semaphore is never closed.
-                let _permit = self.reading.acquire().await;
+                let _permit = self.read_permits.acquire().await;
                 // Another reconcile may have read it meanwhile.
                 match cached() {
                     Some(text) => Ok(text.read),

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_this_version_does_not_know_is_told_with_its_field_and_what_to_do() {
+    fn a_value_that_this_version_does_not_know_is_reported_with_its_field_and_the_next_step() {
         for (pointer, field) in [
             ("/status/attempt/step", "attempt.step"),
             ("/status/attempt/verdict/outcome", "attempt.verdict.outcome"),

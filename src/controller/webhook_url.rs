@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_be_used_is_told_with_its_place_and_without_itself() {
+    fn the_message_about_a_bad_url_names_its_place_and_does_not_quote_it() {
         for (secret, says) in [
             (None, "Secret bots/ci, which spec.webhook.urlFrom names, does not exist; create it"),
             (Some(Secret::default()), "Secret bots/ci has no key url with the webhook's URL; add it"),

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spec_asks_for_is_known_again_only_by_that_very_spec() {
+    fn the_desired_configuration_is_known_again_only_for_the_same_spec() {
         let inline = |version: &str| json!({"environmentId": "env", "configurationSnapshot": {"botVersion": version}});
         let of_a_map = json!({"environmentId": "env", "configurationSnapshotFrom": {"configMapKeyRef": {"name": "flows", "key": "snapshot"}}});
         let mut state = ResourceState::default();

@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_deployed_keeps_the_environment_from_whoever_comes_later(
+    fn a_resource_that_has_deployed_keeps_the_environment_from_later_ones(
         last in 1i64..9,
         others in prop::collection::vec((any::<u8>(), -9i64..99), 0..6),
     ) {
@@ -158,7 +158,7 @@ fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
 }
 
 #[test]
-fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
+fn waiting_resources_are_requeued_when_the_owner_goes_or_claims_another_environment() {
     for leave in [
         |claims: &mut Claims| claims.release("owner"),
         |claims: &mut Claims| claims.accept(&environment("other"), &accepted("owner", 1)),
@@ -172,14 +172,14 @@ fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
 }
 
 #[test]
-fn to_ask_elsewhere_gives_nothing_up() {
+fn a_request_for_another_environment_gives_nothing_up() {
     let mut claims = listed([deployed("owner", 1, 5)]);
     assert_eq!(claims.request(&environment("other"), &accepted("owner", 1)), Ok(()));
     assert!(claims.request(&shared_environment(), &accepted("next", 2)).is_err());
 }
 
 #[test]
-fn whoever_loses_the_environment_by_what_the_watch_shows_is_told() {
+fn a_resource_that_loses_the_environment_by_a_watched_claim_is_requeued() {
     let mut claims = listed([deployed("owner", 1, 5)]);
     let mut note = |claimant: Claimant| claims.note(&shared_environment(), claimant, Certainty::Final);
     assert_eq!(note(deployed("before", 2, 4)), [name("before")], "it comes after the owner");
@@ -215,7 +215,7 @@ fn an_intent_that_was_not_recorded_holds_nothing() {
 }
 
 #[test]
-fn of_two_in_flight_only_one_may_say_in_the_end_that_it_runs() {
+fn of_two_in_flight_only_one_may_report_ready_in_the_end() {
     let both =
         |uid, at| Claimant { claim: Claim { in_flight: true, ..deployed(uid, 1, at).claim }, ..accepted(uid, 1) };
     let mut claims = listed([both("first", 1), both("last", 2)]);
