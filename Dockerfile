@@ -26,7 +26,7 @@ FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cognigy-operator" \
-      org.opencontainers.image.description="Rolls out Cognigy.AI environments and rolls them back when their health says so" \
+      org.opencontainers.image.description="Rolls out Cognigy.AI environments and rolls them back if they are unhealthy" \
       org.opencontainers.image.source="https://github.com/cognigy-operator/cognigy-operator" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \

@@ -3,7 +3,8 @@
 use super::{probe, run};
 use clap::{Parser, Subcommand};
 
-/// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when health says so.
+/// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back if an environment is
+/// unhealthy.
 ///
 /// One CognigyDeployment describes what an environment should run. The operator validates it, runs the synthetic trace,
 /// submits the rollout, watches the job and the environment's health, writes the result into the status, rolls back on

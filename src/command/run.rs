@@ -70,7 +70,7 @@ pub enum RunError {
     #[error("the flags of leader election do not fit each other: {0}")]
     Terms(#[from] TermsError),
     /// The lease was lost. Another process may lead now, so this one must not act any more. Start it again.
-    #[error("the lease was lost, so that another process may lead: start again")]
+    #[error("the lease was lost, and another process may lead now; start this process again")]
     LeaseLost,
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
@@ -80,7 +80,7 @@ pub enum RunError {
     Server(#[source] tokio::task::JoinError),
 }
 
-/// Runs the operator until it is told to stop.
+/// Runs the operator until it receives a signal to stop.
 ///
 /// # Errors
 /// [`RunError`] if the operator cannot start, lost its lease, or lost its server for metrics.
@@ -187,7 +187,7 @@ async fn act_while_leading(
     Ok(())
 }
 
-/// Acts until it is told to stop. A stop waits a few seconds for reconciles in the middle of a call.
+/// Acts until `stop` is cancelled. Then it waits a few seconds for reconciles in the middle of a call.
 async fn act(
     context: Arc<Context>,
     watches: Watches,
@@ -199,7 +199,7 @@ async fn act(
     metrics.leads(true);
     tokio::select! {
         () = controller::run(context, watches, scope, || readiness.declare(), stop.clone()) => {}
-        () = out_of_time(stop) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
+        () = out_of_time(stop) => tracing::warn!("stopping in the middle of a call; the next process continues from the recorded status"),
     }
     metrics.leads(false);
 }
@@ -272,7 +272,7 @@ fn stop_signal() -> Result<CancellationToken, RunError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
+        tracing::info!("received a signal to stop");
         cancelled.cancel();
     });
     Ok(stop)

@@ -1,4 +1,5 @@
-//! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
+//! Reads the URL of a resource's webhook from the spec or from a key of a Secret. No message quotes it, because it may
+//! be a secret.
 
 use api::spec::{ObjectName, SecretKeyReference, is_key};
 use k8s_openapi::ByteString;
@@ -15,10 +16,10 @@ pub(super) fn in_spec(url: &str) -> Result<WebhookUrl, Obstacle> {
     url.parse().map_err(|problem: EndpointError| unusable(format!("spec.webhook.url {problem}")))
 }
 
-/// The name of the Secret with the URL. Nothing is asked of the API server under a name that is none.
+/// The name of the Secret with the URL. It is checked, so that no request is sent with an invalid name.
 ///
 /// # Errors
-/// An [`Obstacle`] that says which field holds no name or no key.
+/// An [`Obstacle`] that names the invalid field.
 pub(super) fn checked_name(reference: &SecretKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.webhook.urlFrom.secretKeyRef.{name}");
     if !is_key(&reference.key) {
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_be_used_is_told_with_its_place_and_without_itself() {
+    fn the_message_about_a_bad_url_names_its_place_and_does_not_quote_it() {
         for (secret, says) in [
             (None, "Secret bots/ci, which spec.webhook.urlFrom names, does not exist; create it"),
             (Some(Secret::default()), "Secret bots/ci has no key url with the webhook's URL; add it"),

@@ -310,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn a_webhook_is_told_only_if_it_says_so_and_its_words_are_not_repeated(answer in answer(&ANSWERS)) {
+    fn a_webhook_has_the_message_only_if_it_says_so_and_its_answer_is_not_quoted(answer in answer(&ANSWERS)) {
         let platform = Arc::new(Platform { token: good_token(), other: answer.response() });
         let sender = WebhookSender::new(platform, ExchangeOptions::new(EgressPolicy::default()));
         let url = "https://ci.example.com/hooks/s3cr3t-of-the-client".parse().unwrap();

@@ -17,9 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long requests waited, and which were refused.
+/// The waiting times of requests, and the refused requests.
 pub(super) struct Waits {
-    turns: Family<Rank, Histogram, fn() -> Histogram>,
+    waits: Family<Rank, Histogram, fn() -> Histogram>,
     refusals: Family<Refusal, Counter>,
 }
 
@@ -36,34 +36,34 @@ struct Refusal {
 
 impl Waits {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let turns = Family::new_with_constructor(buckets::of_a_wait as fn() -> Histogram);
+        let waits = Family::new_with_constructor(buckets::of_a_wait as fn() -> Histogram);
         let refusals = Family::<Refusal, Counter>::default();
         for priority in Priority::ALL.map(Priority::name) {
-            drop(turns.get_or_create(&Rank { priority }));
+            drop(waits.get_or_create(&Rank { priority }));
             for reason in BudgetError::METRIC_LABELS {
                 drop(refusals.get_or_create(&Refusal { priority, reason }));
             }
         }
         registry.register_with_unit(
             "budget_wait",
-            "How long requests waited in the budget's queue until they were sent",
+            "Time that requests waited in the budget's queue until they were sent",
             Unit::Seconds,
-            turns.clone(),
+            waits.clone(),
         );
         registry.register("budget_refusals", "Requests that the budget refused, by reason", refusals.clone());
-        Self { turns, refusals }
+        Self { waits, refusals }
     }
 
     pub(super) fn waited(&self, priority: Priority, outcome: &'static str, waited: Duration) {
         let priority = priority.name();
         match BudgetError::METRIC_LABELS.contains(&outcome) {
             true => drop(self.refusals.get_or_create(&Refusal { priority, reason: outcome }).inc()),
-            false => self.turns.get_or_create(&Rank { priority }).observe(waited.as_secs_f64()),
+            false => self.waits.get_or_create(&Rank { priority }).observe(waited.as_secs_f64()),
         }
     }
 }
 
-/// How full the budgets are.
+/// The used part of each budget.
 #[derive(Debug)]
 pub(super) struct Fullness {
     budgets: Arc<Budgets>,
@@ -83,19 +83,21 @@ impl Collector for Fullness {
         gauge(&mut encoder, "budget_clients", help, None, usages.len())?;
         let help = "Configured requests per minute, summed over all clients";
         gauge(&mut encoder, "budget_limit_requests", help, None, sum(|usage| usage.limit.get()))?;
-        let help = "Current maximum of requests per minute: lower than the limit for some minutes after a 429";
+        let help =
+            "Current maximum of requests per minute, summed over all clients; below the limit after an unexpected 429";
         let effective = sum(|usage| usage.effective_limit.get());
         gauge(&mut encoder, "budget_effective_limit_requests", help, None, effective)?;
-        let help = "Requests that count against the limit: in progress, or ended within the last minute";
+        let help =
+            "Requests that count against the limit, because they are in progress or ended within the last minute";
         gauge(&mut encoder, "budget_used_requests", help, None, sum(|usage| usage.used))?;
         let help = "Requests per minute that are reserved for rollbacks, summed over all clients";
         gauge(&mut encoder, "budget_reserve_requests", help, None, sum(|usage| usage.reserve))?;
         let help = "Unused part of the reserve for rollbacks, summed over all clients";
         gauge(&mut encoder, "budget_reserve_free_requests", help, None, sum(|usage| usage.reserve_free))?;
-        let help = "The used part of the effective limit, of the client with the highest value";
+        let help = "Used part of the effective limit; the highest value of all clients";
         let fullest = usages.iter().map(used_ratio).fold(0.0, f64::max);
         gauge(&mut encoder, "budget_fullest_used_ratio", help, None, fullest)?;
-        let help = "Remaining pause that Cognigy.AI has asked for, of the client with the longest one";
+        let help = "Remaining pause that Cognigy.AI has requested; the longest of all clients";
         let paused = usages.iter().map(|usage| usage.paused_for).max().unwrap_or_default();
         gauge(&mut encoder, "budget_longest_pause", help, Some(&Unit::Seconds), paused.as_secs_f64())?;
         let waiting = Priority::ALL.map(|priority| {

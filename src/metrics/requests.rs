@@ -40,7 +40,7 @@ impl Requests {
             "Requests to Cognigy.AI and to webhooks, by call and class of answer",
             answered.clone(),
         );
-        registry.register_with_unit("request_duration", "How long requests took", Unit::Seconds, durations.clone());
+        registry.register_with_unit("request_duration", "Duration of requests", Unit::Seconds, durations.clone());
         Self { answered, durations }
     }
 

@@ -1,5 +1,5 @@
-//! Resources at the scrape: which need a person, which are in progress, which messages wait for delivery. Only the
-//! process that acts watches resources, so sums over replicas are right.
+//! The resources at the time of a scrape: those that need a person, those in progress, and the messages that wait for
+//! delivery. Only the process that acts watches resources, so sums over all replicas are correct.
 
 use super::resource_infos::{self, ResourceInfo};
 use api::Reason;
@@ -45,7 +45,7 @@ pub enum ConditionSummary {
     Ready,
     /// The operator is working on the resource, or has not seen it yet.
     Reconciling,
-    /// A person is needed, for this reason.
+    /// The resource needs a person, for this reason.
     Stalled(Reason),
     /// The spec suspends the resource.
     Suspended,

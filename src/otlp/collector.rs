@@ -1,5 +1,5 @@
 //! The connection to the collector. It uses the operator's own transport, with egress rules that allow only the
-//! endpoint in the operator's environment, also if that is not public.
+//! endpoint in the operator's environment, even if it is not public.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -46,7 +46,7 @@ fn rule(endpoint: &str) -> Result<EgressRule, String> {
     }
     let place = url.host_str().zip(url.port_or_known_default()).map(|(host, port)| format!("{host}:{port}"));
     let rule = place.and_then(|place| place.parse().ok());
-    rule.ok_or_else(|| "the endpoint names no host to send to".to_owned())
+    rule.ok_or_else(|| "the endpoint has no host".to_owned())
 }
 
 impl fmt::Debug for Collector {

@@ -39,7 +39,11 @@ fn a_variable_that_is_empty_counts_as_not_set_for_every_flag() {
     let simulator: Vec<&str> = simulator.iter().map(String::as_str).collect();
     let there_is_none = "/there/is/no/such/file";
     for (arguments, variables, says_without) in [
-        (&["run"][..], &run, "no cluster is configured: this is no pod, and there is no ~/.kube/config"),
+        (
+            &["run"][..],
+            &run,
+            "no cluster is configured: the process does not run in a pod, and there is no ~/.kube/config",
+        ),
         (&["simulator", "--listen", "127.0.0.1:0", "--scenario", there_is_none], &simulator, there_is_none),
         (&["simulator", "--tls-certificate", there_is_none, "--tls-key", there_is_none], &simulator, there_is_none),
     ] {

@@ -88,7 +88,7 @@ async fn a_watch_whose_place_in_history_is_compacted_begins_anew() {
     compact(world.cluster(), &revision).await;
     world.cluster().restart_api_server().await;
     operator.signal(Signal::Resume).await;
-    operator.until_logged_anywhere("has forgotten the changes of cognigydeployments").await;
+    operator.until_logged_anywhere("no longer has all changes of cognigydeployments").await;
 
     // The newest of the three is deployed, once the first has ended; those in between never are.
     world.mend();
@@ -139,7 +139,7 @@ async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing()
     resource.until_told(Outcome::Succeeded).await;
     storm.abort();
     resource.assert_one_job_and_all_told(true).await;
-    let conflicts = operator.log().count("somebody else has changed what this write does not depend on");
+    let conflicts = operator.log().count("another client has written the resource; the status does not depend on it");
     assert!(conflicts > 0, "there was no conflict");
 }
 

@@ -4,7 +4,7 @@ use crate::stage::{CognigyDeployment, Outcome, World};
 use api::{ConditionType, Reason};
 use std::time::{Duration, Instant};
 
-const IN_PAGES: &str = "the API server has no streaming lists";
+const IN_PAGES: &str = "streaming lists do not work with this API server";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_streaming_lists_are_refused_a_watch_begins_with_a_list_in_pages() {

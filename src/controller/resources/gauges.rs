@@ -1,5 +1,5 @@
-//! What the gauges count of each resource, as the watch shows it: the numbers stay true when resources go. It takes a few
-//! dozen bytes for each resource.
+//! The gauges over all resources. The registry keeps the counted values of each watched resource, in a few dozen bytes,
+//! so that the counts stay correct when resources are deleted.
 
 use super::ResourceRegistry;
 use super::infos::Infos;
@@ -11,7 +11,7 @@ use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use rollout::time::between;
 
-/// What the gauges count of one resource.
+/// The values of one resource that the gauges count.
 #[derive(Debug)]
 pub(super) struct Gauge {
     summary: ConditionSummary,
@@ -20,7 +20,7 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    /// What to count of a resource. It must not be pruned yet.
+    /// The values of a watched resource. `None` if the object was already pruned.
     pub(super) fn of(watched: &Watched) -> Option<Self> {
         match watched {
             Watched::Whole(object) => Some(Self::of_whole(object)),
@@ -68,13 +68,17 @@ pub(super) fn summary(object: &CognigyDeployment) -> ConditionSummary {
 impl ResourceGauges for ResourceRegistry {
     fn counts(&self, now: Timestamp) -> ResourceCounts {
         let mut counts = ResourceCounts::default();
-        let kept = self.kept.lock();
-        kept.entries.values().filter_map(|entry| entry.gauge.as_ref()).for_each(|gauge| gauge.add_to(&mut counts, now));
+        let inner = self.inner.lock();
+        inner
+            .entries
+            .values()
+            .filter_map(|entry| entry.gauge.as_ref())
+            .for_each(|gauge| gauge.add_to(&mut counts, now));
         counts
     }
 
     fn infos(&self) -> Option<Vec<ResourceInfo>> {
-        self.kept.lock().infos.as_ref().map(Infos::all)
+        self.inner.lock().infos.as_ref().map(Infos::all)
     }
 }
 

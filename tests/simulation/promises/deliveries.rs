@@ -154,7 +154,7 @@ fn is_given_up_rightly(record: &Record<'_>, id: &str) -> bool {
     let (Some(first), Some(last)) = (record.writes.iter().find(holds), record.writes.iter().rev().find(holds)) else {
         return false;
     };
-    if line.contains("the resource goes") {
+    if line.contains("the resource is deleted") {
         return last.object.metadata.deletion_timestamp.is_some();
     }
     if line.contains("the outbox is full") {
