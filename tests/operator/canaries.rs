@@ -1,6 +1,6 @@
 //! Secrets that are planted wherever the operator takes one, and looked for wherever it says something.
 
-use crate::stage::*;
+use crate::support::*;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
@@ -61,7 +61,7 @@ fn platform() -> String {
 }
 
 /// Secrets that cannot be used, each with a canary where it is wrong. URLs and numbers are quoted, but for where a secret may stand.
-fn unusable(world: &World) -> Vec<(&'static str, Value)> {
+fn unusable(namespace: &TestNamespace) -> Vec<(&'static str, Value)> {
     let malformed = [
         ("base-url", "baseUrl", CLIENT_SECRET.to_owned()),
         ("base-url-with-query", "baseUrl", format!("https://api.example.com?{MALFORMED}")),
@@ -71,7 +71,7 @@ fn unusable(world: &World) -> Vec<(&'static str, Value)> {
         ("authority", "ca.crt", format!("-----BEGIN CERTIFICATE-----\n{MALFORMED}\n-----END CERTIFICATE-----\n")),
     ];
     let with = |key: &str, value: String| {
-        let mut secret = world.credentials();
+        let mut secret = namespace.credentials();
         secret["clientSecret"] = json!(CLIENT_SECRET);
         secret[key] = json!(value);
         secret
@@ -81,7 +81,8 @@ fn unusable(world: &World) -> Vec<(&'static str, Value)> {
 
 #[tokio::test]
 async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
-    let world = World::plan()
+    let namespace = plan()
+        .await
         .without_secret()
         .scenario(&platform())
         .flags(&["--default-credentials-namespace", "{namespace}", "--base-url", "{url}"])
@@ -94,12 +95,12 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         .variable("RUST_LOG", "trace")
         .start()
         .await;
-    let mut credentials = world.credentials();
+    let mut credentials = namespace.credentials();
     credentials["clientSecret"] = json!(CLIENT_SECRET);
     credentials["notOurs"] = json!(UNREAD);
-    world.secret("cognigy-api", credentials.clone()).await;
-    let hook = format!("{}/webhooks/{HOOK}?key={HOOK_KEY}", world.platform.url());
-    world.secret("ci", json!({"url": hook, "malformed": format!("no url {MALFORMED}")})).await;
+    namespace.put_secret("cognigy-api", credentials.clone()).await;
+    let hook = format!("{}/webhooks/{HOOK}?key={HOOK_KEY}", namespace.platform.url());
+    namespace.put_secret("ci", json!({"url": hook, "malformed": format!("no url {MALFORMED}")})).await;
     let told = |key: &str| json!({"webhook": {"urlFrom": {"secretKeyRef": {"name": "ci", "key": key}}}});
     let bot = |name: &str, environment: &str| sample().named(name).environment(environment).with(told("url"));
 
@@ -110,30 +111,30 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
             "wrong" => other["clientSecret"] = json!(WRONG_CLIENT_SECRET),
             _ => other["baseUrl"] = json!("https://far.example.com"),
         }
-        world.secret(secret, other).await;
+        namespace.put_secret(secret, other).await;
         let reference = json!({"credentialsRef": {"name": secret}});
-        world.apply(bot(secret, &format!("env_{secret}")).with(reference)).await;
+        namespace.apply(bot(secret, &format!("env_{secret}")).with(reference)).await;
     }
     for (name, environment) in
         [("talkative", "env_talkative"), ("invalid", "env_invalid"), ("refused", "env_refused"), ("bad", "env_bad")]
     {
-        world.apply(bot(name, environment)).await;
+        namespace.apply(bot(name, environment)).await;
     }
-    world.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
+    namespace.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
     // A tenant's own API, and no webhook: whatever it is sent is looked at whole.
     let tenants = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::parse("{}").unwrap(), None).await.unwrap();
-    let mut stranger = world.credentials();
+    let mut stranger = namespace.credentials();
     stranger["baseUrl"] = json!(tenants.url());
     stranger["tokenUrl"] = json!(tenants.token_url());
-    world.secret("stranger", stranger).await;
+    namespace.put_secret("stranger", stranger).await;
     let reference = json!({"credentialsRef": {"name": "stranger"}});
-    world.apply(sample().named("stranger").environment("env_stranger").with(reference)).await;
-    world.apply(bot("hookless", "env_hookless").with(told("malformed"))).await;
-    let unusable = unusable(&world);
+    namespace.apply(sample().named("stranger").environment("env_stranger").with(reference)).await;
+    namespace.apply(bot("hookless", "env_hookless").with(told("malformed"))).await;
+    let unusable = unusable(&namespace);
     for (name, secret) in &unusable {
-        world.secret(name, secret.clone()).await;
+        namespace.put_secret(name, secret.clone()).await;
         let reference = json!({"credentialsRef": {"name": name}});
-        world.apply(bot(name, &format!("env-{name}")).with(reference)).await;
+        namespace.apply(bot(name, &format!("env-{name}")).with(reference)).await;
     }
 
     for (name, outcome) in [
@@ -144,16 +145,16 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         ("refused", Outcome::Failed),
         ("bad", Outcome::RolledBack),
     ] {
-        world.resource(name).until_settled(1, outcome).await;
+        namespace.resource(name).until_settled(1, outcome).await;
     }
-    world.resource("wrong").until_stalled(Reason::Unauthorized).await;
-    world.resource("far").until_ready_says(Reason::ApiUnavailable).await;
-    world.resource("hookless").until_stalled(Reason::WebhookUrlNotFound).await;
+    namespace.resource("wrong").until_stalled(Reason::Unauthorized).await;
+    namespace.resource("far").until_ready_reason(Reason::ApiUnavailable).await;
+    namespace.resource("hookless").until_stalled(Reason::WebhookUrlNotFound).await;
     for (name, _) in &unusable {
-        world.resource(name).until_stalled(Reason::CredentialsInvalid).await;
+        namespace.resource(name).until_stalled(Reason::CredentialsInvalid).await;
     }
 
-    let mut places = places(&world).await;
+    let mut places = places(&namespace).await;
     let strangers = tenants.handle().with(|tenants| {
         let told = |record: &RequestRecord| format!("{:?} {:?}", record.headers, record.body);
         tenants.requests(&RequestFilter::default()).map(told).collect::<Vec<_>>()
@@ -161,12 +162,9 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
     assert!(strangers.len() > 5, "the tenant's API was asked");
     places.extend(strangers.into_iter().map(|told| ("a request to a tenant's own API".to_owned(), told)));
     let log = &places[0].1;
-    assert!(
-        log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&world.namespace),
-        "{log}"
-    );
+    assert!(log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&namespace.name), "{log}");
     assert!(places[1].1.contains("cognigy_operator_build_info"), "{}", places[1].1);
-    let canaries = canaries(&world).await;
+    let canaries = canaries(&namespace).await;
     for (place, text) in &places {
         for canary in &canaries {
             let found = canary.found_in(text);
@@ -177,8 +175,8 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
     eprintln!("{} canaries looked for in {} places, {} bytes of log", canaries.len(), places.len(), log.len());
 }
 
-async fn canaries(world: &World) -> Vec<Canary> {
-    let kubeconfig = std::fs::read_to_string(operators_kubeconfig().await).unwrap();
+async fn canaries(namespace: &TestNamespace) -> Vec<Canary> {
+    let kubeconfig = std::fs::read_to_string(&shared().await.operator_kubeconfig).unwrap();
     let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
     let planted = [
         ("the Secret's clientSecret", CLIENT_SECRET),
@@ -194,7 +192,8 @@ async fn canaries(world: &World) -> Vec<Canary> {
     ];
     let mut canaries: Vec<Canary> = planted.into_iter().map(|(place, secret)| Canary::new(place, secret)).collect();
     // The simulator's tokens can be foretold: they guard nothing.
-    let tokens = (0..world.count(Call::Token)).flat_map(|nth| ["demo", "operators"].map(|client| (nth, client)));
+    let tokens =
+        (0..namespace.request_count(Call::Token)).flat_map(|nth| ["demo", "operators"].map(|client| (nth, client)));
     canaries.extend(tokens.map(|(nth, client)| {
         let digits = hex::encode(Sha256::digest(format!("{nth}/{client}")));
         Canary::new(format!("token {nth} of {client}"), &format!("sim_{}", &digits[..32]))
@@ -203,20 +202,20 @@ async fn canaries(world: &World) -> Vec<Canary> {
 }
 
 /// Everything that the operator said, by the place where it can be read.
-async fn places(world: &World) -> Vec<(String, String)> {
-    let mut places = vec![("the log at trace level".to_owned(), world.operator().log().text())];
+async fn places(namespace: &TestNamespace) -> Vec<(String, String)> {
+    let mut places = vec![("the log at trace level".to_owned(), namespace.operator().log().text())];
     for path in ["/metrics", "/healthz", "/readyz", "/there-is-no-such-page"] {
-        places.push((path.to_owned(), world.operator().get(path).await));
+        places.push((path.to_owned(), namespace.operator().get(path).await));
     }
-    for object in world.resources().list(&ListParams::default()).await.unwrap() {
+    for object in namespace.resources().list(&ListParams::default()).await.unwrap() {
         let name = object.metadata.name.clone().unwrap();
         places.push((format!("the resource {name}"), serde_json::to_string(&object).unwrap()));
     }
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    let events: Api<Event> = Api::namespaced(namespace.client.clone(), &namespace.name);
     for event in events.list(&ListParams::default()).await.unwrap() {
         places.push(("an event".to_owned(), serde_json::to_string(&event).unwrap()));
     }
-    for record in world.journal() {
+    for record in namespace.all_requests() {
         let mut body = record.body.clone().unwrap_or_default();
         let mut headers = record.headers.clone();
         if record.call == Some(Call::Submit) {
@@ -224,7 +223,7 @@ async fn places(world: &World) -> Vec<(String, String)> {
             let callback = body.as_object_mut().unwrap().remove("webhookCallbackUrl").unwrap();
             let is_own = body["environment_id"] == "env_own";
             let expected = if is_own { OWN_HOOK.to_owned() } else { format!("{HOOK}?key={HOOK_KEY}") };
-            assert_eq!(callback, json!(format!("{}/webhooks/{expected}", world.platform.url())), "{body}");
+            assert_eq!(callback, json!(format!("{}/webhooks/{expected}", namespace.platform.url())), "{body}");
         }
         headers.remove("host");
         places.push((format!("a request of {:?}", record.call), format!("{headers:?} {body}")));

@@ -1,10 +1,9 @@
 //! One tenant's API never answers; another tenant's rollouts go on as if it were not there.
 
-use crate::stage::*;
+use crate::support::*;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
 use simulator::RequestFilter;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -44,9 +43,8 @@ impl SilentApi {
 }
 
 /// So many resources of a namespace, each with a client of its own, so that no limit for one client holds any of them back.
-async fn create_hanging(client: &Client, namespace: &str, api: SocketAddr, count: usize) {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let resources: Api<CognigyDeployment> = Api::namespaced(client.clone(), namespace);
+async fn create_hanging(tenant: &TestNamespace, api: SocketAddr, count: usize) {
+    let (secrets, resources) = (tenant.api::<Secret>(), tenant.resources());
     let create = |number: usize| {
         let (secrets, resources) = (secrets.clone(), resources.clone());
         async move {
@@ -74,15 +72,15 @@ async fn create_hanging(client: &Client, namespace: &str, api: SocketAddr, count
 }
 
 /// How long it took from `kubectl apply` to the rollout's first request and to its rollback.
-async fn roll_back(world: &World, name: &str) -> (Duration, Duration) {
+async fn roll_back(namespace: &TestNamespace, name: &str) -> (Duration, Duration) {
     let began = Instant::now();
-    world.apply(sample().named(name).environment(name)).await;
-    let handle = world.platform.handle();
+    namespace.apply(sample().named(name).environment(name)).await;
+    let handle = namespace.platform.handle();
     let asked = async |call| {
         let environment = Some(name.parse().unwrap());
         let filter = RequestFilter { call: Some(call), environment, ..RequestFilter::default() };
         if timeout(DEADLINE, handle.wait_for_requests(&filter, 1)).await.is_err() {
-            panic!("{}", world.report(&format!("{name}: {call:?}")).await);
+            panic!("{}", namespace.report(&format!("{name}: {call:?}")).await);
         }
         began.elapsed()
     };
@@ -90,16 +88,15 @@ async fn roll_back(world: &World, name: &str) -> (Duration, Duration) {
 }
 
 async fn nobody_is_stopped(hanging: usize) {
-    let client = client().await;
-    let tenant = namespace(&client).await;
+    let tenant = plan().await.without_operator().without_secret().start().await;
     let bad = "environments: {alone: {deploymentsAreUnhealthy: true}, beside: {deploymentsAreUnhealthy: true}}";
-    let world = World::plan().flags(&["--namespace", &tenant]).scenario(bad).start().await;
-    let alone = roll_back(&world, "alone").await;
+    let namespace = plan().await.flags(&["--namespace", &tenant.name]).scenario(bad).start().await;
+    let alone = roll_back(&namespace, "alone").await;
 
     let mut silent = SilentApi::start().await;
-    create_hanging(&client, &tenant, silent.address, hanging).await;
+    create_hanging(&tenant, silent.address, hanging).await;
     silent.until_connected(32).await;
-    let beside = roll_back(&world, "beside").await;
+    let beside = roll_back(&namespace, "beside").await;
     eprintln!(
         "beside {hanging} resources whose API hangs: started after {:?} ({:?} alone), rolled back after {:?} ({:?} alone)",
         beside.0, alone.0, beside.1, alone.1

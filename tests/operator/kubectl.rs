@@ -1,21 +1,21 @@
 //! What people do: `kubectl`.
 
-use crate::stage::*;
+use crate::support::*;
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 struct Kubectl<'w> {
-    world: &'w World,
+    namespace: &'w TestNamespace,
 }
 
 impl Kubectl<'_> {
     async fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut kubectl = Command::new("kubectl")
             .arg("--kubeconfig")
-            .arg(self.world.kubeconfig().await)
-            .args(["--namespace", &self.world.namespace])
+            .arg(shared().await.cluster.kubeconfig())
+            .args(["--namespace", &self.namespace.name])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -43,8 +43,8 @@ impl Kubectl<'_> {
 
 #[tokio::test]
 async fn a_rollout_from_apply_to_delete() {
-    let world = World::start().await;
-    let kubectl = Kubectl { world: &world };
+    let namespace = new_namespace().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let manifest = sample().object().to_string();
     kubectl.ok_with(&["apply", "-f", "-"], &manifest).await;
     kubectl.ok(&["wait", "--for=condition=Ready", "--timeout=60s", "cgd/bot"]).await;
@@ -52,7 +52,7 @@ async fn a_rollout_from_apply_to_delete() {
     let table = kubectl.ok(&["get", "cognigydeployments"]).await;
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "VERSION", "SINCE", "JOB", "AGE"]);
-    let job = bot_job(&world).await;
+    let job = bot_job(&namespace).await;
     let line = lines.next().unwrap();
     assert_eq!((&line[..5], line[6]), (&["bot", ENVIRONMENT, "True", "Succeeded", "2.4.1"][..], job.as_str()));
     let wide = kubectl.ok(&["get", "cgd", "-o", "wide"]).await;
@@ -91,11 +91,11 @@ fn told(described: &str) -> Vec<Told> {
 
 #[tokio::test]
 async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_for_people() {
-    let world = World::with_environment("deploymentsAreUnhealthy: true").await;
-    let bot = world.apply(sample()).await;
+    let namespace = with_environment("deploymentsAreUnhealthy: true").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::RolledBack).await;
-    bot.until_told("Normal", Reason::HealthGood).await;
-    let kubectl = Kubectl { world: &world };
+    bot.until_event("Normal", Reason::HealthGood).await;
+    let kubectl = Kubectl { namespace: &namespace };
     let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
     let told = told(&described);
 
@@ -123,14 +123,14 @@ async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_fo
     }
 }
 
-async fn bot_job(world: &World) -> String {
-    world.resource("bot").now().await.attempt().job_id().unwrap().as_str().to_owned()
+async fn bot_job(namespace: &TestNamespace) -> String {
+    namespace.resource("bot").get().await.attempt().job_id().unwrap().as_str().to_owned()
 }
 
 #[tokio::test]
 async fn explain_says_what_a_field_means() {
-    let world = World::plan().without_operator().start().await;
-    let kubectl = Kubectl { world: &world };
+    let namespace = plan().await.without_operator().start().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let field = "cognigydeployment.spec.rollbackPolicy.healthThreshold";
     let explained = kubectl.ok(&["explain", field]).await.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
@@ -141,8 +141,8 @@ async fn explain_says_what_a_field_means() {
 
 #[tokio::test]
 async fn a_server_side_dry_run_refuses_what_apply_would() {
-    let world = World::plan().without_operator().start().await;
-    let kubectl = Kubectl { world: &world };
+    let namespace = plan().await.without_operator().start().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let wrong = sample().with(json!({"rollbackPolicy": {"healthThreshold": 0}})).object().to_string();
     let output = kubectl.run(&["apply", "--dry-run=server", "-f", "-"], &wrong).await;
     assert!(!output.status.success());
@@ -152,8 +152,8 @@ async fn a_server_side_dry_run_refuses_what_apply_would() {
 
 #[tokio::test]
 async fn a_misspelt_field_is_refused_and_not_dropped() {
-    let world = World::plan().without_operator().start().await;
-    let kubectl = Kubectl { world: &world };
+    let namespace = plan().await.without_operator().start().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let wrong = sample().with(json!({"rollbackPolicy": {"healthTreshold": 3}})).object().to_string();
     let output = kubectl.run(&["apply", "-f", "-"], &wrong).await;
     let error = String::from_utf8(output.stderr).unwrap();
@@ -162,10 +162,10 @@ async fn a_misspelt_field_is_refused_and_not_dropped() {
 
 #[tokio::test]
 async fn the_definition_that_the_operator_prints_is_applied_server_side() {
-    let world = World::plan().without_operator().start().await;
+    let namespace = plan().await.without_operator().start().await;
     let printed = Command::new(env!("CARGO_BIN_EXE_cognigy-operator")).arg("crd").output().await.unwrap();
     let definition = String::from_utf8(printed.stdout).unwrap();
-    let kubectl = Kubectl { world: &world };
+    let kubectl = Kubectl { namespace: &namespace };
     let applied = kubectl.ok_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &definition).await;
     assert!(applied.contains("cognigydeployments.deploy.cognigy.ai serverside-applied"), "{applied}");
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/");

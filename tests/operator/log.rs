@@ -1,6 +1,6 @@
 //! The operator's log, as whoever collects it reads it.
 
-use crate::stage::*;
+use crate::support::*;
 use kube::ResourceExt;
 use rollout::TraceId;
 use std::collections::BTreeSet;
@@ -39,12 +39,12 @@ fn the_keys_that_the_page_lists_are_those_that_are_tested() {
 
 #[tokio::test]
 async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about() {
-    let world = World::start().await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Succeeded).await;
-    world.operator().until_logged("the job has completed").await;
+    namespace.operator().until_logged("the job has completed").await;
 
-    let log = world.operator().log().text();
+    let log = namespace.operator().log().text();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &lines {
         for key in EVERY_LINE {
@@ -68,12 +68,12 @@ async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about
 
 #[tokio::test]
 async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace() {
-    let world = World::start().await;
-    let bot = world.apply(sample()).await;
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
     bot.edit(&sample().version("2.0.0")).await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
-    let operator = world.operator();
+    let operator = namespace.operator();
     let status = object.recorded();
     for (attempt, began) in [(1, status.history[0].started_at), (2, object.attempt().started_at)] {
         let said = format!("attempt {attempt} succeeded");
@@ -81,7 +81,7 @@ async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace
         let expected = json!({
             "level": "INFO",
             "target": "cognigy_operator::controller::event_recorder",
-            "namespace": world.namespace,
+            "namespace": namespace.name,
             "resource": "bot",
             "attempt": attempt,
             "trace_id": TraceId::of(&object.uid().unwrap(), attempt, began).to_string(),

@@ -6,7 +6,7 @@
 //! `COGNIGY_TEST_KILLS` and `COGNIGY_TEST_SEED` repeat `crashes::random` for longer, or as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-mod stage;
+mod support;
 
 mod budget;
 mod canaries;

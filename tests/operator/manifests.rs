@@ -1,6 +1,6 @@
 //! What is installed, and the resources that people copy: `kubectl` and the API server judge them.
 
-use crate::stage::{installed, kubeconfig};
+use crate::support::shared;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
@@ -15,7 +15,7 @@ pub(crate) async fn kubectl(arguments: &[&str], input: &str) -> Output {
     let mut kubectl = Command::new("kubectl")
         .current_dir(root())
         .arg("--kubeconfig")
-        .arg(kubeconfig().await)
+        .arg(shared().await.cluster.kubeconfig())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -52,7 +52,7 @@ pub(crate) async fn accept(what: &str, text: &str) {
 
 #[tokio::test]
 async fn the_whole_installation_is_accepted_and_breaks_no_pod_security_standard() {
-    let said = installed().await;
+    let said = shared().await.installed.as_str();
     for object in [
         "namespace/cognigy-system",
         "customresourcedefinition.apiextensions.k8s.io/cognigydeployments.deploy.cognigy.ai",

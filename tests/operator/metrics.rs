@@ -1,12 +1,12 @@
 //! What rollouts leave in the operator's numbers.
 
-use crate::stage::*;
+use crate::support::*;
 
 #[tokio::test]
 async fn a_rollout_shows_in_the_numbers_step_by_step() {
-    let world = World::start().await;
-    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
-    let operator = world.operator();
+    let namespace = new_namespace().await;
+    namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    let operator = namespace.operator();
     operator.until_shown(r#"cognigy_operator_resources{state="ready"}"#, 1.0).await;
     for step in ["Pending", "Validating", "Tracing", "Submitting", "RollingOut", "Monitoring"] {
         let count = format!(r#"cognigy_operator_step_duration_seconds_count{{step="{step}"}}"#);
@@ -21,10 +21,10 @@ async fn a_rollout_shows_in_the_numbers_step_by_step() {
 
 #[tokio::test]
 async fn a_bad_rollout_shows_how_long_it_waited_for_its_rollback_and_that_it_needs_a_person_until_it_goes() {
-    let world = World::with_environment("deploymentsAreUnhealthy: true").await;
-    let bot = world.apply(sample()).await;
+    let namespace = with_environment("deploymentsAreUnhealthy: true").await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
-    let operator = world.operator();
+    let operator = namespace.operator();
     let stalled = r#"cognigy_operator_resources_stalled{reason="RolledBack"}"#;
     operator.until_shown(stalled, 1.0).await;
     assert_eq!(operator.shown(r#"cognigy_operator_rollouts_total{outcome="RolledBack"}"#).await, 1.0);
@@ -46,15 +46,15 @@ async fn a_bad_rollout_shows_how_long_it_waited_for_its_rollback_and_that_it_nee
 
 #[tokio::test]
 async fn messages_that_nobody_takes_show_until_they_are_taken() {
-    let world =
-        World::plan().scenario("faults: [{call: webhook, times: forever, fault: {status: {code: 500}}}]").start().await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let namespace =
+        plan().await.scenario("faults: [{call: webhook, times: forever, fault: {status: {code: 500}}}]").start().await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     bot.until_ready().await;
-    let operator = world.operator();
+    let operator = namespace.operator();
     let messages = r#"cognigy_operator_outbox_messages{receiver="webhook"}"#;
     operator.until_shown(messages, 1.0).await;
     assert!(operator.shown(r#"cognigy_operator_outbox_oldest_message_age_seconds{receiver="webhook"}"#).await > 0.0);
-    world.mend();
+    namespace.clear_faults();
     operator.until_shown(messages, 0.0).await;
     bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(operator.shown(r#"cognigy_operator_outbox_oldest_message_age_seconds{receiver="webhook"}"#).await, 0.0);
@@ -62,18 +62,17 @@ async fn messages_that_nobody_takes_show_until_they_are_taken() {
 
 #[tokio::test]
 async fn a_restart_in_the_middle_of_a_job_loses_nothing_of_its_duration() {
-    let mut world = World::with_running_jobs("").await;
-    let bot = world.apply(sample()).await;
+    let mut namespace = with_running_jobs("").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
-    world.kill_operator().await;
-    world.start_operator().await;
-    world.let_jobs_end();
-    let bot = world.resource("bot");
+    namespace.restart_operator().await;
+    namespace.let_jobs_end();
+    let bot = namespace.resource("bot");
     let ended = bot.until_settled(1, Outcome::Succeeded).await;
     // A submit that a busy machine was slow with counts from where it was taken.
     let began = ended.attempt().deadline_counts_from().unwrap();
     let recorded = ended.attempt().job_completed_at().unwrap().duration_since(began).as_secs_f64();
-    let operator = world.operator();
+    let operator = namespace.operator();
     let shown = operator.shown(r#"cognigy_operator_step_duration_seconds_sum{step="RollingOut"}"#).await;
     assert!((shown - recorded).abs() < 1e-6, "{shown} shown, {recorded} recorded");
     assert_eq!(operator.shown(r#"cognigy_operator_step_duration_seconds_count{step="Submitting"}"#).await, 0.0);

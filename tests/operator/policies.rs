@@ -1,7 +1,7 @@
 //! The example policies that say who may deploy to which environment, judged by the API server.
 
 use crate::manifests::kubectl;
-use crate::stage::*;
+use crate::support::*;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,14 +26,14 @@ async fn until(arguments: &[&str], input: &str, accepted: bool) -> String {
 }
 
 /// A namespace's labels and annotations become these.
-async fn mark(world: &World, metadata: Value) {
+async fn mark(namespace: &TestNamespace, metadata: Value) {
     let patch = json!({"metadata": metadata}).to_string();
-    until(&["patch", "namespace", &world.namespace, "--type", "merge", "--patch", &patch], "", true).await;
+    until(&["patch", "namespace", &namespace.name, "--type", "merge", "--patch", &patch], "", true).await;
 }
 
 /// Whoever is named here may write resources in the namespace.
-async fn let_write(world: &World, people: &[&str]) {
-    let metadata = json!({"name": "writers", "namespace": world.namespace});
+async fn let_write(namespace: &TestNamespace, people: &[&str]) {
+    let metadata = json!({"name": "writers", "namespace": namespace.name});
     let rule = json!({"apiGroups": ["deploy.cognigy.ai"], "resources": ["cognigydeployments"], "verbs": ["*"]});
     apply(&role(&metadata, &[rule], people)).await;
 }
@@ -51,21 +51,21 @@ fn role(metadata: &Value, rules: &[Value], people: &[&str]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
-fn resource(world: &World, environment: &str) -> String {
+fn resource(namespace: &TestNamespace, environment: &str) -> String {
     let mut object = sample().environment(environment).object();
-    object["metadata"]["namespace"] = json!(world.namespace);
+    object["metadata"]["namespace"] = json!(namespace.name);
     object.to_string()
 }
 
 #[tokio::test]
 async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_other() {
-    let world = World::start().await;
-    let namespace = world.namespace.as_str();
+    let namespace = new_namespace().await;
+    let name = namespace.name.as_str();
     apply(include_str!("../../deploy/policies/environments-by-person.yaml")).await;
-    mark(&world, json!({"labels": {"deploy.cognigy.ai/environments-by": "person"}})).await;
-    let_write(&world, &["alice", "bob"]).await;
-    let (production, other) = (resource(&world, ENVIRONMENT), resource(&world, "env_other"));
-    let metadata = json!({"name": "production", "namespace": namespace});
+    mark(&namespace, json!({"labels": {"deploy.cognigy.ai/environments-by": "person"}})).await;
+    let_write(&namespace, &["alice", "bob"]).await;
+    let (production, other) = (resource(&namespace, ENVIRONMENT), resource(&namespace, "env_other"));
+    let metadata = json!({"name": "production", "namespace": name});
     let use_it = json!({
         "apiGroups": ["deploy.cognigy.ai"], "resources": ["environments"], "resourceNames": [ENVIRONMENT], "verbs": ["use"]
     });
@@ -80,10 +80,10 @@ async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_
 
     // The operator, which has no such right, does its work all the same.
     until(&["create", "--as", "alice", "-f", "-"], &production, true).await;
-    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
     let patch = |who: &'static str, patch: Value| async move {
         let patch = patch.to_string();
-        let of = ["patch", "cgd", "bot", "--namespace", namespace, "--type", "merge", "--as", who, "--patch", &patch];
+        let of = ["patch", "cgd", "bot", "--namespace", name, "--type", "merge", "--as", who, "--patch", &patch];
         kubectl(&of, "").await.status.success()
     };
     for (change, may_bob) in [
@@ -101,13 +101,13 @@ async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_
 
 #[tokio::test]
 async fn a_namespace_deploys_to_the_environments_that_it_names_whoever_asks() {
-    let world = World::plan().without_operator().without_secret().start().await;
+    let namespace = plan().await.without_operator().without_secret().start().await;
     apply(include_str!("../../deploy/policies/environments-by-namespace.yaml")).await;
-    mark(&world, json!({"labels": {"deploy.cognigy.ai/environments-by": "namespace"}})).await;
+    mark(&namespace, json!({"labels": {"deploy.cognigy.ai/environments-by": "namespace"}})).await;
     let create = ["create", "-f", "-", "--dry-run=server"];
-    let words = until(&create, &resource(&world, "env_staging_eu"), false).await;
-    assert!(words.contains(&format!("the namespace {} may not deploy to env_staging_eu", world.namespace)), "{words}");
-    mark(&world, json!({"annotations": {"deploy.cognigy.ai/environments": "env_dev_1, env_staging_*"}})).await;
+    let words = until(&create, &resource(&namespace, "env_staging_eu"), false).await;
+    assert!(words.contains(&format!("the namespace {} may not deploy to env_staging_eu", namespace.name)), "{words}");
+    mark(&namespace, json!({"annotations": {"deploy.cognigy.ai/environments": "env_dev_1, env_staging_*"}})).await;
     for (environment, is_allowed) in [
         ("env_staging_eu", true),
         ("env_staging_", true),
@@ -117,6 +117,6 @@ async fn a_namespace_deploys_to_the_environments_that_it_names_whoever_asks() {
         ("my_env_staging_eu", false),
         (ENVIRONMENT, false),
     ] {
-        until(&create, &resource(&world, environment), is_allowed).await;
+        until(&create, &resource(&namespace, environment), is_allowed).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Traces over OTLP, as a collector receives them.
 
-use crate::stage::*;
+use crate::support::*;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -109,21 +109,21 @@ fn names(spans: &[Span]) -> BTreeSet<&str> {
 async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
     let collector = Collector::start().await;
     let running = "faults: [{call: job, times: forever, fault: {body: {status: running}}}]";
-    let plan = World::plan().scenario(running).variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
-    let mut world = plan.variable("OTEL_BSP_SCHEDULE_DELAY", "50").start().await;
-    let bot = world.apply(sample()).await;
+    let plan = plan().await.scenario(running).variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let mut namespace = plan.variable("OTEL_BSP_SCHEDULE_DELAY", "50").start().await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_step(Step::RollingOut).await;
-    assert!(world.take_operator().terminate().await.success());
+    assert!(namespace.take_operator().terminate().await.success());
     let of_the_first = collector.until("submit").await;
     for name in ["reconcile", "token", "validate", "trace", "write the status"] {
         assert!(names(&of_the_first).contains(name), "{name} is missing: {of_the_first:#?}");
     }
     assert!(!names(&of_the_first).contains("rollout"), "it has not ended");
 
-    world.start_operator().await;
-    world.let_jobs_end();
-    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert!(world.take_operator().terminate().await.success());
+    namespace.start_operator().await;
+    namespace.let_jobs_end();
+    namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    assert!(namespace.take_operator().terminate().await.success());
     let spans = collector.until("rollout").await;
     for name in ["job", "health", "audit"] {
         assert!(names(&spans).contains(name), "{name} is missing: {spans:#?}");
@@ -144,7 +144,7 @@ async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
         }
     }
     let rollout = spans.iter().find(|span| span.name == "rollout").unwrap();
-    let ended = world.resource("bot").now().await;
+    let ended = namespace.resource("bot").get().await;
     let nanoseconds = |moment: jiff::Timestamp| u64::try_from(moment.as_nanosecond()).unwrap();
     assert_eq!(rollout.started_at, nanoseconds(ended.attempt().started_at));
     assert_eq!(rollout.ended_at, nanoseconds(ended.attempt().verdict.as_ref().unwrap().at));
@@ -155,7 +155,7 @@ async fn a_collector_that_is_gone_holds_nothing_up() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    let mut world = World::plan().variable("OTEL_EXPORTER_OTLP_ENDPOINT", &url).start().await;
-    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
-    assert!(world.take_operator().terminate().await.success());
+    let mut namespace = plan().await.variable("OTEL_EXPORTER_OTLP_ENDPOINT", &url).start().await;
+    namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    assert!(namespace.take_operator().terminate().await.success());
 }

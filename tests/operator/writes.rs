@@ -1,7 +1,7 @@
 //! What the API server says of the operator's writes: who made them, and that events fit into their limits.
 
 use crate::rights::{granted, start_with};
-use crate::stage::*;
+use crate::support::*;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
@@ -22,9 +22,9 @@ fn writers(object: &impl Resource) -> BTreeSet<(String, String)> {
 
 #[tokio::test]
 async fn every_write_is_made_in_the_operators_name() {
-    let world = World::plan().without_operator().start().await;
-    let _operator = start_with(&world, &granted().await).await;
-    let bot = world.resource("bot");
+    let namespace = plan().await.without_operator().start().await;
+    let _operator = start_with(&namespace, &granted().await).await;
+    let bot = namespace.resource("bot");
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     let by_operator = |part: &str| (OPERATOR.to_owned(), part.to_owned());
     assert!(
@@ -33,11 +33,11 @@ async fn every_write_is_made_in_the_operators_name() {
         writers(&object)
     );
 
-    let leases: Api<Lease> = Api::namespaced(world.client.clone(), &world.namespace);
+    let leases: Api<Lease> = Api::namespaced(namespace.client.clone(), &namespace.name);
     let lease = leases.get("cognigy-operator").await.unwrap();
     assert_eq!(writers(&lease), [by_operator("object")].into());
 
-    let event = bot.until_told("Normal", Reason::Succeeded).await;
+    let event = bot.until_event("Normal", Reason::Succeeded).await;
     assert_eq!(writers(&event), [by_operator("object")].into());
     let others = writers(&object).into_iter().filter(|(writer, _)| writer != OPERATOR);
     assert_eq!(others.map(|(_, part)| part).collect::<Vec<_>>(), ["object"], "the test's own write");
@@ -47,16 +47,16 @@ async fn every_write_is_made_in_the_operators_name() {
 async fn events_are_published_whatever_the_length_of_names() {
     let pod = format!("{}-5d8f7c9b4-x2x9k", "p".repeat(184));
     assert_eq!(pod.len(), 200);
-    let world = World::plan().variable("POD_NAME", &pod).start().await;
+    let namespace = plan().await.variable("POD_NAME", &pod).start().await;
     let name = "n".repeat(253);
-    let bot = world.apply(sample().named(&name)).await;
+    let bot = namespace.apply(sample().named(&name)).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    let event = bot.until_told("Normal", Reason::Succeeded).await;
+    let event = bot.until_event("Normal", Reason::Succeeded).await;
     assert_eq!(event.reporting_controller.as_deref(), Some(OPERATOR));
     let instance = event.reporting_instance.unwrap();
     assert!(instance.len() == 128 && pod.ends_with(&instance), "{instance}");
 
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    let events: Api<Event> = Api::namespaced(namespace.client.clone(), &namespace.name);
     let events = events.list(&ListParams::default()).await.unwrap();
     assert!(events.items.len() > 1, "each step has an event of its own");
     for event in events {

@@ -4,7 +4,7 @@
 //! `COGNIGY_TEST_ROUNDS=20 COGNIGY_TEST_GAP=12 cargo test --test outages changes -- --include-ignored --nocapture` prints the changes that
 //! were lost, and how long after the API server's return the others were acted on.
 
-use crate::stage::{Call, CognigyDeployment, DEADLINE, World, from, json, sample};
+use crate::support::{Call, CognigyDeployment, DEADLINE, Outage, json, object, sample_of};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -60,12 +60,12 @@ struct Site {
 }
 
 impl Site {
-    fn of(world: &World) -> Self {
+    fn of(outage: &Outage) -> Self {
         Self {
-            resources: world.own(),
-            config_maps: world.own(),
-            platform: world.platform.handle(),
-            webhook: world.webhook(),
+            resources: outage.api(),
+            config_maps: outage.api(),
+            platform: outage.platform.handle(),
+            webhook: outage.webhook_url(),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Change {
             Kind::Edit | Kind::Delete | Kind::Rollback => self.apply(site, Some("1")).await,
         };
         assert!(is_applied, "the API server is there");
-        self.until_asked(site, Call::Audit, 1).await;
+        self.until_requests(site, Call::Audit, 1).await;
     }
 
     /// Makes the change, as soon as the API server takes it.
@@ -124,18 +124,14 @@ impl Change {
     }
 
     async fn apply(&self, site: &Site, version: Option<&str>) -> bool {
-        let mut object = sample(&self.name, version.unwrap_or_default(), &site.webhook);
-        if version.is_none() {
-            let reference = json!({"configMapKeyRef": {"name": self.name, "key": "snapshot"}});
-            object["spec"]["configurationSnapshotFrom"] = reference;
-            object["spec"].as_object_mut().unwrap().remove("configurationSnapshot");
-        }
+        let sample = sample_of(&self.name, version.unwrap_or_default(), &site.webhook);
+        let sample = if version.is_none() { sample.snapshot_from(&self.name) } else { sample };
         let apply = PatchParams::apply("tests").force();
-        site.resources.patch(&self.name, &apply, &Patch::Apply(object)).await.is_ok()
+        site.resources.patch(&self.name, &apply, &Patch::Apply(sample.object())).await.is_ok()
     }
 
     async fn write_config_map(&self, site: &Site, version: &str) -> bool {
-        let map: ConfigMap = from(json!({
+        let map: ConfigMap = object(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": self.name, "labels": {"deploy.cognigy.ai/watch": "true"}},
             "data": {"snapshot": json!({"botVersion": version}).to_string()},
@@ -147,9 +143,9 @@ impl Change {
     /// Waits until the operator has acted on the change.
     async fn until_acted_on(&self, site: &Site) {
         match self.kind {
-            Kind::Create => self.until_asked(site, Call::Submit, 1).await,
-            Kind::Edit | Kind::ConfigMap => self.until_asked(site, Call::Submit, 2).await,
-            Kind::Rollback => self.until_asked(site, Call::Rollback, 1).await,
+            Kind::Create => self.until_requests(site, Call::Submit, 1).await,
+            Kind::Edit | Kind::ConfigMap => self.until_requests(site, Call::Submit, 2).await,
+            Kind::Rollback => self.until_requests(site, Call::Rollback, 1).await,
             Kind::Delete => {
                 while !matches!(site.resources.get_opt(&self.name).await, Ok(None)) {
                     sleep(LOOK_AGAIN).await;
@@ -158,7 +154,7 @@ impl Change {
         }
     }
 
-    async fn until_asked(&self, site: &Site, call: Call, count: usize) {
+    async fn until_requests(&self, site: &Site, call: Call, count: usize) {
         // Neither the audit log nor a rollback names the environment: the job does.
         let environment = Some(self.name.parse().unwrap());
         let filter = RequestFilter { call: Some(call), environment, ..RequestFilter::default() };
@@ -182,20 +178,20 @@ impl Tally {
 }
 
 /// One outage, with every kind of change at every moment around it.
-async fn outage(world: &mut World, number: u32, gap: Duration, flags: &[&str], tally: &mut Tally) {
-    let (site, changes) = (Site::of(world), Change::all(number));
+async fn change_around_an_outage(outage: &mut Outage, number: u32, gap: Duration, flags: &[&str], tally: &mut Tally) {
+    let (site, changes) = (Site::of(outage), Change::all(number));
     let prepared = timeout(DEADLINE, join_all(changes.iter().map(|change| change.prepare(&site)))).await;
     if prepared.is_err() {
-        panic!("{}", world.report("the environments run before the outage").await);
+        panic!("{}", outage.report("the environments run before the outage").await);
     }
     let make = |is_wanted: fn(Moment) -> bool| {
         join_all(changes.iter().filter(move |change| is_wanted(change.moment)).map(|change| change.make(&site)))
     };
     make(|moment| moment == Moment::Before).await;
-    world.cluster().kill_api_server();
+    outage.cluster().kill_api_server();
     sleep(gap).await;
     let restarted = async {
-        world.cluster().restart_api_server_with(flags).await;
+        outage.cluster().restart_api_server_with(flags).await;
         Instant::now()
     };
     let (returned, _) = tokio::join!(restarted, make(|moment| moment == Moment::During));
@@ -221,19 +217,19 @@ fn setting(variable: &str, otherwise: u32) -> u32 {
 }
 
 async fn no_change_is_lost(elects: bool, lists: &[&str]) {
-    let mut world = World::start().await;
+    let mut outage = Outage::start().await;
     if !lists.is_empty() {
-        world.cluster().restart_api_server_with(lists).await;
+        outage.cluster().restart_api_server_with(lists).await;
     }
     let operator = match elects {
         // A process whose lease outlasts the outage goes on, and must find out by itself what it has missed.
-        true => world.replica("elected", &["--lease-duration=120s", "--renew-deadline=90s"]).await,
-        false => world.operator("alone").await,
+        true => outage.run_replica("elected", &["--lease-duration=120s", "--renew-deadline=90s"]).await,
+        false => outage.run_operator("alone").await,
     };
     let (rounds, gap) = (setting("COGNIGY_TEST_ROUNDS", 1), setting("COGNIGY_TEST_GAP", 5));
     let mut tally = Tally::default();
     for number in 0..rounds {
-        outage(&mut world, number, Duration::from_secs(gap.into()), lists, &mut tally).await;
+        change_around_an_outage(&mut outage, number, Duration::from_secs(gap.into()), lists, &mut tally).await;
     }
     eprintln!(
         "{rounds} outages of {gap} s (elects: {elects}, lists: {lists:?}): {} changes acted on, p50 {:?}, p99 {:?}; lost: {:#?}",
@@ -243,7 +239,7 @@ async fn no_change_is_lost(elects: bool, lists: &[&str]) {
         tally.lost,
     );
     if !tally.lost.is_empty() {
-        panic!("{} changes were lost\n{}", tally.lost.len(), world.report("every change was acted on").await);
+        panic!("{} changes were lost\n{}", tally.lost.len(), outage.report("every change was acted on").await);
     }
     drop(operator);
 }

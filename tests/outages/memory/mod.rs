@@ -6,9 +6,10 @@
 
 mod servers;
 
-use crate::stage::operator_command;
+use crate::support::BINARY;
 use servers::{Servers, Stored};
 use std::time::Duration;
+use testkit::OperatorCommand;
 
 /// How many resources come at once.
 const MANY: usize = 50;
@@ -78,7 +79,14 @@ fn worst_config_maps() -> Vec<(&'static str, Stored)> {
 /// What a process takes that finds so many resources when it starts, in MiB: at its peak, and in the end.
 async fn taken(servers: &Servers, what: &Stored, many: usize) -> (f64, f64) {
     servers.store(what, many);
-    let operator = operator_command("measured", servers.kubeconfig(), &["--namespace=bots".to_owned()]).start().await;
+    let command = OperatorCommand {
+        binary: BINARY.into(),
+        name: "measured".to_owned(),
+        kubeconfig: servers.kubeconfig().to_owned(),
+        flags: ["--namespace=bots", "--egress-allow=127.0.0.1"].map(str::to_owned).to_vec(),
+        variables: Vec::new(),
+    };
+    let operator = command.start().await;
     servers.until_all_are_told(many).await;
     // What is freed is given back after a while.
     tokio::time::sleep(Duration::from_secs(3)).await;
