@@ -1,7 +1,7 @@
 //! The chart, as Helm and the API server see it.
 
 use crate::manifest::{Manifest, sets_of_values, template};
-use crate::stage::{CHART, Cluster, helm, root};
+use crate::support::{CHART, Cluster, helm, root};
 use serde_json::{Value, json};
 use simulator::Scenario;
 

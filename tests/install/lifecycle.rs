@@ -1,6 +1,6 @@
 //! A release from its installation to its end, by Helm on a real API server.
 
-use crate::stage::{CHART, Cluster, NAMESPACE, root};
+use crate::support::{CHART, Cluster, NAMESPACE, root};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

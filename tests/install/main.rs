@@ -15,4 +15,4 @@ mod release;
 mod rights;
 mod rules;
 mod schemas;
-mod stage;
+mod support;

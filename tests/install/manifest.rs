@@ -1,6 +1,6 @@
 //! Objects as they are rendered, by the chart or by kustomize.
 
-use crate::stage::{CHART, NAMESPACE, helm, root};
+use crate::support::{CHART, NAMESPACE, helm, root};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -33,7 +33,7 @@ impl Manifest {
     pub(crate) async fn of_folder(folder: &str) -> Self {
         let mut kubectl = Command::new("kubectl");
         kubectl.args(["kustomize", folder]);
-        Self::parse(crate::stage::ask(kubectl, "").await.ok())
+        Self::parse(crate::support::ask(kubectl, "").await.ok())
     }
 
     pub(crate) fn of_kind<'m>(&'m self, kind: &str) -> impl Iterator<Item = &'m Value> + use<'m> {
@@ -67,7 +67,7 @@ impl Manifest {
 }
 
 /// What `helm template` answers to these arguments.
-pub(crate) async fn template(arguments: &[&str]) -> crate::stage::Answer {
+pub(crate) async fn template(arguments: &[&str]) -> crate::support::Answer {
     let all: Vec<&str> = ["template", "cognigy-operator", CHART, "--namespace", NAMESPACE]
         .into_iter()
         .chain(arguments.iter().copied())

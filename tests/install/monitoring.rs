@@ -1,7 +1,7 @@
 //! The kinds of the Prometheus Operator, which an API server knows only where their definitions were applied: they come
 //! with its Go module.
 
-use crate::stage::{Cluster, ask, root};
+use crate::support::{Cluster, ask, root};
 use serde_json::Value;
 use std::path::PathBuf;
 use tokio::process::Command;

@@ -1,7 +1,7 @@
 //! The kustomize overlays, as the API server sees them.
 
 use crate::manifest::{Manifest, OVERLAYS};
-use crate::stage::Cluster;
+use crate::support::Cluster;
 
 #[tokio::test]
 async fn every_overlay_is_accepted_and_breaks_no_pod_security_standard() {

@@ -1,6 +1,6 @@
 //! A release: its workflow, and the scripts that check its version and print its text.
 
-use crate::stage::root;
+use crate::support::root;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,7 +1,7 @@
 //! Who may do what: the chart and kustomize grant the same, to one service account.
 
 use crate::manifest::{Manifest, words};
-use crate::stage::NAMESPACE;
+use crate::support::NAMESPACE;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 
 use crate::manifest::{Manifest, OVERLAYS, sets_of_values};
 use crate::monitoring;
-use crate::stage::{Answer, CHART, Cluster, ask, tools};
+use crate::support::{Answer, CHART, Cluster, ask, tools};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,10 +2,10 @@
 
 use crate::monitoring;
 use control_plane::{ControlPlane, Options, Tools};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
 use std::path::Path;
 use std::process::Stdio;
+use testkit::client_of;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
@@ -76,10 +76,7 @@ impl Cluster {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let kubeconfig = Kubeconfig::read_from(self.control_plane.kubeconfig_path()).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        Client::try_from(config).unwrap()
+        client_of(&self.control_plane.kubeconfig_path()).await
     }
 
     /// The folder of the control plane, for files that go with it.

@@ -5,19 +5,17 @@
 
 use api::{CognigyDeployment, crd};
 use control_plane::{ControlPlane, Options};
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
 use kube::runtime::wait::{await_condition, conditions};
-use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use testkit::{client_of, remove_deleted_namespaces};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -44,12 +42,9 @@ impl Cluster {
         let start =
             || async { ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}")) };
         let kubeconfig = SHARED.get_or_init(start).await.kubeconfig_path();
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let read = Kubeconfig::read_from(&kubeconfig).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
-        let kubernetes = Client::try_from(config).unwrap();
+        let kubernetes = client_of(&kubeconfig).await;
         let mut controller_manager = JoinSet::new();
-        controller_manager.spawn(let_namespaces_go(kubernetes.clone()));
+        controller_manager.spawn(remove_deleted_namespaces(kubernetes.clone()));
         let cluster = Self { kubernetes, kubeconfig, _controller_manager: controller_manager, _alone: alone };
         cluster.is_as_it_was_before_the_demo().await;
         cluster
@@ -131,24 +126,6 @@ where
         objects.delete(name, &DeleteParams::default()).await.unwrap();
         let uid = object.uid().unwrap();
         await_condition(objects.clone(), name, conditions::is_deleted(&uid)).await.unwrap();
-    }
-}
-
-/// Empties a deleted namespace, and lets it go. In a cluster, the controller-manager does it.
-async fn let_namespaces_go(client: Client) {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let seen = watcher(namespaces.clone(), watcher::Config::default()).default_backoff().applied_objects();
-    let mut seen = pin!(seen);
-    while let Some(event) = seen.next().await {
-        let Ok(mut namespace) = event else { continue };
-        let finalizers = namespace.spec.as_mut().and_then(|spec| spec.finalizers.take());
-        if namespace.metadata.deletion_timestamp.is_some() && finalizers.is_some() {
-            let name = namespace.name_any();
-            let secrets: Api<Secret> = Api::namespaced(client.clone(), &name);
-            let _ = secrets.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
-            // If somebody else has written it in between, it comes once more.
-            let _ = namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
-        }
     }
 }
 

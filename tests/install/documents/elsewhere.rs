@@ -1,7 +1,7 @@
 //! The commands that are not run here, each with the reason, and with what can be said of it all the same.
 
 use super::command::{variables, without_variables};
-use crate::stage::root;
+use crate::support::root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

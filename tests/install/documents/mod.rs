@@ -4,17 +4,12 @@ mod command;
 mod elsewhere;
 mod reader;
 
-use crate::stage::{Cluster, root};
+use crate::support::{Cluster, root};
 use command::commands_of;
 use elsewhere::Elsewhere;
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PostParams};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, ResourceExt};
 use reader::Reader;
 use std::collections::BTreeSet;
-use std::pin::pin;
+use testkit::remove_deleted_namespaces;
 use tokio::task::JoinSet;
 
 const README: &str = "README.md";
@@ -141,8 +136,8 @@ fn what_a_page_says_that_a_command_shows_belongs_to_a_command_that_is_there() {
 /// Follows pages, one after the other, in a cluster of their own.
 async fn follow(pages: &[&str]) {
     let cluster = Cluster::start().await;
-    let mut beside = JoinSet::new();
-    beside.spawn(let_namespaces_go(cluster.client().await));
+    let mut controller_manager = JoinSet::new();
+    controller_manager.spawn(remove_deleted_namespaces(cluster.client().await));
     let mut reader = Reader::new(&cluster);
     let mut run = 0;
     for page in pages {
@@ -212,21 +207,4 @@ fn pages() -> Vec<String> {
         "{pages:?}"
     );
     pages
-}
-
-/// What is left to do for a deleted namespace once all that was in it is deleted by name: in a cluster, the
-/// controller-manager does it.
-async fn let_namespaces_go(client: Client) {
-    let namespaces: Api<Namespace> = Api::all(client);
-    let seen = watcher(namespaces.clone(), watcher::Config::default()).default_backoff().applied_objects();
-    let mut seen = pin!(seen);
-    while let Some(event) = seen.next().await {
-        let Ok(mut namespace) = event else { continue };
-        let finalizers = namespace.spec.as_mut().and_then(|spec| spec.finalizers.take());
-        if namespace.metadata.deletion_timestamp.is_some() && finalizers.is_some() {
-            let name = namespace.name_any();
-            // After somebody else's write in between it is seen once more.
-            let _ = namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Somebody who follows a page, command by command.
 
-use crate::stage::{Answer, Cluster, ask, root, tools};
+use crate::support::{Answer, Cluster, ask, root, tools};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
