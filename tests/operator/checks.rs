@@ -1,4 +1,4 @@
-//! What happens before anything is submitted.
+//! The checks before a submit.
 
 use crate::support::*;
 
@@ -36,7 +36,7 @@ async fn a_conflict_in_the_trace_ends_the_attempt_and_nothing_is_submitted() {
 }
 
 #[tokio::test]
-async fn a_trace_with_another_status_than_passed_ends_the_attempt_even_without_conflicts() {
+async fn a_trace_that_has_not_passed_ends_the_attempt_even_without_conflicts() {
     let namespace = with_environment("traceStatus: inconclusive").await;
     let object = namespace.apply(sample()).await.until_settled(1, Outcome::Failed).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("inconclusive"));
@@ -44,7 +44,7 @@ async fn a_trace_with_another_status_than_passed_ends_the_attempt_even_without_c
 }
 
 #[tokio::test]
-async fn a_corrected_configuration_starts_again_after_a_refusal() {
+async fn a_corrected_configuration_starts_a_new_attempt_after_a_refusal() {
     let namespace = with_environment("runtime: {cognigy-nlp-core: 3.3.0}").await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Failed).await;
@@ -57,7 +57,7 @@ async fn a_corrected_configuration_starts_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_checks_starts_again_after_a_refusal() {
+async fn changed_checks_start_a_new_attempt_after_a_refusal() {
     let namespace = with_environment("isolation: {networkSegment: eu}").await;
     let bot = namespace.apply(sample()).await;
     let refused = bot.until_settled(1, Outcome::Failed).await;
@@ -68,7 +68,7 @@ async fn a_change_of_the_checks_starts_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_retry_starts_again_after_a_refusal() {
+async fn a_retry_starts_a_new_attempt_after_a_refusal() {
     let namespace = with_environment("validationErrors: [no]").await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Failed).await;
@@ -80,7 +80,7 @@ async fn a_retry_starts_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn an_outage_before_the_submit_loses_no_attempt_and_is_shown_as_reconciling() {
+async fn an_outage_before_the_submit_keeps_the_attempt_and_shows_reconciling() {
     let namespace = with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = namespace.apply(sample()).await;
     let waiting = bot.until_ready_reason(Reason::ApiUnavailable).await;
@@ -90,11 +90,11 @@ async fn an_outage_before_the_submit_loses_no_attempt_and_is_shown_as_reconcilin
     namespace.clear_faults();
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().number, 1);
-    assert!(namespace.request_count(Call::Validate) > 3, "three tries are one call");
+    assert!(namespace.request_count(Call::Validate) > 3, "a client tries three times before a call fails");
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_no_sense_before_the_submit_is_asked_for_again() {
+async fn a_check_with_an_unreadable_answer_is_repeated() {
     let namespace =
         with_environment("faults: [{call: validate, fault: garbage}, {call: trace, fault: wrongTypes}]").await;
     let object = namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
@@ -103,7 +103,7 @@ async fn an_answer_that_makes_no_sense_before_the_submit_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_the_platform_calls_wrong_waits_for_a_person_with_its_own_words() {
+async fn a_400_stalls_the_resource_with_the_platforms_message() {
     let namespace = with_environment(
         "faults: [{call: validate, fault: {status: {code: 422, body: {message: the tenant is archived}}}}]",
     )
@@ -112,14 +112,14 @@ async fn a_request_that_the_platform_calls_wrong_waits_for_a_person_with_its_own
     let object = bot.until_stalled(Reason::RequestRejected).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("the tenant is archived"));
     bot.until_event("Warning", Reason::RequestRejected).await;
-    assert_eq!(namespace.request_count(Call::Validate), 1, "nobody asks the same again by himself");
+    assert_eq!(namespace.request_count(Call::Validate), 1, "the request is not repeated without a retry");
 
     bot.request_retry("now").await;
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn an_environment_of_another_tenant_waits_for_a_person() {
+async fn an_environment_of_another_tenant_stalls_the_resource() {
     let namespace = with_environment("allowedClients: [somebody-else]").await;
     let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::Unauthorized).await;
@@ -128,7 +128,7 @@ async fn an_environment_of_another_tenant_waits_for_a_person() {
 }
 
 #[tokio::test]
-async fn warnings_of_the_validation_are_kept_with_the_attempt() {
+async fn validation_warnings_are_recorded_in_the_attempt() {
     let namespace = with_environment("validationWarnings: [the flow is large]").await;
     let object = namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().checks.validation.as_ref().unwrap().warnings, ["the flow is large"]);

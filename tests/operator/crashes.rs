@@ -1,11 +1,11 @@
-//! The operator dies, is stopped, and comes back.
+//! The operator crashes or is stopped, and starts again.
 
 use crate::support::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// One job, one outcome, and both receivers told of it once (by their keys).
-fn assert_told_once(namespace: &TestNamespace, success: bool) {
+/// Checks that there is one job and one outcome, and that both receivers got it once (by their keys).
+fn assert_delivered_once(namespace: &TestNamespace, success: bool) {
     let keys = |call| namespace.requests(call).into_iter().filter_map(|record| record.idempotency_key);
     assert_eq!(namespace.jobs().len(), 1, "one job");
     assert_eq!(keys(Call::Submit).collect::<BTreeSet<_>>().len(), 1, "one key");
@@ -24,12 +24,12 @@ async fn a_crash_while_the_submit_is_unanswered_ends_in_one_job() {
         namespace.until_requests(Call::Submit, 1).await;
         namespace.restart_operator().await;
         namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
-        assert_told_once(&namespace, true);
+        assert_delivered_once(&namespace, true);
     }
 }
 
 #[tokio::test]
-async fn a_submit_that_the_platform_still_works_on_after_a_crash_is_asked_for_and_not_made_again() {
+async fn after_a_crash_a_submit_that_is_still_in_progress_is_repeated_with_the_same_key_and_starts_one_job() {
     let mut namespace = with_environment("faults: [{call: submit, fault: {delay: {seconds: 120}}}]").await;
     namespace.apply(sample()).await;
     namespace.until_requests(Call::Submit, 1).await;
@@ -43,13 +43,13 @@ async fn a_submit_that_the_platform_still_works_on_after_a_crash_is_asked_for_an
 }
 
 #[tokio::test]
-async fn a_crash_after_an_answer_that_nobody_heard_ends_in_one_job() {
+async fn a_crash_after_a_lost_submit_answer_ends_in_one_job() {
     let mut namespace = with_environment("faults: [{call: submit, fault: dropAfterEffect}]").await;
     namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     namespace.until_requests(Call::Submit, 1).await;
     namespace.restart_operator().await;
     namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert_told_once(&namespace, true);
+    assert_delivered_once(&namespace, true);
 }
 
 #[tokio::test]
@@ -60,12 +60,12 @@ async fn a_crash_while_the_job_runs_loses_nothing() {
     namespace.let_jobs_end();
     namespace.start_operator().await;
     namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert_told_once(&namespace, true);
-    assert_eq!(namespace.request_count(Call::Validate), 1, "nothing is checked again");
+    assert_delivered_once(&namespace, true);
+    assert_eq!(namespace.request_count(Call::Validate), 1, "the checks are not repeated");
 }
 
 #[tokio::test]
-async fn a_crash_while_health_is_watched_forgets_no_bad_answer() {
+async fn a_crash_during_monitoring_forgets_no_bad_answer() {
     let mut namespace = with_environment("health: {answers: [unhealthy, unhealthy], then: unreadable}").await;
     let bot = namespace.apply(sample().threshold(3).webhook(&namespace.webhook_url())).await;
     bot.until("two bad answers counted", |object| object.attempt_if_any().is_some_and(|a| a.health.bad_streak == 2))
@@ -76,10 +76,10 @@ async fn a_crash_while_health_is_watched_forgets_no_bad_answer() {
     namespace.start_operator().await;
     let object = namespace.resource("bot").until_settled(1, Outcome::RolledBack).await;
     assert_eq!(object.attempt().health.bad_streak, 3);
-    // The new process asks at once, which may be too soon after the last bad answer for another one to count.
+    // The new process polls at once. If that is too soon after the last bad answer, the new answer does not count.
     let later = namespace.request_count(Call::Health) - asked;
-    assert!((2..=3).contains(&later), "one more bad answer counts, and a good one comes after the rollback: {later}");
-    assert_told_once(&namespace, false);
+    assert!((2..=3).contains(&later), "one more counted bad answer, and a good one after the rollback: {later}");
+    assert_delivered_once(&namespace, false);
 }
 
 #[tokio::test]
@@ -91,12 +91,12 @@ async fn a_crash_while_the_rollback_is_unanswered_ends_in_one_rollback() {
         namespace.until_requests(Call::Rollback, 1).await;
         namespace.restart_operator().await;
         namespace.resource("bot").until_settled(1, Outcome::RolledBack).await;
-        assert_told_once(&namespace, false);
+        assert_delivered_once(&namespace, false);
     }
 }
 
 #[tokio::test]
-async fn a_crash_while_a_delivery_is_unanswered_delivers_it_again_under_its_id() {
+async fn a_crash_while_a_delivery_is_unanswered_repeats_it_with_the_same_key() {
     let faults =
         "faults: [{call: audit, fault: {delay: {seconds: 30}}}, {call: webhook, fault: {delay: {seconds: 30}}}]";
     let mut namespace = plan().await.scenario(faults).start().await;
@@ -106,21 +106,21 @@ async fn a_crash_while_a_delivery_is_unanswered_delivers_it_again_under_its_id()
     namespace.restart_operator().await;
     namespace.until_requests(Call::Webhook, 2).await;
     namespace.until_requests(Call::Audit, 2).await;
-    assert_told_once(&namespace, true);
+    assert_delivered_once(&namespace, true);
 }
 
 #[tokio::test]
-async fn a_crash_during_the_checks_starts_them_again_and_submits_once() {
+async fn a_crash_during_the_checks_repeats_them_and_submits_once() {
     let mut namespace = with_environment("faults: [{call: trace, fault: {delay: {seconds: 30}}}]").await;
     namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     namespace.until_requests(Call::Trace, 1).await;
     namespace.restart_operator().await;
     namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert_told_once(&namespace, true);
+    assert_delivered_once(&namespace, true);
 }
 
 #[tokio::test]
-async fn sigterm_ends_the_operator_within_seconds_in_the_middle_of_a_call_and_the_next_goes_on() {
+async fn sigterm_ends_the_operator_within_seconds_during_a_request_and_the_next_operator_continues() {
     let mut namespace = with_environment("faults: [{call: job, fault: {delay: {seconds: 30}}}]").await;
     namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     namespace.until_requests(Call::Job, 1).await;
@@ -130,7 +130,7 @@ async fn sigterm_ends_the_operator_within_seconds_in_the_middle_of_a_call_and_th
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     namespace.start_operator().await;
     namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert_told_once(&namespace, true);
+    assert_delivered_once(&namespace, true);
 }
 
 #[tokio::test]
@@ -147,10 +147,10 @@ fn kills() -> u64 {
     std::env::var("COGNIGY_TEST_KILLS").ok().map_or(5, |kills| kills.parse().unwrap())
 }
 
-/// One rollout after the other, good and bad by turns; in each the operator is killed after a random number of requests
-/// and a random moment more, and another one takes its place.
+/// Rollouts that are randomly good or bad, one after the other. In each, the operator is killed after a random number of
+/// requests and a random pause, and is started again.
 #[tokio::test]
-async fn random_kills_lose_nothing_and_double_nothing() {
+async fn random_kills_lose_nothing_and_repeat_nothing() {
     let seed = std::env::var("COGNIGY_TEST_SEED").ok().map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("COGNIGY_TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);

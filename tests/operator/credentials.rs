@@ -1,9 +1,9 @@
-//! Secrets, the operator's own credentials, and where they lead.
+//! Credentials from Secrets, the default credentials, endpoints, and certificates.
 
 use crate::support::*;
 
 #[tokio::test]
-async fn a_missing_secret_waits_for_a_person_and_goes_on_once_it_is_there() {
+async fn a_missing_secret_stalls_the_resource_until_it_exists() {
     let namespace = plan().await.without_secret().start().await;
     let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::CredentialsNotFound).await;
@@ -18,7 +18,7 @@ async fn a_missing_secret_waits_for_a_person_and_goes_on_once_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_secret_without_a_key_is_named_and_never_shown() {
+async fn the_message_about_an_incomplete_secret_names_the_missing_key_and_shows_no_value() {
     let namespace = plan().await.without_secret().start().await;
     namespace.put_secret("cognigy-api", json!({"clientSecret": "s3cr3t-value"})).await;
     let object = namespace.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
@@ -28,7 +28,7 @@ async fn a_secret_without_a_key_is_named_and_never_shown() {
 }
 
 #[tokio::test]
-async fn refused_credentials_wait_for_a_person_and_are_not_tried_again_by_themselves() {
+async fn refused_credentials_stall_the_resource_and_are_not_tried_again_without_a_request() {
     let namespace = plan().await.without_secret().start().await;
     let mut wrong = namespace.credentials();
     wrong["clientSecret"] = json!("not-the-secret");
@@ -44,9 +44,10 @@ async fn refused_credentials_wait_for_a_person_and_are_not_tried_again_by_themse
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
-/// A token is granted, and still the API refuses: other rights, or another tenant's environment.
+/// The token request succeeds, but the API refuses the token: its client lacks a right, or the environment belongs to another
+/// tenant.
 #[tokio::test]
-async fn credentials_that_the_api_itself_refuses_wait_for_a_person_at_each_check() {
+async fn a_refusal_of_the_token_by_the_api_stalls_the_resource_at_each_check() {
     for (call, code, requests) in [
         (Call::Validate, 401, vec![Call::Token, Call::Validate, Call::Token, Call::Validate]),
         (Call::Validate, 403, vec![Call::Token, Call::Validate]),
@@ -69,7 +70,7 @@ async fn credentials_that_the_api_itself_refuses_wait_for_a_person_at_each_check
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
+async fn a_token_that_is_revoked_during_a_rollout_is_replaced() {
     let namespace = with_running_jobs("").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
@@ -80,7 +81,7 @@ async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
 }
 
 #[tokio::test]
-async fn the_operators_own_credentials_serve_the_namespaces_that_a_flag_names() {
+async fn the_default_credentials_are_used_in_the_namespaces_that_the_flag_lists() {
     let namespace = plan()
         .await
         .without_secret()
@@ -95,7 +96,7 @@ async fn the_operators_own_credentials_serve_the_namespaces_that_a_flag_names() 
 }
 
 #[tokio::test]
-async fn the_operators_own_credentials_can_be_set_by_environment_alone() {
+async fn the_default_credentials_can_be_set_by_environment_variables_alone() {
     let namespace = plan()
         .await
         .without_secret()
@@ -117,7 +118,7 @@ async fn the_operators_own_credentials_can_be_set_by_environment_alone() {
 }
 
 #[tokio::test]
-async fn the_operators_own_credentials_serve_no_other_namespace_and_no_missing_secret() {
+async fn the_default_credentials_are_used_neither_in_other_namespaces_nor_for_a_missing_secret() {
     let namespace = plan()
         .await
         .without_secret()
@@ -134,7 +135,7 @@ async fn the_operators_own_credentials_serve_no_other_namespace_and_no_missing_s
 }
 
 #[tokio::test]
-async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() {
+async fn credentials_for_another_endpoint_give_no_verdict_about_a_running_job() {
     let mut namespace = with_running_jobs("").await;
     let stranger = plan().await.without_operator().start().await;
     namespace.apply(sample()).await.until_step(Step::RollingOut).await;
@@ -143,7 +144,7 @@ async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() 
     namespace.start_operator().await;
     let bot = namespace.resource("bot");
     bot.until_stalled(Reason::EndpointChanged).await;
-    assert_eq!(stranger.calls(), [], "the stranger is not asked");
+    assert_eq!(stranger.calls(), [], "the other platform receives no request");
     namespace.let_jobs_end();
 
     namespace.put_secret("cognigy-api", namespace.credentials()).await;
@@ -152,7 +153,7 @@ async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() 
 }
 
 #[tokio::test]
-async fn an_address_that_the_operator_does_not_allow_is_not_reached() {
+async fn an_address_outside_the_egress_allow_list_is_not_contacted() {
     let namespace = new_namespace().await;
     let mut inside = namespace.credentials();
     inside["baseUrl"] = json!("http://10.96.0.1");
@@ -164,14 +165,14 @@ async fn an_address_that_the_operator_does_not_allow_is_not_reached() {
 }
 
 #[tokio::test]
-async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secret() {
+async fn a_platform_with_a_private_certificate_authority_needs_that_certificate_in_the_secret() {
     let (tls, authority) = certified("127.0.0.1");
     let namespace = plan().await.tls(tls).start().await;
     let bot = namespace.apply(sample()).await;
     let object = bot.until_ready_reason(Reason::ApiUnavailable).await;
     let message = &object.condition(ConditionType::Ready).message;
-    assert!(message.to_lowercase().contains("certificate"), "it says what is wrong: {message}");
-    assert_eq!(namespace.calls(), [], "nothing is said to a server that nobody vouches for");
+    assert!(message.to_lowercase().contains("certificate"), "the message names the cause: {message}");
+    assert_eq!(namespace.calls(), [], "an untrusted server receives no request");
 
     let mut trusting = namespace.credentials();
     trusting["ca.crt"] = json!(authority);
@@ -181,7 +182,7 @@ async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secr
 }
 
 #[tokio::test]
-async fn an_authority_in_the_secret_vouches_for_the_api_and_for_no_webhook() {
+async fn a_certificate_authority_in_the_secret_is_trusted_for_the_api_but_not_for_webhooks() {
     let (tls, authority) = certified("127.0.0.1");
     let namespace = plan().await.tls(tls).start().await;
     let mut trusting = namespace.credentials();
@@ -191,7 +192,7 @@ async fn an_authority_in_the_secret_vouches_for_the_api_and_for_no_webhook() {
     let object = bot.until_ready().await;
     let object = match object.says(ConditionType::Delivered) {
         (Unknown, Reason::DeliveryPending) => object,
-        told => panic!("a webhook behind that authority was told: {told:?}"),
+        other => panic!("the webhook got the event: {other:?}"),
     };
     assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded));
     namespace.operator().until_logged_anywhere("webhook at 127.0.0.1: no connection: invalid peer certificate").await;
@@ -199,10 +200,10 @@ async fn an_authority_in_the_secret_vouches_for_the_api_and_for_no_webhook() {
 }
 
 #[tokio::test]
-async fn an_authority_in_a_folder_of_certificates_is_trusted_by_all() {
+async fn a_certificate_authority_in_ssl_cert_dir_is_trusted_for_all_connections() {
     let (tls, authority) = certified("127.0.0.1");
     let bundle = tempfile::tempdir().unwrap();
-    // As a ConfigMap is mounted: the keys are links into a hidden folder.
+    // A mounted ConfigMap looks like this: its keys are links into a hidden folder.
     let data = bundle.path().join("..data");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("example-ca.pem"), authority).unwrap();
@@ -213,7 +214,7 @@ async fn an_authority_in_a_folder_of_certificates_is_trusted_by_all() {
 }
 
 #[tokio::test]
-async fn a_certificate_in_the_secret_that_is_none_is_named() {
+async fn the_message_about_an_invalid_certificate_names_its_key_in_the_secret() {
     let namespace = new_namespace().await;
     let mut broken = namespace.credentials();
     broken["ca.crt"] = json!("not a certificate");

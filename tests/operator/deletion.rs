@@ -1,19 +1,19 @@
-//! What happens to a rollout whose resource is deleted.
+//! Rollouts whose resource is deleted.
 
 use crate::support::*;
 
 #[tokio::test]
-async fn a_settled_resource_goes_at_once_and_what_it_deployed_stays() {
+async fn a_settled_resource_is_removed_at_once_and_its_deployment_stays() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
     let asked = namespace.all_requests().len();
     bot.delete_and_wait().await;
-    assert_eq!(namespace.all_requests().len(), asked, "nothing is asked for it");
+    assert_eq!(namespace.all_requests().len(), asked, "a deletion sends no request");
 }
 
 #[tokio::test]
-async fn a_resource_that_was_never_submitted_goes_at_once() {
+async fn a_resource_that_was_never_submitted_is_removed_at_once() {
     let namespace = with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = namespace.apply(sample()).await;
     bot.until_ready_reason(Reason::ApiUnavailable).await;
@@ -22,7 +22,7 @@ async fn a_resource_that_was_never_submitted_goes_at_once() {
 }
 
 #[tokio::test]
-async fn a_resource_in_flight_stays_until_its_verdict_and_is_told_about() {
+async fn a_resource_in_flight_is_removed_after_its_verdict_is_delivered() {
     let namespace = with_running_jobs("").await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     bot.until_step(Step::RollingOut).await;
@@ -31,14 +31,14 @@ async fn a_resource_in_flight_stays_until_its_verdict_and_is_told_about() {
         .await;
     namespace.let_jobs_end();
     bot.until_gone().await;
-    assert!(namespace.request_count(Call::Health) > 0, "the verdict was waited for");
+    assert!(namespace.request_count(Call::Health) > 0, "the operator waited for the verdict");
     assert_eq!(namespace.audit()[0].record["deploymentSuccess"], json!(true));
     assert_eq!(namespace.webhooks().len(), 1);
     assert_eq!(namespace.request_count(Call::Rollback), 0);
 }
 
 #[tokio::test]
-async fn a_bad_rollout_is_rolled_back_before_its_resource_goes() {
+async fn a_bad_rollout_is_rolled_back_before_its_resource_is_removed() {
     let namespace = with_running_jobs("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
@@ -52,7 +52,7 @@ async fn a_bad_rollout_is_rolled_back_before_its_resource_goes() {
 }
 
 #[tokio::test]
-async fn with_the_policy_rollback_a_success_is_undone() {
+async fn with_the_policy_rollback_a_successful_rollout_is_rolled_back() {
     let namespace = new_namespace().await;
     let bot =
         namespace.apply(sample().with(json!({"deletionPolicy": "Rollback"})).webhook(&namespace.webhook_url())).await;
@@ -61,11 +61,11 @@ async fn with_the_policy_rollback_a_success_is_undone() {
     let rollbacks = namespace.requests(Call::Rollback);
     assert_eq!(rollbacks.len(), 1);
     assert_eq!(rollbacks[0].body, Some(json!({"reason": "resource_deleted"})));
-    assert_eq!(namespace.webhooks().len(), 2, "the rollback is told as well");
+    assert_eq!(namespace.webhooks().len(), 2, "one event for the success, one for the rollback");
 }
 
 #[tokio::test]
-async fn with_the_policy_rollback_nothing_is_undone_that_was_rolled_back_already() {
+async fn with_the_policy_rollback_a_rollout_is_not_rolled_back_twice() {
     let namespace = with_environment("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample().with(json!({"deletionPolicy": "Rollback"}))).await;
     bot.until_settled(1, Outcome::RolledBack).await;
@@ -74,7 +74,7 @@ async fn with_the_policy_rollback_nothing_is_undone_that_was_rolled_back_already
 }
 
 #[tokio::test]
-async fn after_the_grace_the_resource_is_let_go_and_its_job_named() {
+async fn after_the_grace_period_the_resource_is_removed_and_a_warning_names_its_job() {
     let namespace = plan()
         .await
         .scenario("environments: {env_prod_us_01: {jobOutcome: neverEnds}}")
@@ -91,7 +91,7 @@ async fn after_the_grace_the_resource_is_let_go_and_its_job_named() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_cannot_be_reached_does_not_keep_the_resource_beyond_its_grace() {
+async fn a_rollback_that_always_fails_does_not_keep_the_resource_beyond_its_grace_period() {
     let namespace = plan()
         .await
         .scenario("faults: [{call: rollback, times: forever, fault: {status: {code: 503}}}]")
@@ -105,10 +105,10 @@ async fn a_rollback_that_cannot_be_reached_does_not_keep_the_resource_beyond_its
 }
 
 #[tokio::test]
-async fn a_resource_whose_secret_is_gone_is_let_go() {
+async fn a_resource_without_its_secret_is_removed() {
     let mut namespace = with_environment("jobOutcome: neverEnds").await;
     namespace.apply(sample()).await.until_step(Step::RollingOut).await;
-    // The next process holds no credentials in memory.
+    // After a restart the operator has no credentials in memory.
     namespace.kill_operator().await;
     namespace.delete_secret("cognigy-api").await;
     namespace.start_operator().await;
@@ -116,7 +116,7 @@ async fn a_resource_whose_secret_is_gone_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_resource_deleted_while_no_operator_runs_is_brought_to_its_end_by_the_next() {
+async fn a_resource_that_was_deleted_while_no_operator_ran_is_finished_by_the_next_operator() {
     let mut namespace = with_running_jobs("deploymentsAreUnhealthy: true").await;
     namespace.apply(sample()).await.until_step(Step::RollingOut).await;
     namespace.kill_operator().await;
@@ -128,7 +128,7 @@ async fn a_resource_deleted_while_no_operator_runs_is_brought_to_its_end_by_the_
 }
 
 #[tokio::test]
-async fn a_resource_created_anew_under_its_name_starts_from_nothing() {
+async fn a_resource_that_is_created_again_with_the_same_name_starts_a_new_rollout() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     let first = bot.until_settled(1, Outcome::Succeeded).await;

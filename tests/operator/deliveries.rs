@@ -1,10 +1,10 @@
-//! The audit log and the webhook are told, whatever happens to them.
+//! Delivery to the audit log and to webhooks.
 
 use crate::support::*;
 use simulator::{RequestFilter, Scenario, Server};
 
 #[tokio::test]
-async fn a_webhook_whose_url_is_a_secret_is_told_and_its_url_is_nowhere_else() {
+async fn a_webhook_url_from_a_secret_is_used_and_shown_nowhere() {
     let namespace = new_namespace().await;
     let url = format!("{}/webhooks/s3cr3t-path", namespace.platform.url());
     namespace.put_secret("ci", json!({"url": format!("{url}\n")})).await;
@@ -17,7 +17,7 @@ async fn a_webhook_whose_url_is_a_secret_is_told_and_its_url_is_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_missing_webhook_secret_waits_for_a_person_before_anything_is_submitted() {
+async fn a_missing_webhook_secret_stalls_the_resource_before_the_submit() {
     let namespace = new_namespace().await;
     let webhook = json!({"webhook": {"urlFrom": {"secretKeyRef": {"name": "ci", "key": "url"}}}});
     let bot = namespace.apply(sample().with(webhook)).await;
@@ -31,12 +31,12 @@ async fn a_missing_webhook_secret_waits_for_a_person_before_anything_is_submitte
 }
 
 #[tokio::test]
-async fn a_webhook_that_fails_changes_no_outcome_and_is_told_later_under_the_same_id() {
+async fn a_webhook_that_fails_does_not_change_the_outcome_and_gets_the_same_event_later() {
     let namespace =
         plan().await.scenario("faults: [{call: webhook, times: 3, fault: {status: {code: 500}}}]").start().await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_ready().await;
-    assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded), "the outcome does not wait for its receivers");
+    assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded), "the outcome does not wait for the delivery");
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.says(ConditionType::Delivered), (True, Reason::Delivered));
     let told = namespace.requests(Call::Webhook);
@@ -47,7 +47,7 @@ async fn a_webhook_that_fails_changes_no_outcome_and_is_told_later_under_the_sam
 }
 
 #[tokio::test]
-async fn the_audit_record_survives_an_outage_and_a_crash_to_the_byte() {
+async fn the_audit_record_survives_an_outage_and_a_crash_unchanged() {
     let mut namespace =
         plan().await.scenario("faults: [{call: audit, times: forever, fault: {status: {code: 503}}}]").start().await;
     namespace.apply(sample()).await.until_ready().await;
@@ -68,7 +68,7 @@ async fn the_audit_record_survives_an_outage_and_a_crash_to_the_byte() {
 }
 
 #[tokio::test]
-async fn an_audit_log_that_is_down_does_not_keep_the_next_rollout_waiting() {
+async fn an_audit_log_that_is_down_does_not_delay_the_next_rollout() {
     let namespace =
         plan().await.scenario("faults: [{call: audit, times: forever, fault: {status: {code: 503}}}]").start().await;
     let bot = namespace.apply(sample()).await;
@@ -97,7 +97,7 @@ async fn each_audit_record_is_a_line_of_the_operators_log() {
 }
 
 #[tokio::test]
-async fn without_a_webhook_nobody_is_told_and_the_submit_says_so() {
+async fn without_a_webhook_no_event_is_sent_and_the_submit_has_no_callback_url() {
     let namespace = new_namespace().await;
     namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(namespace.request_count(Call::Webhook), 0);
@@ -105,14 +105,14 @@ async fn without_a_webhook_nobody_is_told_and_the_submit_says_so() {
 }
 
 #[tokio::test]
-async fn the_operators_own_webhook_is_told_of_nothing_that_goes_to_a_tenants_own_api() {
+async fn the_default_webhook_gets_no_event_about_a_rollout_at_a_tenants_own_api() {
     let namespace = plan()
         .await
         .flags(&["--webhook-url", "{url}/webhooks/operators", "--base-url", "{url}"])
         .flags(&["--default-webhook-namespace", "{namespace}"])
         .start()
         .await;
-    // A tenant's API, which answers as it likes.
+    // A tenant's API. The tenant controls its answers.
     let fake = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::parse("{}").unwrap(), None).await.unwrap();
     let mut credentials = namespace.credentials();
     credentials["baseUrl"] = json!(fake.url());
@@ -121,7 +121,7 @@ async fn the_operators_own_webhook_is_told_of_nothing_that_goes_to_a_tenants_own
     let reference = json!({"credentialsRef": {"name": "fake"}});
     let tenant = namespace.apply(sample().with(reference)).await;
     let object = tenant.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(object.says(ConditionType::Delivered), (True, Reason::Delivered), "nothing waits for it");
+    assert_eq!(object.says(ConditionType::Delivered), (True, Reason::Delivered), "there is no event to deliver");
     let submits = RequestFilter { call: Some(Call::Submit), ..RequestFilter::default() };
     let callback = fake.handle().with(|fake| {
         let submit = fake.requests(&submits).next().unwrap();
@@ -129,13 +129,13 @@ async fn the_operators_own_webhook_is_told_of_nothing_that_goes_to_a_tenants_own
     });
     assert_eq!(callback, Value::Null);
     assert_eq!((namespace.webhooks().len(), namespace.request_count(Call::Submit)), (0, 0));
-    // The same resource, with the operator's own API: nothing else keeps it from being told.
+    // With the operator's own API the same resource causes an event, so nothing else prevents it.
     namespace.apply(sample().named("own").environment("env_own")).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(namespace.webhooks()[0].name, "operators");
 }
 
 #[tokio::test]
-async fn the_operators_own_webhook_is_told_of_no_namespace_that_the_operator_does_not_name() {
+async fn the_default_webhook_gets_no_event_about_a_namespace_that_the_flag_does_not_list() {
     let namespace = plan()
         .await
         .flags(&["--webhook-url", "{url}/webhooks/operators", "--base-url", "{url}"])
@@ -148,7 +148,7 @@ async fn the_operators_own_webhook_is_told_of_no_namespace_that_the_operator_doe
 }
 
 #[tokio::test]
-async fn the_operators_own_webhook_is_told_where_a_resource_names_none() {
+async fn the_default_webhook_gets_the_event_if_a_resource_names_no_webhook() {
     let namespace = plan()
         .await
         .flags(&["--webhook-url", "{url}/webhooks/operators", "--base-url", "{url}"])

@@ -1,4 +1,4 @@
-//! Edits of the spec while an attempt is under way, and `suspend`.
+//! Edits of the spec during an attempt, and `suspend`.
 
 use crate::support::*;
 
@@ -17,7 +17,7 @@ async fn a_newer_configuration_replaces_an_attempt_that_was_not_submitted() {
     let submits = namespace.requests(Call::Submit);
     assert_eq!(submits.len(), 1);
     assert_eq!(submits[0].body.as_ref().unwrap()["configuration_snapshot"]["botVersion"], "2.0.0");
-    assert_eq!(namespace.webhooks().len(), 1, "nobody is told of what never began");
+    assert_eq!(namespace.webhooks().len(), 1, "an attempt that was not submitted causes no event");
 }
 
 #[tokio::test]
@@ -37,13 +37,13 @@ async fn a_newer_configuration_waits_for_the_outcome_of_one_that_was_submitted()
 }
 
 #[tokio::test]
-async fn a_newer_configuration_waits_through_a_rollback_and_cuts_its_aftermath_short() {
+async fn a_newer_configuration_waits_for_a_rollback_but_not_for_good_health_after_it() {
     let namespace = with_environment("health: {then: unreadable}").await;
     let bot = namespace.apply(sample().version("1.0.0").threshold(2)).await;
     bot.until_step(Step::Monitoring).await;
     bot.edit(&sample().version("2.0.0").threshold(2)).await;
     bot.until_ready_reason(Reason::NewerConfigurationWaiting).await;
-    // Bad before the rollback and after it: only the newer configuration ends the wait for better.
+    // Health is bad before and after the rollback, so only the newer configuration ends the monitoring.
     namespace.replace_script("{health: {then: unhealthy}}");
     let object = bot.until("attempt 2 begins", |object| object.attempt_if_any().is_some_and(|a| a.number == 2)).await;
     assert_eq!(object.recorded().history[0].verdict.outcome, Outcome::RolledBack);
@@ -65,7 +65,7 @@ async fn a_changed_threshold_acts_on_the_running_attempt_and_starts_none() {
 }
 
 #[tokio::test]
-async fn an_edit_that_changes_no_configuration_moves_the_observed_generation_and_leaves_ready_alone() {
+async fn an_edit_that_does_not_change_the_configuration_updates_the_observed_generation_and_not_ready() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     let before = bot.until_settled(1, Outcome::Succeeded).await;
@@ -77,11 +77,11 @@ async fn an_edit_that_changes_no_configuration_moves_the_observed_generation_and
     assert_eq!(after_ready.status, True);
     assert_eq!(after_ready.last_transition_time, before.last_transition_time);
     assert_eq!(after.attempt().number, 1);
-    assert_eq!(namespace.all_requests().len(), asked, "nothing is asked for it");
+    assert_eq!(namespace.all_requests().len(), asked, "the edit causes no request");
 }
 
 #[tokio::test]
-async fn the_order_of_the_locks_is_no_other_configuration() {
+async fn another_order_of_the_dependency_locks_is_the_same_configuration() {
     let namespace = new_namespace().await;
     let locks = |names: [&str; 2]| {
         let lock = |name| json!({"packageName": name, "version": "3.2.0"});
@@ -95,7 +95,7 @@ async fn the_order_of_the_locks_is_no_other_configuration() {
 }
 
 #[tokio::test]
-async fn a_suspended_resource_starts_nothing_until_it_is_let_go() {
+async fn a_suspended_resource_starts_nothing_until_it_is_resumed() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample().suspend(true)).await;
     let held = bot.until_ready_reason(Reason::Suspended).await;
@@ -108,7 +108,7 @@ async fn a_suspended_resource_starts_nothing_until_it_is_let_go() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_still_watched_and_rolled_back_while_suspended() {
+async fn a_rollout_in_flight_is_monitored_and_rolled_back_although_the_resource_is_suspended() {
     let namespace = with_running_jobs("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;

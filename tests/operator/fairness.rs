@@ -1,4 +1,4 @@
-//! One tenant's API never answers; another tenant's rollouts go on as if it were not there.
+//! One tenant's API never answers. This must not delay another tenant's rollouts.
 
 use crate::support::*;
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-/// An API that accepts every connection and never says a word. It ends when dropped.
+/// An API that accepts every connection and never sends a byte. It ends when it is dropped.
 struct SilentApi {
     address: SocketAddr,
     connections: watch::Receiver<usize>,
@@ -35,14 +35,14 @@ impl SilentApi {
         Self { address, connections, _accepting: accepting }
     }
 
-    /// Waits until so many connections were made in all.
+    /// Waits until it has accepted this many connections in total.
     async fn until_connected(&mut self, connections: usize) {
         let connected = self.connections.wait_for(|count| *count >= connections);
         timeout(DEADLINE, connected).await.expect("the operator asks the silent API").unwrap();
     }
 }
 
-/// So many resources of a namespace, each with a client of its own, so that no limit for one client holds any of them back.
+/// Creates resources in a namespace. Each has its own client, so that no request budget of a client delays any of them.
 async fn create_hanging(tenant: &TestNamespace, api: SocketAddr, count: usize) {
     let (secrets, resources) = (tenant.api::<Secret>(), tenant.resources());
     let create = |number: usize| {
@@ -71,7 +71,7 @@ async fn create_hanging(tenant: &TestNamespace, api: SocketAddr, count: usize) {
     futures::stream::iter(0..count).map(create).buffer_unordered(16).collect::<()>().await;
 }
 
-/// How long it took from `kubectl apply` to the rollout's first request and to its rollback.
+/// Returns the time from `kubectl apply` to the rollout's first request, and to its rollback.
 async fn roll_back(namespace: &TestNamespace, name: &str) -> (Duration, Duration) {
     let began = Instant::now();
     namespace.apply(sample().named(name).environment(name)).await;
@@ -87,7 +87,7 @@ async fn roll_back(namespace: &TestNamespace, name: &str) -> (Duration, Duration
     (asked(Call::Validate).await, asked(Call::Rollback).await)
 }
 
-async fn nobody_is_stopped(hanging: usize) {
+async fn check_that_hanging_rollouts_delay_no_rollback(hanging: usize) {
     let tenant = plan().await.without_operator().without_secret().start().await;
     let bad = "environments: {alone: {deploymentsAreUnhealthy: true}, beside: {deploymentsAreUnhealthy: true}}";
     let namespace = plan().await.flags(&["--namespace", &tenant.name]).scenario(bad).start().await;
@@ -106,12 +106,12 @@ async fn nobody_is_stopped(hanging: usize) {
 }
 
 #[tokio::test]
-async fn three_hundred_resources_whose_api_never_answers_delay_nobody_elses_rollback() {
-    nobody_is_stopped(300).await;
+async fn three_hundred_resources_whose_api_never_answers_do_not_delay_another_tenants_rollback() {
+    check_that_hanging_rollouts_delay_no_rollback(300).await;
 }
 
 #[tokio::test]
 #[ignore = "creates 4,000 objects; run it alone"]
-async fn two_thousand_resources_whose_api_never_answers_delay_nobody_elses_rollback() {
-    nobody_is_stopped(2000).await;
+async fn two_thousand_resources_whose_api_never_answers_do_not_delay_another_tenants_rollback() {
+    check_that_hanging_rollouts_delay_no_rollback(2000).await;
 }

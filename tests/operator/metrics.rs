@@ -1,9 +1,9 @@
-//! What rollouts leave in the operator's numbers.
+//! The metrics of rollouts.
 
 use crate::support::*;
 
 #[tokio::test]
-async fn a_rollout_shows_in_the_numbers_step_by_step() {
+async fn the_metrics_show_each_step_of_a_rollout() {
     let namespace = new_namespace().await;
     namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     let operator = namespace.operator();
@@ -13,14 +13,14 @@ async fn a_rollout_shows_in_the_numbers_step_by_step() {
         assert_eq!(operator.shown(&count).await, 1.0, "{step}");
     }
     let rolling_out = operator.shown(r#"cognigy_operator_step_duration_seconds_sum{step="RollingOut"}"#).await;
-    assert!(rolling_out > 0.5, "the job is first asked an interval after the submit: {rolling_out}");
+    assert!(rolling_out > 0.5, "the first poll is one interval after the submit: {rolling_out}");
     assert_eq!(operator.shown(r#"cognigy_operator_step_duration_seconds_count{step="RollingBack"}"#).await, 0.0);
     assert_eq!(operator.shown(r#"cognigy_operator_requests_total{call="submit",class="success"}"#).await, 1.0);
     assert_eq!(operator.shown("cognigy_operator_leader").await, 1.0);
 }
 
 #[tokio::test]
-async fn a_bad_rollout_shows_how_long_it_waited_for_its_rollback_and_that_it_needs_a_person_until_it_goes() {
+async fn the_metrics_show_the_delay_of_a_rollback_and_a_stalled_resource_until_it_is_deleted() {
     let namespace = with_environment("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample()).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
@@ -45,7 +45,7 @@ async fn a_bad_rollout_shows_how_long_it_waited_for_its_rollback_and_that_it_nee
 }
 
 #[tokio::test]
-async fn messages_that_nobody_takes_show_until_they_are_taken() {
+async fn the_metrics_show_undelivered_messages_until_they_are_delivered() {
     let namespace =
         plan().await.scenario("faults: [{call: webhook, times: forever, fault: {status: {code: 500}}}]").start().await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
@@ -61,7 +61,7 @@ async fn messages_that_nobody_takes_show_until_they_are_taken() {
 }
 
 #[tokio::test]
-async fn a_restart_in_the_middle_of_a_job_loses_nothing_of_its_duration() {
+async fn a_restart_during_a_job_does_not_shorten_its_measured_duration() {
     let mut namespace = with_running_jobs("").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
@@ -69,7 +69,7 @@ async fn a_restart_in_the_middle_of_a_job_loses_nothing_of_its_duration() {
     namespace.let_jobs_end();
     let bot = namespace.resource("bot");
     let ended = bot.until_settled(1, Outcome::Succeeded).await;
-    // A submit that a busy machine was slow with counts from where it was taken.
+    // The time counts from the acceptance of the submit, because a busy machine may send it late.
     let began = ended.attempt().deadline_counts_from().unwrap();
     let recorded = ended.attempt().job_completed_at().unwrap().duration_since(began).as_secs_f64();
     let operator = namespace.operator();

@@ -1,9 +1,9 @@
-//! One environment, one owner.
+//! Each environment has one owner.
 
 use crate::support::*;
 
 #[tokio::test]
-async fn the_younger_of_two_resources_waits_and_takes_over_when_the_older_is_gone() {
+async fn the_newer_of_two_resources_waits_and_takes_over_when_the_older_one_is_deleted() {
     let namespace = new_namespace().await;
     let older = namespace.apply(sample().named("older")).await;
     older.until_settled(1, Outcome::Succeeded).await;
@@ -20,13 +20,13 @@ async fn the_younger_of_two_resources_waits_and_takes_over_when_the_older_is_gon
 }
 
 #[tokio::test]
-async fn the_next_process_knows_the_owner() {
+async fn the_owner_of_an_environment_stays_the_same_after_a_restart() {
     let mut namespace = new_namespace().await;
     namespace.apply(sample().named("older")).await.until_settled(1, Outcome::Succeeded).await;
     namespace.apply(sample().named("younger").version("2.0.0")).await.until_stalled(Reason::EnvironmentInUse).await;
     namespace.restart_operator().await;
 
-    // An edit has the younger looked at by the new process.
+    // An edit makes the new process reconcile the newer resource.
     let younger = namespace.resource("younger");
     younger.edit(&sample().named("younger").version("3.0.0")).await;
     younger.until_stalled(Reason::EnvironmentInUse).await;
@@ -36,7 +36,7 @@ async fn the_next_process_knows_the_owner() {
 }
 
 #[tokio::test]
-async fn an_older_resource_whose_secret_comes_later_waits_for_the_one_that_has_deployed() {
+async fn an_older_resource_whose_secret_is_created_late_waits_for_the_resource_that_has_deployed() {
     let mut namespace = new_namespace().await;
     let older = namespace.apply(sample().named("older").with(json!({"credentialsRef": {"name": "late"}}))).await;
     older.until_stalled(Reason::CredentialsNotFound).await;
@@ -55,7 +55,7 @@ async fn an_older_resource_whose_secret_comes_later_waits_for_the_one_that_has_d
     assert_eq!(namespace.request_count(Call::Submit), 2);
 }
 
-/// The status of the first resource, as a restored backup of it would have it.
+/// Copies the status of a resource to another one, with a change, as a restored backup would.
 async fn restore_status(namespace: &TestNamespace, from: &str, to: &str, change: impl FnOnce(&mut Value)) {
     let mut status = serde_json::to_value(namespace.resource(from).get().await.recorded()).unwrap();
     change(&mut status);
@@ -63,7 +63,7 @@ async fn restore_status(namespace: &TestNamespace, from: &str, to: &str, change:
 }
 
 #[tokio::test]
-async fn of_two_resources_that_say_they_run_the_one_that_deployed_first_is_no_longer_ready() {
+async fn if_two_resources_claim_to_be_deployed_the_one_that_deployed_first_is_no_longer_ready() {
     let mut namespace = new_namespace().await;
     let first = namespace.apply(sample().named("first")).await;
     first.until_settled(1, Outcome::Succeeded).await;
@@ -84,7 +84,7 @@ async fn of_two_resources_that_say_they_run_the_one_that_deployed_first_is_no_lo
     let note = warning.note.unwrap();
     assert!(note.contains("second; it deployed there after attempt 1") || note.contains("/second: delete"), "{note}");
     assert!(second.get().await.is_true(ConditionType::Ready));
-    assert_eq!(namespace.request_count(Call::Submit), 1, "nothing is deployed because of it");
+    assert_eq!(namespace.request_count(Call::Submit), 1, "the conflict causes no submit");
 
     second.delete_and_wait().await;
     first.until_settled(2, Outcome::Succeeded).await;
@@ -92,7 +92,7 @@ async fn of_two_resources_that_say_they_run_the_one_that_deployed_first_is_no_lo
 }
 
 #[tokio::test]
-async fn a_rollout_at_a_step_of_a_newer_version_keeps_its_environment_its_status_and_its_finalizer() {
+async fn a_rollout_at_a_step_that_only_a_newer_version_knows_keeps_its_environment_status_and_finalizer() {
     let mut namespace = new_namespace().await;
     let older = namespace.apply(sample().named("older").with(json!({"credentialsRef": {"name": "late"}}))).await;
     older.until_stalled(Reason::CredentialsNotFound).await;
@@ -112,17 +112,17 @@ async fn a_rollout_at_a_step_of_a_newer_version_keeps_its_environment_its_status
     namespace.operator().until_shown("cognigy_operator_resources{state=\"unreadable\"}", 1.0).await;
 
     younger.delete().await;
-    // Whatever the operator does about the deletion, it does before it has brought another resource through.
+    // When another rollout has succeeded, the operator has also handled the deletion.
     namespace.apply(sample().named("other").environment("env_other")).await.until_settled(1, Outcome::Succeeded).await;
     let raw = namespace.resource("younger").get_untyped().await;
-    assert_eq!(raw["status"]["attempt"]["step"], "Simulating", "nothing is written over it");
+    assert_eq!(raw["status"]["attempt"]["step"], "Simulating", "the operator does not overwrite it");
     assert_eq!(raw["metadata"]["finalizers"], json!(["deploy.cognigy.ai/rollout"]));
     older.until_stalled(Reason::EnvironmentInUse).await;
-    assert_eq!(namespace.request_count(Call::Submit), 2, "of the younger one, and of the other environment");
+    assert_eq!(namespace.request_count(Call::Submit), 2, "one for the newer resource, one for the other environment");
 }
 
 #[tokio::test]
-async fn a_reason_of_a_newer_version_is_written_back_as_it_was() {
+async fn a_reason_that_only_a_newer_version_knows_is_preserved() {
     let mut namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     let settled = bot.until_settled(1, Outcome::Succeeded).await;
@@ -141,7 +141,7 @@ async fn a_reason_of_a_newer_version_is_written_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_resource_with_refused_credentials_blocks_nobody() {
+async fn a_resource_with_refused_credentials_blocks_no_other() {
     let namespace = new_namespace().await;
     let mut wrong = namespace.credentials();
     wrong["clientSecret"] = json!("not-the-secret");
@@ -152,7 +152,7 @@ async fn a_resource_with_refused_credentials_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn other_environments_and_other_platforms_are_nobodys_business() {
+async fn resources_for_other_environments_or_other_platforms_do_not_wait_for_each_other() {
     let namespace = new_namespace().await;
     let elsewhere = plan().await.without_operator().start().await;
     namespace.put_secret("elsewhere", elsewhere.credentials()).await;

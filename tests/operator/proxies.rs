@@ -1,4 +1,4 @@
-//! The proxy that a flag names is used for https; those that only the environment names are not.
+//! The operator uses the proxy of its flag, and ignores the proxies of common environment variables.
 
 use crate::support::*;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// A name that only the proxy knows.
+/// A host name that only the proxy can resolve.
 const NAME: &str = "cognigy.example.com";
 
-/// A proxy that opens tunnels (CONNECT), and leads all of them to one place. It ends with the test.
+/// A proxy that opens tunnels (CONNECT), all of them to the same port. It ends with the test.
 struct Proxy {
     port: u16,
     leads_to: Arc<OnceLock<u16>>,
@@ -43,7 +43,7 @@ impl Proxy {
         self.leads_to.set(port).unwrap();
     }
 
-    /// The heads of all requests so far.
+    /// The heads of all requests to the proxy so far.
     fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -61,12 +61,12 @@ async fn tunnel(mut connection: TcpStream, leads_to: Arc<OnceLock<u16>>, heads: 
     let Some(port) = leads_to.get() else { return };
     let Ok(mut platform) = TcpStream::connect(("127.0.0.1", *port)).await else { return };
     if connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.is_ok() {
-        // Either side may hang up at any time.
+        // Either side may close the connection at any time.
         let _ = copy_bidirectional(&mut connection, &mut platform).await;
     }
 }
 
-/// A namespace that could only be reached by a proxy which leads there, and the authority that vouches for it.
+/// A namespace whose platform can be reached only through a proxy, and the credentials for it.
 async fn world_behind(flags: &[&str], ambient: &Proxy) -> (TestNamespace, Value) {
     let (tls, authority) = certified(NAME);
     let plan = plan().await.tls(tls).without_secret().flags(flags);
@@ -78,7 +78,7 @@ async fn world_behind(flags: &[&str], ambient: &Proxy) -> (TestNamespace, Value)
     (namespace, credentials)
 }
 
-/// Every variable by which programs find their proxies.
+/// Sets every environment variable that programs commonly take a proxy from.
 fn with_ambient(plan: NamespacePlan<'static>, proxy: &Proxy) -> NamespacePlan<'static> {
     let names = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     let plan = names.iter().fold(plan, |plan, name| plan.variable(name, &proxy.url()));
@@ -86,7 +86,7 @@ fn with_ambient(plan: NamespacePlan<'static>, proxy: &Proxy) -> NamespacePlan<'s
 }
 
 #[tokio::test]
-async fn the_proxies_of_the_environment_are_never_asked() {
+async fn proxies_from_environment_variables_are_never_used() {
     let ambient = Proxy::start().await;
     let (tls, authority) = certified("127.0.0.1");
     let namespace = with_ambient(plan().await.tls(tls), &ambient).start().await;
@@ -99,7 +99,7 @@ async fn the_proxies_of_the_environment_are_never_asked() {
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_flag_is_asked_for_every_connection_and_resolves_the_names() {
+async fn the_proxy_of_the_flag_is_used_for_every_connection_and_resolves_host_names() {
     let (ambient, proxy) = (Proxy::start().await, Proxy::start().await);
     let (namespace, credentials) = world_behind(&["--https-proxy", &proxy.url()], &ambient).await;
     proxy.lead_to(&namespace);
@@ -118,11 +118,11 @@ async fn the_proxy_of_the_flag_is_asked_for_every_connection_and_resolves_the_na
 }
 
 #[tokio::test]
-async fn a_proxy_that_leads_elsewhere_is_told_nothing() {
+async fn a_proxy_to_a_server_with_a_wrong_certificate_receives_no_request() {
     let (ambient, proxy) = (Proxy::start().await, Proxy::start().await);
     let (namespace, mut credentials) = world_behind(&["--https-proxy", &proxy.url()], &ambient).await;
     proxy.lead_to(&namespace);
-    // Somebody else's authority: what the proxy leads to cannot show a certificate by it.
+    // The operator trusts another certificate authority than the one that signed the server's certificate.
     credentials["ca.crt"] = json!(certified(NAME).1);
     namespace.put_secret("cognigy-api", credentials).await;
     let object = namespace.apply(sample()).await.until_ready_reason(Reason::ApiUnavailable).await;

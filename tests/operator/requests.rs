@@ -1,10 +1,10 @@
-//! What people ask for by annotation.
+//! Retries and rollbacks that are requested by annotation.
 
 use crate::support::*;
 use api::{RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
 
 #[tokio::test]
-async fn a_rollback_by_request_undoes_a_success_and_leaves_its_outcome() {
+async fn a_requested_rollback_after_a_success_does_not_change_the_outcome() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     bot.until_settled(1, Outcome::Succeeded).await;
@@ -22,7 +22,7 @@ async fn a_rollback_by_request_undoes_a_success_and_leaves_its_outcome() {
     assert_eq!(object.attempt().rollback.as_ref().unwrap().reason, RollbackReason::Manual);
     assert_eq!(object.recorded().handled_requests.unwrap().rollback.as_deref(), Some("2026-01-01"));
     let told: Vec<_> = namespace.webhooks().iter().map(|webhook| webhook.body["success"].clone()).collect();
-    assert_eq!(told, [json!(true), json!(false)], "one more webhook");
+    assert_eq!(told, [json!(true), json!(false)], "one event for the success, one for the rollback");
     assert_eq!(namespace.audit().len(), 1);
     let rollbacks = namespace.requests(Call::Rollback);
     assert_eq!(rollbacks.len(), 1);
@@ -30,7 +30,7 @@ async fn a_rollback_by_request_undoes_a_success_and_leaves_its_outcome() {
 }
 
 #[tokio::test]
-async fn a_value_is_acted_on_once_even_by_the_next_process() {
+async fn a_request_is_handled_once_also_across_a_restart() {
     let mut namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
@@ -45,7 +45,7 @@ async fn a_value_is_acted_on_once_even_by_the_next_process() {
 }
 
 #[tokio::test]
-async fn values_that_were_there_before_the_operator_are_noted_and_not_acted_on() {
+async fn requests_that_are_older_than_the_first_status_are_recorded_and_not_handled() {
     let namespace = new_namespace().await;
     let restored = sample().annotated(RETRY_ANNOTATION, "old").annotated(ROLLBACK_ANNOTATION, "older");
     let object = namespace.apply(restored).await.until_settled(1, Outcome::Succeeded).await;
@@ -55,7 +55,7 @@ async fn values_that_were_there_before_the_operator_are_noted_and_not_acted_on()
 }
 
 #[tokio::test]
-async fn a_retry_in_flight_is_ignored_and_says_so() {
+async fn a_retry_requested_in_flight_is_ignored_with_an_event() {
     let namespace = with_running_jobs("").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
@@ -68,7 +68,7 @@ async fn a_retry_in_flight_is_ignored_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_rollback_in_flight_is_begun_at_once_and_wins_over_a_retry() {
+async fn a_rollback_requested_in_flight_starts_at_once_and_takes_precedence_over_a_retry() {
     let namespace = with_environment("jobOutcome: neverEnds").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
@@ -81,7 +81,7 @@ async fn a_rollback_in_flight_is_begun_at_once_and_wins_over_a_retry() {
 }
 
 #[tokio::test]
-async fn a_rollback_before_the_intent_stops_the_attempt() {
+async fn a_rollback_requested_before_the_intent_cancels_the_attempt() {
     let namespace = with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     bot.until_ready_reason(Reason::ApiUnavailable).await;
@@ -93,7 +93,7 @@ async fn a_rollback_before_the_intent_stops_the_attempt() {
 }
 
 #[tokio::test]
-async fn a_rollback_while_the_submit_is_unanswered_begins_once_the_job_is_known() {
+async fn a_rollback_requested_before_the_submit_is_answered_starts_once_the_job_is_known() {
     let namespace = with_environment("faults: [{call: submit, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = namespace.apply(sample()).await;
     bot.until_ready_reason(Reason::ApiUnavailable).await;
@@ -105,7 +105,7 @@ async fn a_rollback_while_the_submit_is_unanswered_begins_once_the_job_is_known(
 }
 
 #[tokio::test]
-async fn a_rollback_with_nothing_deployed_says_so() {
+async fn a_rollback_request_without_a_deployment_publishes_an_event() {
     let namespace = with_environment("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::RolledBack).await;

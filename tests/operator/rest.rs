@@ -1,16 +1,16 @@
-//! What a resource costs when nothing is to be done for it.
+//! Resources at rest cause no work.
 
 use crate::support::*;
 use kube::ResourceExt;
 
 #[tokio::test]
-async fn at_rest_nothing_is_written_and_nothing_is_asked() {
+async fn a_resource_at_rest_causes_no_writes_and_no_requests() {
     let namespace = with_environment("").await;
     let bot = namespace.apply(sample()).await;
     let rested = bot.until_settled(1, Outcome::Succeeded).await;
     let asked = namespace.all_requests().len();
 
-    // Another resource goes through a rollout of several intervals meanwhile.
+    // Meanwhile another resource goes through a rollout of several intervals.
     let other = namespace.apply(sample().named("other").environment("env_other").with(slowly())).await;
     other.until_settled(1, Outcome::Succeeded).await;
 
@@ -28,13 +28,13 @@ fn slowly() -> Value {
 }
 
 #[tokio::test]
-async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing() {
+async fn a_restarted_operator_sends_no_request_and_writes_nothing_for_settled_resources() {
     let mut namespace = new_namespace().await;
     let before = namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     let asked = namespace.all_requests().len();
     namespace.restart_operator().await;
 
-    // The new process has looked at all there is once it has brought another resource through.
+    // When another rollout has succeeded, the new process has also seen the settled resource.
     let other = namespace.apply(sample().named("other").environment("env_other")).await;
     other.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(namespace.resource("bot").get().await.resource_version(), before.resource_version());
@@ -43,13 +43,13 @@ async fn an_operator_that_starts_over_settled_resources_asks_and_writes_nothing(
         .iter()
         .filter(|record| record.environment_id.as_ref().is_some_and(|id| id.as_str() == ENVIRONMENT));
     assert_eq!(of_the_first.count(), 0);
-    // Nor has it looked at what is at rest more closely than to see that it is.
+    // The new process has not reconciled the settled resource.
     let log = namespace.operator().log().text();
     assert!(log.contains(r#""resource":"other""#) && !log.contains(r#""resource":"bot""#), "{log}");
 }
 
 #[tokio::test]
-async fn a_new_process_reconciles_each_resource_at_rest_that_changes() {
+async fn a_restarted_operator_reconciles_each_settled_resource_that_changes() {
     let mut namespace = new_namespace().await;
     let config_map = |version: &str| json!({"botVersion": version}).to_string();
     namespace.put_config_map("flow", &config_map("1")).await;
@@ -76,7 +76,7 @@ async fn a_new_process_reconciles_each_resource_at_rest_that_changes() {
 }
 
 #[tokio::test]
-async fn what_the_operator_does_not_keep_is_not_lost_by_what_it_writes() {
+async fn metadata_that_the_operator_does_not_cache_survives_its_writes() {
     const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
     let namespace = new_namespace().await;
     let applied = sample().annotated(LAST_APPLIED, "the manifest").annotated("team", "bots");
@@ -84,7 +84,7 @@ async fn what_the_operator_does_not_keep_is_not_lost_by_what_it_writes() {
     let annotations = [LAST_APPLIED, "team"].map(|name| settled.annotations().get(name).map(String::as_str));
     assert_eq!(annotations, [Some("the manifest"), Some("bots")]);
     let managers: Vec<_> = settled.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
-    assert!(managers.contains(&"tests"), "who applied it is still known: {managers:?}");
+    assert!(managers.contains(&"tests"), "the field manager of the test is preserved: {managers:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! Bad verdicts, and what follows from them.
+//! Bad verdicts and rollbacks.
 
 use crate::support::*;
 
-/// The reasons of the rollbacks that were asked for.
+/// The reasons in the rollback requests.
 fn reasons(namespace: &TestNamespace) -> Vec<String> {
     let body = |record: &simulator::RequestRecord| record.body.clone().unwrap();
     namespace
@@ -13,7 +13,7 @@ fn reasons(namespace: &TestNamespace) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn bad_health_as_often_in_a_row_as_allowed_rolls_back() {
+async fn consecutive_bad_health_answers_up_to_the_threshold_cause_a_rollback() {
     let namespace = with_environment("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample().threshold(3).webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
@@ -23,7 +23,7 @@ async fn bad_health_as_often_in_a_row_as_allowed_rolls_back() {
     assert_eq!(asked.len(), 4, "three bad answers, and a good one after the rollback");
     for pair in asked[..3].windows(2) {
         let seconds = pair[1].duration_since(pair[0]).as_secs_f64();
-        assert!(seconds > 0.5, "an interval apart, as far as a busy machine can tell: {seconds}");
+        assert!(seconds > 0.5, "about one interval apart, with tolerance for a busy machine: {seconds}");
     }
     assert_eq!(object.says(ConditionType::Ready), (False, Reason::RolledBack));
     assert_eq!(object.says(ConditionType::Stalled), (True, Reason::RolledBack));
@@ -41,7 +41,7 @@ async fn bad_health_as_often_in_a_row_as_allowed_rolls_back() {
 }
 
 #[tokio::test]
-async fn each_bad_answer_that_counts_is_recorded_once() {
+async fn each_counted_bad_answer_is_recorded_once() {
     let namespace = with_environment("health: {answers: [unhealthy, unhealthy], then: healthy}").await;
     let mut versions = namespace.record_versions("bot").await;
     let bot = namespace.apply(sample().threshold(3)).await;
@@ -50,8 +50,8 @@ async fn each_bad_answer_that_counts_is_recorded_once() {
     let mut streaks: Vec<_> = versions.iter().filter_map(|o| o.attempt_if_any()).map(|a| a.health.bad_streak).collect();
     streaks.dedup();
     assert_eq!(streaks, [0, 1, 2, 0]);
-    assert!(versions.len() <= 7 + 2, "a success, and each bad answer");
-    assert_eq!(namespace.request_count(Call::Job), 2, "after bad health the job is looked at once more before success");
+    assert!(versions.len() <= 7 + 2, "the writes of a success, and one for each bad answer");
+    assert_eq!(namespace.request_count(Call::Job), 2, "after bad health the job is polled once more before success");
     assert_eq!(namespace.request_count(Call::Rollback), 0);
 }
 
@@ -64,7 +64,7 @@ async fn an_error_rate_over_the_limit_is_bad_health() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_neither_good_nor_bad() {
+async fn an_unreadable_answer_is_neither_good_nor_bad() {
     let namespace = with_environment(
         "health: {answers: [unreadable, unhealthy, unreadable]}, \
          faults: [{call: health, nth: 4, fault: {status: {code: 400}}}]",
@@ -89,7 +89,7 @@ async fn a_job_that_fails_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_job_that_the_platform_no_longer_knows_ended_badly() {
+async fn a_job_that_the_platform_no_longer_knows_has_failed() {
     let namespace = with_environment("faults: [{call: job, times: 2, fault: {status: {code: 404}}}]").await;
     let bot = namespace.apply(sample()).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
@@ -98,13 +98,13 @@ async fn a_job_that_the_platform_no_longer_knows_ended_badly() {
 }
 
 #[tokio::test]
-async fn one_404_on_the_job_is_a_hiccup() {
+async fn a_single_404_for_the_job_is_ignored() {
     let namespace = with_environment("faults: [{call: job, fault: {status: {code: 404}}}]").await;
     namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn no_verdict_before_the_deadline_rolls_back() {
+async fn a_rollout_without_a_verdict_at_the_deadline_is_rolled_back() {
     let namespace = with_environment("jobOutcome: neverEnds").await;
     let bot = namespace.apply(sample().timeout(3)).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
@@ -113,7 +113,7 @@ async fn no_verdict_before_the_deadline_rolls_back() {
 }
 
 #[tokio::test]
-async fn health_that_cannot_be_read_until_the_deadline_rolls_back_for_the_deadline() {
+async fn unreadable_health_until_the_deadline_causes_a_rollback_with_the_reason_timeout() {
     let namespace = with_environment(
         "health: {answers: [unreadable, unreadable, unreadable, unreadable, unreadable, unreadable], then: honest}",
     )
@@ -124,13 +124,13 @@ async fn health_that_cannot_be_read_until_the_deadline_rolls_back_for_the_deadli
 }
 
 #[tokio::test]
-async fn an_operator_that_slept_through_the_deadline_asks_before_it_judges() {
+async fn an_operator_that_was_down_at_the_deadline_polls_before_it_decides() {
     let mut namespace = with_running_jobs("").await;
     namespace.apply(sample().timeout(3)).await.until_step(Step::RollingOut).await;
     namespace.kill_operator().await;
     let deadline = namespace.resource("bot").get().await.attempt().deadline_at().unwrap();
     let left = deadline.duration_since(jiff::Timestamp::now());
-    // The deadline is a moment on the wall clock: there is no event to wait for.
+    // There is no event for the deadline, which is a time of the wall clock.
     tokio::time::sleep(left.try_into().unwrap_or_default()).await;
     namespace.let_jobs_end();
     namespace.start_operator().await;
@@ -139,7 +139,7 @@ async fn an_operator_that_slept_through_the_deadline_asks_before_it_judges() {
 }
 
 #[tokio::test]
-async fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
+async fn without_auto_trigger_a_bad_verdict_stalls_the_resource() {
     let namespace = with_environment("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample().without_auto_trigger().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Failed).await;
@@ -160,17 +160,17 @@ async fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
 }
 
 #[tokio::test]
-async fn a_rollback_by_the_platform_itself_is_taken_as_it_is() {
+async fn a_rollback_by_the_platform_itself_is_recorded_without_a_second_one() {
     let namespace = with_environment("jobOutcome: rolledBack").await;
     let bot = namespace.apply(sample()).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
     assert_eq!(object.attempt().verdict.as_ref().unwrap().reason, Reason::RolledBackByPlatform);
     assert_eq!(object.says(ConditionType::RolledBack), (True, Reason::RolledBackByPlatform));
-    assert_eq!(namespace.request_count(Call::Rollback), 0, "no request of ours");
+    assert_eq!(namespace.request_count(Call::Rollback), 0, "the operator requests no rollback");
 }
 
 #[tokio::test]
-async fn health_that_is_good_again_because_the_platform_rolled_back_is_no_success() {
+async fn good_health_after_a_rollback_by_the_platform_is_not_a_success() {
     let namespace = with_environment("platformRollbackAfterSeconds: 2, deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample().threshold(10)).await;
     let object = bot.until_settled(1, Outcome::RolledBack).await;
@@ -178,7 +178,7 @@ async fn health_that_is_good_again_because_the_platform_rolled_back_is_no_succes
 }
 
 #[tokio::test]
-async fn a_rollback_that_cannot_be_reached_is_asked_for_again_under_the_same_key() {
+async fn a_rollback_request_that_fails_is_repeated_with_the_same_key() {
     let namespace = with_environment(
         "deploymentsAreUnhealthy: true, faults: [{call: rollback, times: 4, fault: {status: {code: 503}}}]",
     )
@@ -192,7 +192,7 @@ async fn a_rollback_that_cannot_be_reached_is_asked_for_again_under_the_same_key
 }
 
 #[tokio::test]
-async fn a_rollback_that_is_refused_for_good_waits_for_a_person_and_can_be_asked_for_anew() {
+async fn a_refused_rollback_stalls_the_resource_and_can_be_requested_again() {
     let namespace = with_environment(
         "deploymentsAreUnhealthy: true, faults: [{call: rollback, fault: {status: {code: 422, body: {message: too old}}}}]",
     )
@@ -217,8 +217,8 @@ async fn a_rollback_that_is_refused_for_good_waits_for_a_person_and_can_be_asked
 }
 
 #[tokio::test]
-async fn a_rollback_that_had_happened_already_is_accepted() {
-    // The answer of the first is lost, and the platform has forgotten its key when it is asked again.
+async fn a_conflict_because_the_rollback_has_already_happened_counts_as_accepted() {
+    // The first answer is lost, and the platform has forgotten the key when the request is repeated.
     let scenario = "idempotencyKeyLifetimeSeconds: 0\nenvironments:\n  env_prod_us_01:\n    deploymentsAreUnhealthy: true\n    \
                     faults: [{call: rollback, fault: dropAfterEffect}]";
     let namespace = plan().await.scenario(scenario).start().await;
@@ -229,7 +229,7 @@ async fn a_rollback_that_had_happened_already_is_accepted() {
 }
 
 #[tokio::test]
-async fn an_environment_that_stays_ill_after_the_rollback_is_told_to_a_person() {
+async fn an_environment_that_stays_unhealthy_after_the_rollback_causes_a_warning() {
     let namespace = with_environment("health: {then: unhealthy}").await;
     let bot = namespace.apply(sample().timeout(4)).await;
     let object = bot.until_ready_reason(Reason::RolledBackUnhealthy).await;

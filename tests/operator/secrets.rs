@@ -1,4 +1,4 @@
-//! Secrets that are planted wherever the operator takes one, and looked for wherever it says something.
+//! Plants secrets in every input of the operator, and searches all of its output for them.
 
 use crate::support::*;
 use k8s_openapi::ByteString;
@@ -7,9 +7,9 @@ use kube::api::{Api, ListParams};
 use sha2::{Digest, Sha256};
 use simulator::{RequestFilter, RequestRecord, Scenario, Server};
 use std::process::Command;
-use testkit::canary::Canary;
+use testkit::PlantedSecret;
 
-/// With characters that are spelled otherwise in a form, a URL or JSON.
+/// It has characters that a form, a URL and JSON encode differently.
 const CLIENT_SECRET: &str = "c1i3nt/s3cr3t+&\"canary\"=";
 const OWN_CLIENT_SECRET: &str = "0wn/s3cr3t+&\"canary\"=";
 const WRONG_CLIENT_SECRET: &str = "wr0ng/s3cr3t+&\"canary\"=";
@@ -20,7 +20,7 @@ const OWN_HOOK: &str = "0wn-h00k-canary-T0ken";
 const PROXY_PASSWORD: &str = "pr0xy-canary-passw0rd";
 const MALFORMED: &str = "ma1f0rmed-canary";
 
-/// A secret as libraries and servers spell it: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC 6749).
+/// A secret in the encodings of libraries and servers: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC 6749).
 fn spelled(secret: &str) -> String {
     let base64 = |text: String| {
         let standard = serde_json::to_value(ByteString(text.into_bytes())).unwrap().as_str().unwrap().to_owned();
@@ -33,7 +33,7 @@ fn spelled(secret: &str) -> String {
     format!("{form} {everything} {} {}", headers.join(" "), base64(format!("demo:{form}")))
 }
 
-/// A platform that quotes what a request told it, wherever it has words.
+/// A platform that repeats the secrets of a request in every text of its answers.
 fn platform() -> String {
     let quoted = json!(format!("{CLIENT_SECRET} at /webhooks/{HOOK}?key={HOOK_KEY} or {HOOK} or {HOOK_KEY}"));
     let spelled = spelled(CLIENT_SECRET);
@@ -60,7 +60,8 @@ fn platform() -> String {
     platform.as_object().unwrap().iter().map(|(field, value)| format!("{field}: {value}\n")).collect()
 }
 
-/// Secrets that cannot be used, each with a canary where it is wrong. URLs and numbers are quoted, but for where a secret may stand.
+/// Kubernetes Secrets that cannot be used, each with a planted secret in its invalid value. The operator may quote URLs and
+/// numbers, but not the parts of them that can hold a secret.
 fn unusable(namespace: &TestNamespace) -> Vec<(&'static str, Value)> {
     let malformed = [
         ("base-url", "baseUrl", CLIENT_SECRET.to_owned()),
@@ -80,7 +81,7 @@ fn unusable(namespace: &TestNamespace) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
+async fn the_operator_never_shows_a_secret_whatever_the_outcome_of_a_rollout() {
     let namespace = plan()
         .await
         .without_secret()
@@ -104,7 +105,7 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
     let told = |key: &str| json!({"webhook": {"urlFrom": {"secretKeyRef": {"name": "ci", "key": key}}}});
     let bot = |name: &str, environment: &str| sample().named(name).environment(environment).with(told("url"));
 
-    // Each ends in another way.
+    // Each of these resources ends differently.
     for secret in ["wrong", "far"] {
         let mut other = credentials.clone();
         match secret {
@@ -121,7 +122,7 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         namespace.apply(bot(name, environment)).await;
     }
     namespace.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
-    // A tenant's own API, and no webhook: whatever it is sent is looked at whole.
+    // A tenant's own API without a webhook. The requests to it may contain no secret at all.
     let tenants = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::parse("{}").unwrap(), None).await.unwrap();
     let mut stranger = namespace.credentials();
     stranger["baseUrl"] = json!(tenants.url());
@@ -159,23 +160,23 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         let told = |record: &RequestRecord| format!("{:?} {:?}", record.headers, record.body);
         tenants.requests(&RequestFilter::default()).map(told).collect::<Vec<_>>()
     });
-    assert!(strangers.len() > 5, "the tenant's API was asked");
+    assert!(strangers.len() > 5, "the tenant's API received requests");
     places.extend(strangers.into_iter().map(|told| ("a request to a tenant's own API".to_owned(), told)));
     let log = &places[0].1;
     assert!(log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&namespace.name), "{log}");
     assert!(places[1].1.contains("cognigy_operator_build_info"), "{}", places[1].1);
-    let canaries = canaries(&namespace).await;
+    let planted = planted_secrets(&namespace).await;
     for (place, text) in &places {
-        for canary in &canaries {
-            let found = canary.found_in(text);
+        for secret in &planted {
+            let found = secret.found_in(text);
             let at = found.and_then(|found| text.lines().find(|line| line.contains(found)));
-            assert_eq!(found, None, "{} is in {place}: {}", canary.place, at.unwrap_or_default());
+            assert_eq!(found, None, "{} is in {place}: {}", secret.place, at.unwrap_or_default());
         }
     }
-    eprintln!("{} canaries looked for in {} places, {} bytes of log", canaries.len(), places.len(), log.len());
+    eprintln!("searched {} places for {} secrets, {} bytes of log", places.len(), planted.len(), log.len());
 }
 
-async fn canaries(namespace: &TestNamespace) -> Vec<Canary> {
+async fn planted_secrets(namespace: &TestNamespace) -> Vec<PlantedSecret> {
     let kubeconfig = std::fs::read_to_string(&shared().await.operator_kubeconfig).unwrap();
     let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
     let planted = [
@@ -190,18 +191,19 @@ async fn canaries(namespace: &TestNamespace) -> Vec<Canary> {
         ("what cannot be used of a Secret", MALFORMED),
         ("the service account's token", kubeconfig["users"][0]["user"]["token"].as_str().unwrap()),
     ];
-    let mut canaries: Vec<Canary> = planted.into_iter().map(|(place, secret)| Canary::new(place, secret)).collect();
-    // The simulator's tokens can be foretold: they guard nothing.
+    let mut planted: Vec<PlantedSecret> =
+        planted.into_iter().map(|(place, secret)| PlantedSecret::new(place, secret)).collect();
+    // The simulator's tokens are predictable, because they protect nothing.
     let tokens =
         (0..namespace.request_count(Call::Token)).flat_map(|nth| ["demo", "operators"].map(|client| (nth, client)));
-    canaries.extend(tokens.map(|(nth, client)| {
+    planted.extend(tokens.map(|(nth, client)| {
         let digits = hex::encode(Sha256::digest(format!("{nth}/{client}")));
-        Canary::new(format!("token {nth} of {client}"), &format!("sim_{}", &digits[..32]))
+        PlantedSecret::new(format!("token {nth} of {client}"), &format!("sim_{}", &digits[..32]))
     }));
-    canaries
+    planted
 }
 
-/// Everything that the operator said, by the place where it can be read.
+/// All output of the operator, with the place of each text.
 async fn places(namespace: &TestNamespace) -> Vec<(String, String)> {
     let mut places = vec![("the log at trace level".to_owned(), namespace.operator().log().text())];
     for path in ["/metrics", "/healthz", "/readyz", "/there-is-no-such-page"] {
@@ -219,7 +221,7 @@ async fn places(namespace: &TestNamespace) -> Vec<(String, String)> {
         let mut body = record.body.clone().unwrap_or_default();
         let mut headers = record.headers.clone();
         if record.call == Some(Call::Submit) {
-            // As the contract wants it: the resource's own webhook, or else the operator's, since this is the operator's own API.
+            // The contract requires the callback URL: the resource's own webhook, otherwise the default webhook.
             let callback = body.as_object_mut().unwrap().remove("webhookCallbackUrl").unwrap();
             let is_own = body["environment_id"] == "env_own";
             let expected = if is_own { OWN_HOOK.to_owned() } else { format!("{HOOK}?key={HOOK_KEY}") };
@@ -232,12 +234,12 @@ async fn places(namespace: &TestNamespace) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_start_that_fails_tells_no_secret() {
+fn the_error_of_a_failed_start_shows_no_secret() {
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
     let broken = format!("users:\n- name: me\n  user:\n    token: {MALFORMED}\n    exec: {MALFORMED}\n");
     std::fs::write(kubeconfig.path(), broken).unwrap();
     let path = kubeconfig.path().to_str().unwrap();
-    let canary = Canary::new("the environment", MALFORMED);
+    let planted = PlantedSecret::new("the environment", MALFORMED);
     for (variable, value) in [
         ("CI_CD_WEBHOOK_URL", format!("hooks.example.com/{MALFORMED}")),
         ("CI_CD_WEBHOOK_URL", format!("https://{MALFORMED}@hooks.example.com")),
@@ -251,7 +253,7 @@ fn a_start_that_fails_tells_no_secret() {
             let output = operator.args(arguments).env(variable, &value).output().unwrap();
             let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             assert!(said.len() > 40, "{variable}: {said}");
-            assert_eq!(canary.found_in(&said), None, "{variable}: {said}");
+            assert_eq!(planted.found_in(&said), None, "{variable}: {said}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots in ConfigMaps, and what becomes of a snapshot on its way.
+//! Snapshots in ConfigMaps, deep snapshots, and exact numbers.
 
 use crate::support::*;
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 const FIRST: &str = r#"{"botVersion": "1.0.0", "nlpEngine": "v3.2"}"#;
 const SECOND: &str = "botVersion: 2.0.0\nnlpEngine: v3.2\n";
 
-fn deployed(namespace: &TestNamespace) -> Vec<Value> {
+fn deployed_versions(namespace: &TestNamespace) -> Vec<Value> {
     let submits = namespace.requests(Call::Submit);
     submits.iter().map(|record| record.body.clone().unwrap()["configuration_snapshot"]["botVersion"].clone()).collect()
 }
@@ -21,25 +21,25 @@ async fn a_change_of_the_config_map_is_deployed_at_once() {
     namespace.put_config_map("flows", SECOND).await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
     assert_eq!(object.metadata.generation, Some(1), "the spec has not changed");
-    assert_eq!(deployed(&namespace), [json!("1.0.0"), json!("2.0.0")]);
+    assert_eq!(deployed_versions(&namespace), [json!("1.0.0"), json!("2.0.0")]);
 }
 
 #[tokio::test]
-async fn the_same_snapshot_in_other_words_is_no_other_configuration() {
+async fn a_snapshot_that_differs_only_in_syntax_is_the_same_configuration() {
     let namespace = new_namespace().await;
     namespace.put_config_map("flows", FIRST).await;
     let bot = namespace.apply(sample().snapshot_from("flows")).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 
     namespace.put_config_map("flows", "nlpEngine: v3.2\nbotVersion: 1.0.0\n").await;
-    // The next real change tells that the one before was looked at and started nothing.
+    // When the next real change is deployed, the one before has been seen and has started nothing.
     namespace.put_config_map("flows", SECOND).await;
     bot.until_settled(2, Outcome::Succeeded).await;
-    assert_eq!(deployed(&namespace).len(), 2);
+    assert_eq!(deployed_versions(&namespace).len(), 2);
 }
 
 #[tokio::test]
-async fn a_missing_config_map_waits_for_a_person_and_goes_on_once_it_is_there() {
+async fn a_missing_config_map_stalls_the_resource_until_it_exists() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample().snapshot_from("flows")).await;
     let object = bot.until_stalled(Reason::SnapshotNotFound).await;
@@ -51,7 +51,7 @@ async fn a_missing_config_map_waits_for_a_person_and_goes_on_once_it_is_there() 
 }
 
 #[tokio::test]
-async fn a_config_map_without_an_object_is_refused_in_words() {
+async fn a_config_map_without_a_json_or_yaml_object_is_refused_with_the_cause() {
     let namespace = new_namespace().await;
     for (text, says) in [("[1, 2]", "not an object"), ("{}", "empty"), ("{a: ", "neither JSON nor YAML")] {
         namespace.put_config_map("flows", text).await;
@@ -67,7 +67,7 @@ async fn a_config_map_without_an_object_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_waited_for_by_its_hash() {
+async fn a_resource_waits_for_the_snapshot_with_its_hash() {
     let namespace = new_namespace().await;
     namespace.put_config_map("flows", FIRST).await;
     let wanted = hex::encode(Sha256::digest(SECOND));
@@ -75,17 +75,17 @@ async fn a_snapshot_is_waited_for_by_its_hash() {
     let bot =
         namespace.apply(sample().snapshot_from("flows").with(json!({"configurationSnapshotFrom": reference}))).await;
     let waiting = bot.until_ready_reason(Reason::AwaitingSnapshot).await;
-    assert!(waiting.is_true(ConditionType::Reconciling), "it comes by itself: nobody is needed");
+    assert!(waiting.is_true(ConditionType::Reconciling), "the resource is not stalled");
     assert!(waiting.find(ConditionType::Stalled).is_none());
     assert_eq!(namespace.calls(), []);
 
     namespace.put_config_map("flows", SECOND).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(deployed(&namespace), [json!("2.0.0")]);
+    assert_eq!(deployed_versions(&namespace), [json!("2.0.0")]);
 }
 
 #[tokio::test]
-async fn a_config_map_changed_in_flight_waits_for_the_outcome() {
+async fn a_config_map_that_changes_in_flight_waits_for_the_outcome() {
     let namespace = with_running_jobs("").await;
     namespace.put_config_map("flows", FIRST).await;
     let bot = namespace.apply(sample().snapshot_from("flows")).await;
@@ -98,13 +98,13 @@ async fn a_config_map_changed_in_flight_waits_for_the_outcome() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_is_too_deep_stops_nothing_that_is_in_flight() {
+async fn a_snapshot_that_is_too_deep_does_not_stop_the_rollout_in_flight() {
     let namespace = with_running_jobs("deploymentsAreUnhealthy: true").await;
     let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
     let deep = (0..200).fold(json!("x"), |inner, _| json!({"next": inner}));
     let edited = bot.try_patch(json!({"spec": {"configurationSnapshot": deep}})).await.unwrap();
-    assert_eq!(edited.metadata.generation, Some(2), "the API server takes it");
+    assert_eq!(edited.metadata.generation, Some(2), "the API server accepts it");
     namespace.let_jobs_end();
     bot.until_settled(1, Outcome::RolledBack).await;
 
@@ -120,7 +120,7 @@ async fn a_snapshot_that_is_too_deep_stops_nothing_that_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_snapshot_of_124_levels_is_deployed_and_one_that_is_too_deep_is_told_of_from_the_beginning() {
+async fn a_snapshot_of_124_levels_is_deployed_and_a_deeper_one_stalls_the_resource() {
     let namespace = new_namespace().await;
     let nested = |levels: usize| (1..levels).fold(json!({"a": 1}), |inner, _| json!({"a": inner}));
     let bot = namespace
@@ -136,7 +136,7 @@ async fn a_snapshot_of_124_levels_is_deployed_and_one_that_is_too_deep_is_told_o
 }
 
 #[tokio::test]
-async fn what_a_snapshot_says_reaches_the_platform_to_the_last_digit_and_what_looks_wrong_is_told() {
+async fn numbers_in_a_snapshot_reach_the_platform_exactly_and_suspicious_ones_cause_warnings() {
     let namespace = new_namespace().await;
     let yaml = "botVersion: 3.10\nmode: 0644\nphone: 0041791234567\nid: 12345678901234567890123\n";
     namespace.put_config_map("flows", yaml).await;

@@ -1,9 +1,9 @@
-//! Submitting once, whatever the network does.
+//! Each attempt is submitted once, whatever fails in the network.
 
 use crate::support::*;
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_under_the_same_key_and_there_is_one_job() {
+async fn a_submit_with_a_lost_answer_is_repeated_with_the_same_key_and_starts_one_job() {
     for fault in ["dropAfterEffect", "{status: {code: 502, effect: true}}", "{status: {code: 503}}", "dropBeforeEffect"]
     {
         let namespace = with_environment(&format!("faults: [{{call: submit, fault: {fault}}}]")).await;
@@ -17,7 +17,7 @@ async fn a_lost_answer_is_asked_for_again_under_the_same_key_and_there_is_one_jo
 }
 
 #[tokio::test]
-async fn a_first_submit_that_is_refused_is_a_failure_with_nothing_out_and_no_audit() {
+async fn a_refused_first_submit_is_a_failure_without_a_job_or_an_audit_record() {
     let namespace = with_environment(
         "faults: [{call: submit, fault: {status: {code: 422, body: {message: locked for the holidays}}}}]",
     )
@@ -39,7 +39,7 @@ fn key(namespace: &TestNamespace, submit: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_usable_job_is_an_unknown_outcome_that_the_same_key_resolves() {
+async fn a_submit_answer_without_a_valid_job_id_is_repeated_with_the_same_key() {
     for fault in ["{body: {jobId: ../../admin}}", "garbage", "empty", "wrongTypes", "{truncated: {}}"] {
         let namespace = with_environment(&format!("faults: [{{call: submit, fault: {fault}}}]")).await;
         let bot = namespace.apply(sample()).await;
@@ -50,7 +50,7 @@ async fn an_answer_without_a_usable_job_is_an_unknown_outcome_that_the_same_key_
 }
 
 #[tokio::test]
-async fn a_refusal_of_a_repeat_proves_nothing_and_is_told_to_a_person() {
+async fn a_refused_repeat_of_a_submit_proves_nothing_and_stalls_the_resource() {
     let namespace = with_environment(
         "faults: [{call: submit, fault: dropAfterEffect}, {call: submit, nth: 2, times: forever, fault: {status: {code: 400}}}]",
     )
@@ -61,11 +61,11 @@ async fn a_refusal_of_a_repeat_proves_nothing_and_is_told_to_a_person() {
     bot.until_event("Warning", Reason::SubmitOutcomeUnknown).await;
     namespace.clear_faults();
     bot.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(namespace.jobs().len(), 1, "the keyed tries have gone on");
+    assert_eq!(namespace.jobs().len(), 1, "the submit was repeated with its key");
 }
 
 #[tokio::test]
-async fn where_keys_are_ignored_an_ambiguous_answer_is_never_repeated() {
+async fn without_idempotency_keys_a_submit_with_an_ambiguous_answer_is_never_repeated() {
     let namespace = plan().await
         .scenario("idempotency: unsupported\nenvironments: {env_prod_us_01: {faults: [{call: submit, fault: dropAfterEffect}]}}")
         .flags(&["--submit-idempotency", "unsupported"])
@@ -75,10 +75,10 @@ async fn where_keys_are_ignored_an_ambiguous_answer_is_never_repeated() {
     let object = bot.until_settled(1, Outcome::Unknown).await;
     assert_eq!(object.says(ConditionType::Stalled), (True, Reason::SubmitOutcomeUnknown));
     assert_eq!((namespace.request_count(Call::Submit), namespace.jobs().len()), (1, 1));
-    assert_eq!(namespace.audit().len(), 1, "what may be out is audited");
+    assert_eq!(namespace.audit().len(), 1, "a submit that may have had an effect is audited");
     bot.until_event("Warning", Reason::SubmitOutcomeUnknown).await;
 
-    // The job of the first may still be at work until its deadline; only then may another begin.
+    // The first job may run until its deadline. Only then may the next one start.
     let deadline = object.attempt().deadline_at().unwrap();
     bot.request_retry("looked at it").await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
@@ -86,14 +86,14 @@ async fn where_keys_are_ignored_an_ambiguous_answer_is_never_repeated() {
 }
 
 #[tokio::test]
-async fn where_keys_are_ignored_a_clear_answer_is_as_good_as_ever() {
+async fn without_idempotency_keys_a_clear_answer_leads_to_success() {
     let namespace =
         plan().await.scenario("idempotency: unsupported").flags(&["--submit-idempotency", "unsupported"]).start().await;
     namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn an_edit_after_the_intent_changes_nothing_of_what_is_sent() {
+async fn an_edit_after_the_intent_does_not_change_the_submit() {
     let namespace = with_environment("faults: [{call: submit, times: forever, fault: {status: {code: 503}}}]").await;
     let bot = namespace.apply(sample().version("1.0.0")).await;
     bot.until_ready_reason(Reason::ApiUnavailable).await;

@@ -1,25 +1,25 @@
-//! The main path: one resource, one rollout, and everybody who is told of it.
+//! The main path: one resource, one successful rollout, and its deliveries.
 
 use crate::support::*;
 use api::FINALIZER;
 use kube::ResourceExt;
 
 #[tokio::test]
-async fn a_success_asks_each_call_once_and_in_order() {
+async fn a_success_sends_each_request_once_and_in_order() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 
     let calls = namespace.calls();
-    let (rollout, told) = calls.split_at(6);
+    let (rollout, deliveries) = calls.split_at(6);
     assert_eq!(rollout, [Call::Token, Call::Validate, Call::Trace, Call::Submit, Call::Job, Call::Health]);
-    let mut told = told.to_vec();
-    told.sort();
-    assert_eq!(told, [Call::Audit, Call::Webhook], "both receivers are told, at the same time");
+    let mut deliveries = deliveries.to_vec();
+    deliveries.sort();
+    assert_eq!(deliveries, [Call::Audit, Call::Webhook], "both deliveries are sent, in any order");
 }
 
 #[tokio::test]
-async fn a_success_sends_what_the_contract_writes() {
+async fn a_success_sends_the_bodies_that_the_contract_specifies() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Succeeded).await;
@@ -69,7 +69,7 @@ async fn a_success_sends_what_the_contract_writes() {
     let job = attempt.job_id().unwrap().as_str();
     let verdict = attempt.verdict.as_ref().unwrap();
     let seconds = verdict.at.duration_since(attempt.intended_at().unwrap()).as_secs_f64();
-    assert!((1.0..60.0).contains(&seconds), "the job is asked an interval after the submit: {seconds}");
+    assert!((1.0..60.0).contains(&seconds), "the first poll is one interval after the submit: {seconds}");
     let audit = body(Call::Audit);
     assert_eq!(
         audit,
@@ -95,7 +95,7 @@ async fn a_success_sends_what_the_contract_writes() {
 }
 
 #[tokio::test]
-async fn each_call_that_changes_something_has_a_key_of_its_own_and_the_webhook_no_token() {
+async fn each_changing_request_has_its_own_key_and_the_webhook_gets_no_token() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Succeeded).await;
@@ -113,7 +113,7 @@ async fn each_call_that_changes_something_has_a_key_of_its_own_and_the_webhook_n
 async fn a_success_takes_five_status_writes_and_one_for_the_finalizer() {
     let namespace = new_namespace().await;
     let mut versions = namespace.record_versions("bot").await;
-    // A submit that is answered after the first look is due is recorded together with it; so long it never takes.
+    // If the submit took longer than the interval, the job and the first poll would be recorded in one write.
     let patient = sample().with(json!({"monitoring": {"intervalSeconds": 4}}));
     let bot = namespace.apply(patient.webhook(&namespace.webhook_url())).await;
     bot.until_settled(1, Outcome::Succeeded).await;
@@ -167,11 +167,11 @@ async fn the_intent_is_recorded_with_its_key_and_deadline_before_the_submit_is_s
     assert_eq!(submission.api_origin.as_str(), namespace.platform.url());
     let submitted_at = submission.intended_at;
     assert_eq!(submission.deadline_at.duration_since(submitted_at).as_secs(), 60);
-    assert!(namespace.requests(Call::Submit)[0].received_at > submitted_at, "the intent comes first");
+    assert!(namespace.requests(Call::Submit)[0].received_at > submitted_at, "the intent is recorded before the submit");
 }
 
 #[tokio::test]
-async fn tools_read_progress_and_success_from_the_conditions() {
+async fn the_conditions_show_progress_and_success_to_tools() {
     let namespace = with_environment("jobDurationSeconds: 2").await;
     let mut versions = namespace.record_versions("bot").await;
     let bot = namespace.apply(sample()).await;
@@ -207,14 +207,14 @@ async fn tools_read_progress_and_success_from_the_conditions() {
 }
 
 #[tokio::test]
-async fn a_resource_that_nobody_has_looked_at_does_not_read_as_ready() {
+async fn a_resource_that_no_operator_has_seen_does_not_look_ready() {
     let namespace = plan().await.without_operator().start().await;
     let bot = namespace.apply(sample()).await;
     assert_eq!(bot.get().await.recorded().observed_generation, -1);
 }
 
 #[tokio::test]
-async fn each_step_of_a_success_is_told_by_an_event_and_none_is_a_warning() {
+async fn each_step_of_a_success_publishes_a_normal_event() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
@@ -232,7 +232,7 @@ async fn each_step_of_a_success_is_told_by_an_event_and_none_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_job_that_takes_time_is_asked_every_interval_and_health_once_it_has_completed() {
+async fn a_running_job_is_polled_every_interval_and_health_after_its_completion() {
     let namespace = with_environment("faults: [{call: job, times: 2, fault: {body: {status: queued}}}]").await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
@@ -241,15 +241,15 @@ async fn a_job_that_takes_time_is_asked_every_interval_and_health_once_it_has_co
     assert_eq!(asked.len(), 3, "queued, queued, completed");
     for pair in asked.windows(2) {
         let seconds = pair[1].duration_since(pair[0]).as_secs_f64();
-        assert!(seconds > 0.5, "an interval apart, as far as a busy machine can tell: {seconds}");
+        assert!(seconds > 0.5, "about one interval apart, with tolerance for a busy machine: {seconds}");
     }
     assert_eq!(namespace.request_count(Call::Health), 1);
 }
 
 #[tokio::test]
-async fn as_many_good_answers_as_asked_for_end_the_monitoring() {
+async fn consecutive_good_answers_up_to_the_threshold_end_the_monitoring() {
     let namespace = with_environment("health: {answers: [healthy, unhealthy, healthy, healthy]}").await;
     let bot = namespace.apply(sample().with(json!({"monitoring": {"successThreshold": 2}}))).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(namespace.request_count(Call::Health), 4, "a bad answer starts the good streak anew");
+    assert_eq!(namespace.request_count(Call::Health), 4, "a bad answer resets the streak of good answers");
 }

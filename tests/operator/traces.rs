@@ -1,4 +1,4 @@
-//! Traces over OTLP, as a collector receives them.
+//! Traces, as an OTLP collector receives them.
 
 use crate::support::*;
 use axum::Router;
@@ -11,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// A collector that keeps what it is sent.
+/// A collector that keeps the spans that it receives.
 struct Collector {
     url: String,
     spans: watch::Receiver<Vec<Span>>,
 }
 
-/// A span, as far as these tests look at it.
+/// The fields of a span that these tests use.
 #[derive(Clone, Debug, Default)]
 struct Span {
     trace: Vec<u8>,
@@ -40,7 +40,7 @@ impl Collector {
         Self { url, spans }
     }
 
-    /// Waits for a span of that name; then gives all that have come.
+    /// Waits for a span with this name, and returns all spans so far.
     async fn until(&self, name: &str) -> Vec<Span> {
         let mut spans = self.spans.clone();
         let seen = timeout(DEADLINE, spans.wait_for(|spans| spans.iter().any(|span| span.name == name))).await;
@@ -72,7 +72,7 @@ fn read_span(bytes: &[u8]) -> Span {
     span
 }
 
-/// The fields of a protobuf message, by number; of a varint, which no test looks at, nothing but that it is there.
+/// The fields of a protobuf message, by number. The value of a varint is left out, because no test uses it.
 fn parts(mut message: &[u8]) -> Vec<(u64, &[u8])> {
     let mut parts = Vec::new();
     while !message.is_empty() {
@@ -106,7 +106,7 @@ fn names(spans: &[Span]) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
+async fn the_spans_of_two_processes_for_one_rollout_are_one_trace() {
     let collector = Collector::start().await;
     let running = "faults: [{call: job, times: forever, fault: {body: {status: running}}}]";
     let plan = plan().await.scenario(running).variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
@@ -118,7 +118,7 @@ async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
     for name in ["reconcile", "token", "validate", "trace", "write the status"] {
         assert!(names(&of_the_first).contains(name), "{name} is missing: {of_the_first:#?}");
     }
-    assert!(!names(&of_the_first).contains("rollout"), "it has not ended");
+    assert!(!names(&of_the_first).contains("rollout"), "the rollout has not ended");
 
     namespace.start_operator().await;
     namespace.let_jobs_end();
@@ -131,7 +131,7 @@ async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
 
     let (uid, began) = (object.uid().unwrap(), object.attempt().started_at);
     let (trace, root) = (TraceId::of(&uid, 1, began), RootSpanId::of(&uid, 1, began));
-    // The finalizer is put on before there is an attempt.
+    // The finalizer is set before the attempt starts.
     let (spans, before): (Vec<Span>, Vec<Span>) = spans.into_iter().partition(|span| span.trace == trace.to_bytes());
     assert_eq!(names(&before), BTreeSet::from(["reconcile", "write the finalizer"]));
     let ids: BTreeSet<&[u8]> = spans.iter().map(|span| span.id.as_slice()).collect();
@@ -151,7 +151,7 @@ async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_holds_nothing_up() {
+async fn a_collector_that_is_unreachable_delays_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);

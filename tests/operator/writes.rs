@@ -1,4 +1,4 @@
-//! What the API server says of the operator's writes: who made them, and that events fit into their limits.
+//! The operator's writes, as the API server stores them: their field manager, and the limits of events.
 
 use crate::rights::{granted, start_with};
 use crate::support::*;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 const OPERATOR: &str = "cognigy-operator";
 
-/// Who has written an object, by the part of it that was written; the test writes as somebody else.
+/// The field managers of an object, each with the part that it wrote. The test has its own field manager.
 fn writers(object: &impl Resource) -> BTreeSet<(String, String)> {
     let entries = object.managed_fields().iter();
     let writers = entries.map(|entry| {
@@ -21,7 +21,7 @@ fn writers(object: &impl Resource) -> BTreeSet<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_write_is_made_in_the_operators_name() {
+async fn every_write_has_the_operator_as_field_manager() {
     let namespace = plan().await.without_operator().start().await;
     let _operator = start_with(&namespace, &granted().await).await;
     let bot = namespace.resource("bot");
@@ -44,7 +44,7 @@ async fn every_write_is_made_in_the_operators_name() {
 }
 
 #[tokio::test]
-async fn events_are_published_whatever_the_length_of_names() {
+async fn events_are_published_also_for_the_longest_names() {
     let pod = format!("{}-5d8f7c9b4-x2x9k", "p".repeat(184));
     assert_eq!(pod.len(), 200);
     let namespace = plan().await.variable("POD_NAME", &pod).start().await;

@@ -7,13 +7,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod authority;
-pub mod canary;
+
 mod client;
 mod cluster;
 mod controller_manager;
 mod log;
 mod namespace;
 mod operator;
+mod planted_secret;
 mod resource;
 mod sample;
 mod service_account;
@@ -27,6 +28,7 @@ pub use log::Log;
 pub use namespace::platform::JOBS_KEEP_RUNNING;
 pub use namespace::{NamespacePlan, TestNamespace};
 pub use operator::{OperatorCommand, OperatorProcess, Signal};
+pub use planted_secret::PlantedSecret;
 pub use resource::{Resource, StatusExt};
 pub use sample::{ENVIRONMENT, Sample, sample};
 pub use service_account::{Right, ServiceAccountAccess};

@@ -10,7 +10,7 @@ use crate::scenario::{
     CLIENT_SECRET, NEXT_CLIENT_SECRET, OPERATORS_WEBHOOK_SECRET, OWN_API, UNREAD_SECRET, WEBHOOK_KEY, WEBHOOK_SECRET,
 };
 use crate::story::{Exchange, Happening, is_deployment};
-use testkit::canary::Canary;
+use testkit::PlantedSecret;
 
 /// The secrets that are planted in every run, besides the tokens that it gets.
 const PLANTED: [(&str, &str); 6] = [
@@ -29,8 +29,9 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut said = said(record);
     let found: Vec<String> = if let Some(trace) = &record.run.trace {
         said.push(("the log at trace level", trace.clone()));
-        let canaries: Vec<Canary> = secrets.iter().map(|(what, secret)| Canary::new(*what, secret)).collect();
-        let spelled = |text: &str| canaries.iter().find(|canary| canary.found_in(text).is_some());
+        let planted: Vec<PlantedSecret> =
+            secrets.iter().map(|(what, secret)| PlantedSecret::new(*what, secret)).collect();
+        let spelled = |text: &str| planted.iter().find(|secret| secret.found_in(text).is_some());
         let found = said.iter().filter_map(|(place, text)| Some(told(place, &spelled(text)?.place)));
         found.collect()
     } else {
