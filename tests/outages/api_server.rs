@@ -1,4 +1,4 @@
-//! The API server is gone, forgets, conflicts or refuses, in the middle of a rollout.
+//! During a rollout the API server crashes, loses old versions, reports conflicts, or refuses requests.
 
 use crate::support::{Call, CognigyDeployment, DEADLINE, Outage, Outcome, Signal, StatusExt, client_of, json, object};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile() {
+async fn an_operator_survives_a_crash_of_the_api_server_and_records_the_outcomes_of_that_time() {
     let mut outage = Outage::start().await;
     outage.keep_jobs_running();
     let operator = outage.run_operator("alone").await;
@@ -27,7 +27,7 @@ async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile
     }
 
     outage.cluster().kill_api_server();
-    // One completes and is well, the other turns bad, and nobody can write it down.
+    // One rollout succeeds and the other one becomes unhealthy. Neither outcome can be written.
     outage.clear_faults();
     outage.add_fault(
         "{call: health, environment: env-bad, times: forever, fault: {body: {status: unhealthy, errorRate: 0.5}}}",
@@ -43,7 +43,7 @@ async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile
     bad.until_delivered(Outcome::RolledBack).await;
     bad.assert_one_job_and_one_delivery_each(false).await;
     assert_eq!(bad.request_count(Call::Rollback), 1);
-    // However often each outcome could not be written down, it is in the log once, as the platform has it.
+    // The log has each audit record once, although its write failed several times, and it has the record that the platform got.
     assert_eq!(operator.log().count("an audit record was written"), 2);
     for (id, record) in [good.audited(), bad.audited()].concat() {
         let timestamp = record["timestamp"].as_str().unwrap();
@@ -52,7 +52,7 @@ async fn an_operator_outlives_the_api_server_and_records_what_happened_meanwhile
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_intent_is_not_sent_while_it_cannot_be_written() {
+async fn a_submit_is_not_sent_before_its_intent_is_written() {
     let mut outage = Outage::start().await;
     outage.add_fault("{call: trace, fault: {delay: {seconds: 2}}}");
     let operator = outage.run_operator("alone").await;
@@ -68,10 +68,10 @@ async fn the_intent_is_not_sent_while_it_cannot_be_written() {
     resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
-/// The operator is paused while history goes on without it and is then forgotten: by the API server, whose cache of changes
-/// starts anew with each process, and by etcd, which is compacted.
+/// While the operator is paused, the resource changes, and then these versions are lost: the restarted API server has an empty
+/// watch cache, and etcd is compacted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_whose_place_in_history_is_compacted_begins_anew() {
+async fn a_watch_whose_resource_version_is_compacted_is_started_again() {
     let mut outage = Outage::start().await;
     outage.keep_jobs_running();
     let operator = outage.run_operator("alone").await;
@@ -88,7 +88,7 @@ async fn a_watch_whose_place_in_history_is_compacted_begins_anew() {
     operator.signal(Signal::Resume).await;
     operator.until_logged_anywhere("has forgotten the changes of cognigydeployments").await;
 
-    // The newest of the three is deployed, once the first has ended; those in between never are.
+    // After the first rollout, the newest of the three versions is deployed. The ones in between are not.
     outage.clear_faults();
     let resource = outage.resource("env-compacted");
     let newest = resource
@@ -103,7 +103,7 @@ async fn a_watch_whose_place_in_history_is_compacted_begins_anew() {
     assert_eq!(deployed.collect::<Vec<_>>(), ["2.4.1", "2.4.4"]);
 }
 
-/// Has etcd forget everything before a revision, through the JSON gateway on its socket.
+/// Compacts etcd up to a revision, through the JSON gateway on its socket.
 async fn compact(cluster: &Cluster, revision: &str) {
     let mut socket = UnixStream::connect(cluster.folder().join("etcd.sock")).await.unwrap();
     let body = json!({"revision": revision, "physical": true}).to_string();
@@ -119,14 +119,14 @@ async fn compact(cluster: &Cluster, revision: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_writer_that_never_rests_delays_a_rollout_and_doubles_nothing() {
+async fn a_second_client_that_writes_all_the_time_causes_no_second_job_or_delivery() {
     let outage = Outage::start().await;
     let operator = outage.run_operator("alone").await;
     let resource = outage.deploy("env-storm").await;
     let resources = outage.resources();
     let storm = tokio::spawn(async move {
         for number in 0_u64.. {
-            // Labels, annotations and a field that changes no digest: each a new resource version.
+            // Labels, annotations and a field outside the digest. Each write is a new resource version.
             let patch = json!({
                 "metadata": {"labels": {"storm": number.to_string()}, "annotations": {"storm": number.to_string()}},
                 "spec": {"monitoring": {"maxErrorRate": if number % 2 == 0 { 0.05 } else { 0.06 }}},
@@ -158,14 +158,14 @@ async fn account(outage: &mut Outage) -> (String, ServiceAccountAccess) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again() {
+async fn an_operator_whose_requests_are_all_answered_429_continues_when_they_are_served_again() {
     let mut outage = Outage::start().await;
     let (user, account) = account(&mut outage).await;
     outage.keep_jobs_running();
     let _operator = outage.run_operator_with("alone", &account.kubeconfig, &[]).await;
     outage.deploy("env-starved").await.until_requests(Call::Job, 1).await;
 
-    // No queue for this user and no seat but one, which is taken: every request is answered with 429.
+    // This user has no queue and one seat, which is taken. Every request is answered with 429.
     let name = outage.name.clone();
     let level: PriorityLevelConfiguration = object(json!({
         "metadata": {"name": name},
@@ -193,7 +193,7 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
     let refused = refusals(&outage).await;
     outage.clear_faults();
     resource.until_requests(Call::Health, 1).await;
-    // The API server tells of a refusal by its count only.
+    // The metric of refusals is the only sign of a refusal.
     let counted = async {
         while refusals(&outage).await == refused {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -201,7 +201,7 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
     };
     timeout(DEADLINE, counted).await.expect("the operator's write is refused in time");
     let recorded = resource.get().await;
-    assert_eq!(recorded.attempt_if_any().and_then(|attempt| attempt.outcome()), None, "it cannot be written down");
+    assert_eq!(recorded.attempt_if_any().and_then(|attempt| attempt.outcome()), None, "the outcome cannot be written");
 
     drop(held);
     outage.cluster_api::<FlowSchema>().delete(&name, &DeleteParams::default()).await.unwrap();
@@ -209,8 +209,7 @@ async fn an_operator_that_the_api_server_starves_goes_on_when_it_is_served_again
     resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
-/// How many requests priority and fairness has refused to the account of this outage's operator, as the API server counts
-/// them.
+/// The number of requests of this test's service account that API priority and fairness has refused.
 async fn refusals(outage: &Outage) -> u64 {
     let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
     let metrics = outage.client.request_text(request).await.unwrap();
@@ -220,11 +219,11 @@ async fn refusals(outage: &Outage) -> u64 {
     counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
-/// A list that is not refused is answered in milliseconds.
+/// If a list takes longer, it was refused. A list that is served takes milliseconds.
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
-/// Holds the one seat until it is dropped. The API server takes a flow schema up after a moment, and tells of it only by
-/// what it does.
+/// Takes the only seat until the returned set is dropped. There is no event for the moment when the API server applies a flow
+/// schema, so this function tries until a list is refused.
 async fn until_starved(outage: &mut Outage, account: &ServiceAccountAccess) -> JoinSet<()> {
     let starved = client_of(&account.kubeconfig).await;
     let resources: Api<CognigyDeployment> = Api::namespaced(starved, &outage.name);
@@ -235,9 +234,9 @@ async fn until_starved(outage: &mut Outage, account: &ServiceAccountAccess) -> J
         loop {
             let mut held = JoinSet::new();
             held.spawn(hold_a_seat(client.clone(), url.clone(), account.token.clone()));
-            // The holder may have come before the flow schema, and then holds another seat.
+            // A request that came before the flow schema was applied holds another seat.
             for _ in 0..5 {
-                // A client that is refused asks again by itself, for minutes.
+                // The client repeats a refused request by itself, for minutes.
                 if timeout(LONG_ENOUGH, resources.list(&ListParams::default())).await.is_err() {
                     return held;
                 }
@@ -247,11 +246,11 @@ async fn until_starved(outage: &mut Outage, account: &ServiceAccountAccess) -> J
     timeout(DEADLINE, starving).await.expect("the API server refuses in time")
 }
 
-/// A request whose body never ends is being worked on for as long as its connection is there.
+/// A request whose body never ends takes a seat as long as its connection exists.
 async fn hold_a_seat(client: reqwest::Client, url: String, token: String) {
     let beginning = stream::once(future::ready(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))));
     let body = reqwest::Body::wrap(StreamBody::new(beginning.chain(stream::pending())));
     let request = client.post(url).bearer_auth(token).header("content-type", "application/json").body(body);
-    // It ends with the connection, or with the API server's patience.
+    // It ends with the connection, or with the API server's request time-out.
     let _ = request.send().await;
 }

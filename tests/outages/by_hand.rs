@@ -1,14 +1,14 @@
-//! Somebody edits by hand what only the operator writes: the status and the finalizer, in the middle of a rollout.
+//! During a rollout, a user edits the parts that only the operator should write: the status and the finalizer.
 //!
-//! The status is the operator's record, and it believes it. What `docs/high-availability.md` says of each edit is what is
-//! tested here. In none of them is anything submitted twice while a job is out.
+//! The operator trusts its status. These tests check what `docs/high-availability.md` says about each edit. No edit causes a
+//! second submit while a job is running.
 
 use crate::support::{Call, CognigyDeployment, Outage, Outcome, Resource, Signal, StatusExt, Step, Value, json};
 use api::Reason;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use std::collections::BTreeSet;
 
-/// A rollout whose job runs, of an operator that is alone.
+/// Starts a rollout, and waits until its job is running.
 async fn rolling_out<'w>(outage: &'w Outage, name: &'static str) -> Resource<'w> {
     let resource = outage.deploy(name).await;
     resource.until_step(Step::RollingOut).await;
@@ -21,7 +21,7 @@ fn reason_of(object: &CognigyDeployment, condition: ConditionType) -> Option<(Co
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_removed_in_the_middle_of_a_rollout_is_put_back_with_a_warning() {
+async fn a_status_that_is_removed_during_a_rollout_is_restored_with_a_warning() {
     let edits = [("env-no-attempt", json!({"attempt": null})), ("env-no-status", json!(null))];
     let outage = Outage::start().await;
     outage.keep_jobs_running();
@@ -47,7 +47,7 @@ async fn a_status_removed_in_the_middle_of_a_rollout_is_put_back_with_a_warning(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_waits_is_put_back_after_a_reset_of_the_status_and_logged_once() {
+async fn an_undelivered_audit_record_is_restored_after_a_reset_of_the_status_and_logged_once() {
     let outage = Outage::start().await;
     outage.add_fault("{call: audit, times: forever, fault: {status: {code: 503}}}");
     let operator = outage.run_operator("alone").await;
@@ -57,20 +57,19 @@ async fn a_record_that_waits_is_put_back_after_a_reset_of_the_status_and_logged_
     resource.until("the outcome", is_over).await;
     resource.patch_status(json!(null)).await;
     operator.until_logged_anywhere("the messages were put back").await;
-    // Whoever resets a resource at rest gets another attempt.
+    // A reset of the status at rest starts another attempt.
     resource.until_requests(Call::Submit, 2).await;
     outage.clear_faults();
     resource.until_delivered(Outcome::Succeeded).await;
     let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
-    assert_eq!(audited.len(), 2, "of both attempts");
+    assert_eq!(audited.len(), 2, "one for each attempt");
     assert_eq!(operator.log().count("an audit record was written"), 2, "each is logged once");
 }
 
-/// After a reset the attempts count from 1 again. Each must be a rollout of its own: if the second attempt at B had the key of
-/// the earlier second attempt, the platform would answer with the old job, and the resource would be Ready for a
-/// configuration that does not run.
+/// After a reset the attempts count from 1 again, but each needs a new key. If the new attempt 2 had the key of the old attempt
+/// 2, the platform would answer with the old job, and the resource would be Ready for a configuration that does not run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_after_a_reset_of_the_status_is_a_rollout_of_its_own_and_ready_says_what_runs() {
+async fn after_a_reset_of_the_status_each_attempt_has_a_new_key_and_ready_is_about_the_running_configuration() {
     let outage = Outage::start().await;
     let _operator = outage.run_operator("alone").await;
     let resource = outage.resource("env-reset");
@@ -84,7 +83,7 @@ async fn an_attempt_after_a_reset_of_the_status_is_a_rollout_of_its_own_and_read
             }) && object.attempt_if_any().is_some_and(|attempt| attempt.number == number)
         };
         resource.until(&format!("{version} is ready"), is_ready).await;
-        assert_eq!(resource.deployed()["botVersion"], version, "Ready is True for what runs");
+        assert_eq!(resource.deployed()["botVersion"], version, "Ready is about the running version");
         resource.until_delivered(Outcome::Succeeded).await;
     };
     deployed("A", 1).await;
@@ -96,13 +95,13 @@ async fn an_attempt_after_a_reset_of_the_status_is_a_rollout_of_its_own_and_read
 
     let jobs = resource.jobs();
     let keys: BTreeSet<_> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
-    assert_eq!((jobs.len(), keys.len()), (5, 5), "each attempt has a job and a key of its own");
+    assert_eq!((jobs.len(), keys.len()), (5, 5), "each attempt has its own job and its own key");
     let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
-    assert_eq!(audited.len(), 5, "no record is taken for a repeat: {audited:?}");
+    assert_eq!(audited.len(), 5, "the audit log treats no record as a repeat: {audited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
+async fn a_step_that_is_set_back_is_repeated_with_the_same_job() {
     let steps = [("env-pending", "Pending"), ("env-tracing", "Tracing"), ("env-submitting", "Submitting")];
     let outage = Outage::start().await;
     outage.keep_jobs_running();
@@ -113,7 +112,7 @@ async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
         resource.until_step(Step::RollingOut).await;
     }
 
-    // A process that remembers nothing sends the submit again, under the same key.
+    // A new process has no memory of the submit, and repeats it with the same key.
     operator.signal(Signal::Kill).await;
     operator.ended().await;
     for (name, step) in steps {
@@ -132,7 +131,7 @@ async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_when_put_back() {
+async fn a_settled_step_without_a_verdict_stalls_the_resource_until_the_step_is_corrected() {
     let outage = Outage::start().await;
     outage.keep_jobs_running();
     let _operator = outage.run_operator("alone").await;
@@ -144,7 +143,7 @@ async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_w
     resource.until("Stalled/StatusUnreadable", shown).await;
     assert_eq!(resource.jobs().len(), 1);
 
-    // What was put back goes on where it was.
+    // The corrected attempt continues.
     resource.patch_status(json!({"attempt": {"step": "RollingOut"}})).await;
     outage.clear_faults();
     resource.until_delivered(Outcome::Succeeded).await;
@@ -152,7 +151,7 @@ async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_nobody_knows_ends_badly_and_is_submitted_by_nobody() {
+async fn an_unknown_job_id_ends_in_a_failed_rollback_and_no_second_submit() {
     let outage = Outage::start().await;
     outage.keep_jobs_running();
     let _operator = outage.run_operator("alone").await;
@@ -166,7 +165,7 @@ async fn a_job_that_nobody_knows_ends_badly_and_is_submitted_by_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_id_that_cannot_stand_in_a_path_is_shown_and_asked_of_nobody() {
+async fn a_job_id_that_is_no_valid_path_segment_stalls_the_resource_and_is_never_sent() {
     let outage = Outage::start().await;
     outage.keep_jobs_running();
     let _operator = outage.run_operator("alone").await;
@@ -186,7 +185,7 @@ async fn a_job_id_that_cannot_stand_in_a_path_is_shown_and_asked_of_nobody() {
     resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
-/// What the API server made of an edit.
+/// The API server's answer to an edit.
 enum Patched {
     Taken,
     Refused,
@@ -203,7 +202,7 @@ impl Patched {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verdict_taken_out_of_the_status_is_shown_as_missing_and_nothing_is_sent() {
+async fn a_removed_verdict_makes_the_resource_not_ready_and_sends_nothing() {
     let outage = Outage::start().await;
     let _operator = outage.run_operator("alone").await;
     let resource = outage.deploy("env-verdict").await;
@@ -218,7 +217,7 @@ async fn a_verdict_taken_out_of_the_status_is_shown_as_missing_and_nothing_is_se
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_finalizer_taken_off_comes_back_before_it_is_missed() {
+async fn a_removed_finalizer_is_restored_before_a_deletion() {
     let outage = Outage::start().await;
     outage.keep_jobs_running();
     let _operator = outage.run_operator("alone").await;
@@ -226,7 +225,7 @@ async fn a_finalizer_taken_off_comes_back_before_it_is_missed() {
     resource.patch(json!({"metadata": {"finalizers": null}})).await;
     resource.until("the finalizer is back", |object| object.metadata.finalizers.is_some()).await;
 
-    // Deleted in the middle of the rollout, the resource stays until the outcome is known and told.
+    // A resource that is deleted during the rollout exists until its outcome is delivered.
     resource.delete().await;
     outage.clear_faults();
     resource.until_gone().await;
@@ -234,7 +233,7 @@ async fn a_finalizer_taken_off_comes_back_before_it_is_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_resource_forced_away_in_the_middle_of_a_rollout_leaves_the_operator_well() {
+async fn an_operator_continues_after_a_resource_is_removed_by_force_during_a_rollout() {
     let outage = Outage::start().await;
     outage.keep_jobs_running();
     let operator = outage.run_operator("alone").await;
@@ -244,7 +243,7 @@ async fn a_resource_forced_away_in_the_middle_of_a_rollout_leaves_the_operator_w
     resource.until_gone().await;
     assert_eq!(resource.jobs().len(), 1);
 
-    // The same name again is another resource, which gets an outcome of its own.
+    // A new resource with the same name gets its own outcome.
     outage.clear_faults();
     let again = outage.deploy("env-forced").await;
     again.until_delivered(Outcome::Succeeded).await;

@@ -1,4 +1,4 @@
-//! How a watch begins, as the API server has it, and what one object does to the others in it.
+//! The first list of a watch, with and without streaming lists, and the effect of one object on the others in it.
 
 use crate::support::{CognigyDeployment, Outage, Outcome};
 use api::{ConditionType, Reason};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const IN_PAGES: &str = "the API server has no streaming lists";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_streaming_lists_are_refused_a_watch_begins_with_a_list_in_pages() {
+async fn without_streaming_lists_a_watch_starts_with_a_list_in_pages() {
     let mut outage = Outage::start().await;
     outage.deploy("env-before").await;
     outage.cluster().restart_api_server_with(&["--feature-gates=WatchList=false"]).await;
@@ -17,22 +17,22 @@ async fn where_streaming_lists_are_refused_a_watch_begins_with_a_list_in_pages()
     outage.resource("env-before").until_delivered(Outcome::Succeeded).await;
     outage.deploy("env-after").await.until_delivered(Outcome::Succeeded).await;
     operator.until_logged_times(1, IN_PAGES).await;
-    assert_eq!(operator.log().count(IN_PAGES), 1, "it is found out once, and told once");
-    assert_eq!(operator.log().count("sendInitialEvents"), 1, "a refusal is no failure, and is not warned about");
+    assert_eq!(operator.log().count(IN_PAGES), 1, "it is logged once");
+    assert_eq!(operator.log().count("sendInitialEvents"), 1, "the refusal causes no warning");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_there_are_streaming_lists_a_watch_begins_with_one() {
+async fn with_streaming_lists_a_watch_starts_with_a_streaming_list() {
     let outage = Outage::start().await;
     let operator = outage.run_operator("alone").await;
     outage.deploy("env-streamed").await.until_delivered(Outcome::Succeeded).await;
     assert!(operator.log().count(IN_PAGES) == 0);
 }
 
-/// How many resources have a snapshot that is too deep.
+/// The number of resources with a snapshot that is too deep.
 const DEEP: usize = 20;
 
-/// A snapshot that is nested so many levels deep. The API server takes up to 10,000, with what is around it.
+/// A snapshot with this many levels. The API server accepts objects of up to 10,000 levels.
 fn nested(levels: usize) -> String {
     format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels))
 }
@@ -53,8 +53,9 @@ fn is_stalled_for_its_depth(object: &CognigyDeployment) -> bool {
     stalled.any(|stalled| stalled.reason == Reason::SnapshotInvalid && stalled.message.contains("9000 levels deep"))
 }
 
-/// How long the neighbours take that are applied while an operator runs, and those that one finds when it starts.
-async fn neighbours(outage: &Outage, names: [&str; 4]) -> [Duration; 4] {
+/// How long other resources take until they are ready: without deep resources, beside them, found by a new operator, and
+/// applied after its start.
+async fn time_others(outage: &Outage, names: [&str; 4]) -> [Duration; 4] {
     let ready = async |name: &str| {
         let began = Instant::now();
         outage.deploy(name).await.until_delivered(Outcome::Succeeded).await;
@@ -67,7 +68,7 @@ async fn neighbours(outage: &Outage, names: [&str; 4]) -> [Duration; 4] {
     }
     let beside = ready(names[1]).await;
     let deep = outage.resource(&format!("{}-deep-0", names[0]));
-    deep.until("stalled, with words", is_stalled_for_its_depth).await;
+    deep.until("stalled with the depth", is_stalled_for_its_depth).await;
     drop(operator);
     outage.deploy(names[2]).await;
     let began = Instant::now();
@@ -77,7 +78,7 @@ async fn neighbours(outage: &Outage, names: [&str; 4]) -> [Duration; 4] {
     let after = ready(names[3]).await;
     assert!(
         operator.log().count("\"target\":\"cognigy_operator::controller::watch::problem\"") == 0,
-        "no watch has a problem with one object"
+        "no watch reports a problem with an object"
     );
     deep.delete_and_wait().await;
     [alone, beside, found, after]
@@ -93,16 +94,16 @@ fn assert_undisturbed(how: &str, [alone, beside, found, after]: [Duration; 4]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resources_of_any_depth_delay_no_other_with_streaming_lists() {
+async fn deep_resources_delay_no_other_resource_with_streaming_lists() {
     let outage = Outage::start().await;
-    let took = neighbours(&outage, ["env-s0", "env-s1", "env-s2", "env-s3"]).await;
+    let took = time_others(&outage, ["env-s0", "env-s1", "env-s2", "env-s3"]).await;
     assert_undisturbed("streaming", took);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resources_of_any_depth_delay_no_other_with_lists_in_pages() {
+async fn deep_resources_delay_no_other_resource_with_lists_in_pages() {
     let mut outage = Outage::start().await;
     outage.cluster().restart_api_server_with(&["--feature-gates=WatchList=false"]).await;
-    let took = neighbours(&outage, ["env-p0", "env-p1", "env-p2", "env-p3"]).await;
+    let took = time_others(&outage, ["env-p0", "env-p1", "env-p2", "env-p3"]).await;
     assert_undisturbed("in pages", took);
 }

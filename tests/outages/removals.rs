@@ -1,4 +1,4 @@
-//! The namespace or the definition itself is taken away, in the middle of a rollout.
+//! The namespace or the CRD is deleted during a rollout.
 
 use crate::support::{CRD_NAME, Call, CognigyDeployment, Outage, Outcome, Step, json};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -8,7 +8,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions::is_deleted};
 use tokio::time::timeout;
 
-/// What the controller-manager does, which is not here: a namespace that is deleted is emptied, all kinds at once.
+/// Deletes the namespace, and then its objects, as the controller-manager would.
 async fn delete_namespace(outage: &Outage) {
     outage.cluster_api::<Namespace>().delete(&outage.name, &DeleteParams::default()).await.unwrap();
     let (all, now) = (ListParams::default(), DeleteParams::default());
@@ -17,7 +17,7 @@ async fn delete_namespace(outage: &Outage) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_namespace_waits_for_the_outcome_of_its_rollouts_although_the_secret_is_gone() {
+async fn a_deleted_namespace_waits_for_the_outcome_of_its_rollouts_although_the_secret_is_deleted() {
     let outage = Outage::start().await;
     outage.keep_jobs_running();
     let operator = outage.run_operator("alone").await;
@@ -30,11 +30,11 @@ async fn a_deleted_namespace_waits_for_the_outcome_of_its_rollouts_although_the_
     resource.until_requests(Call::Job, asked + 2).await;
     outage.clear_faults();
     resource.until_gone().await;
-    // The credentials are still in the operator's memory, and serve to the end.
+    // The operator still has the credentials in memory.
     resource.assert_one_job_and_one_delivery_each(true).await;
     assert!(operator.log().count("panicked") == 0);
 
-    // Nothing is left that would keep the namespace.
+    // Nothing is left that prevents the removal of the namespace.
     let namespaces = outage.cluster_api::<Namespace>();
     let mut namespace = namespaces.get(&outage.name).await.unwrap();
     namespace.spec.as_mut().unwrap().finalizers = None;
@@ -42,43 +42,43 @@ async fn a_deleted_namespace_waits_for_the_outcome_of_its_rollouts_although_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_definition_that_is_deleted_waits_for_its_rollouts_and_can_come_back() {
+async fn a_deleted_crd_waits_for_its_rollouts_and_can_be_installed_again() {
     let mut outage = Outage::start().await;
     outage.keep_jobs_running();
     let _operator = outage.run_operator("alone").await;
     let resource = outage.deploy("env-definition").await;
     resource.until_requests(Call::Job, 1).await;
 
-    let uid = delete_definition(&outage).await;
+    let uid = delete_crd(&outage).await;
     resource.until("it is being deleted", |object| object.metadata.deletion_timestamp.is_some()).await;
     outage.clear_faults();
-    until_undefined(&outage, &uid).await;
+    until_crd_is_gone(&outage, &uid).await;
     resource.assert_one_job_and_one_delivery_each(true).await;
 
     outage.cluster().install_crd().await;
     let resource = outage.deploy("env-definition-again").await;
     resource.until_delivered(Outcome::Succeeded).await;
     resource.assert_one_job_and_one_delivery_each(true).await;
-    // What was there before does not come back with it.
+    // The earlier resources do not come back.
     assert_eq!(outage.resources().list(&ListParams::default()).await.unwrap().items.len(), 1);
 }
 
-/// Deletes the definition; returns its uid.
-pub(crate) async fn delete_definition(outage: &Outage) -> String {
-    forget_others(outage).await;
+/// Deletes the CRD, and returns its uid.
+pub(crate) async fn delete_crd(outage: &Outage) -> String {
+    release_resources_of_other_tests(outage).await;
     let definitions = outage.cluster_api::<CustomResourceDefinition>();
     let deleted = definitions.delete(CRD_NAME, &DeleteParams::default()).await.unwrap();
     deleted.left().and_then(|definition| definition.metadata.uid).unwrap()
 }
 
-/// Waits until the definition with this uid is gone.
-pub(crate) async fn until_undefined(outage: &Outage, uid: &str) {
+/// Waits until the CRD with this uid is gone.
+pub(crate) async fn until_crd_is_gone(outage: &Outage, uid: &str) {
     let gone = await_condition(outage.cluster_api::<CustomResourceDefinition>(), CRD_NAME, is_deleted(uid));
-    assert!(timeout(crate::support::DEADLINE, gone).await.is_ok(), "{}", outage.report("the definition is gone").await);
+    assert!(timeout(crate::support::DEADLINE, gone).await.is_ok(), "{}", outage.report("the CRD is gone").await);
 }
 
-/// What other tests have left behind has no operator any more that would let it go with the definition.
-async fn forget_others(outage: &Outage) {
+/// Removes the finalizers of resources of earlier tests. No operator runs for them any more, so they would keep the CRD.
+async fn release_resources_of_other_tests(outage: &Outage) {
     let everywhere: Api<CognigyDeployment> = Api::all(outage.client.clone());
     for object in everywhere.list(&ListParams::default()).await.unwrap() {
         let (name, namespace) = (object.name_any(), object.namespace().unwrap());

@@ -1,6 +1,6 @@
-//! An operator that cannot reach the API server says why, in words, and runs once that is mended.
+//! An operator that cannot use the API server logs the cause, and runs once the cause is removed.
 
-use crate::removals::{delete_definition, until_undefined};
+use crate::removals::{delete_crd, until_crd_is_gone};
 use crate::support::{Outage, Outcome, json, object};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
@@ -8,7 +8,7 @@ use kube::api::PostParams;
 const RUNNING: &str = "cognigy-operator is running";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_starts_before_the_api_server_waits_for_it_and_says_so() {
+async fn an_operator_that_starts_before_the_api_server_waits_and_logs_the_cause() {
     let mut outage = Outage::start().await;
     let kubeconfig = outage.cluster().kubeconfig();
     let server = outage.cluster().server();
@@ -22,11 +22,11 @@ async fn an_operator_that_starts_before_the_api_server_waits_for_it_and_says_so(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_starts_before_its_definition_names_the_command_that_installs_it() {
+async fn an_operator_that_starts_before_its_crd_logs_the_command_that_installs_it() {
     let mut outage = Outage::start().await;
     let kubeconfig = outage.cluster().kubeconfig();
-    let uid = delete_definition(&outage).await;
-    until_undefined(&outage, &uid).await;
+    let uid = delete_crd(&outage).await;
+    until_crd_is_gone(&outage, &uid).await;
     let operator = outage.spawn_operator("undefined", &kubeconfig, &[]);
     operator.until_logged_anywhere("does not serve cognigydeployments: install the CRD (kubectl apply").await;
     assert!(operator.log().count(RUNNING) == 0);
@@ -35,7 +35,7 @@ async fn an_operator_that_starts_before_its_definition_names_the_command_that_in
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_does_not_trust_the_api_server_names_its_certificate() {
+async fn an_operator_that_does_not_trust_the_api_server_logs_the_certificate_error() {
     let mut outage = Outage::start().await;
     let stranger = rcgen::generate_simple_self_signed(vec!["stranger".to_owned()]).unwrap().cert.pem();
     let certificate = outage.cluster().folder().join("stranger.pem");
@@ -50,7 +50,7 @@ async fn an_operator_that_does_not_trust_the_api_server_names_its_certificate() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_without_rights_names_the_right_that_it_lacks_and_once() {
+async fn an_operator_without_rights_logs_each_missing_right_once() {
     let mut outage = Outage::start().await;
     let account: ServiceAccount = object(json!({"metadata": {"name": "powerless"}}));
     outage.api::<ServiceAccount>().create(&PostParams::default(), &account).await.unwrap();
