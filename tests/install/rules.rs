@@ -72,7 +72,8 @@ async fn the_chart_and_kustomize_grant_the_same_rights_to_users() {
     assert_eq!(of_chart, roles(&Manifest::of_folder("deploy").await));
 }
 
-/// The rights of the operator's service account. Checks that every binding names only this account and an existing role.
+/// The rights of the operator's service account. Checks that every binding names only this account and an existing
+/// role.
 fn granted(manifest: &Manifest) -> BTreeSet<Right> {
     let bindings = manifest.of_kind("RoleBinding").chain(manifest.of_kind("ClusterRoleBinding"));
     bindings.flat_map(|binding| rights_by(binding, manifest)).collect()

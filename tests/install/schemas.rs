@@ -1,4 +1,5 @@
-//! kubeconform with the schemas of the test's API server, so that nothing is downloaded and the version is the tested one.
+//! kubeconform with the schemas of the test's API server, so that nothing is downloaded and the version is the tested
+//! one.
 
 use crate::manifest::{Manifest, OVERLAYS, sets_of_values};
 use crate::monitoring;
@@ -90,7 +91,8 @@ async fn write_schemas() -> PathBuf {
     folder
 }
 
-/// The schemas of a group. The API server publishes them a moment after a CRD is established, and there is no event for it.
+/// The schemas of a group. The API server publishes them a moment after a CRD is established, and there is no event for
+/// it.
 async fn published(cluster: &Cluster, group: &str) -> String {
     let path = format!("/openapi/v3/{group}");
     let published = async {

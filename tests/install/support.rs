@@ -17,7 +17,8 @@ pub(crate) const NAMESPACE: &str = "cognigy-system";
 
 static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 static TOOLS: OnceCell<Tools> = OnceCell::const_new();
-/// Control planes are started one after the other. If all started at once on a few cores, each would exceed its time limit.
+/// Control planes are started one after the other. If all started at once on a few cores, each would exceed its time
+/// limit.
 static STARTS: Mutex<()> = Mutex::const_new(());
 
 /// The folder of the project.
@@ -31,8 +32,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The control plane that all tests share that change nothing. It has the namespaces of the examples, because a dry run
-    /// needs them, and the CRDs of the Prometheus Operator.
+    /// The control plane that all tests share that change nothing. It has the namespaces of the examples, because a dry
+    /// run needs them, and the CRDs of the Prometheus Operator.
     pub(crate) async fn shared() -> &'static Self {
         SHARED
             .get_or_init(|| async {

@@ -4,7 +4,8 @@ use crate::support::*;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// In these tests the budget allows the next request after a minute. Everything that needs no request must happen earlier.
+/// In these tests the budget allows the next request after a minute. Everything that needs no request must happen
+/// earlier.
 const BEFORE_THE_NEXT_REQUEST: Duration = Duration::from_secs(30);
 
 /// A namespace whose budget is one request a minute. The token request has used it, so the first validation waits.

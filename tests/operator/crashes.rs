@@ -147,8 +147,8 @@ fn kills() -> u64 {
     std::env::var("COGNIGY_TEST_KILLS").ok().map_or(5, |kills| kills.parse().unwrap())
 }
 
-/// Rollouts that are randomly good or bad, one after the other. In each, the operator is killed after a random number of
-/// requests and a random pause, and is started again.
+/// Rollouts that are randomly good or bad, one after the other. In each, the operator is killed after a random number
+/// of requests and a random pause, and is started again.
 #[tokio::test]
 async fn random_kills_lose_nothing_and_repeat_nothing() {
     let seed = std::env::var("COGNIGY_TEST_SEED").ok().map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());

@@ -44,8 +44,8 @@ async fn refused_credentials_stall_the_resource_and_are_not_tried_again_without_
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
-/// The token request succeeds, but the API refuses the token: its client lacks a right, or the environment belongs to another
-/// tenant.
+/// The token request succeeds, but the API refuses the token: its client lacks a right, or the environment belongs to
+/// another tenant.
 #[tokio::test]
 async fn a_refusal_of_the_token_by_the_api_stalls_the_resource_at_each_check() {
     for (call, code, requests) in [

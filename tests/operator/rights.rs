@@ -1,5 +1,5 @@
-//! The operator uses every right that an installation grants. All other tests run with these rights and check that nothing
-//! was refused. The tests here remove one right at a time.
+//! The operator uses every right that an installation grants. All other tests run with these rights and check that
+//! nothing was refused. The tests here remove one right at a time.
 
 use crate::manifests::kubectl;
 use crate::support::*;
@@ -82,8 +82,8 @@ fn refusal(Right { resource, verb, .. }: &Right) -> String {
     }
 }
 
-/// Starts an operator whose service account has these rights in the namespace. Its work needs all rights of `deploy/`: a
-/// leader election, a resource with its Secret, and a snapshot in a watched ConfigMap.
+/// Starts an operator whose service account has these rights in the namespace. Its work needs all rights of `deploy/`:
+/// a leader election, a resource with its Secret, and a snapshot in a watched ConfigMap.
 pub(crate) async fn start_with(namespace: &TestNamespace, rights: &[Right]) -> OperatorProcess {
     grant(namespace, rights).await;
     let kubeconfig = shared().await.cluster.service_account_with(&namespace.name, ACCOUNT, &rights[0]).await;

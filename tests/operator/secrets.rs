@@ -20,7 +20,8 @@ const OWN_HOOK: &str = "0wn-h00k-canary-T0ken";
 const PROXY_PASSWORD: &str = "pr0xy-canary-passw0rd";
 const MALFORMED: &str = "ma1f0rmed-canary";
 
-/// A secret in the encodings of libraries and servers: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC 6749).
+/// A secret in the encodings of libraries and servers: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC
+/// 6749).
 fn spelled(secret: &str) -> String {
     let base64 = |text: String| {
         let standard = serde_json::to_value(ByteString(text.into_bytes())).unwrap().as_str().unwrap().to_owned();
@@ -60,8 +61,8 @@ fn platform() -> String {
     platform.as_object().unwrap().iter().map(|(field, value)| format!("{field}: {value}\n")).collect()
 }
 
-/// Kubernetes Secrets that cannot be used, each with a planted secret in its invalid value. The operator may quote URLs and
-/// numbers, but not the parts of them that can hold a secret.
+/// Kubernetes Secrets that cannot be used, each with a planted secret in its invalid value. The operator may quote URLs
+/// and numbers, but not the parts of them that can hold a secret.
 fn unusable(namespace: &TestNamespace) -> Vec<(&'static str, Value)> {
     let malformed = [
         ("base-url", "baseUrl", CLIENT_SECRET.to_owned()),

@@ -43,7 +43,8 @@ async fn an_operator_survives_a_crash_of_the_api_server_and_records_the_outcomes
     bad.until_delivered(Outcome::RolledBack).await;
     bad.assert_one_job_and_one_delivery_each(false).await;
     assert_eq!(bad.request_count(Call::Rollback), 1);
-    // The log has each audit record once, although its write failed several times, and it has the record that the platform got.
+    // The log has each audit record once, although its write failed several times, and it has the record that the
+    // platform got.
     assert_eq!(operator.log().count("an audit record was written"), 2);
     for (id, record) in [good.audited(), bad.audited()].concat() {
         let timestamp = record["timestamp"].as_str().unwrap();
@@ -68,8 +69,8 @@ async fn a_submit_is_not_sent_before_its_intent_is_written() {
     resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
-/// While the operator is paused, the resource changes, and then these versions are lost: the restarted API server has an empty
-/// watch cache, and etcd is compacted.
+/// While the operator is paused, the resource changes, and then these versions are lost: the restarted API server has
+/// an empty watch cache, and etcd is compacted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_whose_resource_version_is_compacted_is_started_again() {
     let mut outage = Outage::start().await;
@@ -222,8 +223,8 @@ async fn refusals(outage: &Outage) -> u64 {
 /// If a list takes longer, it was refused. A list that is served takes milliseconds.
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
-/// Takes the only seat until the returned set is dropped. There is no event for the moment when the API server applies a flow
-/// schema, so this function tries until a list is refused.
+/// Takes the only seat until the returned set is dropped. There is no event for the moment when the API server applies
+/// a flow schema, so this function tries until a list is refused.
 async fn until_starved(outage: &mut Outage, account: &ServiceAccountAccess) -> JoinSet<()> {
     let starved = client_of(&account.kubeconfig).await;
     let resources: Api<CognigyDeployment> = Api::namespaced(starved, &outage.name);

@@ -1,7 +1,7 @@
 //! During a rollout, a user edits the parts that only the operator should write: the status and the finalizer.
 //!
-//! The operator trusts its status. These tests check what `docs/high-availability.md` says about each edit. No edit causes a
-//! second submit while a job is running.
+//! The operator trusts its status. These tests check what `docs/high-availability.md` says about each edit. No edit
+//! causes a second submit while a job is running.
 
 use crate::support::{Call, CognigyDeployment, Outage, Outcome, Resource, Signal, StatusExt, Step, Value, json};
 use api::Reason;
@@ -66,8 +66,9 @@ async fn an_undelivered_audit_record_is_restored_after_a_reset_of_the_status_and
     assert_eq!(operator.log().count("an audit record was written"), 2, "each is logged once");
 }
 
-/// After a reset the attempts count from 1 again, but each needs a new key. If the new attempt 2 had the key of the old attempt
-/// 2, the platform would answer with the old job, and the resource would be Ready for a configuration that does not run.
+/// After a reset the attempts count from 1 again, but each needs a new key. If the new attempt 2 had the key of the old
+/// attempt 2, the platform would answer with the old job, and the resource would be Ready for a configuration that does
+/// not run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_reset_of_the_status_each_attempt_has_a_new_key_and_ready_is_about_the_running_configuration() {
     let outage = Outage::start().await;

@@ -155,7 +155,8 @@ impl Change {
     }
 
     async fn until_requests(&self, site: &Site, call: Call, count: usize) {
-        // Audit records and rollbacks name the job and not the environment. The simulator finds the environment by the job.
+        // Audit records and rollbacks name the job and not the environment. The simulator finds the environment by the
+        // job.
         let environment = Some(self.name.parse().unwrap());
         let filter = RequestFilter { call: Some(call), environment, ..RequestFilter::default() };
         site.platform.wait_for_requests(&filter, count).await;

@@ -53,8 +53,8 @@ fn is_stalled_for_its_depth(object: &CognigyDeployment) -> bool {
     stalled.any(|stalled| stalled.reason == Reason::SnapshotInvalid && stalled.message.contains("9000 levels deep"))
 }
 
-/// How long other resources take until they are ready: without deep resources, beside them, found by a new operator, and
-/// applied after its start.
+/// How long other resources take until they are ready: without deep resources, beside them, found by a new operator,
+/// and applied after its start.
 async fn time_others(outage: &Outage, names: [&str; 4]) -> [Duration; 4] {
     let ready = async |name: &str| {
         let began = Instant::now();

@@ -77,7 +77,8 @@ pub(crate) async fn until_crd_is_gone(outage: &Outage, uid: &str) {
     assert!(timeout(crate::support::DEADLINE, gone).await.is_ok(), "{}", outage.report("the CRD is gone").await);
 }
 
-/// Removes the finalizers of resources of earlier tests. No operator runs for them any more, so they would keep the CRD.
+/// Removes the finalizers of resources of earlier tests. No operator runs for them any more, so they would keep the
+/// CRD.
 async fn release_resources_of_other_tests(outage: &Outage) {
     let everywhere: Api<CognigyDeployment> = Api::all(outage.client.clone());
     for object in everywhere.list(&ListParams::default()).await.unwrap() {

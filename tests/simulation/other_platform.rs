@@ -1,5 +1,5 @@
-//! The operator rolls out on any platform: here on one that lives in memory, and knows neither HTTP nor tokens, request
-//! budgets or the words of Cognigy.AI.
+//! The operator works with any platform. The one here is in memory, and has no HTTP, no tokens, no request budget, and
+//! none of the terms of Cognigy.AI.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -153,7 +153,7 @@ impl Platform for Shared {
     }
 }
 
-/// Plays a rollout on the platform in memory. Returns its outcomes, and what the platform was asked.
+/// Plays a rollout on the platform in memory. Returns its outcomes and its requests.
 fn play(is_unhealthy: bool) -> (Vec<Outcome>, Vec<String>) {
     let platform = Arc::new(InMemory { is_unhealthy, ..InMemory::default() });
     let mut scenario = Scenario::new("another platform", "").creating(|_| {});
@@ -166,7 +166,7 @@ fn play(is_unhealthy: bool) -> (Vec<Outcome>, Vec<String>) {
 }
 
 #[test]
-fn a_rollout_succeeds_on_a_platform_that_is_not_asked_over_http() {
+fn a_rollout_succeeds_on_a_platform_without_http() {
     let (outcomes, calls) = play(false);
     assert_eq!(outcomes, [Outcome::Succeeded]);
     assert_eq!(calls, ["validate", "trace", "submit env", "job", "health", "audit success: true"]);

@@ -1,7 +1,7 @@
 //! Shared code of tests against real processes.
 //!
-//! A [`Cluster`] is a control plane. A [`TestNamespace`] in it has a simulated platform and operators. A [`Resource`] is
-//! one CognigyDeployment in it, and a [`Sample`] is the manifest that a test applies.
+//! A [`Cluster`] is a control plane. A [`TestNamespace`] in it has a simulated platform and operators. A [`Resource`]
+//! is one CognigyDeployment in it, and a [`Sample`] is the manifest that a test applies.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]

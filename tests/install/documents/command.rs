@@ -31,8 +31,8 @@ const WORDS_OF_A_COMMAND: usize = 3;
 const OTHER_BLOCKS: [&str; 8] =
     ["", "diff", "mermaid", "rust", "yaml", "yaml environment", "yaml fault", "yaml scenario"];
 
-/// The commands of a page, in order: the lines of console blocks that begin with `$`, and commands between backticks. A command
-/// elsewhere is an error, because it would not be tested.
+/// The commands of a page, in order: the lines of console blocks that begin with `$`, and commands between backticks. A
+/// command elsewhere is an error, because it would not be tested.
 pub(crate) fn commands_of(page: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, part) in text.split("```").enumerate() {

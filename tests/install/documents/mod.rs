@@ -53,8 +53,8 @@ const LEFT_TO_THE_READER: [(&str, &str, &str); 9] = [
         "kubectl -n bots-staging wait",
         "cognigy-operator run --namespace bots-staging --metrics-addr 127.0.0.1:8080 --egress-allow 127.0.0.1:8090",
     ),
-    // A GitOps tool would have applied these objects. The Secrets come first, because the operator looks for a missing Secret
-    // only every minute. The simulator is reset, because the scenario of the first page makes this release fail.
+    // A GitOps tool would have applied these objects. The Secrets come first, because the operator looks for a missing
+    // Secret only every minute. The simulator is reset, because the scenario of the first page makes this release fail.
     (
         "docs/gitops.md",
         "kubectl -n bots-staging wait",
@@ -161,8 +161,8 @@ async fn follow(pages: &[&str]) {
     println!("{run} commands were run");
 }
 
-/// Checks that the output has the columns that the page prints and the parts that its text promises. Times, ages and rows may
-/// differ.
+/// Checks that the output has the columns that the page prints and the parts that its text promises. Times, ages and
+/// rows may differ.
 fn shows_what_the_page_says(page: &str, command: &str, output: &str) {
     let text = text_of(page);
     if let Some(printed) = columns(&text, command) {

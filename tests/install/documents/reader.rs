@@ -53,8 +53,8 @@ impl<'c> Reader<'c> {
         Self { cluster, running: Vec::new(), addresses: BTreeMap::new() }
     }
 
-    /// Runs a command of a page with this cluster, the operator under test, and the tools. Returns its output, which is empty for
-    /// a server.
+    /// Runs a command of a page with this cluster, the operator under test, and the tools. Returns its output, which is
+    /// empty for a server.
     pub(crate) async fn run(&mut self, page: &str, command: &str) -> String {
         let command = command.replace("cargo run -- ", "cognigy-operator ");
         if let Some(server) = SERVERS.iter().find(|server| command.starts_with(server.begins)) {

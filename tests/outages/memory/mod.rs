@@ -1,8 +1,8 @@
 //! The memory that an operator needs for the worst resources that an API server stores: for one, and for fifty at once.
 //!
 //! `cargo test --profile simulation --test outages memory -- --ignored --nocapture` prints the
-//! measurements, which docs/security.md shows. The operator is the real binary. The API server is not real, because a real one
-//! parses objects into trees, and needs some twenty gigabytes for fifty of the worst.
+//! measurements, which docs/security.md shows. The operator is the real binary. The API server is not real, because a
+//! real one parses objects into trees, and needs some twenty gigabytes for fifty of the worst.
 
 mod servers;
 

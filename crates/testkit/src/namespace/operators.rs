@@ -7,7 +7,8 @@ use std::path::Path;
 /// The namespace owns one operator at most, which [`start_operator`](TestNamespace::start_operator) starts. Every other
 /// operator belongs to the caller.
 impl TestNamespace {
-    /// Starts the operator of this namespace, and waits until it is running. It has the flags and variables of the plan.
+    /// Starts the operator of this namespace, and waits until it is running. It has the flags and variables of the
+    /// plan.
     pub async fn start_operator(&mut self) {
         let operator = self.spawn_operator("operator", &self.kubeconfig, &[]);
         operator.until_running().await;

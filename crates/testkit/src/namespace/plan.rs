@@ -25,8 +25,8 @@ pub struct NamespacePlan<'c> {
 }
 
 impl Cluster {
-    /// Plans a namespace in this cluster. `binary` is the operator under test: `env!("CARGO_BIN_EXE_cognigy-operator")`.
-    /// It acts as an administrator.
+    /// Plans a namespace in this cluster. `binary` is the operator under test:
+    /// `env!("CARGO_BIN_EXE_cognigy-operator")`. It acts as an administrator.
     pub fn plan(&self, binary: &str) -> NamespacePlan<'_> {
         NamespacePlan {
             cluster: self,

@@ -228,8 +228,8 @@ impl<'n> Resource<'n> {
         event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(self.name.as_str()))
     }
 
-    /// The first state of the resource for which `is_it` holds: the current one or a later one. `None` is a resource that
-    /// does not exist. A watch that ends is started again.
+    /// The first state of the resource for which `is_it` holds: the current one or a later one. `None` is a resource
+    /// that does not exist. A watch that ends is started again.
     async fn first(&self, is_it: impl Fn(Option<&CognigyDeployment>) -> bool) -> Option<CognigyDeployment> {
         loop {
             let mut states = pin!(watch_object(self.api.clone(), &self.name));
