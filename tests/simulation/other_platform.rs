@@ -1,5 +1,5 @@
-//! The operator rolls out on any platform: here on one that lives in memory, and knows neither HTTP nor tokens, request
-//! budgets or the words of Cognigy.AI.
+//! The operator works with any platform. The one here is in memory, and has no HTTP, no tokens, no request budget, and
+//! none of the terms of Cognigy.AI.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -205,7 +205,7 @@ fn unhealthy() -> InMemory {
 }
 
 #[test]
-fn a_rollout_succeeds_on_a_platform_that_is_not_asked_over_http() {
+fn a_rollout_succeeds_on_a_platform_without_http() {
     let Played { outcomes, calls, .. } = play(InMemory::default());
     assert_eq!(outcomes, [Outcome::Succeeded]);
     assert_eq!(calls, ["validate", "trace", "submit env", "job", "health", "audit success: true"]);

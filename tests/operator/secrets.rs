@@ -1,15 +1,15 @@
-//! Secrets that are planted wherever the operator takes one, and looked for wherever it says something.
+//! Plants secrets in every input of the operator, and searches all of its output for them.
 
-use crate::stage::*;
+use crate::support::*;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use sha2::{Digest, Sha256};
 use simulator::{RequestFilter, RequestRecord, Scenario, Server};
 use std::process::Command;
-use testkit::canary::Canary;
+use testkit::PlantedSecret;
 
-/// With characters that are spelled otherwise in a form, a URL or JSON.
+/// It has characters that a form, a URL and JSON encode differently.
 const CLIENT_SECRET: &str = "c1i3nt/s3cr3t+&\"canary\"=";
 const OWN_CLIENT_SECRET: &str = "0wn/s3cr3t+&\"canary\"=";
 const WRONG_CLIENT_SECRET: &str = "wr0ng/s3cr3t+&\"canary\"=";
@@ -20,7 +20,8 @@ const OWN_HOOK: &str = "0wn-h00k-canary-T0ken";
 const PROXY_PASSWORD: &str = "pr0xy-canary-passw0rd";
 const MALFORMED: &str = "ma1f0rmed-canary";
 
-/// A secret as libraries and servers spell it: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC 6749).
+/// A secret in the encodings of libraries and servers: percent-encoded, in base64, and in a Basic header (RFC 7617, RFC
+/// 6749).
 fn spelled(secret: &str) -> String {
     let base64 = |text: String| {
         let standard = serde_json::to_value(ByteString(text.into_bytes())).unwrap().as_str().unwrap().to_owned();
@@ -33,7 +34,7 @@ fn spelled(secret: &str) -> String {
     format!("{form} {everything} {} {}", headers.join(" "), base64(format!("demo:{form}")))
 }
 
-/// A platform that quotes what a request told it, wherever it has words.
+/// A platform that repeats the secrets of a request in every text of its answers.
 fn platform() -> String {
     let quoted = json!(format!("{CLIENT_SECRET} at /webhooks/{HOOK}?key={HOOK_KEY} or {HOOK} or {HOOK_KEY}"));
     let spelled = spelled(CLIENT_SECRET);
@@ -60,8 +61,9 @@ fn platform() -> String {
     platform.as_object().unwrap().iter().map(|(field, value)| format!("{field}: {value}\n")).collect()
 }
 
-/// Secrets that cannot be used, each with a canary where it is wrong. URLs and numbers are quoted, but for where a secret may stand.
-fn unusable(world: &World) -> Vec<(&'static str, Value)> {
+/// Kubernetes Secrets that cannot be used, each with a planted secret in its invalid value. The operator may quote URLs
+/// and numbers, but not the parts of them that can hold a secret.
+fn unusable(namespace: &TestNamespace) -> Vec<(&'static str, Value)> {
     let malformed = [
         ("base-url", "baseUrl", CLIENT_SECRET.to_owned()),
         ("base-url-with-query", "baseUrl", format!("https://api.example.com?{MALFORMED}")),
@@ -71,7 +73,7 @@ fn unusable(world: &World) -> Vec<(&'static str, Value)> {
         ("authority", "ca.crt", format!("-----BEGIN CERTIFICATE-----\n{MALFORMED}\n-----END CERTIFICATE-----\n")),
     ];
     let with = |key: &str, value: String| {
-        let mut secret = world.credentials();
+        let mut secret = namespace.credentials();
         secret["clientSecret"] = json!(CLIENT_SECRET);
         secret[key] = json!(value);
         secret
@@ -80,8 +82,9 @@ fn unusable(world: &World) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
-    let world = World::plan()
+async fn the_operator_never_shows_a_secret_whatever_the_outcome_of_a_rollout() {
+    let namespace = plan()
+        .await
         .without_secret()
         .scenario(&platform())
         .flags(&["--default-credentials-namespace", "{namespace}", "--base-url", "{url}"])
@@ -94,46 +97,46 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         .variable("RUST_LOG", "trace")
         .start()
         .await;
-    let mut credentials = world.credentials();
+    let mut credentials = namespace.credentials();
     credentials["clientSecret"] = json!(CLIENT_SECRET);
     credentials["notOurs"] = json!(UNREAD);
-    world.secret("cognigy-api", credentials.clone()).await;
-    let hook = format!("{}/webhooks/{HOOK}?key={HOOK_KEY}", world.platform.url());
-    world.secret("ci", json!({"url": hook, "malformed": format!("no url {MALFORMED}")})).await;
+    namespace.put_secret("cognigy-api", credentials.clone()).await;
+    let hook = format!("{}/webhooks/{HOOK}?key={HOOK_KEY}", namespace.platform.url());
+    namespace.put_secret("ci", json!({"url": hook, "malformed": format!("no url {MALFORMED}")})).await;
     let told = |key: &str| json!({"webhook": {"urlFrom": {"secretKeyRef": {"name": "ci", "key": key}}}});
     let bot = |name: &str, environment: &str| sample().named(name).environment(environment).with(told("url"));
 
-    // Each ends in another way.
+    // Each of these resources ends differently.
     for secret in ["wrong", "far"] {
         let mut other = credentials.clone();
         match secret {
             "wrong" => other["clientSecret"] = json!(WRONG_CLIENT_SECRET),
             _ => other["baseUrl"] = json!("https://far.example.com"),
         }
-        world.secret(secret, other).await;
+        namespace.put_secret(secret, other).await;
         let reference = json!({"credentialsRef": {"name": secret}});
-        world.apply(bot(secret, &format!("env_{secret}")).with(reference)).await;
+        namespace.apply(bot(secret, &format!("env_{secret}")).with(reference)).await;
     }
     for (name, environment) in
         [("talkative", "env_talkative"), ("invalid", "env_invalid"), ("refused", "env_refused"), ("bad", "env_bad")]
     {
-        world.apply(bot(name, environment)).await;
+        namespace.apply(bot(name, environment)).await;
     }
-    world.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
-    // A tenant's own API, and no webhook: whatever it is sent is looked at whole.
+    namespace.apply(sample().named("own").environment("env_own").with(json!({"credentialsRef": null}))).await;
+    // A tenant's own API without a webhook. The requests to it may contain no secret at all.
     let tenants = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::parse("{}").unwrap(), None).await.unwrap();
-    let mut stranger = world.credentials();
+    let mut stranger = namespace.credentials();
     stranger["baseUrl"] = json!(tenants.url());
     stranger["tokenUrl"] = json!(tenants.token_url());
-    world.secret("stranger", stranger).await;
+    namespace.put_secret("stranger", stranger).await;
     let reference = json!({"credentialsRef": {"name": "stranger"}});
-    world.apply(sample().named("stranger").environment("env_stranger").with(reference)).await;
-    world.apply(bot("hookless", "env_hookless").with(told("malformed"))).await;
-    let unusable = unusable(&world);
+    namespace.apply(sample().named("stranger").environment("env_stranger").with(reference)).await;
+    namespace.apply(bot("hookless", "env_hookless").with(told("malformed"))).await;
+    let unusable = unusable(&namespace);
     for (name, secret) in &unusable {
-        world.secret(name, secret.clone()).await;
+        namespace.put_secret(name, secret.clone()).await;
         let reference = json!({"credentialsRef": {"name": name}});
-        world.apply(bot(name, &format!("env-{name}")).with(reference)).await;
+        namespace.apply(bot(name, &format!("env-{name}")).with(reference)).await;
     }
 
     for (name, outcome) in [
@@ -144,41 +147,38 @@ async fn no_secret_leaves_the_operator_whatever_comes_of_a_rollout() {
         ("refused", Outcome::Failed),
         ("bad", Outcome::RolledBack),
     ] {
-        world.resource(name).until_settled(1, outcome).await;
+        namespace.resource(name).until_settled(1, outcome).await;
     }
-    world.resource("wrong").until_stalled(Reason::Unauthorized).await;
-    world.resource("far").until_ready_says(Reason::ApiUnavailable).await;
-    world.resource("hookless").until_stalled(Reason::WebhookUrlNotFound).await;
+    namespace.resource("wrong").until_stalled(Reason::Unauthorized).await;
+    namespace.resource("far").until_ready_reason(Reason::ApiUnavailable).await;
+    namespace.resource("hookless").until_stalled(Reason::WebhookUrlNotFound).await;
     for (name, _) in &unusable {
-        world.resource(name).until_stalled(Reason::CredentialsInvalid).await;
+        namespace.resource(name).until_stalled(Reason::CredentialsInvalid).await;
     }
 
-    let mut places = places(&world).await;
+    let mut places = places(&namespace).await;
     let strangers = tenants.handle().with(|tenants| {
         let told = |record: &RequestRecord| format!("{:?} {:?}", record.headers, record.body);
         tenants.requests(&RequestFilter::default()).map(told).collect::<Vec<_>>()
     });
-    assert!(strangers.len() > 5, "the tenant's API was asked");
+    assert!(strangers.len() > 5, "the tenant's API received requests");
     places.extend(strangers.into_iter().map(|told| ("a request to a tenant's own API".to_owned(), told)));
     let log = &places[0].1;
-    assert!(
-        log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&world.namespace),
-        "{log}"
-    );
+    assert!(log.contains(r#""level":"TRACE""#) && log.contains("hyper_util") && log.contains(&namespace.name), "{log}");
     assert!(places[1].1.contains("cognigy_operator_build_info"), "{}", places[1].1);
-    let canaries = canaries(&world).await;
+    let planted = planted_secrets(&namespace).await;
     for (place, text) in &places {
-        for canary in &canaries {
-            let found = canary.found_in(text);
+        for secret in &planted {
+            let found = secret.found_in(text);
             let at = found.and_then(|found| text.lines().find(|line| line.contains(found)));
-            assert_eq!(found, None, "{} is in {place}: {}", canary.place, at.unwrap_or_default());
+            assert_eq!(found, None, "{} is in {place}: {}", secret.place, at.unwrap_or_default());
         }
     }
-    eprintln!("{} canaries looked for in {} places, {} bytes of log", canaries.len(), places.len(), log.len());
+    eprintln!("searched {} places for {} secrets, {} bytes of log", places.len(), planted.len(), log.len());
 }
 
-async fn canaries(world: &World) -> Vec<Canary> {
-    let kubeconfig = std::fs::read_to_string(operators_kubeconfig().await).unwrap();
+async fn planted_secrets(namespace: &TestNamespace) -> Vec<PlantedSecret> {
+    let kubeconfig = std::fs::read_to_string(&shared().await.operator_kubeconfig).unwrap();
     let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
     let planted = [
         ("the Secret's clientSecret", CLIENT_SECRET),
@@ -192,39 +192,41 @@ async fn canaries(world: &World) -> Vec<Canary> {
         ("what cannot be used of a Secret", MALFORMED),
         ("the service account's token", kubeconfig["users"][0]["user"]["token"].as_str().unwrap()),
     ];
-    let mut canaries: Vec<Canary> = planted.into_iter().map(|(place, secret)| Canary::new(place, secret)).collect();
-    // The simulator's tokens can be foretold: they guard nothing.
-    let tokens = (0..world.count(Call::Token)).flat_map(|nth| ["demo", "operators"].map(|client| (nth, client)));
-    canaries.extend(tokens.map(|(nth, client)| {
+    let mut planted: Vec<PlantedSecret> =
+        planted.into_iter().map(|(place, secret)| PlantedSecret::new(place, secret)).collect();
+    // The simulator's tokens are predictable, because they protect nothing.
+    let tokens =
+        (0..namespace.request_count(Call::Token)).flat_map(|nth| ["demo", "operators"].map(|client| (nth, client)));
+    planted.extend(tokens.map(|(nth, client)| {
         let digits = hex::encode(Sha256::digest(format!("{nth}/{client}")));
-        Canary::new(format!("token {nth} of {client}"), &format!("sim_{}", &digits[..32]))
+        PlantedSecret::new(format!("token {nth} of {client}"), &format!("sim_{}", &digits[..32]))
     }));
-    canaries
+    planted
 }
 
-/// Everything that the operator said, by the place where it can be read.
-async fn places(world: &World) -> Vec<(String, String)> {
-    let mut places = vec![("the log at trace level".to_owned(), world.operator().log().text())];
+/// All output of the operator, with the place of each text.
+async fn places(namespace: &TestNamespace) -> Vec<(String, String)> {
+    let mut places = vec![("the log at trace level".to_owned(), namespace.operator().log().text())];
     for path in ["/metrics", "/healthz", "/readyz", "/there-is-no-such-page"] {
-        places.push((path.to_owned(), world.operator().get(path).await));
+        places.push((path.to_owned(), namespace.operator().get(path).await));
     }
-    for object in world.resources().list(&ListParams::default()).await.unwrap() {
+    for object in namespace.resources().list(&ListParams::default()).await.unwrap() {
         let name = object.metadata.name.clone().unwrap();
         places.push((format!("the resource {name}"), serde_json::to_string(&object).unwrap()));
     }
-    let events: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    let events: Api<Event> = Api::namespaced(namespace.client.clone(), &namespace.name);
     for event in events.list(&ListParams::default()).await.unwrap() {
         places.push(("an event".to_owned(), serde_json::to_string(&event).unwrap()));
     }
-    for record in world.journal() {
+    for record in namespace.all_requests() {
         let mut body = record.body.clone().unwrap_or_default();
         let mut headers = record.headers.clone();
         if record.call == Some(Call::Submit) {
-            // As the contract wants it: the resource's own webhook, or else the operator's, since this is the operator's own API.
+            // The contract requires the callback URL: the resource's own webhook, otherwise the default webhook.
             let callback = body.as_object_mut().unwrap().remove("webhookCallbackUrl").unwrap();
             let is_own = body["environment_id"] == "env_own";
             let expected = if is_own { OWN_HOOK.to_owned() } else { format!("{HOOK}?key={HOOK_KEY}") };
-            assert_eq!(callback, json!(format!("{}/webhooks/{expected}", world.platform.url())), "{body}");
+            assert_eq!(callback, json!(format!("{}/webhooks/{expected}", namespace.platform.url())), "{body}");
         }
         headers.remove("host");
         places.push((format!("a request of {:?}", record.call), format!("{headers:?} {body}")));
@@ -233,12 +235,12 @@ async fn places(world: &World) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_start_that_fails_tells_no_secret() {
+fn the_error_of_a_failed_start_shows_no_secret() {
     let kubeconfig = tempfile::NamedTempFile::new().unwrap();
     let broken = format!("users:\n- name: me\n  user:\n    token: {MALFORMED}\n    exec: {MALFORMED}\n");
     std::fs::write(kubeconfig.path(), broken).unwrap();
     let path = kubeconfig.path().to_str().unwrap();
-    let canary = Canary::new("the environment", MALFORMED);
+    let planted = PlantedSecret::new("the environment", MALFORMED);
     for (variable, value) in [
         ("CI_CD_WEBHOOK_URL", format!("hooks.example.com/{MALFORMED}")),
         ("CI_CD_WEBHOOK_URL", format!("https://{MALFORMED}@hooks.example.com")),
@@ -252,7 +254,7 @@ fn a_start_that_fails_tells_no_secret() {
             let output = operator.args(arguments).env(variable, &value).output().unwrap();
             let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
             assert!(said.len() > 40, "{variable}: {said}");
-            assert_eq!(canary.found_in(&said), None, "{variable}: {said}");
+            assert_eq!(planted.found_in(&said), None, "{variable}: {said}");
         }
     }
 }

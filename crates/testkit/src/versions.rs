@@ -1,6 +1,7 @@
-//! Every version of a resource, as the API server tells them.
+//! Every version of a resource.
 
-use super::{CognigyDeployment, DEADLINE};
+use super::DEADLINE;
+use api::CognigyDeployment;
 use futures::StreamExt;
 use kube::ResourceExt;
 use kube::api::{Api, WatchEvent, WatchParams};
@@ -8,13 +9,13 @@ use std::collections::BTreeMap;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Records from now on. What is written is told one by one: a watch of the API server leaves nothing out.
-pub(crate) struct Chronicle {
+/// Records every version of a resource that is written from now on. A watch of the API server skips none.
+pub struct VersionRecorder {
     versions: watch::Receiver<BTreeMap<u64, CognigyDeployment>>,
 }
 
-impl Chronicle {
-    pub(super) async fn begin(resources: Api<CognigyDeployment>, name: &str) -> Self {
+impl VersionRecorder {
+    pub(crate) async fn start(resources: Api<CognigyDeployment>, name: &str) -> Self {
         let since = resources.list(&Default::default()).await.unwrap().metadata.resource_version.unwrap();
         let only = WatchParams::default().fields(&format!("metadata.name={name}"));
         let (sender, versions) = watch::channel(BTreeMap::new());
@@ -32,10 +33,10 @@ impl Chronicle {
         Self { versions }
     }
 
-    /// Every version up to the one that is as wanted, the oldest first.
-    pub(crate) async fn until(&mut self, is_last: impl Fn(&CognigyDeployment) -> bool) -> Vec<CognigyDeployment> {
+    /// Waits for a version for which `is_last` holds. Returns all versions up to it, the oldest first.
+    pub async fn until(&mut self, is_last: impl Fn(&CognigyDeployment) -> bool) -> Vec<CognigyDeployment> {
         let seen = timeout(DEADLINE, self.versions.wait_for(|versions| versions.values().any(&is_last))).await;
-        let versions: Vec<_> = seen.expect("it comes in time").unwrap().values().cloned().collect();
+        let versions: Vec<_> = seen.expect("the version is written in time").unwrap().values().cloned().collect();
         let last = versions.iter().position(is_last).unwrap();
         versions.into_iter().take(last + 1).collect()
     }

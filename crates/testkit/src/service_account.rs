@@ -1,4 +1,4 @@
-//! Service accounts: what a pod has in place of an administrator's kubeconfig.
+//! Service accounts. A pod acts as one of them, and not as an administrator.
 
 use super::DEADLINE;
 use control_plane::ControlPlane;
@@ -11,29 +11,46 @@ use serde_json::json;
 use std::path::PathBuf;
 use tokio::time::timeout;
 
-/// How long a token lives, in seconds: longer than any run of the tests.
-const TOKEN_LIFE: i64 = 4 * 3600;
+/// The lifetime of a token in seconds. It is longer than any run of the tests.
+const TOKEN_LIFETIME: i64 = 4 * 3600;
 
 /// A verb on a resource, as a role grants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Right {
-    pub(crate) group: String,
-    /// With its subresource, if any: `cognigydeployments/status`.
-    pub(crate) resource: String,
-    /// The names it is limited to; empty: all.
-    pub(crate) names: Vec<String>,
-    pub(crate) verb: String,
+pub struct Right {
+    /// The API group.
+    pub group: String,
+    /// The resource in the plural, with its subresource if it has one: `cognigydeployments/status`.
+    pub resource: String,
+    /// The names that the right is limited to. Empty means all names.
+    pub names: Vec<String>,
+    /// The verb.
+    pub verb: String,
 }
 
-/// Writes a kubeconfig with a service account's own token, and its namespace as the current one.
-pub(crate) async fn kubeconfig(control_plane: &ControlPlane, client: &Client, namespace: &str, name: &str) -> PathBuf {
+/// What a client needs to act as a service account.
+#[derive(Clone, Debug)]
+pub struct ServiceAccountAccess {
+    /// A bearer token of the account.
+    pub token: String,
+    /// A kubeconfig with this token. Its current namespace is the account's.
+    pub kubeconfig: PathBuf,
+}
+
+/// Requests a token for an existing service account, and writes a kubeconfig with it.
+pub(crate) async fn access(
+    control_plane: &ControlPlane,
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> ServiceAccountAccess {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let asked = TokenRequest {
-        spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE), ..TokenRequestSpec::default() },
+    let request = TokenRequest {
+        spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFETIME), ..TokenRequestSpec::default() },
         ..TokenRequest::default()
     };
-    let given = accounts.create_token_request(name, &PostParams::default(), &asked).await.unwrap();
-    // Each has files of its own: another operator may be reading at this moment.
+    let issued = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+    let token = issued.status.unwrap().token;
+    // Each account has its own files, because another operator may be reading its files at this moment.
     let authority = control_plane.folder().join(format!("{namespace}-{name}.crt"));
     std::fs::write(&authority, control_plane.ca_pem()).unwrap();
     let path = control_plane.folder().join(format!("{namespace}-{name}.kubeconfig"));
@@ -46,20 +63,21 @@ pub(crate) async fn kubeconfig(control_plane: &ControlPlane, client: &Client, na
             "name": "tests",
             "cluster": {"server": control_plane.server(), "certificate-authority": authority},
         }],
-        "users": [{"name": "account", "user": {"token": given.status.unwrap().token}}],
+        "users": [{"name": "account", "user": {"token": token}}],
     });
     std::fs::write(&path, kubeconfig.to_string()).unwrap();
-    path
+    ServiceAccountAccess { token, kubeconfig: path }
 }
 
-/// Waits until the API server knows that this client's user has a right in a namespace: it learns of roles by a watch.
+/// Waits until the API server grants a right to the user of this client. The API server learns of new roles by a watch,
+/// so it grants them a moment later.
 pub(crate) async fn until_granted(client: &Client, namespace: &str, right: &Right) {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let (resource, subresource) = match right.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
         None => (right.resource.as_str(), None),
     };
-    let asked = SelfSubjectAccessReview {
+    let question = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 namespace: Some(namespace.to_owned()),
@@ -75,6 +93,6 @@ pub(crate) async fn until_granted(client: &Client, namespace: &str, right: &Righ
         ..SelfSubjectAccessReview::default()
     };
     let granted =
-        async { while !reviews.create(&PostParams::default(), &asked).await.unwrap().status.unwrap().allowed {} };
+        async { while !reviews.create(&PostParams::default(), &question).await.unwrap().status.unwrap().allowed {} };
     assert!(timeout(DEADLINE, granted).await.is_ok(), "{right:?} was not granted in {namespace}");
 }

@@ -1,11 +1,11 @@
-//! A control plane, and the programs of people who install things.
+//! A control plane, kubectl and Helm.
 
 use crate::monitoring;
 use control_plane::{ControlPlane, Options, Tools};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
 use std::path::Path;
 use std::process::Stdio;
+use testkit::client_of;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
@@ -17,7 +17,8 @@ pub(crate) const NAMESPACE: &str = "cognigy-system";
 
 static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 static TOOLS: OnceCell<Tools> = OnceCell::const_new();
-/// Control planes are started one after the other: all at once, on a few cores, each takes longer than a start may.
+/// Control planes are started one after the other. If all started at once on a few cores, each would exceed its time
+/// limit.
 static STARTS: Mutex<()> = Mutex::const_new(());
 
 /// The folder of the project.
@@ -25,14 +26,14 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A control plane in which things are installed.
+/// A control plane to install the operator in.
 pub(crate) struct Cluster {
     control_plane: ControlPlane,
 }
 
 impl Cluster {
-    /// The one of all tests that only look. It has the namespaces that the examples name, which a dry run needs, and knows
-    /// the kinds of the Prometheus Operator.
+    /// The control plane that all tests share that change nothing. It has the namespaces of the examples, because a dry
+    /// run needs them, and the CRDs of the Prometheus Operator.
     pub(crate) async fn shared() -> &'static Self {
         SHARED
             .get_or_init(|| async {
@@ -50,7 +51,7 @@ impl Cluster {
             .await
     }
 
-    /// One of its own, for a test that installs and removes.
+    /// Starts a control plane for one test that installs and removes objects.
     pub(crate) async fn start() -> Self {
         let _alone = STARTS.lock().await;
         let control_plane = ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}"));
@@ -69,26 +70,23 @@ impl Cluster {
         ask(helm, "").await
     }
 
-    /// Lets a command find this cluster and no other, and none of the settings of whoever runs the tests.
+    /// Makes a command use this cluster only, and no settings of the user who runs the tests.
     pub(crate) fn as_the_only_cluster(&self, command: &mut Command) {
         command.env("KUBECONFIG", self.control_plane.kubeconfig_path());
         keep_apart(command, &self.control_plane.folder().join("helm"));
     }
 
     pub(crate) async fn client(&self) -> Client {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let kubeconfig = Kubeconfig::read_from(self.control_plane.kubeconfig_path()).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        Client::try_from(config).unwrap()
+        client_of(&self.control_plane.kubeconfig_path()).await
     }
 
-    /// The folder of the control plane, for files that go with it.
+    /// The folder of the control plane. Files in it are removed with it.
     pub(crate) fn folder(&self) -> &Path {
         self.control_plane.folder()
     }
 }
 
-/// Helm where no cluster is needed.
+/// Runs Helm without a cluster.
 pub(crate) async fn helm(arguments: &[&str]) -> Answer {
     let home = tempfile::tempdir().unwrap();
     let mut helm = helm_command(home.path()).await;
@@ -100,7 +98,7 @@ pub(crate) async fn tools() -> &'static Tools {
     TOOLS.get_or_init(|| async { Tools::find().await.unwrap_or_else(|error| panic!("{error}")) }).await
 }
 
-/// Helm with settings of its own, and not those of whoever runs the tests.
+/// Helm without the settings of the user who runs the tests.
 async fn helm_command(home: &Path) -> Command {
     let mut helm = Command::new(tools().await.helm());
     keep_apart(&mut helm, home);
@@ -113,7 +111,7 @@ fn keep_apart(helm: &mut Command, home: &Path) {
     }
 }
 
-/// What a program has answered.
+/// The result of a program.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) is_success: bool,
@@ -122,13 +120,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The output of a success; anything else fails the test with the program's words.
+    /// The output. If the program failed, the test fails with the program's messages.
     pub(crate) fn ok(self) -> String {
         assert!(self.is_success, "{}{}", self.output, self.error);
         self.output
     }
 
-    /// The words of a refusal.
+    /// The error message. If the program succeeded, the test fails.
     pub(crate) fn refusal(self) -> String {
         assert!(!self.is_success, "it was not refused: {}", self.output);
         self.error
@@ -148,10 +146,10 @@ pub(crate) async fn ask(mut command: Command, input: &str) -> Answer {
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut stdin = process.stdin.take().unwrap();
     let input = input.to_owned();
-    // Written while the output is read: a program may answer before it has read all.
+    // The input is written while the output is read, because a program may answer before it has read all input.
     let written = tokio::spawn(async move { stdin.write_all(input.as_bytes()).await });
     let output = process.wait_with_output().await.unwrap();
-    // A program that is satisfied with less may close its end.
+    // A program that needs only a part of the input may close its end.
     let _ = written.await.unwrap();
     Answer {
         is_success: output.status.success(),

@@ -1,13 +1,13 @@
 //! Secrets that a test plants. The test then searches output for them in every encoding.
 
 /// A planted secret and its place.
-pub struct Canary {
+pub struct PlantedSecret {
     /// Where it was planted.
     pub place: String,
     spellings: Vec<String>,
 }
 
-impl Canary {
+impl PlantedSecret {
     /// A secret of at least eight characters, because a shorter one would be found by chance.
     pub fn new(place: impl Into<String>, secret: &str) -> Self {
         assert!(secret.len() >= 8, "{secret} would be found by chance");
@@ -85,9 +85,9 @@ fn base64(bytes: &[u8], before: usize, last_two: &[u8; 2]) -> String {
 }
 
 #[test]
-fn a_canary_is_found_however_it_is_spelled() {
+fn a_planted_secret_is_found_in_every_encoding() {
     let secret = "s3cr3t+/\"ca nary=";
-    let canary = Canary::new("here", secret);
+    let planted = PlantedSecret::new("here", secret);
     for text in [
         format!("a {secret} b"),
         "s3cr3t%2B%2F%22ca+nary%3D".to_owned(),
@@ -110,9 +110,9 @@ fn a_canary_is_found_however_it_is_spelled() {
         "eHlzM2NyM3QrLyJjYSBuYXJ5PQ==".to_owned(),
         "Basic ZGVtbzpzM2NyM3QrLyJjYSBuYXJ5PQ==".to_owned(),
     ] {
-        assert!(canary.found_in(&text).is_some(), "{text}");
+        assert!(planted.found_in(&text).is_some(), "{text}");
     }
     for text in ["", "s3cr3t", "S3CR3T+/\"CA NARY=", "[redacted]"] {
-        assert_eq!(canary.found_in(text), None, "{text}");
+        assert_eq!(planted.found_in(text), None, "{text}");
     }
 }

@@ -1,18 +1,22 @@
-//! The resource that tests apply: small time-outs, so that a test takes seconds.
+//! The resource that tests apply. Its intervals and time-outs are short, so that a test takes seconds.
 
-use super::ENVIRONMENT;
 use serde_json::{Value, json};
 
-/// A resource to apply, in the words of the test.
+/// The environment of [`sample`].
+pub const ENVIRONMENT: &str = "env_prod_us_01";
+
+/// A CognigyDeployment to apply.
 #[derive(Clone, Debug)]
-pub(crate) struct Sample {
+pub struct Sample {
     name: String,
     annotations: Value,
     spec: Value,
 }
 
-/// The sample: looks every second, rolls back after two bad answers, and gives up after a minute.
-pub(crate) fn sample() -> Sample {
+/// The resource `bot` for [`ENVIRONMENT`]. It polls every second, rolls back after two bad answers, and has a time-out
+/// of one minute.
+#[must_use]
+pub fn sample() -> Sample {
     Sample {
         name: "bot".to_owned(),
         annotations: json!({}),
@@ -29,77 +33,95 @@ pub(crate) fn sample() -> Sample {
 }
 
 impl Sample {
-    /// Under another name.
-    pub(crate) fn named(mut self, name: &str) -> Self {
+    /// Changes the name of the resource.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
         self
     }
 
-    /// For another environment.
-    pub(crate) fn environment(self, environment: &str) -> Self {
+    /// Changes the environment.
+    #[must_use]
+    pub fn environment(self, environment: &str) -> Self {
         self.with(json!({"environmentId": environment}))
     }
 
-    /// With another version of the bot: another configuration.
-    pub(crate) fn version(self, version: &str) -> Self {
+    /// Changes the version of the bot in the snapshot, and so the configuration.
+    #[must_use]
+    pub fn version(self, version: &str) -> Self {
         self.with(json!({"configurationSnapshot": {"botVersion": version}}))
     }
 
-    /// With so many bad answers in a row to a rollback.
-    pub(crate) fn threshold(self, answers: u32) -> Self {
+    /// Changes the number of consecutive bad answers that cause a rollback.
+    #[must_use]
+    pub fn threshold(self, answers: u32) -> Self {
         self.with(json!({"rollbackPolicy": {"healthThreshold": answers}}))
     }
 
-    /// With so many seconds to a verdict.
-    pub(crate) fn timeout(self, seconds: u32) -> Self {
+    /// Changes the number of seconds until the deadline of the verdict.
+    #[must_use]
+    pub fn timeout(self, seconds: u32) -> Self {
         self.with(json!({"rollbackPolicy": {"timeoutSeconds": seconds}}))
     }
 
-    /// Without a rollback unless a person asks for it.
-    pub(crate) fn without_auto_trigger(self) -> Self {
+    /// Turns automatic rollbacks off.
+    #[must_use]
+    pub fn without_auto_trigger(self) -> Self {
         self.with(json!({"rollbackPolicy": {"autoTrigger": false}}))
     }
 
-    /// Held back, or not.
-    pub(crate) fn suspend(self, suspend: bool) -> Self {
+    /// Sets `suspend`.
+    #[must_use]
+    pub fn suspend(self, suspend: bool) -> Self {
         self.with(json!({"suspend": suspend}))
     }
 
-    /// With a webhook.
-    pub(crate) fn webhook(self, url: &str) -> Self {
+    /// Sets the URL of the webhook.
+    #[must_use]
+    pub fn webhook(self, url: &str) -> Self {
         self.with(json!({"webhook": {"url": url}}))
     }
 
-    /// With its snapshot in a ConfigMap's key `snapshot`.
-    pub(crate) fn snapshot_from(self, config_map: &str) -> Self {
+    /// Takes the snapshot from the key `snapshot` of a ConfigMap.
+    #[must_use]
+    pub fn snapshot_from(self, config_map: &str) -> Self {
         let reference = json!({"name": config_map, "key": "snapshot"});
         self.with(json!({"configurationSnapshot": null, "configurationSnapshotFrom": {"configMapKeyRef": reference}}))
     }
 
-    /// With an annotation.
-    pub(crate) fn annotated(mut self, key: &str, value: &str) -> Self {
+    /// Adds an annotation.
+    #[must_use]
+    pub fn annotated(mut self, key: &str, value: &str) -> Self {
         self.annotations[key] = json!(value);
         self
     }
 
-    /// With a JSON merge patch (RFC 7396) over its spec.
-    pub(crate) fn with(mut self, patch: Value) -> Self {
+    /// Applies a JSON merge patch (RFC 7396) to the spec.
+    #[must_use]
+    pub fn with(mut self, patch: Value) -> Self {
         merge(&mut self.spec, patch);
         self
     }
 
-    pub(crate) fn name(&self) -> &str {
+    /// The name of the resource.
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The object as it is applied.
-    pub(crate) fn object(&self) -> Value {
+    /// The whole object.
+    #[must_use]
+    pub fn object(&self) -> Value {
         json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
             "kind": "CognigyDeployment",
             "metadata": {"name": self.name, "annotations": self.annotations},
             "spec": self.spec,
         })
+    }
+
+    pub(crate) fn environment_id(&self) -> &str {
+        self.spec["environmentId"].as_str().expect("a sample names its environment")
     }
 }
 
