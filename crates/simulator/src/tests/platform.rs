@@ -85,10 +85,10 @@ fn every_violation_has_its_own_answer() {
         |stage: &Stage, path: &str| Request::post(path).header("authorization", format!("Bearer {}", stage.token));
     let mut statuses = Vec::new();
 
-    let unasked = bare(&stage, "/api/v2/validations/synthetic-trace").header(json_type.0, json_type.1);
-    statuses.push(status(&stage.send(unasked, trace().to_string())));
-    let untyped = bare(&stage, "/api/v2/validations/synthetic-trace").header("accept", "application/json");
-    statuses.push(status(&stage.send(untyped, trace().to_string())));
+    let without_accept = bare(&stage, "/api/v2/validations/synthetic-trace").header(json_type.0, json_type.1);
+    statuses.push(status(&stage.send(without_accept, trace().to_string())));
+    let without_content_type = bare(&stage, "/api/v2/validations/synthetic-trace").header("accept", "application/json");
+    statuses.push(status(&stage.send(without_content_type, trace().to_string())));
     statuses.push(status(&stage.post("/api/v2/deployments", &submission())));
     statuses.push(status(&stage.post("/api/v2/environments/env_other/validate", &validation())));
     statuses.push(status(&stage.get("/api/v2/nothing")));
@@ -99,9 +99,9 @@ fn every_violation_has_its_own_answer() {
         "`Accept` is not `application/json`",
         "`Content-Type` is not `application/json`",
         "`Idempotency-Key` is missing",
-        "`environmentId` is not the one in the path",
-        "GET /api/v2/nothing: no such call",
-        "GET /api/v2/deployments: no such call",
+        "`environmentId` differs from the one in the path",
+        "GET /api/v2/nothing is not a call of the API",
+        "GET /api/v2/deployments is not a call of the API",
     ];
     assert_eq!(stage.violations(), expected);
 }
@@ -112,7 +112,7 @@ fn a_request_needs_a_valid_token() {
     assert_eq!(status(&stage.get(HEALTH)), 200);
     stage.pass(60);
     assert_eq!(body(&stage.get(HEALTH))["message"], "the token has expired");
-    stage.ask_for_a_token();
+    stage.request_token();
     assert_eq!(status(&stage.get(HEALTH)), 200);
     stage.control(Method::POST, "/simulator/tokens/revoke", "");
     assert_eq!(body(&stage.get(HEALTH))["message"], "the token was revoked");
@@ -131,7 +131,7 @@ fn a_missing_scope_and_another_tenants_environment_are_forbidden() {
         "{clients: [{clientId: demo, clientSecret: demo-secret, scopes: ['environments:read']}],
           environments: {env_other: {allowedClients: [somebody]}}}",
     );
-    assert_eq!(body(&stage.submit("key"))["message"], "the token lacks the scope `deployments:write`");
+    assert_eq!(body(&stage.submit("key"))["message"], "the token does not have the scope `deployments:write`");
     assert_eq!(body(&stage.get("/api/v2/environments/env_other/health"))["error"], "other_tenant");
     assert_eq!(status(&stage.get(HEALTH)), 200);
 }
@@ -211,7 +211,7 @@ fn token_requests_are_counted_only_if_the_scenario_enables_it() {
     let mut stage = Stage::new("rateLimit: {requestsPerMinute: 1, countTokenRequests: true}");
     assert_eq!(status(&stage.get(HEALTH)), 429);
     let mut stage = Stage::new("rateLimit: {requestsPerMinute: 1}");
-    stage.ask_for_a_token();
+    stage.request_token();
     assert_eq!(status(&stage.get(HEALTH)), 200);
 }
 
@@ -231,7 +231,10 @@ fn the_webhook_receiver_accepts_any_body_and_records_violations() {
     assert_eq!(status(&stage.send(delivery, r#"{"hello": 1}"#)), 200);
     assert_eq!(stage.world.webhooks().next().unwrap().body, json!({"hello": 1}));
     assert!(stage.violations().contains(&"`hello` is not a field of this call".to_owned()));
-    assert!(!stage.violations().contains(&"no call has a query".to_owned()), "the receiver chooses a webhook's URL");
+    assert!(
+        !stage.violations().contains(&"the calls of the API have no query".to_owned()),
+        "the receiver chooses a webhook's URL"
+    );
 }
 
 proptest! {
