@@ -10,13 +10,13 @@ async fn a_rollback_keeps_who_requested_it_and_why() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     bot.until_ready().await;
-    let editor = person_with_role(&namespace, "cognigydeployments-edit", "patch").await;
+    let roles = ["cognigydeployments-view", "cognigydeployments-edit"];
+    let editor = person(&namespace, "editor", &roles, "patch").await;
     let arguments = ["rollback", "bot", "--yes", "--reason", "wrong greeting, INC-4711"];
     run(command_with(&editor, &namespace, &arguments)).await.exits(0);
     let rolled_back = bot.until_ready_reason(Reason::RolledBack).await;
     let handled = rolled_back.status.unwrap().handled_requests.unwrap().rollback.unwrap();
-    let person =
-        format!("by system:serviceaccount:{}:cognigydeployments-edit: wrong greeting, INC-4711", namespace.name);
+    let person = format!("by system:serviceaccount:{}:editor: wrong greeting, INC-4711", namespace.name);
     assert!(handled.ends_with(&person), "{handled}");
 }
 

@@ -1,5 +1,8 @@
 //! Runs the plugin, as a person with a role or as an administrator.
 
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::PostParams;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use testkit::Cluster;
@@ -110,25 +113,24 @@ pub(crate) async fn cognigy(namespace: &TestNamespace, arguments: &[&str]) -> Sa
     run(command(namespace, arguments).await).await
 }
 
-/// The kubeconfig of a person with a role that `deploy/` installs, such as `view`, in a namespace.
-pub(crate) async fn person_with_role(namespace: &TestNamespace, role: &str, verb: &str) -> PathBuf {
-    use k8s_openapi::api::core::v1::ServiceAccount;
-    use k8s_openapi::api::rbac::v1::RoleBinding;
-    use kube::api::PostParams;
-    let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": role}})).unwrap();
+/// The kubeconfig of a person with these roles of `deploy/` in a namespace, once they have this verb.
+pub(crate) async fn person(namespace: &TestNamespace, name: &str, roles: &[&str], verb: &str) -> PathBuf {
+    let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
     namespace.api::<ServiceAccount>().create(&PostParams::default(), &account).await.unwrap();
-    let binding: RoleBinding = serde_json::from_value(json!({
-        "metadata": {"name": role},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": namespace.name}],
-    }))
-    .unwrap();
-    namespace.api::<RoleBinding>().create(&PostParams::default(), &binding).await.unwrap();
+    for role in roles {
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": {"name": format!("{name}-{role}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace.name}],
+        }))
+        .unwrap();
+        namespace.api::<RoleBinding>().create(&PostParams::default(), &binding).await.unwrap();
+    }
     let right = Right {
         group: "deploy.cognigy.ai".to_owned(),
         resource: "cognigydeployments".to_owned(),
         names: Vec::new(),
         verb: verb.to_owned(),
     };
-    shared().await.service_account_with(&namespace.name, role, &right).await
+    shared().await.service_account_with(&namespace.name, name, &right).await
 }
