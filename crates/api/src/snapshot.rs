@@ -8,12 +8,14 @@ mod number;
 mod outline;
 mod problem;
 mod scalar;
+mod size;
 mod text;
 mod warning;
 mod yaml;
 
 pub use limits::{DEEPEST, LARGEST};
 pub use problem::SnapshotProblem;
+pub use size::stored_size;
 pub use warning::{LONGEST as LONGEST_WARNING, MOST as MOST_WARNINGS};
 
 pub(crate) use canonical::write as write_canonical;
