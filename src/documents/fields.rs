@@ -12,17 +12,21 @@ const PAGE: &str = "docs/fields.md";
 const HEAD: &str = "\
 # Fields of a CognigyDeployment
 
-Generated from the CRD: `UPDATE_DOCS=1 cargo test --lib documents::fields` writes this page again. `kubectl explain
-cognigydeployment.spec --recursive` tells the same. A field without a default may be left out unless it is marked as
-required. The API server checks all of it, so a server-side dry run tells what is wrong before anything happens.
+This page is generated from the CRD. `UPDATE_DOCS=1 cargo test --lib documents::fields` writes it again. `kubectl explain
+cognigydeployment.spec --recursive` lists the same fields. A field without a default is optional, unless it is marked as
+required. The API server checks all rules, so a server-side dry run finds mistakes before anything happens.
 
-What an edit brings about: another `configurationSnapshot`, other `dependencyLocks` or other `capacityConstraints` are a
-new configuration, and start an attempt. Other `isolationRules` or `traceOptions` make an attempt check again that has not
-been submitted yet, or that failed its checks. Everything else acts on the attempt that is under way, and starts none.
+An edit has one of these effects:
 
-A snapshot is passed on as it is written, each number to its last digit, and may be 126 levels deep.
-[Snapshots](operations.md#snapshots) tells how YAML is read, and what is changed before the operator sees it: kubectl's
-client-side apply takes nulls out of a `configurationSnapshot`, server-side apply keeps them.
+- If `configurationSnapshot`, `dependencyLocks` or `capacityConstraints` change, the configuration is new. A new attempt
+  starts.
+- If `isolationRules` or `traceOptions` change, the checks are made again for an attempt that was not submitted yet or
+  that failed its checks.
+- All other edits affect the current attempt, and start no new one.
+
+The operator passes on a snapshot as it is written, each number to its last digit. A snapshot may be 126 levels deep.
+[Snapshots](operations.md#snapshots) describes how YAML is read, and what changes before the operator receives it: for
+example, kubectl's client-side apply removes nulls from a `configurationSnapshot`, and server-side apply keeps them.
 ";
 
 #[test]
@@ -109,12 +113,17 @@ fn page() -> String {
 /// The names in a resource's metadata that the operator uses.
 fn tell_names(page: &mut String) {
     let names = [
-        (RETRY_ANNOTATION, "annotation", "any new value asks for another attempt"),
-        (ROLLBACK_ANNOTATION, "annotation", "any new value asks for a rollback"),
+        (RETRY_ANNOTATION, "annotation", "any new value requests another attempt"),
+        (ROLLBACK_ANNOTATION, "annotation", "any new value requests a rollback"),
         (FINALIZER, "finalizer", "the operator's own: holds a deleted resource until its rollout is settled"),
-        (WATCH_LABEL, "label of a ConfigMap", "with the value `true`, a change of the snapshot in it is seen at once"),
+        (
+            WATCH_LABEL,
+            "label of a ConfigMap",
+            "with the value `true`, the operator notices a change of the snapshot in it at once",
+        ),
     ];
-    writeln!(page, "\n## metadata\n\n[Operations](operations.md#requests-by-annotation) tells more.").unwrap();
+    writeln!(page, "\n## metadata\n\n[Operations](operations.md#requests-by-annotation) explains the annotations.")
+        .unwrap();
     writeln!(page, "\n| name | what it is | meaning |\n|---|---|---|").unwrap();
     for (name, what, meaning) in names {
         writeln!(page, "| `{name}` | {what} | {meaning} |").unwrap();

@@ -35,6 +35,7 @@ pub mod reason;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod verdict;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,9 @@ pub const RETRY_ANNOTATION: &str = "deploy.cognigy.ai/retry";
 
 /// Annotation: each new value requests a rollback. Before the submit, it stops the attempt.
 pub const ROLLBACK_ANNOTATION: &str = "deploy.cognigy.ai/rollback";
+
+/// Annotation: who suspended the deployment, when and why. `kubectl cognigy suspend` writes it; the operator does not read it.
+pub const SUSPENDED_BY_ANNOTATION: &str = "deploy.cognigy.ai/suspended-by";
 
 /// Label: a ConfigMap with the value `true` is watched. A ConfigMap without it is read again every five minutes.
 pub const WATCH_LABEL: &str = "deploy.cognigy.ai/watch";

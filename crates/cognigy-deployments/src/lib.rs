@@ -34,7 +34,7 @@ pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation};
 pub use base_url::{BaseUrl, TokenUrl};
 pub use client::{Client, JobError, NotSent, RollbackAnswer};
 pub use credentials::Credentials;
-pub use provider::CognigyDeployments;
+pub use provider::{CognigyDeployments, REQUIRED_SECRET_KEYS};
 pub use request::{
     AuditCategory, AuditRecord, CapacityConstraints, ComplianceFlags, DependencyLock, IsolationRules, RollbackPolicy,
     SubmitRequest, TraceOptions, TraceRequest, ValidateRequest,

@@ -32,6 +32,9 @@ use std::time::Duration;
 /// expires.
 const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
 
+/// The keys that a Secret with credentials must have.
+pub const REQUIRED_SECRET_KEYS: [&str; 2] = ["clientId", "clientSecret"];
+
 /// The Cognigy.AI deployment API, for all resources of a process.
 pub struct CognigyDeployments {
     defaults: Defaults,
@@ -89,7 +92,7 @@ impl Provider for CognigyDeployments {
     }
 
     fn required_secret_keys(&self) -> &'static [&'static str] {
-        &["clientId", "clientSecret"]
+        &REQUIRED_SECRET_KEYS
     }
 
     fn operations(&self) -> &'static [Operation] {

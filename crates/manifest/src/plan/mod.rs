@@ -58,9 +58,41 @@ pub struct Plan {
     pub more_changes: usize,
     /// What would happen next.
     pub next: Next,
+    /// What the platform says about the configuration, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
     /// What else somebody should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What the platform says about a configuration. Nothing was submitted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Remote {
+    /// The result.
+    pub result: RemoteResult,
+    /// The Cognigy.AI that was asked, if the credentials are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_origin: Option<String>,
+    /// Warnings, errors and conflicts in the platform's own words, or why there is no answer.
+    pub messages: Vec<String>,
+    /// How much of the environment's capacity will be used, from 0 to 1, as the validation estimates it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity_utilization: Option<f64>,
+}
+
+/// The result of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum RemoteResult {
+    /// The validation and the synthetic trace have passed.
+    Passed,
+    /// The validation refuses the configuration.
+    ValidationRefused,
+    /// The synthetic trace has found conflicts.
+    TraceRefused,
+    /// There is no answer.
+    Unanswered,
 }
 
 /// What the environment runs.
@@ -109,7 +141,9 @@ impl Plan {
     /// Whether the operator would refuse to deploy it.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.next.event == Event::EnvironmentInUse
+        let is_refused =
+            |remote: &Remote| matches!(remote.result, RemoteResult::ValidationRefused | RemoteResult::TraceRefused);
+        self.next.event == Event::EnvironmentInUse || self.remote.as_ref().is_some_and(is_refused)
     }
 }
 
@@ -206,8 +240,15 @@ pub fn plan(
         changes: changes.listed,
         more_changes: changes.more,
         next,
+        remote: None,
         notes,
     })
+}
+
+/// The snapshot that a spec wants deployed, if it is known: the one in the spec, or the one in the text of its ConfigMap.
+#[must_use]
+pub fn snapshot_of(spec: &CognigyDeploymentSpec, text: Option<&str>) -> Option<api::Snapshot> {
+    Wanted::of(spec, text).ok()?.snapshot
 }
 
 fn running_of(last: &LastSuccessful) -> Running {

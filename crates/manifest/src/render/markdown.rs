@@ -1,6 +1,6 @@
 //! Markdown for a comment on a pull request.
 
-use super::{Report, line, needs_a_person, summary, versions};
+use super::{Report, line, needs_a_person, remote, summary, versions};
 use crate::plan::Plan;
 use std::fmt::Write;
 
@@ -78,6 +78,9 @@ fn details(plan: &Plan, left: usize) -> Option<String> {
     }
     if let Some(id) = &plan.plan_id {
         let _ = write!(head, "Plan: `{id}`\n\n");
+    }
+    if let Some(answer) = &plan.remote {
+        let _ = write!(head, "Cognigy.AI: {}\n\n", cell(&remote(answer)));
     }
     for note in &plan.notes {
         let _ = write!(head, "Note: {}\n\n", cell(note));

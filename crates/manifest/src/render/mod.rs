@@ -6,7 +6,7 @@ mod text;
 pub use markdown::{LARGEST_COMMENT, markdown};
 pub use text::{Style, text};
 
-use crate::plan::{Action, Change, Event, Kind, Plan};
+use crate::plan::{Action, Change, Event, Kind, Plan, Remote, RemoteResult};
 use crate::problem::Problem;
 use serde::Serialize;
 
@@ -82,6 +82,21 @@ fn versions(plan: &Plan) -> Option<String> {
         Some(running) => Some(format!("{} → {new}", running.digest.named(running.version.as_deref()))),
         None => Some(new),
     }
+}
+
+/// What the platform says, in a sentence.
+fn remote(remote: &Remote) -> String {
+    let result = match remote.result {
+        RemoteResult::Passed => "the validation and the synthetic trace pass",
+        RemoteResult::ValidationRefused => "the validation refuses the configuration",
+        RemoteResult::TraceRefused => "the synthetic trace finds conflicts",
+        RemoteResult::Unanswered => "there is no answer",
+    };
+    let origin = remote.api_origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
+    let capacity =
+        remote.capacity_utilization.map(|part| format!(" ({:.0} % of the capacity)", part * 100.0)).unwrap_or_default();
+    let messages = if remote.messages.is_empty() { String::new() } else { format!(": {}", remote.messages.join("; ")) };
+    format!("{result}{origin}{capacity}{messages}")
 }
 
 /// The sign of a change, and the line after it.

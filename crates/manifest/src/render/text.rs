@@ -1,6 +1,6 @@
 //! Text for a terminal or a log.
 
-use super::{Report, line, needs_a_person, summary, versions};
+use super::{Report, line, needs_a_person, remote, summary, versions};
 use crate::plan::Plan;
 use crate::problem::{Problem, Severity};
 use std::fmt::Write;
@@ -83,6 +83,9 @@ fn add_plan(text: &mut String, plan: &Plan, style: Style) {
     let next = printable(&plan.next.message);
     let next = if needs_a_person(plan.next.event) { style.paint(Ink::Changed, &next) } else { next };
     let _ = writeln!(text, "  next: {next}");
+    if let Some(answer) = &plan.remote {
+        let _ = writeln!(text, "  Cognigy.AI: {}", printable(&remote(answer)));
+    }
     for note in &plan.notes {
         let _ = writeln!(text, "  note: {}", printable(note));
     }

@@ -1,0 +1,108 @@
+//! The command line.
+
+use crate::commands::Command;
+use clap::{Args, Parser, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl cognigy list -A                                  what runs in the whole fleet, and what waits
+  kubectl cognigy status customer-service-prod --watch     one deployment, step by step
+  kubectl cognigy explain customer-service-prod            why it is where it is, and what to do
+  kubectl cognigy apply -f production.yaml --wait          for pipelines: apply, and wait for the verdict
+
+Exit codes:
+  0 well   1 bad verdict   2 usage   3 time-out   4 a person is needed   5 the operator does not act";
+
+/// See what Cognigy.AI deployments run and why, act on them, and wait for verdicts in pipelines.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-cognigy", bin_name = "kubectl cognigy", version, after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, max_term_width = 120)]
+pub struct Arguments {
+    /// The flags of every command.
+    #[command(flatten)]
+    pub global: GlobalArguments,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The flags that every command has. They mean the same as those of kubectl.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Flags of every command")]
+pub struct GlobalArguments {
+    /// The namespace. Without it, the namespace of the context.
+    #[arg(long, short, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The context of the kubeconfig. Without it, the current one.
+    #[arg(long, global = true, value_name = "CONTEXT")]
+    pub context: Option<String>,
+
+    /// The kubeconfig. Without it, $KUBECONFIG or ~/.kube/config.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The user to impersonate.
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub as_user: Option<String>,
+
+    /// A group to impersonate. Repeatable.
+    #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "as_user")]
+    pub as_group: Vec<String>,
+
+    /// How long a connection to the API server may take, for example 10s.
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub request_timeout: Option<Duration>,
+
+    /// When to use colour. `auto`: on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Reads a duration such as `90s`, `10m`, `1h30m` or a plain number of seconds.
+///
+/// # Errors
+/// The text is no duration. The message shows examples.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let wrong = || format!("`{text}` is no duration; write for example 90s, 10m or 1h30m");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_as_kubectl_writes_them() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-5s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The commands, one file each.
+
+mod act;
+mod completion;
+mod deployments;
+mod doctor;
+mod events;
+mod explain;
+mod history;
+mod list;
+mod plan;
+mod status;
+mod wait;
+
+use crate::arguments::Arguments;
+use crate::connection::Connection;
+use crate::exit::{Exit, Failure};
+use crate::output::Terminal;
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the fleet: what runs, since when, and what waits for what.
+    #[command(visible_alias = "ls")]
+    List(list::Arguments),
+    /// Show one deployment, stage by stage, with its deadline and what happens next.
+    Status(status::Arguments),
+    /// Show the attempts of a deployment and how they ended.
+    History(history::Arguments),
+    /// Say why a deployment is where it is, and what to do.
+    Explain(explain::Arguments),
+    /// Show the events of deployments.
+    Events(events::Arguments),
+    /// Check whether everything is in place: cluster, operator, rights, Secrets and egress rules.
+    Doctor(doctor::Arguments),
+    /// Request another attempt to deploy the same configuration.
+    Retry(act::RetryArguments),
+    /// Request a rollback. Before the submit, this stops the attempt.
+    Rollback(act::RollbackArguments),
+    /// Hold new configurations back. A rollout in flight is still watched, and rolled back if it fails.
+    Suspend(act::SuspendArguments),
+    /// Let new configurations start again.
+    Resume(act::ResumeArguments),
+    /// Wait for a verdict, or until a deployment is ready or submitted.
+    Wait(wait::Arguments),
+    /// Show what applying manifests would change and start. Reads only.
+    Plan(plan::Arguments),
+    /// Print the completion script of a shell, or the plugin's completion for kubectl.
+    Completion(completion::Arguments),
+    /// Print the man page.
+    #[command(hide = true)]
+    Man,
+    /// Print candidates for a command line that is being typed. The completion scripts call it.
+    #[command(name = "__complete", hide = true)]
+    Complete(completion::CompleteArguments),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Failure`], if it could not do its work.
+pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure> {
+    // These work without a cluster.
+    match &arguments.command {
+        Command::Completion(command) => return completion::print(command, terminal),
+        Command::Man => return completion::print_man(terminal),
+        Command::Complete(command) => return completion::complete(command, &arguments.global, terminal).await,
+        _ => {}
+    }
+    let connection = Connection::open(&arguments.global).await?;
+    match &arguments.command {
+        Command::List(command) => list::run(command, &connection, terminal).await,
+        Command::Status(command) => status::run(command, &connection, terminal).await,
+        Command::History(command) => history::run(command, &connection, terminal).await,
+        Command::Explain(command) => explain::run(command, &connection, terminal).await,
+        Command::Events(command) => events::run(command, &connection, terminal).await,
+        Command::Doctor(command) => doctor::run(command, &connection, terminal).await,
+        Command::Retry(command) => act::retry(command, &connection, terminal).await,
+        Command::Rollback(command) => act::rollback(command, &connection, terminal).await,
+        Command::Suspend(command) => act::suspend(command, &connection, terminal).await,
+        Command::Resume(command) => act::resume(command, &connection, terminal).await,
+        Command::Plan(command) => plan::run(command, &connection, terminal).await,
+        Command::Wait(command) => wait::run(command, &connection, terminal).await,
+        Command::Completion(_) | Command::Man | Command::Complete(_) => Ok(Exit::Well),
+    }
+}

@@ -1,0 +1,212 @@
+//! `status`: one deployment as a tree, once or as it changes.
+
+use super::{act, deployments};
+use crate::connection::Connection;
+use crate::exit::{Exit, Failure};
+use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, paragraph, short_duration};
+use crate::view::running::{Running, running};
+use crate::view::stages::{Stage, stages};
+use crate::view::state::{next, state};
+use api::CognigyDeployment;
+use clap::Args;
+use futures::StreamExt;
+use jiff::Timestamp;
+use kube::api::Api;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use serde::Serialize;
+use std::pin::pin;
+use std::time::Duration;
+
+/// How often the times on the screen move on. No request is made for that.
+const TICK: Duration = Duration::from_secs(1);
+/// The width of the first column.
+const NAME: usize = 12;
+
+/// `status`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The deployment.
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Show each change, until the command is stopped.
+    #[arg(long, short)]
+    watch: bool,
+
+    /// Write in this format.
+    #[arg(long, short, value_name = "FORMAT", value_enum, conflicts_with = "watch")]
+    output: Option<DataFormat>,
+}
+
+/// One deployment. docs/by-hand.md documents these fields.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    namespace: String,
+    name: String,
+    environment: String,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    message: String,
+    runs: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_at: Option<Timestamp>,
+    stages: Vec<Stage>,
+    next: String,
+}
+
+/// Shows one deployment.
+///
+/// # Errors
+/// There is no such deployment, or the request failed.
+pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Terminal) -> Result<Exit, Failure> {
+    let deployment = deployments::get(connection, &arguments.name).await?;
+    if let Some(format) = arguments.output {
+        let summary = summary(&deployment, Timestamp::now());
+        terminal.line(&format.write(&summary, std::slice::from_ref(&arguments.name))?)?;
+        return Ok(Exit::Well);
+    }
+    if arguments.watch {
+        return follow(deployment, connection, terminal).await;
+    }
+    tree(&deployment, Timestamp::now(), terminal).iter().try_for_each(|line| terminal.line(line))?;
+    Ok(Exit::Well)
+}
+
+/// Shows each change. On a terminal the tree is painted over; elsewhere each change is one line.
+async fn follow(first: CognigyDeployment, connection: &Connection, terminal: &Terminal) -> Result<Exit, Failure> {
+    let name = act::full_name(&first);
+    let api: Api<CognigyDeployment> = Api::namespaced(connection.client.clone(), &connection.namespace);
+    let resource = first.metadata.name.clone().unwrap_or_default();
+    let config = watcher::Config::default().fields(&format!("metadata.name={resource}"));
+    let mut events = pin!(watch(api, config).default_backoff());
+    let mut ticks = tokio::time::interval(TICK);
+    let mut screen = Screen::new(terminal);
+    let mut latest = first;
+    let mut trouble: Option<String> = None;
+    let mut last_line = String::new();
+    loop {
+        match terminal.is_interactive {
+            true => {
+                let mut lines = tree(&latest, Timestamp::now(), terminal);
+                lines.extend(trouble.iter().map(|trouble| terminal.paint(Style::Attention, trouble)));
+                screen.paint(&lines)?;
+            }
+            false => {
+                let line = change(&latest);
+                if line != last_line {
+                    terminal.line(&format!("{}  {line}", Timestamp::now().strftime("%H:%M:%S")))?;
+                    last_line = line;
+                }
+            }
+        }
+        tokio::select! {
+            _ = ticks.tick() => {}
+            event = events.next() => match event {
+                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => (latest, trouble) = (object, None),
+                Some(Ok(Event::Delete(_))) => {
+                    terminal.line(&format!("{name} was deleted"))?;
+                    return Ok(Exit::Well);
+                }
+                Some(Ok(Event::Init | Event::InitDone)) => {}
+                Some(Err(error)) => {
+                    let text = crate::exit::causes(&error);
+                    trouble = Some(format!("what you see may be old; the watch failed and is tried again: {text}"));
+                }
+                None => return Err(Failure::Connection("the watch has ended; repeat the command".to_owned())),
+            },
+        }
+    }
+}
+
+/// One change, in one line.
+fn change(deployment: &CognigyDeployment) -> String {
+    let state = state(deployment);
+    format!("{:<17}  {}", state.word, state.message)
+}
+
+fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
+    let state = state(deployment);
+    let running = deployment.status.as_ref().map_or(Running::Nothing, running);
+    let attempt = deployment.status.as_ref().and_then(|status| status.attempt.as_ref());
+    Summary {
+        namespace: deployment.metadata.namespace.clone().unwrap_or_default(),
+        name: deployment.metadata.name.clone().unwrap_or_default(),
+        environment: deployment.spec.environment_id.as_str().to_owned(),
+        state: state.word,
+        reason: state.reason.map(|reason| reason.to_string()),
+        message: state.message,
+        runs: running.sentence(),
+        runs_since: running.short().1,
+        attempt: attempt.map(|attempt| attempt.number),
+        digest: attempt.map(|attempt| attempt.digest.to_string()),
+        version: attempt.and_then(|attempt| attempt.version.clone()),
+        deadline_at: attempt.filter(|attempt| attempt.verdict.is_none()).and_then(|attempt| attempt.deadline_at()),
+        stages: stages(deployment, now),
+        next: next(deployment),
+    }
+}
+
+/// The tree.
+fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> Vec<String> {
+    let state = state(deployment);
+    let running = deployment.status.as_ref().map_or(Running::Nothing, running);
+    let attempt = deployment.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let row = |name: &str, text: &str| {
+        fit(&format!("{}{text}", terminal.paint(Style::Dim, &format!("{name:<NAME$}"))), terminal)
+    };
+    let since = state.since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
+    let mut lines = vec![
+        format!(
+            "{}  {}{since}",
+            terminal.paint(Style::Strong, &act::full_name(deployment)),
+            terminal.paint(state.style, &state.word)
+        ),
+        row("environment", deployment.spec.environment_id.as_str()),
+    ];
+    let runs_since = running.short().1.map(|since| format!(" (since {} UTC)", clock_time(since, now)));
+    lines.push(row("runs", &format!("{}{}", running.sentence(), runs_since.unwrap_or_default())));
+    if let Some(attempt) = attempt {
+        let ended = attempt.verdict.as_ref().map(|verdict| format!(", ended as {}", verdict.outcome));
+        let text = format!(
+            "{} of {}, started {} UTC{}",
+            attempt.number,
+            attempt.configuration(),
+            clock_time(attempt.started_at, now),
+            ended.unwrap_or_default()
+        );
+        lines.push(row("attempt", &text));
+    }
+    for stage in stages(deployment, now) {
+        lines.push(stage_line(&stage, now, terminal));
+    }
+    let open = attempt.filter(|attempt| attempt.verdict.is_none());
+    if let Some(deadline) = open.and_then(|attempt| attempt.deadline_at()) {
+        let left = deadline.duration_since(now);
+        let text = match left.is_positive() {
+            true => format!("in {} ({} UTC)", short_duration(left), clock_time(deadline, now)),
+            false => format!("passed at {} UTC; the next answer decides", clock_time(deadline, now)),
+        };
+        lines.push(row("deadline", &text));
+    }
+    lines.extend(paragraph("message", NAME, &state.message, terminal));
+    lines.extend(paragraph("next", NAME, &next(deployment), terminal));
+    lines
+}
+
+fn stage_line(stage: &Stage, now: Timestamp, terminal: &Terminal) -> String {
+    let (unicode, ascii) = stage.progress.mark();
+    let mark = terminal.paint(stage.progress.style(), terminal.pick(unicode, ascii));
+    let at = stage.at.map(|at| clock_time(at, now)).unwrap_or_default();
+    fit(&format!("  {mark} {:<NAME$} {at:<9} {}", stage.name, stage.detail), terminal)
+}

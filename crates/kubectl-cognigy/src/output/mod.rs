@@ -1,0 +1,13 @@
+//! What people see: colour, tables, and data for programs.
+
+mod data;
+mod screen;
+mod table;
+mod terminal;
+mod time;
+
+pub use data::DataFormat;
+pub use screen::Screen;
+pub use table::{Cell, Table, fit, paragraph};
+pub use terminal::{Style, Terminal};
+pub use time::{age, clock_time, short_duration};

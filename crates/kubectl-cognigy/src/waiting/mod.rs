@@ -1,0 +1,222 @@
+//! Waiting for verdicts: the work of `wait` and of `apply --wait`.
+//!
+//! A wait is bound to the digest of one configuration. It watches the resource, prints a line for each change, and ends at the
+//! first final answer.
+
+mod lease;
+mod report;
+mod target;
+
+use crate::connection::Connection;
+use crate::exit::{Exit, Failure};
+use crate::output::{DataFormat, Terminal};
+use api::CognigyDeployment;
+use api::status::CognigyDeploymentStatus;
+use api::verdict::{Finding, Wait, finding};
+use clap::ValueEnum;
+use futures::stream::{FuturesUnordered, StreamExt};
+use futures::{TryStreamExt, pin_mut};
+use kube::api::Api;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use report::{Ended, Report};
+use std::time::Duration;
+pub use target::Target;
+use tokio::time::{Instant, sleep_until};
+
+/// For how long a person must be needed, before there is a verdict, until the wait ends: a Secret that is applied a moment
+/// after the resource makes it Stalled for a moment.
+const PERSON_NEEDED_FOR: Duration = Duration::from_secs(20);
+/// How often a snapshot that could not be read is read again, and the operator's lease looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// The end of the attempt, good or bad.
+    Verdict,
+    /// The condition Ready is True for this configuration.
+    Ready,
+    /// Cognigy.AI has accepted the rollout. How it ends does not matter.
+    Submitted,
+}
+
+impl From<WaitFor> for Wait {
+    fn from(wait_for: WaitFor) -> Self {
+        match wait_for {
+            WaitFor::Verdict => Self::Verdict,
+            WaitFor::Ready => Self::Ready,
+            WaitFor::Submitted => Self::Submitted,
+        }
+    }
+}
+
+/// A system whose logs can show marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CiFormat {
+    /// The system that the environment variables name.
+    Auto,
+    /// GitHub Actions.
+    Github,
+    /// GitLab CI.
+    Gitlab,
+    /// Azure Pipelines.
+    Azure,
+    /// No marks.
+    None,
+}
+
+impl CiFormat {
+    /// `Auto` becomes the system whose variables are set.
+    #[must_use]
+    pub fn detect(self) -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Auto if is_set("GITHUB_ACTIONS") => Self::Github,
+            Self::Auto if is_set("GITLAB_CI") => Self::Gitlab,
+            Self::Auto if is_set("TF_BUILD") => Self::Azure,
+            Self::Auto => Self::None,
+            chosen => chosen,
+        }
+    }
+}
+
+/// How to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What to wait for.
+    pub wait_for: WaitFor,
+    /// How long.
+    pub timeout: Duration,
+    /// How long the operator may take until it has seen the spec.
+    pub operator_timeout: Duration,
+    /// Write the results to stdout in this format.
+    pub output: Option<DataFormat>,
+    /// Marks for a pipeline.
+    pub ci: Option<CiFormat>,
+}
+
+/// Waits for all targets at once. The exit code is that of the worst result.
+///
+/// # Errors
+/// [`Failure`], if a resource cannot be watched.
+pub async fn run(
+    targets: Vec<Target>,
+    options: &Options,
+    connection: &Connection,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let report = Report::new(terminal, options, targets.len() > 1);
+    let waits: FuturesUnordered<_> =
+        targets.into_iter().map(|target| wait_for(target, options, connection, &report)).collect();
+    let ended: Vec<Ended> = waits.try_collect().await?;
+    report.finish(&ended)?;
+    Ok(ended.iter().map(|ended| ended.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Well))
+}
+
+/// Which of two results a pipeline must hear of.
+fn severity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Well => 0,
+        Exit::TimeOut => 1,
+        Exit::NeedsPerson => 2,
+        Exit::OperatorSilent => 3,
+        Exit::Usage => 4,
+        Exit::Bad => 5,
+    }
+}
+
+async fn wait_for(
+    mut target: Target,
+    options: &Options,
+    connection: &Connection,
+    report: &Report<'_>,
+) -> Result<Ended, Failure> {
+    let began = Instant::now();
+    let deadline = began + options.timeout;
+    let api: Api<CognigyDeployment> = Api::namespaced(connection.client.clone(), &target.namespace);
+    let config = watcher::Config::default().fields(&format!("metadata.name={}", target.name));
+    let events = watch(api, config).default_backoff();
+    pin_mut!(events);
+    let mut lease = lease::Observer::new(connection);
+    let mut progress = Progress { began, seen_at: None, person_needed_since: None };
+    let mut latest: Option<CognigyDeployment> = None;
+    loop {
+        let next = progress.next_look(options).unwrap_or(deadline).min(deadline);
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => latest = Some(object),
+                Some(Ok(Event::Delete(_))) => return Ok(target.ended_deleted(began)),
+                Some(Ok(Event::Init | Event::InitDone)) => continue,
+                Some(Err(error)) => {
+                    report.trouble(&target, &error)?;
+                    continue;
+                }
+                None => return Err(Failure::Connection("the watch has ended; repeat the command".to_owned())),
+            },
+            () = sleep_until(next) => {}
+        }
+        target.read_snapshot(latest.as_ref(), connection).await;
+        let status = latest.as_ref().and_then(|object| target.status_of(object));
+        if status.is_some() {
+            progress.seen_at.get_or_insert_with(Instant::now);
+        }
+        let finding = match (&target.digest, &target.problem) {
+            (Some(digest), _) => finding(status, digest, options.wait_for.into()),
+            (None, Some(problem)) => Finding::Pending { message: problem.clone() },
+            (None, None) => Finding::Pending { message: "the resource is being read".to_owned() },
+        };
+        report.progress(&target, status, &finding)?;
+        if let Some(exit) = progress.exit(&finding, status, target.digest.as_ref()) {
+            return Ok(target.ended(exit, finding, status, began));
+        }
+        if progress.is_operator_silent(options) || (status.is_some() && lease.is_expired().await) {
+            return Ok(target.ended_silent(lease.describe(), status, began));
+        }
+        if Instant::now() >= deadline {
+            return Ok(target.ended(Exit::TimeOut, finding, status, began));
+        }
+    }
+}
+
+/// What a wait remembers about the time.
+struct Progress {
+    began: Instant,
+    /// When the operator was first known to have seen the spec.
+    seen_at: Option<Instant>,
+    person_needed_since: Option<Instant>,
+}
+
+impl Progress {
+    /// The exit code if the finding is final.
+    fn exit(
+        &mut self,
+        finding: &Finding,
+        status: Option<&CognigyDeploymentStatus>,
+        digest: Option<&api::Digest>,
+    ) -> Option<Exit> {
+        let Finding::NeedsPerson { .. } = finding else {
+            self.person_needed_since = None;
+            return match finding {
+                Finding::Well { .. } => Some(Exit::Well),
+                Finding::Bad { .. } => Some(Exit::Bad),
+                Finding::Pending { .. } | Finding::NeedsPerson { .. } => None,
+            };
+        };
+        let since = *self.person_needed_since.get_or_insert_with(Instant::now);
+        let attempt = status.and_then(|status| status.attempt.as_ref());
+        let is_final = attempt.is_some_and(|attempt| Some(&attempt.digest) == digest && attempt.verdict.is_some());
+        (is_final || since.elapsed() >= PERSON_NEEDED_FOR).then_some(Exit::NeedsPerson)
+    }
+
+    fn is_operator_silent(&self, options: &Options) -> bool {
+        self.seen_at.is_none() && self.began.elapsed() >= options.operator_timeout
+    }
+
+    /// When to look again, although nothing has changed.
+    fn next_look(&self, options: &Options) -> Option<Instant> {
+        let silent_at = (self.seen_at.is_none()).then_some(self.began + options.operator_timeout);
+        let person_at = self.person_needed_since.map(|since| since + PERSON_NEEDED_FOR);
+        [silent_at, person_at, Some(Instant::now() + LOOK_AGAIN)].into_iter().flatten().min()
+    }
+}

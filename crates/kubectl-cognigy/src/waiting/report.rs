@@ -1,0 +1,246 @@
+//! What a wait tells: a line for each change, the result, and marks for pipelines.
+
+use super::{CiFormat, Options, Target};
+use crate::exit::{Exit, Failure, causes};
+use crate::output::{Style, Terminal, short_duration};
+use api::status::CognigyDeploymentStatus;
+use api::verdict::Finding;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Writes what happens. Lines about progress go to stderr, results to stdout.
+pub struct Report<'t> {
+    terminal: &'t Terminal,
+    options: &'t Options,
+    names_each: bool,
+    /// The last line about each resource, so that none is written twice.
+    last: RefCell<HashMap<String, String>>,
+}
+
+/// How a wait has ended. docs/pipelines.md documents these fields.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    namespace: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// Well, Bad, NeedsPerson, TimeOut or OperatorSilent.
+    result: &'static str,
+    exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+    seconds: u64,
+    /// The exit code.
+    #[serde(skip)]
+    pub exit: Exit,
+}
+
+impl Ended {
+    /// Describes the end of a wait.
+    #[must_use]
+    pub fn new(
+        target: &Target,
+        exit: Exit,
+        finding: Finding,
+        status: Option<&CognigyDeploymentStatus>,
+        lasted: Duration,
+    ) -> Self {
+        let (reason, message) = match finding {
+            Finding::Pending { message } if exit == Exit::TimeOut => {
+                (None, format!("the time-out passed before there was a verdict; last state: {message}"))
+            }
+            Finding::Pending { message } | Finding::Well { message, .. } => (None, message),
+            Finding::Bad { reason, message } | Finding::NeedsPerson { reason, message } => {
+                (Some(reason.to_string()), message)
+            }
+        };
+        let attempt = status
+            .and_then(|status| status.attempt.as_ref())
+            .filter(|attempt| Some(&attempt.digest) == target.digest.as_ref());
+        Self {
+            namespace: target.namespace.clone(),
+            name: target.name.clone(),
+            digest: target.digest.as_ref().map(ToString::to_string),
+            result: match exit {
+                Exit::Well => "Well",
+                Exit::Bad => "Bad",
+                Exit::Usage => "Usage",
+                Exit::TimeOut => "TimeOut",
+                Exit::NeedsPerson => "NeedsPerson",
+                Exit::OperatorSilent => "OperatorSilent",
+            },
+            exit_code: exit as u8,
+            reason,
+            message,
+            attempt: attempt.map(|attempt| attempt.number),
+            version: attempt.and_then(|attempt| attempt.version.clone()),
+            job_id: attempt.and_then(|attempt| attempt.job_id()).map(|job_id| job_id.as_str().to_owned()),
+            seconds: lasted.as_secs(),
+            exit,
+        }
+    }
+}
+
+impl<'t> Report<'t> {
+    /// A report that has said nothing yet.
+    #[must_use]
+    pub fn new(terminal: &'t Terminal, options: &'t Options, names_each: bool) -> Self {
+        Self { terminal, options, names_each, last: RefCell::default() }
+    }
+
+    /// Tells what has changed, in one line. Says nothing twice.
+    ///
+    /// # Errors
+    /// Never at present; the signature is that of the other methods.
+    pub fn progress(
+        &self,
+        target: &Target,
+        status: Option<&CognigyDeploymentStatus>,
+        finding: &Finding,
+    ) -> Result<(), Failure> {
+        let phase =
+            status.and_then(|status| status.phase).map_or_else(|| "Waiting".to_owned(), |phase| format!("{phase:?}"));
+        let (style, message) = match finding {
+            Finding::Pending { message } => (Style::Attention, message),
+            Finding::Well { message, .. } => (Style::Good, message),
+            Finding::Bad { message, .. } | Finding::NeedsPerson { message, .. } => (Style::Bad, message),
+        };
+        let line = format!("{}  {message}", self.terminal.paint(style, &format!("{phase:<17}")));
+        self.say(target, line);
+        Ok(())
+    }
+
+    /// Tells of trouble with the watch. It goes on by itself.
+    ///
+    /// # Errors
+    /// The trouble does not go away by itself: the caller lacks a right.
+    pub fn trouble(&self, target: &Target, error: &kube::runtime::watcher::Error) -> Result<(), Failure> {
+        let text = causes(error);
+        if text.contains("403") || text.contains("orbidden") {
+            return Err(Failure::Forbidden(format!(
+                "cannot watch cognigydeployment {}/{}: {text}; the right `watch` is missing",
+                target.namespace, target.name
+            )));
+        }
+        self.say(target, format!("the API server cannot be watched at the moment, trying again: {text}"));
+        Ok(())
+    }
+
+    fn say(&self, target: &Target, text: String) {
+        let key = format!("{}/{}", target.namespace, target.name);
+        let previous = self.last.borrow_mut().insert(key.clone(), text.clone());
+        if previous.as_ref() == Some(&text) {
+            return;
+        }
+        let now = Timestamp::now().strftime("%H:%M:%S");
+        let name = if self.names_each { format!("{key}  ") } else { String::new() };
+        self.terminal.note(&format!("{}  {name}{text}", self.terminal.paint(Style::Dim, &now.to_string())));
+    }
+
+    /// Writes the results.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn finish(&self, ended: &[Ended]) -> Result<(), Failure> {
+        for result in ended {
+            self.mark(result)?;
+        }
+        match self.options.output {
+            Some(format) => {
+                let names: Vec<String> = ended.iter().map(|result| result.name.clone()).collect();
+                match ended {
+                    [one] => self.terminal.line(&format.write(one, &names)?),
+                    several => self.terminal.line(&format.write(&several, &names)?),
+                }
+            }
+            None => ended.iter().try_for_each(|result| self.terminal.line(&self.summary(result))),
+        }
+    }
+
+    fn summary(&self, ended: &Ended) -> String {
+        let (style, word) = match ended.exit {
+            Exit::Well => (Style::Good, "well"),
+            Exit::Bad => (Style::Bad, "bad verdict"),
+            Exit::TimeOut => (Style::Attention, "time-out"),
+            Exit::NeedsPerson => (Style::Attention, "a person is needed"),
+            Exit::OperatorSilent | Exit::Usage => (Style::Bad, "the operator does not act"),
+        };
+        let lasted = short_duration(SignedDuration::from_secs(i64::try_from(ended.seconds).unwrap_or(i64::MAX)));
+        let reason = ended.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!(
+            "{}/{}: {}{reason} after {lasted}: {}",
+            ended.namespace,
+            ended.name,
+            self.terminal.paint(style, word),
+            ended.message
+        )
+    }
+
+    /// A mark that the page of the pipeline's run shows.
+    fn mark(&self, ended: &Ended) -> Result<(), Failure> {
+        let name = format!("{}/{}", ended.namespace, ended.name);
+        let title = match &ended.reason {
+            Some(reason) => format!("{name}: {reason}"),
+            None => format!("{name}: {}", ended.result),
+        };
+        match self.options.ci {
+            Some(CiFormat::Github) => {
+                let level = match ended.exit {
+                    Exit::Well => "notice",
+                    Exit::NeedsPerson | Exit::TimeOut => "warning",
+                    Exit::Bad | Exit::Usage | Exit::OperatorSilent => "error",
+                };
+                let (title, message) = (github_escaped(&title, true), github_escaped(&ended.message, false));
+                self.terminal.line(&format!("::{level} title={title}::{message}"))
+            }
+            Some(CiFormat::Azure) if ended.exit != Exit::Well => {
+                let kind = if ended.exit == Exit::Bad { "error" } else { "warning" };
+                self.terminal.line(&format!("##vso[task.logissue type={kind}]{title}: {}", one_line(&ended.message)))
+            }
+            Some(CiFormat::Gitlab) => {
+                // A section of the job's log, opened at once.
+                let now = Timestamp::now().as_second();
+                let section = format!("cognigy_{}_{}", ended.namespace, ended.name).replace(['-', '.'], "_");
+                let head = format!("section_start:{now}:{section}\r\u{1b}[0K{title}");
+                let tail = format!("section_end:{now}:{section}\r\u{1b}[0K");
+                self.terminal.raw_line(&format!("{head}\n{}\n{tail}", one_line(&ended.message)))
+            }
+            Some(CiFormat::Azure | CiFormat::Auto | CiFormat::None) | None => Ok(()),
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Escapes a text for a workflow command of GitHub Actions. A property has two more characters with a meaning.
+fn github_escaped(text: &str, is_property: bool) -> String {
+    let escaped = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    match is_property {
+        true => escaped.replace(':', "%3A").replace(',', "%2C"),
+        false => escaped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_forge_a_command_of_github_actions() {
+        assert_eq!(github_escaped("50 %\n::error::x", false), "50 %25%0A::error::x");
+        assert_eq!(github_escaped("bots/a: Bad, worse", true), "bots/a%3A Bad%2C worse");
+    }
+}
