@@ -278,3 +278,15 @@ fn an_object_that_is_there_twice_is_refused_and_a_shared_environment_is_warned_a
         "{problems:?}"
     );
 }
+
+#[test]
+fn the_samples_that_people_copy_are_valid() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/samples");
+    let (inputs, unreadable) = crate::read::collect(&[folder], false, &mut std::io::empty());
+    assert!(inputs.len() > 3 && unreadable.is_empty(), "{unreadable:?}");
+    for input in inputs {
+        let manifests = crate::read::read(std::slice::from_ref(&input));
+        let problems = crate::validate::validate(&manifests, &Rules::of_the_crd().unwrap());
+        assert_eq!(problems, [], "{}", input.name);
+    }
+}
