@@ -102,7 +102,10 @@ impl World {
 
     async fn json(&self, manifest: &Value) -> (i32, Value) {
         let answer = self.plan(manifest, &["-o", "json"]).await;
-        (answer.code, serde_json::from_str(&answer.output).unwrap_or_else(|_| panic!("{}{}", answer.output, answer.error)))
+        (
+            answer.code,
+            serde_json::from_str(&answer.output).unwrap_or_else(|_| panic!("{}{}", answer.output, answer.error)),
+        )
     }
 
     fn deployments(&self) -> Api<CognigyDeployment> {
@@ -179,7 +182,10 @@ async fn a_snapshot_in_a_config_map_is_taken_from_the_files_or_from_the_cluster(
     manifest["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
     let (code, report) = world.json(&manifest).await;
     assert_eq!((code, &report["plans"][0]["kind"]), (1, &json!("Unknown")), "{report}");
-    assert!(report["plans"][0]["notes"].to_string().contains("ConfigMap bots/bot is not in the cluster yet"), "{report}");
+    assert!(
+        report["plans"][0]["notes"].to_string().contains("ConfigMap bots/bot is not in the cluster yet"),
+        "{report}"
+    );
 
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bot", "namespace": NAMESPACE}, "data": {"snapshot": "botVersion: '3'"}});
     let in_files = world.plan_text(&format!("{manifest}\n{map}"), &["-o", "json"], &[]).await;
@@ -198,7 +204,12 @@ async fn remote_checks_ask_the_platform_and_submit_nothing() {
     let scenario = Scenario::parse(script).unwrap_or_else(|error| panic!("{error}"));
     let platform = Server::bind("127.0.0.1:0".parse().unwrap(), scenario, None).await.unwrap();
     let (url, token_url) = (platform.url(), platform.token_url());
-    let own = [("COGNIGY_CLIENT_ID", "demo"), ("COGNIGY_CLIENT_SECRET", "demo-secret"), ("COGNIGY_BASE_URL", url.as_str()), ("COGNIGY_TOKEN_URL", token_url.as_str())];
+    let own = [
+        ("COGNIGY_CLIENT_ID", "demo"),
+        ("COGNIGY_CLIENT_SECRET", "demo-secret"),
+        ("COGNIGY_BASE_URL", url.as_str()),
+        ("COGNIGY_TOKEN_URL", token_url.as_str()),
+    ];
     let flags = ["--remote", "--egress-allow", "127.0.0.1", "-o", "json"];
     let remote = async |manifest: &Value, variables: &[(&str, &str)]| {
         let answer = world.plan_text(&manifest.to_string(), &flags, variables).await;
@@ -222,12 +233,19 @@ async fn remote_checks_ask_the_platform_and_submit_nothing() {
     let secret = json!({"metadata": {"name": "cognigy-api"}, "stringData": {"clientId": "demo", "clientSecret": "demo-secret", "baseUrl": url, "tokenUrl": token_url}});
     secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
 
-    let unreachable = [("COGNIGY_CLIENT_ID", "demo"), ("COGNIGY_CLIENT_SECRET", "wrong"), ("COGNIGY_BASE_URL", url.as_str()), ("COGNIGY_TOKEN_URL", token_url.as_str())];
+    let unreachable = [
+        ("COGNIGY_CLIENT_ID", "demo"),
+        ("COGNIGY_CLIENT_SECRET", "wrong"),
+        ("COGNIGY_BASE_URL", url.as_str()),
+        ("COGNIGY_TOKEN_URL", token_url.as_str()),
+    ];
     let (code, answer, error) = remote(&sample(), &unreachable).await;
     assert_eq!((code, &answer["result"]), (2, &json!("Unanswered")), "{answer} {error}");
 
     let handle = platform.handle();
-    let submits = handle.with(|world| world.requests(&RequestFilter::default()).filter(|record| record.call == Some(Call::Submit)).count());
+    let submits = handle.with(|world| {
+        world.requests(&RequestFilter::default()).filter(|record| record.call == Some(Call::Submit)).count()
+    });
     let all = handle.with(|world| world.requests(&RequestFilter::default()).count());
     assert!(submits == 0 && all > 2, "{all} requests, {submits} submits");
 }
