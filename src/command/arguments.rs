@@ -1,6 +1,6 @@
 //! The command line: the subcommands, with examples that can be copied.
 
-use super::{probe, run};
+use super::{probe, run, validate};
 use clap::{Parser, Subcommand};
 
 /// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back if an environment is
@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 Examples:
   cognigy-operator crd | kubectl apply --server-side -f -
   cognigy-operator run --namespace bots
+  cognigy-operator validate -f customer-service.yaml
   cognigy-operator run --help"
 )]
 pub struct Arguments {
@@ -37,6 +38,8 @@ Examples:
   cognigy-operator crd | kubectl apply --server-side -f -
   cognigy-operator crd > cognigydeployments.yaml")]
     Crd,
+    /// Validates manifests offline, by the rules of the CRD. Needs no cluster.
+    Validate(validate::ValidateArguments),
     /// Requests a URL, such as an operator's /readyz, until the answer is a success.
     Probe(probe::ProbeArguments),
     /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.

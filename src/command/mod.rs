@@ -12,3 +12,4 @@ mod own_webhook;
 pub mod probe;
 pub mod run;
 pub mod settings;
+pub mod validate;

@@ -1,11 +1,9 @@
 //! The configuration that the environment should run: the snapshot, from the spec or from a ConfigMap, and its digest.
 
-mod size;
-
 use super::config_map_cache::{CachedText, ConfigMapCache, ConfigMapKey};
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
-use api::snapshot::{MAX_BYTES, MAX_WARNINGS, ReadSnapshot};
+use api::snapshot::{MAX_BYTES, MAX_WARNINGS, ReadSnapshot, stored_size};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -16,7 +14,6 @@ use rollout::answer::Retry;
 use rollout::facts::Target;
 use rollout::{Cause, Obstacle};
 use sha2::{Digest as _, Sha256};
-use size::stored_size;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;

@@ -20,6 +20,7 @@ mod fairness;
 mod flags;
 mod gitops;
 mod kubectl;
+mod kubectl_reading;
 mod log;
 mod manifests;
 mod metrics;

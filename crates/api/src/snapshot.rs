@@ -8,12 +8,14 @@ mod number;
 mod outline;
 mod problem;
 mod scalar;
+mod size;
 mod text;
 mod warning;
 mod yaml;
 
 pub use limits::{MAX_BYTES, MAX_DEPTH};
 pub use problem::SnapshotProblem;
+pub use size::stored_size;
 pub use warning::{MAX_WARNING_BYTES, MAX_WARNINGS};
 
 pub(crate) use canonical::write as write_canonical;

@@ -149,6 +149,12 @@ impl Default for CognigyDeploymentStatus {
 }
 
 impl CognigyDeploymentStatus {
+    /// What the environment runs, as far as this resource knows: its last success, unless that was rolled back.
+    #[must_use]
+    pub fn running(&self) -> Option<&LastSuccessful> {
+        self.last_successful.as_ref().filter(|last| last.rolled_back_at.is_none())
+    }
+
     /// Removes the oldest history entries until the status has at most [`MAX_STATUS_BYTES`].
     pub fn limit_size(&mut self) {
         while self.is_too_large() && self.history.pop().is_some() {}

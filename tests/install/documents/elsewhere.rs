@@ -41,7 +41,7 @@ const NO_RELEASE: &str = "it needs a release in a registry";
 
 const RELEASE: &str = ".github/workflows/release.yaml";
 
-static ELSEWHERE: [Elsewhere; 21] = [
+static ELSEWHERE: [Elsewhere; 22] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run -p cognigy-demo", why: "it is a step of .ci/run", judge: names_the_demo },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
@@ -67,6 +67,7 @@ static ELSEWHERE: [Elsewhere; 21] = [
     Elsewhere { begins: "kind", why: "it needs a container engine", judge: names_the_tutorials_cluster },
     Elsewhere { begins: "argocd", why: "it needs an Argo CD", judge: names_an_application },
     Elsewhere { begins: "flux", why: "it needs a Flux", judge: names_a_kustomization },
+    Elsewhere { begins: "kubectl cognigy", why: "the tests of the plugin run it", judge: names_a_plugin_command },
     Elsewhere { begins: "helm test", why: PODS, judge: names_the_release },
     Elsewhere { begins: "kubectl -n cognigy-system rollout status", why: PODS, judge: names_the_deployment },
     Elsewhere { begins: "kubectl -n cognigy-system logs", why: PODS, judge: names_the_deployment },
@@ -113,6 +114,16 @@ fn names_the_demo(command: &str) {
     let arguments = read("examples/demo/src/main.rs");
     for flag in words(command).skip_while(|word| *word != "--").filter_map(|word| word.strip_prefix("--")) {
         assert!(flag.is_empty() || arguments.contains(&format!("    {flag}: ")), "the demo has no --{flag}: {command}");
+    }
+}
+
+/// The plugin has the command, and the files are there.
+fn names_a_plugin_command(command: &str) {
+    let commands = read("crates/kubectl-cognigy/src/commands/mod.rs");
+    let name = words(command).nth(2).unwrap_or_default();
+    assert!(commands.contains(&format!("mod {name};")), "the plugin has no command {name}: {command}");
+    for file in words(command).filter(|word| word.starts_with("deploy/")) {
+        assert!(is_there(file), "{file} is not there: {command}");
     }
 }
 

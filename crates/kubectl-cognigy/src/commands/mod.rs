@@ -8,6 +8,7 @@ mod events;
 mod explain;
 mod history;
 mod list;
+mod plan;
 mod status;
 mod wait;
 
@@ -43,6 +44,8 @@ pub enum Command {
     Resume(act::ResumeArguments),
     /// Wait for a verdict, or until a deployment is ready or submitted.
     Wait(wait::Arguments),
+    /// Show what applying manifests would change and start. Reads only.
+    Plan(plan::Arguments),
     /// Print the completion script of a shell, or the plugin's completion for kubectl.
     Completion(completion::Arguments),
     /// Print the man page.
@@ -77,6 +80,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Rollback(command) => act::rollback(command, &connection, terminal).await,
         Command::Suspend(command) => act::suspend(command, &connection, terminal).await,
         Command::Resume(command) => act::resume(command, &connection, terminal).await,
+        Command::Plan(command) => plan::run(command, &connection, terminal).await,
         Command::Wait(command) => wait::run(command, &connection, terminal).await,
         Command::Completion(_) | Command::Man | Command::Complete(_) => Ok(Exit::Well),
     }

@@ -1,0 +1,18 @@
+//! Manifests offline: [read](read::read()) as kubectl reads them, [validated](validate::validate) by the rules of the CRD, and
+//! [compared](plan::plan) with what is live. Nothing here needs a cluster, a clock or the network.
+
+#![forbid(unsafe_code)]
+
+pub mod document;
+mod node;
+pub mod plan;
+pub mod problem;
+pub mod read;
+pub mod render;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::{Document, Manifests};
+pub use problem::{Problem, Severity};
