@@ -34,6 +34,7 @@ pub mod reason;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod verdict;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use reason::Reason;
 pub use snapshot::{Snapshot, SnapshotProblem};
 pub use spec::{CognigyDeployment, CognigyDeploymentSpec};
 pub use status::CognigyDeploymentStatus;
+pub use verdict::{Finding, Wait, finding};
 
 /// The finalizer that keeps a deleted resource until its rollout in flight is settled.
 pub const FINALIZER: &str = "deploy.cognigy.ai/rollout";

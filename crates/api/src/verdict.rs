@@ -1,0 +1,210 @@
+//! What a status says about one configuration, for somebody who waits for it: a pipeline, or a person at a terminal.
+//!
+//! The answer is bound to the configuration's digest. An older configuration that is Ready, or that failed, says nothing about
+//! this one.
+
+use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
+use crate::digest::Digest;
+use crate::identifier::JobId;
+use crate::reason::Reason;
+use crate::status::{Attempt, CognigyDeploymentStatus, Outcome, Step, Verdict};
+use jiff::Timestamp;
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// The end of the attempt, good or bad.
+    Verdict,
+    /// The condition Ready is True for the configuration.
+    Ready,
+    /// The platform has accepted the rollout and named its job. How the rollout ends does not matter.
+    Submitted,
+}
+
+/// What the status says about the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Not there yet. It comes without a person.
+    Pending {
+        /// The present state.
+        message: String,
+    },
+    /// What was waited for is there.
+    Well {
+        /// The job that deployed the configuration.
+        job_id: Option<JobId>,
+        /// Since when: the moment of the success, or of the submit.
+        since: Timestamp,
+        /// The state in a sentence.
+        message: String,
+    },
+    /// The attempt has ended badly. The release is not live, or was rolled back.
+    Bad {
+        /// Why.
+        reason: Reason,
+        /// Why, and what to do next.
+        message: String,
+    },
+    /// A person must do something. A bad release may be live.
+    NeedsPerson {
+        /// Why.
+        reason: Reason,
+        /// Why, and what to do next.
+        message: String,
+    },
+}
+
+/// What the status says about the configuration with this digest.
+///
+/// The status must describe the resource that asks for this configuration: pass `None` as long as `observedGeneration` is
+/// smaller than the generation that asked for it. After a requested retry, pass `None` until `handledRequests.retry` has the
+/// value of the request; until then, the status describes the attempt before it.
+///
+/// `NeedsPerson` is not always the end. The operator tries again after some obstacles, such as a missing Secret.
+#[must_use]
+pub fn finding(status: Option<&CognigyDeploymentStatus>, digest: &Digest, wait: Wait) -> Finding {
+    let Some(status) = status else {
+        return Finding::Pending { message: "the operator has not acted on this configuration yet".to_owned() };
+    };
+    match &status.attempt {
+        Some(attempt) if attempt.digest == *digest => of_attempt(status, attempt, wait),
+        Some(attempt) => of_another(status, attempt, digest),
+        None => blocked(status).unwrap_or_else(|| pending(status)),
+    }
+}
+
+/// The current attempt deploys the configuration.
+fn of_attempt(status: &CognigyDeploymentStatus, attempt: &Attempt, wait: Wait) -> Finding {
+    if let (Wait::Submitted, Some(job), Some(submission)) = (wait, &attempt.job, &attempt.submission) {
+        let since = submission.accepted_at.unwrap_or(submission.intended_at);
+        let message = format!("attempt {} was submitted as {}", attempt.number, job.id);
+        return Finding::Well { job_id: Some(job.id.clone()), since, message };
+    }
+    match &attempt.verdict {
+        Some(verdict) => of_verdict(status, attempt, verdict, wait),
+        None => blocked(status).unwrap_or_else(|| pending(status)),
+    }
+}
+
+fn of_verdict(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdict, wait: Wait) -> Finding {
+    match verdict.outcome {
+        Outcome::Succeeded => succeeded(status, attempt, verdict, wait),
+        Outcome::RolledBack => bad(status, attempt, verdict.reason),
+        Outcome::RollbackFailed | Outcome::Unknown => needs_person(status, attempt, verdict.reason),
+        // With a job, the bad release is still live: the policy leaves it to a person.
+        Outcome::Failed if attempt.job.is_some() => needs_person(status, attempt, verdict.reason),
+        Outcome::Failed | Outcome::Superseded => bad(status, attempt, verdict.reason),
+        // Nobody watches a rollout that was given up after its submit.
+        Outcome::Abandoned if attempt.has_intent() => needs_person(status, attempt, verdict.reason),
+        Outcome::Abandoned => bad(status, attempt, verdict.reason),
+    }
+}
+
+/// A success holds until a rollback was requested after it, or another resource owns the environment.
+fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdict, wait: Wait) -> Finding {
+    match &attempt.rollback {
+        Some(rollback) if rollback.accepted_at.is_some() => return bad(status, attempt, Reason::RolledBack),
+        Some(rollback) if rollback.refused_at.is_some() => {
+            return needs_person(status, attempt, Reason::RollbackRefused);
+        }
+        Some(_) => return blocked(status).unwrap_or_else(|| pending(status)),
+        None => {}
+    }
+    if let Some(blocked) = stalled(status) {
+        return blocked;
+    }
+    if wait == Wait::Ready && !status.conditions.is_true(ConditionType::Ready) {
+        return pending(status);
+    }
+    Finding::Well {
+        job_id: attempt.job_id().cloned(),
+        since: verdict.at,
+        message: format!("attempt {} succeeded: the environment runs {}", attempt.number, attempt.configuration()),
+    }
+}
+
+/// The current attempt deploys another configuration. It may be an older one that must end first, or a newer one.
+fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Digest) -> Finding {
+    if attempt.is_in_flight() {
+        return waits_for(status, attempt);
+    }
+    let ready = status.conditions.find(ConditionType::Ready);
+    match ready.map(|ready| ready.reason) {
+        Some(Reason::NewerConfigurationWaiting | Reason::AwaitingSnapshot) | None => pending(status),
+        // Nobody knows which configuration the spec asks for while its snapshot cannot be read.
+        Some(
+            Reason::Suspended
+            | Reason::SnapshotNotFound
+            | Reason::SnapshotInvalid
+            | Reason::SnapshotTooLarge
+            | Reason::StatusUnreadable,
+        ) => blocked(status).unwrap_or_else(|| pending(status)),
+        Some(_) => Finding::Bad {
+            reason: Reason::Superseded,
+            message: format!(
+                "the resource does not ask for {} any more: attempt {} is about {}",
+                digest.named(None),
+                attempt.number,
+                attempt.configuration()
+            ),
+        },
+    }
+}
+
+/// An older attempt must end first. If it needs a person, so does what waits for it.
+fn waits_for(status: &CognigyDeploymentStatus, older: &Attempt) -> Finding {
+    let what = format!("waits for the end of attempt {} ({})", older.number, older.configuration());
+    match stalled(status) {
+        Some(Finding::NeedsPerson { reason, message }) => {
+            Finding::NeedsPerson { reason, message: format!("{what}, which needs a person: {message}") }
+        }
+        Some(_) | None => Finding::Pending { message: what },
+    }
+}
+
+/// Stalled or suspended.
+fn blocked(status: &CognigyDeploymentStatus) -> Option<Finding> {
+    let suspended = || {
+        let ready = status.conditions.find(ConditionType::Ready)?;
+        (ready.status == ConditionStatus::False && ready.reason == Reason::Suspended).then(|| in_need_of_person(ready))
+    };
+    stalled(status).or_else(suspended)
+}
+
+fn stalled(status: &CognigyDeploymentStatus) -> Option<Finding> {
+    let stalled = status.conditions.find(ConditionType::Stalled)?;
+    (stalled.status == ConditionStatus::True).then(|| in_need_of_person(stalled))
+}
+
+fn in_need_of_person(condition: &Condition) -> Finding {
+    Finding::NeedsPerson { reason: condition.reason, message: condition.message.clone() }
+}
+
+fn pending(status: &CognigyDeploymentStatus) -> Finding {
+    let condition = |condition_type| status.conditions.find(condition_type).map(|found| found.message.clone());
+    let message = condition(ConditionType::Reconciling).or_else(|| condition(ConditionType::Ready));
+    Finding::Pending { message: message.unwrap_or_else(|| "the attempt is about to start".to_owned()) }
+}
+
+fn bad(status: &CognigyDeploymentStatus, attempt: &Attempt, reason: Reason) -> Finding {
+    let (reason, message) = explained(status, attempt, reason);
+    Finding::Bad { reason, message }
+}
+
+fn needs_person(status: &CognigyDeploymentStatus, attempt: &Attempt, reason: Reason) -> Finding {
+    let (_, message) = explained(status, attempt, reason);
+    Finding::NeedsPerson { reason, message }
+}
+
+/// The reason and the message of an end. Stalled explains it best, unless it is about a newer configuration.
+fn explained(status: &CognigyDeploymentStatus, attempt: &Attempt, reason: Reason) -> (Reason, String) {
+    if let Some(Finding::NeedsPerson { reason: stalled, message }) = stalled(status) {
+        let is_unhealthy = stalled == Reason::RolledBackUnhealthy;
+        return (if is_unhealthy { stalled } else { reason }, message);
+    }
+    let ended = match attempt.outcome() {
+        Some(outcome) if attempt.step != Step::RollingBack => format!("ended as {outcome}: {reason}"),
+        Some(_) | None => format!("ended: {reason}"),
+    };
+    (reason, format!("attempt {} ({}) {ended}", attempt.number, attempt.configuration()))
+}
