@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 use cognigy_operator::command::logging::LogFormat;
-use cognigy_operator::command::{crd, environment, logging, probe, run};
+use cognigy_operator::command::{crd, deploy, environment, logging, probe, run};
 
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
@@ -29,6 +29,11 @@ struct Arguments {
 enum Command {
     /// Runs the operator against a cluster.
     Run(Box<run::RunArguments>),
+    /// Deploys what a manifest describes, without a cluster.
+    ///
+    /// Validates, runs the synthetic trace, submits once, watches the job and the environment's health, rolls back on failure,
+    /// and reports to the audit log and the webhook. A journal makes a crash harmless: the same command goes on.
+    Deploy(Box<deploy::DeployArguments>),
     /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
     Crd,
     /// Requests a URL, such as an operator's /readyz, until the answer is a success.
@@ -48,7 +53,7 @@ async fn main() -> ExitCode {
     // The command runs in a spawned task: waking it needs no system call, but waking the runtime's main future does.
     let carried_out = tokio::spawn(carry_out(arguments.command)).await;
     match carried_out.unwrap_or_else(|panic| Err(panic.into())) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE
@@ -56,13 +61,15 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn carry_out(command: Command) -> Result<(), Failure> {
+async fn carry_out(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
-        Command::Crd => crd::print().map_err(Into::into),
-        Command::Probe(arguments) => logged(probe::probe(arguments)).await,
-        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await,
+        Command::Run(arguments) => run::run(*arguments).await?,
+        Command::Deploy(arguments) => return Ok(deploy::deploy(*arguments).await),
+        Command::Crd => crd::print()?,
+        Command::Probe(arguments) => logged(probe::probe(arguments)).await?,
+        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the work with a log for people.

@@ -3,11 +3,13 @@
 mod confidential;
 pub mod connection;
 pub mod crd;
+pub mod deploy;
 pub mod environment;
 pub mod logging;
 mod namespace;
 pub mod own_client;
 mod own_webhook;
+pub mod platform;
 pub mod probe;
 pub mod run;
 pub mod settings;
