@@ -114,8 +114,7 @@ impl PlatformArguments {
         };
         let transports = transports(http, Arc::clone(&public), leadership);
         let rules = SubmitRules::from(settings);
-        let provider =
-            CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(budgets), seed);
+        let provider = CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(budgets), seed);
         Ok(PlatformClient { provider, outbox: OutboxSender::new(WebhookSender::new(public, options)), seed })
     }
 }

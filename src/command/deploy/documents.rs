@@ -29,7 +29,9 @@ pub enum DocumentsError {
     #[error("the manifest is larger than {} MiB; it needs one CognigyDeployment and what that refers to", LARGEST / 1024 / 1024)]
     TooLarge,
     /// It has too many documents.
-    #[error("the manifest has more than {MOST_DOCUMENTS} documents; leave out what the CognigyDeployment does not refer to")]
+    #[error(
+        "the manifest has more than {MOST_DOCUMENTS} documents; leave out what the CognigyDeployment does not refer to"
+    )]
     TooMany,
     /// A document cannot be read.
     #[error("document {number} of the manifest {problem}")]
@@ -96,9 +98,8 @@ pub(super) fn read_documents(text: &str) -> Result<Documents, DocumentsError> {
             }
             ("v1", "Secret") => secrets.push(with_string_data(parse::<Secret>(json, "Secret", &unreadable)?)),
             ("v1", "ConfigMap") => config_maps.push(parse::<ConfigMap>(json, "ConfigMap", &unreadable)?),
-            (version, kind) => warnings.push(format!(
-                "document {number} is ignored: a {kind} ({version}) is of no use without a cluster"
-            )),
+            (version, kind) => warnings
+                .push(format!("document {number} is ignored: a {kind} ({version}) is of no use without a cluster")),
         }
     }
     let deployment: CognigyDeployment = deployment.ok_or(DocumentsError::None)?;
@@ -110,7 +111,9 @@ pub(super) fn read_documents(text: &str) -> Result<Documents, DocumentsError> {
 
 /// The texts between the lines that begin with `---`, without empty ones. YAML allows such a line nowhere else.
 fn documents(text: &str) -> impl Iterator<Item = &str> {
-    let is_separator = |line: &str| line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r', '#']));
+    let is_separator = |line: &str| {
+        line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r', '#']))
+    };
     let (mut starts, mut at) = (vec![0], 0);
     for line in text.split_inclusive('\n') {
         if is_separator(line) {
@@ -120,9 +123,10 @@ fn documents(text: &str) -> impl Iterator<Item = &str> {
     }
     starts.push(text.len());
     let documents: Vec<&str> = starts.windows(2).filter_map(|pair| text.get(pair[0]..pair[1])).collect();
-    documents.into_iter().map(|document| document.strip_prefix("---").unwrap_or(document)).filter(|document| {
-        document.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-    })
+    documents
+        .into_iter()
+        .map(|document| document.strip_prefix("---").unwrap_or(document))
+        .filter(|document| document.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')))
 }
 
 /// The error of serde may quote a value, so the message leaves it out.

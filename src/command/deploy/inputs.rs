@@ -49,7 +49,9 @@ pub enum InputError {
     #[error(transparent)]
     Documents(#[from] DocumentsError),
     /// The name or namespace cannot be that of an object.
-    #[error("metadata.name and metadata.namespace of the CognigyDeployment must be names such as customer-service-prod")]
+    #[error(
+        "metadata.name and metadata.namespace of the CognigyDeployment must be names such as customer-service-prod"
+    )]
     Name,
     /// Only one half of the credentials is in the environment.
     #[error(transparent)]

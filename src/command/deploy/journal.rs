@@ -223,8 +223,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Record, JournalError> {
 
 fn text_of(record: &Record) -> io::Result<String> {
     let record = serde_json::value::to_raw_value(record)?;
-    let envelope =
-        Envelope { kind: KIND.to_owned(), version: VERSION, sha256: hash(record.get()), record };
+    let envelope = Envelope { kind: KIND.to_owned(), version: VERSION, sha256: hash(record.get()), record };
     Ok(format!("{}\n", serde_json::to_string(&envelope)?))
 }
 

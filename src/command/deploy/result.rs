@@ -191,7 +191,11 @@ fn running(status: Option<&CognigyDeploymentStatus>) -> String {
     let state = match attempt {
         Some(attempt) if attempt.is_in_flight() => {
             let job = attempt.job_id().map_or("its submit", |job| job.as_str());
-            format!("attempt {} is in progress ({}, {job}), and nobody watches it now", attempt.number, attempt.step.as_str())
+            format!(
+                "attempt {} is in progress ({}, {job}), and nobody watches it now",
+                attempt.number,
+                attempt.step.as_str()
+            )
         }
         Some(attempt) if attempt.verdict.is_some() => format!("attempt {} has ended", attempt.number),
         Some(_) | None => "nothing was submitted".to_owned(),

@@ -70,7 +70,10 @@ pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployErro
     if let Some(ending) = ended_before(&object, &digest) {
         return Ok(Report::of(&ending, &object, target, true, &path));
     }
-    progress.note("Journal", if is_resumed { format!("{} is continued", path.display()) } else { path.display().to_string() });
+    progress.note(
+        "Journal",
+        if is_resumed { format!("{} is continued", path.display()) } else { path.display().to_string() },
+    );
     let context = context(arguments.platform, inputs.own_client, kubernetes, snapshots, &identity)?;
     let mut run = Run {
         store,

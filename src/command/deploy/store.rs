@@ -32,10 +32,7 @@ use tower::Service;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Told {
     /// A new status. It is in the journal.
-    Status {
-        before: Option<Box<CognigyDeploymentStatus>>,
-        after: Box<CognigyDeploymentStatus>,
-    },
+    Status { before: Option<Box<CognigyDeploymentStatus>>, after: Box<CognigyDeploymentStatus> },
     /// An event.
     Event { reason: String, note: String },
     /// The journal could not be written. The controller tries again.
@@ -119,10 +116,14 @@ impl Store {
             (&Method::GET, "api/v1", ["secrets", name]) => found(self.0.secrets.get(*name), name),
             (&Method::GET, "api/v1", ["configmaps", name]) => found(self.0.config_maps.get(*name), name),
             (&Method::POST, "apis/events.k8s.io/v1", ["events"]) => self.take_event(request.body()),
-            (&Method::GET, "apis/deploy.cognigy.ai/v1alpha1", [plural, name]) if *plural == deployments && *name == own_name => {
+            (&Method::GET, "apis/deploy.cognigy.ai/v1alpha1", [plural, name])
+                if *plural == deployments && *name == own_name =>
+            {
                 found(self.object().as_ref(), name)
             }
-            (&Method::PUT, "apis/deploy.cognigy.ai/v1alpha1", [plural, name, "status"]) if *plural == deployments && *name == own_name => {
+            (&Method::PUT, "apis/deploy.cognigy.ai/v1alpha1", [plural, name, "status"])
+                if *plural == deployments && *name == own_name =>
+            {
                 self.write_status(request.body())
             }
             _ => not_served(path),

@@ -26,9 +26,11 @@ fn status(step: &str, more: &Value, reason: &str, flag: &str) -> CognigyDeployme
     });
     attempt.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let at = "2026-01-01T12:00:00Z";
-    let mut conditions = vec![json!({"type": "Ready", "status": "Unknown", "reason": reason, "lastTransitionTime": at})];
+    let mut conditions =
+        vec![json!({"type": "Ready", "status": "Unknown", "reason": reason, "lastTransitionTime": at})];
     if !flag.is_empty() {
-        conditions.push(json!({"type": flag, "status": "True", "reason": reason, "lastTransitionTime": at, "message": "m"}));
+        conditions
+            .push(json!({"type": flag, "status": "True", "reason": reason, "lastTransitionTime": at, "message": "m"}));
     }
     serde_json::from_value(json!({"observedGeneration": 2, "attempt": attempt, "conditions": conditions})).unwrap()
 }

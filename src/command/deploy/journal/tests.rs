@@ -82,10 +82,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do_and_left_as_it_is() {
         envelope["record"]["identity"][field] = json!(value);
         let record = envelope["record"].to_string();
         envelope["sha256"] = json!(hash(&record));
-        format!(
-            "{{\"kind\":\"{KIND}\",\"version\":1,\"sha256\":{},\"record\":{record}}}",
-            envelope["sha256"]
-        )
+        format!("{{\"kind\":\"{KIND}\",\"version\":1,\"sha256\":{},\"record\":{record}}}", envelope["sha256"])
     };
     for (content, says) in [
         (String::new(), "is damaged: it is empty"),
@@ -112,11 +109,10 @@ fn a_journal_in_the_first_format_is_read() {
     fs::write(&path, include_str!("format_1.json")).unwrap();
     let journal = opened(&path).unwrap();
     let record = journal.record().unwrap();
-    assert_eq!((record.uid.as_str(), record.generation, record.resource_version), (
-        "3d0e2a04-5a5c-4c53-9f5a-0b1f6a7c8d9e",
-        2,
-        5
-    ));
+    assert_eq!(
+        (record.uid.as_str(), record.generation, record.resource_version),
+        ("3d0e2a04-5a5c-4c53-9f5a-0b1f6a7c8d9e", 2, 5)
+    );
     let status = record.status.as_ref().unwrap();
     assert_eq!(status.attempt.as_ref().unwrap().job_id().unwrap().as_str(), "job_8f3a2c");
 }
