@@ -240,15 +240,28 @@ fn a_configuration_that_waits_behind_a_suspension_or_a_broken_snapshot_needs_a_p
 }
 
 #[test]
-fn a_success_that_is_rolled_back_by_request_is_no_success() {
+fn a_rollback_by_request_after_the_verdict_says_more_than_the_verdict() {
+    for (outcome, reason) in [
+        (Outcome::Succeeded, Reason::Succeeded),
+        (Outcome::Failed, Reason::HealthCheckFailed),
+        (Outcome::RollbackFailed, Reason::RollbackRefused),
+    ] {
+        let ended = with(submitted(), &ended(outcome, reason));
+        let at = |step, answer| status(&wanted(), step, &with(ended.clone(), &rollback(answer)));
+        let requested = reconciling(at(Step::RollingBack, ""), Reason::RollingBack);
+        assert_eq!(kind(&requested, &wanted(), Wait::Verdict), Kind::Pending, "{outcome}");
+        let unreachable = stalled(at(Step::RollingBack, ""), Reason::RollbackUnreachable);
+        assert_eq!(kind(&unreachable, &wanted(), Wait::Verdict), Kind::NeedsPerson(Reason::RollbackUnreachable));
+        let accepted = at(Step::Settled, "acceptedAt");
+        assert_eq!(kind(&accepted, &wanted(), Wait::Verdict), Kind::Bad(Reason::RolledBack), "{outcome}");
+        let refused = at(Step::Settled, "refusedAt");
+        assert_eq!(kind(&refused, &wanted(), Wait::Verdict), Kind::NeedsPerson(Reason::RollbackRefused), "{outcome}");
+    }
+}
+
+#[test]
+fn a_success_in_an_environment_that_another_resource_owns_needs_a_person() {
     let success = with(submitted(), &ended(Outcome::Succeeded, Reason::Succeeded));
-    let requested =
-        reconciling(status(&wanted(), Step::RollingBack, &with(success.clone(), &rollback(""))), Reason::RollingBack);
-    assert_eq!(kind(&requested, &wanted(), Wait::Verdict), Kind::Pending);
-    let accepted = status(&wanted(), Step::Settled, &with(success.clone(), &rollback("acceptedAt")));
-    assert_eq!(kind(&accepted, &wanted(), Wait::Verdict), Kind::Bad(Reason::RolledBack));
-    let refused = status(&wanted(), Step::Settled, &with(success.clone(), &rollback("refusedAt")));
-    assert_eq!(kind(&refused, &wanted(), Wait::Verdict), Kind::NeedsPerson(Reason::RollbackRefused));
     let taken = stalled(status(&wanted(), Step::Settled, &success), Reason::EnvironmentInUse);
     assert_eq!(kind(&taken, &wanted(), Wait::Verdict), Kind::NeedsPerson(Reason::EnvironmentInUse));
 }
