@@ -4,6 +4,7 @@
 
 mod canaries;
 mod crashes;
+mod examples;
 mod faults;
 mod journals;
 mod outcomes;

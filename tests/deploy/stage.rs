@@ -153,6 +153,11 @@ impl Stage {
         timeout(DEADLINE, handle.wait_for_requests(&filter, times)).await.unwrap();
     }
 
+    /// From now on every call works.
+    pub fn clear_faults(&self) {
+        self.platform.handle().with(simulator::World::clear_faults);
+    }
+
     /// The jobs that the environment has ever had.
     pub fn jobs(&self) -> usize {
         let handle = self.platform.handle();

@@ -1,5 +1,6 @@
 //! When a run ends, and with which exit code. Pure functions.
 
+use api::condition::{ConditionSet, ConditionType};
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, HandledRequests, Step};
 use api::{CognigyDeployment, Digest, Finding, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, Wait, finding};
@@ -99,15 +100,26 @@ pub(super) fn is_done(status: Option<&CognigyDeploymentStatus>) -> bool {
 
 /// How a run ends whose time is over.
 pub(super) fn timed_out(finding: Finding, status: Option<&CognigyDeploymentStatus>) -> Ending {
-    let is_out = status.and_then(|status| status.attempt.as_ref()).is_some_and(Attempt::is_in_flight);
-    let is_unreachable = status.is_none_or(|status| {
-        let reasons = status.conditions.iter().map(|condition| condition.reason);
-        reasons.into_iter().any(|reason| reason == Reason::ApiUnavailable)
-    });
     match finding {
-        Finding::Pending { .. } if !is_out && is_unreachable => Ending::NotReached,
+        Finding::Pending { .. } if status.is_none_or(is_unreached) => Ending::NotReached,
         Finding::Pending { .. } => Ending::TimedOut,
         found => Ending::Found(found),
+    }
+}
+
+/// Whether nothing was submitted because Cognigy.AI did not answer. The first call may still have waited for its answer.
+fn is_unreached(status: &CognigyDeploymentStatus) -> bool {
+    let Some(attempt) = &status.attempt else { return true };
+    let ready = status.conditions.find(ConditionType::Ready).map(|ready| ready.reason);
+    match attempt.step {
+        Step::Pending | Step::Validating => ready != Some(Reason::Queued),
+        Step::Tracing => ready == Some(Reason::ApiUnavailable),
+        Step::Submitting
+        | Step::RollingOut
+        | Step::Monitoring
+        | Step::RollingBack
+        | Step::VerifyingRollback
+        | Step::Settled => false,
     }
 }
 

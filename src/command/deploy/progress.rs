@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use std::io::{self, IsTerminal, Write};
 
 /// Events that no condition repeats.
-const SHOWN_EVENTS: [Reason; 8] = [
-    Reason::RetryRequested,
+const SHOWN_EVENTS: [Reason; 7] = [
     Reason::RollbackRequested,
     Reason::RollbackNotPossible,
     Reason::RequestIgnored,

@@ -132,10 +132,17 @@ fn nothing_is_left_to_do_once_all_messages_are_accepted_and_a_rollback_was_watch
 #[test]
 fn a_time_out_says_whether_the_platform_was_reached() {
     let ending = |status: &CognigyDeploymentStatus| timed_out(finding_of(status), Some(status));
-    let unreachable = status("Validating", &json!({}), "ApiUnavailable", "Reconciling");
-    assert_eq!(ending(&unreachable), Ending::NotReached);
+    for (step, reason, expected) in [
+        ("Validating", "ApiUnavailable", Ending::NotReached),
+        // The first call still waits for its answer.
+        ("Validating", "Validating", Ending::NotReached),
+        ("Validating", "Queued", Ending::TimedOut),
+        ("Tracing", "ApiUnavailable", Ending::NotReached),
+        ("Tracing", "Tracing", Ending::TimedOut),
+    ] {
+        assert_eq!(ending(&status(step, &json!({}), reason, "Reconciling")), expected, "{step} {reason}");
+    }
     assert_eq!(timed_out(Finding::Pending { message: String::new() }, None), Ending::NotReached);
-    assert_eq!(ending(&status("Validating", &json!({}), "Queued", "Reconciling")), Ending::TimedOut);
     // A rollout that may be running is more than an API that was not reached.
     assert_eq!(ending(&status("RollingOut", &submitted(), "ApiUnavailable", "Reconciling")), Ending::TimedOut);
     let stuck = ending(&status("RollingBack", &submitted(), "RollbackUnreachable", "Stalled"));
