@@ -127,14 +127,19 @@ fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verd
     }
 }
 
-/// The current attempt deploys another configuration. It may be an older one that must end first, or a newer one.
+/// The current attempt deploys another configuration: an older one that must end first, or a newer one.
 fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Digest) -> Finding {
     if attempt.is_in_flight() {
         return waits_for(status, attempt);
     }
-    let ready = status.conditions.find(ConditionType::Ready);
-    match ready.map(|ready| ready.reason) {
-        Some(Reason::NewerConfigurationWaiting | Reason::AwaitingSnapshot) | None => pending(status),
+    let configuration = attempt.configuration();
+    let not_yet = || Finding::Pending {
+        message: format!(
+            "the operator has not started on this configuration yet; attempt {} is about {configuration}",
+            attempt.number
+        ),
+    };
+    match status.conditions.find(ConditionType::Ready).map(|ready| ready.reason) {
         // Nobody knows which configuration the spec asks for while its snapshot cannot be read.
         Some(
             Reason::Suspended
@@ -142,15 +147,19 @@ fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Dige
             | Reason::SnapshotInvalid
             | Reason::SnapshotTooLarge
             | Reason::StatusUnreadable,
-        ) => blocked(status).unwrap_or_else(|| pending(status)),
-        Some(_) => Finding::Bad {
-            reason: Reason::Superseded,
-            message: format!(
-                "the resource does not ask for {} any more: attempt {} is about {}",
-                digest.named(None),
-                attempt.number,
-                attempt.configuration()
-            ),
+        ) => blocked(status).unwrap_or_else(not_yet),
+        Some(Reason::NewerConfigurationWaiting | Reason::AwaitingSnapshot) | None => not_yet(),
+        // A changed ConfigMap moves no generation, so the status may not know about it yet. It counts only that the current
+        // attempt has taken the place of this configuration.
+        Some(_) => match status.history.first() {
+            Some(past) if past.digest == *digest && past.verdict.outcome == Outcome::Superseded => Finding::Bad {
+                reason: Reason::Superseded,
+                message: format!(
+                    "attempt {} was replaced before its submit: attempt {} is about {configuration}",
+                    past.number, attempt.number
+                ),
+            },
+            Some(_) | None => not_yet(),
         },
     }
 }

@@ -192,9 +192,22 @@ fn a_configuration_that_another_one_has_replaced_is_not_waited_for() {
     let other = digest_of('b');
     let checking = reconciling(status(&other, Step::Validating, &json!({})), Reason::Validating);
     let done = ready(status(&other, Step::Settled, &with(submitted(), &ended(Outcome::Succeeded, Reason::Succeeded))));
-    for status in [checking, done] {
-        for wait in EVERY_WAIT {
-            assert_eq!(kind(&status, &wanted(), wait), Kind::Bad(Reason::Superseded));
+    for (outcome, expected) in
+        [(Outcome::Superseded, Kind::Bad(Reason::Superseded)), (Outcome::Succeeded, Kind::Pending)]
+    {
+        let past = json!({
+            "number": 1, "digest": wanted(), "startedAt": "2026-01-01T11:00:00Z",
+            "verdict": {"outcome": outcome, "reason": "Superseded", "at": "2026-01-01T11:00:01Z"},
+        });
+        for mut status in [checking.clone(), done.clone()] {
+            // A ConfigMap may have changed, which the operator does not know yet.
+            assert_eq!(kind(&status, &wanted(), Wait::Verdict), Kind::Pending);
+            status.history = vec![serde_json::from_value(past.clone()).unwrap()];
+            for wait in EVERY_WAIT {
+                assert_eq!(kind(&status, &wanted(), wait), expected, "{outcome}");
+            }
+            let again = reconciling(status, Reason::NewerConfigurationWaiting);
+            assert_eq!(kind(&again, &wanted(), Wait::Verdict), Kind::Pending, "it was applied once more");
         }
     }
 }
