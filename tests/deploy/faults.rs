@@ -3,19 +3,22 @@
 
 use crate::stage::{BAD, Stage};
 use cognigy_operator::command::deploy::RunResult;
+use futures::future::join_all;
 use serde_json::json;
 use simulator::Call;
 
 #[tokio::test]
 async fn faults_that_pass_delay_a_rollout_and_nothing_happens_twice() {
-    for fault in ["dropBeforeEffect", "dropAfterEffect", "{truncated: {}}", "{status: {code: 503}}"] {
+    let faults = ["dropBeforeEffect", "dropAfterEffect", "{truncated: {}}", "{status: {code: 503}}"];
+    join_all(faults.map(|fault| async move {
         let calls = ["token", "validate", "trace", "submit", "job", "health", "audit", "webhook"];
         let rules: Vec<String> = calls.iter().map(|call| format!("{{call: {call}, fault: {fault}}}")).collect();
         let stage = Stage::new(&format!("faults: [{}]", rules.join(", "))).await;
         let report = stage.run(&[]).await.ended_as(0, RunResult::Deployed);
         assert!(report.owed.is_empty(), "{fault}");
         assert_eq!((stage.jobs(), stage.audit(), stage.webhooks()), (1, vec![true], vec![true]), "{fault}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ pub(super) fn read_documents(text: &str) -> Result<Documents, DocumentsError> {
             ("deploy.cognigy.ai/v1alpha1", "CognigyDeployment") => {
                 warnings.extend(read.warnings);
                 let read = serde_json::from_str(json)
-                    .map_err(|error| unreadable(format!("is no valid CognigyDeployment: {error}")))?;
+                    .map_err(|error| unreadable(format!("is no valid CognigyDeployment: {}", without_value(&error))))?;
                 if deployment.replace(read).is_some() {
                     return Err(DocumentsError::Several);
                 }
@@ -127,6 +127,16 @@ fn documents(text: &str) -> impl Iterator<Item = &str> {
         .into_iter()
         .map(|document| document.strip_prefix("---").unwrap_or(document))
         .filter(|document| document.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')))
+}
+
+/// The error without the text that it quotes: it may be the URL of a webhook.
+fn without_value(error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    let quoted = error.split_once("string \"").and_then(|(before, rest)| {
+        let (_, after) = rest.rsplit_once("\", expected")?;
+        Some(format!("{before}text, expected{after}"))
+    });
+    quoted.unwrap_or(error)
 }
 
 /// The error of serde may quote a value, so the message leaves it out.
@@ -219,12 +229,14 @@ stringData: {clientSecret: s3cr3t}
     fn what_cannot_be_used_is_refused_with_what_to_do() {
         let elsewhere = SECRET.replace("{name: api}", "{name: api, namespace: others}");
         let wrong = SECRET.replace("ZGVtbw==", "s3cr3t!");
+        let hook = format!("{DEPLOYMENT}  webhook: 'https://ci.example.com/s3cr3t'\n");
         for (parts, says) in [
             (&[SECRET][..], "has no CognigyDeployment"),
             (&[DEPLOYMENT, DEPLOYMENT], "more than one CognigyDeployment"),
             (&[DEPLOYMENT, &elsewhere], "set its namespace to bots"),
             (&[DEPLOYMENT, SECRET, SECRET], "is there twice"),
             (&[DEPLOYMENT, &wrong], "document 2 of the manifest is no valid Secret"),
+            (&[&hook], "invalid type: text, expected struct Webhook"),
             (&[DEPLOYMENT, "a: 1\n"], "has no apiVersion and kind"),
             (&["a: [\n"], "document 1 of the manifest cannot be read"),
             (&[&DEPLOYMENT.replace("env\n", "[]\n")], "is no valid CognigyDeployment"),

@@ -112,21 +112,29 @@ impl Progress {
     }
 
     fn line(&mut self, line: &Line) {
-        let text = text(line, Timestamp::now());
-        let (replace, end) = match (self.is_terminal, self.is_open) {
-            // To the first column, and erase the line.
-            (true, true) => ("\r\x1b[2K", line.is_passing),
-            (true, false) => ("", line.is_passing),
-            (false, _) => ("", false),
-        };
-        self.is_open = end;
-        self.write(&format!("{replace}{text}{}", if end { "" } else { "\n" }));
+        let is_passing = self.is_terminal && line.is_passing;
+        let text = painted(&text(line, Timestamp::now()), is_passing, self.is_open);
+        self.is_open = is_passing;
+        self.write(&text);
     }
 
     fn write(&self, text: &str) {
         let mut stderr = io::stderr().lock();
         // If nobody reads the standard error any more, the rollout goes on.
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    }
+}
+
+/// A line with its end, written over the one before it if that is open. A passing line stays open for the next one, and the
+/// terminal must not wrap it: only its last row could be erased.
+fn painted(text: &str, is_passing: bool, is_open: bool) -> String {
+    const TO_EMPTY_LINE: &str = "\r\x1b[2K";
+    const NO_WRAP: &str = "\x1b[?7l";
+    const WRAP: &str = "\x1b[?7h";
+    let begin = if is_open { TO_EMPTY_LINE } else { "" };
+    match is_passing {
+        true => format!("{begin}{NO_WRAP}{text}{WRAP}"),
+        false => format!("{begin}{text}\n"),
     }
 }
 
@@ -196,6 +204,13 @@ mod tests {
         let event = |reason: &str| Told::Event { reason: reason.to_owned(), note: "note".to_owned() };
         assert!(lines(&event("SubmitAccepted")).is_empty());
         assert_eq!(lines(&event("RequestIgnored")).len(), 1);
+    }
+
+    #[test]
+    fn a_passing_line_is_replaced_by_the_next_one() {
+        let shown = [painted("asking", true, false), painted("asking again", true, true), painted("done", false, true)];
+        assert_eq!(shown.concat(), "\x1b[?7lasking\x1b[?7h\r\x1b[2K\x1b[?7lasking again\x1b[?7h\r\x1b[2Kdone\n");
+        assert_eq!(painted("done", false, false), "done\n");
     }
 
     #[test]

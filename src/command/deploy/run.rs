@@ -142,7 +142,7 @@ impl Run {
         self.look();
         let watched = Arc::new(Watched::Whole(Arc::new(self.object.clone())));
         let work = guarded(Arc::clone(&watched), Arc::clone(&self.context));
-        let result = self.during(work).await?;
+        let result = self.during(work, STOP_WITHIN).await?;
         self.look();
         Ok(result.unwrap_or_else(|error| {
             if !matches!(error, Error::Conflict | Error::Cancelled) {
@@ -161,11 +161,12 @@ impl Run {
                 _ = context.resources.requeued() => {}
             }
         };
-        self.during(next).await
+        self.during(next, Duration::ZERO).await
     }
 
-    /// Shows the progress while something else goes on. That is given up at the end of the time, or after a signal.
-    async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ending> {
+    /// Shows the progress while something else goes on. At the end of the time, or after a signal, that gets so much time to
+    /// end.
+    async fn during<T>(&mut self, work: impl Future<Output = T>, to_end: Duration) -> Result<T, Ending> {
         let mut work = pin!(work);
         let until = self.deadlines().min();
         let ending = loop {
@@ -179,7 +180,7 @@ impl Run {
         };
         // What waits to be sent is not sent any more. What was sent may still be answered.
         self.context.resources.cancel_all();
-        let _ = timeout(STOP_WITHIN, work).await;
+        let _ = timeout(to_end, work).await;
         self.look();
         Err(ending.unwrap_or_else(|| self.out_of_time()))
     }
