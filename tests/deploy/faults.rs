@@ -43,8 +43,12 @@ async fn faults_that_need_a_person_or_end_the_attempt_end_the_run() {
 #[tokio::test]
 async fn a_platform_that_is_never_reached_is_told_from_a_rollout_that_takes_too_long() {
     let stage = Stage::new("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
-    let report = stage.run(&["--timeout", "6s"]).await.ended_as(5, RunResult::NotReached);
-    assert!(report.message.contains("nothing was submitted"), "{}", report.message);
+    let report = stage.run(&["--timeout", "40s"]).await.ended_as(5, RunResult::NotReached);
+    assert!(
+        report.message.starts_with("nothing was submitted (") && report.message.contains("503"),
+        "{}",
+        report.message
+    );
     let stage = Stage::new("faults: [{call: job, times: forever, fault: {body: {status: running}}}]").await;
     let report = stage.run(&["--timeout", "20s"]).await.ended_as(3, RunResult::TimedOut);
     assert!(report.message.contains("attempt 1 is in progress"), "{}", report.message);

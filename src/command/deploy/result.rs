@@ -1,7 +1,8 @@
 //! The result of a run: a sentence for people, or a JSON object for programs. docs/deploy.md describes each field.
 
 use super::ending::Ending;
-use api::{CognigyDeployment, CognigyDeploymentStatus, Digest, Finding, Reason};
+use api::condition::ConditionSet;
+use api::{CognigyDeployment, CognigyDeploymentStatus, ConditionType, Digest, Finding, Reason};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -200,6 +201,11 @@ fn running(status: Option<&CognigyDeploymentStatus>) -> String {
         Some(attempt) if attempt.verdict.is_some() => format!("attempt {} has ended", attempt.number),
         Some(_) | None => "nothing was submitted".to_owned(),
     };
+    let obstacle = status.and_then(|status| status.conditions.find(ConditionType::Reconciling));
+    let is_failing = |reason| matches!(reason, Reason::ApiUnavailable | Reason::UnexpectedAnswer);
+    let obstacle =
+        obstacle.filter(|condition| is_failing(condition.reason)).map(|condition| condition.message.as_str());
+    let state = obstacle.map_or_else(|| state.clone(), |obstacle| format!("{state} ({obstacle})"));
     format!("{state}; run the same command again to go on")
 }
 
