@@ -1,7 +1,7 @@
 //! `cognigy-operator deploy`: one rollout without a cluster.
 //!
-//! It is the operator's own reconcile, whose API server is a file: the [store](store) answers what the controller asks of
-//! Kubernetes, and keeps the status in the [journal](journal). So everything that the operator promises about crashes holds
+//! It is the operator's own reconcile, whose API server is a file: the store answers what the controller asks of
+//! Kubernetes, and keeps the status in the journal. So everything that the operator promises about crashes holds
 //! here as well.
 
 mod documents;
@@ -60,7 +60,7 @@ pub struct DeployArguments {
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Journal of this deployment. If not set: <namespace>.<name>.json in $XDG_STATE_HOME/cognigy-operator, or in
+    /// Journal of this deployment. If not set: NAMESPACE.NAME.json in $XDG_STATE_HOME/cognigy-operator, or in
     /// ~/.local/state/cognigy-operator. Keep it as long as you deploy to the environment.
     #[arg(long, env = "COGNIGY_JOURNAL", value_name = "FILE")]
     pub journal: Option<PathBuf>,
