@@ -8,10 +8,19 @@ use simulator::Call;
 use std::time::{Duration, Instant};
 
 const ROUNDS: u64 = 50;
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
+
+/// Calls with an effect take a while, so that many crashes meet one between its effect and its answer.
+const SLOW: &str = "\
+faults:
+  - {call: submit, fault: {delay: {seconds: 0.5}}}
+  - {call: rollback, fault: {delay: {seconds: 0.5}}}
+  - {call: audit, fault: {delay: {seconds: 0.5}}}
+  - {call: webhook, fault: {delay: {seconds: 0.5}}}
+";
 
 async fn stage_of(version: &str) -> Stage {
-    let stage = Stage::new("").await;
+    let stage = Stage::new(SLOW).await;
     stage.write(&stage.manifest(version, &json!({})));
     stage
 }
