@@ -4,7 +4,7 @@
 
 use cognigy_operator::command::arguments::{Arguments, Command};
 use cognigy_operator::command::logging::LogFormat;
-use cognigy_operator::command::{crd, environment, logging, probe, run, validate};
+use cognigy_operator::command::{crd, deploy, environment, logging, probe, run, validate};
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     // The command runs in a spawned task: waking it needs no system call, but waking the runtime's main future does.
     let carried_out = tokio::spawn(carry_out(arguments.command)).await;
     match carried_out.unwrap_or_else(|panic| Err(panic.into())) {
-        Ok(exit) => exit,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE
@@ -32,14 +32,15 @@ async fn main() -> ExitCode {
 }
 
 async fn carry_out(command: Command) -> Result<ExitCode, Failure> {
-    let carried_out = match command {
+    match command {
+        Command::Run(arguments) => run::run(*arguments).await?,
         Command::Validate(arguments) => return Ok(validate::run(&arguments)?),
-        Command::Run(arguments) => run::run(*arguments).await.map_err(Into::into),
-        Command::Crd => crd::print().map_err(Into::into),
-        Command::Probe(arguments) => logged(probe::probe(arguments)).await,
-        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await,
-    };
-    carried_out.map(|()| ExitCode::SUCCESS)
+        Command::Deploy(arguments) => return Ok(deploy::deploy(*arguments).await),
+        Command::Crd => crd::print()?,
+        Command::Probe(arguments) => logged(probe::probe(arguments)).await?,
+        Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the work with a log for people.

@@ -1,6 +1,6 @@
 //! The command line: the subcommands, with examples that can be copied.
 
-use super::{probe, run, validate};
+use super::{deploy, probe, run, validate};
 use clap::{Parser, Subcommand};
 
 /// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back if an environment is
@@ -19,6 +19,7 @@ Examples:
   cognigy-operator crd | kubectl apply --server-side -f -
   cognigy-operator run --namespace bots
   cognigy-operator validate -f customer-service.yaml
+  cognigy-operator deploy -f customer-service.yaml
   cognigy-operator run --help"
 )]
 pub struct Arguments {
@@ -32,6 +33,11 @@ pub struct Arguments {
 pub enum Command {
     /// Runs the operator against a cluster.
     Run(Box<run::RunArguments>),
+    /// Deploys what a manifest describes, without a cluster.
+    ///
+    /// Validates, runs the synthetic trace, submits once, watches the job and the environment's health, rolls back on
+    /// failure, and reports to the audit log and the webhook. A journal makes a crash harmless: the same command goes on.
+    Deploy(Box<deploy::DeployArguments>),
     /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
     #[command(after_long_help = "\
 Examples:

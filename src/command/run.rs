@@ -7,26 +7,23 @@ use super::environment::variable;
 use super::logging;
 use super::own_client::{self, OwnClientError};
 use super::own_webhook::{NoOwnWebhook, own_webhook};
+use super::platform::PlatformClient;
 use super::settings::ElectionArguments;
 use crate::controller::clock::SystemClock;
 use crate::controller::cluster::Cluster;
 use crate::controller::context::{Platforms, ProcessSettings};
 use crate::controller::event_recorder::EventRecorder;
-use crate::controller::leadership::{Elector, Fenced, Leadership, TermsError};
+use crate::controller::leadership::{Elector, Leadership, TermsError};
 use crate::controller::resources::ResourceRegistry;
 use crate::controller::run::Scope;
 use crate::controller::sessions::Sessions;
 use crate::controller::snapshot::Snapshots;
 use crate::controller::watch::Watches;
 use crate::controller::{self, Context};
-use crate::delivery::OutboxSender;
 use crate::metrics::{Metrics, ResourceGauges};
 use crate::server::probes::{self, Readiness};
-use cognigy_deployments::{CognigyDeployments, Defaults, OwnClient, operations};
-use platform::{
-    Budgets, EgressPolicy, ExchangeOptions, HttpOptions, HttpTransport, HttpTransportError, OfferedNamespaces,
-    Provider, SubmitRules, Transport, TransportFactory, WebhookSender,
-};
+use cognigy_deployments::{OwnClient, operations};
+use platform::{Budgets, HttpTransportError, OfferedNamespaces, Provider};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -218,29 +215,17 @@ fn context(
     kubernetes: kube::Client,
     Shared { metrics, budgets, resources, leadership }: Shared,
 ) -> Result<Context, RunError> {
-    let policy = EgressPolicy::new(arguments.egress_allow);
-    let options = ExchangeOptions { observer: Some(metrics.clone()), ..ExchangeOptions::new(policy.clone()) };
-    let http = HttpOptions { policy, https_proxy: arguments.https_proxy, ..HttpOptions::default() };
-    let public: Arc<dyn Transport> = Arc::new(Fenced::new(Arc::new(HttpTransport::new(&http)?), leadership.clone()));
-    let seed = fastrand::u64(..);
     let default_webhook =
-        own_webhook(arguments.webhook_url, arguments.default_webhook_namespaces, &arguments.base_url)?;
-    let defaults = Defaults {
-        base_url: arguments.base_url,
-        token_url: arguments.token_url,
-        requests_per_minute: Some(arguments.requests_per_minute),
-        client: own_client,
-        namespaces: OfferedNamespaces::new(arguments.default_credentials_namespaces),
-    };
-    let rules = SubmitRules { idempotency: arguments.submit_idempotency.into(), key_ttl: arguments.submit_key_ttl };
-    let transports = transports(http, Arc::clone(&public), leadership.clone());
-    let provider = CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(&budgets), seed);
+        own_webhook(arguments.webhook_url, arguments.default_webhook_namespaces, &arguments.platform.base_url)?;
+    let namespaces = OfferedNamespaces::new(arguments.default_credentials_namespaces);
+    let PlatformClient { provider, outbox, seed } =
+        arguments.platform.client(own_client, namespaces, &budgets, &metrics, leadership.clone())?;
     let settings = provider.settings(arguments.deletion_grace);
     let events = EventRecorder::new(kubernetes.clone(), variable("POD_NAME"));
     Ok(Context {
         platforms: Platforms {
             sessions: Sessions::new(kubernetes.clone(), Arc::new(provider), budgets),
-            outbox: OutboxSender::new(WebhookSender::new(public, options)),
+            outbox,
             default_webhook,
         },
         snapshots: Snapshots::new(kubernetes.clone()),
@@ -248,16 +233,6 @@ fn context(
         metrics,
         process: ProcessSettings::new(settings, Arc::new(SystemClock::start()), seed),
         cluster: Cluster::new(kubernetes, events, leadership),
-    })
-}
-
-/// Makes the transports. Credentials without a certificate authority of their own share one pool of connections.
-fn transports(options: HttpOptions, public: Arc<dyn Transport>, leadership: Leadership) -> TransportFactory {
-    Arc::new(move |ca_pem: Option<&str>| {
-        let Some(ca_pem) = ca_pem else { return Ok(Arc::clone(&public)) };
-        let own = HttpOptions { ca_pem: Some(ca_pem.to_owned()), ..options.clone() };
-        let transport = HttpTransport::new(&own).map_err(|error| error.to_string())?;
-        Ok(Arc::new(Fenced::new(Arc::new(transport), leadership.clone())) as Arc<dyn Transport>)
     })
 }
 

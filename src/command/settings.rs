@@ -3,13 +3,12 @@
 use super::confidential::Confidential;
 use super::logging::LogFormat;
 use super::namespace::{namespace, namespace_or_all};
+use super::platform::PlatformArguments;
 use crate::controller::leadership::{Terms, TermsError};
-use clap::{Args, ValueEnum};
-use cognigy_deployments::{BaseUrl, TokenUrl};
+use clap::Args;
 use jiff::SignedDuration;
-use platform::{EgressRule, ProxyUrl, WebhookUrl};
+use platform::WebhookUrl;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,14 +45,9 @@ pub struct RunArguments {
     #[arg(long, env = "COGNIGY_RESOURCE_METRICS")]
     pub resource_metrics: bool,
 
-    /// Host, host and port, or network that the operator may connect to although it is not https or not public;
-    /// repeatable. Without this flag, plain http and private addresses are refused.
-    #[arg(long, env = "COGNIGY_EGRESS_ALLOW", value_name = "HOST[:PORT]|CIDR", value_delimiter = ',')]
-    pub egress_allow: Vec<EgressRule>,
-
-    /// Proxy for https requests to Cognigy.AI and webhooks. HTTPS_PROXY and similar variables are ignored.
-    #[arg(long, env = "COGNIGY_HTTPS_PROXY", value_name = "URL", hide_env_values = true, value_parser = Confidential::<ProxyUrl>::default())]
-    pub https_proxy: Option<ProxyUrl>,
+    /// How Cognigy.AI is called.
+    #[command(flatten)]
+    pub platform: PlatformArguments,
 
     /// Namespace whose resources may use the operator's own credentials; repeatable, * for all. If not set: none.
     #[arg(
@@ -64,18 +58,6 @@ pub struct RunArguments {
         value_parser = namespace_or_all
     )]
     pub default_credentials_namespaces: Vec<String>,
-
-    /// Cognigy.AI's base URL, if the Secret has none.
-    #[arg(long, env = "COGNIGY_BASE_URL", value_name = "URL", default_value = "https://api.cognigy.ai")]
-    pub base_url: BaseUrl,
-
-    /// Cognigy.AI's token endpoint, if the Secret has none.
-    #[arg(long, env = "COGNIGY_TOKEN_URL", value_name = "URL", default_value = "https://auth.cognigy.ai/oauth/token")]
-    pub token_url: TokenUrl,
-
-    /// Requests per minute that Cognigy.AI allows one client, if the Secret has no number.
-    #[arg(long, env = "COGNIGY_REQUESTS_PER_MINUTE", value_name = "NUMBER", default_value = "100")]
-    pub requests_per_minute: NonZeroU32,
 
     /// Webhook that receives every outcome of a resource without a webhook of its own. It is used only in the
     /// namespaces that --default-webhook-namespace names, and only for rollouts that go to --base-url.
@@ -99,15 +81,6 @@ pub struct RunArguments {
     /// How long the deletion of a resource may wait until its rollout is settled.
     #[arg(long, env = "COGNIGY_DELETION_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub deletion_grace: Duration,
-
-    /// How long Cognigy.AI remembers the idempotency key of a submit; at least 20 minutes.
-    #[arg(long, env = "COGNIGY_SUBMIT_KEY_TTL", value_name = "DURATION", default_value = "24h", value_parser = key_ttl)]
-    pub submit_key_ttl: Duration,
-
-    /// Whether Cognigy.AI recognises a repeated submit by its idempotency key. If it does not, the operator never
-    /// repeats a submit whose answer was unclear.
-    #[arg(long, env = "COGNIGY_SUBMIT_IDEMPOTENCY", value_enum, default_value_t = SubmitIdempotency::Supported)]
-    pub submit_idempotency: SubmitIdempotency,
 
     /// Which replica acts, if several run.
     #[command(flatten)]
@@ -153,24 +126,6 @@ impl ElectionArguments {
     }
 }
 
-/// Whether the API recognises a repeated submit by its idempotency key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SubmitIdempotency {
-    /// A repeated submit is recognised.
-    Supported,
-    /// A repeated submit may deploy twice.
-    Unsupported,
-}
-
-impl From<SubmitIdempotency> for rollout::facts::SubmitIdempotency {
-    fn from(idempotency: SubmitIdempotency) -> Self {
-        match idempotency {
-            SubmitIdempotency::Supported => Self::Supported,
-            SubmitIdempotency::Unsupported => Self::Unsupported,
-        }
-    }
-}
-
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
     parsed.ok_or_else(|| "write a duration such as 90s, 15m or 24h".to_owned())
@@ -180,12 +135,7 @@ fn relist_interval(text: &str) -> Result<Duration, String> {
     at_least(Duration::from_secs(60), text, "write at least 1m: each list costs the API server work")
 }
 
-fn key_ttl(text: &str) -> Result<Duration, String> {
-    let too_short = "write at least 20m: the last repeat of a submit is sent 10 minutes before the key expires";
-    at_least(Duration::from_secs(20 * 60), text, too_short)
-}
-
-fn at_least(least: Duration, text: &str, too_short: &str) -> Result<Duration, String> {
+pub(super) fn at_least(least: Duration, text: &str, too_short: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration >= least { Ok(duration) } else { Err(too_short.to_owned()) }
 }

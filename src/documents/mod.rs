@@ -6,6 +6,7 @@
 mod chart;
 mod contributing;
 mod dashboard;
+mod deploy;
 mod fields;
 mod folders;
 mod gitops;

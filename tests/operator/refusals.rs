@@ -67,10 +67,10 @@ const OTHERS: [(&str, bool); 22] = [
 
 #[tokio::test]
 async fn the_api_server_refuses_what_is_refused_offline_at_the_same_path() {
-    let world = World::plan().without_operator().without_secret().start().await;
+    let namespace = plan().await.without_operator().without_secret().start().await;
     let kind = GroupVersionKind::gvk("deploy.cognigy.ai", "v1alpha1", "CognigyDeployment");
     let resource = ApiResource::from_gvk_with_plural(&kind, "cognigydeployments");
-    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(namespace.client.clone(), &namespace.name, &resource);
     let strict = PostParams { dry_run: true, ..PostParams::default() };
     let whole = sample().webhook("https://ci.example.com/hooks/cognigy").with(json!({
         "rollbackPolicy": {"healthThreshold": 3, "timeoutSeconds": 300}, "monitoring": {"intervalSeconds": 15}

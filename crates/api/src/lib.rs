@@ -49,6 +49,7 @@ pub use reason::Reason;
 pub use snapshot::{Snapshot, SnapshotProblem};
 pub use spec::{CognigyDeployment, CognigyDeploymentSpec};
 pub use status::CognigyDeploymentStatus;
+pub use verdict::{Finding, Wait, finding};
 
 /// The finalizer that keeps a deleted resource until its rollout in flight is settled.
 pub const FINALIZER: &str = "deploy.cognigy.ai/rollout";

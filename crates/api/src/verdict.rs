@@ -87,31 +87,35 @@ fn of_attempt(status: &CognigyDeploymentStatus, attempt: &Attempt, wait: Wait) -
 }
 
 fn of_verdict(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdict, wait: Wait) -> Finding {
+    let reason = verdict.reason;
+    // A rollback that came later says more about the environment than the verdict.
+    match &attempt.rollback {
+        Some(_) if attempt.step == Step::RollingBack => return blocked(status).unwrap_or_else(|| pending(status)),
+        Some(rollback) if rollback.accepted_at.is_some() && verdict.outcome != Outcome::RolledBack => {
+            return bad(status, attempt, Reason::RolledBack);
+        }
+        Some(rollback) if rollback.refused_at.is_some() && verdict.outcome != Outcome::RollbackFailed => {
+            return needs_person(status, attempt, Reason::RollbackRefused);
+        }
+        Some(_) | None => {}
+    }
     match verdict.outcome {
         Outcome::Succeeded => succeeded(status, attempt, verdict, wait),
-        Outcome::RolledBack => bad(status, attempt, verdict.reason),
-        Outcome::RollbackFailed | Outcome::Unknown => needs_person(status, attempt, verdict.reason),
+        Outcome::RolledBack => bad(status, attempt, reason),
+        Outcome::RollbackFailed | Outcome::Unknown => needs_person(status, attempt, reason),
         // With a job, the bad release is still live: the policy leaves it to a person.
-        Outcome::Failed if attempt.job.is_some() => needs_person(status, attempt, verdict.reason),
-        Outcome::Failed | Outcome::Superseded => bad(status, attempt, verdict.reason),
+        Outcome::Failed if attempt.job.is_some() => needs_person(status, attempt, reason),
+        Outcome::Failed | Outcome::Superseded => bad(status, attempt, reason),
         // Nobody watches a rollout that was given up after its submit.
-        Outcome::Abandoned if attempt.has_intent() => needs_person(status, attempt, verdict.reason),
-        Outcome::Abandoned => bad(status, attempt, verdict.reason),
+        Outcome::Abandoned if attempt.has_intent() => needs_person(status, attempt, reason),
+        Outcome::Abandoned => bad(status, attempt, reason),
     }
 }
 
-/// A success holds until a rollback was requested after it, or another resource owns the environment.
+/// A success holds until another resource owns the environment, or a rollback after it was given up.
 fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdict, wait: Wait) -> Finding {
-    match &attempt.rollback {
-        Some(rollback) if rollback.accepted_at.is_some() => return bad(status, attempt, Reason::RolledBack),
-        Some(rollback) if rollback.refused_at.is_some() => {
-            return needs_person(status, attempt, Reason::RollbackRefused);
-        }
-        Some(_) => return blocked(status).unwrap_or_else(|| pending(status)),
-        None => {}
-    }
-    if let Some(blocked) = stalled(status) {
-        return blocked;
+    if let Some(stalled) = stalled(status) {
+        return stalled;
     }
     if wait == Wait::Ready && !status.conditions.is_true(ConditionType::Ready) {
         return pending(status);
@@ -123,14 +127,19 @@ fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verd
     }
 }
 
-/// The current attempt deploys another configuration. It may be an older one that must end first, or a newer one.
+/// The current attempt deploys another configuration: an older one that must end first, or a newer one.
 fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Digest) -> Finding {
     if attempt.is_in_flight() {
         return waits_for(status, attempt);
     }
-    let ready = status.conditions.find(ConditionType::Ready);
-    match ready.map(|ready| ready.reason) {
-        Some(Reason::NewerConfigurationWaiting | Reason::AwaitingSnapshot) | None => pending(status),
+    let configuration = attempt.configuration();
+    let not_yet = || Finding::Pending {
+        message: format!(
+            "the operator has not started on this configuration yet; attempt {} is about {configuration}",
+            attempt.number
+        ),
+    };
+    match status.conditions.find(ConditionType::Ready).map(|ready| ready.reason) {
         // Nobody knows which configuration the spec asks for while its snapshot cannot be read.
         Some(
             Reason::Suspended
@@ -138,15 +147,19 @@ fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Dige
             | Reason::SnapshotInvalid
             | Reason::SnapshotTooLarge
             | Reason::StatusUnreadable,
-        ) => blocked(status).unwrap_or_else(|| pending(status)),
-        Some(_) => Finding::Bad {
-            reason: Reason::Superseded,
-            message: format!(
-                "the resource does not ask for {} any more: attempt {} is about {}",
-                digest.named(None),
-                attempt.number,
-                attempt.configuration()
-            ),
+        ) => blocked(status).unwrap_or_else(not_yet),
+        Some(Reason::NewerConfigurationWaiting | Reason::AwaitingSnapshot) | None => not_yet(),
+        // A changed ConfigMap moves no generation, so the status may not know about it yet. It counts only that the current
+        // attempt has taken the place of this configuration.
+        Some(_) => match status.history.first() {
+            Some(past) if past.digest == *digest && past.verdict.outcome == Outcome::Superseded => Finding::Bad {
+                reason: Reason::Superseded,
+                message: format!(
+                    "attempt {} was replaced before its submit: attempt {} is about {configuration}",
+                    past.number, attempt.number
+                ),
+            },
+            Some(_) | None => not_yet(),
         },
     }
 }

@@ -52,8 +52,13 @@ const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher
 
 /// Starts the log. `RUST_LOG` sets the filter (default `info`).
 pub fn start(format: LogFormat) -> Log {
+    start_with(format, DEFAULT_FILTER)
+}
+
+/// Starts the log with another filter for the case that `RUST_LOG` is not set.
+pub fn start_with(format: LogFormat, default: &str) -> Log {
     let off = ALWAYS_OFF.iter().filter_map(|directive| directive.parse().ok());
-    let filter = off.fold(filter(variable("RUST_LOG").as_deref()), EnvFilter::add_directive);
+    let filter = off.fold(filter(variable("RUST_LOG").as_deref(), default), EnvFilter::add_directive);
     let log = fmt::layer().with_ansi(is_coloured()).with_writer(io::stderr).fmt_fields(JsonFields::new());
     let log = match format {
         LogFormat::Text => log.event_format(TextLine).boxed(),
@@ -77,8 +82,8 @@ pub fn start(format: LogFormat) -> Log {
 
 /// The wanted filter, if it can be parsed; else the default. An empty text counts as not set: as a filter, it would
 /// show errors only.
-fn filter(wanted: Option<&str>) -> EnvFilter {
-    wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER))
+fn filter(wanted: Option<&str>, default: &str) -> EnvFilter {
+    wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(default))
 }
 
 /// Colours are used only on a terminal, and only if NO_COLOR is not set (<https://no-color.org>). In a file or a
@@ -93,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_read_or_is_not_there_is_the_usual_one() {
-        let shown = |wanted| filter(wanted).to_string();
+        let shown = |wanted| filter(wanted, DEFAULT_FILTER).to_string();
         for unreadable in [None, Some("cognigy_operator=lots"), Some("=,=")] {
             assert_eq!(shown(unreadable), EnvFilter::new(DEFAULT_FILTER).to_string(), "{unreadable:?}");
         }

@@ -2,6 +2,8 @@
 
 use super::command::{variables, without_variables};
 use crate::support::root;
+use clap::{Args, Command};
+use cognigy_operator::command::deploy::DeployArguments;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -39,9 +41,12 @@ const PODS: &str = "it waits for pods or asks them, and nothing runs pods here";
 /// Why nothing of a release can be verified in these tests.
 const NO_RELEASE: &str = "it needs a release in a registry";
 
+const DEPLOYED: &str =
+    "tests/deploy runs it: the addresses are in the manifest, and here the simulator has another one";
+
 const RELEASE: &str = ".github/workflows/release.yaml";
 
-static ELSEWHERE: [Elsewhere; 22] = [
+static ELSEWHERE: [Elsewhere; 24] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run -p cognigy-demo", why: "it is a step of .ci/run", judge: names_the_demo },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
@@ -57,6 +62,8 @@ static ELSEWHERE: [Elsewhere; 22] = [
     },
     Elsewhere { begins: "dev/sbom", why: "it takes a tool that .ci/run uses if it is there", judge: is_in_ci },
     Elsewhere { begins: "dev/release/pack", why: "it packs the binaries of a release", judge: packs_a_platform },
+    Elsewhere { begins: "cargo run -- deploy", why: DEPLOYED, judge: deploys_a_file },
+    Elsewhere { begins: "cognigy-operator deploy", why: DEPLOYED, judge: deploys_a_file },
     Elsewhere { begins: "git tag", why: "it begins a release", judge: names_a_tag },
     Elsewhere { begins: "cosign verify", why: NO_RELEASE, judge: names_the_signer },
     Elsewhere { begins: "gh attestation verify", why: NO_RELEASE, judge: names_the_repository },
@@ -107,6 +114,17 @@ fn names_tests(command: &str) {
             }
         }
     }
+}
+
+/// The manifest is one of the examples, or the reader's own, and `deploy` has the flags.
+fn deploys_a_file(command: &str) {
+    let mut arguments = words(command).skip_while(|word| *word != "deploy").skip(1).take_while(|word| *word != "<");
+    let arguments = std::iter::once("deploy").chain(arguments.by_ref());
+    let definition = DeployArguments::augment_args(Command::new("deploy"));
+    let matches = definition.try_get_matches_from(arguments).unwrap_or_else(|error| panic!("{command}: {error}"));
+    let file = matches.get_one::<PathBuf>("file").unwrap();
+    let is_own = ["-", "release.yaml"].iter().any(|own| file == Path::new(own));
+    assert!(is_own || is_there(file.to_str().unwrap()), "{command}");
 }
 
 fn names_the_demo(command: &str) {

@@ -9,6 +9,7 @@ mod oracle;
 mod rules;
 mod snapshot;
 mod status_size;
+mod verdict;
 
 use super::CognigyDeployment;
 use serde_json::{Value, json};

@@ -1,0 +1,201 @@
+//! What a run works with: the manifest, and the credentials and the webhook that the environment gives.
+//!
+//! A Secret in the manifest wins over the environment, because the manifest names it.
+
+use super::documents::{Documents, DocumentsError, LARGEST, read_documents};
+use super::record::Identity;
+use crate::command::own_client::{self, OwnClientError};
+use api::CognigyDeployment;
+use api::spec::{SecretKeyReference, Webhook, WebhookUrlSource};
+use cognigy_deployments::OwnClient;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use platform::WebhookUrl;
+use secrecy::ExposeSecret;
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The Secret with the webhook of the environment, for a manifest that names no webhook. Nobody writes this name by chance.
+const WEBHOOK_SECRET: &str = "ci-cd-webhook-url.cognigy-operator-deploy";
+const WEBHOOK_KEY: &str = "url";
+
+/// What a run works with.
+pub(super) struct Inputs {
+    /// The deployment, as the manifest has it.
+    pub(super) manifest: CognigyDeployment,
+    /// The deployment, as the controller sees it.
+    pub(super) deployment: CognigyDeployment,
+    pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) config_maps: BTreeMap<String, ConfigMap>,
+    /// Credentials for a manifest that names no Secret.
+    pub(super) own_client: Option<OwnClient>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The inputs cannot be used. The message says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The manifest cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The manifest cannot be used.
+    #[error(transparent)]
+    Documents(#[from] DocumentsError),
+    /// The name or namespace cannot be that of an object.
+    #[error(
+        "metadata.name and metadata.namespace of the CognigyDeployment must be names such as customer-service-prod"
+    )]
+    Name,
+    /// Only one half of the credentials is in the environment.
+    #[error(transparent)]
+    OwnClient(#[from] OwnClientError),
+    /// There are no credentials.
+    #[error(
+        "there are no credentials: set COGNIGY_CLIENT_ID and COGNIGY_CLIENT_SECRET, or add {0} to the manifest, with the \
+         keys clientId and clientSecret"
+    )]
+    NoCredentials(String),
+    /// The Secret with the webhook's URL is missing.
+    #[error("the manifest has no Secret {0}, which spec.webhook.urlFrom names; add it, or set CI_CD_WEBHOOK_URL")]
+    NoWebhookUrl(String),
+}
+
+impl Inputs {
+    /// Reads the manifest, and the credentials from the environment.
+    ///
+    /// # Errors
+    /// [`InputError`]. Its message holds no secret.
+    pub(super) fn read(file: &Path, webhook_url: Option<&WebhookUrl>) -> Result<Self, InputError> {
+        let text = text_of(file).map_err(|source| InputError::File { path: file.to_owned(), source })?;
+        Self::of(read_documents(&text)?, own_client::from_environment(&[])?, webhook_url)
+    }
+
+    /// The inputs from documents that were read.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub(super) fn of(
+        documents: Documents,
+        own_client: Option<OwnClient>,
+        webhook_url: Option<&WebhookUrl>,
+    ) -> Result<Self, InputError> {
+        let Documents { deployment: manifest, mut secrets, config_maps, warnings } = documents;
+        let identity = Identity::of(&manifest);
+        if !identity.is_valid() {
+            return Err(InputError::Name);
+        }
+        let mut deployment = manifest.clone();
+        deployment.metadata.namespace = Some(identity.namespace);
+        match (&manifest.spec.credentials_ref, &own_client) {
+            (Some(reference), _) if secrets.contains_key(&reference.name) => {}
+            (Some(reference), Some(client)) => {
+                let data = [("clientId", client.id.as_str()), ("clientSecret", client.secret.expose_secret())];
+                put(&mut secrets, &reference.name, &data);
+            }
+            (None, Some(_)) => {}
+            (Some(reference), None) => {
+                return Err(InputError::NoCredentials(format!("the Secret {}", reference.name)));
+            }
+            (None, None) => {
+                return Err(InputError::NoCredentials("a Secret and spec.credentialsRef".to_owned()));
+            }
+        }
+        let url_from = manifest.spec.webhook.as_ref().map(|webhook| webhook.url_from.as_ref());
+        match (url_from, webhook_url) {
+            (Some(None), _) | (None, None) => {}
+            (Some(Some(source)), _) if secrets.contains_key(&source.secret_key_ref.name) => {}
+            (Some(Some(source)), Some(url)) => {
+                let SecretKeyReference { name, key } = &source.secret_key_ref;
+                put(&mut secrets, name, &[(key, url.expose())]);
+            }
+            (Some(Some(source)), None) => return Err(InputError::NoWebhookUrl(source.secret_key_ref.name.clone())),
+            (None, Some(url)) => {
+                put(&mut secrets, WEBHOOK_SECRET, &[(WEBHOOK_KEY, url.expose())]);
+                let (name, key) = (WEBHOOK_SECRET.to_owned(), WEBHOOK_KEY.to_owned());
+                let source = WebhookUrlSource { secret_key_ref: SecretKeyReference { name, key } };
+                deployment.spec.webhook = Some(Webhook { url: None, url_from: Some(source) });
+            }
+        }
+        Ok(Self { manifest, deployment, secrets, config_maps, own_client, warnings })
+    }
+}
+
+fn put(secrets: &mut BTreeMap<String, Secret>, name: &str, data: &[(&str, &str)]) {
+    let data = data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    secrets.insert(name.to_owned(), Secret { metadata, data: Some(data), ..Secret::default() });
+}
+
+/// The text of a file, or of the standard input for `-`. One byte more than may be used is enough.
+fn text_of(file: &Path) -> io::Result<String> {
+    let limit = LARGEST as u64 + 1;
+    let mut text = String::new();
+    if file == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_string(&mut text)?;
+    } else {
+        std::fs::File::open(file)?.take(limit).read_to_string(&mut text)?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "apiVersion: deploy.cognigy.ai/v1alpha1\nkind: CognigyDeployment\nmetadata: {name: bot}\n\
+                         spec: {environmentId: env, configurationSnapshot: {a: 1}}\n";
+
+    fn read(spec: &str, secrets: &str, has_client: bool, webhook: Option<&str>) -> Result<Inputs, String> {
+        let text = PLAIN.replace("a: 1}", &format!("a: 1}}{spec}"));
+        let documents = read_documents(&format!("{text}{secrets}")).unwrap();
+        let client = has_client.then(|| OwnClient { id: "demo".to_owned(), secret: "s3cr3t".to_owned().into() });
+        let webhook = webhook.map(|url| url.parse().unwrap());
+        Inputs::of(documents, client, webhook.as_ref()).map_err(|error| error.to_string())
+    }
+
+    fn value<'i>(inputs: &'i Inputs, secret: &str, key: &str) -> &'i [u8] {
+        &inputs.secrets[secret].data.as_ref().unwrap()[key].0
+    }
+
+    #[test]
+    fn credentials_come_from_the_manifest_or_else_from_the_environment() {
+        let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: api}\nstringData: {clientId: own}\n";
+        let names_one = ", credentialsRef: {name: api}";
+        assert_eq!(value(&read(names_one, secret, true, None).unwrap(), "api", "clientId"), b"own");
+        assert_eq!(value(&read(names_one, "", true, None).unwrap(), "api", "clientId"), b"demo");
+        assert!(read("", "", true, None).unwrap().own_client.is_some());
+        for spec in [names_one, ""] {
+            let refused = read(spec, "", false, None).err().unwrap();
+            assert!(refused.contains("there are no credentials: set COGNIGY_CLIENT_ID"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_webhook_comes_from_the_manifest_or_else_from_the_environment() {
+        let hook = Some("https://ci.example.com/h00k");
+        let url_from = ", webhook: {urlFrom: {secretKeyRef: {name: ci, key: hook}}}";
+        assert_eq!(value(&read(url_from, "", true, hook).unwrap(), "ci", "hook"), b"https://ci.example.com/h00k");
+        let refused = read(url_from, "", true, None).err().unwrap();
+        assert!(refused.contains("no Secret ci, which spec.webhook.urlFrom names"), "{refused}");
+        let own = read(", webhook: {url: 'https://ci.example.com/own'}", "", true, hook).unwrap();
+        assert_eq!(own.deployment.spec.webhook.unwrap().url.as_deref(), Some("https://ci.example.com/own"));
+        let given = read("", "", true, hook).unwrap();
+        assert_eq!(value(&given, WEBHOOK_SECRET, WEBHOOK_KEY), b"https://ci.example.com/h00k");
+        assert!(given.manifest.spec.webhook.is_none() && given.deployment.spec.webhook.is_some());
+        assert!(read("", "", true, None).unwrap().deployment.spec.webhook.is_none());
+    }
+
+    #[test]
+    fn a_name_that_can_be_no_files_name_is_refused() {
+        let documents = read_documents(&PLAIN.replace("name: bot", "name: ../../etc/passwd")).unwrap();
+        assert!(matches!(Inputs::of(documents, None, None), Err(InputError::Name)));
+    }
+}
