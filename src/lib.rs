@@ -1,8 +1,8 @@
-//! cognigy-operator: rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when
-//! health says so.
+//! cognigy-operator: rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back if an
+//! environment is unhealthy.
 //!
-//! Data flows one way: observe (I/O), decide (pure), act (I/O), record (I/O). [`api`] is the custom resource, [`rollout`]
-//! the pure core. `docs/architecture.md` is the map.
+//! Data flows one way: observe (I/O), decide (pure), act (I/O), record (I/O). [`api`] is the custom resource,
+//! [`rollout`] the pure core. `docs/architecture.md` is the map.
 
 #![forbid(unsafe_code)]
 

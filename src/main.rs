@@ -2,42 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use clap::{Parser, Subcommand};
+use cognigy_operator::command::arguments::{Arguments, Command};
 use cognigy_operator::command::logging::LogFormat;
 use cognigy_operator::command::{crd, environment, logging, probe, run, validate};
-
 use mimalloc::MiMalloc;
 use std::process::ExitCode;
 
 /// The same allocator in every build: musl's own allocator is slow.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// Rolls out Cognigy.AI environments that are kept in Git, watches their health, and rolls back when health says so.
-///
-/// One CognigyDeployment describes what an environment should run. The operator validates it, runs the synthetic trace,
-/// submits the rollout, watches the job and the environment's health, writes the result into the status, rolls back on
-/// failure, and reports to the audit log and the CI/CD webhook.
-#[derive(Parser)]
-#[command(name = "cognigy-operator", version, max_term_width = 100)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs the operator against a cluster.
-    Run(Box<run::RunArguments>),
-    /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
-    Crd,
-    /// Validates manifests offline, by the rules of the CRD. Needs no cluster.
-    Validate(validate::ValidateArguments),
-    /// Requests a URL, such as an operator's /readyz, until the answer is a success.
-    Probe(probe::ProbeArguments),
-    /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.
-    Simulator(simulator::command::SimulatorArguments),
-}
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

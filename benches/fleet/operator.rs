@@ -20,12 +20,14 @@ use cognigy_operator::delivery::OutboxSender;
 use cognigy_operator::metrics::{Metrics, ResourceGauges};
 use jiff::{Timestamp, Unit};
 use platform::{
-    Budgets, EgressPolicy, EgressRule, ExchangeOptions, HttpOptions, HttpTransport, SubmitRules, Transport, WallClock,
-    WebhookSender,
+    Budgets, EgressPolicy, EgressRule, ExchangeOptions, HttpOptions, HttpTransport, Provider, SubmitRules, Transport,
+    WallClock, WebhookSender,
 };
-use rollout::{Now, Settings};
+use rollout::Now;
+use rollout::facts::SubmitIdempotency;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -159,7 +161,7 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
     let options = ExchangeOptions { observer: Some(metrics.clone()), wall_clock, ..ExchangeOptions::new(policy()?) };
     let shared = Arc::clone(&transport);
     let transports = Arc::new(move |_: Option<&str>| Ok(Arc::clone(&shared)));
-    let rules = SubmitRules::from(&Settings::default());
+    let rules = SubmitRules { idempotency: SubmitIdempotency::Supported, key_ttl: Duration::from_secs(24 * 3600) };
     let provider = CognigyDeployments::new(
         Defaults::default(),
         transports,
@@ -168,6 +170,7 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
         Arc::clone(&budgets),
         place.seed,
     );
+    let settings = provider.settings(Duration::from_secs(15 * 60));
     let events = EventRecorder::new(kubernetes.clone(), None);
     Ok(Context {
         platforms: Platforms {
@@ -178,7 +181,7 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
         snapshots: Snapshots::new(kubernetes.clone()),
         resources,
         metrics,
-        process: ProcessSettings::new(Settings::default(), clock, place.seed),
+        process: ProcessSettings::new(settings, clock, place.seed),
         cluster: Cluster::new(kubernetes, events, Leadership::unshared()),
     })
 }

@@ -1,9 +1,9 @@
-# For the scripts that run a tool of cargo: finds it in the pinned version, or installs it beside the tools that the tests
-# build. It compiles for some minutes, once.
+# For scripts that run a cargo tool: finds the tool in the pinned version, or installs it beside the tools that the tests
+# build. The installation compiles for some minutes, once.
 #
 #   cargo_tool NAME VERSION OPTION SCRIPT
 #
-# OPTION is the script's first argument: --install installs the tool and ends the script, --can only says whether it is there.
+# OPTION is the script's first argument: --install installs the tool and ends the script, --can only says whether it is installed.
 cargo_tool() {
     local name=$1 version=$2 option=$3 script=$4
     local folder=${XDG_CACHE_HOME:-$HOME/.cache}/cognigy-operator/$name-$version

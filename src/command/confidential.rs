@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_value_that_may_be_secret_is_told_without_the_value() {
+    fn a_mistake_in_a_value_that_may_be_secret_is_reported_without_the_value() {
         for (flag, value) in [
             ("--webhook-url", "hooks.example.com/s3cr3t"),
             ("--webhook-url", "https://s3cr3t@hooks.example.com"),

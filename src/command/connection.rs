@@ -25,7 +25,7 @@ const WATCH_SILENCE: Duration = Duration::from_secs(180);
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The kubeconfig cannot be used.
-    #[error("the kubeconfig cannot be used: {}: {}; correct it, or name another with --kubeconfig or KUBECONFIG", files.display(), told(problem))]
+    #[error("the kubeconfig cannot be used: {}: {}; correct it, or name another with --kubeconfig or KUBECONFIG", files.display(), cause_of(problem))]
     Kubeconfig {
         /// The file, or all files if the error comes from the merged result.
         files: PathBuf,
@@ -34,7 +34,7 @@ pub enum ConnectionError {
         problem: KubeconfigError,
     },
     /// There is no cluster to talk to.
-    #[error("no cluster is configured: {}; name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a pod", told_of_both(.0))]
+    #[error("no cluster is configured: {}; name a kubeconfig with --kubeconfig or KUBECONFIG, or run in a pod", cause_of_both(.0))]
     NoCluster(#[from] InferConfigError),
     /// The client for the API server cannot be built.
     #[error("the client for the API server cannot be built: {0}")]
@@ -133,7 +133,7 @@ fn names_a_proxy(kubeconfig: &Kubeconfig) -> bool {
 
 /// The problem with a kubeconfig, without its path and without the lines that the parser quotes, because those lines
 /// may hold tokens and passwords.
-fn told(error: &KubeconfigError) -> String {
+fn cause_of(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => match error.location() {
             Some(place) => format!(
@@ -141,20 +141,22 @@ fn told(error: &KubeconfigError) -> String {
                 place.line(),
                 place.column()
             ),
-            None => "it is no YAML, or no kubeconfig".to_owned(),
+            None => "it is not valid YAML, or not a kubeconfig".to_owned(),
         },
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
         other => other.to_string(),
     }
 }
 
-fn told_of_both(error: &InferConfigError) -> String {
+fn cause_of_both(error: &InferConfigError) -> String {
     const DEFAULT: &str = "~/.kube/config";
     match error.source().and_then(|source| source.downcast_ref::<KubeconfigError>()) {
         Some(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => {
-            format!("this is no pod, and there is no {DEFAULT}")
+            format!("the process does not run in a pod, and there is no {DEFAULT}")
         }
-        Some(problem) => format!("this is no pod, and {DEFAULT} cannot be used: {}", told(problem)),
+        Some(problem) => {
+            format!("the process does not run in a pod, and {DEFAULT} cannot be used: {}", cause_of(problem))
+        }
         None => error.to_string(),
     }
 }

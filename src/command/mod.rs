@@ -1,5 +1,6 @@
 //! The subcommands of `cognigy-operator`, except the simulator.
 
+pub mod arguments;
 mod confidential;
 pub mod connection;
 pub mod crd;

@@ -28,7 +28,7 @@ pub(super) fn own_webhook(
     if namespaces.is_empty() {
         tracing::warn!(
             host = url.host(),
-            "CI_CD_WEBHOOK_URL is set, but no namespace may use that webhook, so nobody is told by it; name the namespaces \
+            "CI_CD_WEBHOOK_URL is set, but no namespace may use that webhook, so it receives nothing; name the namespaces \
              with --default-webhook-namespace (* for all)"
         );
     }

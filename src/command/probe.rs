@@ -6,20 +6,35 @@ use clap::Args;
 use reqwest::redirect;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
-use url::Url;
+use url::{ParseError, Url};
 
 /// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The flags of `cognigy-operator probe`.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  cognigy-operator probe http://127.0.0.1:8080/readyz
+  cognigy-operator probe http://cognigy-operator-metrics.cognigy-system:8080/readyz --within 2m")]
 pub struct ProbeArguments {
     /// URL to request, such as http://cognigy-operator-metrics:8080/readyz.
+    #[arg(value_parser = url)]
     pub url: Url,
 
     /// How long to repeat the request until the answer is a success.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub within: Duration,
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(_) if text.contains("://") => Err("must begin with http:// or https://".to_owned()),
+        // A host and a port, such as localhost:8080, are read as a scheme and a path.
+        Ok(_) | Err(ParseError::RelativeUrlWithoutBase) => Err(format!("needs a scheme, for example http://{text}")),
+        Err(error) => Err(format!("is not a URL ({error}); write for example http://127.0.0.1:8080/readyz")),
+    }
 }
 
 /// Why a probe failed.
@@ -28,9 +43,11 @@ pub enum ProbeError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Client(#[source] reqwest::Error),
-    /// Only refusals or no answer at all until the time was over. Check the server at this URL.
-    #[error("{url} has not answered well within {within:?}; at last: {last}")]
-    NotWell {
+    /// There was no successful answer within the time limit.
+    #[error(
+        "{url} has not answered with a success within {within:?}; the last result was: {last}; check the server at this URL"
+    )]
+    NoSuccess {
         /// The URL that was requested.
         url: Url,
         /// The time limit.
@@ -58,7 +75,7 @@ pub async fn probe(arguments: ProbeArguments) -> Result<(), ProbeError> {
             Err(_) => {}
         }
         if Instant::now() + PAUSE >= deadline {
-            return Err(ProbeError::NotWell { url, within, last });
+            return Err(ProbeError::NoSuccess { url, within, last });
         }
         sleep(PAUSE).await;
     }
@@ -105,11 +122,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn out_of_time_it_tells_the_last_answer() {
+    async fn after_the_time_limit_the_error_contains_the_last_answer() {
         let (url, _) = server(usize::MAX).await;
         let within = Duration::from_secs(1);
         let error = probe(ProbeArguments { url: url.clone(), within }).await.unwrap_err().to_string();
-        assert!(error.contains(url.as_str()) && error.ends_with("503 Service Unavailable"), "{error}");
+        assert!(error.contains(url.as_str()) && error.contains("503 Service Unavailable"), "{error}");
     }
 
     #[tokio::test]

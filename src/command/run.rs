@@ -25,9 +25,8 @@ use crate::server::probes::{self, Readiness};
 use cognigy_deployments::{CognigyDeployments, Defaults, OwnClient, operations};
 use platform::{
     Budgets, EgressPolicy, ExchangeOptions, HttpOptions, HttpTransport, HttpTransportError, OfferedNamespaces,
-    SubmitRules, Transport, TransportFactory, WebhookSender,
+    Provider, SubmitRules, Transport, TransportFactory, WebhookSender,
 };
-use rollout::Settings;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -71,7 +70,7 @@ pub enum RunError {
     #[error("the flags of leader election do not fit each other: {0}")]
     Terms(#[from] TermsError),
     /// The lease was lost. Another process may lead now, so this one must not act any more. Start it again.
-    #[error("the lease was lost, so that another process may lead: start again")]
+    #[error("the lease was lost, and another process may lead now; start this process again")]
     LeaseLost,
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
@@ -81,7 +80,7 @@ pub enum RunError {
     Server(#[source] tokio::task::JoinError),
 }
 
-/// Runs the operator until it is told to stop.
+/// Runs the operator until it receives a signal to stop.
 ///
 /// # Errors
 /// [`RunError`] if the operator cannot start, lost its lease, or lost its server for metrics.
@@ -102,7 +101,7 @@ async fn operate(arguments: RunArguments) -> Result<(), RunError> {
     // If port 0 was given, the log shows the port that the system chose.
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let budgets = Arc::new(Budgets::default());
-    let resources = Arc::new(ResourceRegistry::default());
+    let resources = Arc::new(ResourceRegistry::new(arguments.resource_metrics));
     let gauges: Arc<dyn ResourceGauges> = resources.clone();
     let metrics = Arc::new(Metrics::new(Arc::clone(&budgets), &operations::ALL, gauges));
     let readiness = Readiness::default();
@@ -188,7 +187,7 @@ async fn act_while_leading(
     Ok(())
 }
 
-/// Acts until it is told to stop. A stop waits a few seconds for reconciles in the middle of a call.
+/// Acts until `stop` is cancelled. Then it waits a few seconds for reconciles in the middle of a call.
 async fn act(
     context: Arc<Context>,
     watches: Watches,
@@ -200,7 +199,7 @@ async fn act(
     metrics.leads(true);
     tokio::select! {
         () = controller::run(context, watches, scope, || readiness.declare(), stop.clone()) => {}
-        () = out_of_time(stop) => tracing::warn!("stopping in the middle of a call; the next process goes on from there"),
+        () = out_of_time(stop) => tracing::warn!("stopping in the middle of a call; the next process continues from the recorded status"),
     }
     metrics.leads(false);
 }
@@ -233,14 +232,10 @@ fn context(
         client: own_client,
         namespaces: OfferedNamespaces::new(arguments.default_credentials_namespaces),
     };
-    let settings = Settings {
-        deletion_grace: arguments.deletion_grace,
-        submit_key_ttl: arguments.submit_key_ttl,
-        submit_idempotency: arguments.submit_idempotency.into(),
-    };
-    let rules = SubmitRules::from(&settings);
+    let rules = SubmitRules { idempotency: arguments.submit_idempotency.into(), key_ttl: arguments.submit_key_ttl };
     let transports = transports(http, Arc::clone(&public), leadership.clone());
     let provider = CognigyDeployments::new(defaults, transports, options.clone(), rules, Arc::clone(&budgets), seed);
+    let settings = provider.settings(arguments.deletion_grace);
     let events = EventRecorder::new(kubernetes.clone(), variable("POD_NAME"));
     Ok(Context {
         platforms: Platforms {
@@ -277,7 +272,7 @@ fn stop_signal() -> Result<CancellationToken, RunError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
+        tracing::info!("received a signal to stop");
         cancelled.cancel();
     });
     Ok(stop)

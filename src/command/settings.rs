@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The flags of `cognigy-operator run`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   cognigy-operator run --namespace bots --log-format json
   cognigy-operator run --egress-allow cognigy.example.com --requests-per-minute 300
@@ -40,6 +40,11 @@ pub struct RunArguments {
     /// Address that serves /metrics, /healthz and /readyz.
     #[arg(long, env = "COGNIGY_METRICS_ADDR", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub metrics_addr: SocketAddr,
+
+    /// Export cognigy_operator_resource_info: one series for each resource, with its name and state. Everybody who can
+    /// read /metrics then sees these names.
+    #[arg(long, env = "COGNIGY_RESOURCE_METRICS")]
+    pub resource_metrics: bool,
 
     /// Host, host and port, or network that the operator may connect to although it is not https or not public;
     /// repeatable. Without this flag, plain http and private addresses are refused.

@@ -6,7 +6,7 @@ use super::reconcile::ReconcileRun;
 use super::record;
 use super::snapshot::Desired;
 use api::Snapshot;
-use api::snapshot::MOST_WARNINGS;
+use api::snapshot::MAX_WARNINGS;
 use api::status::CognigyDeploymentStatus;
 use platform::{CallFailure, Configuration, Connection, FailureCause, JobId};
 use rollout::answer::{Retry, RollbackAnswer, ValidationAnswer};
@@ -31,7 +31,7 @@ impl ReconcileRun<'_> {
         match decision {
             Decision::Wait(rest) => return Ok(Flow::Rest(rest)),
             Decision::Release => return self.release().await,
-            Decision::RequestSlot => return self.ask_slot().await,
+            Decision::RequestSlot => return self.request_slot().await,
             Decision::Validate => return self.validate().await,
             Decision::Trace => self.trace().await?,
             Decision::Intend => self.intend().await?,
@@ -46,10 +46,7 @@ impl ReconcileRun<'_> {
                 self.change(|status, facts, memory| apply::requests::handle(status, facts, memory, request));
             }
             Decision::Start => self.change(|status, facts, _| attempt::start(status, facts)),
-            Decision::CheckAgain => self.change(|status, facts, memory| {
-                memory.clear_failures();
-                attempt::check_again(status, facts)
-            }),
+            Decision::CheckAgain => self.validate_again(),
             Decision::GiveUpSubmit => self.change(|status, facts, _| attempt::give_up_submit(status, facts)),
             Decision::DeclareTimeout => self.change(apply::rollback::declare_timeout),
             Decision::BeginRollback(reason) => {
@@ -61,7 +58,7 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// Changes the status without a request to anybody.
+    /// Changes the status without a request.
     pub(super) fn change(
         &mut self,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
@@ -69,7 +66,7 @@ impl ReconcileRun<'_> {
         self.answered(self.context.now(), change);
     }
 
-    /// Changes the status according to the answer to a request.
+    /// Changes the status according to the answer to a request that was sent at `asked`.
     pub(super) fn answered(
         &mut self,
         asked: Now,
@@ -81,6 +78,7 @@ impl ReconcileRun<'_> {
         self.apply_effects(effects);
     }
 
+    /// Records an obstacle.
     pub(super) fn block(&mut self, obstacle: Obstacle) {
         self.change(|status, facts, memory| apply::block(status, facts, memory, obstacle));
     }
@@ -132,7 +130,8 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// A check has failed. If the credentials were changed in the meantime, it is tried again at once.
+    /// Handles a check that has failed. If the credentials were changed in the meantime, the check is tried again at
+    /// once.
     async fn block_check(&mut self, session: &Connection, failure: CallFailure) -> Result<(), Error> {
         match failure.cause {
             FailureCause::Cancelled => return Err(Error::Cancelled),
@@ -164,7 +163,7 @@ impl ReconcileRun<'_> {
             Ok(polled) => polled,
             Err(failure) => return self.could_not_ask(&session, failure).await,
         };
-        self.forget_if(polled.are_credentials_refused);
+        self.forget_client_if(polled.are_credentials_refused);
         let answer = polled.answer;
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| match is_last_look {
@@ -203,7 +202,7 @@ impl ReconcileRun<'_> {
             Ok(polled) => polled,
             Err(failure) => return self.could_not_ask(&session, failure).await,
         };
-        self.forget_if(polled.are_credentials_refused);
+        self.forget_client_if(polled.are_credentials_refused);
         let asked = self.sent_after(asked);
         self.answered(asked, |status, facts, memory| apply::health::health(status, facts, memory, polled.answer));
         Ok(Flow::Again)
@@ -231,7 +230,7 @@ impl ReconcileRun<'_> {
 
     async fn release(&mut self) -> Result<Flow, Error> {
         for entry in std::mem::take(&mut self.status.outbox) {
-            self.drop_message(&entry, "the resource goes");
+            self.drop_message(&entry, "the resource is deleted");
         }
         record::take_finalizer(self.context, &self.observed.object).await?;
         self.mark_recorded();
@@ -240,7 +239,7 @@ impl ReconcileRun<'_> {
     }
 
     /// Forgets the client if its credentials were refused, so that the Secret is read again before the next request.
-    fn forget_if(&self, are_credentials_refused: bool) {
+    fn forget_client_if(&self, are_credentials_refused: bool) {
         if are_credentials_refused {
             self.context.platforms.sessions.forget(&self.observed.source);
         }
@@ -261,6 +260,12 @@ impl ReconcileRun<'_> {
         Ok(job_id.map(|job_id| (session, job_id)))
     }
 
+    /// Notes whether the credentials do not exist: then a deleted resource does not wait for them.
+    pub(super) fn note_if_credentials_gone(&mut self, session: &Result<Connection, Obstacle>) {
+        let is_gone = matches!(session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
+        self.state.memory.credentials_gone = is_gone;
+    }
+
     /// The client for the current step. If there is none, the obstacle is recorded.
     pub(super) async fn session(&mut self) -> Result<Option<Connection>, Error> {
         // Credentials are read once for each attempt.
@@ -271,8 +276,7 @@ impl ReconcileRun<'_> {
             true => self.context.platforms.sessions.fresh(&self.observed.source).await?,
             false => self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?,
         };
-        let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
-        self.state.memory.credentials_gone = gone;
+        self.note_if_credentials_gone(&session);
         if let Ok(session) = &session {
             self.state.credentials_origin = Some(session.origin.clone());
         }
@@ -298,15 +302,14 @@ impl ReconcileRun<'_> {
 
 fn endpoint_changed(before: &str, now: &str) -> Obstacle {
     let message = format!(
-        "a job is out at {before}, but the credentials now point to {now}: point them back until its outcome is known"
+        "a job is in progress at {before}, but the credentials now point to {now}: let them point to {before} until the job ends"
     );
     Obstacle::lasting(Cause::EndpointChanged, message, Retry::CredentialsChange)
 }
 
 /// The status lacks a value that its step needs. Only an edit by hand causes this.
 pub(super) fn unreadable(what: &str) -> Obstacle {
-    let message =
-        format!("status.{what} is missing or cannot be read: put back what was there, or delete the resource");
+    let message = format!("status.{what} is missing or invalid: restore its value, or delete the resource");
     Obstacle::lasting(Cause::StatusUnreadable, message, Retry::InputChange)
 }
 
@@ -315,7 +318,7 @@ pub(super) fn unreadable(what: &str) -> Obstacle {
 fn with_own_warnings(answer: ValidationAnswer, mut own: Vec<String>) -> ValidationAnswer {
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {
-            own.truncate(MOST_WARNINGS - warnings.len().min(MOST_WARNINGS / 2));
+            own.truncate(MAX_WARNINGS - warnings.len().min(MAX_WARNINGS / 2));
             own.extend(warnings);
             ValidationAnswer::Passed { warnings: own, capacity_utilization }
         }

@@ -1,13 +1,11 @@
-//! How a reconcile takes part in admission: it asks for a slot, is counted while its rollout is in flight, and reports how
-//! long its job took.
+//! The part of a reconcile in admission: it requests a slot, counts its rollout while that is in flight, and reports
+//! the duration of its job.
 
 use super::act::Flow;
 use super::error::Error;
 use super::reconcile::ReconcileRun;
 use super::resources::name_of;
 use super::sessions::account_of;
-use api::condition::{ConditionSet, ConditionType};
-use api::reason::Reason;
 use api::status::{Attempt, Step};
 use rollout::PollTuning;
 use rollout::admission::{AdmissionSlot, Answer, Ticket};
@@ -18,25 +16,25 @@ use std::time::Duration;
 pub(super) const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl ReconcileRun<'_> {
-    /// Asks for the attempt's admission slot. A rollout that must wait is requeued when its slot comes, and asks again by itself
-    /// later.
-    pub(super) async fn ask_slot(&mut self) -> Result<Flow, Error> {
+    /// Requests the attempt's admission slot. A rollout that must wait is requeued when its slot is free, and also
+    /// repeats the request after some time.
+    pub(super) async fn request_slot(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         // A rollout that waits for its environment takes no slot from others.
         if let Err(obstacle) = self.request_environment(&session).await? {
             self.block(obstacle);
             return Ok(Flow::Again);
         }
-        let Some(attempt) = &self.status.attempt else { return Ok(Flow::Again) };
+        let Some(attempt) = &mut self.status.attempt else { return Ok(Flow::Again) };
         let ticket = Ticket {
             who: name_of(self.observed.object.as_ref()),
             since: attempt.started_at,
             is_retry: self.state.memory.is_requested(attempt),
-            interval: self.poll_interval(),
-            is_back: self.state.memory.attempt.slot == AdmissionSlot::NotRequested && self.is_recorded_as_queued(),
+            interval: PollInterval::of(&self.observed.object.spec),
+            is_back: self.state.memory.attempt.slot == AdmissionSlot::NotRequested && attempt.queued_at.is_some(),
         };
         let now = self.context.now();
-        let answer = self.context.resources.ask_slot(&self.observed.uid, account_of(&session), &ticket, now.uptime);
+        let answer = self.context.resources.request_slot(&self.observed.uid, account_of(&session), &ticket, now.uptime);
         let slot = &mut self.state.memory.attempt.slot;
         Ok(match answer {
             Answer::Begin => {
@@ -45,13 +43,15 @@ impl ReconcileRun<'_> {
             }
             Answer::Wait { position, of, left, ask_again } => {
                 *slot = slot.wait(position, of, left, now.wall);
+                attempt.queued_at.get_or_insert(now.wall);
                 self.execution.keeps_slot = true;
                 Flow::Rest(Some(ask_again))
             }
         })
     }
 
-    /// The validation was not sent, because the budget had no room for it. The rollout keeps its slot, and nothing has failed.
+    /// The validation was not sent, because the budget had no room for it. The rollout keeps its slot, and nothing has
+    /// failed.
     pub(super) fn keep_slot(&mut self, pause: Option<Duration>) -> Flow {
         self.execution.keeps_slot = true;
         Flow::Rest(Some(pause.unwrap_or(HELD_BACK)))
@@ -62,13 +62,20 @@ impl ReconcileRun<'_> {
         self.context.resources.slot_used(&name_of(self.observed.object.as_ref()), self.context.now().uptime);
     }
 
-    /// Counts the rollout as in flight, or takes it out of the queue if it is not in flight and does not wait for its slot.
+    /// Counts the rollout as in flight, or takes it out of the queue if it is not in flight and does not wait for its
+    /// slot.
     pub(super) fn update_queue(&mut self) {
         let (resources, uid) = (&self.context.resources, &self.observed.uid);
         let now = self.context.now().uptime;
         if self.status.attempt.as_ref().is_some_and(is_watched) {
             let account = self.execution.session.as_ref().map(account_of);
-            resources.watch_rollout(uid, &name_of(self.observed.object.as_ref()), account, self.poll_interval(), now);
+            resources.watch_rollout(
+                uid,
+                &name_of(self.observed.object.as_ref()),
+                account,
+                PollInterval::of(&self.observed.object.spec),
+                now,
+            );
         } else if !self.execution.keeps_slot {
             self.state.memory.attempt.slot = AdmissionSlot::NotRequested;
             resources.leave_queue(uid, now);
@@ -86,7 +93,7 @@ impl ReconcileRun<'_> {
         self.context.resources.pace(&name_of(self.observed.object.as_ref()), environment, is_first_look)
     }
 
-    /// Reports how long a job took that was seen to its end. Others learn from it.
+    /// Reports the duration of a job whose end was observed. The polls of later rollouts are planned with it.
     pub(super) fn learn_duration(&mut self) {
         if let Some(run) = self.state.memory.attempt.job.take_finished_run() {
             self.context.resources.learn_duration(
@@ -95,16 +102,6 @@ impl ReconcileRun<'_> {
                 run,
             );
         }
-    }
-
-    fn poll_interval(&self) -> PollInterval {
-        PollInterval::of(&self.observed.object.spec)
-    }
-
-    fn is_recorded_as_queued(&self) -> bool {
-        let recorded =
-            self.observed.object.status.as_ref().and_then(|status| status.conditions.find(ConditionType::Ready));
-        recorded.is_some_and(|ready| ready.reason == Reason::Queued)
     }
 }
 

@@ -35,13 +35,13 @@ impl ReconcileRun<'_> {
                 Next::Answered(answer) => return answer,
                 Next::Failed(failed) => failed,
             };
-            let mut told = pin!(self.tell_failed_try(session, &failed));
+            let mut report = pin!(self.report_failed_try(session, &failed));
             tokio::select! {
                 biased;
-                () = &mut told => {}
+                () = &mut report => {}
                 answer = &mut call => {
                     // A write that has begun is finished.
-                    told.await;
+                    report.await;
                     return answer;
                 }
             }
@@ -50,22 +50,22 @@ impl ReconcileRun<'_> {
 
     /// Reports a failed try, in the conditions and in an event. No decision depends on it, so if the write fails, the
     /// next write makes up for it.
-    async fn tell_failed_try(&mut self, session: &Connection, failed: &FailedTry) {
+    async fn report_failed_try(&mut self, session: &Connection, failed: &FailedTry) {
         let FailedTry { number, of, error, .. } = failed;
         tracing::debug!(call = failed.operation.name, %error, "try {number} of {of} failed");
-        if !is_worth_telling(failed) {
+        if !is_worth_reporting(failed) {
             return;
         }
         let obstacle = session.platform.describe(failed);
         self.change(|status, facts, memory| apply::failed_try(status, facts, memory, obstacle));
         if let Err(error) = self.record_while_waiting().await {
-            tracing::debug!(%error, "a try that failed could not be shown");
+            tracing::debug!(%error, "a failed try could not be recorded in the status");
         }
         self.execution.publisher.begin();
     }
 }
 
 /// Whether to report a failed try. A rollback is always urgent. If the request budget held a try back, it was not made.
-fn is_worth_telling(failed: &FailedTry) -> bool {
-    failed.operation.priority == Priority::Rollback || (failed.took >= SOON && !failed.error.is_held_back())
+fn is_worth_reporting(failed: &FailedTry) -> bool {
+    failed.operation.priority == Priority::Rollback || (failed.took >= SOON && !failed.error.is_out_of_budget())
 }

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use rollout::{TraceId, Transition};
 use tracing::Span;
 
-/// The span of the attempt that a reconcile works on. A reconcile that ends one attempt and begins the next has two spans.
+/// The span of the attempt that a reconcile works on. If a reconcile ends one attempt and starts the next, it has two
+/// spans.
 #[derive(Default)]
 pub(super) struct AttemptSpans {
     present: Option<(Option<Timestamp>, Span)>,

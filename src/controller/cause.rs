@@ -1,15 +1,15 @@
-//! Why a call to the API server failed, in one sentence. kube's own texts hold a debug dump of the answer, and hide the cause
-//! of a failed connection.
+//! The cause of a failed call to the API server, in one sentence. kube's own messages contain a debug dump of the
+//! answer, and hide the cause of a failed connection.
 
 use kube::core::Status;
 use std::error::Error;
 
-/// Why a call failed, for a message that names the API server and what was asked of it.
+/// The cause of a failed call, for a message that names the API server and the operation.
 #[must_use]
 pub fn cause(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => refusal(status),
-        // The text of such an error may quote what it could not read, and that may be a Secret.
+        // The message of such an error may quote the answer, and the answer may be a Secret.
         kube::Error::SerdeError(error) => {
             format!("its answer cannot be read (line {}, column {})", error.line(), error.column())
         }
@@ -18,7 +18,7 @@ pub fn cause(error: &kube::Error) -> String {
     }
 }
 
-/// What the API server says about a request that it refused.
+/// The API server's answer to a request that it refused.
 #[must_use]
 pub fn refusal(status: &Status) -> String {
     let Status { code, reason, message, .. } = status;
@@ -29,7 +29,8 @@ pub fn refusal(status: &Status) -> String {
     }
 }
 
-/// The innermost error: `client error (Connect)` says nothing, `Connection refused` does.
+/// The message of the innermost error, such as `Connection refused`. The outer one, such as `client error (Connect)`,
+/// does not name the cause.
 fn root(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -49,20 +50,20 @@ mod tests {
     struct Outer(#[source] io::Error);
 
     #[test]
-    fn a_failed_connection_is_told_by_its_innermost_cause() {
+    fn a_failed_connection_is_described_by_its_innermost_cause() {
         let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "Connection refused (os error 111)");
         let error = kube::Error::Service(Box::new(Outer(refused)));
         assert_eq!(cause(&error), "Connection refused (os error 111)");
     }
 
     #[test]
-    fn a_refusal_is_told_once_and_without_a_debug_dump() {
-        let told = |code, reason: &str, message: &str| {
+    fn a_refusal_is_named_once_and_without_a_debug_dump() {
+        let refusal_of = |code, reason: &str, message: &str| {
             cause(&kube::Error::Api(Status { code, ..Status::failure(message, reason) }.boxed()))
         };
-        assert_eq!(told(403, "Forbidden", "User \"x\" cannot list"), "it answered 403: User \"x\" cannot list");
-        assert_eq!(told(500, "InternalError", ""), "it answered 500 InternalError");
-        assert_eq!(told(502, "", ""), "it answered 502");
+        assert_eq!(refusal_of(403, "Forbidden", "User \"x\" cannot list"), "it answered 403: User \"x\" cannot list");
+        assert_eq!(refusal_of(500, "InternalError", ""), "it answered 500 InternalError");
+        assert_eq!(refusal_of(502, "", ""), "it answered 502");
     }
 
     #[test]

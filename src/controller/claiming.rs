@@ -85,7 +85,7 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Repeats the checks: the credentials now name another API than the one that was validated.
+    /// Repeats the checks, because their results are too old, or the checks or the API have changed.
     pub(super) fn validate_again(&mut self) {
         self.change(|status, facts, memory| {
             memory.clear_failures();
@@ -165,15 +165,15 @@ impl ReconcileRun<'_> {
 mod tests {
     use super::*;
 
-    fn told(namespace: &str) -> String {
+    fn message_in(namespace: &str) -> String {
         let owner = ResourceName { namespace: "shop".into(), name: "bot".into() };
         in_use_by(&EnvironmentId::new("env_1"), &owner, namespace)
     }
 
     #[test]
     fn an_owner_is_named_in_its_own_namespace_only() {
-        assert!(told("shop").contains("env_1 is deployed by shop/bot"), "{}", told("shop"));
-        let elsewhere = told("bank");
+        assert!(message_in("shop").contains("env_1 is deployed by shop/bot"), "{}", message_in("shop"));
+        let elsewhere = message_in("bank");
         assert!(!elsewhere.contains("shop") && !elsewhere.contains("bot"), "{elsewhere}");
         assert!(elsewhere.contains("kubectl get cognigydeployments -A | grep -wF -- 'env_1'"), "{elsewhere}");
     }

@@ -1,4 +1,4 @@
-//! The two clocks of a decision, as a seam: a simulation brings its own.
+//! The two clocks that decisions use. A simulation replaces them.
 
 use jiff::{Timestamp, Unit};
 use rollout::Now;
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// Tells the time on both clocks.
 pub trait Clock: Send + Sync + 'static {
-    /// The moment.
+    /// The current time on both clocks.
     fn now(&self) -> Now;
 }
 
@@ -17,7 +17,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// The process's own clock starts now.
+    /// Starts the clock of the process at zero.
     #[must_use]
     pub fn start() -> Self {
         Self { started: Instant::now() }
@@ -25,7 +25,8 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    /// The wall's time to the microsecond: what is written must come back from the API server as it was.
+    /// The wall clock is rounded to microseconds, so that a time that was written to the API server is equal when it is
+    /// read.
     fn now(&self) -> Now {
         let wall = Timestamp::now();
         Now { wall: wall.round(Unit::Microsecond).unwrap_or(wall), uptime: self.started.elapsed() }

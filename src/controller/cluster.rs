@@ -1,4 +1,4 @@
-//! The cluster, as this process sees it: the API server, the watched resources, the events, and whether this process may act.
+//! The Kubernetes cluster: the API server, the watched resources, the events, and whether this process may act.
 
 use super::error::Error;
 use super::event_recorder::EventRecorder;
@@ -11,7 +11,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use rollout::admission::ResourceName;
 use std::sync::{Arc, OnceLock};
 
-/// The cluster, as this process sees it.
+/// The Kubernetes cluster.
 pub struct Cluster {
     /// The API server.
     pub client: kube::Client,
@@ -44,8 +44,8 @@ impl Cluster {
         if self.leadership.may_act() { Ok(()) } else { Err(Error::NotLeading) }
     }
 
-    /// Waits until the first lists are complete. Only then every claim is noted: until then a resource could take an
-    /// environment whose owner was not listed yet.
+    /// Waits until the first lists are complete, because only then all claims are known. Before that, a resource could
+    /// take an environment whose owner was not listed yet.
     ///
     /// # Errors
     /// [`Error::NotReady`] if a watch ended before its first list was complete.
@@ -56,20 +56,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// A resource as the watches have shown it last.
+    /// The last watched version of a resource.
     #[must_use]
     pub fn find(&self, who: &ResourceName) -> Option<Arc<Watched>> {
         let name = ObjectRef::new(&who.name).within(&who.namespace);
         self.stores.get()?.iter().find_map(|store| store.get(&name))
     }
 
-    /// All resources as the watches have shown them last.
+    /// The last watched versions of all resources.
     #[must_use]
     pub fn resources(&self) -> Vec<Arc<Watched>> {
         self.stores.get().into_iter().flatten().flat_map(Store::state).collect()
     }
 
-    /// Whether the watches show this resource, and no other one of the same name.
+    /// Whether the watches show this resource. Another resource with the same name does not count.
     #[must_use]
     pub fn shows(&self, claimant: &Claimant) -> bool {
         self.find(&claimant.who).is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))

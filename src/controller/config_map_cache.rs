@@ -1,14 +1,14 @@
-//! A cache of the texts in ConfigMaps, bounded in time and in bytes. It keeps the hash and the snapshot of each text, so that
-//! the text is parsed as JSON or YAML only once.
+//! A cache of the texts in ConfigMaps, bounded in time and in bytes. It keeps the hash and the snapshot of each text,
+//! so that the text is parsed as JSON or YAML only once.
 
 use super::snapshot::ReadText;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a text is used before it is read again, if nobody watches its ConfigMap.
+/// How long a cached text is used before it is read again. A change that the watch shows removes it earlier.
 pub const READ_AGAIN: Duration = Duration::from_secs(300);
-/// The most bytes of all snapshots together. A single one may be as long as a ConfigMap can be, 1 MiB.
+/// The maximum size in bytes of all cached snapshots together. A single one may have 1 MiB, the limit of a ConfigMap.
 pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The key of a ConfigMap that holds a text.
@@ -25,7 +25,7 @@ pub struct ConfigMapKey {
 /// A text that was read.
 #[derive(Clone, Debug)]
 pub struct CachedText {
-    /// When it was read, in the time of the process.
+    /// The uptime at which it was read.
     pub at: Duration,
     /// Its content, if the key was there.
     pub read: Option<Arc<ReadText>>,
@@ -37,7 +37,7 @@ impl CachedText {
     }
 }
 
-/// The texts that were read lately.
+/// The texts that were read recently.
 #[derive(Debug, Default)]
 pub struct ConfigMapCache {
     by_key: HashMap<ConfigMapKey, CachedText>,
@@ -45,7 +45,8 @@ pub struct ConfigMapCache {
 }
 
 impl ConfigMapCache {
-    /// Counts the changes of ConfigMaps. An answer that was on its way during a change may be older than the change.
+    /// The number of changes of ConfigMaps so far. If it grows while a request is in progress, the answer may be
+    /// outdated.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes
@@ -71,7 +72,7 @@ impl ConfigMapCache {
         self.by_key.insert(key, text);
     }
 
-    /// Forgets all texts of a ConfigMap, which has changed.
+    /// Removes all texts of a ConfigMap, because it has changed.
     pub fn forget(&mut self, namespace: &str, name: &str) {
         self.changes += 1;
         self.by_key.retain(|key, _| key.namespace != namespace || key.name != name);

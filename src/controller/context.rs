@@ -1,4 +1,4 @@
-//! What all reconciles of a process share.
+//! The parts of the process that all reconciles share.
 
 use super::clock::Clock;
 use super::cluster::Cluster;
@@ -18,7 +18,7 @@ use rollout::{Now, Settings};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What all reconciles of a process share.
+/// The parts of the process that all reconciles share.
 pub struct Context {
     /// The Kubernetes cluster.
     pub cluster: Cluster,
@@ -26,7 +26,7 @@ pub struct Context {
     pub platforms: Platforms,
     /// Snapshots in ConfigMaps.
     pub snapshots: Snapshots,
-    /// What this process keeps about each resource.
+    /// The state that this process keeps about each resource.
     pub resources: Arc<ResourceRegistry>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
@@ -44,7 +44,7 @@ pub struct Platforms {
     pub default_webhook: Option<DefaultWebhook>,
 }
 
-/// The settings of a process, and its sources of time and chance.
+/// The settings of a process, its clock and its random numbers.
 pub struct ProcessSettings {
     /// The settings that decisions depend on.
     pub settings: Settings,
@@ -61,7 +61,7 @@ impl ProcessSettings {
 }
 
 impl Context {
-    /// The present moment.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Now {
         self.process.clock.now()
@@ -79,14 +79,14 @@ impl Context {
         self.process.jitter.lock().u64(..)
     }
 
-    /// Whether a resource at rest says that it runs in an environment that another resource owns.
+    /// Whether a resource at rest reports that it is ready, although another resource now owns its environment.
     #[must_use]
     pub fn is_deployed_over(&self, watched: &Watched, uid: &str) -> bool {
         watched.rests_ready() && self.resources.other_owner(uid).is_some()
     }
 
-    /// Asks the API server whether a resource is gone, and forgets it if so. A list or a watch may come from an old cache.
-    /// Returns whether it is gone.
+    /// Asks the API server whether a resource is gone, and forgets it if so. A list or a watch may come from an old
+    /// cache. Returns whether it is gone.
     ///
     /// # Errors
     /// The API server failed.
@@ -104,8 +104,8 @@ impl Context {
         Ok(is_gone)
     }
 
-    /// Forgets what is kept about resources that are no longer there. One that has a claim is forgotten only if the API server
-    /// says that it is gone.
+    /// Forgets resources that no longer exist. A resource with a claim is forgotten only if the API server confirms
+    /// that it is gone.
     pub async fn forget_gone(&self) {
         let present = self.cluster.resources();
         let uids: HashSet<&str> = present.iter().filter_map(|watched| watched.meta().uid.as_deref()).collect();

@@ -1,13 +1,14 @@
-//! The operator's own webhook: for resources that name none, where the operator offers it.
+//! The operator's own webhook, for resources without a webhook of their own.
 //!
-//! Its URL is the platform team's, and may be a secret. So it follows the rule of the operator's own credentials: only
-//! namespaces that a flag names, and only the operator's own API. Another API is a tenant's: it would learn the URL, and
-//! could have the outcome of a job of its choice posted there.
+//! The URL belongs to the platform team, and may be a secret. So the rule is the same as for the operator's own
+//! credentials: the webhook serves only the namespaces that a flag names, and only rollouts that go to the operator's
+//! own API. Another API may belong to a tenant. That tenant would learn the URL, and could make the operator send the
+//! outcome of any job to it.
 
 use api::identifier::ApiOrigin;
 use platform::{OfferedNamespaces, WebhookUrl};
 
-/// The operator's own webhook, and whom it serves.
+/// The operator's own webhook, and the resources that it serves.
 #[derive(Clone, Debug)]
 pub struct DefaultWebhook {
     url: WebhookUrl,
@@ -16,7 +17,7 @@ pub struct DefaultWebhook {
 }
 
 impl DefaultWebhook {
-    /// This URL, for the resources in these namespaces whose rollouts go to that API.
+    /// The webhook with this URL, for resources in these namespaces whose rollouts go to that API.
     #[must_use]
     pub fn new(url: WebhookUrl, namespaces: OfferedNamespaces, origin: ApiOrigin) -> Self {
         Self { url, namespaces, origin }

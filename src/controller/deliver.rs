@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
-use super::resources::state::{DeliveryPause, version};
+use super::resources::state::DeliveryPause;
 use super::webhook_url;
 use crate::delivery::{Refused, outbox};
 use api::IdempotencyKey;
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use platform::{Connection, FailureCause, SecretName, WebhookUrl};
 use rollout::conditions::{ConditionUpdate, set_condition};
 use rollout::memory::LOOK_AGAIN;
-use rollout::{Cause, Effects, Obstacle};
+use rollout::{Effects, Obstacle};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ enum Offered {
     /// There was nothing to offer, or no time to wait for the answer.
     Nothing,
     /// Every message was accepted.
-    Taken,
+    Accepted,
     /// One message was refused. It and the messages behind it are offered again later.
     Refused(Refused),
     /// The delivery was cancelled while it waited in the queue: the resource has changed.
@@ -33,7 +33,7 @@ enum Offered {
 }
 
 /// The ids of the accepted messages, from both receivers.
-type Taken = Mutex<Vec<IdempotencyKey>>;
+type Accepted = Mutex<Vec<IdempotencyKey>>;
 
 impl ReconcileRun<'_> {
     /// Offers the messages whose pause is over, for no longer than the rollout can wait. Returns when to offer again.
@@ -46,19 +46,19 @@ impl ReconcileRun<'_> {
             self.hold_back(&mut audits, session);
         }
         let url = if webhooks.is_empty() { None } else { Some(self.own_webhook_url().await?) };
-        let taken = Taken::default();
+        let accepted = Accepted::default();
         // A receiver may keep the reconcile waiting for minutes. The event that reports the outcome is published
         // meanwhile.
         let mut publisher = self.execution.publisher.lend();
         let (audit, webhook) = publisher
             .during(future::join(
-                within(rest, self.offer_audits(session, &audits, &taken)),
-                within(rest, self.offer_webhooks(url, webhooks, &taken)),
+                within(rest, self.offer_audits(session, &audits, &accepted)),
+                within(rest, self.offer_webhooks(url, webhooks, &accepted)),
             ))
             .await;
         self.execution.publisher = publisher;
-        let taken = taken.into_inner();
-        self.status.outbox.retain(|entry| !taken.contains(&entry.id));
+        let accepted = accepted.into_inner();
+        self.status.outbox.retain(|entry| !accepted.contains(&entry.id));
         let is_cancelled = matches!(audit, Offered::Cancelled);
         self.note(DeliveryKind::Audit, audit);
         self.note(DeliveryKind::Webhook, webhook);
@@ -96,15 +96,14 @@ impl ReconcileRun<'_> {
             self.context.platforms.sessions.forget(&self.observed.source);
             tracing::warn!(
                 held_back = before - audits.len(),
-                "audit records wait: their rollouts went to another API than the credentials point to now"
+                "audit records wait, because their rollouts went to another API; let the credentials point to that API"
             );
         }
     }
 
     async fn session_for_delivery(&mut self) -> Result<Result<Connection, Obstacle>, Error> {
         let session = self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?;
-        let gone = matches!(&session, Err(obstacle) if obstacle.cause == Cause::CredentialsNotFound);
-        self.state.memory.credentials_gone = gone;
+        self.note_if_credentials_gone(&session);
         Ok(session)
     }
 
@@ -112,7 +111,7 @@ impl ReconcileRun<'_> {
         &self,
         session: Option<Result<Connection, Obstacle>>,
         entries: &[OutboxEntry],
-        taken: &Taken,
+        accepted: &Accepted,
     ) -> Offered {
         let platform = match session {
             None => return Offered::Nothing,
@@ -124,10 +123,10 @@ impl ReconcileRun<'_> {
             .context
             .platforms
             .outbox
-            .audit(&*platform, &self.execution.requester, entries, |id| note_taken(taken, id))
+            .audit(&*platform, &self.execution.requester, entries, |id| note_accepted(accepted, id))
             .await;
         match offered {
-            Ok(()) => Offered::Taken,
+            Ok(()) => Offered::Accepted,
             Err(refused) if refused.cause == FailureCause::Cancelled => Offered::Cancelled,
             Err(refused) => {
                 if refused.cause == FailureCause::Credentials {
@@ -142,7 +141,7 @@ impl ReconcileRun<'_> {
         &self,
         own: Option<Result<Option<WebhookUrl>, Obstacle>>,
         mut entries: Vec<OutboxEntry>,
-        taken: &Taken,
+        accepted: &Accepted,
     ) -> Offered {
         let own = match own {
             None => return Offered::Nothing,
@@ -153,25 +152,32 @@ impl ReconcileRun<'_> {
             // The operator's webhook receives only outcomes of the resources that it serves. The other messages have no
             // receiver any more, because the webhook was removed from the spec.
             let default = |entry: &OutboxEntry| self.default_webhook(entry.api_origin.as_ref()?).cloned();
-            entries.extract_if(.., |entry| default(entry).is_none()).for_each(|entry| note_taken(taken, &entry.id));
+            entries
+                .extract_if(.., |entry| default(entry).is_none())
+                .for_each(|entry| note_accepted(accepted, &entry.id));
             entries.first().and_then(default)
         });
-        let Some(url) = url else { return Offered::Taken };
-        let offered = self.context.platforms.outbox.webhook(&url, &entries, |id| note_taken(taken, id)).await;
-        offered.map_or_else(Offered::Refused, |()| Offered::Taken)
+        let Some(url) = url else { return Offered::Accepted };
+        let offered = self.context.platforms.outbox.webhook(&url, &entries, |id| note_accepted(accepted, id)).await;
+        offered.map_or_else(Offered::Refused, |()| Offered::Accepted)
     }
 
     fn note(&mut self, kind: DeliveryKind, offered: Offered) {
         match offered {
             Offered::Nothing | Offered::Cancelled => {}
-            Offered::Taken => {
+            Offered::Accepted => {
                 self.state.deliveries.remove(&kind);
             }
             Offered::Refused(refused) => {
                 let (now, seed) = (self.context.now().uptime, self.context.seed());
                 let pause = self.state.deliveries.entry(kind).or_insert_with(|| DeliveryPause::new(seed));
                 pause.failed(now, refused.retry_after);
-                tracing::warn!(?kind, failures = pause.failures, "a message was not taken: {}", refused.message);
+                tracing::warn!(
+                    ?kind,
+                    failures = pause.failures,
+                    "a message was not accepted and is sent again later: {}",
+                    refused.message
+                );
             }
         }
     }
@@ -184,7 +190,7 @@ impl ReconcileRun<'_> {
 
     fn give_up_expired(&mut self) {
         for entry in outbox::take_expired(&mut self.status, self.context.now().wall) {
-            self.drop_message(&entry, "it was not taken within 72 hours");
+            self.drop_message(&entry, "it was not accepted within 72 hours");
         }
     }
 
@@ -200,14 +206,7 @@ impl ReconcileRun<'_> {
             }
             logged.insert(id.clone());
         }
-        // After a conflict, the watch may still show an older status, without records that were logged already.
-        let version = version(&self.observed.object.metadata);
-        if version < self.state.logged_version {
-            self.state.logged_records.extend(logged);
-        } else {
-            self.state.logged_records = logged;
-            self.state.logged_version = version;
-        }
+        self.state.logged_records = logged;
         // A message that is recorded as given up is not given up again.
         let outbox = self.observed.object.status.as_ref().map_or(&[][..], |status| &status.outbox);
         self.state.logged_as_given_up.retain(|id| outbox.iter().any(|entry| entry.id == *id));
@@ -271,8 +270,8 @@ fn not_offered(obstacle: Obstacle) -> Refused {
     Refused { message: obstacle.message, retry_after: None, cause: FailureCause::Other }
 }
 
-fn note_taken(taken: &Taken, id: &IdempotencyKey) {
-    taken.lock().push(id.clone());
+fn note_accepted(accepted: &Accepted, id: &IdempotencyKey) {
+    accepted.lock().push(id.clone());
 }
 
 /// Stops the delivery when the rollout needs attention. Messages that were not accepted by then are offered again.

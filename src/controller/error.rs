@@ -1,4 +1,4 @@
-//! Why a reconcile could not be finished. None of these is a verdict about a rollout: the reconcile is simply run again.
+//! The errors that end a reconcile. None of them is a verdict about a rollout: the reconcile is run again.
 
 use super::cause::cause;
 use crate::metrics::ErrorKind;
@@ -8,7 +8,7 @@ use tracing::{Instrument, field};
 /// The longest that one call to the API server may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(15);
 
-/// Why a reconcile could not be finished.
+/// The reason why a reconcile could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Somebody else has written the resource since it was read: read it again and decide again.
@@ -17,28 +17,29 @@ pub enum Error {
     /// The resource is gone.
     #[error("the resource is gone")]
     Gone,
-    /// The API server could not be reached, or refused; tried again with a growing delay.
+    /// The API server could not be reached, or refused the request. The reconcile is tried again with a growing delay.
     #[error("the API server failed to {what}: {}", cause(source))]
     ApiServer {
-        /// What was asked of it.
+        /// The operation, such as "write the status".
         what: &'static str,
         /// Its answer.
         #[source]
         source: Box<kube::Error>,
     },
-    /// The API server did not answer in time; tried again with a growing delay.
+    /// The API server did not answer in time. The reconcile is tried again with a growing delay.
     #[error("the API server did not {what} within {} seconds", CALL_DEADLINE.as_secs())]
     NoAnswer {
-        /// What was asked of it.
+        /// The operation, such as "write the status".
         what: &'static str,
     },
-    /// The resource's object lacks what every stored object has.
+    /// The object lacks a field that every stored object has.
     #[error("the object has no {0}")]
     Malformed(&'static str),
-    /// Somebody, perhaps a newer operator, has written what this version does not understand: nothing is written over it.
+    /// The object has values that this version does not understand. Perhaps a newer operator has written them. They are
+    /// not overwritten.
     #[error("{0}")]
     Unreadable(String),
-    /// A bug: the reconcile panicked. The others go on; this one is tried again with a growing delay.
+    /// A bug: the reconcile panicked. The others continue; this one is tried again with a growing delay.
     #[error("the reconcile panicked: {0}")]
     Panicked(String),
     /// Another process leads, or this one can no longer be sure that it does.
@@ -47,19 +48,20 @@ pub enum Error {
     /// The operator is not ready yet: its first list of resources is not complete.
     #[error("the first list of resources is not complete")]
     NotReady,
-    /// The resource changed while a request waited, and the request was cancelled. The next reconcile decides again, at once.
+    /// The resource changed while a request waited, and the request was cancelled. The next reconcile decides again, at
+    /// once.
     #[error("the resource has changed, and the request that waited was cancelled")]
     Cancelled,
 }
 
 impl Error {
-    /// Whether the API server forbids what was asked: it will until somebody changes the operator's rights.
+    /// Whether the API server forbids the request. It will do so until somebody changes the operator's rights.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::ApiServer { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 403))
     }
 
-    /// Whether the API server is away, or too busy to answer: nothing is wrong with the request.
+    /// Whether the API server is unreachable or too busy, so that nothing is wrong with the request.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {

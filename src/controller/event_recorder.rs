@@ -12,7 +12,7 @@ use rollout::{Announcement, Happened};
 /// The name that events give to their publisher.
 const CONTROLLER: &str = "cognigy-operator";
 
-/// What is done to the resource that an event is about.
+/// The action that each event names.
 const ACTION: &str = "Rollout";
 
 /// The longest note of an event, in bytes (Kubernetes API, events.k8s.io/v1).
@@ -24,9 +24,10 @@ const NAME_LIMIT: usize = 253;
 /// The longest `reportingInstance` of an event, in bytes.
 const INSTANCE_LIMIT: usize = 128;
 
-/// Publishes each event as a new object. kube's `Recorder` is not used for two reasons. For some minutes it repeats the note of
-/// the first event with the same reason, so that the event of a second attempt would name the job of the first. And it names an
-/// event after its resource, even if that name is too long, so that resources with long names would have no events.
+/// Publishes each event as a new object. kube's `Recorder` is not used for two reasons. First, for some minutes it
+/// repeats the note of the first event with the same reason, so that the event of a second attempt would name the job
+/// of the first attempt. Second, it builds an event's name from the resource's name without a limit, so that resources
+/// with long names would have no events.
 #[derive(Clone)]
 pub struct EventRecorder {
     kubernetes: kube::Client,
@@ -34,15 +35,15 @@ pub struct EventRecorder {
 }
 
 impl EventRecorder {
-    /// Publishes in the operator's name; the instance is its pod.
+    /// A recorder that names the operator as the publisher and its pod as the instance.
     #[must_use]
     pub fn new(kubernetes: kube::Client, instance: Option<String>) -> Self {
         let instance = instance.as_deref().map_or(CONTROLLER, instance_within_limit).to_owned();
         Self { kubernetes, instance }
     }
 
-    /// Publishes events about a resource, in order, each with the time at which it happened. An event that cannot be published
-    /// is only logged: nothing depends on it.
+    /// Publishes events about a resource, in order, each with the time at which it happened. If an event cannot be
+    /// published, it is only logged, because nothing depends on it.
     pub async fn record(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
         for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
             api::condition::truncate(note, NOTE_LIMIT);
@@ -54,7 +55,7 @@ impl EventRecorder {
         let namespace = regarding.namespace.as_deref().unwrap_or_default();
         let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), namespace);
         let publish = async {
-            for happened in Happened::gathered(happened, NOTE_LIMIT) {
+            for happened in Happened::merged(happened, NOTE_LIMIT) {
                 let event = event(happened, regarding.clone(), &self.instance, Timestamp::now());
                 if let Err(error) = events.create(&PostParams::default(), &event).await {
                     let reason = event.reason.unwrap_or_default();
@@ -63,12 +64,12 @@ impl EventRecorder {
             }
         };
         if tokio::time::timeout(CALL_DEADLINE, publish).await.is_err() {
-            tracing::debug!("events were not taken in time");
+            tracing::debug!("the API server did not accept events in time");
         }
     }
 }
 
-/// `now` tells the event from others that happened at the same moment.
+/// `now` becomes a part of the name, so that events of the same moment have different names.
 fn event(happened: Happened, regarding: ObjectReference, instance: &str, now: Timestamp) -> Event {
     let Happened { at, announcement: Announcement { warning, reason, note } } = happened;
     let name = name_within_limit(regarding.name.as_deref().unwrap_or(CONTROLLER), now);
@@ -86,7 +87,7 @@ fn event(happened: Happened, regarding: ObjectReference, instance: &str, now: Ti
     }
 }
 
-/// The name of an event: as much of its resource's name as there is room for, and the time, which tells it from others.
+/// The name of an event: the resource's name, shortened if necessary, and the time, which makes it unique.
 fn name_within_limit(resource: &str, now: Timestamp) -> String {
     let time = format!("{:x}", now.as_nanosecond());
     let room = NAME_LIMIT.saturating_sub(".".len() + time.len());
@@ -96,7 +97,7 @@ fn name_within_limit(resource: &str, now: Timestamp) -> String {
     format!("{begin}.{time}")
 }
 
-/// The end of a pod's name tells it from the other pods of its Deployment.
+/// The last bytes of the pod's name, up to the limit. The end of the name distinguishes the pods of a Deployment.
 fn instance_within_limit(pod: &str) -> &str {
     &pod[pod.ceil_char_boundary(pod.len().saturating_sub(INSTANCE_LIMIT))..]
 }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_of_a_pod_keeps_the_end_that_tells_it_from_others() {
+    fn a_long_name_of_a_pod_keeps_its_end_which_is_unique() {
         assert_eq!(instance_within_limit("cognigy-operator-5d8f7-abcde"), "cognigy-operator-5d8f7-abcde");
         let long = format!("{}-5d8f7-abcde", "x".repeat(188));
         let instance = instance_within_limit(&long);

@@ -1,4 +1,4 @@
-//! The input of decisions: which object to reconcile, what it asks for, and whether an obstacle is still there.
+//! The inputs of decisions: the object to reconcile, its desired configuration, and whether an obstacle still exists.
 
 use super::config_map_cache::READ_AGAIN;
 use super::context::Context;
@@ -21,21 +21,21 @@ use rollout::{Announcement, Cause, Facts, Happened, Now, Obstacle};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a reconcile has observed of its resource.
+/// The observations of a reconcile about its resource.
 pub(super) struct Observed {
     /// The resource, as it was read or written last.
     pub(super) object: Arc<CognigyDeployment>,
     pub(super) uid: String,
     /// The source of its credentials.
     pub(super) source: Source,
-    /// What the environment should run.
+    /// The configuration that the environment should run.
     pub(super) desired: Result<Desired, Obstacle>,
-    /// Names another resource that owns the environment that this one has deployed to.
+    /// A message that names the other resource, if another one owns the environment to which this one has deployed.
     pub(super) other_owner: Option<String>,
 }
 
 impl Observed {
-    /// Reads what the resource asks for.
+    /// Reads the desired configuration.
     pub(super) async fn of(
         object: Arc<CognigyDeployment>,
         uid: String,
@@ -53,7 +53,7 @@ impl Observed {
         Self { source: Source::of(&object), object, uid, desired, other_owner: None }
     }
 
-    /// Whether somebody has deleted the resource. It stays until its finalizers are taken off.
+    /// Whether somebody has deleted the resource. It exists until its finalizers are removed.
     pub(super) fn is_deleted(&self) -> bool {
         self.object.metadata.deletion_timestamp.is_some()
     }
@@ -62,16 +62,16 @@ impl Observed {
         self.object.metadata.generation.unwrap_or_default()
     }
 
-    /// When to read the snapshot's ConfigMap again, if there is one: perhaps nobody watches it. While a rollout is in progress
-    /// its content does not matter.
+    /// The time until the snapshot's ConfigMap is read again, if the snapshot is in one: without the watch label, no
+    /// watch shows its changes. During a rollout its content does not matter.
     pub(super) fn config_map_read_again(&self, status: &CognigyDeploymentStatus) -> Option<Duration> {
         let is_free = status.attempt.as_ref().is_none_or(|attempt| attempt.step == Step::Settled);
         self.object.spec.configuration_snapshot_from.as_ref().filter(|_| is_free).map(|_| READ_AGAIN)
     }
 }
 
-/// The object to reconcile. `None` if there is nothing to do: the resource is at rest, or cannot be read. Then what is kept
-/// about it is put back or dropped here.
+/// The object to reconcile. `None` if there is nothing to do: the resource is at rest, or cannot be read. In these
+/// cases, the state of the resource is already put back or dropped.
 ///
 /// # Errors
 /// The API server failed, or this process does not lead.
@@ -100,16 +100,17 @@ pub(super) async fn resource_to_reconcile(
 /// An object that cannot be read is left alone. One event names the problem.
 async fn report_unreadable(watched: &Watched, unreadable: &Unreadable, state: &mut ResourceState, context: &Context) {
     let problem = &unreadable.problem;
-    if state.told_unreadable.as_ref() != Some(problem) {
+    if state.reported_problem.as_ref() != Some(problem) {
         let announcement = Announcement { warning: true, reason: Reason::StatusUnreadable, note: problem.clone() };
         let happened = Happened { at: context.now().wall, announcement };
         context.cluster.events.record(watched.object_ref(&()), vec![happened]).await;
     }
-    *state = ResourceState { told_unreadable: Some(problem.clone()), ..ResourceState::default() };
+    *state = ResourceState { reported_problem: Some(problem.clone()), ..ResourceState::default() };
 }
 
 impl<'c> ReconcileRun<'c> {
-    /// The input of a decision, or of the meaning of an answer to a question that was asked at that moment.
+    /// The inputs of a decision, or of the function that handles an answer. `asked` is the time at which its request
+    /// was sent.
     pub(super) fn facts<'o>(&self, object: &'o CognigyDeployment, asked: Now) -> Facts<'o>
     where
         'c: 'o,
@@ -137,7 +138,8 @@ impl<'c> ReconcileRun<'c> {
         known.or_else(|| self.state.credentials_origin.clone())
     }
 
-    /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go there.
+    /// Whether the operator's own webhook serves the resource: its rollout went to the operator's own API, or would go
+    /// there.
     fn has_default_webhook(&self) -> bool {
         let Some(webhook) = &self.context.platforms.default_webhook else { return false };
         let recorded = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin().cloned());
@@ -167,7 +169,7 @@ impl<'c> ReconcileRun<'c> {
         };
         if is_fixed {
             self.state.memory.clear_failures();
-            // If that was wrong, the obstacle is met again at once. Then the next check must wait.
+            // If it is not fixed, the next step meets the obstacle again at once. The next check must wait then.
             self.state.looked_again_at = Some(now.uptime);
         }
         Ok(())
@@ -188,7 +190,7 @@ impl<'c> ReconcileRun<'c> {
     }
 }
 
-/// Whether the status holds what the attempt's step needs. If it did not, somebody has put it back.
+/// Whether the status contains every value that the attempt's step needs. If one was missing, somebody has restored it.
 fn status_is_whole(status: &CognigyDeploymentStatus) -> bool {
     let Some(attempt) = &status.attempt else { return true };
     let has_job = || attempt.job_id().is_some_and(|id| id.as_str().parse::<platform::JobId>().is_ok());

@@ -1,4 +1,4 @@
-//! Publishes the events of one reconcile: at its end, or while a call of Cognigy.AI keeps it waiting.
+//! Publishes the events of one reconcile: at its end, or during a long call to Cognigy.AI.
 
 use super::event_recorder::EventRecorder;
 use futures::future::BoxFuture;
@@ -9,12 +9,13 @@ use std::pin::pin;
 use std::time::Duration;
 use tracing::{Instrument, Span};
 
-/// How long a call may take, with its wait for the request budget, before recorded events are published. Events wait for
-/// shorter calls, so that steps that follow each other quickly share one event: about 4 writes a rollout instead of 5 when the
-/// budget is used up. A call that hangs becomes visible after this time (a call is given up after 30 seconds).
+/// How long a call may take, including its wait for the request budget, before recorded events are published. During a
+/// shorter call, events wait, so that steps that follow each other quickly share one event: about 4 writes a rollout
+/// instead of 5 when the budget is used up. A call that hangs becomes visible after this time. The call itself is given
+/// up after 30 seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The events of one reconcile. Only what is recorded is published.
+/// The events of one reconcile. Only events of recorded changes are published.
 pub(super) struct Publisher<'c> {
     recorder: &'c EventRecorder,
     regarding: ObjectReference,
@@ -44,7 +45,8 @@ impl<'c> Publisher<'c> {
         self.waiting.extend(happened);
     }
 
-    /// Begins to publish the waiting events, in the present span. It makes progress only while `during` or `finish` is awaited.
+    /// Starts to publish the waiting events, in the current span. The publication makes progress only while `during` or
+    /// `finish` is awaited.
     pub(super) fn begin(&mut self) {
         if self.waiting.is_empty() {
             return;

@@ -1,7 +1,8 @@
-//! One reconcile, from top to bottom: observe, decide, record, execute, until there is nothing to do for now. Then deliver.
+//! One reconcile, from top to bottom: observe, decide, record, execute, until there is nothing to do for now. Then
+//! deliver.
 //!
-//! `observe` reads what a decision needs, [`rollout::decide()`] decides, `act` makes one
-//! call and hands its answer to the function that knows its meaning, and `write_status` records.
+//! `observe` reads the inputs of a decision, [`rollout::decide()`] decides, `act` makes one call and passes the answer to the
+//! function that handles it, and `write_status` records.
 
 use super::act::Flow;
 use super::attempt_spans::AttemptSpans;
@@ -12,6 +13,7 @@ use super::publisher::Publisher;
 use super::record;
 use super::resources::state::ResourceState;
 use super::watched::Watched;
+use api::CognigyDeployment;
 use api::status::CognigyDeploymentStatus;
 use kube::{Resource, ResourceExt};
 use platform::Connection;
@@ -25,11 +27,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-/// More decisions than any reconcile makes before it rests. A decision that does not change the status would loop for ever.
+/// The maximum number of decisions in one reconcile. No reconcile needs so many: the limit ends the endless loop of a
+/// decision that does not change the status, which would be a bug.
 const MOST_DECISIONS: usize = 32;
 
-/// Does all that can be done for one resource now. Returns when to reconcile again at the latest; `None` means only after a
-/// change.
+/// Does everything that can be done for one resource now. Returns the longest time until the next reconcile; `None` if
+/// only a change makes another one necessary.
 ///
 /// # Errors
 /// [`Error`] if the API server failed or somebody else has written the resource. The next reconcile decides again, and
@@ -50,27 +53,29 @@ pub async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<O
 /// One reconcile of one resource.
 pub(super) struct ReconcileRun<'c> {
     pub(super) context: &'c Context,
-    /// The input of decisions, as it was read.
+    /// The inputs of decisions, as they were read.
     pub(super) observed: Observed,
-    /// The status that it works on. It is recorded before anything that depends on it.
+    /// The status with the changes of this reconcile. It is recorded before any step that depends on it.
     pub(super) status: CognigyDeploymentStatus,
-    /// What the process keeps about the resource.
+    /// The state that this process keeps about the resource.
     pub(super) state: ResourceState,
-    /// What it executes decisions with.
+    /// The parts that execute decisions.
     pub(super) execution: Execution<'c>,
-    /// Somebody has removed the status. It is put back, with these events.
+    /// Set if somebody has removed the status: the effects of writing it again.
     pub(super) put_back: Option<Effects>,
-    /// The resource is gone, and so is all that was kept about it.
+    /// The resource as it was read after a conflict that ended the reconcile.
+    pub(super) newest: Option<Arc<CognigyDeployment>>,
+    /// Whether the resource is gone, and its state was dropped.
     is_forgotten: bool,
 }
 
-/// What a reconcile executes its decisions with.
+/// The parts of a reconcile that execute its decisions.
 pub(super) struct Execution<'c> {
     /// The resource, as the request budget knows it.
     pub(super) requester: Requester,
-    /// The client whose requests the reconcile spends, once that is known.
+    /// The client whose request budget the reconcile uses, once it is known.
     pub(super) session: Option<Connection>,
-    /// The failed tries of the call that runs.
+    /// The failed tries of the current call.
     pub(super) failed_tries: mpsc::UnboundedReceiver<FailedTry>,
     /// The rollout waits for its admission slot, or has one that it could not use yet.
     pub(super) keeps_slot: bool,
@@ -100,7 +105,7 @@ impl<'c> ReconcileRun<'c> {
         let (sender, failed_tries) = mpsc::unbounded_channel();
         let requester = Requester::new(&object.namespace().unwrap_or_default(), &object.name_any());
         let execution = Execution {
-            requester: requester.cancelled_by(cancellation).telling(sender),
+            requester: requester.cancelled_by(cancellation).reporting_to(sender),
             session: None,
             failed_tries,
             keeps_slot: false,
@@ -108,7 +113,7 @@ impl<'c> ReconcileRun<'c> {
             publisher: Publisher::new(&context.cluster.events, object.object_ref(&())),
             spans: AttemptSpans::default(),
         };
-        Self { context, observed, status, state, execution, put_back, is_forgotten: false }
+        Self { context, observed, status, state, execution, put_back, newest: None, is_forgotten: false }
     }
 
     /// The steps of a reconcile.
@@ -145,14 +150,14 @@ impl<'c> ReconcileRun<'c> {
             let span = self.span();
             match self.settle(rest).instrument(span).await {
                 Ok(requeue_after) if self.status.outbox.len() == waiting => return Ok(requeue_after),
-                // A resource that is to go may have waited only for the messages that were delivered now.
+                // A deleted resource may have waited only for the messages that were delivered now.
                 Ok(_) => decisions = Decisions::default(),
                 Err(error) => return self.give_up(error).await,
             }
         }
     }
 
-    /// What comes before the first decision.
+    /// The steps before the first decision.
     async fn prepare(&mut self) -> Result<(), Error> {
         self.put_finalizer().await?;
         self.put_status_back().await?;
@@ -168,7 +173,7 @@ impl<'c> ReconcileRun<'c> {
         decide(&facts, &self.status, &self.state.memory)
     }
 
-    /// What comes after the last decision: records the rest, and delivers messages while there is nothing else to do.
+    /// The steps after the last decision: records the status, and delivers messages while there is nothing else to do.
     async fn settle(&mut self, rest: Option<Duration>) -> Result<Option<Duration>, Error> {
         self.record().await?;
         self.record_claim();
@@ -179,8 +184,8 @@ impl<'c> ReconcileRun<'c> {
         Ok(self.requeue_after(rest, retry_delivery))
     }
 
-    /// Ends with an error. If the resource has changed, what was answered until now is recorded first, so that it is not asked
-    /// again.
+    /// Ends with an error. If the reconcile was cancelled, the answers so far are recorded first, so that their
+    /// requests are not repeated.
     async fn give_up(&mut self, error: Error) -> Result<Option<Duration>, Error> {
         if matches!(error, Error::Cancelled) {
             self.record().await?;
@@ -188,12 +193,13 @@ impl<'c> ReconcileRun<'c> {
         Err(error)
     }
 
-    /// Publishes the events that are left, and keeps the state for the next reconcile.
+    /// Publishes the remaining events, and keeps the state for the next reconcile.
     async fn finish(mut self, result: &Result<Option<Duration>, Error>) {
         let span = self.span();
         self.execution.publisher.finish().instrument(span).await;
         if matches!(result, Err(Error::Conflict)) {
-            self.state.distrust_what_was_written();
+            let read = self.newest.take();
+            self.state.conflicted(read.filter(|read| read.metadata.uid.as_deref() == Some(&*self.observed.uid)));
         }
         if !self.execution.unrecorded.is_empty() {
             self.state.memory.note_lost_event();
@@ -229,17 +235,20 @@ struct Decisions {
 }
 
 impl Decisions {
-    /// Counts a decision. Returns how the reconcile goes on if it is not to be executed now.
+    /// Counts a decision. Returns how the reconcile continues if the decision must not be executed now.
     fn limit(&mut self, decision: &Decision) -> Option<Flow> {
         if self.count == MOST_DECISIONS {
-            tracing::error!("the reconcile made more than {MOST_DECISIONS} decisions and is continued later");
+            tracing::error!(
+                "the reconcile made {MOST_DECISIONS} decisions and continues later; this is a bug, please report it"
+            );
             return Some(Flow::Rest(Some(LOOK_AGAIN)));
         }
         self.count += 1;
         if !decision.is_poll() {
             return None;
         }
-        // A poll that took longer than the interval is due again. First its answer is recorded, and changes by people are seen.
+        // A poll that took longer than its interval is due again at once. End this reconcile first, so that the answer
+        // is recorded and changes by people are seen.
         if self.polls.contains(decision) {
             return Some(Flow::Rest(Some(Duration::ZERO)));
         }

@@ -109,10 +109,10 @@ pub fn after_failure(watched: &Watched, error: &Error, context: &Context) -> Opt
     match error {
         // If the resource is really gone, the watch reports that as well, and nothing runs again.
         Error::Gone => {
-            tracing::debug!("the API server does not find the resource; looking again later");
+            tracing::debug!("the API server does not have the resource; the operator checks again later");
             return Some(LONGEST_PAUSE);
         }
-        Error::Conflict => tracing::debug!("the resource was written by somebody else; deciding again"),
+        Error::Conflict => tracing::debug!("another client has written the resource; deciding again"),
         error => tracing::warn!(
             namespace = watched.namespace().unwrap_or_default(),
             resource = watched.name_any(),

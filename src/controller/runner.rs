@@ -64,7 +64,7 @@ impl Runner {
                 result = &mut ready, if !is_ready => match result {
                     Ok(()) => is_ready = true,
                     Err(error) => {
-                        tracing::error!(%error, "the operator cannot become ready");
+                        tracing::error!(%error, "the operator cannot become ready, because a watch has ended");
                         return;
                     }
                 },

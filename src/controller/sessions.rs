@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 use platform::{
     Budgets, ClientFingerprint, Connection, CredentialsFingerprint, CredentialsSource, Provider, SecretName, not_a_name,
 };
+use rollout::admission::RequestRates;
 use rollout::{Cause, Obstacle};
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// The account for which the API counts a connection's requests, according to the tokens granted so far.
@@ -26,7 +26,11 @@ pub fn account_of(connection: &Connection) -> Account {
         true => Group::Client(connection.client_fingerprint),
         false => Group::Unproven(connection.fingerprint),
     };
-    Account { group, credentials: connection.fingerprint, limit: connection.platform.requests_per_minute() }
+    let rates = RequestRates {
+        per_minute: connection.platform.requests_per_minute(),
+        per_rollout: connection.platform.requests_per_rollout(),
+    };
+    Account { group, credentials: connection.fingerprint, rates }
 }
 
 /// A client as the API counts its requests.
@@ -36,8 +40,8 @@ pub struct Account {
     pub group: Group,
     /// The credentials.
     pub credentials: CredentialsFingerprint,
-    /// The number of requests that are allowed per minute.
-    pub limit: NonZeroU32,
+    /// How many requests are allowed, and how many a rollout needs.
+    pub rates: RequestRates,
 }
 
 /// The rollouts that are counted together. Anybody can write the client id of somebody else into a Secret, so the

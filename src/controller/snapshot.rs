@@ -1,9 +1,9 @@
-//! What the environment should run: the snapshot, written in the resource or kept in a ConfigMap, and its digest.
+//! The configuration that the environment should run: the snapshot, from the spec or from a ConfigMap, and its digest.
 
 use super::config_map_cache::{CachedText, ConfigMapCache, ConfigMapKey};
 use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
-use api::snapshot::{LARGEST, MOST_WARNINGS, ReadSnapshot, stored_size};
+use api::snapshot::{MAX_BYTES, MAX_WARNINGS, ReadSnapshot, stored_size};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
 use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -25,28 +25,28 @@ const READ_AT_ONCE: usize = 8;
 pub struct Snapshots {
     kubernetes: kube::Client,
     cache: Mutex<ConfigMapCache>,
-    /// Limits how many are read at once: while a text is read, it takes several times its length in memory.
-    reading: Semaphore,
+    /// Limits how many texts are read at once: while a text is read, it takes several times its length in memory.
+    read_permits: Semaphore,
 }
 
-/// What the environment should run, and the snapshot that says so.
+/// The configuration that the environment should run.
 #[derive(Clone, Debug)]
 pub struct Desired {
-    /// The hashes.
+    /// Its digests and its version.
     pub target: Target,
     /// The snapshot itself.
     pub snapshot: Snapshot,
-    /// Values that YAML reads as another type than they look like, if the snapshot was written as YAML.
+    /// Warnings about values of a YAML text whose type differs from their appearance.
     pub read_warnings: Vec<String>,
 }
 
 impl Desired {
-    /// Warnings for a person, a sentence each. They stop nothing.
+    /// Warnings for people, one sentence each. They do not stop the rollout.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.read_warnings.clone();
         warnings.extend(self.snapshot.warnings());
-        warnings.truncate(MOST_WARNINGS);
+        warnings.truncate(MAX_WARNINGS);
         warnings
     }
 }
@@ -69,17 +69,17 @@ impl ReadText {
 }
 
 impl Snapshots {
-    /// Nothing read yet.
+    /// Starts with an empty cache.
     #[must_use]
     pub fn new(kubernetes: kube::Client) -> Self {
-        Self { kubernetes, cache: Mutex::default(), reading: Semaphore::new(READ_AT_ONCE) }
+        Self { kubernetes, cache: Mutex::default(), read_permits: Semaphore::new(READ_AT_ONCE) }
     }
 
-    /// What the environment should run.
+    /// The configuration that the environment should run.
     ///
     /// # Errors
-    /// An [`Obstacle`] says why that is not known. A failing API server is an obstacle and no error: a rollout in flight must
-    /// still be watched and rolled back.
+    /// An [`Obstacle`] with the reason why it is not known. A failure of the API server is an obstacle too, so that the
+    /// reconcile continues: a rollout in flight must still be watched and rolled back.
     pub async fn desired(&self, object: &CognigyDeployment, uptime: Duration) -> Result<Desired, Obstacle> {
         let spec = &object.spec;
         match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
@@ -94,7 +94,8 @@ impl Snapshots {
                 }
             }
             (None, None) => {
-                let message = "there is neither configurationSnapshot nor configurationSnapshotFrom: write one of them";
+                let message =
+                    "the spec has neither configurationSnapshot nor configurationSnapshotFrom: add one of them";
                 Err(Obstacle::lasting(Cause::SnapshotNotFound, message, Retry::InputChange))
             }
         }
@@ -117,7 +118,7 @@ impl Snapshots {
             Some(text) => Ok(text.read),
             None => {
                 // The semaphore is never closed.
-                let _permit = self.reading.acquire().await;
+                let _permit = self.read_permits.acquire().await;
                 // Another reconcile may have read it meanwhile.
                 match cached() {
                     Some(text) => Ok(text.read),
@@ -160,7 +161,7 @@ impl Snapshots {
         Ok(Ok(read))
     }
 
-    /// Forgets what was read of a ConfigMap, which has changed.
+    /// Removes the cached texts of a ConfigMap, because it has changed.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.lock().forget(namespace, name);
     }
@@ -170,7 +171,8 @@ impl Snapshots {
     }
 }
 
-/// Whether a cached text is used. One that is missing, or has another hash than the expected one, is read each time.
+/// Whether a cached text may be used. A text that is missing, or does not have the expected hash, is read again each
+/// time.
 fn is_usable(text: &CachedText, reference: &ConfigMapKeyReference) -> bool {
     match (&text.read, &reference.sha256) {
         (Some(read), Some(sha256)) => read.sha256 == *sha256,
@@ -179,7 +181,7 @@ fn is_usable(text: &CachedText, reference: &ConfigMapKeyReference) -> bool {
     }
 }
 
-/// The ConfigMap's name, checked: nothing is asked of the API server under a name that cannot exist.
+/// The ConfigMap's name. It is checked, so that no request is sent with an invalid name.
 fn name_in(reference: &ConfigMapKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.configurationSnapshotFrom.configMapKeyRef.{name}");
     let name = ObjectName::of(&reference.name);
@@ -191,7 +193,7 @@ fn name_in(reference: &ConfigMapKeyReference) -> Result<ObjectName<'_>, Obstacle
 }
 
 fn unreadable(name: &str, error: &Error) -> Obstacle {
-    let message = format!("the ConfigMap {name} cannot be read now, and is read again: {error}");
+    let message = format!("the ConfigMap {name} cannot be read: {error}; the operator tries again");
     Obstacle::transient(Cause::AwaitingSnapshot, message, None)
 }
 
@@ -200,7 +202,7 @@ fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Target, S
     Ok(Target { digest, checks_digest: Digest::of_checks(spec), version: snapshot.version() })
 }
 
-/// What the environment should run, if the snapshot is inline and can be deployed.
+/// The target of an inline snapshot, if it can be deployed.
 #[must_use]
 pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
     let snapshot = object.spec.configuration_snapshot.as_ref()?;
@@ -210,11 +212,11 @@ pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
 /// Refuses a spec that is so large that etcd would refuse later writes of its status.
 fn fits(object: &CognigyDeployment) -> Result<(), Obstacle> {
     let size = stored_size(&object.spec);
-    if size <= LARGEST {
+    if size <= MAX_BYTES {
         return Ok(());
     }
     let message = format!(
-        "the API server stores the spec in {size} bytes, more than can be stored with its status ({LARGEST}): keep the \
+        "the API server stores the spec in {size} bytes, more than can be stored with its status ({MAX_BYTES}): keep the \
          snapshot in a ConfigMap and name it in configurationSnapshotFrom"
     );
     Err(Obstacle::lasting(Cause::SnapshotTooLarge, message, Retry::InputChange))
@@ -238,7 +240,7 @@ fn awaited(reference: &ConfigMapKeyReference, wanted: &str) -> Obstacle {
     Obstacle::lasting(Cause::AwaitingSnapshot, message, Retry::SnapshotChange)
 }
 
-/// What the environment should run, by a text in a ConfigMap.
+/// The configuration that a text in a ConfigMap contains.
 fn desired(
     spec: &CognigyDeploymentSpec,
     reference: &ConfigMapKeyReference,

@@ -23,7 +23,7 @@ const LONGEST_QUOTE: usize = 64;
 pub struct Unreadable {
     /// The resource's metadata.
     pub metadata: ObjectMeta,
-    /// What is wrong with it, and what to do.
+    /// The problem and the next step, for people.
     pub problem: String,
     /// The environment that it claims, if that can be read.
     pub environment: Option<Arc<ApiEnvironment>>,
@@ -78,7 +78,7 @@ struct RecordedClaim {
 /// The enum values of a condition, a verdict, a rollback or a message.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Words {
+struct EnumValues {
     r#type: Raw,
     status: Raw,
     reason: Raw,
@@ -109,7 +109,7 @@ impl Unreadable {
             in_flight: may_be_in_flight(&attempt, is_there(&status.attempt)),
             deployed_at: deployed_at.max(value(&recorded.deployed_at)),
         };
-        let problem = match unknown_word(&status, &attempt) {
+        let problem = match unknown_value(&status, &attempt) {
             Some((field, word)) => format!(
                 "status.{field} is {word}, which this version of the operator does not know: upgrade the operator; until then it \
                  leaves the resource alone, also when it is deleted, and its environment stays claimed"
@@ -123,8 +123,8 @@ impl Unreadable {
     }
 }
 
-/// Whether it may be in flight. It is not only before the intent, or after a verdict at a step that needs no more
-/// requests.
+/// Whether a rollout may be in flight. This is certainly false before the intent, and after a verdict at a step that
+/// needs no more requests.
 fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
     let has_verdict = is_there(&attempt.verdict);
     match value::<Step>(&attempt.step) {
@@ -136,9 +136,9 @@ fn may_be_in_flight(attempt: &Attempt, is_there_one: bool) -> bool {
 }
 
 /// The first enum value in the status that this version does not know, and the field that holds it.
-fn unknown_word(status: &Status, attempt: &Attempt) -> Option<(String, String)> {
-    let verdict: Words = lenient(attempt.verdict.as_deref());
-    let rollback: Words = lenient(attempt.rollback.as_deref());
+fn unknown_value(status: &Status, attempt: &Attempt) -> Option<(String, String)> {
+    let verdict: EnumValues = lenient(attempt.verdict.as_deref());
+    let rollback: EnumValues = lenient(attempt.rollback.as_deref());
     let mut unknown = [
         ("attempt.step", is_unknown::<Step>(&attempt.step)),
         ("attempt.verdict.outcome", is_unknown::<Outcome>(&verdict.outcome)),
@@ -160,7 +160,7 @@ fn unknown_word(status: &Status, attempt: &Attempt) -> Option<(String, String)> 
         unknown.extend(found);
     }
     for (number, past) in items(&status.history).enumerate() {
-        let verdict: Words = lenient(past.verdict.as_deref());
+        let verdict: EnumValues = lenient(past.verdict.as_deref());
         let fields =
             [("outcome", is_unknown::<Outcome>(&verdict.outcome)), ("reason", is_unknown::<Reason>(&verdict.reason))];
         let found =
@@ -173,16 +173,16 @@ fn unknown_word(status: &Status, attempt: &Attempt) -> Option<(String, String)> 
     unknown.into_iter().next()
 }
 
-fn items(list: &Raw) -> impl Iterator<Item = Words> {
+fn items(list: &Raw) -> impl Iterator<Item = EnumValues> {
     let items: Vec<Box<RawValue>> =
         list.as_deref().and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
     items.into_iter().map(|item| lenient(Some(&item)))
 }
 
 /// The text to quote, if it is not a known value of its type.
-fn is_unknown<Word: DeserializeOwned>(raw: &Raw) -> Option<String> {
+fn is_unknown<E: DeserializeOwned>(raw: &Raw) -> Option<String> {
     let mut text: String = value(raw)?;
-    if value::<Word>(raw).is_some() {
+    if value::<E>(raw).is_some() {
         return None;
     }
     api::condition::truncate(&mut text, LONGEST_QUOTE);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_this_version_does_not_know_is_told_with_its_field_and_what_to_do() {
+    fn a_value_that_this_version_does_not_know_is_reported_with_its_field_and_the_next_step() {
         for (pointer, field) in [
             ("/status/attempt/step", "attempt.step"),
             ("/status/attempt/verdict/outcome", "attempt.verdict.outcome"),

@@ -45,7 +45,7 @@ pub(super) fn watch_scope(
     (store, stream::select(changed, users).boxed())
 }
 
-/// The labelled ConfigMaps that have changed or are gone.
+/// The labelled ConfigMaps that have changed or were deleted.
 fn watch_config_maps(watches: &Watches, namespace: Option<&str>) -> impl Stream<Item = NamedConfigMap> + Send + use<> {
     let maps: Api<NamedConfigMap> = scoped(watches.client(), namespace);
     let labelled = watcher::Config::default().labels(&format!("{WATCH_LABEL}=true"));
@@ -64,7 +64,7 @@ where
     }
 }
 
-/// Takes in what the watch shows, and returns it as the store keeps it.
+/// Handles an event of the watch, and returns it in the form in which the store keeps it.
 #[must_use]
 pub fn observe(event: watcher::Event<Watched>, context: &Context) -> watcher::Event<Watched> {
     context.resources.observe(&event);
@@ -89,15 +89,15 @@ pub fn observe(event: watcher::Event<Watched>, context: &Context) -> watcher::Ev
     event
 }
 
-/// Lets a resource share its snapshot with the stored one if the text is the same: the watch shows a resource in flight with
-/// each write of its status.
+/// Lets a resource share its snapshot with the stored version if the text is the same. During a rollout, every write of
+/// the status brings another copy of the resource.
 fn share_snapshot(received: &mut Watched, context: &Context) {
     if let Some(known) = context.cluster.find(&name_of(received)) {
         received.share_snapshot(&known);
     }
 }
 
-/// Notes the claim of a resource, and returns what is kept of the resource.
+/// Notes the claim of a resource, and returns the copy of the resource that is kept.
 fn note_claim(received: Watched, context: &Context) -> Watched {
     let claim = received.recorded_claim();
     let other_owner = received.meta().uid.as_deref().and_then(|uid| other_owner(&received, uid, context));
@@ -115,8 +115,8 @@ fn other_owner(watched: &Watched, uid: &str, context: &Context) -> Option<String
     Some(in_use_by(&object.spec.environment_id, &owner.who, &object.namespace().unwrap_or_default()))
 }
 
-/// Whether a resource that the watch shows needs a reconcile: there may be something to do for it, or to forget of it. What
-/// this process wrote itself needs none, and neither does a resource that was at rest all the time.
+/// Whether a watched resource needs a reconcile: there may be work for it, or state to drop. A version that this
+/// process wrote itself needs none, and neither does a resource that was at rest before and still is.
 #[must_use]
 pub fn needs_reconcile(watched: &Watched, context: &Context) -> bool {
     match watched {

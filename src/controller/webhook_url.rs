@@ -1,4 +1,5 @@
-//! Where a resource's webhook is: in its spec, or in a key of a Secret. It is never quoted, for it may be a secret itself.
+//! Reads the URL of a resource's webhook from the spec or from a key of a Secret. No message quotes it, because it may
+//! be a secret.
 
 use api::spec::{ObjectName, SecretKeyReference, is_key};
 use k8s_openapi::ByteString;
@@ -15,10 +16,10 @@ pub(super) fn in_spec(url: &str) -> Result<WebhookUrl, Obstacle> {
     url.parse().map_err(|problem: EndpointError| unusable(format!("spec.webhook.url {problem}")))
 }
 
-/// The name of the Secret with the URL. Nothing is asked of the API server under a name that is none.
+/// The name of the Secret with the URL. It is checked, so that no request is sent with an invalid name.
 ///
 /// # Errors
-/// An [`Obstacle`] that says which field holds no name or no key.
+/// An [`Obstacle`] that names the invalid field.
 pub(super) fn checked_name(reference: &SecretKeyReference) -> Result<ObjectName<'_>, Obstacle> {
     let field = |name: &str| format!("spec.webhook.urlFrom.secretKeyRef.{name}");
     if !is_key(&reference.key) {
@@ -66,12 +67,12 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_be_used_is_told_with_its_place_and_without_itself() {
+    fn the_message_about_a_bad_url_names_its_place_and_does_not_quote_it() {
         for (secret, says) in [
             (None, "Secret bots/ci, which spec.webhook.urlFrom names, does not exist; create it"),
             (Some(Secret::default()), "Secret bots/ci has no key url with the webhook's URL; add it"),
             (holding(b"hooks.example.com/s3cr3t"), "needs a scheme; write https:// before the host; correct it"),
-            (holding(b"https://s3cr3t@hooks.example.com"), "must hold no user name"),
+            (holding(b"https://s3cr3t@hooks.example.com"), "must not contain a user name"),
             (holding(b"s3cr3t\xff"), "is not UTF-8 text"),
         ] {
             let message = in_secret(secret, NAME, "url").unwrap_err().message;
@@ -86,9 +87,9 @@ mod tests {
     #[test]
     fn a_name_or_a_key_that_none_can_have_is_refused_before_anything_is_asked() {
         for (name, key, says) in [
-            ("?limit=0", "url", "spec.webhook.urlFrom.secretKeyRef.name is \"?limit=0\", which no object"),
+            ("?limit=0", "url", "spec.webhook.urlFrom.secretKeyRef.name is \"?limit=0\", which is not a valid name"),
             ("a b", "url", "secretKeyRef.name is \"a b\""),
-            ("ci", "hooks/url", "spec.webhook.urlFrom.secretKeyRef.key is \"hooks/url\", which no Secret"),
+            ("ci", "hooks/url", "spec.webhook.urlFrom.secretKeyRef.key is \"hooks/url\", which is not a valid key"),
         ] {
             let reference = SecretKeyReference { name: name.to_owned(), key: key.to_owned() };
             let obstacle = checked_name(&reference).unwrap_err();

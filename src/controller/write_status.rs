@@ -1,8 +1,9 @@
-//! Records what a reconcile has found out: only if something has changed, and only over the version that it was decided on.
+//! Records the results of a reconcile in the status: only if the status has changed, and only on top of the version for
+//! which the decision was made.
 //!
-//! Somebody else may write the resource at the same time. If the status does not depend on that change, it is written on top
-//! of it. Otherwise an answer of the platform that could not be recorded would have to be asked for again, and a writer that
-//! never rests would prevent all records.
+//! Another client may write the resource at the same time. If our status does not depend on that change, it is written
+//! on top of it. Without this, each conflict would lose an answer of the platform, and a client that writes all the
+//! time would prevent every record.
 
 use super::error::Error;
 use super::reconcile::ReconcileRun;
@@ -17,7 +18,7 @@ use rollout::transition::transitions;
 use rollout::{Decision, Effects, Happened, summary};
 use std::sync::Arc;
 
-/// How often one write is tried again on top of somebody else's. Then the reconcile ends, and the next decides again.
+/// The maximum number of tries of one write. After the last one, the reconcile ends, and the next one decides again.
 const MOST_TIMES: usize = 16;
 
 impl ReconcileRun<'_> {
@@ -26,8 +27,9 @@ impl ReconcileRun<'_> {
         decision.needs_record(&self.status) && !self.would_soon_be_overwritten(decision)
     }
 
-    /// An edit or a deletion moves the generation, and with it what the status says of itself. If all else is recorded, that is
-    /// not worth a write right before an attempt begins or the resource goes.
+    /// An edit or a deletion raises the generation, and so `observedGeneration` in the status is outdated. If
+    /// everything else is recorded, this alone is not worth a write just before an attempt starts or the finalizer is
+    /// removed.
     fn would_soon_be_overwritten(&self, decision: &Decision) -> bool {
         let is_next = matches!(decision, Decision::Release | Decision::Start | Decision::HandleRequest(Request::Retry));
         is_next && self.observed.object.status.as_ref() == Some(&self.status)
@@ -53,10 +55,12 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// Writes the status; on top of somebody else's write if the status does not depend on it.
+    /// Writes the status. After a conflict, writes it on top of the other client's change if the status does not depend
+    /// on it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the status does depend on it, or somebody is faster each time. Or the API server failed.
+    /// [`Error::Conflict`] if the status depends on the change, or every try has a conflict. Another error if the API
+    /// server failed.
     async fn write_status(&mut self) -> Result<(), Error> {
         for _ in 0..MOST_TIMES {
             self.context.cluster.must_lead()?;
@@ -72,22 +76,27 @@ impl ReconcileRun<'_> {
                 Err(error) => return Err(error),
             }
         }
+        self.newest = Some(Arc::clone(&self.observed.object));
         Err(Error::Conflict)
     }
 
-    /// Goes on with the resource as it is now, if the status would have become the same with it.
+    /// Reads the resource after a conflict, and continues with it if it has the same inputs of the decision. If not, it
+    /// is kept for the next reconcile.
     async fn follow(&mut self) -> Result<(), Error> {
         let newer = record::read(self.context, self.observed.object.as_ref()).await?;
-        if !is_same_to_a_decision(&self.observed.object, &newer) {
+        if !has_same_inputs(&self.observed.object, &newer) {
+            self.newest = Some(newer);
             return Err(Error::Conflict);
         }
-        tracing::debug!("somebody else has changed what this write does not depend on; writing on top of it");
+        tracing::debug!(
+            "another client has written the resource; the status does not depend on it and is written again"
+        );
         self.observed.object = newer;
         self.refresh_status();
         Ok(())
     }
 
-    /// Puts the finalizer on, before anything is asked of the platform.
+    /// Adds the finalizer, before the first request to the platform.
     pub(super) async fn put_finalizer(&mut self) -> Result<(), Error> {
         if record::has_finalizer(&self.observed.object) || self.observed.is_deleted() {
             return Ok(());
@@ -98,7 +107,7 @@ impl ReconcileRun<'_> {
         Ok(())
     }
 
-    /// Writes the status again if somebody has removed it. Nothing in it is new, so nothing is counted or published again.
+    /// Writes the status again if somebody has removed it. Its transitions are not new, so they are not counted again.
     pub(super) async fn put_status_back(&mut self) -> Result<(), Error> {
         let Some(effects) = self.put_back.take() else { return Ok(()) };
         self.context.cluster.must_lead()?;
@@ -117,7 +126,7 @@ impl ReconcileRun<'_> {
         summary::refresh(&mut self.status, &facts, &self.state.memory);
     }
 
-    /// Goes on with the resource with the status that was just written.
+    /// Continues with the status that was just written.
     fn keep_status(&mut self, metadata: ObjectMeta) {
         let status = self.status.clone();
         self.state.know_status(Some(&status));
@@ -127,16 +136,17 @@ impl ReconcileRun<'_> {
         });
     }
 
-    /// Goes on with the resource as it was just written, even if the watch lags behind. It is changed in place, unless the
-    /// watch has it too.
+    /// Continues with the resource as it was just written, even if the watch lags behind. The object is changed in
+    /// place, unless the watch shares it.
     fn keep_changed(&mut self, change: impl FnOnce(&mut CognigyDeployment)) {
-        self.state.written = None;
+        self.state.newest = None;
         change(Arc::make_mut(&mut self.observed.object));
         self.context.resources.wrote(&self.observed.object.metadata);
-        self.state.written = Some(Arc::clone(&self.observed.object));
+        self.state.newest = Some(Arc::clone(&self.observed.object));
     }
 
-    /// Counts the transitions that were just recorded. They are not counted earlier: what is not recorded happens again.
+    /// Counts the transitions that were just recorded. They are not counted earlier, because a transition that is not
+    /// recorded happens again.
     fn count_transitions(&self) {
         let (before, memory) = (self.observed.object.status.as_ref(), &self.state.memory.attempt);
         for transition in transitions(before, &self.status, memory, self.context.now().wall) {
@@ -145,8 +155,8 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// All changes are recorded, or the resource is gone and nothing of it can be recorded any more: their events may be
-    /// published.
+    /// Releases the events of all changes for publication: the changes are recorded, or the resource is gone and
+    /// nothing can be recorded any more.
     pub(super) fn mark_recorded(&mut self) {
         self.execution.publisher.add(self.execution.unrecorded.drain(..));
     }
@@ -164,9 +174,9 @@ impl ReconcileRun<'_> {
     }
 }
 
-/// Whether nothing has changed that the decision depends on, above all the status: an intent is only ever written on top of
-/// the status that it was made from, whoever else writes. `monitoring` is read again for each question.
-fn is_same_to_a_decision(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool {
+/// Whether all inputs of the decision are the same. The most important one is the status: an intent is written only on
+/// top of the status from which it was made. `monitoring` may differ, because it is read again for each poll.
+fn has_same_inputs(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool {
     let requests = |object: &CognigyDeployment| Requests::from_annotations(object.annotations());
     ours.metadata.uid == newer.metadata.uid
         && ours.status == newer.status

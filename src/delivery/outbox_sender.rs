@@ -53,7 +53,7 @@ impl OutboxSender {
         Self { webhooks }
     }
 
-    /// Sends audit records in order. `taken` is called for each accepted one.
+    /// Sends audit records in order. `accepted` is called for each accepted one.
     ///
     /// # Errors
     /// [`Refused`] at the first that was not accepted.
@@ -62,17 +62,12 @@ impl OutboxSender {
         platform: &dyn Platform,
         requester: &Requester,
         entries: &[OutboxEntry],
-        mut taken: impl FnMut(&IdempotencyKey),
+        accepted: impl FnMut(&IdempotencyKey),
     ) -> Result<(), Refused> {
-        for entry in entries {
-            let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
-            platform.audit(Bytes::from(entry.body.clone()), &id, requester).await?;
-            taken(&entry.id);
-        }
-        Ok(())
+        send_each(entries, accepted, |body, id| async move { Ok(platform.audit(body, &id, requester).await?) }).await
     }
 
-    /// Sends webhook events in order. `taken` is called for each accepted one.
+    /// Sends webhook events in order. `accepted` is called for each accepted one.
     ///
     /// # Errors
     /// [`Refused`] at the first that was not accepted.
@@ -80,13 +75,22 @@ impl OutboxSender {
         &self,
         url: &WebhookUrl,
         entries: &[OutboxEntry],
-        mut taken: impl FnMut(&IdempotencyKey),
+        accepted: impl FnMut(&IdempotencyKey),
     ) -> Result<(), Refused> {
-        for entry in entries {
-            let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
-            self.webhooks.deliver(url, Bytes::from(entry.body.clone()), &id).await?;
-            taken(&entry.id);
-        }
-        Ok(())
+        send_each(entries, accepted, |body, id| async move { Ok(self.webhooks.deliver(url, body, &id).await?) }).await
     }
+}
+
+/// Sends messages in order. `accepted` is called for each accepted one.
+async fn send_each<Sending: Future<Output = Result<(), Refused>>>(
+    entries: &[OutboxEntry],
+    mut accepted: impl FnMut(&IdempotencyKey),
+    send: impl Fn(Bytes, platform::IdempotencyKey) -> Sending,
+) -> Result<(), Refused> {
+    for entry in entries {
+        let Ok(id) = entry.id.as_str().parse() else { return Err(Refused::unreadable(&entry.id)) };
+        send(Bytes::from(entry.body.clone()), id).await?;
+        accepted(&entry.id);
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ const PANELS: [&str; 4] = ["row", "stat", "table", "timeseries"];
 const BUILT_IN: [(&str, &str); 1] = [("$__rate_interval", "5m")];
 
 const HEAD: &str = "\
-# The dashboard's queries as rules, for `promtool check rules`: a panel's title would not tell that its query is none.
+# The queries of the dashboard as rules, so that `promtool check rules` can check them.
 # Generated: UPDATE_DOCS=1 cargo test --lib documents::dashboard
 ";
 

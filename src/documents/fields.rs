@@ -63,7 +63,7 @@ const TOLD: [&str; 15] = [
 const MERGE: [&str; 3] = ["x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"];
 
 #[test]
-fn the_page_tells_all_that_the_definition_says_of_a_field() {
+fn the_page_contains_all_that_the_definition_says_of_a_field() {
     let version = version();
     let fields = &version["schema"]["openAPIV3Schema"]["properties"];
     let mut words = BTreeSet::new();
@@ -102,8 +102,8 @@ fn page() -> String {
     let version = version();
     let properties = &version["schema"]["openAPIV3Schema"]["properties"];
     let mut page = HEAD.to_owned();
-    tell_names(&mut page);
-    tell_columns(&mut page, &version["additionalPrinterColumns"]);
+    add_names(&mut page);
+    add_columns(&mut page, &version["additionalPrinterColumns"]);
     for part in ["spec", "status"] {
         describe(&mut page, part, &properties[part]);
     }
@@ -111,7 +111,7 @@ fn page() -> String {
 }
 
 /// The names in a resource's metadata that the operator uses.
-fn tell_names(page: &mut String) {
+fn add_names(page: &mut String) {
     let names = [
         (RETRY_ANNOTATION, "annotation", "any new value requests another attempt"),
         (ROLLBACK_ANNOTATION, "annotation", "any new value requests a rollback"),
@@ -131,7 +131,7 @@ fn tell_names(page: &mut String) {
 }
 
 /// The columns of `kubectl get`.
-fn tell_columns(page: &mut String, columns: &Value) {
+fn add_columns(page: &mut String, columns: &Value) {
     writeln!(page, "\n## Columns of kubectl get\n\n| column | shown | from | meaning |\n|---|---|---|---|").unwrap();
     for column in columns.as_array().unwrap() {
         let text = |field: &str| column[field].as_str().unwrap_or_default();

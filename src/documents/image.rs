@@ -57,7 +57,21 @@ fn the_image_is_built_from_this_version_with_this_compiler() {
     assert!(all.contains(&format!("ARG VERSION={version}")), "{all:?}");
     let rust = env!("CARGO_PKG_RUST_VERSION");
     assert!(all.contains(&format!("ARG RUST_VERSION={rust}")), "{all:?}");
-    assert!(all.iter().any(|line| line.contains("cargo build --release --locked")), "{all:?}");
+}
+
+#[test]
+fn whatever_is_released_is_built_with_the_same_features() {
+    let build = "cargo build --release --locked --features otlp --bin cognigy-operator";
+    for (file, text) in [
+        (DOCKERFILE, build),
+        (".github/workflows/release.yaml", build),
+        ("dev/sbom", "cargo cyclonedx --manifest-path \"$copy/Cargo.toml\" --quiet \\\n        --features otlp "),
+        ("dev/sbom", "cargo tree --locked --package cognigy-operator --features otlp "),
+    ] {
+        let found = read(file);
+        assert_eq!(found.matches(text).count(), 1, "{file} lacks {text}");
+        assert_eq!(found.matches("cargo build").count(), found.matches(build).count(), "{file} has another build");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::controller::resources::ResourceRegistry;
 use crate::controller::watched::Watched;
 use crate::metrics::Metrics;
 use kube::runtime::watcher::Event;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -55,8 +55,19 @@ fn label(text: &str) -> (String, Option<BTreeSet<String>>) {
 
 /// The metrics in a scrape, by the names that queries use. A histogram has the common part of its series' names.
 fn scraped() -> BTreeMap<String, Metric> {
-    let resources = Arc::new(ResourceRegistry::default());
-    resources.observe(&Event::Apply(Watched::Whole(Arc::new(stalled()))));
+    let resources = Arc::new(ResourceRegistry::new(true));
+    for (number, status) in [
+        json!(null),
+        with_condition("Stalled", "True", "RolledBack"),
+        with_condition("Ready", "True", "Succeeded"),
+        with_condition("Ready", "False", "Suspended"),
+        json!({"phase": "FromTheFuture"}),
+    ]
+    .iter()
+    .enumerate()
+    {
+        resources.observe(&Event::Apply(resource(number, status)));
+    }
     let metrics = Metrics::new(Arc::default(), &cognigy_deployments::operations::ALL, resources);
     let text = metrics.encode().unwrap();
     let mut scraped: BTreeMap<String, Metric> = BTreeMap::new();
@@ -88,16 +99,18 @@ fn scraped() -> BTreeMap<String, Metric> {
     scraped
 }
 
-fn stalled() -> api::CognigyDeployment {
-    let condition = json!({
-        "type": "Stalled", "status": "True", "reason": "RolledBack", "lastTransitionTime": "2026-01-01T12:00:00Z",
-    });
+fn with_condition(kind: &str, status: &str, reason: &str) -> Value {
+    let since = "2026-01-01T12:00:00Z";
+    json!({"conditions": [{"type": kind, "status": status, "reason": reason, "lastTransitionTime": since}]})
+}
+
+fn resource(number: usize, status: &Value) -> Watched {
     serde_json::from_value(json!({
         "apiVersion": "deploy.cognigy.ai/v1alpha1",
         "kind": "CognigyDeployment",
-        "metadata": {"name": "bot", "namespace": "bots", "uid": "6f2c0f0e"},
+        "metadata": {"name": format!("bot-{number}"), "namespace": "bots", "uid": format!("uid-{number}")},
         "spec": {"environmentId": "env_1", "configurationSnapshot": {"botVersion": "1"}, "dependencyLocks": []},
-        "status": {"conditions": [condition]},
+        "status": status,
     }))
     .unwrap()
 }

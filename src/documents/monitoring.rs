@@ -22,7 +22,7 @@ fn every_query_of_the_dashboard_asks_for_what_is_measured() {
     let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
     let mut asked = BTreeSet::new();
     for query in queries {
-        asked.extend(judge(query["expr"].as_str().unwrap()));
+        asked.extend(check_query(query["expr"].as_str().unwrap()));
         assert_eq!(query["datasource"]["uid"], "${datasource}", "{query}");
     }
     let measured: BTreeSet<String> = listed().into_keys().collect();
@@ -55,7 +55,7 @@ fn the_panels_of_the_dashboard_lie_side_by_side_and_each_says_what_it_shows() {
 fn every_alert_asks_for_what_is_measured_and_says_how_bad_it_is() {
     let mut alerts = 0;
     for rule in rules() {
-        judge(rule["expr"].as_str().unwrap());
+        check_query(rule["expr"].as_str().unwrap());
         assert!(matches!(rule["labels"]["severity"].as_str(), Some("critical" | "warning")), "{rule}");
         for text in ["summary", "description"] {
             assert!(rule["annotations"][text].is_string(), "{rule}");
@@ -118,7 +118,7 @@ fn rules() -> Vec<Value> {
 }
 
 /// Checks a query: its metrics exist, with the labels and values that it uses. Returns the metrics.
-fn judge(query: &str) -> BTreeSet<String> {
+fn check_query(query: &str) -> BTreeSet<String> {
     let measured = listed();
     let mut metrics = BTreeSet::new();
     let mut labels: BTreeSet<String> = OF_THE_TARGET.iter().chain(&["le"]).map(|&label| label.to_owned()).collect();

@@ -137,7 +137,7 @@ fn good_token() -> Response<Bytes> {
 /// Runs in virtual time. The call must not take longer than the longest wait in the budget.
 fn soon<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE * 4, future).await.expect("it ends") })
+    runtime.block_on(async { tokio::time::timeout(MAX_QUEUE_WAIT * 4, future).await.expect("it ends") })
 }
 
 fn me() -> Requester {
@@ -234,16 +234,16 @@ proptest! {
         }
         // A new client, because a pause that the first answer asked for would keep this request from being sent.
         match soon(client().health(&"env".parse().unwrap(), 0.05, &me())).unwrap() {
-            HealthReading::Good { error_rate } => {
+            HealthStatus::Good { error_rate } => {
                 prop_assert!(answer.is_good() && (0.0..0.05).contains(&error_rate));
                 prop_assert!(answer.may_say("status", |it| it.as_str().is_some_and(|it| it.contains("healthy"))));
                 prop_assert!(answer.may_say("errorRate", |rate| rate.as_f64() == Some(error_rate)));
             }
-            HealthReading::Bad { status: word, .. } => {
+            HealthStatus::Bad { status: word, .. } => {
                 prop_assert!(answer.is_good() && answer.may_say("status", Value::is_string));
                 fit_to_show(&word, 64)?;
             }
-            HealthReading::Unreadable { message } => fit_to_show(&message, 1024)?,
+            HealthStatus::Unreadable { message } => fit_to_show(&message, 1024)?,
         }
     }
 
@@ -310,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn a_webhook_is_told_only_if_it_says_so_and_its_words_are_not_repeated(answer in answer(&ANSWERS)) {
+    fn a_webhook_has_the_message_only_if_it_says_so_and_its_answer_is_not_quoted(answer in answer(&ANSWERS)) {
         let platform = Arc::new(Platform { token: good_token(), other: answer.response() });
         let sender = WebhookSender::new(platform, ExchangeOptions::new(EgressPolicy::default()));
         let url = "https://ci.example.com/hooks/s3cr3t-of-the-client".parse().unwrap();

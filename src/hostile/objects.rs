@@ -115,7 +115,7 @@ proptest! {
     /// The API server sends JSON with valid metadata. No other field of a resource may make a page with other resources
     /// fail.
     #[test]
-    fn a_resource_of_any_bytes_is_looked_at_or_left_alone(bytes in bytes_like(&[RESOURCE])) {
+    fn a_resource_of_any_bytes_is_read_or_left_alone(bytes in bytes_like(&[RESOURCE])) {
         match serde_json::from_slice::<Watched>(&bytes) {
             Ok(watched) => look_at(watched),
             Err(error) => prop_assert!(!is_sent(&bytes), "{error}"),
@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn a_field_of_any_depth_is_looked_at_or_told(
+    fn a_field_of_any_depth_is_read_or_reported(
         pointer in prop::sample::select(pointers()),
         levels in 1usize..20_000,
         (open, close) in prop::sample::select(vec![("[", "]"), ("{\"a\":", "}"), ("[{\"\":", "}]")]),
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn a_field_that_somebody_has_written_is_looked_at_or_told(
+    fn a_field_that_somebody_has_written_is_read_or_reported(
         edits in prop::collection::vec((prop::sample::select(pointers()), json_value()), 1..4),
     ) {
         let mut resource = resource();

@@ -56,7 +56,7 @@ fn desired(text: &str) -> Result<Desired, Obstacle> {
 
 /// Checks that the snapshot is a JSON object that can be hashed, written and read again, or that the error message is
 /// short.
-fn judge(text: &str) -> Result<(), TestCaseError> {
+fn check(text: &str) -> Result<(), TestCaseError> {
     match desired(text) {
         Ok(desired) => {
             let written = serde_json::to_vec(&desired.snapshot).unwrap();
@@ -66,8 +66,8 @@ fn judge(text: &str) -> Result<(), TestCaseError> {
             prop_assert!(!read.is_empty());
         }
         Err(obstacle) => {
-            let told = [Reason::SnapshotInvalid, Reason::SnapshotTooLarge];
-            prop_assert!(told.contains(&obstacle.reason()), "{obstacle:?}");
+            let allowed = [Reason::SnapshotInvalid, Reason::SnapshotTooLarge];
+            prop_assert!(allowed.contains(&obstacle.reason()), "{obstacle:?}");
             prop_assert!(obstacle.message.len() <= 1024, "{} bytes", obstacle.message.len());
         }
     }
@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn any_snapshot_is_deployed_as_it_reads_or_refused(text in text_like(&SNAPSHOTS)) {
-        judge(&text)?;
+        check(&text)?;
     }
 }
 
@@ -106,8 +106,8 @@ fn a_small_text_that_stands_for_a_large_snapshot_is_refused() {
         laughs("{k: v}", 9),
     ] {
         let refused = desired(&text).expect_err("it is refused");
-        let told = [Reason::SnapshotInvalid, Reason::SnapshotTooLarge];
-        assert!(told.contains(&refused.reason()) && refused.message.len() <= 1024, "{refused:?}");
+        let allowed = [Reason::SnapshotInvalid, Reason::SnapshotTooLarge];
+        assert!(allowed.contains(&refused.reason()) && refused.message.len() <= 1024, "{refused:?}");
     }
 }
 
@@ -134,7 +134,7 @@ fn however_deep_or_long_a_text_is_it_is_read_or_refused() {
         "\u{0}".repeat(1_000_000),
         format!("a: |\n{}", " x\n".repeat(300_000)),
     ] {
-        judge(&text).unwrap();
+        check(&text).unwrap();
     }
 }
 

@@ -66,15 +66,15 @@ proptest! {
         let Ok(url) = text.parse::<WebhookUrl>() else { return Ok(()) };
         prop_assert_eq!(format!("{url:?}"), format!("WebhookUrl({}, ..)", url.host()));
         prop_assert_eq!(&url.expose().parse::<WebhookUrl>().unwrap(), &url, "the written URL parses to the same URL");
-        let judged = Url::parse(url.expose()).unwrap();
+        let checked = Url::parse(url.expose()).unwrap();
         if let Ok(uri) = url.expose().parse::<http::Uri>() {
             let asked = Url::parse(&uri.to_string()).unwrap();
-            prop_assert_eq!((judged.host(), judged.port()), (asked.host(), asked.port()));
+            prop_assert_eq!((checked.host(), checked.port()), (asked.host(), asked.port()));
         }
-        if EgressPolicy::default().check(&judged).is_ok() {
-            prop_assert_eq!(judged.scheme(), "https");
-            prop_assert!(judged.username().is_empty() && judged.password().is_none());
-            let host = judged.host_str().unwrap().trim_matches(['[', ']']);
+        if EgressPolicy::default().check(&checked).is_ok() {
+            prop_assert_eq!(checked.scheme(), "https");
+            prop_assert!(checked.username().is_empty() && checked.password().is_none());
+            let host = checked.host_str().unwrap().trim_matches(['[', ']']);
             if let Ok(IpAddr::V4(v4)) = host.parse() {
                 prop_assert!(!(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()), "{v4}");
             }
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn flags_are_read_or_refused_with_words(
+    fn flags_are_read_or_refused_with_a_message(
         url in text_like(&URLS),
         rule in text_like(&RULES),
         duration in text_like(&DURATIONS),

@@ -5,7 +5,7 @@
 
 use super::buckets;
 use super::resources::gauges;
-use platform::{BudgetError, Budgets, Priority, Reading};
+use platform::{BudgetError, BudgetUsage, Budgets, Priority};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
@@ -17,9 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long requests waited, and which were refused.
+/// The waiting times of requests, and the refused requests.
 pub(super) struct Waits {
-    turns: Family<Rank, Histogram, fn() -> Histogram>,
+    waits: Family<Rank, Histogram, fn() -> Histogram>,
     refusals: Family<Refusal, Counter>,
 }
 
@@ -36,34 +36,34 @@ struct Refusal {
 
 impl Waits {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let turns = Family::new_with_constructor(buckets::of_a_wait as fn() -> Histogram);
+        let waits = Family::new_with_constructor(buckets::of_a_wait as fn() -> Histogram);
         let refusals = Family::<Refusal, Counter>::default();
         for priority in Priority::ALL.map(Priority::name) {
-            drop(turns.get_or_create(&Rank { priority }));
+            drop(waits.get_or_create(&Rank { priority }));
             for reason in BudgetError::METRIC_LABELS {
                 drop(refusals.get_or_create(&Refusal { priority, reason }));
             }
         }
         registry.register_with_unit(
             "budget_wait",
-            "How long requests waited in the budget's queue until they were sent",
+            "Time that requests waited in the budget's queue until they were sent",
             Unit::Seconds,
-            turns.clone(),
+            waits.clone(),
         );
         registry.register("budget_refusals", "Requests that the budget refused, by reason", refusals.clone());
-        Self { turns, refusals }
+        Self { waits, refusals }
     }
 
     pub(super) fn waited(&self, priority: Priority, outcome: &'static str, waited: Duration) {
         let priority = priority.name();
         match BudgetError::METRIC_LABELS.contains(&outcome) {
             true => drop(self.refusals.get_or_create(&Refusal { priority, reason: outcome }).inc()),
-            false => self.turns.get_or_create(&Rank { priority }).observe(waited.as_secs_f64()),
+            false => self.waits.get_or_create(&Rank { priority }).observe(waited.as_secs_f64()),
         }
     }
 }
 
-/// How full the budgets are.
+/// The used part of each budget.
 #[derive(Debug)]
 pub(super) struct Fullness {
     budgets: Arc<Budgets>,
@@ -77,29 +77,31 @@ impl Fullness {
 
 impl Collector for Fullness {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let readings = self.budgets.readings();
-        let sum = |of: fn(&Reading) -> u32| -> u64 { readings.iter().map(|reading| u64::from(of(reading))).sum() };
+        let usages = self.budgets.usages();
+        let sum = |of: fn(&BudgetUsage) -> u32| -> u64 { usages.iter().map(|usage| u64::from(of(usage))).sum() };
         let help = "Clients of Cognigy.AI that have a request budget";
-        gauge(&mut encoder, "budget_clients", help, None, readings.len())?;
+        gauge(&mut encoder, "budget_clients", help, None, usages.len())?;
         let help = "Configured requests per minute, summed over all clients";
-        gauge(&mut encoder, "budget_limit_requests", help, None, sum(|reading| reading.limit.get()))?;
-        let help = "Current maximum of requests per minute: lower than the limit after a 429 that others caused";
-        let effective = sum(|reading| reading.effective_limit.get());
+        gauge(&mut encoder, "budget_limit_requests", help, None, sum(|usage| usage.limit.get()))?;
+        let help =
+            "Current maximum of requests per minute, summed over all clients; below the limit after an unexpected 429";
+        let effective = sum(|usage| usage.effective_limit.get());
         gauge(&mut encoder, "budget_effective_limit_requests", help, None, effective)?;
-        let help = "Requests that count against the limit: under way, or ended within the last minute";
-        gauge(&mut encoder, "budget_used_requests", help, None, sum(|reading| reading.used))?;
+        let help =
+            "Requests that count against the limit, because they are in progress or ended within the last minute";
+        gauge(&mut encoder, "budget_used_requests", help, None, sum(|usage| usage.used))?;
         let help = "Requests per minute that are reserved for rollbacks, summed over all clients";
-        gauge(&mut encoder, "budget_reserve_requests", help, None, sum(|reading| reading.reserve))?;
+        gauge(&mut encoder, "budget_reserve_requests", help, None, sum(|usage| usage.reserve))?;
         let help = "Unused part of the reserve for rollbacks, summed over all clients";
-        gauge(&mut encoder, "budget_reserve_free_requests", help, None, sum(|reading| reading.reserve_free))?;
-        let help = "The used part of the effective limit, of the client with the highest value";
-        let fullest = readings.iter().map(used_ratio).fold(0.0, f64::max);
+        gauge(&mut encoder, "budget_reserve_free_requests", help, None, sum(|usage| usage.reserve_free))?;
+        let help = "Used part of the effective limit; the highest value of all clients";
+        let fullest = usages.iter().map(used_ratio).fold(0.0, f64::max);
         gauge(&mut encoder, "budget_fullest_used_ratio", help, None, fullest)?;
-        let help = "Remaining pause that Cognigy.AI has asked for, of the client with the longest one";
-        let paused = readings.iter().map(|reading| reading.paused_for).max().unwrap_or_default();
+        let help = "Remaining pause that Cognigy.AI has requested; the longest of all clients";
+        let paused = usages.iter().map(|usage| usage.paused_for).max().unwrap_or_default();
         gauge(&mut encoder, "budget_longest_pause", help, Some(&Unit::Seconds), paused.as_secs_f64())?;
         let waiting = Priority::ALL.map(|priority| {
-            let count: usize = readings.iter().filter_map(|reading| reading.waiting.get(&priority)).sum();
+            let count: usize = usages.iter().filter_map(|usage| usage.waiting.get(&priority)).sum();
             (priority.name(), count)
         });
         let name = ("budget_waiting_requests", "Requests that wait in the budget's queue", None);
@@ -107,8 +109,8 @@ impl Collector for Fullness {
     }
 }
 
-fn used_ratio(reading: &Reading) -> f64 {
-    f64::from(reading.used) / f64::from(reading.effective_limit.get())
+fn used_ratio(usage: &BudgetUsage) -> f64 {
+    f64::from(usage.used) / f64::from(usage.effective_limit.get())
 }
 
 fn gauge(

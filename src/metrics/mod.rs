@@ -1,5 +1,5 @@
 //! Metrics, in the OpenMetrics format. Every label takes its values from a fixed set: no resource's name, no error's
-//! text. Each series with a fixed set of labels exists from the start, with the value 0, so that its first event is
+//! text. The only exception is `resource_info`, which is off by default and has a limit. Each series with a fixed set of labels exists from the start, with the value 0, so that its first event is
 //! visible as an increase.
 //!
 //! Counters and histograms change when something happens. Gauges are read at the scrape. `docs/metrics.md` lists all
@@ -9,6 +9,7 @@ mod buckets;
 mod budget;
 mod process;
 mod requests;
+mod resource_infos;
 mod resources;
 mod rollouts;
 mod work;
@@ -18,6 +19,7 @@ use platform::{Budgets, Operation, Priority, RequestObserver};
 use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
+pub use resource_infos::{MAX_INFOS, ResourceInfo};
 use resources::Resources;
 pub use resources::{ConditionSummary, OutboxCount, ResourceCounts, ResourceGauges};
 use rollout::Transition;

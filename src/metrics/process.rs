@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_is_told_in_bytes() {
+    fn resident_memory_is_shown_in_bytes() {
         assert_eq!(resident_bytes("VmPeak:\t  900 kB\nVmRSS:\t    34 kB\n"), Some(34 * 1024));
         assert_eq!(resident_bytes("VmPeak:\t  900 kB\n"), None);
     }

@@ -30,7 +30,7 @@ impl Requests {
         let answered = Family::<Answer, Counter>::default();
         let durations = Family::new_with_constructor(buckets::of_a_call as fn() -> Histogram);
         for call in operations.iter().chain([&WEBHOOK]).map(|operation| operation.name) {
-            for class in ["success"].into_iter().chain(ErrorClass::OF_REQUESTS) {
+            for class in ["success"].into_iter().chain(ErrorClass::REQUEST_LABELS) {
                 drop(answered.get_or_create(&Answer { call, class }));
             }
             drop(durations.get_or_create(&Asked { call }));
@@ -40,7 +40,7 @@ impl Requests {
             "Requests to Cognigy.AI and to webhooks, by call and class of answer",
             answered.clone(),
         );
-        registry.register_with_unit("request_duration", "How long requests took", Unit::Seconds, durations.clone());
+        registry.register_with_unit("request_duration", "Duration of requests", Unit::Seconds, durations.clone());
         Self { answered, durations }
     }
 

@@ -1,6 +1,7 @@
-//! Resources at the scrape: which need a person, which are in progress, which messages wait for delivery. Only the
-//! process that acts watches resources, so sums over replicas are right.
+//! The resources at the time of a scrape: those that need a person, those in progress, and the messages that wait for
+//! delivery. Only the process that acts watches resources, so sums over all replicas are correct.
 
+use super::resource_infos::{self, ResourceInfo};
 use api::Reason;
 use api::status::{DeliveryKind, Step};
 use jiff::Timestamp;
@@ -14,10 +15,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The values of the label `state`.
+const STATES: [&str; 5] = ["ready", "reconciling", "stalled", "suspended", "unreadable"];
+
 /// Counts all resources at a scrape.
 pub trait ResourceGauges: Send + Sync {
     /// The counts at this moment.
     fn counts(&self, now: Timestamp) -> ResourceCounts;
+
+    /// Each resource at this moment, if `--resource-metrics` is set.
+    fn infos(&self) -> Option<Vec<ResourceInfo>>;
 }
 
 /// All resources at one moment.
@@ -38,12 +45,26 @@ pub enum ConditionSummary {
     Ready,
     /// The operator is working on the resource, or has not seen it yet.
     Reconciling,
-    /// A person is needed, for this reason.
+    /// The resource needs a person, for this reason.
     Stalled(Reason),
     /// The spec suspends the resource.
     Suspended,
     /// This version of the operator cannot read the resource and does not act on it.
     Unreadable,
+}
+
+impl ConditionSummary {
+    /// The value of the label `state`.
+    #[must_use]
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Reconciling => "reconciling",
+            Self::Stalled(_) => "stalled",
+            Self::Suspended => "suspended",
+            Self::Unreadable => "unreadable",
+        }
+    }
 }
 
 /// Messages that wait for one receiver.
@@ -74,21 +95,12 @@ impl Resources {
 impl Collector for Resources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let counts = self.gauges.counts(Timestamp::now());
-        let count = |is_it: fn(ConditionSummary) -> bool| -> usize {
-            counts.resources.iter().filter(|(summary, _)| is_it(**summary)).map(|(_, count)| count).sum()
+        let count = |state: &'static str| -> (&'static str, usize) {
+            let in_state = counts.resources.iter().filter(|(summary, _)| summary.state() == state);
+            (state, in_state.map(|(_, count)| count).sum())
         };
-        gauges(
-            &mut encoder,
-            ("resources", "Resources, by state", None),
-            "state",
-            [
-                ("ready", count(|summary| summary == ConditionSummary::Ready)),
-                ("reconciling", count(|summary| summary == ConditionSummary::Reconciling)),
-                ("stalled", count(|summary| matches!(summary, ConditionSummary::Stalled(_)))),
-                ("suspended", count(|summary| summary == ConditionSummary::Suspended)),
-                ("unreadable", count(|summary| summary == ConditionSummary::Unreadable)),
-            ],
-        )?;
+        let name = ("resources", "Resources, by state", None);
+        gauges(&mut encoder, name, "state", STATES.map(count))?;
         let stalled = counts.resources.iter().filter_map(|(summary, count)| match summary {
             ConditionSummary::Stalled(reason) => Some((reason.as_str(), *count)),
             _ => None,
@@ -103,7 +115,8 @@ impl Collector for Resources {
         let in_progress = steps.map(|step| (step.as_str(), counts.in_progress.get(&step).copied().unwrap_or(0)));
         let name = ("rollouts_in_progress", "Attempts with work left, by recorded step", None);
         gauges(&mut encoder, name, "step", in_progress)?;
-        outbox(&mut encoder, &counts)
+        outbox(&mut encoder, &counts)?;
+        self.gauges.infos().map_or(Ok(()), |infos| resource_infos::encode(&mut encoder, infos))
     }
 }
 

@@ -45,12 +45,7 @@ impl Rollouts {
             drop(rollbacks.get_or_create(&Why { reason: reason.as_str() }));
         }
         registry.register("rollouts", "Attempts that have ended, by outcome", ended.clone());
-        registry.register_with_unit(
-            "step_duration",
-            "How long the steps of attempts took",
-            Unit::Seconds,
-            steps.clone(),
-        );
+        registry.register_with_unit("step_duration", "Duration of the steps of attempts", Unit::Seconds, steps.clone());
         registry.register_with_unit(
             "verdict_to_rollback",
             "The time from the decision to roll back until Cognigy.AI accepted the rollback, by the decision's reason",
@@ -60,8 +55,8 @@ impl Rollouts {
         Self { ended, steps, rollbacks }
     }
 
-    pub(super) fn passed(&self, passage: Transition) {
-        match passage {
+    pub(super) fn passed(&self, transition: Transition) {
+        match transition {
             Transition::Step { step, took } => {
                 self.steps.get_or_create(&Taken { step: step.as_str() }).observe(took.as_secs_f64());
             }

@@ -20,6 +20,10 @@ impl ResourceGauges for Counted {
     fn counts(&self, _: Timestamp) -> ResourceCounts {
         self.0.clone()
     }
+
+    fn infos(&self) -> Option<Vec<ResourceInfo>> {
+        None
+    }
 }
 
 /// Metrics without budgets and resources.
@@ -169,7 +173,7 @@ fn resources_and_their_outboxes_are_read_at_the_scrape() {
 }
 
 #[test]
-fn the_process_is_told_of_under_the_names_that_prometheus_clients_use() {
+fn the_metrics_of_the_process_have_the_names_that_prometheus_clients_use() {
     let metrics = metrics();
     let started_at = value(&metrics, "process_start_time_seconds").unwrap();
     assert!(started_at > 1.7e9 && started_at <= Timestamp::now().as_duration().as_secs_f64());

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The parts of a resource that are written.
 const KINDS: [&str; 2] = ["status", "finalizer"];
 
-/// Why a reconcile or a write failed.
+/// The kinds of errors of reconciles and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Somebody else has written the resource.
@@ -110,7 +110,7 @@ impl Work {
         registry.register("reconciles", "Reconciles, by result", reconciles.clone());
         registry.register_with_unit(
             "reconcile_duration",
-            "How long reconciles took, including the time spent waiting for answers",
+            "Duration of reconciles, including the wait for answers",
             Unit::Seconds,
             reconcile_durations.clone(),
         );

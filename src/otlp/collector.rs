@@ -1,5 +1,5 @@
 //! The connection to the collector. It uses the operator's own transport, with egress rules that allow only the
-//! endpoint in the operator's environment, also if that is not public.
+//! endpoint in the operator's environment, even if it is not public.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,10 +10,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use url::Url;
+use url::{ParseError, Url};
 
 /// How long a request to the collector may take (OpenTelemetry's default for `OTEL_EXPORTER_OTLP_TIMEOUT`).
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The endpoint is not shown: it may hold a password.
+const NO_SCHEME: &str = "the endpoint needs a scheme, for example http://otel-collector:4318";
 
 /// Sends spans to a collector. The exporter runs in its own thread; the requests run on the operator's runtime.
 pub(super) struct Collector {
@@ -33,10 +36,17 @@ impl Collector {
 
 /// The rule that allows the endpoint's host and port, public or not.
 fn rule(endpoint: &str) -> Result<EgressRule, String> {
-    let url = Url::parse(endpoint).map_err(|error| format!("the endpoint is no URL ({error})"))?;
+    let url = Url::parse(endpoint).map_err(|error| match error {
+        ParseError::RelativeUrlWithoutBase => NO_SCHEME.to_owned(),
+        error => format!("the endpoint is not a URL ({error}); write for example http://otel-collector:4318"),
+    })?;
+    // A host and a port, such as localhost:4318, are read as a scheme and a path.
+    if !url.has_host() {
+        return Err(NO_SCHEME.to_owned());
+    }
     let place = url.host_str().zip(url.port_or_known_default()).map(|(host, port)| format!("{host}:{port}"));
     let rule = place.and_then(|place| place.parse().ok());
-    rule.ok_or_else(|| "the endpoint names no host to send to".to_owned())
+    rule.ok_or_else(|| "the endpoint has no host".to_owned())
 }
 
 impl fmt::Debug for Collector {
@@ -74,6 +84,8 @@ mod tests {
         ] {
             assert_eq!(rule(endpoint).unwrap().to_string(), place, "{endpoint}");
         }
-        assert!(rule("otel-collector:4318").is_err(), "a scheme is missing");
+        for without_scheme in ["otel-collector:4318", "127.0.0.1:4318"] {
+            assert_eq!(rule(without_scheme).unwrap_err(), NO_SCHEME, "{without_scheme}");
+        }
     }
 }

@@ -8,7 +8,7 @@ thread_local! {
     static GIVEN: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
 }
 
-/// Generates ids: those set by [`given`], otherwise random ones.
+/// Generates ids: those set by [`with_ids`], otherwise random ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identities;
 
@@ -23,7 +23,7 @@ impl IdGenerator for Identities {
 }
 
 /// Starts one span without a parent that has these ids.
-pub(super) fn given<T>(trace: TraceId, span: SpanId, begin: impl FnOnce() -> T) -> T {
+pub(super) fn with_ids<T>(trace: TraceId, span: SpanId, begin: impl FnOnce() -> T) -> T {
     GIVEN.set(Some((trace, span)));
     let begun = begin();
     GIVEN.set(None);

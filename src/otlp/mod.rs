@@ -46,8 +46,8 @@ impl Export {
         let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(END_WITHIN)).await;
         match ended {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not taken"),
-            Err(error) => tracing::warn!(%error, "the last spans were not sent"),
+            Ok(Err(error)) => tracing::warn!(%error, "the collector did not accept the last spans"),
+            Err(error) => tracing::warn!(%error, "the last spans could not be sent"),
         }
     }
 }
@@ -135,7 +135,7 @@ pub fn ended(uid: &str, attempt: &Attempt) {
             KeyValue::new("outcome", verdict.outcome.as_str()),
             KeyValue::new("reason", verdict.reason.as_str()),
         ]);
-    let mut span = identity::given(trace, root, || tracer.build_with_context(builder, &Context::new()));
+    let mut span = identity::with_ids(trace, root, || tracer.build_with_context(builder, &Context::new()));
     span.end_with_timestamp(system_time(verdict.at));
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpListener;
 
-/// Whether the operator is ready: its first list of resources is complete, or it waits for the lease.
+/// Whether the operator is ready. It is ready if its first list of resources is complete, or if it waits for the lease.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 

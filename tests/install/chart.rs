@@ -1,12 +1,12 @@
 //! The chart, as Helm and the API server see it.
 
 use crate::manifest::{Manifest, sets_of_values, template};
-use crate::stage::{CHART, Cluster, helm, root};
+use crate::support::{CHART, Cluster, helm, root};
 use serde_json::{Value, json};
 use simulator::Scenario;
 
 #[tokio::test]
-async fn helm_finds_nothing_to_complain_of_with_any_set_of_values() {
+async fn helm_lint_accepts_the_chart_with_each_set_of_values() {
     for file in sets_of_values() {
         let said = helm(&["lint", "--strict", CHART, "--values", &file]).await.ok();
         assert!(said.contains("0 chart(s) failed"), "{file}: {said}");
@@ -14,7 +14,7 @@ async fn helm_finds_nothing_to_complain_of_with_any_set_of_values() {
 }
 
 #[tokio::test]
-async fn the_api_server_accepts_what_is_rendered_and_so_do_restricted_namespaces() {
+async fn the_api_server_accepts_the_rendered_objects_in_restricted_namespaces() {
     let cluster = Cluster::shared().await;
     for file in sets_of_values() {
         let manifest = Manifest::of_values(&file).await;
@@ -26,13 +26,19 @@ async fn the_api_server_accepts_what_is_rendered_and_so_do_restricted_namespaces
     }
 }
 
-/// Values that a schema cannot judge, and what they are refused with.
+/// Invalid values, and a part of the message that refuses them.
 const REFUSED: [(&[&str], &str); 11] = [
-    (&["replicas=2", "leaderElection.enabled=false"], "two operators would get in each other's way"),
-    (&["caBundle.configMap=a", "caBundle.secret=b"], "name one of them"),
-    (&["credentials.namespaces={bots}"], "credentials.existingSecret does not name"),
-    (&["metrics.serviceMonitor.enabled=true", "metrics.podMonitor.enabled=true"], "every sample would be there twice"),
-    (&["metrics.serviceMonitor.enabled=true", "metrics.service.enabled=false"], "a PodMonitor needs no Service"),
+    (&["replicas=2", "leaderElection.enabled=false"], "two operators would act at the same time"),
+    (&["caBundle.configMap=a", "caBundle.secret=b"], "set only one of them"),
+    (&["credentials.namespaces={bots}"], "name the Secret with the credentials"),
+    (
+        &["metrics.serviceMonitor.enabled=true", "metrics.podMonitor.enabled=true"],
+        "Prometheus would scrape each pod twice",
+    ),
+    (
+        &["metrics.serviceMonitor.enabled=true", "metrics.service.enabled=false"],
+        "without a Service, use metrics.podMonitor",
+    ),
     (&["replcas=2"], "replcas"),
     (&["namespaces={Bots}"], "namespaces"),
     (&["image.digest=latest"], "digest"),
@@ -42,7 +48,7 @@ const REFUSED: [(&[&str], &str); 11] = [
 ];
 
 #[tokio::test]
-async fn values_that_cannot_work_are_refused_with_what_is_wrong() {
+async fn invalid_values_are_refused_with_the_cause() {
     for (values, wrong) in REFUSED {
         let arguments: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
         let refusal = template(&arguments).await.refusal();
@@ -51,7 +57,7 @@ async fn values_that_cannot_work_are_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn the_definition_is_the_projects_own_and_is_kept_unless_told_otherwise() {
+async fn the_chart_contains_the_crd_of_the_project_and_keeps_it_by_default() {
     let file = std::fs::read_to_string(root().join("crds/deploy.cognigy.ai_cognigydeployments.yaml")).unwrap();
     let ours: Value = serde_saphyr::from_str(&file).unwrap();
     let name = ours["metadata"]["name"].as_str().unwrap();
@@ -66,7 +72,7 @@ async fn the_definition_is_the_projects_own_and_is_kept_unless_told_otherwise() 
 }
 
 #[tokio::test]
-async fn every_object_is_in_the_releases_namespace_or_in_one_that_is_served_or_in_none() {
+async fn every_object_is_cluster_wide_or_in_the_namespace_of_the_release_or_in_a_watched_namespace() {
     for file in sets_of_values() {
         for object in Manifest::of_values(&file).await.objects {
             let namespace = object["metadata"]["namespace"].as_str();
@@ -83,7 +89,7 @@ async fn every_object_is_in_the_releases_namespace_or_in_one_that_is_served_or_i
 }
 
 #[tokio::test]
-async fn no_container_may_more_than_the_least() {
+async fn every_container_is_restricted_and_has_resource_limits() {
     for file in sets_of_values() {
         for container in Manifest::of_values(&file).await.containers() {
             let context = &container["securityContext"];
@@ -97,7 +103,7 @@ async fn no_container_may_more_than_the_least() {
 }
 
 #[tokio::test]
-async fn a_digest_wins_over_the_tag_in_every_pod() {
+async fn a_digest_takes_precedence_over_the_tag_in_every_pod() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let manifest = Manifest::of_chart(&[
         "--set",
@@ -110,7 +116,7 @@ async fn a_digest_wins_over_the_tag_in_every_pod() {
 }
 
 #[tokio::test]
-async fn monitors_scrape_the_port_that_there_is() {
+async fn monitors_scrape_the_port_of_the_operator() {
     let manifest = Manifest::of_values(&format!("{CHART}/ci/ha.yaml")).await;
     let service = manifest.of_kind("Service").next().unwrap();
     let monitor = manifest.of_kind("ServiceMonitor").next().unwrap();
@@ -128,7 +134,7 @@ async fn monitors_scrape_the_port_that_there_is() {
 }
 
 #[tokio::test]
-async fn alerts_and_dashboard_are_those_of_the_files_word_for_word() {
+async fn alerts_and_dashboard_are_rendered_unchanged() {
     let manifest = Manifest::of_values(&format!("{CHART}/ci/ha.yaml")).await;
     let read = |file: &str| std::fs::read_to_string(root().join(CHART).join("files").join(file)).unwrap();
     let alerts: Value = serde_saphyr::from_str(&read("alerts.yaml")).unwrap();
@@ -139,7 +145,7 @@ async fn alerts_and_dashboard_are_those_of_the_files_word_for_word() {
 }
 
 #[tokio::test]
-async fn the_simulator_plays_what_the_values_say_and_the_secret_points_to_it() {
+async fn the_simulator_has_the_scenario_of_the_values_and_the_secret_points_to_it() {
     let manifest = Manifest::of_values(&format!("{CHART}/ci/evaluation.yaml")).await;
     let name = "cognigy-operator-simulator";
     let scenario = manifest.one("ConfigMap", name)["data"]["scenario.yaml"].as_str().unwrap();
@@ -152,14 +158,14 @@ async fn the_simulator_plays_what_the_values_say_and_the_secret_points_to_it() {
     let host = format!("{name}.cognigy-system.svc:{port}");
     assert_eq!(secret["baseUrl"], format!("http://{host}"));
     assert_eq!(secret["tokenUrl"], format!("http://{host}/oauth/token"));
-    assert!(manifest.arguments().contains(&format!("--egress-allow={host}")), "the operator may go there");
+    assert!(manifest.arguments().contains(&format!("--egress-allow={host}")), "the operator may connect to it");
     let client = &scenario.clients[0];
     assert_eq!(secret["clientId"], client.client_id.as_str());
-    assert_eq!(secret["clientSecret"], client.client_secret.reveal());
+    assert_eq!(secret["clientSecret"], client.client_secret.expose());
 }
 
 #[tokio::test]
-async fn a_bundle_is_trusted_besides_the_images_own_certificates() {
+async fn a_ca_bundle_is_trusted_in_addition_to_the_certificates_of_the_image() {
     for (value, source) in [("configMap", "configMap"), ("secret", "secret")] {
         let manifest = Manifest::of_chart(&["--set", &format!("caBundle.{value}=example-ca")]).await;
         let container = manifest.operator();
@@ -175,16 +181,16 @@ async fn a_bundle_is_trusted_besides_the_images_own_certificates() {
 }
 
 #[tokio::test]
-async fn the_pod_is_the_one_that_kustomize_installs() {
+async fn the_chart_and_kustomize_render_the_same_pod() {
     let chart = Manifest::of_chart(&[]).await;
     let kustomize = Manifest::of_folder("deploy").await;
     let pod = |manifest: &Manifest| manifest.one("Deployment", "cognigy-operator")["spec"]["template"]["spec"].clone();
     let (mut of_chart, mut of_kustomize) = (pod(&chart), pod(&kustomize));
-    // The chart says the defaults of every flag, and how much is logged.
+    // The chart sets every flag also to its default, and the log level.
     let (flags, few) = (chart.arguments(), kustomize.arguments());
     assert!(few.iter().all(|flag| flags.contains(flag)), "{few:?} are not all among {flags:?}");
     let spread = of_chart.as_object_mut().unwrap().remove("topologySpreadConstraints");
-    assert!(spread.is_some(), "kustomize spreads pods in the overlay with several");
+    assert!(spread.is_some(), "with kustomize only the overlay with two pods spreads them");
     for field in ["ports", "livenessProbe", "readinessProbe", "resources", "securityContext", "image"] {
         assert_eq!(of_chart["containers"][0][field], of_kustomize["containers"][0][field], "{field}");
     }

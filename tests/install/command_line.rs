@@ -1,4 +1,4 @@
-//! What the chart and kustomize start is what the binary takes.
+//! The binary accepts the command lines of the chart and of kustomize.
 
 use crate::manifest::{Manifest, OVERLAYS, sets_of_values, words};
 use clap::{Args, Command, FromArgMatches};
@@ -7,14 +7,14 @@ use cognigy_operator::command::run::RunArguments;
 use simulator::command::SimulatorArguments;
 use std::collections::BTreeSet;
 
-/// Flags that a pod has no use for, or gets by a variable from a Secret.
+/// Flags that a pod does not need, or that it gets as an environment variable from a Secret.
 const NOT_BY_THE_CHART: [(&str, &str); 2] = [
     ("--kubeconfig", "a pod has a service account"),
     ("--webhook-url", "it is a secret: the variable CI_CD_WEBHOOK_URL is taken from one"),
 ];
 
 #[tokio::test]
-async fn every_command_line_is_one_that_the_operator_takes() {
+async fn the_operator_accepts_every_rendered_command_line() {
     for file in sets_of_values() {
         start(&file, &Manifest::of_values(&file).await);
     }
@@ -42,7 +42,7 @@ async fn every_flag_can_be_set_by_values() {
 }
 
 #[tokio::test]
-async fn the_test_asks_the_service_whether_the_operator_is_ready() {
+async fn the_helm_test_probes_the_readiness_of_the_operator_through_its_service() {
     for port in ["8080", "9090"] {
         let manifest = Manifest::of_chart(&["--set", &format!("metrics.port={port}")]).await;
         let pod = manifest.one("Pod", "cognigy-operator-test");

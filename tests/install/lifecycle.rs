@@ -1,17 +1,17 @@
-//! A release from its installation to its end, by Helm on a real API server.
+//! A Helm release on a real API server, from its installation to its removal.
 
-use crate::stage::{CHART, Cluster, NAMESPACE, root};
+use crate::support::{CHART, Cluster, NAMESPACE, root};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 const DEFINITION: &str = "customresourcedefinition/cognigydeployments.deploy.cognigy.ai";
 const SAMPLE: &str = "deploy/samples/customer-service-prod.yaml";
 
-/// What is put into the CRD of the next version, to be found in the cluster after the upgrade.
+/// A category that only the CRD of the next version has.
 const NEXT_CATEGORY: &str = "next-version";
 
 #[tokio::test]
-async fn resources_outlive_upgrades_and_also_the_release_unless_told_otherwise() {
+async fn resources_survive_upgrades_and_by_default_also_the_removal_of_the_release() {
     let cluster = Cluster::start().await;
     let release = Release { cluster: &cluster };
     let this = release.pack().await;
@@ -24,7 +24,7 @@ async fn resources_outlive_upgrades_and_also_the_release_unless_told_otherwise()
     let next = release.next_version();
     release.helm(&["upgrade", "cognigy-operator", next.to_str().unwrap()]).await;
     assert!(release.categories().await.contains(&NEXT_CATEGORY.to_owned()), "the CRD is upgraded with the chart");
-    assert_eq!(release.resource().await, before, "and nobody has touched the resource");
+    assert_eq!(release.resource().await, before, "the resource has not changed");
 
     release.helm(&["rollback", "cognigy-operator", "1"]).await;
     assert!(!release.categories().await.contains(&NEXT_CATEGORY.to_owned()), "so it is back");
@@ -33,7 +33,7 @@ async fn resources_outlive_upgrades_and_also_the_release_unless_told_otherwise()
     release.helm(&["uninstall", "cognigy-operator"]).await;
     let deployments = cluster.kubectl(&["get", "deployments", "-n", NAMESPACE, "-o", "name"], "").await.ok();
     assert_eq!(deployments, "");
-    assert_eq!(release.resource().await, before, "the CRD is kept, and with it the resource");
+    assert_eq!(release.resource().await, before, "the CRD and the resource are kept");
 
     release.install(&this, &["--set", "crds.keep=false"]).await;
     assert_eq!(release.resource().await, before, "the next release takes it over");
@@ -51,7 +51,7 @@ async fn an_installation_by_kustomize_can_be_taken_over_by_the_chart() {
     cluster.kubectl(&["apply", "-f", SAMPLE], "").await.ok();
     let before = release.resource().await;
 
-    // A Deployment's selector cannot be edited, and the chart's has more labels.
+    // The selector of a Deployment is immutable, and the chart's selector has more labels.
     cluster.kubectl(&["delete", "deployment", "-n", NAMESPACE, "cognigy-operator"], "").await.ok();
     release.install(&root().join(CHART), &["--take-ownership", "--force-conflicts"]).await;
     assert_eq!(release.resource().await, before);

@@ -1,7 +1,6 @@
-//! What people install: the Helm chart and the kustomize overlays, judged by Helm, kubectl, kubeconform and a real API
-//! server.
+//! The Helm chart and the kustomize overlays, checked with Helm, kubectl, kubeconform and a real API server.
 //!
-//! The tools are built once a machine, in minutes (`COGNIGY_TOOLS` names a folder that holds them already).
+//! The tools are built once on each machine, in minutes. If they exist already, set `COGNIGY_TOOLS` to their folder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod chart;
@@ -15,4 +14,4 @@ mod release;
 mod rights;
 mod rules;
 mod schemas;
-mod stage;
+mod support;

@@ -1,6 +1,6 @@
-//! Objects as they are rendered, by the chart or by kustomize.
+//! Objects that the chart or kustomize renders.
 
-use crate::stage::{CHART, NAMESPACE, helm, root};
+use crate::support::{CHART, NAMESPACE, helm, root};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -33,7 +33,7 @@ impl Manifest {
     pub(crate) async fn of_folder(folder: &str) -> Self {
         let mut kubectl = Command::new("kubectl");
         kubectl.args(["kustomize", folder]);
-        Self::parse(crate::stage::ask(kubectl, "").await.ok())
+        Self::parse(crate::support::ask(kubectl, "").await.ok())
     }
 
     pub(crate) fn of_kind<'m>(&'m self, kind: &str) -> impl Iterator<Item = &'m Value> + use<'m> {
@@ -41,7 +41,7 @@ impl Manifest {
         self.objects.iter().filter(move |object| object["kind"] == kind.as_str())
     }
 
-    /// The one object of that kind with that name.
+    /// The only object of this kind with this name.
     pub(crate) fn one(&self, kind: &str, name: &str) -> &Value {
         let mut found = self.of_kind(kind).filter(|object| object["metadata"]["name"] == name);
         let first = found.next().unwrap_or_else(|| panic!("there is no {kind} {name} in:\n{}", self.text));
@@ -66,8 +66,8 @@ impl Manifest {
     }
 }
 
-/// What `helm template` answers to these arguments.
-pub(crate) async fn template(arguments: &[&str]) -> crate::stage::Answer {
+/// Runs `helm template` with these arguments.
+pub(crate) async fn template(arguments: &[&str]) -> crate::support::Answer {
     let all: Vec<&str> = ["template", "cognigy-operator", CHART, "--namespace", NAMESPACE]
         .into_iter()
         .chain(arguments.iter().copied())
@@ -86,7 +86,7 @@ pub(crate) fn sets_of_values() -> Vec<String> {
     files
 }
 
-/// The folders of kustomize that are installed.
+/// The kustomize folders that users install.
 pub(crate) const OVERLAYS: [&str; 4] =
     ["deploy", "deploy/overlays/cluster", "deploy/overlays/namespaced", "deploy/overlays/ha"];
 

@@ -1,18 +1,17 @@
-//! The kinds of the Prometheus Operator, which an API server knows only where their definitions were applied: they come
-//! with its Go module.
+//! The CRDs of the Prometheus Operator. They are files of its Go module.
 
-use crate::stage::{Cluster, ask, root};
+use crate::support::{Cluster, ask, root};
 use serde_json::Value;
 use std::path::PathBuf;
 use tokio::process::Command;
 
-/// Where the API server publishes their schemas.
+/// The path at which the API server publishes their schemas.
 pub(crate) const GROUP: &str = "apis/monitoring.coreos.com/v1";
 
 const MODULE: &str = "github.com/prometheus-operator/prometheus-operator";
 const FILES: [&str; 3] = ["podmonitors", "prometheusrules", "servicemonitors"];
 
-/// Makes a cluster one in which the Prometheus Operator is installed, as far as the API server is concerned.
+/// Applies the CRDs of the Prometheus Operator.
 pub(crate) async fn define(cluster: &Cluster) {
     let folder = module().await.join("example/prometheus-operator-crd");
     let files = FILES.map(|kind| folder.join(format!("monitoring.coreos.com_{kind}.yaml")));
@@ -27,7 +26,7 @@ pub(crate) async fn define(cluster: &Cluster) {
     cluster.kubectl(&wait, "").await.ok();
 }
 
-/// The folder of the module, of the version that `go.mod` names, with the files that `go.sum` has sums of.
+/// The folder of the module, in the version of `go.mod` and verified with `go.sum`.
 async fn module() -> PathBuf {
     let mut go = Command::new("go");
     go.args(["-C", root().join("dev/tools/monitoring").to_str().unwrap(), "mod", "download", "-json", MODULE]);

@@ -1,10 +1,10 @@
 //! The kustomize overlays, as the API server sees them.
 
 use crate::manifest::{Manifest, OVERLAYS};
-use crate::stage::Cluster;
+use crate::support::Cluster;
 
 #[tokio::test]
-async fn every_overlay_is_accepted_and_breaks_no_pod_security_standard() {
+async fn every_overlay_is_accepted_and_violates_no_pod_security_standard() {
     let cluster = Cluster::shared().await;
     for folder in OVERLAYS {
         let manifest = Manifest::of_folder(folder).await;
@@ -16,7 +16,7 @@ async fn every_overlay_is_accepted_and_breaks_no_pod_security_standard() {
 }
 
 #[tokio::test]
-async fn the_overlay_for_one_namespace_leaves_the_cluster_alone() {
+async fn the_overlay_for_one_namespace_has_no_cluster_wide_rights() {
     let manifest = Manifest::of_folder("deploy/overlays/namespaced").await;
     for object in &manifest.objects {
         let is_namespaced = object["metadata"]["namespace"].is_string() || object["kind"] == "Namespace";
@@ -25,7 +25,7 @@ async fn the_overlay_for_one_namespace_leaves_the_cluster_alone() {
 }
 
 #[tokio::test]
-async fn the_overlay_with_a_stand_by_spreads_two_pods_and_lets_drains_go_on() {
+async fn the_overlay_with_a_standby_spreads_two_pods_and_allows_drains() {
     let manifest = Manifest::of_folder("deploy/overlays/ha").await;
     let deployment = manifest.one("Deployment", "cognigy-operator");
     assert_eq!(deployment["spec"]["replicas"], 2);

@@ -1,13 +1,13 @@
-//! A release: its workflow, and the scripts that check its version and print its text.
+//! The release workflow, and the scripts that check the version and print the release notes.
 
-use crate::stage::root;
+use crate::support::root;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What `dev/release/check` reads.
+/// The files that `dev/release/check` reads.
 const CHECKED: [&str; 7] = [
     "dev/release/check",
     "Cargo.toml",
@@ -19,7 +19,7 @@ const CHECKED: [&str; 7] = [
 ];
 
 #[test]
-fn every_action_of_a_workflow_is_pinned_by_one_commit_and_names_its_version() {
+fn every_action_of_a_workflow_is_pinned_to_one_commit_and_names_its_version() {
     let mut pins = BTreeMap::new();
     for entry in std::fs::read_dir(root().join(".github/workflows")).unwrap() {
         let path = entry.unwrap().path();
@@ -40,7 +40,7 @@ fn every_action_of_a_workflow_is_pinned_by_one_commit_and_names_its_version() {
 }
 
 #[test]
-fn a_release_pushes_the_image_to_where_the_chart_and_kustomize_look_for_it() {
+fn a_release_pushes_the_image_to_the_repository_that_the_chart_and_kustomize_use() {
     let workflow = read(".github/workflows/release.yaml");
     let image = workflow.lines().find_map(|line| line.strip_prefix("  IMAGE: ")).unwrap();
     assert!(read("charts/cognigy-operator/values.yaml").contains(&format!("  repository: {image}\n")), "{image}");
@@ -55,7 +55,7 @@ fn the_version_of_a_release_is_the_same_in_all_files() {
 }
 
 #[test]
-fn a_file_that_names_another_version_is_told_by_its_name() {
+fn a_file_with_another_version_is_reported_by_its_name() {
     let other = "98.76.54";
     let changes = [
         ("charts/cognigy-operator/Chart.yaml", format!("\nversion: {VERSION}"), "version is 98.76.54"),
@@ -96,7 +96,7 @@ fn a_tag_needs_this_version_and_a_date_in_the_changelog() {
 }
 
 #[test]
-fn the_text_of_a_release_is_its_section_of_the_changelog_with_links_that_lead_to_its_pages() {
+fn the_release_notes_are_a_section_of_the_changelog_with_links_to_the_pages_of_that_version() {
     let output = Command::new(root().join("dev/release/notes")).arg(VERSION).output().unwrap();
     assert!(output.status.success(), "{}", errors(&output));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,9 +1,9 @@
-//! What no way to install it grants: the Secrets that there are are nobody's to learn by this operator, and nothing is granted wholesale.
+//! No way to install the operator lets it list or watch Secrets, or grants a wildcard.
 
 use crate::manifest::{Manifest, OVERLAYS, sets_of_values, words};
 
 #[tokio::test]
-async fn no_installation_grants_more_of_secrets_than_to_get_one_by_its_name() {
+async fn every_installation_grants_only_get_on_secrets() {
     let mut grants = 0;
     for file in sets_of_values() {
         grants += of_secrets(&file, &Manifest::of_values(&file).await);
@@ -14,7 +14,7 @@ async fn no_installation_grants_more_of_secrets_than_to_get_one_by_its_name() {
     assert!(grants >= OVERLAYS.len(), "each installation lets Secrets be read by name: {grants}");
 }
 
-/// How many rules grant anything of Secrets, each of them nothing but to get one.
+/// Checks that every rule about Secrets grants only `get`, and returns the number of such rules.
 fn of_secrets(what: &str, manifest: &Manifest) -> usize {
     let roles = manifest.of_kind("ClusterRole").chain(manifest.of_kind("Role"));
     let rules = roles.flat_map(|role| {
@@ -25,7 +25,7 @@ fn of_secrets(what: &str, manifest: &Manifest) -> usize {
     for (role, rule) in rules {
         let (groups, resources, verbs) = (words(&rule["apiGroups"]), words(&rule["resources"]), words(&rule["verbs"]));
         for all in [&groups, &resources, &verbs] {
-            assert!(!all.iter().any(|word| word.contains('*')), "{what}: {role} grants something wholesale: {rule}");
+            assert!(!all.iter().any(|word| word.contains('*')), "{what}: {role} grants a wildcard: {rule}");
         }
         if resources.iter().any(|resource| resource.starts_with("secrets")) {
             assert_eq!(verbs, ["get"], "{what}: {role} grants {rule}");

@@ -1,14 +1,14 @@
-//! Who may do what: the chart and kustomize grant the same, to one service account.
+//! The rights of the operator and of users: the chart and kustomize grant the same.
 
 use crate::manifest::{Manifest, words};
-use crate::stage::NAMESPACE;
+use crate::support::NAMESPACE;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// One verb on one resource, and where it holds.
+/// One verb on one resource, and its scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
-    /// Nowhere in particular: the whole cluster.
+    /// The namespace, or `None` for the whole cluster.
     namespace: Option<String>,
     group: String,
     resource: String,
@@ -37,7 +37,7 @@ async fn the_chart_and_kustomize_grant_the_same_rights_in_one_namespace_and_none
 }
 
 #[tokio::test]
-async fn in_namespaces_the_operator_may_do_what_it_may_do_in_the_cluster() {
+async fn the_operator_has_the_same_rights_in_namespaces_as_in_the_whole_cluster() {
     let in_cluster = granted(&Manifest::of_chart(&[]).await);
     let in_namespaces = granted(&Manifest::of_chart(&["--set", "namespaces={bots,bots-staging}"]).await);
     let served = |right: &Right| right.namespace.is_none();
@@ -49,13 +49,13 @@ async fn in_namespaces_the_operator_may_do_what_it_may_do_in_the_cluster() {
 }
 
 #[tokio::test]
-async fn without_an_election_there_is_no_right_to_a_lease() {
+async fn without_leader_election_the_operator_has_no_right_to_leases() {
     let alone = granted(&Manifest::of_chart(&["--set", "leaderElection.enabled=false"]).await);
     assert!(!alone.is_empty() && alone.iter().all(|right| right.resource != "leases"), "{alone:?}");
 }
 
 #[tokio::test]
-async fn users_get_the_same_from_the_chart_and_from_kustomize() {
+async fn the_chart_and_kustomize_grant_the_same_rights_to_users() {
     let roles = |manifest: &Manifest| -> Vec<(Value, Vec<String>)> {
         let is_for_users = |label: &str| label.starts_with("rbac.authorization.k8s.io/aggregate-to-");
         let labels = |role: &Value| {
@@ -72,7 +72,8 @@ async fn users_get_the_same_from_the_chart_and_from_kustomize() {
     assert_eq!(of_chart, roles(&Manifest::of_folder("deploy").await));
 }
 
-/// What the operator's service account may do. Every binding names it alone, and a role that is there.
+/// The rights of the operator's service account. Checks that every binding names only this account and an existing
+/// role.
 fn granted(manifest: &Manifest) -> BTreeSet<Right> {
     let bindings = manifest.of_kind("RoleBinding").chain(manifest.of_kind("ClusterRoleBinding"));
     bindings.flat_map(|binding| rights_by(binding, manifest)).collect()
@@ -100,7 +101,7 @@ fn rights_of(rule: &Value, namespace: Option<&str>) -> Vec<Right> {
     for group in words(&rule["apiGroups"]) {
         for resource in words(&rule["resources"]) {
             for verb in words(&rule["verbs"]) {
-                assert!(![&group, &resource, &verb].contains(&&"*".to_owned()), "nothing is granted wholesale");
+                assert!(![&group, &resource, &verb].contains(&&"*".to_owned()), "no wildcard is granted");
                 rights.push(Right {
                     namespace: namespace.map(str::to_owned),
                     group: group.clone(),

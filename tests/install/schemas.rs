@@ -1,8 +1,9 @@
-//! kubeconform, with the schemas of the API server itself: nothing is downloaded, and they are of the release we test on.
+//! kubeconform with the schemas of the test's API server, so that nothing is downloaded and the version is the tested
+//! one.
 
 use crate::manifest::{Manifest, OVERLAYS, sets_of_values};
 use crate::monitoring;
-use crate::stage::{Answer, CHART, Cluster, ask, tools};
+use crate::support::{Answer, CHART, Cluster, ask, tools};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,21 +28,21 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
 static FOLDER: OnceCell<PathBuf> = OnceCell::const_new();
 
 #[tokio::test]
-async fn what_the_chart_renders_follows_the_schemas() {
+async fn the_objects_of_the_chart_match_the_schemas() {
     for file in sets_of_values() {
         check(&file, &Manifest::of_values(&file).await).await;
     }
 }
 
 #[tokio::test]
-async fn what_kustomize_renders_follows_the_schemas() {
+async fn the_objects_of_kustomize_match_the_schemas() {
     for folder in OVERLAYS {
         check(folder, &Manifest::of_folder(folder).await).await;
     }
 }
 
 #[tokio::test]
-async fn a_field_that_no_schema_knows_is_found() {
+async fn an_unknown_field_is_found() {
     for (field, misspelt) in [
         ("replicas", "replica"),
         ("readOnlyRootFilesystem", "readonlyRootFilesystem"),
@@ -74,7 +75,7 @@ async fn conform(text: &str) -> Answer {
     ask(kubeconform, text).await
 }
 
-/// Writes a schema for each kind of the groups, under the name by which kubeconform looks for it.
+/// Writes a schema for each kind of the groups, with the file name that kubeconform expects.
 async fn write_schemas() -> PathBuf {
     let cluster = Cluster::shared().await;
     let folder = cluster.folder().join("schemas");
@@ -90,8 +91,8 @@ async fn write_schemas() -> PathBuf {
     folder
 }
 
-/// What the API server publishes of a group. It does so a moment after a definition was established, and nothing tells of
-/// that moment.
+/// The schemas of a group. The API server publishes them a moment after a CRD is established, and there is no event for
+/// it.
 async fn published(cluster: &Cluster, group: &str) -> String {
     let path = format!("/openapi/v3/{group}");
     let published = async {
@@ -107,7 +108,7 @@ async fn published(cluster: &Cluster, group: &str) -> String {
 
 fn write_kinds(folder: &Path, group: &str, definitions: &Map<String, Value>) {
     let (path, version) = group.rsplit_once('/').unwrap();
-    // The oldest group has no name, and a path of its own.
+    // The core group has no name and its own path.
     let group = path.strip_prefix("apis/").unwrap_or_default();
     for (name, schema) in definitions {
         let kinds = schema["x-kubernetes-group-version-kind"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -123,7 +124,7 @@ fn write_kinds(folder: &Path, group: &str, definitions: &Map<String, Value>) {
     }
 }
 
-/// Makes each object with named fields one without others, as the API server's strict decoding has it.
+/// Forbids unknown fields in every object with named fields, as the API server's strict decoding does.
 fn close(schema: &mut Value) {
     let Value::Object(fields) = schema else { return };
     let open =

@@ -1,38 +1,39 @@
-//! What becomes of a resource that waits for a turn in a request budget that is used up.
+//! A resource that is changed while it waits for a request budget that is used up.
 
-use crate::stage::*;
+use crate::support::*;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The next turn in the budgets of these tests comes after a minute; what needs none comes long before.
-const BEFORE_THE_NEXT_TURN: Duration = Duration::from_secs(30);
+/// In these tests the budget allows the next request after a minute. Everything that needs no request must happen
+/// earlier.
+const BEFORE_THE_NEXT_REQUEST: Duration = Duration::from_secs(30);
 
-/// A world whose client may make one request a minute; it has fetched its token with that, and the first validation waits.
-async fn world_without_a_turn(sample: &Sample) -> World {
-    let world = World::plan().without_secret().start().await;
-    let mut credentials = world.credentials();
+/// A namespace whose budget is one request a minute. The token request has used it, so the first validation waits.
+async fn namespace_without_budget(sample: &Sample) -> TestNamespace {
+    let namespace = plan().await.without_secret().start().await;
+    let mut credentials = namespace.credentials();
     credentials["requestsPerMinute"] = json!("1");
-    world.secret("cognigy-api", credentials).await;
-    world.apply(sample.clone()).await;
-    world.until_asked(Call::Token, 1).await;
-    world
+    namespace.put_secret("cognigy-api", credentials).await;
+    namespace.apply(sample.clone()).await;
+    namespace.until_requests(Call::Token, 1).await;
+    namespace
 }
 
 #[tokio::test]
-async fn a_deleted_resource_does_not_wait_for_its_turn_in_order_to_go() {
-    let world = world_without_a_turn(&sample()).await;
-    let gone = timeout(BEFORE_THE_NEXT_TURN, world.resource(sample().name()).delete_and_wait()).await;
-    assert!(gone.is_ok(), "it waits for an answer that nobody wants");
-    assert_eq!(world.count(Call::Validate), 0);
+async fn a_deleted_resource_is_removed_without_waiting_for_the_request_budget() {
+    let namespace = namespace_without_budget(&sample()).await;
+    let gone = timeout(BEFORE_THE_NEXT_REQUEST, namespace.resource(sample().name()).delete_and_wait()).await;
+    assert!(gone.is_ok(), "it waits for an answer that is no longer needed");
+    assert_eq!(namespace.request_count(Call::Validate), 0);
 }
 
 #[tokio::test]
-async fn an_edited_resource_does_not_wait_for_its_turn_in_order_to_take_the_newer_configuration() {
-    let world = world_without_a_turn(&sample().version("1.0.0")).await;
-    let bot = world.resource(sample().name());
+async fn an_edited_resource_takes_the_newer_configuration_without_waiting_for_the_request_budget() {
+    let namespace = namespace_without_budget(&sample().version("1.0.0")).await;
+    let bot = namespace.resource(sample().name());
     bot.until("attempt 1 begins", |object| object.attempt_if_any().is_some()).await;
     bot.edit(&sample().version("2.0.0")).await;
     let begins = bot.until("attempt 2 begins", |object| object.attempt_if_any().is_some_and(|a| a.number == 2));
-    assert!(timeout(BEFORE_THE_NEXT_TURN, begins).await.is_ok(), "it waits for an answer that nobody wants");
-    assert_eq!(world.count(Call::Validate), 0);
+    assert!(timeout(BEFORE_THE_NEXT_REQUEST, begins).await.is_ok(), "it waits for an answer that is no longer needed");
+    assert_eq!(namespace.request_count(Call::Validate), 0);
 }

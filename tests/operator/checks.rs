@@ -1,13 +1,12 @@
-//! What happens before anything is submitted.
+//! The checks before a submit.
 
-use crate::stage::*;
+use crate::support::*;
 
 #[tokio::test]
 async fn a_refused_validation_ends_the_attempt_with_the_platforms_reasons_and_nothing_is_submitted() {
-    let world =
-        World::with_environment("validationErrors: [memory limit exceeded, {code: tenant, message: wrong tenant}]")
-            .await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let namespace =
+        with_environment("validationErrors: [memory limit exceeded, {code: tenant, message: wrong tenant}]").await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Failed).await;
 
     let stalled = object.condition(ConditionType::Stalled);
@@ -16,38 +15,38 @@ async fn a_refused_validation_ends_the_attempt_with_the_platforms_reasons_and_no
     assert!(stalled.message.contains("wrong tenant"), "{}", stalled.message);
     assert_eq!(object.says(ConditionType::Ready), (False, Reason::ValidationRefused));
     assert_eq!(object.says(ConditionType::Validated), (False, Reason::ValidationRefused));
-    assert_eq!(world.calls(), [Call::Token, Call::Validate, Call::Webhook]);
-    let webhook = &world.webhooks()[0].body;
+    assert_eq!(namespace.calls(), [Call::Token, Call::Validate, Call::Webhook]);
+    let webhook = &namespace.webhooks()[0].body;
     assert_eq!((&webhook["jobId"], &webhook["success"]), (&Value::Null, &json!(false)));
     assert_eq!(webhook["metrics"], json!({"durationSeconds": 0.0, "validationSuccessRate": 0.0}));
-    bot.until_told("Warning", Reason::ValidationRefused).await;
+    bot.until_event("Warning", Reason::ValidationRefused).await;
 }
 
 #[tokio::test]
 async fn a_conflict_in_the_trace_ends_the_attempt_and_nothing_is_submitted() {
-    let world = World::with_environment("runtime: {cognigy-nlp-core: 4.0.0}").await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    let namespace = with_environment("runtime: {cognigy-nlp-core: 4.0.0}").await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Failed).await;
 
     assert_eq!(object.says(ConditionType::Stalled), (True, Reason::TraceNotPassed));
     assert_eq!(object.says(ConditionType::Validated), (True, Reason::ValidationPassed));
     assert_eq!(object.says(ConditionType::TracePassed), (False, Reason::TraceNotPassed));
-    assert_eq!(world.calls(), [Call::Token, Call::Validate, Call::Trace, Call::Webhook]);
-    assert_eq!(world.webhooks()[0].body["metrics"]["validationSuccessRate"], json!(0.5));
+    assert_eq!(namespace.calls(), [Call::Token, Call::Validate, Call::Trace, Call::Webhook]);
+    assert_eq!(namespace.webhooks()[0].body["metrics"]["validationSuccessRate"], json!(0.5));
 }
 
 #[tokio::test]
-async fn a_trace_with_another_status_than_passed_ends_the_attempt_even_without_conflicts() {
-    let world = World::with_environment("traceStatus: inconclusive").await;
-    let object = world.apply(sample()).await.until_settled(1, Outcome::Failed).await;
+async fn a_trace_that_has_not_passed_ends_the_attempt_even_without_conflicts() {
+    let namespace = with_environment("traceStatus: inconclusive").await;
+    let object = namespace.apply(sample()).await.until_settled(1, Outcome::Failed).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("inconclusive"));
-    assert_eq!(world.count(Call::Submit), 0);
+    assert_eq!(namespace.request_count(Call::Submit), 0);
 }
 
 #[tokio::test]
-async fn a_corrected_configuration_starts_again_after_a_refusal() {
-    let world = World::with_environment("runtime: {cognigy-nlp-core: 3.3.0}").await;
-    let bot = world.apply(sample()).await;
+async fn a_corrected_configuration_starts_a_new_attempt_after_a_refusal() {
+    let namespace = with_environment("runtime: {cognigy-nlp-core: 3.3.0}").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Failed).await;
 
     let corrected = json!({"configurationSnapshot": {"nlpEngine": "v3.3"},
@@ -58,9 +57,9 @@ async fn a_corrected_configuration_starts_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_checks_starts_again_after_a_refusal() {
-    let world = World::with_environment("isolation: {networkSegment: eu}").await;
-    let bot = world.apply(sample()).await;
+async fn changed_checks_start_a_new_attempt_after_a_refusal() {
+    let namespace = with_environment("isolation: {networkSegment: eu}").await;
+    let bot = namespace.apply(sample()).await;
     let refused = bot.until_settled(1, Outcome::Failed).await;
 
     bot.edit(&sample().with(json!({"isolationRules": {"networkSegment": "eu"}}))).await;
@@ -69,70 +68,69 @@ async fn a_change_of_the_checks_starts_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_retry_starts_again_after_a_refusal() {
-    let world = World::with_environment("validationErrors: [no]").await;
-    let bot = world.apply(sample()).await;
+async fn a_retry_starts_a_new_attempt_after_a_refusal() {
+    let namespace = with_environment("validationErrors: [no]").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Failed).await;
 
-    world.script("{}");
-    bot.ask_for_retry("1").await;
+    namespace.replace_script("{}");
+    bot.request_retry("1").await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
     assert_eq!(object.recorded().handled_requests.unwrap().retry.as_deref(), Some("1"));
 }
 
 #[tokio::test]
-async fn an_outage_before_the_submit_loses_no_attempt_and_is_shown_as_reconciling() {
-    let world =
-        World::with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
-    let bot = world.apply(sample()).await;
-    let waiting = bot.until_ready_says(Reason::ApiUnavailable).await;
+async fn an_outage_before_the_submit_keeps_the_attempt_and_shows_reconciling() {
+    let namespace = with_environment("faults: [{call: validate, times: forever, fault: {status: {code: 503}}}]").await;
+    let bot = namespace.apply(sample()).await;
+    let waiting = bot.until_ready_reason(Reason::ApiUnavailable).await;
     assert_eq!(waiting.says(ConditionType::Reconciling), (True, Reason::ApiUnavailable));
     assert!(waiting.find(ConditionType::Stalled).is_none());
 
-    world.mend();
+    namespace.clear_faults();
     let object = bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().number, 1);
-    assert!(world.count(Call::Validate) > 3, "three tries are one call");
+    assert!(namespace.request_count(Call::Validate) > 3, "a client tries three times before a call fails");
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_no_sense_before_the_submit_is_asked_for_again() {
-    let world =
-        World::with_environment("faults: [{call: validate, fault: garbage}, {call: trace, fault: wrongTypes}]").await;
-    let object = world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+async fn a_check_with_an_unreadable_answer_is_repeated() {
+    let namespace =
+        with_environment("faults: [{call: validate, fault: garbage}, {call: trace, fault: wrongTypes}]").await;
+    let object = namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().number, 1);
-    assert_eq!(world.count(Call::Submit), 1);
+    assert_eq!(namespace.request_count(Call::Submit), 1);
 }
 
 #[tokio::test]
-async fn a_request_that_the_platform_calls_wrong_waits_for_a_person_with_its_own_words() {
-    let world = World::with_environment(
+async fn a_400_stalls_the_resource_with_the_platforms_message() {
+    let namespace = with_environment(
         "faults: [{call: validate, fault: {status: {code: 422, body: {message: the tenant is archived}}}}]",
     )
     .await;
-    let bot = world.apply(sample()).await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::RequestRejected).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("the tenant is archived"));
-    bot.until_told("Warning", Reason::RequestRejected).await;
-    assert_eq!(world.count(Call::Validate), 1, "nobody asks the same again by himself");
+    bot.until_event("Warning", Reason::RequestRejected).await;
+    assert_eq!(namespace.request_count(Call::Validate), 1, "the request is not repeated without a retry");
 
-    bot.ask_for_retry("now").await;
+    bot.request_retry("now").await;
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn an_environment_of_another_tenant_waits_for_a_person() {
-    let world = World::with_environment("allowedClients: [somebody-else]").await;
-    let bot = world.apply(sample()).await;
+async fn an_environment_of_another_tenant_stalls_the_resource() {
+    let namespace = with_environment("allowedClients: [somebody-else]").await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::Unauthorized).await;
     assert_eq!(object.says(ConditionType::Ready), (False, Reason::Unauthorized));
-    assert_eq!(world.count(Call::Submit), 0);
+    assert_eq!(namespace.request_count(Call::Submit), 0);
 }
 
 #[tokio::test]
-async fn warnings_of_the_validation_are_kept_with_the_attempt() {
-    let world = World::with_environment("validationWarnings: [the flow is large]").await;
-    let object = world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+async fn validation_warnings_are_recorded_in_the_attempt() {
+    let namespace = with_environment("validationWarnings: [the flow is large]").await;
+    let object = namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(object.attempt().checks.validation.as_ref().unwrap().warnings, ["the flow is large"]);
     assert_eq!(object.attempt().checks.validation.as_ref().unwrap().capacity_utilization, Some(0.42));
     assert!(object.attempt().checks.synthetic_trace.as_ref().unwrap().id.is_some());

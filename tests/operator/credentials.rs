@@ -1,52 +1,53 @@
-//! Secrets, the operator's own credentials, and where they lead.
+//! Credentials from Secrets, the default credentials, endpoints, and certificates.
 
-use crate::stage::*;
+use crate::support::*;
 
 #[tokio::test]
-async fn a_missing_secret_waits_for_a_person_and_goes_on_once_it_is_there() {
-    let world = World::plan().without_secret().start().await;
-    let bot = world.apply(sample()).await;
+async fn a_missing_secret_stalls_the_resource_until_it_exists() {
+    let namespace = plan().await.without_secret().start().await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::CredentialsNotFound).await;
     let message = &object.condition(ConditionType::Stalled).message;
     assert!(message.contains("cognigy-api") && message.contains("clientId"), "{message}");
     assert_eq!(object.says(ConditionType::Ready), (False, Reason::CredentialsNotFound));
-    bot.until_told("Warning", Reason::CredentialsNotFound).await;
+    bot.until_event("Warning", Reason::CredentialsNotFound).await;
 
-    world.secret("cognigy-api", world.credentials()).await;
-    bot.ask_for_retry("the Secret is there").await;
+    namespace.put_secret("cognigy-api", namespace.credentials()).await;
+    bot.request_retry("the Secret is there").await;
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn a_secret_without_a_key_is_named_and_never_shown() {
-    let world = World::plan().without_secret().start().await;
-    world.secret("cognigy-api", json!({"clientSecret": "s3cr3t-value"})).await;
-    let object = world.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
+async fn the_message_about_an_incomplete_secret_names_the_missing_key_and_shows_no_value() {
+    let namespace = plan().await.without_secret().start().await;
+    namespace.put_secret("cognigy-api", json!({"clientSecret": "s3cr3t-value"})).await;
+    let object = namespace.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("clientId"));
     assert!(!serde_json::to_string(&object.status).unwrap().contains("s3cr3t-value"));
-    assert!(!world.operator().log().text().contains("s3cr3t-value"));
+    assert!(!namespace.operator().log().text().contains("s3cr3t-value"));
 }
 
 #[tokio::test]
-async fn refused_credentials_wait_for_a_person_and_are_not_tried_again_by_themselves() {
-    let world = World::plan().without_secret().start().await;
-    let mut wrong = world.credentials();
+async fn refused_credentials_stall_the_resource_and_are_not_tried_again_without_a_request() {
+    let namespace = plan().await.without_secret().start().await;
+    let mut wrong = namespace.credentials();
     wrong["clientSecret"] = json!("not-the-secret");
-    world.secret("cognigy-api", wrong).await;
-    let bot = world.apply(sample()).await;
+    namespace.put_secret("cognigy-api", wrong).await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::Unauthorized).await;
-    assert_eq!(world.calls(), [Call::Token]);
+    assert_eq!(namespace.calls(), [Call::Token]);
     assert!(!serde_json::to_string(&object.status).unwrap().contains("not-the-secret"));
-    assert!(!world.operator().log().text().contains("not-the-secret"));
+    assert!(!namespace.operator().log().text().contains("not-the-secret"));
 
-    world.secret("cognigy-api", world.credentials()).await;
-    bot.ask_for_retry("corrected").await;
+    namespace.put_secret("cognigy-api", namespace.credentials()).await;
+    bot.request_retry("corrected").await;
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
-/// A token is granted, and still the API refuses: other rights, or another tenant's environment.
+/// The token request succeeds, but the API refuses the token: its client lacks a right, or the environment belongs to
+/// another tenant.
 #[tokio::test]
-async fn credentials_that_the_api_itself_refuses_wait_for_a_person_at_each_check() {
+async fn a_refusal_of_the_token_by_the_api_stalls_the_resource_at_each_check() {
     for (call, code, requests) in [
         (Call::Validate, 401, vec![Call::Token, Call::Validate, Call::Token, Call::Validate]),
         (Call::Validate, 403, vec![Call::Token, Call::Validate]),
@@ -55,33 +56,34 @@ async fn credentials_that_the_api_itself_refuses_wait_for_a_person_at_each_check
     ] {
         let name = format!("{call:?}").to_lowercase();
         let fault = format!("faults: [{{call: {name}, times: forever, fault: {{status: {{code: {code}}}}}}}]");
-        let world = World::plan().scenario(&fault).start().await;
-        let bot = world.apply(sample()).await;
+        let namespace = plan().await.scenario(&fault).start().await;
+        let bot = namespace.apply(sample()).await;
         let object = bot.until_stalled(Reason::Unauthorized).await;
         assert_eq!(object.says(ConditionType::Ready), (False, Reason::Unauthorized), "{call:?} {code}");
-        assert_eq!(world.calls(), requests, "{code} to {call:?}");
-        bot.until_told("Warning", Reason::Unauthorized).await;
+        assert_eq!(namespace.calls(), requests, "{code} to {call:?}");
+        bot.until_event("Warning", Reason::Unauthorized).await;
 
-        world.platform.handle().with(simulator::World::clear_faults);
-        bot.ask_for_retry("the rights are there").await;
+        namespace.clear_faults();
+        bot.request_retry("the rights are there").await;
         bot.until_settled(1, Outcome::Succeeded).await;
     }
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_replaced_in_the_middle_of_a_rollout() {
-    let world = World::with_running_jobs("").await;
-    let bot = world.apply(sample()).await;
+async fn a_token_that_is_revoked_during_a_rollout_is_replaced() {
+    let namespace = with_running_jobs("").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_step(Step::RollingOut).await;
-    world.platform.handle().with(simulator::World::revoke_tokens);
-    world.let_jobs_end();
+    namespace.platform.handle().with(simulator::World::revoke_tokens);
+    namespace.let_jobs_end();
     bot.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(world.count(Call::Token), 2);
+    assert_eq!(namespace.request_count(Call::Token), 2);
 }
 
 #[tokio::test]
-async fn the_operators_own_credentials_serve_the_namespaces_that_a_flag_names() {
-    let world = World::plan()
+async fn the_default_credentials_are_used_in_the_namespaces_that_the_flag_lists() {
+    let namespace = plan()
+        .await
         .without_secret()
         .flags(&["--default-credentials-namespace", "{namespace}"])
         .flags(&["--base-url", "{url}", "--token-url", "{url}/oauth/token", "--requests-per-minute", "6000"])
@@ -89,13 +91,14 @@ async fn the_operators_own_credentials_serve_the_namespaces_that_a_flag_names() 
         .variable("COGNIGY_CLIENT_SECRET", "demo-secret")
         .start()
         .await;
-    let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;
+    let bot = namespace.apply(sample().with(json!({"credentialsRef": null}))).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn the_operators_own_credentials_can_be_set_by_environment_alone() {
-    let world = World::plan()
+async fn the_default_credentials_can_be_set_by_environment_variables_alone() {
+    let namespace = plan()
+        .await
         .without_secret()
         .variable("COGNIGY_DEFAULT_CREDENTIALS_NAMESPACES", "*")
         .variable("COGNIGY_BASE_URL", "{url}/api/v2")
@@ -107,115 +110,115 @@ async fn the_operators_own_credentials_can_be_set_by_environment_alone() {
         .variable("COGNIGY_DEFAULT_WEBHOOK_NAMESPACES", "another,{namespace}")
         .start()
         .await;
-    let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;
+    let bot = namespace.apply(sample().with(json!({"credentialsRef": null}))).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(world.webhooks()[0].name, "default");
-    let submit = world.requests(Call::Submit)[0].body.clone().unwrap();
-    assert_eq!(submit["webhookCallbackUrl"], json!(format!("{}/webhooks/default", world.platform.url())));
+    assert_eq!(namespace.webhooks()[0].name, "default");
+    let submit = namespace.requests(Call::Submit)[0].body.clone().unwrap();
+    assert_eq!(submit["webhookCallbackUrl"], json!(format!("{}/webhooks/default", namespace.platform.url())));
 }
 
 #[tokio::test]
-async fn the_operators_own_credentials_serve_no_other_namespace_and_no_missing_secret() {
-    let world = World::plan()
+async fn the_default_credentials_are_used_neither_in_other_namespaces_nor_for_a_missing_secret() {
+    let namespace = plan()
+        .await
         .without_secret()
         .flags(&["--default-credentials-namespace", "elsewhere", "--base-url", "{url}"])
         .variable("COGNIGY_CLIENT_ID", "demo")
         .variable("COGNIGY_CLIENT_SECRET", "demo-secret")
         .start()
         .await;
-    let bot = world.apply(sample().with(json!({"credentialsRef": null}))).await;
+    let bot = namespace.apply(sample().with(json!({"credentialsRef": null}))).await;
     bot.until_stalled(Reason::CredentialsNotFound).await;
-    let other = world.apply(sample().named("other").environment("env_other")).await;
+    let other = namespace.apply(sample().named("other").environment("env_other")).await;
     other.until_stalled(Reason::CredentialsNotFound).await;
-    assert_eq!(world.calls(), []);
+    assert_eq!(namespace.calls(), []);
 }
 
 #[tokio::test]
-async fn credentials_that_point_elsewhere_while_a_job_is_out_bring_no_verdict() {
-    let mut world = World::with_running_jobs("").await;
-    let stranger = World::plan().without_operator().start().await;
-    world.apply(sample()).await.until_step(Step::RollingOut).await;
-    world.kill_operator().await;
-    world.secret("cognigy-api", stranger.credentials()).await;
-    world.start_operator().await;
-    let bot = world.resource("bot");
+async fn credentials_for_another_endpoint_give_no_verdict_about_a_running_job() {
+    let mut namespace = with_running_jobs("").await;
+    let stranger = plan().await.without_operator().start().await;
+    namespace.apply(sample()).await.until_step(Step::RollingOut).await;
+    namespace.kill_operator().await;
+    namespace.put_secret("cognigy-api", stranger.credentials()).await;
+    namespace.start_operator().await;
+    let bot = namespace.resource("bot");
     bot.until_stalled(Reason::EndpointChanged).await;
-    assert_eq!(stranger.calls(), [], "the stranger is not asked");
-    world.let_jobs_end();
+    assert_eq!(stranger.calls(), [], "the other platform receives no request");
+    namespace.let_jobs_end();
 
-    world.secret("cognigy-api", world.credentials()).await;
-    world.kill_operator().await;
-    world.start_operator().await;
-    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    namespace.put_secret("cognigy-api", namespace.credentials()).await;
+    namespace.restart_operator().await;
+    namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn an_address_that_the_operator_does_not_allow_is_not_reached() {
-    let world = World::start().await;
-    let mut inside = world.credentials();
+async fn an_address_outside_the_egress_allow_list_is_not_contacted() {
+    let namespace = new_namespace().await;
+    let mut inside = namespace.credentials();
     inside["baseUrl"] = json!("http://10.96.0.1");
-    world.secret("cognigy-api", inside).await;
-    let bot = world.apply(sample()).await;
+    namespace.put_secret("cognigy-api", inside).await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_stalled(Reason::EndpointRefused).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("--egress-allow"));
-    assert_eq!(world.count(Call::Validate), 0);
+    assert_eq!(namespace.request_count(Call::Validate), 0);
 }
 
 #[tokio::test]
-async fn a_platform_behind_a_private_authority_needs_its_certificate_in_the_secret() {
+async fn a_platform_with_a_private_certificate_authority_needs_that_certificate_in_the_secret() {
     let (tls, authority) = certified("127.0.0.1");
-    let world = World::plan().tls(tls).start().await;
-    let bot = world.apply(sample()).await;
-    let object = bot.until_ready_says(Reason::ApiUnavailable).await;
+    let namespace = plan().await.tls(tls).start().await;
+    let bot = namespace.apply(sample()).await;
+    let object = bot.until_ready_reason(Reason::ApiUnavailable).await;
     let message = &object.condition(ConditionType::Ready).message;
-    assert!(message.to_lowercase().contains("certificate"), "it says what is wrong: {message}");
-    assert_eq!(world.calls(), [], "nothing is said to a server that nobody vouches for");
+    assert!(message.to_lowercase().contains("certificate"), "the message names the cause: {message}");
+    assert_eq!(namespace.calls(), [], "an untrusted server receives no request");
 
-    let mut trusting = world.credentials();
+    let mut trusting = namespace.credentials();
     trusting["ca.crt"] = json!(authority);
-    world.secret("cognigy-api", trusting).await;
+    namespace.put_secret("cognigy-api", trusting).await;
     bot.edit(&sample().version("2.0.0")).await;
     bot.until_settled(2, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn an_authority_in_the_secret_vouches_for_the_api_and_for_no_webhook() {
+async fn a_certificate_authority_in_the_secret_is_trusted_for_the_api_but_not_for_webhooks() {
     let (tls, authority) = certified("127.0.0.1");
-    let world = World::plan().tls(tls).start().await;
-    let mut trusting = world.credentials();
+    let namespace = plan().await.tls(tls).start().await;
+    let mut trusting = namespace.credentials();
     trusting["ca.crt"] = json!(authority);
-    world.secret("cognigy-api", trusting).await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+    namespace.put_secret("cognigy-api", trusting).await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_ready().await;
     let object = match object.says(ConditionType::Delivered) {
         (Unknown, Reason::DeliveryPending) => object,
-        told => panic!("a webhook behind that authority was told: {told:?}"),
+        other => panic!("the webhook got the event: {other:?}"),
     };
     assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded));
-    world.operator().until_logged_anywhere("webhook at 127.0.0.1: no connection: invalid peer certificate").await;
-    assert_eq!(world.count(Call::Webhook), 0);
+    namespace.operator().until_logged_anywhere("webhook at 127.0.0.1: no connection: invalid peer certificate").await;
+    assert_eq!(namespace.request_count(Call::Webhook), 0);
 }
 
 #[tokio::test]
-async fn an_authority_in_a_folder_of_certificates_is_trusted_by_all() {
+async fn a_certificate_authority_in_ssl_cert_dir_is_trusted_for_all_connections() {
     let (tls, authority) = certified("127.0.0.1");
     let bundle = tempfile::tempdir().unwrap();
-    // As a ConfigMap is mounted: the keys are links into a hidden folder.
+    // A mounted ConfigMap looks like this: its keys are links into a hidden folder.
     let data = bundle.path().join("..data");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("example-ca.pem"), authority).unwrap();
     std::os::unix::fs::symlink("..data/example-ca.pem", bundle.path().join("example-ca.pem")).unwrap();
     let folders = format!("/etc/ssl/certs:{}", bundle.path().display());
-    let world = World::plan().tls(tls).variable("SSL_CERT_DIR", &folders).start().await;
-    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    let namespace = plan().await.tls(tls).variable("SSL_CERT_DIR", &folders).start().await;
+    namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
 }
 
 #[tokio::test]
-async fn a_certificate_in_the_secret_that_is_none_is_named() {
-    let world = World::start().await;
-    let mut broken = world.credentials();
+async fn the_message_about_an_invalid_certificate_names_its_key_in_the_secret() {
+    let namespace = new_namespace().await;
+    let mut broken = namespace.credentials();
     broken["ca.crt"] = json!("not a certificate");
-    world.secret("cognigy-api", broken).await;
-    let object = world.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
+    namespace.put_secret("cognigy-api", broken).await;
+    let object = namespace.apply(sample()).await.until_stalled(Reason::CredentialsInvalid).await;
     assert!(object.condition(ConditionType::Stalled).message.contains("ca.crt"));
 }

@@ -1,10 +1,9 @@
-//! One tenant's API never answers; another tenant's rollouts go on as if it were not there.
+//! One tenant's API never answers. This must not delay another tenant's rollouts.
 
-use crate::stage::*;
+use crate::support::*;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
 use simulator::RequestFilter;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-/// An API that accepts every connection and never says a word. It ends when dropped.
+/// An API that accepts every connection and never sends a byte. It ends when it is dropped.
 struct SilentApi {
     address: SocketAddr,
     connections: watch::Receiver<usize>,
@@ -36,17 +35,16 @@ impl SilentApi {
         Self { address, connections, _accepting: accepting }
     }
 
-    /// Waits until so many connections were made in all.
+    /// Waits until it has accepted this many connections in total.
     async fn until_connected(&mut self, connections: usize) {
         let connected = self.connections.wait_for(|count| *count >= connections);
         timeout(DEADLINE, connected).await.expect("the operator asks the silent API").unwrap();
     }
 }
 
-/// So many resources of a namespace, each with a client of its own, so that no limit for one client holds any of them back.
-async fn create_hanging(client: &Client, namespace: &str, api: SocketAddr, count: usize) {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let resources: Api<CognigyDeployment> = Api::namespaced(client.clone(), namespace);
+/// Creates resources in a namespace. Each has its own client, so that no request budget of a client delays any of them.
+async fn create_hanging(tenant: &TestNamespace, api: SocketAddr, count: usize) {
+    let (secrets, resources) = (tenant.api::<Secret>(), tenant.resources());
     let create = |number: usize| {
         let (secrets, resources) = (secrets.clone(), resources.clone());
         async move {
@@ -73,33 +71,32 @@ async fn create_hanging(client: &Client, namespace: &str, api: SocketAddr, count
     futures::stream::iter(0..count).map(create).buffer_unordered(16).collect::<()>().await;
 }
 
-/// How long it took from `kubectl apply` to the rollout's first request and to its rollback.
-async fn roll_back(world: &World, name: &str) -> (Duration, Duration) {
+/// Returns the time from `kubectl apply` to the rollout's first request, and to its rollback.
+async fn roll_back(namespace: &TestNamespace, name: &str) -> (Duration, Duration) {
     let began = Instant::now();
-    world.apply(sample().named(name).environment(name)).await;
-    let handle = world.platform.handle();
+    namespace.apply(sample().named(name).environment(name)).await;
+    let handle = namespace.platform.handle();
     let asked = async |call| {
         let environment = Some(name.parse().unwrap());
         let filter = RequestFilter { call: Some(call), environment, ..RequestFilter::default() };
         if timeout(DEADLINE, handle.wait_for_requests(&filter, 1)).await.is_err() {
-            panic!("{}", world.report(&format!("{name}: {call:?}")).await);
+            panic!("{}", namespace.report(&format!("{name}: {call:?}")).await);
         }
         began.elapsed()
     };
     (asked(Call::Validate).await, asked(Call::Rollback).await)
 }
 
-async fn nobody_is_stopped(hanging: usize) {
-    let client = client().await;
-    let tenant = namespace(&client).await;
+async fn check_that_hanging_rollouts_delay_no_rollback(hanging: usize) {
+    let tenant = plan().await.without_operator().without_secret().start().await;
     let bad = "environments: {alone: {deploymentsAreUnhealthy: true}, beside: {deploymentsAreUnhealthy: true}}";
-    let world = World::plan().flags(&["--namespace", &tenant]).scenario(bad).start().await;
-    let alone = roll_back(&world, "alone").await;
+    let namespace = plan().await.flags(&["--namespace", &tenant.name]).scenario(bad).start().await;
+    let alone = roll_back(&namespace, "alone").await;
 
     let mut silent = SilentApi::start().await;
-    create_hanging(&client, &tenant, silent.address, hanging).await;
+    create_hanging(&tenant, silent.address, hanging).await;
     silent.until_connected(32).await;
-    let beside = roll_back(&world, "beside").await;
+    let beside = roll_back(&namespace, "beside").await;
     eprintln!(
         "beside {hanging} resources whose API hangs: started after {:?} ({:?} alone), rolled back after {:?} ({:?} alone)",
         beside.0, alone.0, beside.1, alone.1
@@ -109,12 +106,12 @@ async fn nobody_is_stopped(hanging: usize) {
 }
 
 #[tokio::test]
-async fn three_hundred_resources_whose_api_never_answers_delay_nobody_elses_rollback() {
-    nobody_is_stopped(300).await;
+async fn three_hundred_resources_whose_api_never_answers_do_not_delay_another_tenants_rollback() {
+    check_that_hanging_rollouts_delay_no_rollback(300).await;
 }
 
 #[tokio::test]
 #[ignore = "creates 4,000 objects; run it alone"]
-async fn two_thousand_resources_whose_api_never_answers_delay_nobody_elses_rollback() {
-    nobody_is_stopped(2000).await;
+async fn two_thousand_resources_whose_api_never_answers_do_not_delay_another_tenants_rollback() {
+    check_that_hanging_rollouts_delay_no_rollback(2000).await;
 }

@@ -1,4 +1,5 @@
-//! Flags and their variables: an empty one counts as not set, and one that cannot be meant is refused with what to write.
+//! Flags and their environment variables. An empty variable counts as unset, and an invalid value is refused with the
+//! correction.
 
 use clap::{Args, Command};
 use cognigy_operator::command::probe::ProbeArguments;
@@ -6,7 +7,7 @@ use cognigy_operator::command::run::RunArguments;
 use simulator::command::SimulatorArguments;
 use std::process;
 
-/// What a start in an environment with nothing else in it says before it ends.
+/// Starts the operator in an otherwise empty environment, and returns the error that it ends with.
 fn says(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let nobody = tempfile::tempdir().unwrap();
     let output = process::Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
@@ -16,13 +17,13 @@ fn says(arguments: &[&str], variables: &[(&str, &str)]) -> String {
         .envs(variables.iter().copied())
         .output()
         .unwrap();
-    assert!(!output.status.success(), "it must end by itself");
+    assert!(!output.status.success(), "it must fail");
     let said = String::from_utf8(output.stderr).unwrap();
-    // A line of the log begins with the time.
+    // The time at the beginning of the line differs between runs.
     said.split_once("ERROR").map_or(said.clone(), |(_, message)| message.to_owned())
 }
 
-/// The variables of a subcommand's flags.
+/// The environment variables of a subcommand's flags.
 fn variables<A: Args>() -> Vec<String> {
     let command = A::augment_args(Command::new("any"));
     let names = command.get_arguments().filter_map(|flag| flag.get_env());
@@ -30,7 +31,7 @@ fn variables<A: Args>() -> Vec<String> {
 }
 
 #[test]
-fn a_variable_that_is_empty_counts_as_not_set_for_every_flag() {
+fn an_empty_environment_variable_counts_as_unset_for_every_flag() {
     let run = variables::<RunArguments>();
     let simulator = variables::<SimulatorArguments>();
     assert!(run.len() > 15 && simulator.len() > 3 && variables::<ProbeArguments>().is_empty());
@@ -39,7 +40,11 @@ fn a_variable_that_is_empty_counts_as_not_set_for_every_flag() {
     let simulator: Vec<&str> = simulator.iter().map(String::as_str).collect();
     let there_is_none = "/there/is/no/such/file";
     for (arguments, variables, says_without) in [
-        (&["run"][..], &run, "no cluster is configured: this is no pod, and there is no ~/.kube/config"),
+        (
+            &["run"][..],
+            &run,
+            "no cluster is configured: the process does not run in a pod, and there is no ~/.kube/config",
+        ),
         (&["simulator", "--listen", "127.0.0.1:0", "--scenario", there_is_none], &simulator, there_is_none),
         (&["simulator", "--tls-certificate", there_is_none, "--tls-key", there_is_none], &simulator, there_is_none),
     ] {
@@ -54,7 +59,7 @@ fn a_variable_that_is_empty_counts_as_not_set_for_every_flag() {
 }
 
 #[test]
-fn help_names_a_variable_that_is_empty() {
+fn help_lists_the_environment_variables_even_if_they_are_empty() {
     let help = process::Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
         .args(["run", "--help"])
         .env("COGNIGY_NAMESPACES", "")
@@ -65,7 +70,7 @@ fn help_names_a_variable_that_is_empty() {
 }
 
 #[test]
-fn a_name_that_no_namespace_can_have_is_refused_with_what_to_write() {
+fn an_invalid_namespace_name_is_refused_with_the_allowed_characters() {
     for flag in ["--namespace", "--default-credentials-namespace", "--leader-election-namespace"] {
         let label = "x".repeat(64);
         for name in ["a b", "Bots", "bots.prod", "-bots", "", "a,,b", &label] {
@@ -80,7 +85,7 @@ fn a_name_that_no_namespace_can_have_is_refused_with_what_to_write() {
 }
 
 #[test]
-fn credentials_of_the_operators_own_that_are_not_whole_are_refused() {
+fn incomplete_default_credentials_are_refused() {
     for (arguments, variables, expected) in [
         (
             &["run", "--default-credentials-namespace", "bots"][..],
@@ -105,7 +110,7 @@ fn credentials_of_the_operators_own_that_are_not_whole_are_refused() {
 }
 
 #[test]
-fn an_address_without_a_scheme_is_refused_with_what_to_write() {
+fn an_address_without_a_scheme_is_refused_with_an_example() {
     for address in ["127.0.0.1:8090", "localhost:8090", "api.cognigy.ai"] {
         let said = says(&["run", "--base-url", address], &[]);
         assert!(said.contains("--base-url") && said.contains("needs a scheme; write https://"), "{said}");

@@ -1,4 +1,4 @@
-//! What `docs/gitops.md` tells people to apply: `kubectl` builds it, the API server judges it.
+//! The manifests of `docs/gitops.md`: `kubectl` renders them, and the API server validates them.
 
 use crate::manifests::{accept, kubectl, root};
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use std::path::Path;
 
 const ENVIRONMENTS: &str = "deploy/gitops/environments";
 
-/// What `kubectl kustomize` makes of a folder.
+/// The output of `kubectl kustomize` for a folder.
 async fn built(folder: &Path) -> String {
     let output = kubectl(&["kustomize", folder.to_str().unwrap()], "").await;
     assert!(output.status.success(), "{}: {}", folder.display(), String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The one `CognigyDeployment` that is among what was built.
+/// The only `CognigyDeployment` in rendered manifests.
 fn deployment(built: &str) -> Value {
     let documents: Vec<Value> = serde_saphyr::from_multiple(built).unwrap();
     let mut found = documents.into_iter().filter(|document| document["kind"] == "CognigyDeployment");
@@ -30,7 +30,7 @@ async fn create_namespace(name: &str) {
 }
 
 #[tokio::test]
-async fn every_stage_is_accepted() {
+async fn the_manifests_of_every_stage_are_accepted() {
     for stage in ["staging", "production"] {
         create_namespace(&format!("bots-{stage}")).await;
         accept(stage, &built(&root().join(ENVIRONMENTS).join(stage)).await).await;
@@ -38,7 +38,7 @@ async fn every_stage_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_promotion_changes_one_line_and_brings_production_what_staging_has_tried() {
+async fn a_promotion_changes_one_line_and_gives_production_the_release_of_staging() {
     let copy = tempfile::tempdir().unwrap();
     let copied = tokio::process::Command::new("cp").arg("-r").arg(root().join(ENVIRONMENTS)).arg(copy.path()).status();
     assert!(copied.await.unwrap().success());
@@ -65,11 +65,11 @@ async fn a_promotion_changes_one_line_and_brings_production_what_staging_has_tri
         spec.retain(|part, _| part != "configurationSnapshot" && part != "dependencyLocks");
         spec
     };
-    assert_eq!(others(&after), others(&before), "all else stays");
+    assert_eq!(others(&after), others(&before), "nothing else changes");
 }
 
 #[tokio::test]
-async fn the_health_script_joins_argo_cds_settings_and_leaves_the_others_alone() {
+async fn the_health_script_is_added_to_argo_cds_settings_and_changes_no_other() {
     create_namespace("argocd").await;
     let settings = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"},

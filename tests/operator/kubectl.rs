@@ -1,21 +1,21 @@
-//! What people do: `kubectl`.
+//! The resource as `kubectl` users see it.
 
-use crate::stage::*;
+use crate::support::*;
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 struct Kubectl<'w> {
-    world: &'w World,
+    namespace: &'w TestNamespace,
 }
 
 impl Kubectl<'_> {
     async fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut kubectl = Command::new("kubectl")
             .arg("--kubeconfig")
-            .arg(self.world.kubeconfig().await)
-            .args(["--namespace", &self.world.namespace])
+            .arg(shared().await.cluster.kubeconfig())
+            .args(["--namespace", &self.namespace.name])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -43,8 +43,8 @@ impl Kubectl<'_> {
 
 #[tokio::test]
 async fn a_rollout_from_apply_to_delete() {
-    let world = World::start().await;
-    let kubectl = Kubectl { world: &world };
+    let namespace = new_namespace().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let manifest = sample().object().to_string();
     kubectl.ok_with(&["apply", "-f", "-"], &manifest).await;
     kubectl.ok(&["wait", "--for=condition=Ready", "--timeout=60s", "cgd/bot"]).await;
@@ -52,13 +52,13 @@ async fn a_rollout_from_apply_to_delete() {
     let table = kubectl.ok(&["get", "cognigydeployments"]).await;
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "VERSION", "SINCE", "JOB", "AGE"]);
-    let job = bot_job(&world).await;
+    let job = bot_job(&namespace).await;
     let line = lines.next().unwrap();
     assert_eq!((&line[..5], line[6]), (&["bot", ENVIRONMENT, "True", "Succeeded", "2.4.1"][..], job.as_str()));
     let wide = kubectl.ok(&["get", "cgd", "-o", "wide"]).await;
     let heading: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(heading[8..], ["REASON", "ATTEMPT", "SUSPENDED", "MESSAGE"]);
-    assert!(kubectl.ok(&["get", "cognigy"]).await.contains("bot"), "the category lists it");
+    assert!(kubectl.ok(&["get", "cognigy"]).await.contains("bot"), "the category contains the resource");
     let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
     assert!(described.contains("SubmitAccepted"), "events are shown:\n{described}");
 
@@ -66,9 +66,9 @@ async fn a_rollout_from_apply_to_delete() {
     assert_eq!(kubectl.ok(&["get", "cgd", "-o", "name"]).await, "");
 }
 
-/// A line of the events that `kubectl describe` ends with.
+/// A row of the events at the end of `kubectl describe`.
 #[derive(Debug)]
-struct Told {
+struct EventRow {
     kind: String,
     reason: String,
     from: String,
@@ -76,30 +76,30 @@ struct Told {
 }
 
 /// The events, in the order in which `kubectl describe` prints them.
-fn told(described: &str) -> Vec<Told> {
+fn event_rows(described: &str) -> Vec<EventRow> {
     let (_, events) = described.split_once("\nEvents:").unwrap();
     let rows = events.lines().skip_while(|line| !line.trim_start().starts_with("----")).skip(1);
-    let told = rows.map(|row| {
-        // Two spaces or more part the columns: type, reason, age, from, message.
+    let events = rows.map(|row| {
+        // At least two spaces separate the columns: type, reason, age, from, message.
         let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         let [kind, reason, _age, from, message] = cells[..] else { panic!("five columns: {row}") };
         let [kind, reason, from, message] = [kind, reason, from, message].map(str::to_owned);
-        Told { kind, reason, from, message }
+        EventRow { kind, reason, from, message }
     });
-    told.collect()
+    events.collect()
 }
 
 #[tokio::test]
-async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_for_people() {
-    let world = World::with_environment("deploymentsAreUnhealthy: true").await;
-    let bot = world.apply(sample()).await;
+async fn describe_shows_the_events_of_a_bad_rollout_in_order_and_as_plain_sentences() {
+    let namespace = with_environment("deploymentsAreUnhealthy: true").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::RolledBack).await;
-    bot.until_told("Normal", Reason::HealthGood).await;
-    let kubectl = Kubectl { world: &world };
+    bot.until_event("Normal", Reason::HealthGood).await;
+    let kubectl = Kubectl { namespace: &namespace };
     let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
-    let told = told(&described);
+    let rows = event_rows(&described);
 
-    let story: Vec<String> = told.iter().map(|event| format!("{} {}", event.kind, event.reason)).collect();
+    let story: Vec<String> = rows.iter().map(|event| format!("{} {}", event.kind, event.reason)).collect();
     let expected = [
         "Normal AttemptStarted",
         "Normal SubmitAccepted",
@@ -111,26 +111,26 @@ async fn describe_tells_the_story_of_a_rollout_that_went_bad_in_its_order_and_fo
         "Normal HealthGood",
     ];
     assert_eq!(story, expected, "{described}");
-    for event in &told {
-        let Told { from, message, reason, .. } = event;
+    for event in &rows {
+        let EventRow { from, message, reason, .. } = event;
         assert_eq!(from, "cognigy-operator", "{event:?}");
-        assert!((10..=200).contains(&message.len()), "a sentence: {event:?}");
-        assert!(!message.contains(reason), "the message tells more than its reason: {event:?}");
+        assert!((10..=200).contains(&message.len()), "the length of a sentence: {event:?}");
+        assert!(!message.contains(reason), "the message does not just repeat the reason: {event:?}");
         let of_a_program = ["Some(", "None", "{", "}", "::", "\\", "_"];
         let is_job = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).starts_with("job_");
         let prose: String = message.split(' ').filter(|word| !is_job(word)).collect();
-        assert!(!of_a_program.iter().any(|text| prose.contains(text)), "words for people: {event:?}");
+        assert!(!of_a_program.iter().any(|text| prose.contains(text)), "no debug output in the message: {event:?}");
     }
 }
 
-async fn bot_job(world: &World) -> String {
-    world.resource("bot").now().await.attempt().job_id().unwrap().as_str().to_owned()
+async fn bot_job(namespace: &TestNamespace) -> String {
+    namespace.resource("bot").get().await.attempt().job_id().unwrap().as_str().to_owned()
 }
 
 #[tokio::test]
 async fn explain_says_what_a_field_means() {
-    let world = World::plan().without_operator().start().await;
-    let kubectl = Kubectl { world: &world };
+    let namespace = plan().await.without_operator().start().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let field = "cognigydeployment.spec.rollbackPolicy.healthThreshold";
     let explained = kubectl.ok(&["explain", field]).await.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
@@ -140,9 +140,9 @@ async fn explain_says_what_a_field_means() {
 }
 
 #[tokio::test]
-async fn a_server_side_dry_run_refuses_what_apply_would() {
-    let world = World::plan().without_operator().start().await;
-    let kubectl = Kubectl { world: &world };
+async fn a_server_side_dry_run_refuses_an_invalid_resource() {
+    let namespace = plan().await.without_operator().start().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let wrong = sample().with(json!({"rollbackPolicy": {"healthThreshold": 0}})).object().to_string();
     let output = kubectl.run(&["apply", "--dry-run=server", "-f", "-"], &wrong).await;
     assert!(!output.status.success());
@@ -151,9 +151,9 @@ async fn a_server_side_dry_run_refuses_what_apply_would() {
 }
 
 #[tokio::test]
-async fn a_misspelt_field_is_refused_and_not_dropped() {
-    let world = World::plan().without_operator().start().await;
-    let kubectl = Kubectl { world: &world };
+async fn a_misspelt_field_is_refused() {
+    let namespace = plan().await.without_operator().start().await;
+    let kubectl = Kubectl { namespace: &namespace };
     let wrong = sample().with(json!({"rollbackPolicy": {"healthTreshold": 3}})).object().to_string();
     let output = kubectl.run(&["apply", "-f", "-"], &wrong).await;
     let error = String::from_utf8(output.stderr).unwrap();
@@ -161,11 +161,11 @@ async fn a_misspelt_field_is_refused_and_not_dropped() {
 }
 
 #[tokio::test]
-async fn the_definition_that_the_operator_prints_is_applied_server_side() {
-    let world = World::plan().without_operator().start().await;
+async fn the_crd_that_the_operator_prints_can_be_applied_server_side() {
+    let namespace = plan().await.without_operator().start().await;
     let printed = Command::new(env!("CARGO_BIN_EXE_cognigy-operator")).arg("crd").output().await.unwrap();
     let definition = String::from_utf8(printed.stdout).unwrap();
-    let kubectl = Kubectl { world: &world };
+    let kubectl = Kubectl { namespace: &namespace };
     let applied = kubectl.ok_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &definition).await;
     assert!(applied.contains("cognigydeployments.deploy.cognigy.ai serverside-applied"), "{applied}");
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/");

@@ -1,13 +1,13 @@
-//! The operator's log, as whoever collects it reads it.
+//! The operator's log, as a log collector reads it.
 
-use crate::stage::*;
+use crate::support::*;
 use kube::ResourceExt;
 use rollout::TraceId;
 use std::collections::BTreeSet;
 use std::process::Command;
 
 #[test]
-fn a_log_that_no_terminal_shows_has_no_colours() {
+fn a_log_that_is_not_written_to_a_terminal_has_no_colours() {
     let operator = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
         .args(["run", "--kubeconfig", "/there/is/no/such/file"])
         .env_remove("RUST_LOG")
@@ -18,16 +18,16 @@ fn a_log_that_no_terminal_shows_has_no_colours() {
     assert!(!log.contains('\x1b'), "{log:?}");
 }
 
-/// Keys that collectors may rely on, by the lines that have them.
+/// The keys that collectors may rely on, by the kind of line.
 const EVERY_LINE: [&str; 4] = ["timestamp", "level", "message", "target"];
 const ABOUT_A_RESOURCE: [&str; 3] = ["namespace", "resource", "generation"];
 const ABOUT_A_ROLLOUT: [&str; 2] = ["attempt", "trace_id"];
 const AUDIT_RECORDS: [&str; 2] = ["id", "record"];
-/// Of events, of failures, and of a webhook event that is given up.
+/// The keys of events, of failures, and of a webhook event that is given up.
 const OTHERS: [&str; 3] = ["reason", "error", "event"];
 
 #[test]
-fn the_keys_that_the_page_lists_are_those_that_are_tested() {
+fn the_documented_log_keys_are_the_tested_ones() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
     let (_, part) = page.split_once("\n## Logs\n").unwrap();
     let (part, _) = part.split_once("\n## ").unwrap();
@@ -38,13 +38,13 @@ fn the_keys_that_the_page_lists_are_those_that_are_tested() {
 }
 
 #[tokio::test]
-async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about() {
-    let world = World::start().await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+async fn every_json_log_line_has_the_documented_keys_and_names_its_resource() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Succeeded).await;
-    world.operator().until_logged("the job has completed").await;
+    namespace.operator().until_logged("the job has completed").await;
 
-    let log = world.operator().log().text();
+    let log = namespace.operator().log().text();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &lines {
         for key in EVERY_LINE {
@@ -67,13 +67,13 @@ async fn every_line_in_json_has_its_keys_and_names_the_resource_that_it_is_about
 }
 
 #[tokio::test]
-async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace() {
-    let world = World::start().await;
-    let bot = world.apply(sample()).await;
+async fn every_log_line_about_a_rollout_names_its_resource_attempt_and_trace() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
     bot.edit(&sample().version("2.0.0")).await;
     let object = bot.until_settled(2, Outcome::Succeeded).await;
-    let operator = world.operator();
+    let operator = namespace.operator();
     let status = object.recorded();
     for (attempt, began) in [(1, status.history[0].started_at), (2, object.attempt().started_at)] {
         let said = format!("attempt {attempt} succeeded");
@@ -81,13 +81,13 @@ async fn every_line_about_a_rollout_names_its_resource_its_attempt_and_its_trace
         let expected = json!({
             "level": "INFO",
             "target": "cognigy_operator::controller::event_recorder",
-            "namespace": world.namespace,
+            "namespace": namespace.name,
             "resource": "bot",
             "attempt": attempt,
             "trace_id": TraceId::of(&object.uid().unwrap(), attempt, began).to_string(),
             "reason": "Succeeded",
         });
-        assert!(ABOUT_A_ROLLOUT.iter().all(|key| !expected[*key].is_null()), "each key is looked at");
+        assert!(ABOUT_A_ROLLOUT.iter().all(|key| !expected[*key].is_null()), "each key is tested");
         for (key, value) in expected.as_object().unwrap() {
             assert_eq!(&line[key], value, "{key} in {line}");
         }

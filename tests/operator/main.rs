@@ -1,15 +1,15 @@
 //! The operator as its users see it: the real binary, against a real API server and a simulated Cognigy.AI over HTTP.
 //!
-//! One control plane serves all tests; each test has a namespace, an operator process and a simulated platform of its own
-//! (see [`stage`]). Nothing is waited for by sleeping: the resource is watched, and the platform tells of each request.
+//! All tests share one control plane. Each test has its own namespace, operator process and simulated platform (see
+//! [`support`]). Tests do not sleep: they watch the resource, and wait for requests to the platform.
 //!
-//! `COGNIGY_TEST_KILLS` and `COGNIGY_TEST_SEED` repeat `crashes::random` for longer, or as it was.
+//! `COGNIGY_TEST_KILLS` sets how often `crashes::random` kills the operator, and `COGNIGY_TEST_SEED` repeats one of its runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-mod stage;
+mod support;
 
 mod budget;
-mod canaries;
+
 mod checks;
 mod crashes;
 mod credentials;
@@ -33,6 +33,7 @@ mod requests;
 mod rest;
 mod rights;
 mod rollbacks;
+mod secrets;
 mod snapshots;
 mod submits;
 mod success;

@@ -1,12 +1,12 @@
-//! What is installed, and the resources that people copy: `kubectl` and the API server judge them.
+//! The manifests of the installation, the samples and the documentation, validated by `kubectl` and the API server.
 
-use crate::stage::{installed, kubeconfig};
+use crate::support::shared;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// How long the API server may take to know of new rights.
+/// How long the API server may take to apply new rights.
 const RIGHTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 const OPERATOR: &str = "--as=system:serviceaccount:cognigy-system:cognigy-operator";
@@ -15,7 +15,7 @@ pub(crate) async fn kubectl(arguments: &[&str], input: &str) -> Output {
     let mut kubectl = Command::new("kubectl")
         .current_dir(root())
         .arg("--kubeconfig")
-        .arg(kubeconfig().await)
+        .arg(shared().await.cluster.kubeconfig())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -33,7 +33,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of a folder that end so.
+/// The files of a folder whose names have this ending.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     let found: Vec<PathBuf> = entries.filter(|path| path.to_str().unwrap().ends_with(ending)).collect();
@@ -41,7 +41,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Dry-runs resources of the samples' namespace, which a dry run needs to be there.
+/// Applies resources in a server-side dry run, after it has created their namespace.
 pub(crate) async fn accept(what: &str, text: &str) {
     let namespace = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bots"}}"#;
     let output = kubectl(&["apply", "--server-side", "-f", "-"], namespace).await;
@@ -51,8 +51,8 @@ pub(crate) async fn accept(what: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn the_whole_installation_is_accepted_and_breaks_no_pod_security_standard() {
-    let said = installed().await;
+async fn the_whole_installation_is_accepted_and_violates_no_pod_security_standard() {
+    let said = shared().await.installed.as_str();
     for object in [
         "namespace/cognigy-system",
         "customresourcedefinition.apiextensions.k8s.io/cognigydeployments.deploy.cognigy.ai",
@@ -61,13 +61,13 @@ async fn the_whole_installation_is_accepted_and_breaks_no_pod_security_standard(
         "clusterrolebinding.rbac.authorization.k8s.io/cognigy-operator",
         "deployment.apps/cognigy-operator",
     ] {
-        assert!(said.contains(object), "{object} is not among what was applied:\n{said}");
+        assert!(said.contains(object), "{object} was not applied:\n{said}");
     }
     assert!(!said.contains("would violate"), "{said}");
 }
 
 #[tokio::test]
-async fn the_operator_may_do_what_it_does_and_nothing_else() {
+async fn the_operator_has_the_rights_that_it_uses_and_no_others() {
     for right in [
         "list cognigydeployments -A",
         "watch cognigydeployments -A",
@@ -111,7 +111,7 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() {
     }
 }
 
-/// Whether the operator's service account has a right, in the words of `kubectl auth can-i`.
+/// Whether the operator's service account has a right, written as for `kubectl auth can-i`.
 async fn may(right: &str) -> bool {
     let words: Vec<&str> = ["auth", "can-i", OPERATOR].into_iter().chain(right.split(' ')).collect();
     let output = kubectl(&words, "").await;
@@ -130,7 +130,7 @@ async fn every_sample_is_accepted() {
 }
 
 #[tokio::test]
-async fn every_resource_in_a_page_is_accepted() {
+async fn every_resource_in_the_documentation_is_accepted() {
     let mut resources = 0;
     for path in files("", ".md").into_iter().chain(files("docs", ".md")) {
         let page = std::fs::read_to_string(&path).unwrap();

@@ -1,11 +1,11 @@
-//! The example policies that say who may deploy to which environment, judged by the API server.
+//! The example policies about who may deploy to which environment, evaluated by the API server.
 
 use crate::manifests::kubectl;
-use crate::stage::*;
+use crate::support::*;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long the API server may take to know of a policy, a label or a role.
+/// How long the API server may take to apply a policy, a label or a role.
 const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 
 async fn apply(text: &str) {
@@ -13,7 +13,7 @@ async fn apply(text: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Runs kubectl until the API server accepts or refuses, as it should once it knows of everything.
+/// Runs kubectl until the API server accepts or refuses the input as expected, and returns the output.
 async fn until(arguments: &[&str], input: &str, accepted: bool) -> String {
     let deadline = Instant::now() + KNOWN_WITHIN;
     loop {
@@ -25,15 +25,15 @@ async fn until(arguments: &[&str], input: &str, accepted: bool) -> String {
     }
 }
 
-/// A namespace's labels and annotations become these.
-async fn mark(world: &World, metadata: Value) {
+/// Sets labels and annotations of a namespace.
+async fn label(namespace: &TestNamespace, metadata: Value) {
     let patch = json!({"metadata": metadata}).to_string();
-    until(&["patch", "namespace", &world.namespace, "--type", "merge", "--patch", &patch], "", true).await;
+    until(&["patch", "namespace", &namespace.name, "--type", "merge", "--patch", &patch], "", true).await;
 }
 
-/// Whoever is named here may write resources in the namespace.
-async fn let_write(world: &World, people: &[&str]) {
-    let metadata = json!({"name": "writers", "namespace": world.namespace});
+/// Allows these users to write resources in the namespace.
+async fn allow_writes(namespace: &TestNamespace, people: &[&str]) {
+    let metadata = json!({"name": "writers", "namespace": namespace.name});
     let rule = json!({"apiGroups": ["deploy.cognigy.ai"], "resources": ["cognigydeployments"], "verbs": ["*"]});
     apply(&role(&metadata, &[rule], people)).await;
 }
@@ -51,21 +51,21 @@ fn role(metadata: &Value, rules: &[Value], people: &[&str]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
-fn resource(world: &World, environment: &str) -> String {
+fn resource(namespace: &TestNamespace, environment: &str) -> String {
     let mut object = sample().environment(environment).object();
-    object["metadata"]["namespace"] = json!(world.namespace);
+    object["metadata"]["namespace"] = json!(namespace.name);
     object.to_string()
 }
 
 #[tokio::test]
-async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_other() {
-    let world = World::start().await;
-    let namespace = world.namespace.as_str();
+async fn a_user_can_deploy_only_to_the_environments_that_their_roles_allow() {
+    let namespace = new_namespace().await;
+    let name = namespace.name.as_str();
     apply(include_str!("../../deploy/policies/environments-by-person.yaml")).await;
-    mark(&world, json!({"labels": {"deploy.cognigy.ai/environments-by": "person"}})).await;
-    let_write(&world, &["alice", "bob"]).await;
-    let (production, other) = (resource(&world, ENVIRONMENT), resource(&world, "env_other"));
-    let metadata = json!({"name": "production", "namespace": namespace});
+    label(&namespace, json!({"labels": {"deploy.cognigy.ai/environments-by": "person"}})).await;
+    allow_writes(&namespace, &["alice", "bob"]).await;
+    let (production, other) = (resource(&namespace, ENVIRONMENT), resource(&namespace, "env_other"));
+    let metadata = json!({"name": "production", "namespace": name});
     let use_it = json!({
         "apiGroups": ["deploy.cognigy.ai"], "resources": ["environments"], "resourceNames": [ENVIRONMENT], "verbs": ["use"]
     });
@@ -78,15 +78,15 @@ async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_
     let words = until(&create("alice"), &other, false).await;
     assert!(words.contains("environments.deploy.cognigy.ai/env_other"), "{words}");
 
-    // The operator, which has no such right, does its work all the same.
+    // The operator needs no such right for its own writes.
     until(&["create", "--as", "alice", "-f", "-"], &production, true).await;
-    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
     let patch = |who: &'static str, patch: Value| async move {
         let patch = patch.to_string();
-        let of = ["patch", "cgd", "bot", "--namespace", namespace, "--type", "merge", "--as", who, "--patch", &patch];
+        let of = ["patch", "cgd", "bot", "--namespace", name, "--type", "merge", "--as", who, "--patch", &patch];
         kubectl(&of, "").await.status.success()
     };
-    for (change, may_bob) in [
+    for (change, bob_may) in [
         (json!({"metadata": {"labels": {"team": "bots"}}}), true),
         (json!({"metadata": {"annotations": {"example.com/note": "mine"}}}), true),
         (json!({"metadata": {"annotations": {"deploy.cognigy.ai/retry": "now"}}}), false),
@@ -94,20 +94,20 @@ async fn a_person_deploys_to_the_environments_that_roles_let_them_use_and_to_no_
         (json!({"spec": {"configurationSnapshot": {"botVersion": "3.0.0"}}}), false),
         (json!({"spec": {"suspend": true}}), false),
     ] {
-        assert_eq!(patch("bob", change.clone()).await, may_bob, "bob: {change}");
+        assert_eq!(patch("bob", change.clone()).await, bob_may, "bob: {change}");
         assert!(patch("alice", change.clone()).await, "alice: {change}");
     }
 }
 
 #[tokio::test]
-async fn a_namespace_deploys_to_the_environments_that_it_names_whoever_asks() {
-    let world = World::plan().without_operator().without_secret().start().await;
+async fn resources_in_a_namespace_can_use_only_the_environments_that_its_annotation_lists() {
+    let namespace = plan().await.without_operator().without_secret().start().await;
     apply(include_str!("../../deploy/policies/environments-by-namespace.yaml")).await;
-    mark(&world, json!({"labels": {"deploy.cognigy.ai/environments-by": "namespace"}})).await;
+    label(&namespace, json!({"labels": {"deploy.cognigy.ai/environments-by": "namespace"}})).await;
     let create = ["create", "-f", "-", "--dry-run=server"];
-    let words = until(&create, &resource(&world, "env_staging_eu"), false).await;
-    assert!(words.contains(&format!("the namespace {} may not deploy to env_staging_eu", world.namespace)), "{words}");
-    mark(&world, json!({"annotations": {"deploy.cognigy.ai/environments": "env_dev_1, env_staging_*"}})).await;
+    let words = until(&create, &resource(&namespace, "env_staging_eu"), false).await;
+    assert!(words.contains(&format!("the namespace {} may not deploy to env_staging_eu", namespace.name)), "{words}");
+    label(&namespace, json!({"annotations": {"deploy.cognigy.ai/environments": "env_dev_1, env_staging_*"}})).await;
     for (environment, is_allowed) in [
         ("env_staging_eu", true),
         ("env_staging_", true),
@@ -117,6 +117,6 @@ async fn a_namespace_deploys_to_the_environments_that_it_names_whoever_asks() {
         ("my_env_staging_eu", false),
         (ENVIRONMENT, false),
     ] {
-        until(&create, &resource(&world, environment), is_allowed).await;
+        until(&create, &resource(&namespace, environment), is_allowed).await;
     }
 }

@@ -1,38 +1,38 @@
-//! Many rollouts behind a small request budget: who begins, who waits, and what those who wait are told.
+//! Many rollouts with a small request budget: which one starts, which ones wait, and what a waiting resource shows.
 
-use crate::stage::*;
+use crate::support::*;
 use kube::ResourceExt;
 
-/// A world whose budget has room to watch one restless rollout, and in which jobs run until they are let end.
-async fn narrow() -> World {
+/// A namespace with a budget for one rollout at a time. Its jobs run until [`TestNamespace::let_jobs_end`].
+async fn small_budget() -> TestNamespace {
     let running = "faults: [{call: job, times: forever, fault: {body: {status: running}}}]";
-    let mut world = World::plan().scenario(running).without_operator().start().await;
-    let mut credentials = world.credentials();
-    // 95 looks a minute, of which each rollout takes 60.
+    let mut namespace = plan().await.scenario(running).without_operator().start().await;
+    let mut credentials = namespace.credentials();
+    // 95 polls a minute. Each rollout needs 60.
     credentials["requestsPerMinute"] = "100".into();
-    world.secret("cognigy-api", credentials).await;
-    world.start_operator().await;
-    world
+    namespace.put_secret("cognigy-api", credentials).await;
+    namespace.start_operator().await;
+    namespace
 }
 
-/// It is looked at every second, however short requests are.
-fn restless(name: &str) -> Sample {
+/// A rollout that is polled every second also if the budget is short.
+fn polled_every_second(name: &str) -> Sample {
     let monitoring = serde_json::json!({"monitoring": {"intervalSeconds": 1, "maxIntervalSeconds": 1}});
     sample().named(name).environment(&format!("env_{name}")).timeout(3600).with(monitoring)
 }
 
-async fn until_queued(world: &World, name: &str) -> CognigyDeployment {
-    world.apply(restless(name)).await.until_ready_says(Reason::Queued).await
+async fn until_queued(namespace: &TestNamespace, name: &str) -> CognigyDeployment {
+    namespace.apply(polled_every_second(name)).await.until_ready_reason(Reason::Queued).await
 }
 
-async fn until_running(world: &World, name: &str) {
-    world.apply(restless(name)).await.until_ready_says(Reason::RollingOut).await;
+async fn until_running(namespace: &TestNamespace, name: &str) {
+    namespace.apply(polled_every_second(name)).await.until_ready_reason(Reason::RollingOut).await;
 }
 
-/// The environments that were validated, in order, each once.
-fn began(world: &World) -> Vec<String> {
+/// The environments that were validated, each once, in the order of their first validation.
+fn started(namespace: &TestNamespace) -> Vec<String> {
     let mut began: Vec<String> = Vec::new();
-    for record in world.requests(Call::Validate) {
+    for record in namespace.requests(Call::Validate) {
         let environment = record.path.split('/').nth_back(1).unwrap_or_default().to_owned();
         if !began.contains(&environment) {
             began.push(environment);
@@ -42,88 +42,87 @@ fn began(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_watched_waits_and_says_where_and_for_how_long() {
-    let world = narrow().await;
-    until_running(&world, "first").await;
-    let second = until_queued(&world, "second").await;
+async fn a_rollout_beyond_the_budget_waits_and_shows_its_position_and_expected_start() {
+    let namespace = small_budget().await;
+    until_running(&namespace, "first").await;
+    let second = until_queued(&namespace, "second").await;
     assert_eq!(second.says(ConditionType::Ready), (Unknown, Reason::Queued));
     assert_eq!(second.says(ConditionType::Reconciling), (True, Reason::Queued));
     let message = &second.condition(ConditionType::Ready).message;
     assert!(message.contains("position 1 of 1 at ") && message.contains(", expected to start at about "), "{message}");
-    let third = until_queued(&world, "third").await;
+    let third = until_queued(&namespace, "third").await;
     let message = &third.condition(ConditionType::Ready).message;
     assert!(message.contains("position 2 of 2"), "{message}");
-    assert_eq!(began(&world), ["env_first"], "nothing was asked of those who wait");
-    world.let_jobs_end();
+    assert_eq!(started(&namespace), ["env_first"], "waiting rollouts cause no request");
+    namespace.let_jobs_end();
     for name in ["first", "second", "third"] {
-        world.resource(name).until_settled(1, Outcome::Succeeded).await;
+        namespace.resource(name).until_settled(1, Outcome::Succeeded).await;
     }
-    assert_eq!(began(&world), ["env_first", "env_second", "env_third"]);
+    assert_eq!(started(&namespace), ["env_first", "env_second", "env_third"]);
 }
 
 #[tokio::test]
-async fn one_that_waits_leaves_as_it_is_deleted_or_suspended() {
-    let world = narrow().await;
+async fn a_waiting_rollout_leaves_the_queue_when_it_is_deleted_or_suspended() {
+    let namespace = small_budget().await;
     for name in ["first", "deleted", "suspended", "last"] {
         match name {
-            "first" => until_running(&world, name).await,
-            name => drop(until_queued(&world, name).await),
+            "first" => until_running(&namespace, name).await,
+            name => drop(until_queued(&namespace, name).await),
         }
     }
-    world.resource("deleted").delete_and_wait().await;
-    let suspended = world.resource("suspended");
-    suspended.edit(&restless("suspended").suspend(true)).await;
-    suspended.until_ready_says(Reason::Suspended).await;
-    world.let_jobs_end();
-    world.resource("first").until_ready().await;
-    world.resource("last").until_ready().await;
-    assert_eq!(began(&world), ["env_first", "env_last"]);
+    namespace.resource("deleted").delete_and_wait().await;
+    let suspended = namespace.resource("suspended");
+    suspended.edit(&polled_every_second("suspended").suspend(true)).await;
+    suspended.until_ready_reason(Reason::Suspended).await;
+    namespace.let_jobs_end();
+    namespace.resource("first").until_ready().await;
+    namespace.resource("last").until_ready().await;
+    assert_eq!(started(&namespace), ["env_first", "env_last"]);
 }
 
 #[tokio::test]
-async fn a_retry_that_a_person_asks_for_goes_ahead() {
-    let world = narrow().await;
-    until_running(&world, "first").await;
-    until_queued(&world, "second").await;
-    until_queued(&world, "third").await;
-    let (second, third) = (world.resource("second"), world.resource("third"));
-    third.ask_for_retry("please").await;
+async fn a_requested_retry_moves_to_the_front_of_the_queue() {
+    let namespace = small_budget().await;
+    until_running(&namespace, "first").await;
+    until_queued(&namespace, "second").await;
+    until_queued(&namespace, "third").await;
+    let (second, third) = (namespace.resource("second"), namespace.resource("third"));
+    third.request_retry("please").await;
     third.until("it has moved up", |object| object.recorded().handled_requests.unwrap().retry.is_some()).await;
-    world.let_jobs_end();
+    namespace.let_jobs_end();
     second.until_ready().await;
     third.until_ready().await;
-    assert_eq!(began(&world), ["env_first", "env_third", "env_second"]);
+    assert_eq!(started(&namespace), ["env_first", "env_third", "env_second"]);
 }
 
 #[tokio::test]
-async fn a_restart_keeps_the_order_and_what_is_in_flight_is_counted() {
-    let mut world = narrow().await;
-    until_running(&world, "first").await;
-    // By name they would come the other way round.
+async fn a_restart_keeps_the_order_of_the_queue_and_counts_the_rollouts_in_flight() {
+    let mut namespace = small_budget().await;
+    until_running(&namespace, "first").await;
+    // The order of their names is the reverse of the order in which they were applied.
     for name in ["c", "b", "a"] {
-        until_queued(&world, name).await;
+        until_queued(&namespace, name).await;
     }
-    world.kill_operator().await;
-    world.start_operator().await;
-    let asked = world.count(Call::Job);
-    world.until_asked(Call::Job, asked + 2).await;
-    assert_eq!(began(&world), ["env_first"]);
-    world.let_jobs_end();
+    namespace.restart_operator().await;
+    let asked = namespace.request_count(Call::Job);
+    namespace.until_requests(Call::Job, asked + 2).await;
+    assert_eq!(started(&namespace), ["env_first"]);
+    namespace.let_jobs_end();
     for name in ["first", "a", "b", "c"] {
-        world.resource(name).until_ready().await;
+        namespace.resource(name).until_ready().await;
     }
-    assert_eq!(began(&world), ["env_first", "env_c", "env_b", "env_a"]);
+    assert_eq!(started(&namespace), ["env_first", "env_c", "env_b", "env_a"]);
 }
 
 #[tokio::test]
-async fn waiting_costs_no_write_of_its_own() {
-    let world = narrow().await;
-    until_running(&world, "first").await;
-    until_queued(&world, "second").await;
-    let mut versions = world.chronicle("second").await;
-    world.let_jobs_end();
-    let settled = world.resource("second").until_settled(1, Outcome::Succeeded).await;
+async fn waiting_in_the_queue_adds_no_status_write() {
+    let namespace = small_budget().await;
+    until_running(&namespace, "first").await;
+    until_queued(&namespace, "second").await;
+    let mut versions = namespace.record_versions("second").await;
+    namespace.let_jobs_end();
+    let settled = namespace.resource("second").until_settled(1, Outcome::Succeeded).await;
     let versions = versions.until(|object| object.resource_version() == settled.resource_version()).await;
-    // The intent, the job, the outcome with its messages, and the messages taken.
+    // The writes are: the intent, the job, the outcome with its messages, and the delivery of the messages.
     assert_eq!(versions.len(), 4, "{versions:#?}");
 }

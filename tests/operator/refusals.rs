@@ -1,6 +1,6 @@
-//! Wrong input is refused by the API server, with what to write instead.
+//! The API server refuses invalid input with a message that names the correction.
 
-use crate::stage::*;
+use crate::support::*;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde::Deserialize;
@@ -12,17 +12,17 @@ struct Refused {
     says: String,
 }
 
-/// The table that the offline rules are tested with.
+/// The unit tests of the CEL rules use the same table.
 const TABLE: &str = include_str!("../../crates/api/src/tests/refused.yaml");
 
 #[tokio::test]
-async fn each_wrong_input_is_refused_with_what_to_write_instead() {
-    let world = World::plan().without_operator().without_secret().start().await;
+async fn each_invalid_input_is_refused_with_a_message_that_names_the_correction() {
+    let namespace = plan().await.without_operator().without_secret().start().await;
     let kind = GroupVersionKind::gvk("deploy.cognigy.ai", "v1alpha1", "CognigyDeployment");
     let resource = ApiResource::from_gvk_with_plural(&kind, "cognigydeployments");
-    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(namespace.client.clone(), &namespace.name, &resource);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
-    // The table speaks of the design's sample, which leaves room above its interval and below its time-out.
+    // The patches of the table assume an interval and a time-out that can be made both larger and smaller.
     let whole = sample().webhook("https://ci.example.com/hooks/cognigy").with(json!({
         "rollbackPolicy": {"healthThreshold": 3, "timeoutSeconds": 300}, "monitoring": {"intervalSeconds": 15}
     }));
@@ -123,9 +123,9 @@ async fn the_api_server_refuses_what_is_refused_offline_at_the_same_path() {
 }
 
 #[tokio::test]
-async fn the_environment_of_a_resource_never_changes() {
-    let world = World::plan().without_operator().without_secret().start().await;
-    let bot = world.apply(sample()).await;
+async fn the_environment_of_a_resource_is_immutable() {
+    let namespace = plan().await.without_operator().without_secret().start().await;
+    let bot = namespace.apply(sample()).await;
     let patch = json!({"spec": {"environmentId": "env_other"}});
     let refusal = bot.try_patch(patch).await.unwrap_err().to_string();
     assert!(refusal.contains("environmentId is immutable: create another CognigyDeployment"), "{refusal}");

@@ -1,46 +1,45 @@
-//! The rights that an installation grants are those that the operator uses: all other tests run under them and end without
-//! a refusal, and here each is taken away in turn.
+//! The operator uses every right that an installation grants. All other tests run with these rights and check that
+//! nothing was refused. The tests here remove one right at a time.
 
 use crate::manifests::kubectl;
-use crate::stage::*;
+use crate::support::*;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
 use serde::de::DeserializeOwned;
+use testkit::Cluster;
 
 /// How many operators run at once.
 const AT_ONCE: usize = 4;
 const ACCOUNT: &str = "limited";
 
-/// Needed only where the API server has no streaming lists.
-const OF_OLDER_SERVERS: &str = "list";
+/// The verb that is needed only if the API server has no streaming lists.
+const FOR_OLDER_SERVERS: &str = "list";
 
 #[tokio::test]
-async fn without_any_one_of_its_rights_the_operator_is_refused_something() {
+async fn without_any_single_right_the_operator_is_refused_something() {
     let granted = granted().await;
     assert_eq!(granted.len(), 13, "{granted:?}");
     let granted = &granted;
-    let used_here = granted.iter().filter(|right| right.verb != OF_OLDER_SERVERS);
+    let used_here = granted.iter().filter(|right| right.verb != FOR_OLDER_SERVERS);
     let each = used_here.map(|missing| async move {
         let left: Vec<Right> = granted.iter().filter(|right| *right != missing).cloned().collect();
-        let world = World::plan().without_operator().start().await;
-        let operator = start_with(&world, &left).await;
+        let namespace = plan().await.without_operator().start().await;
+        let operator = start_with(&namespace, &left).await;
         let words = refusal(missing);
         let is_in_status = |object: &CognigyDeployment| {
             serde_json::to_string(&object.status).unwrap().replace('\\', "").contains(&words)
         };
-        let bot = world.resource("bot");
-        // Only a write that somebody else is ahead of reads the resource by itself. Who asks for retries gives it ever more
-        // to write.
+        let bot = namespace.resource("bot");
+        // The operator reads a single resource only after a conflict. Repeated retry requests cause conflicts.
         let others_write = async {
             for number in (0_u64..).take_while(|_| missing.verb == "get" && missing.resource == "cognigydeployments") {
-                bot.ask_for_retry(&number.to_string()).await;
+                bot.request_retry(&number.to_string()).await;
             }
             std::future::pending::<()>().await;
         };
-        // In whichever of the two places a person would find it.
+        // The refusal is in the log or in the status.
         tokio::select! {
             () = operator.until_logged_anywhere(&words) => {}
             _ = bot.until(&words, is_in_status) => {}
@@ -51,55 +50,54 @@ async fn without_any_one_of_its_rights_the_operator_is_refused_something() {
 }
 
 #[tokio::test]
-async fn where_there_are_no_streaming_lists_it_is_refused_something_without_a_right_to_list() {
+async fn without_streaming_lists_the_operator_also_needs_the_rights_to_list() {
     let granted = granted().await;
-    let lists: Vec<&Right> = granted.iter().filter(|right| right.verb == OF_OLDER_SERVERS).collect();
+    let lists: Vec<&Right> = granted.iter().filter(|right| right.verb == FOR_OLDER_SERVERS).collect();
     assert_eq!(lists.len(), 2, "{granted:?}");
-    let older = Cluster::without_streaming_lists().await;
-    let client = older.client().await;
+    let older = Cluster::start(&["--feature-gates=WatchList=false"]).await;
+    older.install().await;
     for missing in lists {
         let left: Vec<Right> = granted.iter().filter(|right| right != &missing).cloned().collect();
-        let namespace = namespace(&client).await;
-        grant(&client, &namespace, &left).await;
-        let kubeconfig = older.kubeconfig_of(&namespace, ACCOUNT, &left[0]).await;
-        let operator = operator_command(&kubeconfig, &["--namespace".to_owned(), namespace], &[]).start().await;
+        let namespace = older.plan(BINARY).without_operator().without_secret().start().await;
+        grant(&namespace, &left).await;
+        let kubeconfig = older.service_account_with(&namespace.name, ACCOUNT, &left[0]).await;
+        let operator = namespace.run_operator_with("operator", &kubeconfig, &[]).await;
         operator.until_logged_anywhere(&refusal(missing)).await;
     }
 }
 
 #[tokio::test]
-async fn with_all_of_them_in_one_namespace_it_leads_and_succeeds_there() {
-    let world = World::plan().without_operator().start().await;
-    let operator = start_with(&world, &granted().await).await;
-    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert!(!operator.log().text().contains(&format!("{}:{ACCOUNT}", world.namespace)), "nothing was refused");
+async fn with_all_rights_in_one_namespace_the_operator_becomes_leader_and_succeeds() {
+    let namespace = plan().await.without_operator().start().await;
+    let operator = start_with(&namespace, &granted().await).await;
+    namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    assert!(!operator.log().text().contains(&format!("{}:{ACCOUNT}", namespace.name)), "nothing was refused");
 }
 
-/// The words that tell that a right is missing: the operator's own of a Secret, else those of the API server.
+/// The message about a missing right: the operator's own message for Secrets, otherwise the API server's message.
 fn refusal(Right { resource, verb, .. }: &Right) -> String {
     match resource.as_str() {
-        "secrets" => "may not read Secret ".to_owned(),
+        "secrets" => "not allowed to read Secret ".to_owned(),
         _ => format!("cannot {verb} resource \"{resource}\""),
     }
 }
 
-/// Starts an operator whose service account has these rights in the world's namespace, and gives it something to do that
-/// takes all of them: an election, a resource with its Secret, and a snapshot in a ConfigMap that is watched.
-pub(crate) async fn start_with(world: &World, rights: &[Right]) -> OperatorProcess {
-    let namespace = &world.namespace;
-    grant(&world.client, namespace, rights).await;
-    let kubeconfig = kubeconfig_of(namespace, ACCOUNT, &rights[0]).await;
+/// Starts an operator whose service account has these rights in the namespace. Its work needs all rights of `deploy/`:
+/// a leader election, a resource with its Secret, and a snapshot in a watched ConfigMap.
+pub(crate) async fn start_with(namespace: &TestNamespace, rights: &[Right]) -> OperatorProcess {
+    grant(namespace, rights).await;
+    let kubeconfig = shared().await.cluster.service_account_with(&namespace.name, ACCOUNT, &rights[0]).await;
 
-    world.config_map("flows", r#"{"botVersion": "1.0.0", "nlpEngine": "v3.2"}"#).await;
-    world.apply(sample().snapshot_from("flows")).await;
-    let flags = ["--namespace", namespace, "--egress-allow", "127.0.0.1", "--leader-elect", "--retry-period", "500ms"];
-    operator_command(&kubeconfig, &flags.map(str::to_owned), &[]).start().await
+    namespace.put_config_map("flows", r#"{"botVersion": "1.0.0", "nlpEngine": "v3.2"}"#).await;
+    namespace.apply(sample().snapshot_from("flows")).await;
+    let election = ["--leader-elect", "--retry-period", "500ms"];
+    namespace.run_operator_with("operator", &kubeconfig, &election).await
 }
 
-/// Makes a service account with these rights in a namespace.
-async fn grant(client: &Client, namespace: &str, rights: &[Right]) {
-    let named = json!({"name": ACCOUNT, "namespace": namespace});
-    create::<ServiceAccount>(client, namespace, json!({"metadata": named})).await;
+/// Creates a service account with these rights in a namespace.
+async fn grant(namespace: &TestNamespace, rights: &[Right]) {
+    let named = json!({"name": ACCOUNT, "namespace": namespace.name});
+    create::<ServiceAccount>(namespace, json!({"metadata": named})).await;
     let rules: Vec<Value> = rights
         .iter()
         .map(|right| {
@@ -108,23 +106,22 @@ async fn grant(client: &Client, namespace: &str, rights: &[Right]) {
             json!({"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": [verb]})
         })
         .collect();
-    create::<Role>(client, namespace, json!({"metadata": named, "rules": rules})).await;
+    create::<Role>(namespace, json!({"metadata": named, "rules": rules})).await;
     let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT});
-    let subject = json!({"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace});
+    let subject = json!({"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace.name});
     let binding = json!({"metadata": named, "roleRef": role, "subjects": [subject]});
-    create::<RoleBinding>(client, namespace, binding).await;
+    create::<RoleBinding>(namespace, binding).await;
 }
 
-async fn create<K>(client: &Client, namespace: &str, object: Value)
+async fn create<K>(namespace: &TestNamespace, object: Value)
 where
     K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
     K: Clone + std::fmt::Debug + serde::Serialize + DeserializeOwned,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    namespace.api::<K>().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
 }
 
-/// What `deploy/` grants the operator, each verb for itself.
+/// The rights that `deploy/` grants to the operator, one for each verb.
 pub(crate) async fn granted() -> Vec<Right> {
     let rendered = kubectl(&["kustomize", "deploy"], "").await;
     let objects: Vec<Value> = serde_saphyr::from_multiple(&String::from_utf8(rendered.stdout).unwrap()).unwrap();

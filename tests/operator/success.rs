@@ -1,32 +1,32 @@
-//! The main path: one resource, one rollout, and everybody who is told of it.
+//! The main path: one resource, one successful rollout, and its deliveries.
 
-use crate::stage::*;
+use crate::support::*;
 use api::FINALIZER;
 use kube::ResourceExt;
 
 #[tokio::test]
-async fn a_success_asks_each_call_once_and_in_order() {
-    let world = World::start().await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+async fn a_success_sends_each_request_once_and_in_order() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 
-    let calls = world.calls();
-    let (rollout, told) = calls.split_at(6);
+    let calls = namespace.calls();
+    let (rollout, deliveries) = calls.split_at(6);
     assert_eq!(rollout, [Call::Token, Call::Validate, Call::Trace, Call::Submit, Call::Job, Call::Health]);
-    let mut told = told.to_vec();
-    told.sort();
-    assert_eq!(told, [Call::Audit, Call::Webhook], "both receivers are told, at the same time");
+    let mut deliveries = deliveries.to_vec();
+    deliveries.sort();
+    assert_eq!(deliveries, [Call::Audit, Call::Webhook], "both deliveries are sent, in any order");
 }
 
 #[tokio::test]
-async fn a_success_sends_what_the_contract_writes() {
-    let world = World::start().await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+async fn a_success_sends_the_bodies_that_the_contract_specifies() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Succeeded).await;
 
     let snapshot = json!({"botVersion": "2.4.1", "nlpEngine": "v3.2", "integrations": ["sap_erp"]});
     let capacity = json!({"max_concurrent_sessions": 500, "memory_limit_mb": 4096});
-    let body = |call| world.requests(call)[0].body.clone().unwrap();
+    let body = |call| namespace.requests(call)[0].body.clone().unwrap();
     assert_eq!(
         body(Call::Token),
         json!({
@@ -62,14 +62,14 @@ async fn a_success_sends_what_the_contract_writes() {
                 "auto_trigger": true, "health_threshold": 2, "timeout_seconds": 60, "revert_snapshot_id": null
             },
             "capacity_constraints": capacity,
-            "webhookCallbackUrl": world.webhook_url(),
+            "webhookCallbackUrl": namespace.webhook_url(),
         })
     );
     let attempt = object.attempt();
     let job = attempt.job_id().unwrap().as_str();
     let verdict = attempt.verdict.as_ref().unwrap();
     let seconds = verdict.at.duration_since(attempt.intended_at().unwrap()).as_secs_f64();
-    assert!((1.0..60.0).contains(&seconds), "the job is asked an interval after the submit: {seconds}");
+    assert!((1.0..60.0).contains(&seconds), "the first poll is one interval after the submit: {seconds}");
     let audit = body(Call::Audit);
     assert_eq!(
         audit,
@@ -95,29 +95,29 @@ async fn a_success_sends_what_the_contract_writes() {
 }
 
 #[tokio::test]
-async fn each_call_that_changes_something_has_a_key_of_its_own_and_the_webhook_no_token() {
-    let world = World::start().await;
-    let bot = world.apply(sample().webhook(&world.webhook_url())).await;
+async fn each_changing_request_has_its_own_key_and_the_webhook_gets_no_token() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample().webhook(&namespace.webhook_url())).await;
     let object = bot.until_settled(1, Outcome::Succeeded).await;
 
     let submit_key = object.attempt().idempotency_key().unwrap().as_str();
-    let record = |call| world.requests(call).remove(0);
+    let record = |call| namespace.requests(call).remove(0);
     assert_eq!(record(Call::Submit).idempotency_key.as_deref(), Some(submit_key));
     let keys = [Call::Submit, Call::Audit, Call::Webhook].map(|call| record(call).idempotency_key.expect("a key"));
     assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2], "{keys:?}");
     assert_eq!(record(Call::Webhook).authorization, None);
-    assert!(!world.operator().log().text().contains("demo-secret"), "the log shows the secret");
+    assert!(!namespace.operator().log().text().contains("demo-secret"), "the log shows the secret");
 }
 
 #[tokio::test]
 async fn a_success_takes_five_status_writes_and_one_for_the_finalizer() {
-    let world = World::start().await;
-    let mut chronicle = world.chronicle("bot").await;
-    // A submit that is answered after the first look is due is recorded together with it; so long it never takes.
+    let namespace = new_namespace().await;
+    let mut versions = namespace.record_versions("bot").await;
+    // If the submit took longer than the interval, the job and the first poll would be recorded in one write.
     let patient = sample().with(json!({"monitoring": {"intervalSeconds": 4}}));
-    let bot = world.apply(patient.webhook(&world.webhook_url())).await;
+    let bot = namespace.apply(patient.webhook(&namespace.webhook_url())).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    let versions = chronicle.until(|object| object.is_true(ConditionType::Delivered)).await;
+    let versions = versions.until(|object| object.is_true(ConditionType::Delivered)).await;
 
     let story: Vec<_> = versions
         .iter()
@@ -139,7 +139,7 @@ async fn a_success_takes_five_status_writes_and_one_for_the_finalizer() {
         ]
     );
     let writes = "cognigy_operator_kubernetes_writes_total";
-    let operator = world.operator();
+    let operator = namespace.operator();
     assert_eq!(operator.count(&format!(r#"{writes}{{kind="status",result="success"}}"#)).await, 5);
     assert_eq!(operator.count(&format!(r#"{writes}{{kind="finalizer",result="success"}}"#)).await, 1);
     assert_eq!(operator.count(r#"cognigy_operator_rollouts_total{outcome="Succeeded"}"#).await, 1);
@@ -155,29 +155,29 @@ async fn a_success_takes_five_status_writes_and_one_for_the_finalizer() {
 
 #[tokio::test]
 async fn the_intent_is_recorded_with_its_key_and_deadline_before_the_submit_is_sent() {
-    let world = World::start().await;
-    let mut chronicle = world.chronicle("bot").await;
-    let bot = world.apply(sample()).await;
+    let namespace = new_namespace().await;
+    let mut versions = namespace.record_versions("bot").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 
-    let versions = chronicle.until(|object| object.attempt_if_any().is_some_and(|a| a.has_intent())).await;
+    let versions = versions.until(|object| object.attempt_if_any().is_some_and(|a| a.has_intent())).await;
     let intent = versions.last().unwrap().attempt();
     assert_eq!((intent.step, intent.job_id()), (Step::Submitting, None));
     let submission = intent.submission.as_ref().unwrap();
-    assert_eq!(submission.api_origin.as_str(), world.platform.url());
+    assert_eq!(submission.api_origin.as_str(), namespace.platform.url());
     let submitted_at = submission.intended_at;
     assert_eq!(submission.deadline_at.duration_since(submitted_at).as_secs(), 60);
-    assert!(world.requests(Call::Submit)[0].received_at > submitted_at, "the intent comes first");
+    assert!(namespace.requests(Call::Submit)[0].received_at > submitted_at, "the intent is recorded before the submit");
 }
 
 #[tokio::test]
-async fn tools_read_progress_and_success_from_the_conditions() {
-    let world = World::with_environment("jobDurationSeconds: 2").await;
-    let mut chronicle = world.chronicle("bot").await;
-    let bot = world.apply(sample()).await;
+async fn the_conditions_show_progress_and_success_to_tools() {
+    let namespace = with_environment("jobDurationSeconds: 2").await;
+    let mut versions = namespace.record_versions("bot").await;
+    let bot = namespace.apply(sample()).await;
     let done = bot.until_settled(1, Outcome::Succeeded).await;
 
-    let versions = chronicle.until(|object| object.is_true(ConditionType::Ready)).await;
+    let versions = versions.until(|object| object.is_true(ConditionType::Ready)).await;
     let (ready, on_the_way) = versions.split_last().unwrap();
     for object in on_the_way {
         let observed = object.recorded().observed_generation;
@@ -207,49 +207,49 @@ async fn tools_read_progress_and_success_from_the_conditions() {
 }
 
 #[tokio::test]
-async fn a_resource_that_nobody_has_looked_at_does_not_read_as_ready() {
-    let world = World::plan().without_operator().start().await;
-    let bot = world.apply(sample()).await;
-    assert_eq!(bot.now().await.recorded().observed_generation, -1);
+async fn a_resource_that_no_operator_has_seen_does_not_look_ready() {
+    let namespace = plan().await.without_operator().start().await;
+    let bot = namespace.apply(sample()).await;
+    assert_eq!(bot.get().await.recorded().observed_generation, -1);
 }
 
 #[tokio::test]
-async fn each_step_of_a_success_is_told_by_an_event_and_none_is_a_warning() {
-    let world = World::start().await;
-    let bot = world.apply(sample()).await;
+async fn each_step_of_a_success_publishes_a_normal_event() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    bot.until_told("Normal", Reason::Succeeded).await;
+    bot.until_event("Normal", Reason::Succeeded).await;
 
     assert_eq!(
-        bot.told("Normal").await,
+        bot.event_reasons("Normal").await,
         [Reason::AttemptStarted, Reason::SubmitAccepted, Reason::Succeeded].map(Reason::as_str)
     );
     let notes = bot.events().await.into_iter().filter_map(|event| event.note).collect::<Vec<_>>().join("\n");
     for step in ["has started", "can run this configuration", "no conflict", "its job is job_", "health"] {
         assert!(notes.contains(step), "{step}: {notes}");
     }
-    assert_eq!(bot.told("Warning").await, Vec::<String>::new());
+    assert_eq!(bot.event_reasons("Warning").await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_job_that_takes_time_is_asked_every_interval_and_health_once_it_has_completed() {
-    let world = World::with_environment("faults: [{call: job, times: 2, fault: {body: {status: queued}}}]").await;
-    let bot = world.apply(sample()).await;
+async fn a_running_job_is_polled_every_interval_and_health_after_its_completion() {
+    let namespace = with_environment("faults: [{call: job, times: 2, fault: {body: {status: queued}}}]").await;
+    let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
 
-    let asked: Vec<_> = world.requests(Call::Job).iter().map(|record| record.received_at).collect();
+    let asked: Vec<_> = namespace.requests(Call::Job).iter().map(|record| record.received_at).collect();
     assert_eq!(asked.len(), 3, "queued, queued, completed");
     for pair in asked.windows(2) {
         let seconds = pair[1].duration_since(pair[0]).as_secs_f64();
-        assert!(seconds > 0.5, "an interval apart, as far as a busy machine can tell: {seconds}");
+        assert!(seconds > 0.5, "about one interval apart, with tolerance for a busy machine: {seconds}");
     }
-    assert_eq!(world.count(Call::Health), 1);
+    assert_eq!(namespace.request_count(Call::Health), 1);
 }
 
 #[tokio::test]
-async fn as_many_good_answers_as_asked_for_end_the_monitoring() {
-    let world = World::with_environment("health: {answers: [healthy, unhealthy, healthy, healthy]}").await;
-    let bot = world.apply(sample().with(json!({"monitoring": {"successThreshold": 2}}))).await;
+async fn consecutive_good_answers_up_to_the_threshold_end_the_monitoring() {
+    let namespace = with_environment("health: {answers: [healthy, unhealthy, healthy, healthy]}").await;
+    let bot = namespace.apply(sample().with(json!({"monitoring": {"successThreshold": 2}}))).await;
     bot.until_settled(1, Outcome::Succeeded).await;
-    assert_eq!(world.count(Call::Health), 4, "a bad answer starts the good streak anew");
+    assert_eq!(namespace.request_count(Call::Health), 4, "a bad answer resets the streak of good answers");
 }

@@ -1,6 +1,6 @@
-//! Traces over OTLP, as a collector receives them.
+//! Traces, as an OTLP collector receives them.
 
-use crate::stage::*;
+use crate::support::*;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -11,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// A collector that keeps what it is sent.
+/// A collector that keeps the spans that it receives.
 struct Collector {
     url: String,
     spans: watch::Receiver<Vec<Span>>,
 }
 
-/// A span, as far as these tests look at it.
+/// The fields of a span that these tests use.
 #[derive(Clone, Debug, Default)]
 struct Span {
     trace: Vec<u8>,
@@ -40,7 +40,7 @@ impl Collector {
         Self { url, spans }
     }
 
-    /// Waits for a span of that name; then gives all that have come.
+    /// Waits for a span with this name, and returns all spans so far.
     async fn until(&self, name: &str) -> Vec<Span> {
         let mut spans = self.spans.clone();
         let seen = timeout(DEADLINE, spans.wait_for(|spans| spans.iter().any(|span| span.name == name))).await;
@@ -72,7 +72,7 @@ fn read_span(bytes: &[u8]) -> Span {
     span
 }
 
-/// The fields of a protobuf message, by number; of a varint, which no test looks at, nothing but that it is there.
+/// The fields of a protobuf message, by number. The value of a varint is left out, because no test uses it.
 fn parts(mut message: &[u8]) -> Vec<(u64, &[u8])> {
     let mut parts = Vec::new();
     while !message.is_empty() {
@@ -106,24 +106,24 @@ fn names(spans: &[Span]) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
+async fn the_spans_of_two_processes_for_one_rollout_are_one_trace() {
     let collector = Collector::start().await;
     let running = "faults: [{call: job, times: forever, fault: {body: {status: running}}}]";
-    let plan = World::plan().scenario(running).variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
-    let mut world = plan.variable("OTEL_BSP_SCHEDULE_DELAY", "50").start().await;
-    let bot = world.apply(sample()).await;
+    let plan = plan().await.scenario(running).variable("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let mut namespace = plan.variable("OTEL_BSP_SCHEDULE_DELAY", "50").start().await;
+    let bot = namespace.apply(sample()).await;
     let object = bot.until_step(Step::RollingOut).await;
-    assert!(world.take_operator().terminate().await.success());
+    assert!(namespace.take_operator().terminate().await.success());
     let of_the_first = collector.until("submit").await;
     for name in ["reconcile", "token", "validate", "trace", "write the status"] {
         assert!(names(&of_the_first).contains(name), "{name} is missing: {of_the_first:#?}");
     }
-    assert!(!names(&of_the_first).contains("rollout"), "it has not ended");
+    assert!(!names(&of_the_first).contains("rollout"), "the rollout has not ended");
 
-    world.start_operator().await;
-    world.let_jobs_end();
-    world.resource("bot").until_settled(1, Outcome::Succeeded).await;
-    assert!(world.take_operator().terminate().await.success());
+    namespace.start_operator().await;
+    namespace.let_jobs_end();
+    namespace.resource("bot").until_settled(1, Outcome::Succeeded).await;
+    assert!(namespace.take_operator().terminate().await.success());
     let spans = collector.until("rollout").await;
     for name in ["job", "health", "audit"] {
         assert!(names(&spans).contains(name), "{name} is missing: {spans:#?}");
@@ -131,7 +131,7 @@ async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
 
     let (uid, began) = (object.uid().unwrap(), object.attempt().started_at);
     let (trace, root) = (TraceId::of(&uid, 1, began), RootSpanId::of(&uid, 1, began));
-    // The finalizer is put on before there is an attempt.
+    // The finalizer is set before the attempt starts.
     let (spans, before): (Vec<Span>, Vec<Span>) = spans.into_iter().partition(|span| span.trace == trace.to_bytes());
     assert_eq!(names(&before), BTreeSet::from(["reconcile", "write the finalizer"]));
     let ids: BTreeSet<&[u8]> = spans.iter().map(|span| span.id.as_slice()).collect();
@@ -144,18 +144,18 @@ async fn all_that_two_processes_do_for_a_rollout_is_one_trace() {
         }
     }
     let rollout = spans.iter().find(|span| span.name == "rollout").unwrap();
-    let ended = world.resource("bot").now().await;
+    let ended = namespace.resource("bot").get().await;
     let nanoseconds = |moment: jiff::Timestamp| u64::try_from(moment.as_nanosecond()).unwrap();
     assert_eq!(rollout.started_at, nanoseconds(ended.attempt().started_at));
     assert_eq!(rollout.ended_at, nanoseconds(ended.attempt().verdict.as_ref().unwrap().at));
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_holds_nothing_up() {
+async fn a_collector_that_is_unreachable_delays_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    let mut world = World::plan().variable("OTEL_EXPORTER_OTLP_ENDPOINT", &url).start().await;
-    world.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
-    assert!(world.take_operator().terminate().await.success());
+    let mut namespace = plan().await.variable("OTEL_EXPORTER_OTLP_ENDPOINT", &url).start().await;
+    namespace.apply(sample()).await.until_settled(1, Outcome::Succeeded).await;
+    assert!(namespace.take_operator().terminate().await.success());
 }

@@ -1,16 +1,16 @@
-//! Somebody edits by hand what only the operator writes: the status and the finalizer, in the middle of a rollout.
+//! During a rollout, a user edits the parts that only the operator should write: the status and the finalizer.
 //!
-//! The status is the operator's record, and it believes it. What `docs/high-availability.md` says of each edit is what is
-//! tested here. In none of them is anything submitted twice while a job is out.
+//! The operator trusts its status. These tests check what `docs/high-availability.md` says about each edit. No edit
+//! causes a second submit while a job is running.
 
-use crate::stage::{Call, CognigyDeployment, Outcome, Resource, Signal, Step, World, attempt, json};
+use crate::support::{Call, CognigyDeployment, Outage, Outcome, Resource, Signal, StatusExt, Step, Value, json};
 use api::Reason;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use std::collections::BTreeSet;
 
-/// A rollout whose job runs, of an operator that is alone.
-async fn rolling_out<'w>(world: &'w World, name: &'static str) -> Resource<'w> {
-    let resource = world.apply(name).await;
+/// Starts a rollout, and waits until its job is running.
+async fn rolling_out<'w>(outage: &'w Outage, name: &'static str) -> Resource<'w> {
+    let resource = outage.deploy(name).await;
     resource.until_step(Step::RollingOut).await;
     resource
 }
@@ -21,70 +21,71 @@ fn reason_of(object: &CognigyDeployment, condition: ConditionType) -> Option<(Co
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_removed_in_the_middle_of_a_rollout_is_put_back_with_a_warning() {
+async fn a_status_that_is_removed_during_a_rollout_is_restored_with_a_warning() {
     let edits = [("env-no-attempt", json!({"attempt": null})), ("env-no-status", json!(null))];
-    let world = World::start().await;
-    world.jobs_run();
-    let operator = world.operator("alone").await;
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let operator = outage.run_operator("alone").await;
     for (name, edit) in edits {
-        let resource = rolling_out(&world, name).await;
-        let before = resource.read().await;
+        let resource = rolling_out(&outage, name).await;
+        let before = resource.get().await;
         resource.patch_status(edit).await;
-        let is_back = |object: &CognigyDeployment| attempt(object) == attempt(&before);
+        let is_back = |object: &CognigyDeployment| object.attempt_if_any() == before.attempt_if_any();
         resource.until("the attempt is back", is_back).await;
-        let job = attempt(&before).unwrap().job_id().cloned().unwrap();
+        let job = before.attempt_if_any().unwrap().job_id().cloned().unwrap();
         operator
             .until_logged_anywhere(&format!("somebody removed the status while {job} was in flight; it was put back"))
             .await;
     }
-    world.mend();
+    outage.clear_faults();
     for name in ["env-no-attempt", "env-no-status"] {
-        let resource = world.resource(name);
-        resource.until_told(Outcome::Succeeded).await;
-        resource.assert_one_job_and_all_told(true).await;
-        assert_eq!(resource.count(Call::Submit), 1, "{name}");
+        let resource = outage.resource(name);
+        resource.until_delivered(Outcome::Succeeded).await;
+        resource.assert_one_job_and_one_delivery_each(true).await;
+        assert_eq!(resource.request_count(Call::Submit), 1, "{name}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_waits_is_put_back_after_a_reset_of_the_status_and_logged_once() {
-    let world = World::start().await;
-    world.fault("{call: audit, times: forever, fault: {status: {code: 503}}}");
-    let operator = world.operator("alone").await;
-    let resource = world.apply("env-waiting").await;
-    let is_over = |object: &CognigyDeployment| attempt(object).is_some_and(|attempt| attempt.outcome().is_some());
+async fn an_undelivered_audit_record_is_restored_after_a_reset_of_the_status_and_logged_once() {
+    let outage = Outage::start().await;
+    outage.add_fault("{call: audit, times: forever, fault: {status: {code: 503}}}");
+    let operator = outage.run_operator("alone").await;
+    let resource = outage.deploy("env-waiting").await;
+    let is_over =
+        |object: &CognigyDeployment| object.attempt_if_any().is_some_and(|attempt| attempt.outcome().is_some());
     resource.until("the outcome", is_over).await;
     resource.patch_status(json!(null)).await;
     operator.until_logged_anywhere("the messages were put back").await;
-    // Whoever resets a resource at rest gets another attempt.
-    resource.until_asked(Call::Submit, 2).await;
-    world.mend();
-    resource.until_told(Outcome::Succeeded).await;
+    // A reset of the status at rest starts another attempt.
+    resource.until_requests(Call::Submit, 2).await;
+    outage.clear_faults();
+    resource.until_delivered(Outcome::Succeeded).await;
     let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
-    assert_eq!(audited.len(), 2, "of both attempts");
+    assert_eq!(audited.len(), 2, "one for each attempt");
     assert_eq!(operator.log().count("an audit record was written"), 2, "each is logged once");
 }
 
-/// After a reset the attempts count from 1 again. Each must be a rollout of its own: if the second attempt at B had the key of
-/// the earlier second attempt, the platform would answer with the old job, and the resource would be Ready for a
-/// configuration that does not run.
+/// After a reset the attempts count from 1 again, but each needs a new key. If the new attempt 2 had the key of the old
+/// attempt 2, the platform would answer with the old job, and the resource would be Ready for a configuration that does
+/// not run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_after_a_reset_of_the_status_is_a_rollout_of_its_own_and_ready_says_what_runs() {
-    let world = World::start().await;
-    let _operator = world.operator("alone").await;
-    let resource = world.resource("env-reset");
+async fn after_a_reset_of_the_status_each_attempt_has_a_new_key_and_ready_is_about_the_running_configuration() {
+    let outage = Outage::start().await;
+    let _operator = outage.run_operator("alone").await;
+    let resource = outage.resource("env-reset");
     let deployed = async |version: &'static str, number: i64| {
-        world.apply_version("env-reset", version).await;
+        outage.deploy_version("env-reset", version).await;
         let is_ready = |object: &CognigyDeployment| {
             let generation = object.metadata.generation;
             let ready = object.status.as_ref().and_then(|status| status.conditions.find(ConditionType::Ready));
             ready.is_some_and(|ready| {
                 ready.status == ConditionStatus::True && Some(ready.observed_generation) == generation
-            }) && attempt(object).is_some_and(|attempt| attempt.number == number)
+            }) && object.attempt_if_any().is_some_and(|attempt| attempt.number == number)
         };
         resource.until(&format!("{version} is ready"), is_ready).await;
-        assert_eq!(resource.deployed()["botVersion"], version, "Ready is True for what runs");
-        resource.until_told(Outcome::Succeeded).await;
+        assert_eq!(resource.deployed()["botVersion"], version, "Ready is about the running version");
+        resource.until_delivered(Outcome::Succeeded).await;
     };
     deployed("A", 1).await;
     deployed("B", 2).await;
@@ -95,47 +96,47 @@ async fn an_attempt_after_a_reset_of_the_status_is_a_rollout_of_its_own_and_read
 
     let jobs = resource.jobs();
     let keys: BTreeSet<_> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
-    assert_eq!((jobs.len(), keys.len()), (5, 5), "each attempt has a job and a key of its own");
+    assert_eq!((jobs.len(), keys.len()), (5, 5), "each attempt has its own job and its own key");
     let audited: BTreeSet<_> = resource.audited().into_iter().map(|(id, _)| id).collect();
-    assert_eq!(audited.len(), 5, "no record is taken for a repeat: {audited:?}");
+    assert_eq!(audited.len(), 5, "the audit log treats no record as a repeat: {audited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_was_turned_back_is_gone_through_again_with_the_same_job() {
+async fn a_step_that_is_set_back_is_repeated_with_the_same_job() {
     let steps = [("env-pending", "Pending"), ("env-tracing", "Tracing"), ("env-submitting", "Submitting")];
-    let world = World::start().await;
-    world.jobs_run();
-    let mut operator = world.operator("alone").await;
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let mut operator = outage.run_operator("alone").await;
     for (name, step) in steps {
-        let resource = rolling_out(&world, name).await;
+        let resource = rolling_out(&outage, name).await;
         resource.patch_status(json!({"attempt": {"step": step}})).await;
         resource.until_step(Step::RollingOut).await;
     }
 
-    // A process that remembers nothing sends the submit again, under the same key.
+    // A new process has no memory of the submit, and repeats it with the same key.
     operator.signal(Signal::Kill).await;
     operator.ended().await;
     for (name, step) in steps {
-        world.resource(name).patch_status(json!({"attempt": {"step": step}})).await;
+        outage.resource(name).patch_status(json!({"attempt": {"step": step}})).await;
     }
-    let _next = world.operator("next").await;
+    let _next = outage.run_operator("next").await;
     for (name, _) in steps {
-        world.resource(name).until_asked(Call::Submit, 2).await;
+        outage.resource(name).until_requests(Call::Submit, 2).await;
     }
-    world.mend();
+    outage.clear_faults();
     for (name, _) in steps {
-        let resource = world.resource(name);
-        resource.until_told(Outcome::Succeeded).await;
-        resource.assert_one_job_and_all_told(true).await;
+        let resource = outage.resource(name);
+        resource.until_delivered(Outcome::Succeeded).await;
+        resource.assert_one_job_and_one_delivery_each(true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_when_put_back() {
-    let world = World::start().await;
-    world.jobs_run();
-    let _operator = world.operator("alone").await;
-    let resource = rolling_out(&world, "env-settled").await;
+async fn a_settled_step_without_a_verdict_stalls_the_resource_until_the_step_is_corrected() {
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let _operator = outage.run_operator("alone").await;
+    let resource = rolling_out(&outage, "env-settled").await;
     resource.patch_status(json!({"attempt": {"step": "Settled"}})).await;
     let shown = |object: &CognigyDeployment| {
         reason_of(object, ConditionType::Stalled) == Some((ConditionStatus::True, Reason::StatusUnreadable))
@@ -143,34 +144,34 @@ async fn a_step_that_was_set_to_the_end_without_a_verdict_is_shown_and_goes_on_w
     resource.until("Stalled/StatusUnreadable", shown).await;
     assert_eq!(resource.jobs().len(), 1);
 
-    // What was put back goes on where it was.
+    // The corrected attempt continues.
     resource.patch_status(json!({"attempt": {"step": "RollingOut"}})).await;
-    world.mend();
-    resource.until_told(Outcome::Succeeded).await;
-    resource.assert_one_job_and_all_told(true).await;
+    outage.clear_faults();
+    resource.until_delivered(Outcome::Succeeded).await;
+    resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_nobody_knows_ends_badly_and_is_submitted_by_nobody() {
-    let world = World::start().await;
-    world.jobs_run();
-    let _operator = world.operator("alone").await;
-    let resource = rolling_out(&world, "env-nonsense").await;
-    world.mend();
+async fn an_unknown_job_id_ends_in_a_failed_rollback_and_no_second_submit() {
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let _operator = outage.run_operator("alone").await;
+    let resource = rolling_out(&outage, "env-nonsense").await;
+    outage.clear_faults();
     resource.patch_status(json!({"attempt": {"job": {"id": "job_nonsense"}}})).await;
     // The platform knows no such job, and refuses to roll it back.
-    let ended = resource.until_told(Outcome::RollbackFailed).await;
+    let ended = resource.until_delivered(Outcome::RollbackFailed).await;
     assert_eq!(reason_of(&ended, ConditionType::Stalled), Some((ConditionStatus::True, Reason::RollbackRefused)));
-    assert_eq!((resource.jobs().len(), resource.count(Call::Submit)), (1, 1));
+    assert_eq!((resource.jobs().len(), resource.request_count(Call::Submit)), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_id_that_cannot_stand_in_a_path_is_shown_and_asked_of_nobody() {
-    let world = World::start().await;
-    world.jobs_run();
-    let _operator = world.operator("alone").await;
-    let resource = rolling_out(&world, "env-path").await;
-    let job = attempt(&resource.read().await).unwrap().job_id().cloned().unwrap();
+async fn a_job_id_that_is_no_valid_path_segment_stalls_the_resource_and_is_never_sent() {
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let _operator = outage.run_operator("alone").await;
+    let resource = rolling_out(&outage, "env-path").await;
+    let job = resource.get().await.attempt_if_any().unwrap().job_id().cloned().unwrap();
     let edit = Patched::of(&resource, json!({"attempt": {"job": {"id": "../../environments/env-other"}}})).await;
     if let Patched::Taken = edit {
         let shown = |object: &CognigyDeployment| {
@@ -179,22 +180,21 @@ async fn a_job_id_that_cannot_stand_in_a_path_is_shown_and_asked_of_nobody() {
         resource.until("Stalled/StatusUnreadable", shown).await;
         resource.patch_status(json!({"attempt": {"job": {"id": job.as_str()}}})).await;
     }
-    world.mend();
+    outage.clear_faults();
     resource.patch(json!({"spec": {"monitoring": {"maxErrorRate": 0.06}}})).await;
-    resource.until_told(Outcome::Succeeded).await;
-    resource.assert_one_job_and_all_told(true).await;
+    resource.until_delivered(Outcome::Succeeded).await;
+    resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
-/// What the API server made of an edit.
+/// The API server's answer to an edit.
 enum Patched {
     Taken,
     Refused,
 }
 
 impl Patched {
-    async fn of(resource: &Resource<'_>, status: crate::stage::Value) -> Self {
-        let patch = kube::api::Patch::Merge(json!({"status": status}));
-        match resource.api().patch_status(resource.name(), &Default::default(), &patch).await {
+    async fn of(resource: &Resource<'_>, status: Value) -> Self {
+        match resource.try_patch_status(status).await {
             Ok(_) => Self::Taken,
             Err(kube::Error::Api(refusal)) if refusal.code == 422 => Self::Refused,
             Err(error) => panic!("{error}"),
@@ -203,51 +203,51 @@ impl Patched {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verdict_taken_out_of_the_status_is_shown_as_missing_and_nothing_is_sent() {
-    let world = World::start().await;
-    let _operator = world.operator("alone").await;
-    let resource = world.apply("env-verdict").await;
-    resource.until_told(Outcome::Succeeded).await;
+async fn a_removed_verdict_makes_the_resource_not_ready_and_sends_nothing() {
+    let outage = Outage::start().await;
+    let _operator = outage.run_operator("alone").await;
+    let resource = outage.deploy("env-verdict").await;
+    resource.until_delivered(Outcome::Succeeded).await;
     resource.patch_status(json!({"attempt": {"verdict": null}})).await;
     let shown = |object: &CognigyDeployment| {
         reason_of(object, ConditionType::Ready) == Some((ConditionStatus::False, Reason::StatusUnreadable))
     };
     resource.until("Ready is False/StatusUnreadable", shown).await;
-    assert_eq!(resource.count(Call::Submit), 1);
-    resource.assert_one_job_and_all_told(true).await;
+    assert_eq!(resource.request_count(Call::Submit), 1);
+    resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_finalizer_taken_off_comes_back_before_it_is_missed() {
-    let world = World::start().await;
-    world.jobs_run();
-    let _operator = world.operator("alone").await;
-    let resource = rolling_out(&world, "env-finalizer").await;
+async fn a_removed_finalizer_is_restored_before_a_deletion() {
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let _operator = outage.run_operator("alone").await;
+    let resource = rolling_out(&outage, "env-finalizer").await;
     resource.patch(json!({"metadata": {"finalizers": null}})).await;
     resource.until("the finalizer is back", |object| object.metadata.finalizers.is_some()).await;
 
-    // Deleted in the middle of the rollout, the resource stays until the outcome is known and told.
+    // A resource that is deleted during the rollout exists until its outcome is delivered.
     resource.delete().await;
-    world.mend();
+    outage.clear_faults();
     resource.until_gone().await;
-    resource.assert_one_job_and_all_told(true).await;
+    resource.assert_one_job_and_one_delivery_each(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_resource_forced_away_in_the_middle_of_a_rollout_leaves_the_operator_well() {
-    let world = World::start().await;
-    world.jobs_run();
-    let operator = world.operator("alone").await;
-    let resource = rolling_out(&world, "env-forced").await;
+async fn an_operator_continues_after_a_resource_is_removed_by_force_during_a_rollout() {
+    let outage = Outage::start().await;
+    outage.keep_jobs_running();
+    let operator = outage.run_operator("alone").await;
+    let resource = rolling_out(&outage, "env-forced").await;
     resource.delete().await;
     resource.patch(json!({"metadata": {"finalizers": null}})).await;
     resource.until_gone().await;
     assert_eq!(resource.jobs().len(), 1);
 
-    // The same name again is another resource, which gets an outcome of its own.
-    world.mend();
-    let again = world.apply("env-forced").await;
-    again.until_told(Outcome::Succeeded).await;
+    // A new resource with the same name gets its own outcome.
+    outage.clear_faults();
+    let again = outage.deploy("env-forced").await;
+    again.until_delivered(Outcome::Succeeded).await;
     let keys: BTreeSet<_> = again.jobs().into_iter().map(|job| job.idempotency_key).collect();
     assert_eq!(keys.len(), 2, "{keys:?}");
     assert!(operator.log().count("panicked") == 0);

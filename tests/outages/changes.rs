@@ -1,10 +1,10 @@
-//! Changes that are made around an outage of the API server, each of which must be acted on.
+//! Changes before, during and after an outage of the API server. The operator must act on each of them.
 //!
-//! How the race that lost some of them ends depends on moments, so a fix is judged by many rounds:
-//! `COGNIGY_TEST_ROUNDS=20 COGNIGY_TEST_GAP=12 cargo test --test outages changes -- --include-ignored --nocapture` prints the changes that
-//! were lost, and how long after the API server's return the others were acted on.
+//! Whether a change is lost can depend on milliseconds, so a fix needs many rounds:
+//! `COGNIGY_TEST_ROUNDS=20 COGNIGY_TEST_GAP=12 cargo test --test outages changes -- --include-ignored --nocapture` prints the lost changes,
+//! and how long after the restart of the API server the operator acted on the others.
 
-use crate::stage::{Call, CognigyDeployment, DEADLINE, World, from, json, sample};
+use crate::support::{Call, CognigyDeployment, DEADLINE, Outage, json, object, sample_of};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -12,10 +12,10 @@ use simulator::{RequestFilter, WorldHandle};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How soon after the API server's return each change must be acted on.
+/// The operator must act on each change within this time after the restart of the API server.
 const ACTED_ON_WITHIN: Duration = Duration::from_secs(30);
-/// There is no event for an API server that is back, or for a resource that is gone while it is away.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The polling interval of these tests. There is no event for an API server that serves again.
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -30,19 +30,19 @@ impl Kind {
     const ALL: [Self; 5] = [Self::Create, Self::Edit, Self::Delete, Self::Rollback, Self::ConfigMap];
 }
 
-/// When a change is made.
+/// The time of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     /// Right before the API server is killed: the watch may not have delivered it.
     Before,
-    /// As soon as the API server takes it again.
+    /// As soon as the API server accepts it again.
     During,
-    /// A moment after the API server's return.
+    /// This long after the restart of the API server.
     After(Duration),
 }
 
 impl Moment {
-    /// How long after the API server's return it is.
+    /// The time after the restart of the API server.
     fn pause(self) -> Duration {
         if let Self::After(pause) = self { pause } else { Duration::ZERO }
     }
@@ -51,7 +51,7 @@ impl Moment {
         [Self::Before, Self::During, Self::After(Duration::from_millis(300)), Self::After(Duration::from_secs(2))];
 }
 
-/// Where changes are made and seen, apart from the control plane that is hurt meanwhile.
+/// What changes need. It does not borrow the control plane, which the test kills at the same time.
 struct Site {
     resources: Api<CognigyDeployment>,
     config_maps: Api<ConfigMap>,
@@ -60,12 +60,12 @@ struct Site {
 }
 
 impl Site {
-    fn of(world: &World) -> Self {
+    fn of(outage: &Outage) -> Self {
         Self {
-            resources: world.own(),
-            config_maps: world.own(),
-            platform: world.platform.handle(),
-            webhook: world.webhook(),
+            resources: outage.api(),
+            config_maps: outage.api(),
+            platform: outage.platform.handle(),
+            webhook: outage.webhook_url(),
         }
     }
 }
@@ -87,7 +87,7 @@ impl Change {
         Kind::ALL.into_iter().flat_map(|kind| moments().map(move |moment| change(kind, moment))).collect()
     }
 
-    /// Brings the environment to version 1, and waits until it runs there.
+    /// Deploys version 1, and waits until it runs.
     async fn prepare(&self, site: &Site) {
         let is_applied = match self.kind {
             Kind::Create => return,
@@ -97,15 +97,15 @@ impl Change {
             }
             Kind::Edit | Kind::Delete | Kind::Rollback => self.apply(site, Some("1")).await,
         };
-        assert!(is_applied, "the API server is there");
-        self.until_asked(site, Call::Audit, 1).await;
+        assert!(is_applied, "the API server accepts the resource");
+        self.until_requests(site, Call::Audit, 1).await;
     }
 
-    /// Makes the change, as soon as the API server takes it.
+    /// Makes the change as soon as the API server accepts it.
     async fn make(&self, site: &Site) {
         sleep(self.moment.pause()).await;
         while !self.try_to_make(site).await {
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_EVERY).await;
         }
     }
 
@@ -124,18 +124,14 @@ impl Change {
     }
 
     async fn apply(&self, site: &Site, version: Option<&str>) -> bool {
-        let mut object = sample(&self.name, version.unwrap_or_default(), &site.webhook);
-        if version.is_none() {
-            let reference = json!({"configMapKeyRef": {"name": self.name, "key": "snapshot"}});
-            object["spec"]["configurationSnapshotFrom"] = reference;
-            object["spec"].as_object_mut().unwrap().remove("configurationSnapshot");
-        }
+        let sample = sample_of(&self.name, version.unwrap_or_default(), &site.webhook);
+        let sample = if version.is_none() { sample.snapshot_from(&self.name) } else { sample };
         let apply = PatchParams::apply("tests").force();
-        site.resources.patch(&self.name, &apply, &Patch::Apply(object)).await.is_ok()
+        site.resources.patch(&self.name, &apply, &Patch::Apply(sample.object())).await.is_ok()
     }
 
     async fn write_config_map(&self, site: &Site, version: &str) -> bool {
-        let map: ConfigMap = from(json!({
+        let map: ConfigMap = object(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": self.name, "labels": {"deploy.cognigy.ai/watch": "true"}},
             "data": {"snapshot": json!({"botVersion": version}).to_string()},
@@ -147,26 +143,27 @@ impl Change {
     /// Waits until the operator has acted on the change.
     async fn until_acted_on(&self, site: &Site) {
         match self.kind {
-            Kind::Create => self.until_asked(site, Call::Submit, 1).await,
-            Kind::Edit | Kind::ConfigMap => self.until_asked(site, Call::Submit, 2).await,
-            Kind::Rollback => self.until_asked(site, Call::Rollback, 1).await,
+            Kind::Create => self.until_requests(site, Call::Submit, 1).await,
+            Kind::Edit | Kind::ConfigMap => self.until_requests(site, Call::Submit, 2).await,
+            Kind::Rollback => self.until_requests(site, Call::Rollback, 1).await,
             Kind::Delete => {
                 while !matches!(site.resources.get_opt(&self.name).await, Ok(None)) {
-                    sleep(LOOK_AGAIN).await;
+                    sleep(POLL_EVERY).await;
                 }
             }
         }
     }
 
-    async fn until_asked(&self, site: &Site, call: Call, count: usize) {
-        // Neither the audit log nor a rollback names the environment: the job does.
+    async fn until_requests(&self, site: &Site, call: Call, count: usize) {
+        // Audit records and rollbacks name the job and not the environment. The simulator finds the environment by the
+        // job.
         let environment = Some(self.name.parse().unwrap());
         let filter = RequestFilter { call: Some(call), environment, ..RequestFilter::default() };
         site.platform.wait_for_requests(&filter, count).await;
     }
 }
 
-/// What came of the changes of some rounds.
+/// The results of some rounds.
 #[derive(Default)]
 struct Tally {
     lost: Vec<String>,
@@ -181,21 +178,21 @@ impl Tally {
     }
 }
 
-/// One outage, with every kind of change at every moment around it.
-async fn outage(world: &mut World, number: u32, gap: Duration, flags: &[&str], tally: &mut Tally) {
-    let (site, changes) = (Site::of(world), Change::all(number));
+/// One outage, with every kind of change before, during and after it.
+async fn change_around_an_outage(outage: &mut Outage, number: u32, gap: Duration, flags: &[&str], tally: &mut Tally) {
+    let (site, changes) = (Site::of(outage), Change::all(number));
     let prepared = timeout(DEADLINE, join_all(changes.iter().map(|change| change.prepare(&site)))).await;
     if prepared.is_err() {
-        panic!("{}", world.report("the environments run before the outage").await);
+        panic!("{}", outage.report("the environments run before the outage").await);
     }
     let make = |is_wanted: fn(Moment) -> bool| {
         join_all(changes.iter().filter(move |change| is_wanted(change.moment)).map(|change| change.make(&site)))
     };
     make(|moment| moment == Moment::Before).await;
-    world.cluster().kill_api_server();
+    outage.cluster().kill_api_server();
     sleep(gap).await;
     let restarted = async {
-        world.cluster().restart_api_server_with(flags).await;
+        outage.cluster().restart_api_server_with(flags).await;
         Instant::now()
     };
     let (returned, _) = tokio::join!(restarted, make(|moment| moment == Moment::During));
@@ -208,7 +205,7 @@ async fn outage(world: &mut World, number: u32, gap: Duration, flags: &[&str], t
     let (_, acted_on) = tokio::join!(later, acted_on);
     for (change, took) in changes.iter().zip(acted_on) {
         match took {
-            // What was acted on before the outage says nothing of the time after it.
+            // The operator may have acted on it before the outage, so its time is not counted.
             Some(took) if change.moment != Moment::Before => tally.took.push(took),
             Some(_) => {}
             None => tally.lost.push(format!("{} ({:?}, {:?})", change.name, change.kind, change.moment)),
@@ -216,24 +213,24 @@ async fn outage(world: &mut World, number: u32, gap: Duration, flags: &[&str], t
     }
 }
 
-fn setting(variable: &str, otherwise: u32) -> u32 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+fn setting(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-async fn no_change_is_lost(elects: bool, lists: &[&str]) {
-    let mut world = World::start().await;
+async fn check_that_no_change_is_lost(elects: bool, lists: &[&str]) {
+    let mut outage = Outage::start().await;
     if !lists.is_empty() {
-        world.cluster().restart_api_server_with(lists).await;
+        outage.cluster().restart_api_server_with(lists).await;
     }
     let operator = match elects {
-        // A process whose lease outlasts the outage goes on, and must find out by itself what it has missed.
-        true => world.replica("elected", &["--lease-duration=120s", "--renew-deadline=90s"]).await,
-        false => world.operator("alone").await,
+        // A leader whose lease outlasts the outage continues, and must find the missed changes by itself.
+        true => outage.run_replica("elected", &["--lease-duration=120s", "--renew-deadline=90s"]).await,
+        false => outage.run_operator("alone").await,
     };
     let (rounds, gap) = (setting("COGNIGY_TEST_ROUNDS", 1), setting("COGNIGY_TEST_GAP", 5));
     let mut tally = Tally::default();
     for number in 0..rounds {
-        outage(&mut world, number, Duration::from_secs(gap.into()), lists, &mut tally).await;
+        change_around_an_outage(&mut outage, number, Duration::from_secs(gap.into()), lists, &mut tally).await;
     }
     eprintln!(
         "{rounds} outages of {gap} s (elects: {elects}, lists: {lists:?}): {} changes acted on, p50 {:?}, p99 {:?}; lost: {:#?}",
@@ -243,29 +240,29 @@ async fn no_change_is_lost(elects: bool, lists: &[&str]) {
         tally.lost,
     );
     if !tally.lost.is_empty() {
-        panic!("{} changes were lost\n{}", tally.lost.len(), world.report("every change was acted on").await);
+        panic!("{} changes were lost\n{}", tally.lost.len(), outage.report("every change was acted on").await);
     }
     drop(operator);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_elected_operator_acts_on_every_change_around_an_outage() {
-    no_change_is_lost(true, &[]).await;
+async fn a_leader_acts_on_every_change_around_an_outage() {
+    check_that_no_change_is_lost(true, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_that_lists_in_pages_acts_on_every_change_around_an_outage() {
-    no_change_is_lost(false, &["--feature-gates=WatchList=false"]).await;
+    check_that_no_change_is_lost(false, &["--feature-gates=WatchList=false"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the two tests above cover both kinds of list and both kinds of operator; this is for many rounds"]
-async fn an_elected_operator_that_lists_in_pages_acts_on_every_change_around_an_outage() {
-    no_change_is_lost(true, &["--feature-gates=WatchList=false"]).await;
+async fn a_leader_that_lists_in_pages_acts_on_every_change_around_an_outage() {
+    check_that_no_change_is_lost(true, &["--feature-gates=WatchList=false"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the two tests above cover both kinds of list and both kinds of operator; this is for many rounds"]
-async fn an_operator_that_is_alone_acts_on_every_change_around_an_outage() {
-    no_change_is_lost(false, &[]).await;
+async fn an_operator_without_leader_election_acts_on_every_change_around_an_outage() {
+    check_that_no_change_is_lost(false, &[]).await;
 }

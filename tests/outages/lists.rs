@@ -1,38 +1,50 @@
-//! How a watch begins, as the API server has it, and what one object does to the others in it.
+//! The first list of a watch, with and without streaming lists, and the effect of one object on the others in it.
 
-use crate::stage::{CognigyDeployment, Outcome, World};
+use crate::support::{CognigyDeployment, Outage, Outcome};
 use api::{ConditionType, Reason};
+use kube::Resource;
+use kube::api::PostParams;
 use std::time::{Duration, Instant};
 
-const IN_PAGES: &str = "the API server has no streaming lists";
+const IN_PAGES: &str = "streaming lists do not work with this API server";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_streaming_lists_are_refused_a_watch_begins_with_a_list_in_pages() {
-    let mut world = World::start().await;
-    world.apply("env-before").await;
-    world.cluster().restart_api_server_with(&["--feature-gates=WatchList=false"]).await;
-    let operator = world.operator("alone").await;
-    world.resource("env-before").until_told(Outcome::Succeeded).await;
-    world.apply("env-after").await.until_told(Outcome::Succeeded).await;
+async fn without_streaming_lists_a_watch_starts_with_a_list_in_pages() {
+    let mut outage = Outage::start().await;
+    outage.deploy("env-before").await;
+    outage.cluster().restart_api_server_with(&["--feature-gates=WatchList=false"]).await;
+    let operator = outage.run_operator("alone").await;
+    outage.resource("env-before").until_delivered(Outcome::Succeeded).await;
+    outage.deploy("env-after").await.until_delivered(Outcome::Succeeded).await;
     operator.until_logged_times(1, IN_PAGES).await;
-    assert_eq!(operator.log().count(IN_PAGES), 1, "it is found out once, and told once");
-    assert_eq!(operator.log().count("sendInitialEvents"), 1, "a refusal is no failure, and is not warned about");
+    assert_eq!(operator.log().count(IN_PAGES), 1, "it is logged once");
+    assert_eq!(operator.log().count("sendInitialEvents"), 1, "the refusal causes no warning");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_there_are_streaming_lists_a_watch_begins_with_one() {
-    let world = World::start().await;
-    let operator = world.operator("alone").await;
-    world.apply("env-streamed").await.until_told(Outcome::Succeeded).await;
+async fn with_streaming_lists_a_watch_starts_with_a_streaming_list() {
+    let outage = Outage::start().await;
+    let operator = outage.run_operator("alone").await;
+    outage.deploy("env-streamed").await.until_delivered(Outcome::Succeeded).await;
     assert!(operator.log().count(IN_PAGES) == 0);
 }
 
-/// How many resources have a snapshot that is too deep.
+/// The number of resources with a snapshot that is too deep.
 const DEEP: usize = 20;
 
-/// A snapshot that is nested so many levels deep. The API server takes up to 10,000, with what is around it.
+/// A snapshot with this many levels. The API server accepts objects of up to 10,000 levels.
 fn nested(levels: usize) -> String {
     format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels))
+}
+
+/// Creates a resource with a snapshot of any depth, as JSON text.
+async fn create(outage: &Outage, name: &str, snapshot: &str) {
+    let body = format!(
+        r#"{{"apiVersion":"deploy.cognigy.ai/v1alpha1","kind":"CognigyDeployment","metadata":{{"name":"{name}"}},"spec":{{"environmentId":"{name}","configurationSnapshot":{snapshot},"credentialsRef":{{"name":"cognigy-api"}}}}}}"#
+    );
+    let path = CognigyDeployment::url_path(&(), Some(&outage.name));
+    let create = kube::core::Request::new(path).create(&PostParams::default(), body.into_bytes()).unwrap();
+    outage.client.request_text(create).await.unwrap();
 }
 
 fn is_stalled_for_its_depth(object: &CognigyDeployment) -> bool {
@@ -41,34 +53,34 @@ fn is_stalled_for_its_depth(object: &CognigyDeployment) -> bool {
     stalled.any(|stalled| stalled.reason == Reason::SnapshotInvalid && stalled.message.contains("9000 levels deep"))
 }
 
-/// How long the neighbours take that are applied while an operator runs, and those that one finds when it starts.
-async fn neighbours(world: &World, names: [&'static str; 4]) -> [Duration; 4] {
-    let ready = async |name: &'static str| {
+/// How long other resources take until they are ready: without deep resources, beside them, found by a new operator,
+/// and applied after its start.
+async fn time_others(outage: &Outage, names: [&str; 4]) -> [Duration; 4] {
+    let ready = async |name: &str| {
         let began = Instant::now();
-        world.apply(name).await.until_told(Outcome::Succeeded).await;
+        outage.deploy(name).await.until_delivered(Outcome::Succeeded).await;
         began.elapsed()
     };
-    let operator = world.operator("first").await;
+    let operator = outage.run_operator("first").await;
     let alone = ready(names[0]).await;
     for number in 0..DEEP {
-        world.create(&format!("{}-deep-{number}", names[0]), &nested(9_000)).await;
+        create(outage, &format!("{}-deep-{number}", names[0]), &nested(9_000)).await;
     }
     let beside = ready(names[1]).await;
-    let deep: &'static str = format!("{}-deep-0", names[0]).leak();
-    world.resource(deep).until("stalled, with words", is_stalled_for_its_depth).await;
+    let deep = outage.resource(&format!("{}-deep-0", names[0]));
+    deep.until("stalled with the depth", is_stalled_for_its_depth).await;
     drop(operator);
-    world.apply(names[2]).await;
+    outage.deploy(names[2]).await;
     let began = Instant::now();
-    let operator = world.operator("second").await;
-    world.resource(names[2]).until_told(Outcome::Succeeded).await;
+    let operator = outage.run_operator("second").await;
+    outage.resource(names[2]).until_delivered(Outcome::Succeeded).await;
     let found = began.elapsed();
     let after = ready(names[3]).await;
     assert!(
         operator.log().count("\"target\":\"cognigy_operator::controller::watch::problem\"") == 0,
-        "no watch has a problem with one object"
+        "no watch reports a problem with an object"
     );
-    world.resource(deep).delete().await;
-    world.resource(deep).until_gone().await;
+    deep.delete_and_wait().await;
     [alone, beside, found, after]
 }
 
@@ -82,16 +94,16 @@ fn assert_undisturbed(how: &str, [alone, beside, found, after]: [Duration; 4]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resources_of_any_depth_delay_no_other_with_streaming_lists() {
-    let world = World::start().await;
-    let took = neighbours(&world, ["env-s0", "env-s1", "env-s2", "env-s3"]).await;
+async fn deep_resources_delay_no_other_resource_with_streaming_lists() {
+    let outage = Outage::start().await;
+    let took = time_others(&outage, ["env-s0", "env-s1", "env-s2", "env-s3"]).await;
     assert_undisturbed("streaming", took);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resources_of_any_depth_delay_no_other_with_lists_in_pages() {
-    let mut world = World::start().await;
-    world.cluster().restart_api_server_with(&["--feature-gates=WatchList=false"]).await;
-    let took = neighbours(&world, ["env-p0", "env-p1", "env-p2", "env-p3"]).await;
+async fn deep_resources_delay_no_other_resource_with_lists_in_pages() {
+    let mut outage = Outage::start().await;
+    outage.cluster().restart_api_server_with(&["--feature-gates=WatchList=false"]).await;
+    let took = time_others(&outage, ["env-p0", "env-p1", "env-p2", "env-p3"]).await;
     assert_undisturbed("in pages", took);
 }

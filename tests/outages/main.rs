@@ -1,14 +1,14 @@
-//! The operator while Kubernetes itself goes wrong: the real binary, a real API server that is killed, starved and edited
-//! under it, and a simulated Cognigy.AI over HTTP that counts what it is asked.
+//! The operator when Kubernetes itself fails: the real binary, a real API server that the tests kill and overload, and
+//! a simulated Cognigy.AI over HTTP that counts its requests.
 //!
-//! These tests hurt the control plane, so each has one for itself while it runs (see [`stage::World`]).
-//! Nothing is waited for by sleeping where there is an event: the resource is watched, the platform tells of each request,
-//! and the operator's log is read line by line.
+//! These tests damage the control plane, so no two tests use the same one at the same time (see [`support::Outage`]).
+//! Tests sleep only if there is no event to wait for: they watch the resource, wait for requests to the platform, and
+//! read the operator's log line by line.
 //!
-//! `cargo test --test outages -- --nocapture` prints the take-over times that it measures.
+//! `cargo test --test outages -- --nocapture` prints the measured take-over times.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-mod stage;
+mod support;
 
 mod api_server;
 mod by_hand;

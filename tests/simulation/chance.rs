@@ -1,5 +1,5 @@
-//! Stories drawn from a seed: people edit, suspend, ask, delete and create again, Secrets rotate, the platform breaks and
-//! is mended, the operator dies. In the end all is well again, and so must be the operator's resource.
+//! Random stories from a seed: users edit, suspend, request, delete and create again, Secrets rotate, the platform
+//! fails and is repaired, the operator crashes. At the end everything works again, and the resource must be ready.
 
 use std::time::Duration;
 
@@ -13,20 +13,21 @@ use super::fault::{Fault, Plan};
 use super::promises::{self, Broken};
 use super::scenario::{
     Action, CLIENT_SECRET, Cue, Planned, Scenario, Tolerance, annotate, breaks, clock_jumps, config_map, create,
-    credentials, delete, deploy, deploy_from_config_map, deploy_snapshot, edit, environment, mended, operator_down,
-    take_away, tokens_revoked, watch_lost,
+    credentials, delete, deploy, deploy_from_config_map, deploy_snapshot, edit, environment, faults_removed,
+    operator_down, remove_object, tokens_revoked, watch_lost,
 };
 use super::stage::{WatchLoss, WatchReturn};
 use super::trials::{self, Failure, Report, failure};
 
-/// When all is made well again.
+/// The time at which all faults are removed.
 const PEACE: u64 = 900;
-/// When a deletion from before, and the longest absence of the operator, are over: what people want is there once more.
+/// The time at which earlier deletions and the longest outage of the operator are over, and the last version is
+/// deployed.
 const REST: u64 = 4000;
-/// The version that must run in the end.
+/// The version that must run at the end.
 const LAST: &str = "last";
 
-/// A story, and what goes wrong in it.
+/// A story and its faults.
 #[derive(Clone)]
 pub struct Drawn {
     pub seed: u64,
@@ -41,7 +42,7 @@ pub fn draw(seed: u64) -> Drawn {
     scenario.setup.seed = seed;
     scenario.setup.watch_lag = Duration::from_millis(random.u64(5..4000));
     scenario.horizon = Duration::from_secs(4 * 3600);
-    // A deletion that waits for the platform must be over when all is well again.
+    // A deletion that waits for the platform must be over when all faults are removed.
     scenario.setup.settings = Settings { deletion_grace: Duration::from_secs(300), ..Settings::default() };
     for _ in 0..random.usize(1..9) {
         let at = random.u64(0..PEACE - 300);
@@ -53,10 +54,10 @@ pub fn draw(seed: u64) -> Drawn {
     Drawn { seed, scenario, plan }
 }
 
-/// All that was broken is mended, and a version is deployed that nobody has deployed before.
+/// Removes all faults, and deploys a version that was not deployed before.
 fn at_peace(scenario: Scenario) -> Scenario {
     scenario
-        .at(PEACE, mended())
+        .at(PEACE, faults_removed())
         .at(PEACE, environment("{}"))
         .at(PEACE, credentials(CLIENT_SECRET))
         .at(PEACE, delete("zweb"))
@@ -89,12 +90,12 @@ fn action(random: &mut fastrand::Rng) -> Action {
         }),
         13 => credentials("wrong"),
         14 => credentials(CLIENT_SECRET),
-        15 => take_away("secrets", "cognigy-api"),
+        15 => remove_object("secrets", "cognigy-api"),
         16 => tokens_revoked(),
         17 => operator_down(u64::from(number) * 20),
         18 => deploy_from_config_map(),
         19 => config_map("bot", format!("botVersion: '{number}'")),
-        20 => take_away("configmaps", "bot"),
+        20 => remove_object("configmaps", "bot"),
         21 => clock_jumps(if random.bool() { 1800 } else { -1800 }),
         22 | 23 => watch_lost(WatchLoss {
             silent: Duration::from_millis(random.u64(0..20_000)),
@@ -148,7 +149,7 @@ fn trouble(random: &mut fastrand::Rng) -> Action {
     }
 }
 
-/// Plays it, and says which promises it broke.
+/// Plays the story, and returns the promises that it broke.
 pub fn judge(drawn: &Drawn) -> (Vec<Broken>, Run) {
     let run = run(&drawn.scenario, &drawn.plan);
     let mut broken = promises::broken(&drawn.scenario, &run);
@@ -162,7 +163,7 @@ pub fn judge(drawn: &Drawn) -> (Vec<Broken>, Run) {
     (broken, run)
 }
 
-/// Plays the story of a seed; one that breaks a promise is told as short as it can be.
+/// Plays the story of a seed. If it breaks a promise, the report has the shortest story that does.
 pub fn play(seed: u64) -> Report {
     let drawn = draw(seed);
     let (broken, run) = judge(&drawn);
@@ -173,7 +174,7 @@ pub fn play(seed: u64) -> Report {
     report
 }
 
-/// Leaves out what is not needed for a promise to be broken: what goes wrong, and then what people do.
+/// Removes the faults and then the actions that are not needed to break the promise.
 fn shortest(mut drawn: Drawn) -> Drawn {
     let fails = |drawn: &Drawn| !judge(drawn).0.is_empty();
     drawn.plan = trials::shortest(drawn.plan.clone(), |plan| fails(&Drawn { plan: plan.clone(), ..drawn.clone() }));

@@ -1,5 +1,5 @@
-//! The client changes while a submit is out. A platform keeps a client's keys apart from another client's: what was sent
-//! by one is news from the other.
+//! The client id changes while a submit is unanswered. A platform stores idempotency keys for each client separately,
+//! so a repeat by another client would be a new submit.
 
 use api::status::Outcome;
 use simulator::Call;

@@ -1,4 +1,4 @@
-//! Runs one story: starts processes, lets people act, carries out what goes wrong, and ends when everything rests.
+//! Runs one story: starts processes, performs the users' actions and the faults, and ends when everything is at rest.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,27 +27,27 @@ pub struct Run {
     pub story: Vec<Entry>,
     /// The operator's requests, in order.
     pub ios: Vec<Io>,
-    /// The API server, as it was at the end.
+    /// The API server at the end.
     pub kubernetes: Kubernetes,
-    /// The platform, as it was at the end.
+    /// The platform at the end.
     pub platform: World,
-    /// What the operator logged.
+    /// The operator's log.
     pub log: String,
-    /// What it would have logged at trace level, where nothing goes wrong.
+    /// The operator's log at trace level, if the run has no faults.
     pub trace: Option<String>,
-    /// The metrics of each process, as they were at the end.
+    /// The metrics of each process at the end.
     pub metrics: Vec<String>,
-    /// Whether the operator came to rest; else it was cut off at the scenario's end.
+    /// Whether the operator came to rest. Otherwise it was stopped at the end of the scenario.
     pub rests: bool,
 }
 
-/// More requests than any run may need: an operator that spins is stopped here.
+/// The maximum number of requests in a run. It stops an operator that never rests.
 const MOST_REQUESTS: usize = 6000;
 
-/// How long the platform goes on after the run has ended.
+/// How long the platform continues after the end of the run.
 const AFTERWARDS: Duration = Duration::from_secs(3600);
 
-/// Runs a scenario, with what goes wrong in it.
+/// Runs a scenario with faults.
 pub fn run(scenario: &Scenario, plan: &Plan) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let log = Log::new(plan.is_empty());
@@ -78,7 +78,7 @@ struct Director<'s> {
     setup: Setup,
     stage: SharedStage,
     signals: mpsc::UnboundedReceiver<Signal>,
-    /// What is to happen, by time and then in order.
+    /// The planned items, by time and then in the order of planning.
     agenda: BTreeMap<(Instant, usize), Item>,
     planned: usize,
     actors: Vec<Actor>,
@@ -139,7 +139,7 @@ impl<'s> Director<'s> {
             }
         };
         let mut stage = self.stage.lock();
-        // What is under way at the platform comes to its end, whoever watches.
+        // Jobs that are running at the platform end, also without an operator.
         let later = stage.time.wall() + AFTERWARDS;
         stage.platform.advance(later);
         Run {
@@ -162,16 +162,16 @@ impl<'s> Director<'s> {
             && self.actors.iter().all(|actor| actor.rested_at == Some(now))
     }
 
-    /// Waits for the next thing to see to, while the processes run.
+    /// Waits for the next task while the processes run.
     async fn turn(&mut self, end: Instant) -> Turn {
         let next = self.agenda.keys().next().map(|(at, _)| *at).filter(|at| *at < end).unwrap_or(end);
         let signals = RefCell::new(&mut self.signals);
         let actors = &mut self.actors;
         let processes = poll_fn(|context| {
             for actor in actors.iter_mut().filter(|actor| !actor.stands_still) {
-                // A process runs for ever.
+                // A process never ends by itself.
                 let _ = actor.future.as_mut().poll(context);
-                // A process that stands still, or is gone, is seen to before the next is polled.
+                // A pause or a crash is handled before the next process is polled.
                 if let Ok(signal) = signals.borrow_mut().try_recv() {
                     return Poll::Ready(Turn::Signal(signal));
                 }
@@ -201,7 +201,7 @@ impl<'s> Director<'s> {
         }
     }
 
-    /// Sees to the signals that were given outside of a process.
+    /// Handles the signals that did not come from a process.
     fn drain(&mut self) {
         while let Ok(signal) = self.signals.try_recv() {
             self.heed(signal);
@@ -226,7 +226,7 @@ impl<'s> Director<'s> {
                 let Some(actor) = self.actors.iter_mut().find(|actor| actor.id == id) else { return };
                 actor.stands_still = true;
                 self.stage.lock().note(Happening::Paused(id));
-                // One that was replaced already is not replaced again.
+                // A process that was already replaced is not replaced again.
                 if !actor.retires.swap(true, Ordering::Relaxed) {
                     self.plan(LEASE, Item::Start(ListAge::Current));
                 }
@@ -245,7 +245,7 @@ impl<'s> Director<'s> {
         self.actors.push(Actor { id, future: Box::pin(process.run()), retires, stands_still: false, rested_at: None });
     }
 
-    /// The process is gone with all that it knew. One that was replaced already is not replaced again.
+    /// Ends the process and its memory. If it was already replaced, no other one starts.
     fn crash(&mut self, id: ProcessId, next_in: Duration, list: ListAge) {
         let Some(place) = self.actors.iter().position(|actor| actor.id == id) else { return };
         let gone = self.actors.remove(place);

@@ -1,4 +1,4 @@
-//! How a run ended: what is compared between a run with faults and the one without.
+//! The end of a run. It is compared between a run with faults and the run without faults.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use super::scenario::{Ending, Scenario, Tolerance, resource};
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// How each resource ended that the scenario speaks of.
+    /// The end of each resource that the scenario names.
     pub resources: BTreeMap<&'static str, Ending>,
-    /// Ready, with its reason, of each that is still there.
+    /// The condition Ready of each resource that still exists, with its reason.
     pub ready: BTreeMap<&'static str, String>,
-    /// What the audit log and the webhook took, each message once, in order.
+    /// The messages that the audit log and the webhook accepted, each once, in order.
     pub messages: Vec<String>,
     /// Whether the operator came to rest.
     pub rests: bool,
@@ -79,12 +79,12 @@ fn webhook(body: &Value) -> String {
     format!("webhook: success {}, with a job {}", body["success"], !body["jobId"].is_null())
 }
 
-/// Where this end is not the one that the run without faults had, and the scenario does not allow it.
+/// The difference between this end and the end of the run without faults, unless the scenario tolerates it.
 pub fn difference(scenario: &Scenario, plan: &Plan, expected: &End, end: &End) -> Option<String> {
     if expected == end {
         return None;
     }
-    // While nobody was there for long, people have gone on, and deadlines have passed: another reason is as good.
+    // While no operator ran for a long time, users have acted and deadlines have passed, so the reason may differ.
     let was_away = plan.values().any(|fault| *fault == Fault::CrashForLong);
     let tolerates = if was_away { scenario.tolerates.max(Tolerance::Timing) } else { scenario.tolerates };
     let is_unknown = || end.resources.values().all(|had| had.outcomes == [Some(Outcome::Unknown)] && !had.gone);
@@ -98,7 +98,7 @@ pub fn difference(scenario: &Scenario, plan: &Plan, expected: &End, end: &End) -
     (!is_allowed).then(|| format!("it should end as {expected:?}\n    but it ended as {end:?}"))
 }
 
-/// Whether the same runs in the end, by the same outcome, however many attempts it took.
+/// Whether the same version runs at the end with the same outcome. The number of attempts may differ.
 fn is_as_good(expected: &End, end: &End) -> bool {
     let is_it = |wanted: &Ending, had: &Ending| {
         had.gone == wanted.gone && had.runs == wanted.runs && had.outcomes.last() == wanted.outcomes.last()

@@ -9,29 +9,31 @@ use super::stage::{WatchLoss, WatchReturn};
 /// What goes wrong at one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// The process dies before the request is sent.
+    /// The process crashes before the request is sent.
     CrashBefore,
-    /// The process dies after the request took effect, before its answer is seen.
+    /// The process crashes after the request took effect and before it receives the answer.
     CrashAfter,
-    /// As [`CrashAfter`](Self::CrashAfter), and the next process starts from a list that is older than the last write.
+    /// The same as [`CrashAfter`](Self::CrashAfter), but the next process starts from a list that is older than the
+    /// last write.
     CrashThenStale,
-    /// The process dies; the request is under way, and takes effect when the next process has acted.
+    /// The process crashes, and the request takes effect later, after the next process has acted.
     CrashWhileUnderWay,
-    /// As [`CrashAfter`](Self::CrashAfter), and nobody takes over until every deadline has passed.
+    /// The same as [`CrashAfter`](Self::CrashAfter), but no process takes over until every deadline has passed.
     CrashForLong,
-    /// The request took effect; the connection is lost before the answer.
+    /// The request took effect, but the connection is lost before the answer.
     AnswerLost,
-    /// The request took effect; the answer comes late.
+    /// The request took effect, but the answer comes late.
     AnswerLate,
     /// No connection: the request had no effect.
     Refused,
-    /// Somebody else writes the resource just before.
+    /// Another client writes the resource just before.
     Conflict,
-    /// The watch is lost for seconds, and begins anew with a list.
+    /// The watch is lost for seconds, and starts again with a list.
     WatchLost,
-    /// The process stands still before the request is sent; another one takes over; then the first goes on.
+    /// The process is paused before it sends the request. Another one takes over, and then the first one is resumed.
     PausedBefore,
-    /// The process stands still after the request took effect; another one takes over; then the first hears the answer.
+    /// The process is paused after the request took effect. Another one takes over, and then the first one gets the
+    /// answer.
     PausedAfter,
 }
 
@@ -52,7 +54,7 @@ impl Fault {
         Self::PausedAfter,
     ];
 
-    /// Whether it can happen to such a request.
+    /// Whether this fault can hit such a request.
     pub fn can_hit(self, io: &Io) -> bool {
         match self {
             Self::Conflict | Self::CrashThenStale => io.kind == IoKind::WriteResource,
@@ -81,16 +83,16 @@ impl Display for Fault {
     }
 }
 
-/// What a request is, as far as faults depend on it.
+/// The kinds of requests that faults distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoKind {
-    /// It changes nothing anywhere.
+    /// It changes nothing.
     Read,
     /// It writes the operator's resource.
     WriteResource,
     /// It publishes an event.
     Announce,
-    /// It asks the platform to do something.
+    /// It makes the platform do something.
     Effect,
 }
 
@@ -98,28 +100,28 @@ pub enum IoKind {
 #[derive(Clone, Debug)]
 pub struct Io {
     pub kind: IoKind,
-    /// Whom, and for what.
+    /// The method and the path.
     pub what: String,
 }
 
-/// Which faults hit which requests, by their place in the order of all requests of a run.
+/// The faults of a run, by the index of the request that each one hits.
 pub type Plan = BTreeMap<usize, Fault>;
 
-/// A lost watch: the API server is away for 5 s, and the end of its list comes 3 s after the list's objects.
+/// A lost watch: the API server is down for 5 s, and the end of its list comes 3 s after the list's objects.
 pub const RESTART: WatchLoss = WatchLoss {
     silent: Duration::from_secs(5),
     then: WatchReturn::Lists { versions_old: 0, ends_after: Duration::from_secs(3), stays_behind: Duration::ZERO },
 };
 /// How long after a crash the next process starts.
 pub const TAKE_OVER: Duration = Duration::from_secs(2);
-/// How long nobody takes over after a crash for long.
+/// How long no process takes over after [`Fault::CrashForLong`].
 pub const LONG: Duration = Duration::from_secs(1200);
-/// When a request takes effect that was under way in a crash.
+/// How long after a crash a request takes effect that was in flight.
 pub const UNDER_WAY: Duration = Duration::from_secs(20);
-/// How late a late answer of the platform is: within the time that a call may take.
+/// The delay of a late answer of the platform. It is shorter than the time-out of a call.
 pub const LATE: Duration = Duration::from_secs(25);
-/// For how long a list stays behind that a process starts from.
+/// How long a process that starts from an old list gets no newer changes.
 pub const STALE: Duration = Duration::from_secs(12);
-/// When another process starts after one has come to stand still, and when that one goes on.
+/// How long after a pause another process starts, and how long a pause lasts.
 pub const LEASE: Duration = Duration::from_secs(16);
 pub const PAUSE: Duration = Duration::from_secs(50);

@@ -1,4 +1,4 @@
-//! Where every request of the operator passes, and where things go wrong with it.
+//! Every request of the operator passes through here, and is hit by faults here.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::fault::{Fault, Io, LATE, LONG, RESTART, TAKE_OVER, UNDER_WAY};
 use super::stage::{ListAge, SharedStage, Signal, Stage};
 use super::story::ProcessId;
 
-/// One process's way to the world.
+/// The connections of one process.
 #[derive(Clone)]
 pub struct Gate {
     pub stage: SharedStage,
@@ -16,13 +16,13 @@ pub struct Gate {
 /// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// It never left.
+    /// The request was not sent.
     NotConnected,
-    /// It may have had its effect.
+    /// The request may have had its effect.
     Interrupted,
 }
 
-/// How long a request takes, there and back.
+/// The time from a request to its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
     pub usual: Duration,
@@ -35,7 +35,7 @@ impl Latency {
 }
 
 impl Gate {
-    /// Sends one request: `effect` is what it does to the world, and gives the answer.
+    /// Sends one request. `effect` performs it and returns the answer.
     pub async fn pass<A: Send + 'static>(
         &self,
         io: Io,
@@ -51,7 +51,7 @@ impl Gate {
             Some(Fault::Conflict) => prepare(&mut self.stage.lock()),
             Some(Fault::WatchLost) => self.stage.lock().lose_watch(RESTART),
             Some(Fault::CrashBefore) => self.crash(TAKE_OVER, ListAge::Current).await,
-            Some(Fault::PausedBefore) => self.stand_still().await,
+            Some(Fault::PausedBefore) => self.pause().await,
             Some(Fault::CrashWhileUnderWay) => {
                 let what = Box::new(move |stage: &mut Stage| drop(effect(stage)));
                 self.stage.lock().signal(Signal::Later { after: UNDER_WAY, what });
@@ -67,7 +67,7 @@ impl Gate {
             Some(Fault::CrashForLong) => self.crash(LONG, ListAge::Current).await,
             Some(Fault::AnswerLost) => return Err(NoAnswer::Interrupted),
             Some(Fault::AnswerLate) => tokio::time::sleep(latency.late).await,
-            Some(Fault::PausedAfter) => self.stand_still().await,
+            Some(Fault::PausedAfter) => self.pause().await,
             _ => {}
         }
         tokio::time::sleep(latency.usual / 2).await;
@@ -79,8 +79,8 @@ impl Gate {
         std::future::pending().await
     }
 
-    /// The director stops polling this process, and goes on with it when its time has come.
-    async fn stand_still(&self) {
+    /// Pauses this process: the director stops polling it for a while.
+    async fn pause(&self) {
         self.stage.lock().signal(Signal::Pause(self.process));
         tokio::task::yield_now().await;
     }

@@ -1,22 +1,22 @@
-//! How kstatus reads an object, by the rules of its library (cli-utils, `pkg/kstatus/status`). Flux, kpt and `kubectl wait`
-//! know no more of a resource than this.
+//! How kstatus reads an object, by the rules of its library (cli-utils, `pkg/kstatus/status`). Flux and kpt use no
+//! other information about a resource.
 
 use serde_json::Value;
 
-/// What kstatus says of an object.
+/// The status of an object for kstatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reading {
     /// It is being deleted.
     Terminating,
-    /// Its controller is at work, or has not seen it yet.
+    /// Its controller is working on it, or has not seen it yet.
     InProgress,
-    /// It is as its spec wants it.
+    /// It matches its spec.
     Current,
-    /// It is not, and will not be by itself.
+    /// It does not match its spec, and needs a user.
     Failed,
 }
 
-/// Reads an object as kstatus does: what is generic first, then the conditions in the order in which they are written.
+/// Reads an object as kstatus does: first the generic fields, then the conditions in their order.
 pub fn reading(object: &Value) -> Reading {
     let (metadata, status) = (&object["metadata"], &object["status"]);
     if metadata["deletionTimestamp"].is_string() {
@@ -35,12 +35,12 @@ pub fn reading(object: &Value) -> Reading {
     match conditions(object).find(|condition| condition["type"] == "Ready") {
         Some(ready) if ready["status"] == "True" => Reading::Current,
         Some(_) => Reading::InProgress,
-        // Nobody who writes no Ready is waited for.
+        // kstatus does not wait for objects without Ready.
         None => Reading::Current,
     }
 }
 
-/// The conditions of an object, as they are written.
+/// The conditions of an object, in their order.
 pub fn conditions(object: &Value) -> impl Iterator<Item = &Value> {
     object["status"]["conditions"].as_array().into_iter().flatten()
 }

@@ -1,9 +1,8 @@
 //! A Kubernetes API server in memory: plain data in, plain data out.
 //!
-//! Of an API server it has what the operator's promises lean on: versions that only grow, writes that are refused where
-//! their version is stale (409), a status that no write of the rest can change and the other way round, generations,
-//! finalizers and the time of deletion, the log of changes that a watch delivers, and the limits of size. Of the schema it
-//! has what the operator's own types say: what they cannot read is refused (422).
+//! It has the features that the promises depend on: resource versions that only grow, conflicts for stale writes (409),
+//! a status subresource, generations, finalizers and deletion timestamps, the changes that a watch delivers, and size
+//! limits. Instead of the schema it uses the operator's own types: what they cannot read is refused (422).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,11 +62,11 @@ impl Answer {
 /// One change of an object.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The version that it brought about.
+    /// The version after the change.
     pub version: u64,
     pub name: ObjectName,
     pub before: Option<Arc<Value>>,
-    /// Missing where the object is gone.
+    /// Missing if the object was deleted.
     pub after: Option<Arc<Value>>,
 }
 
@@ -108,7 +107,7 @@ impl Kubernetes {
         self.objects.get(name).map_or_else(|| not_found(name), |object| Answer::ok(Arc::clone(object)))
     }
 
-    /// Creates an object. The operator's resource starts as its definition says.
+    /// Creates an object. A CognigyDeployment gets the defaults of the CRD.
     pub fn create(&mut self, now: Timestamp, name: ObjectName, mut object: Value) -> Answer {
         if self.objects.contains_key(&name) {
             return Answer::failure(409, "AlreadyExists", &format!("{} already exists", name.name));
@@ -150,7 +149,7 @@ impl Kubernetes {
         self.write(target, object.clone())
     }
 
-    /// Stores of `wanted` what a write to this target may change.
+    /// Stores the part of `wanted` that a write to this target may change.
     fn write(&mut self, target: &Target, wanted: Value) -> Answer {
         let Some(present) = self.objects.get(&target.name) else { return not_found(&target.name) };
         let mut next = present.as_ref().clone();
@@ -201,7 +200,7 @@ impl Kubernetes {
         after
     }
 
-    /// Changes an object as somebody else than the operator; nothing where it is not there.
+    /// Changes an object as another client than the operator. Does nothing if the object does not exist.
     pub fn edit(&mut self, name: &ObjectName, edit: impl FnOnce(&mut Value)) {
         let Some(present) = self.objects.get(name) else { return };
         let mut wanted = present.as_ref().clone();
@@ -209,7 +208,7 @@ impl Kubernetes {
         self.write(&Target { name: name.clone(), subresource: None }, wanted);
     }
 
-    /// Changes the status of an object as somebody else than the operator.
+    /// Changes the status of an object as another client than the operator.
     pub fn edit_status(&mut self, name: &ObjectName, edit: impl FnOnce(&mut Value)) {
         let Some(present) = self.objects.get(name) else { return };
         let mut wanted = present.as_ref().clone();
@@ -217,7 +216,7 @@ impl Kubernetes {
         self.write(&Target { name: name.clone(), subresource: Some("status".to_owned()) }, wanted);
     }
 
-    /// Deletes an object: at once, or once its last finalizer is taken off.
+    /// Deletes an object: at once, or after its last finalizer is removed.
     pub fn delete(&mut self, now: Timestamp, name: &ObjectName) {
         let Some(present) = self.objects.get(name) else { return };
         if finalizers(present).is_empty() {
@@ -240,7 +239,7 @@ impl Kubernetes {
         self.objects.keys().filter(|name| name.plural == plural).cloned().collect()
     }
 
-    /// Every object of a kind, as it was at that version.
+    /// Every object of a kind, as it was at this version.
     pub fn list_at(&self, plural: &str, version: u64) -> Vec<Arc<Value>> {
         let mut listed: BTreeMap<&ObjectName, &Arc<Value>> = BTreeMap::new();
         for change in self.log.iter().filter(|change| change.version <= version && change.name.plural == plural) {
@@ -252,7 +251,7 @@ impl Kubernetes {
         listed.into_values().cloned().collect()
     }
 
-    /// All changes since that version, in order.
+    /// All changes since this version, in order.
     pub fn changes_since(&self, version: u64) -> &[Change] {
         let first = self.log.partition_point(|change| change.version <= version);
         self.log.get(first..).unwrap_or_default()
@@ -294,7 +293,7 @@ fn body(request: &Request<Bytes>) -> Value {
     serde_json::from_slice(request.body()).unwrap_or_default()
 }
 
-/// Why an object cannot be stored, if it cannot.
+/// The reason why an object cannot be stored, if there is one.
 fn refused(name: &ObjectName, object: &Value) -> Option<Answer> {
     let text = object.to_string();
     if text.len() > LARGEST_OBJECT {
@@ -304,7 +303,7 @@ fn refused(name: &ObjectName, object: &Value) -> Option<Answer> {
     Some(Answer::failure(422, "Invalid", &format!("{} \"{}\" is invalid: {error}", name.plural, name.name)))
 }
 
-/// A write that names a version is meant for that version alone.
+/// A write with a resource version conflicts with every other version.
 fn is_stale(present: &Value, written: &Value) -> bool {
     let named = &written["metadata"]["resourceVersion"];
     !named.is_null() && *named != present["metadata"]["resourceVersion"]

@@ -16,7 +16,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// What production would write at its default level; where it is asked for, also what it would write at trace level.
+    /// Records the log at the default level, and if requested also at trace level.
     pub fn new(with_trace: bool) -> Self {
         Self { production: Pages::default(), trace: with_trace.then(Pages::default) }
     }
@@ -31,12 +31,12 @@ impl Log {
         registry().with(Vec::from_iter(trace.into_iter().chain([production])))
     }
 
-    /// What production would have written at its default level.
+    /// The log at the default level.
     pub fn text(&self) -> String {
         self.production.text()
     }
 
-    /// What it would have written at trace level, where that was asked for.
+    /// The log at trace level, if it was requested.
     pub fn trace(&self) -> Option<String> {
         self.trace.as_ref().map(Pages::text)
     }

@@ -1,6 +1,6 @@
-//! The operator's real reconcile in a world of virtual time, where each single request can go wrong.
+//! The operator's real reconcile in a simulation with virtual time. A fault can hit each of its requests.
 //!
-//! `docs/simulation.md` tells how to read a story, and how to play one again.
+//! `docs/simulation.md` explains how to read a story, and how to repeat one.
 
 #![allow(clippy::panic, clippy::print_stdout)]
 
@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use trials::Report;
 
-/// The stories that a person wants to look at: the one that is called so, or those whose name holds this text, or all.
+/// The stories that `SIMULATION_STORY` selects: the one with this name, otherwise those whose names contain this text.
 fn wanted() -> Vec<scenario::Scenario> {
     let part = std::env::var("SIMULATION_STORY").unwrap_or_default();
     let all = stories::all();
@@ -40,25 +40,25 @@ fn wanted() -> Vec<scenario::Scenario> {
     all.into_iter().filter(|story| if is_name { story.name == part } else { story.name.contains(&part) }).collect()
 }
 
-/// One in so many single faults is tried, spread over all; `SIMULATION_SINGLES=1` tries every one.
+/// Only one in this many single faults is tried, spread over all. `SIMULATION_SINGLES=1` tries all.
 fn share_of_singles() -> usize {
     share("SIMULATION_SINGLES", 100)
 }
 
-/// One in so many pairs of faults is tried, spread over all; `SIMULATION_PAIRS=1` tries every one.
+/// Only one in this many pairs of faults is tried, spread over all. `SIMULATION_PAIRS=1` tries all.
 fn share_of_pairs() -> usize {
     share("SIMULATION_PAIRS", 4000)
 }
 
-fn share(variable: &str, otherwise: u64) -> usize {
-    usize::try_from(number(variable, otherwise)).unwrap_or(1).max(1)
+fn share(variable: &str, default: u64) -> usize {
+    usize::try_from(number(variable, default)).unwrap_or(1).max(1)
 }
 
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Says what was tried, and fails with the shortest stories where a promise was broken.
+/// Prints what was tried. If a promise was broken, the test fails with the shortest stories.
 fn judge(began: Instant, mut report: Report) {
     println!("{} runs, {} faults, {} requests in {:?}", report.runs, report.faults, report.requests, began.elapsed());
     assert!(report.failures.is_empty(), "{}", report.told(3));

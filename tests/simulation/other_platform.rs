@@ -1,8 +1,10 @@
-//! The operator rolls out on any platform: here on one that lives in memory, and knows neither HTTP nor tokens, request
-//! budgets or the words of Cognigy.AI.
+//! The operator works with any platform. The one here is in memory, and has no HTTP, no tokens, no request budget, and
+//! none of the terms of Cognigy.AI.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use api::CognigyDeploymentSpec;
 use api::identifier::{ApiOrigin, JobId};
@@ -14,19 +16,37 @@ use platform::{
     AuditRecord, CallFailure, ClientFingerprint, Configuration, Connection, CredentialsFingerprint, CredentialsSource,
     FailedTry, IdempotencyKey, Operation, Platform, Polled, Provider, Requester, Submit, SubmitRules, WebhookUrl,
 };
+use rollout::Obstacle;
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
-use rollout::{Obstacle, Settings};
+use rollout::facts::SubmitIdempotency;
 
 use crate::director::run;
 use crate::fault::Plan;
 use crate::record::Record;
 use crate::scenario::Scenario;
+use crate::story::Happening;
 
-/// A platform in memory: each configuration runs at once.
-#[derive(Default)]
+const NAME: &str = "the platform in memory";
+
+/// A platform in memory: each configuration runs at once, unless a test gives it other answers.
 struct InMemory {
-    is_unhealthy: bool,
+    submit: SubmitAnswer,
+    job: JobAnswer,
+    health: HealthAnswer,
+    rollback: RollbackAnswer,
     calls: Mutex<Vec<String>>,
+}
+
+impl Default for InMemory {
+    fn default() -> Self {
+        Self {
+            submit: SubmitAnswer::Accepted(JobId::new("job-1")),
+            job: JobAnswer::Completed,
+            health: HealthAnswer::Good,
+            rollback: RollbackAnswer::Accepted,
+            calls: Mutex::default(),
+        }
+    }
 }
 
 impl InMemory {
@@ -41,7 +61,7 @@ struct Shared(Arc<InMemory>);
 
 impl Provider for Shared {
     fn name(&self) -> &'static str {
-        "the platform in memory"
+        NAME
     }
 
     fn required_secret_keys(&self) -> &'static [&'static str] {
@@ -53,7 +73,7 @@ impl Provider for Shared {
     }
 
     fn submit_rules(&self) -> SubmitRules {
-        SubmitRules::from(&Settings::default())
+        SubmitRules { idempotency: SubmitIdempotency::Supported, key_ttl: Duration::from_secs(3600) }
     }
 
     fn connect(&self, _: CredentialsSource<'_>) -> Result<Connection, Obstacle> {
@@ -81,6 +101,10 @@ impl Platform for Shared {
         NonZeroU32::MAX
     }
 
+    fn requests_per_rollout(&self) -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
+
     fn validate<'a>(
         &'a self,
         _: Configuration<'a>,
@@ -106,7 +130,7 @@ impl Platform for Shared {
 
     fn submit<'a>(&'a self, submit: Submit<'a>, _: &'a Requester) -> BoxFuture<'a, SubmitAnswer> {
         let call = format!("submit {}", String::from_utf8_lossy(&submit.body));
-        self.0.note(call, SubmitAnswer::Accepted(JobId::new("job-1")))
+        self.0.note(call, self.0.submit.clone())
     }
 
     fn job<'a>(
@@ -114,7 +138,7 @@ impl Platform for Shared {
         _: &'a platform::JobId,
         _: &'a Requester,
     ) -> BoxFuture<'a, Result<Polled<JobAnswer>, CallFailure>> {
-        self.0.note("job", Ok(Polled { answer: JobAnswer::Completed, are_credentials_refused: false }))
+        self.0.note("job", Ok(Polled { answer: self.0.job.clone(), are_credentials_refused: false }))
     }
 
     fn health<'a>(
@@ -122,11 +146,7 @@ impl Platform for Shared {
         _: &'a CognigyDeploymentSpec,
         _: &'a Requester,
     ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>> {
-        let answer = match self.0.is_unhealthy {
-            true => HealthAnswer::Bad("it is unhealthy".to_owned()),
-            false => HealthAnswer::Good,
-        };
-        self.0.note("health", Ok(Polled { answer, are_credentials_refused: false }))
+        self.0.note("health", Ok(Polled { answer: self.0.health.clone(), are_credentials_refused: false }))
     }
 
     fn roll_back<'a>(
@@ -136,7 +156,7 @@ impl Platform for Shared {
         reason: RollbackReason,
         _: &'a Requester,
     ) -> BoxFuture<'a, RollbackAnswer> {
-        self.0.note(format!("roll back: {}", reason.as_str()), RollbackAnswer::Accepted)
+        self.0.note(format!("roll back: {}", reason.as_str()), self.0.rollback.clone())
     }
 
     fn audit<'a>(
@@ -153,30 +173,87 @@ impl Platform for Shared {
     }
 }
 
-/// Plays a rollout on the platform in memory. Returns its outcomes, and what the platform was asked.
-fn play(is_unhealthy: bool) -> (Vec<Outcome>, Vec<String>) {
-    let platform = Arc::new(InMemory { is_unhealthy, ..InMemory::default() });
+/// A rollout that was played on the platform in memory.
+struct Played {
+    outcomes: Vec<Outcome>,
+    /// What the platform was asked.
+    calls: Vec<String>,
+    /// The messages of the conditions, and the notes of the events.
+    messages: BTreeSet<String>,
+}
+
+fn play(platform: InMemory) -> Played {
+    let platform = Arc::new(platform);
     let mut scenario = Scenario::new("another platform", "").creating(|_| {});
     scenario.setup.provider = Some(Arc::new(Shared(Arc::clone(&platform))));
     let run = run(&scenario, &Plan::new());
     let record = Record::of(&run);
     let outcomes = record.verdicts().iter().map(|judged| judged.verdict.outcome).collect();
+    let statuses = record.writes.iter().filter_map(|write| write.object.status.as_ref());
+    let conditions = statuses.flat_map(|status| status.conditions.iter().map(|condition| condition.message.clone()));
+    let events = run.story.iter().filter_map(|entry| match &entry.what {
+        Happening::Announced { note, .. } => Some(note.clone()),
+        _ => None,
+    });
+    let messages = conditions.chain(events).collect();
     let calls = platform.calls.lock().unwrap_or_else(|error| panic!("{error}")).clone();
-    (outcomes, calls)
+    Played { outcomes, calls, messages }
+}
+
+fn unhealthy() -> InMemory {
+    InMemory { health: HealthAnswer::Bad("it is unhealthy".to_owned()), ..InMemory::default() }
 }
 
 #[test]
-fn a_rollout_succeeds_on_a_platform_that_is_not_asked_over_http() {
-    let (outcomes, calls) = play(false);
+fn a_rollout_succeeds_on_a_platform_without_http() {
+    let Played { outcomes, calls, .. } = play(InMemory::default());
     assert_eq!(outcomes, [Outcome::Succeeded]);
     assert_eq!(calls, ["validate", "trace", "submit env", "job", "health", "audit success: true"]);
 }
 
 #[test]
 fn an_unhealthy_environment_is_rolled_back_on_any_platform() {
-    let (outcomes, calls) = play(true);
+    let Played { outcomes, calls, .. } = play(unhealthy());
     assert_eq!(outcomes, [Outcome::RolledBack]);
     let rollbacks = calls.iter().filter(|call| call.starts_with("roll back")).collect::<Vec<_>>();
     assert_eq!(rollbacks, ["roll back: health_check_failure"], "{calls:?}");
     assert!(calls.contains(&"audit success: false".to_owned()), "{calls:?}");
+}
+
+#[test]
+fn conditions_and_events_name_the_platform_that_was_asked_and_no_other() {
+    let failed = || JobAnswer::EndedBadly("broken".to_owned());
+    let refused = || RollbackAnswer::Refused("it is too old".to_owned());
+    let rejected = || SubmitAnswer::Rejected { message: "it is closed".to_owned() };
+    let stories = [
+        (InMemory::default(), "the platform in memory has accepted the rollout; job-1 is running"),
+        (InMemory::default(), "the platform in memory has accepted the rollout; its job is job-1"),
+        (
+            InMemory { submit: rejected(), ..InMemory::default() },
+            "the platform in memory refused the submit, so that nothing was deployed: it is closed",
+        ),
+        (
+            InMemory { job: failed(), ..InMemory::default() },
+            "job-1 ended badly: the platform in memory calls it broken",
+        ),
+        (
+            InMemory { job: JobAnswer::NotFound, ..InMemory::default() },
+            "the platform in memory no longer knows job-1 (it said so twice, an interval apart)",
+        ),
+        (
+            InMemory { job: JobAnswer::RolledBack, ..InMemory::default() },
+            "the platform in memory rolled the job back by itself, to the snapshot before",
+        ),
+        (unhealthy(), "the platform in memory has accepted the rollback to the snapshot before"),
+        (
+            InMemory { rollback: refused(), ..unhealthy() },
+            "the platform in memory refused the rollback: it is too old; roll back at the platform in memory, or set",
+        ),
+    ];
+    for (platform, expected) in stories {
+        let messages = play(platform).messages;
+        assert!(messages.iter().any(|message| message.contains(expected)), "{expected:?} is not in {messages:#?}");
+        let others: Vec<_> = messages.iter().filter(|message| message.contains("Cognigy.AI")).collect();
+        assert!(others.is_empty(), "{others:#?}");
+    }
 }

@@ -1,6 +1,6 @@
-//! One process of the operator: the real reconcile, run by a small scheduler that keeps kube's rules. A resource is
-//! reconciled when the watch delivers a change of it, when its time has come, or when another resource requeues it; never
-//! twice at once.
+//! One process of the operator: the real reconcile, run by a small scheduler with the rules of kube's controller. A
+//! resource is reconciled if the watch delivers a change of it, if its requeue time has come, or if another resource
+//! requeues it, but never twice at the same time.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -43,12 +43,12 @@ use super::stage::{ListAge, Signal, WatchLoss, WatchReturn};
 use super::story::Happening;
 use super::time::ProcessClock;
 
-/// What differs between the runs of an operator.
+/// The settings of an operator.
 #[derive(Clone)]
 pub struct Setup {
     pub settings: Settings,
     pub seed: u64,
-    /// How far the watch is behind.
+    /// The delay of the watch.
     pub watch_lag: Duration,
     pub default_webhook: Option<DefaultWebhook>,
     /// Another platform than the simulator.
@@ -68,24 +68,24 @@ pub struct Process {
     retires: Arc<AtomicBool>,
 }
 
-/// How far the watch has come.
+/// The state of the watch.
 struct Watch {
     delivered: u64,
     lag: Duration,
-    /// Until when nothing new is delivered.
+    /// No change is delivered before this time.
     behind_until: Instant,
-    /// When the next change that waits may be delivered.
+    /// The time at which the next waiting change may be delivered.
     next_at: Option<Instant>,
     /// How often it was lost so far.
     losses: u32,
-    /// What it does next because it was lost, and when.
+    /// The next step of its recovery, and the time of it.
     returns: Option<(Instant, Return)>,
 }
 
-/// How a watch that was lost comes back.
+/// The recovery of a lost watch.
 #[derive(Clone, Copy)]
 enum Return {
-    /// It tells of all objects as they were so many versions ago; its list ends so long after.
+    /// It delivers a list of all objects from some versions ago. The end of the list comes later.
     List { versions_old: u64, ends_after: Duration, stays_behind: Duration },
     /// Its list is complete.
     ListIsComplete,
@@ -132,7 +132,7 @@ impl Process {
         }
     }
 
-    /// What the watch tells goes the way that it goes in production.
+    /// Passes an event of the watch through the same code as in production.
     fn tell(&mut self, event: Event<Watched>) {
         if matches!(event, Event::Init) && self.relist.has_listed() {
             self.context.resources.forget_written();
@@ -150,7 +150,7 @@ impl Process {
         }
     }
 
-    /// Finds out whether the watch was lost, and lets it come back when its time has come.
+    /// Checks whether the watch was lost, and recovers it at its time.
     fn mind_the_watch(&mut self) {
         let (losses, loss) = self.gate.stage.lock().watch_losses;
         if let Some(WatchLoss { silent, then }) = loss.filter(|_| losses != self.watch.losses) {
@@ -194,7 +194,7 @@ impl Process {
             told.as_mut().enable();
             self.mind_the_watch();
             self.deliver();
-            // What the watch shows may concern another resource as well.
+            // An event of the watch may requeue other resources.
             let requeued = self.context.resources.take_requeued();
             requeued.into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
             self.begin(&mut reconciles);
@@ -255,7 +255,7 @@ impl Process {
         self.queue.next_at().map(|at| self.began + at)
     }
 
-    /// Begins what is due, but for what runs already.
+    /// Starts the reconciles that are due, except for resources that are being reconciled.
     fn begin(&mut self, reconciles: &mut FuturesUnordered<BoxFuture<'static, Finished>>) {
         if self.retires.load(Ordering::Relaxed) {
             return;
@@ -290,7 +290,8 @@ impl Process {
     }
 }
 
-/// An object as the wire brings it: one that cannot be decoded would fail the list or the watch of all others.
+/// Decodes an object as the watch does. An object that cannot be decoded would break the list or the watch of all
+/// others.
 fn received(object: &Value) -> Watched {
     serde_json::from_str(&object.to_string()).unwrap_or_else(|error| panic!("{error}: {object}"))
 }
@@ -323,11 +324,12 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         Defaults::default(),
         Arc::new(move |_| Ok(Arc::clone(&shared))),
         options.clone(),
-        SubmitRules::from(&setup.settings),
+        SubmitRules { idempotency: setup.settings.submit_idempotency, key_ttl: setup.settings.submit_key_ttl },
         Arc::clone(&budgets),
         seed,
     );
     let provider = setup.provider.clone().unwrap_or_else(|| Arc::new(simulator));
+    let settings = provider.settings(setup.settings.deletion_grace);
     Context {
         cluster,
         platforms: Platforms {
@@ -338,6 +340,6 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
         snapshots: Snapshots::new(kubernetes),
         resources,
         metrics,
-        process: ProcessSettings::new(setup.settings.clone(), clock, seed),
+        process: ProcessSettings::new(settings, clock, seed),
     }
 }

@@ -1,5 +1,5 @@
-//! A story, read for judgement: the writes to resources with their status, the exchanges with the platform, and which
-//! answers the operator heard before what.
+//! A story in a form that promises can be checked against: the writes of resources with their status, the exchanges
+//! with the platform, and the answers that the operator received.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,12 +27,12 @@ pub struct Write {
 pub struct Asked<'r> {
     pub place: usize,
     pub at: Duration,
-    /// Where in the story its answer was heard, if it was.
+    /// The place in the story at which the operator received the answer, if it did.
     pub heard: Option<usize>,
     pub exchange: &'r Exchange,
 }
 
-/// A story, read.
+/// A story, with its writes and exchanges.
 pub struct Record<'r> {
     pub run: &'r Run,
     pub writes: Vec<Write>,
@@ -80,7 +80,7 @@ impl<'r> Record<'r> {
         self.asked.iter().filter(move |asked| asked.exchange.call == Some(call))
     }
 
-    /// The exchanges of one kind whose answer was heard in this part of the story.
+    /// The exchanges of one kind whose answers the operator received in this part of the story.
     pub fn heard(&self, call: Call, part: std::ops::Range<usize>) -> impl Iterator<Item = &Asked<'r>> {
         self.calls(call).filter(move |asked| asked.heard.is_some_and(|heard| part.contains(&heard)))
     }
@@ -92,7 +92,8 @@ impl<'r> Record<'r> {
         })
     }
 
-    /// The last state of each attempt that was ever written; its verdict also where that was written with the next attempt.
+    /// The last written state of each attempt, with its verdict, also if the verdict was written together with the next
+    /// attempt.
     pub fn attempts(&self) -> BTreeMap<AttemptName, Attempt> {
         let mut attempts: BTreeMap<AttemptName, Attempt> = BTreeMap::new();
         for write in &self.writes {
@@ -108,7 +109,7 @@ impl<'r> Record<'r> {
         attempts
     }
 
-    /// Every verdict, where it was written first.
+    /// Every verdict, with the write that has it first.
     pub fn verdicts(&self) -> Vec<Judged<'_>> {
         let mut known: BTreeMap<AttemptName, ()> = BTreeMap::new();
         let mut verdicts = Vec::new();
@@ -138,7 +139,7 @@ impl<'r> Record<'r> {
     }
 }
 
-/// A verdict, in the write that it is first found in.
+/// A verdict, and the first write that has it.
 pub struct Judged<'w> {
     pub write: &'w Write,
     pub number: i64,
@@ -163,7 +164,7 @@ impl Write {
         self.status_before.as_ref()?.attempt.as_ref()
     }
 
-    /// The attempt before and after, where it is the same one.
+    /// The attempt before and after the write, if it is the same attempt.
     pub fn same_attempt(&self) -> Option<(&Attempt, &Attempt)> {
         let (before, after) = (self.attempt_before()?, self.attempt()?);
         (before.number == after.number).then_some((before, after))

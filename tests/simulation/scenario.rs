@@ -1,4 +1,4 @@
-//! A story to play: the platform it plays on, what people do and when, and how it must end.
+//! A story to play: the platform, the actions of users and their times, and the expected end.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use super::stage::{Signal, Stage, WatchLoss, WatchReturn};
 
 /// The namespace of every resource.
 pub const NAMESPACE: &str = "bots";
-/// The path of the webhook: a secret, as such URLs often are.
+/// The path of the webhook. It is a secret, as in many webhook URLs.
 pub const WEBHOOK_SECRET: &str = "hook-token-5f1d";
-/// Its query, which as often is one.
+/// The query of the webhook. It is a secret too.
 pub const WEBHOOK_KEY: &str = "hook-key-7a2c";
 /// The path of the operator's own webhook.
 pub const OPERATORS_WEBHOOK_SECRET: &str = "operators-token-88c0";
@@ -28,32 +28,32 @@ pub const OPERATORS_WEBHOOK_SECRET: &str = "operators-token-88c0";
 pub const OWN_API: &str = "https://api.cognigy.ai";
 /// The secret of the platform's client.
 pub const CLIENT_SECRET: &str = "demo-secret";
-/// What the Secret holds besides, and the operator has no business with.
+/// A value of the Secret that the operator must not read.
 pub const UNREAD_SECRET: &str = "unread-secret-9b41";
-/// The secret of another client, where the platform knows one.
+/// The secret of another client, if the platform has one.
 pub const NEXT_CLIENT_SECRET: &str = "next-secret";
 
-/// When somebody acts.
+/// The moment of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cue {
     /// When the story begins.
     Start,
-    /// When the platform gets its nth request of a kind.
+    /// When the platform receives its nth request of a kind.
     Asked(Call, u32),
     /// When the operator first writes this step.
     Written(Step),
-    /// When a resource of the operator is gone.
+    /// When a resource is gone.
     Gone,
 }
 
-/// Something that a person, or the world, does.
+/// An action of a user, or a change of the platform.
 #[derive(Clone)]
 pub struct Action {
     pub name: String,
     pub act: Arc<dyn Fn(&mut Stage) + Send + Sync>,
 }
 
-/// Somebody acts so long after a cue.
+/// An action that happens this long after a cue.
 #[derive(Clone)]
 pub struct Planned {
     pub cue: Cue,
@@ -61,10 +61,10 @@ pub struct Planned {
     pub action: Action,
 }
 
-/// How a resource must have ended.
+/// The expected end of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
-    /// The outcomes of its attempts, in order; `None` for one that has none.
+    /// The outcomes of its attempts, in order. `None` is an attempt without an outcome.
     pub outcomes: Vec<Option<Outcome>>,
     /// The `botVersion` that runs in the environment.
     pub runs: String,
@@ -76,36 +76,36 @@ pub struct Ending {
 #[derive(Clone)]
 pub struct Scenario {
     pub name: &'static str,
-    /// The platform, as its simulator's scenarios are written.
+    /// The platform, as a scenario of the simulator (YAML).
     pub platform: String,
     pub setup: Setup,
     pub planned: Vec<Planned>,
-    /// When it is cut off, if it has not come to rest.
+    /// When the run is stopped if it has not come to rest.
     pub horizon: Duration,
-    /// How it must end where nothing goes wrong, by the resource's name.
+    /// The expected end without faults, by the name of the resource.
     pub ends: Vec<(&'static str, Ending)>,
-    /// How else it may end where something goes wrong, and why that is right.
+    /// The differences that are right if there are faults.
     pub tolerates: Tolerance,
 }
 
-/// In what a run with faults may differ from the one without.
+/// The difference between a run with faults and the run without faults that is tolerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tolerance {
-    /// In nothing.
+    /// No difference.
     None,
-    /// What people do has its time, and how far the operator is by then may differ: the promises must hold, and the end
-    /// must be one that the desired configuration allows.
+    /// Users act at fixed times, and the progress of the operator at these times may differ. The promises must hold,
+    /// and the end must match the last configuration.
     Timing,
-    /// The deadline passes while the platform cannot be asked. If the first answer after that is lost, the deadline is the
-    /// verdict, and the rollout is rolled back.
+    /// The deadline passes while the platform is unreachable. If the first answer after that is lost, the rollout is
+    /// rolled back because of the deadline.
     Deadline,
-    /// A submit without a clear answer is never repeated, so that its outcome may stay unknown.
+    /// A submit with an ambiguous answer is never repeated, so its outcome may stay unknown.
     AmbiguousSubmit,
 }
 
 impl Scenario {
-    /// A story on that platform: the environment `env` runs version 1, a resource `web` is created at the beginning that
-    /// wants version 2.
+    /// A story in which the environment `env` runs version 1 at the beginning, and a resource `web` with version 2 is
+    /// created.
     pub fn new(name: &'static str, environment: &str) -> Self {
         let platform = format!(
             "jobDurationSeconds: 20\nenvironments:\n  env:\n    deployed: {{configurationSnapshot: {{botVersion: '1'}}}}\n{environment}"
@@ -129,22 +129,22 @@ impl Scenario {
         scenario.at(0, credentials(CLIENT_SECRET))
     }
 
-    /// The resource is created with changes to the usual one.
+    /// Changes the resource that is created.
     pub fn creating(self, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         self.at(0, create("web", change))
     }
 
-    /// Somebody acts, so many seconds after the beginning.
+    /// Adds an action at this time in seconds.
     pub fn at(self, seconds: u64, action: Action) -> Self {
         self.after(Cue::Start, seconds, action)
     }
 
-    /// Somebody acts on a cue.
+    /// Adds an action at a cue.
     pub fn when(self, cue: Cue, action: Action) -> Self {
         self.after(cue, 0, action)
     }
 
-    /// Somebody acts, so many seconds after a cue.
+    /// Adds an action this many seconds after a cue.
     pub fn after(mut self, cue: Cue, seconds: u64, action: Action) -> Self {
         self.planned.push(Planned { cue, delay: Duration::from_secs(seconds), action });
         self
@@ -155,18 +155,18 @@ impl Scenario {
         self.ending_of("web", outcomes, runs, false)
     }
 
-    /// `web` must be gone, and the environment run that version.
+    /// `web` must be gone, and the environment must run this version.
     pub fn gone(self, runs: &str) -> Self {
         self.ending_of("web", &[], runs, true)
     }
 
-    /// A resource must be waiting for its turn.
+    /// A resource must be waiting in the queue.
     pub fn waiting(mut self, name: &'static str, runs: &str) -> Self {
         self.ends.push((name, Ending { outcomes: vec![None], runs: runs.to_owned(), gone: false }));
         self
     }
 
-    /// A resource must be waiting for its turn after these outcomes.
+    /// A resource must be waiting in the queue after these outcomes.
     pub fn waiting_after(mut self, name: &'static str, outcomes: &[Outcome], runs: &str) -> Self {
         let outcomes = outcomes.iter().copied().map(Some).chain([None]).collect();
         self.ends.push((name, Ending { outcomes, runs: runs.to_owned(), gone: false }));
@@ -190,7 +190,7 @@ impl Scenario {
         self
     }
 
-    /// The operator has a webhook of its own, for every namespace.
+    /// Gives the operator a default webhook for every namespace.
     pub fn with_default_webhook(mut self) -> Self {
         let url = format!("https://operators.example.com/webhooks/{OPERATORS_WEBHOOK_SECRET}");
         let namespaces = OfferedNamespaces::new(["*".to_owned()]);
@@ -205,7 +205,7 @@ impl Scenario {
     }
 }
 
-/// The name of a resource of the operator.
+/// The name of a CognigyDeployment.
 pub fn resource(name: &str) -> ObjectName {
     ObjectName::new(DEPLOYMENTS, NAMESPACE, name)
 }
@@ -214,7 +214,7 @@ fn action(name: impl Into<String>, act: impl Fn(&mut Stage) + Send + Sync + 'sta
     Action { name: name.into(), act: Arc::new(act) }
 }
 
-/// A resource is created: the usual one, with changes. The API server adds the defaults of its definition.
+/// Creates a resource: the usual one, with changes. The API server adds the defaults of the CRD.
 pub fn create(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
     action(format!("{name} is created"), move |stage| {
         let mut object = json!({
@@ -237,7 +237,7 @@ pub fn create(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 's
     })
 }
 
-/// Where `web` has its outcomes told.
+/// The URL of the webhook of `web`.
 pub fn webhook_url() -> String {
     format!("https://ci.example.com/webhooks/{WEBHOOK_SECRET}?key={WEBHOOK_KEY}")
 }
@@ -253,19 +253,19 @@ fn with_defaults(object: Value) -> Value {
     object
 }
 
-/// Somebody edits a resource.
+/// A user edits a resource.
 pub fn edit(what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
     action(format!("web is edited: {what}"), move |stage| stage.kubernetes.edit(&resource("web"), &change))
 }
 
-/// Somebody edits the status of a resource, as a restored backup or another version of the operator would.
+/// Edits the status of a resource, as a restored backup or another version of the operator would.
 pub fn edit_status(name: &'static str, what: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
     action(format!("the status of {name} is edited: {what}"), move |stage| {
         stage.kubernetes.edit_status(&resource(name), &change);
     })
 }
 
-/// A resource is created as a copy of `web`, status included, as a restored backup would be.
+/// Creates a resource as a copy of `web` with its status, as a restored backup would.
 pub fn restore_copy(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
     action(format!("{name} is restored from a backup of web"), move |stage| {
         let Some(mut object) = stage.kubernetes.object(&resource("web")).cloned() else { return };
@@ -278,12 +278,12 @@ pub fn restore_copy(name: &'static str, change: impl Fn(&mut Value) + Send + Syn
     })
 }
 
-/// Somebody deploys another version.
+/// A user deploys another version.
 pub fn deploy(version: impl Display) -> Action {
     deploy_snapshot(&format!("version {version}"), json!({"botVersion": version.to_string()}))
 }
 
-/// Somebody deploys this snapshot.
+/// A user deploys this snapshot.
 pub fn deploy_snapshot(what: &str, snapshot: Value) -> Action {
     edit(what, move |object| {
         if let Some(spec) = object["spec"].as_object_mut() {
@@ -293,12 +293,12 @@ pub fn deploy_snapshot(what: &str, snapshot: Value) -> Action {
     })
 }
 
-/// Somebody deploys what the ConfigMap `bot` holds.
+/// A user deploys the snapshot in the ConfigMap `bot`.
 pub fn deploy_from_config_map() -> Action {
     edit("the version in the ConfigMap", take_from_config_map)
 }
 
-/// The snapshot is what the ConfigMap `bot` holds.
+/// Takes the snapshot from the ConfigMap `bot`.
 pub fn take_from_config_map(object: &mut Value) {
     if let Some(spec) = object["spec"].as_object_mut() {
         spec.remove("configurationSnapshot");
@@ -306,7 +306,7 @@ pub fn take_from_config_map(object: &mut Value) {
     object["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
 }
 
-/// Somebody sets a request annotation.
+/// A user sets a request annotation.
 pub fn annotate(request: &'static str, value: impl Display) -> Action {
     let value = value.to_string();
     edit(&format!("{request}: {value}"), move |object| {
@@ -314,7 +314,7 @@ pub fn annotate(request: &'static str, value: impl Display) -> Action {
     })
 }
 
-/// Somebody deletes a resource.
+/// A user deletes a resource.
 pub fn delete(name: &'static str) -> Action {
     action(format!("{name} is deleted"), move |stage| {
         let now = stage.time.wall();
@@ -322,22 +322,22 @@ pub fn delete(name: &'static str) -> Action {
     })
 }
 
-/// The Secret with credentials is there, with that client secret.
+/// Creates the Secret with credentials, with this client secret.
 pub fn credentials(client_secret: &'static str) -> Action {
     credentials_of("demo", client_secret)
 }
 
-/// The Secret with credentials is there, those of that client.
+/// Creates the Secret with the credentials of this client.
 pub fn credentials_of(client: &'static str, client_secret: &'static str) -> Action {
     credentials_in("cognigy-api", client, client_secret)
 }
 
-/// A Secret of that name holds credentials.
+/// Creates a Secret with this name and with credentials.
 pub fn credentials_in(name: &'static str, client: &'static str, client_secret: &'static str) -> Action {
     secret(name, vec![("clientId", client), ("clientSecret", client_secret)])
 }
 
-/// The Secret with credentials is there, and points to another API.
+/// Creates the Secret with credentials for another API.
 pub fn credentials_at(base_url: &'static str) -> Action {
     secret("cognigy-api", vec![("clientId", "demo"), ("clientSecret", CLIENT_SECRET), ("baseUrl", base_url)])
 }
@@ -351,7 +351,7 @@ fn secret(name: &'static str, keys: Vec<(&'static str, &'static str)>) -> Action
     })
 }
 
-/// A ConfigMap holds this text under the key `snapshot`.
+/// Creates a ConfigMap with this text under the key `snapshot`.
 pub fn config_map(name: &'static str, text: impl Into<String>) -> Action {
     let text = text.into();
     store(
@@ -370,15 +370,15 @@ fn store(plural: &'static str, name: &'static str, object: impl Fn() -> Value + 
     })
 }
 
-/// A Secret or ConfigMap is taken away.
-pub fn take_away(plural: &'static str, name: &'static str) -> Action {
+/// Deletes a Secret or a ConfigMap.
+pub fn remove_object(plural: &'static str, name: &'static str) -> Action {
     action(format!("{plural} {name} is taken away"), move |stage| {
         let now = stage.time.wall();
         stage.kubernetes.delete(now, &ObjectName::new(plural, NAMESPACE, name));
     })
 }
 
-/// The environment becomes another one.
+/// Replaces the script of the environment.
 pub fn environment(script: &'static str) -> Action {
     action(format!("the environment changes: {script}"), move |stage| {
         let Ok(id) = "env".parse() else { return };
@@ -392,7 +392,7 @@ pub fn environment(script: &'static str) -> Action {
     })
 }
 
-/// From now on something goes wrong with calls of the platform.
+/// Adds a fault of the platform.
 pub fn breaks(rule: &'static str) -> Action {
     action(format!("the platform breaks: {rule}"), move |stage| match serde_json::from_str::<FaultRule>(rule) {
         Ok(rule) => stage.platform.add_fault(rule),
@@ -400,8 +400,8 @@ pub fn breaks(rule: &'static str) -> Action {
     })
 }
 
-/// All faults of the platform are mended.
-pub fn mended() -> Action {
+/// Removes all faults of the platform.
+pub fn faults_removed() -> Action {
     action("the platform is mended", |stage| stage.platform.clear_faults())
 }
 
@@ -410,7 +410,7 @@ pub fn tokens_revoked() -> Action {
     action("all tokens are revoked", |stage| stage.platform.revoke_tokens())
 }
 
-/// The operator dies, and is back after so many seconds.
+/// The operator crashes, and starts again after this many seconds.
 pub fn operator_down(seconds: u64) -> Action {
     action(format!("the operator is killed, back in {seconds} s"), move |stage| {
         stage.signal(Signal::KillOperator { next_in: Duration::from_secs(seconds) });
@@ -422,8 +422,8 @@ pub fn clock_jumps(seconds: i64) -> Action {
     action(format!("the operator's clock jumps by {seconds} s"), move |stage| stage.clock_error.jump(seconds))
 }
 
-/// The operator's watch is lost, and comes back with a list from before a resource was created; what has changed since is
-/// told much later.
+/// The operator's watch is lost, and starts again with a list from before a resource was created. Later changes are
+/// delivered much later.
 pub fn list_lacks(name: &'static str) -> Action {
     action(format!("the watch is lost, and the next list lacks {name}"), move |stage| {
         let changes = stage.kubernetes.changes_since(0);

@@ -1,4 +1,5 @@
-//! The operator's two ways out, each through the gate: a Kubernetes client's service, and a transport to the platform.
+//! The operator's two connections, both through the gate: the service of a Kubernetes client, and the transport to the
+//! platform.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -18,7 +19,7 @@ use super::gate::{Gate, Latency, NoAnswer};
 use super::kubernetes::{Answer, DEPLOYMENTS, ObjectName};
 use super::story::Happening;
 
-/// What a Kubernetes client sends its requests to.
+/// The service of a Kubernetes client.
 #[derive(Clone)]
 pub struct KubernetesService(pub Gate);
 
@@ -84,7 +85,7 @@ fn response(answer: &Answer) -> Response<Full<Bytes>> {
     response
 }
 
-/// What the client of the platform sends its requests to.
+/// The transport of the platform's client.
 pub struct PlatformTransport(pub Gate);
 
 impl Transport for PlatformTransport {
@@ -93,7 +94,7 @@ impl Transport for PlatformTransport {
         async move {
             let io = platform_io(&request);
             if gate.stage.lock().is_unreachable(request.uri().path()) {
-                // Whatever else goes wrong with it: nothing was sent.
+                // The request was not sent, so no other fault matters.
                 let _ = gate.pass(io, Latency::PLATFORM, |_| {}, |_| {}).await;
                 return Err(TransportError::NotConnected("refused".to_owned()));
             }
@@ -103,7 +104,7 @@ impl Transport for PlatformTransport {
                 NoAnswer::Interrupted => TransportError::Interrupted("reset".to_owned()),
             })?;
             let answer = carry(reply).await;
-            // Of an answer that is too long to be read, the status was heard.
+            // If an answer is too long, the operator has still received its status.
             if matches!(answer, Ok(_) | Err(TransportError::TooLarge { .. })) {
                 gate.stage.lock().note(Happening::Heard(number));
             }
@@ -121,7 +122,7 @@ fn platform_io(request: &Request<Bytes>) -> Io {
     Io { kind, what: format!("{} {}", request.method(), path.trim_start_matches("/api/v2")) }
 }
 
-/// Does to a reply what the wire does to it.
+/// Delivers a reply as the network would.
 async fn carry(reply: Reply) -> Result<Response<Bytes>, TransportError> {
     let Reply { response, delivery } = reply;
     let interrupted = || TransportError::Interrupted("the connection ended".to_owned());

@@ -1,4 +1,4 @@
-//! The world around the operator in one run: the API server, the platform, people, and the story of what happened.
+//! Everything around the operator in one run: the API server, the platform, users, and the story of the run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,48 +20,48 @@ use super::scenario::{Action, Cue, Planned};
 use super::story::{Author, Entry, Exchange, Happening, ProcessId, is_deployment};
 use super::time::{ClockError, VirtualTime};
 
-/// What the run's director has to see to.
+/// A task for the run's director.
 pub enum Signal {
-    /// The process dies; the next starts after so long, perhaps from an old list.
+    /// The process crashes. The next one starts after `next_in`, from a list that may be old.
     Crash { process: ProcessId, next_in: Duration, list: ListAge },
-    /// The process stands still.
+    /// The process is paused.
     Pause(ProcessId),
-    /// Something is to happen later, whether or not a process runs.
+    /// Something happens later, whether or not a process runs.
     Later { after: Duration, what: Box<dyn FnOnce(&mut Stage) + Send> },
-    /// Whoever is the operator now dies.
+    /// The current operator crashes.
     KillOperator { next_in: Duration },
-    /// The process has nothing to do but to wait.
+    /// The process has nothing to do but wait.
     AtRest(ProcessId),
 }
 
-/// How old the list is that a process starts from.
+/// The age of the list that a process starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListAge {
-    /// As of now.
+    /// The current state.
     Current,
-    /// As of that version, for a while.
+    /// The state at this version, for a while.
     AsOf(u64),
 }
 
-/// How the operator's watch is lost, and how it comes back.
+/// How the operator loses its watch, and how the watch continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchLoss {
-    /// For how long the watch says nothing: the API server is away, or the connection died without a word.
+    /// How long the watch delivers nothing, because the API server is down or the connection is dead.
     pub silent: Duration,
     pub then: WatchReturn,
 }
 
-/// How a watch comes back.
+/// How a lost watch continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchReturn {
-    /// It goes on where it was.
+    /// It continues from its last version.
     Resumes,
-    /// With a list that is so many versions old, and whose end comes so long after its objects. What has changed since is
-    /// told so long after that.
+    /// It starts with a list that is `versions_old` versions old. The end of the list comes `ends_after` its objects,
+    /// and the changes since then are delivered `stays_behind` later.
     Lists { versions_old: u64, ends_after: Duration, stays_behind: Duration },
 }
 
-/// The world around the operator.
+/// Everything around the operator.
 pub struct Stage {
     pub time: VirtualTime,
     pub clock_error: ClockError,
@@ -70,15 +70,15 @@ pub struct Stage {
     /// The call that gets no connection to the platform.
     pub unreachable: Option<Call>,
     pub story: Vec<Entry>,
-    /// What each process counts.
+    /// The metrics of each process.
     pub metrics: Vec<Arc<Metrics>>,
-    /// Told of every change of an object.
+    /// Notified of every change of an object.
     pub changed: Arc<Notify>,
-    /// How often the watch was lost, and how the last time.
+    /// How often the watch was lost, and the last loss.
     pub watch_losses: (u32, Option<WatchLoss>),
     plan: Plan,
     requests: usize,
-    /// Of each request of the operator, which faults could hit it.
+    /// The requests of the operator, with what decides which faults can hit them.
     pub ios: Vec<Io>,
     noted_versions: u64,
     cues: Vec<Planned>,
@@ -128,11 +128,11 @@ impl Stage {
     }
 
     pub fn signal(&self, signal: Signal) {
-        // The director lives as long as the run; after it nothing matters.
+        // The director lives as long as the run. After the run the signal does not matter.
         let _ = self.signals.send(signal);
     }
 
-    /// The operator is about to send a request: what goes wrong with it?
+    /// Records the next request of the operator, and returns the fault that hits it.
     pub fn next_request(&mut self, process: ProcessId, io: Io) -> Option<Fault> {
         let index = self.requests;
         self.requests += 1;
@@ -163,7 +163,7 @@ impl Stage {
         answer
     }
 
-    /// The platform answers the operator. The answer is heard once somebody notes so.
+    /// The platform answers the operator. `Happening::Heard` records later that the operator received the answer.
     pub fn ask_platform(&mut self, request: &Request<Bytes>) -> (u64, simulator::Reply) {
         let now = self.time.wall();
         self.platform.advance(now);
@@ -200,14 +200,14 @@ impl Stage {
         (number, reply)
     }
 
-    /// Does something to the world, and notes what it changed.
+    /// Performs an action, and records what it changed.
     pub fn act(&mut self, action: &Action) {
         self.note(Happening::Acted(action.name.clone()));
         (action.act)(self);
         self.note_changes(Author::SomebodyElse);
     }
 
-    /// Somebody else writes a resource, as another controller might.
+    /// Another client writes the resource.
     pub fn touch(&mut self, name: &ObjectName) {
         let stamp = self.kubernetes.version().to_string();
         self.kubernetes.edit(name, |object| object["metadata"]["labels"]["touched"] = Value::String(stamp));
@@ -249,7 +249,7 @@ impl Stage {
         }
     }
 
-    /// Lets those act whose cue this is.
+    /// Performs the actions for this cue.
     fn cue(&mut self, is_it: impl Fn(&Cue) -> bool) {
         let (due, waiting) = std::mem::take(&mut self.cues).into_iter().partition(|planned| is_it(&planned.cue));
         self.cues = waiting;
@@ -262,7 +262,7 @@ impl Stage {
         }
     }
 
-    /// Hands over what happens at a time of its own.
+    /// Plans an action for a later time.
     pub fn take_timed(&mut self) -> Vec<Planned> {
         let (timed, cued) =
             std::mem::take(&mut self.cues).into_iter().partition(|planned| matches!(planned.cue, Cue::Start));

@@ -1,4 +1,5 @@
-//! What happened in a run, in order: what promises are checked against, and what is printed of a run that broke one.
+//! Everything that happened in a run, in order. The promises are checked against it, and it is printed if one is
+//! broken.
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
@@ -29,27 +30,27 @@ pub enum Author {
     SomebodyElse,
 }
 
-/// A request that reached the platform, and what it answered.
+/// A request that reached the platform, and the answer.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub number: u64,
-    /// Scheme and host that were asked.
+    /// Scheme and host of the request.
     pub server: String,
     pub path: String,
     pub call: Option<Call>,
     pub body: Value,
     pub body_sha256: String,
     pub key: Option<String>,
-    /// The job that it concerns, or has started.
+    /// The job that the request is about, or that it started.
     pub job: Option<JobId>,
     pub status: u16,
     pub answer: Value,
     pub delivery: Delivery,
     /// Whether the answer is the first answer to the same key.
     pub repeated: bool,
-    /// The job whose snapshot runs in the environment after it.
+    /// The job whose snapshot runs in the environment after the request.
     pub deployed: Option<JobId>,
-    /// What was not as the contract writes it.
+    /// The violations of the contract.
     pub violations: Vec<String>,
 }
 
@@ -60,22 +61,22 @@ pub enum Happening {
     Crashed(ProcessId),
     Paused(ProcessId),
     Resumed(ProcessId),
-    /// A watch has begun anew with a list that is older than what it had shown.
+    /// A watch was started again with a list that is older than what it had delivered.
     ListedOld(ProcessId),
-    /// The operator asks somebody something.
+    /// The operator sends a request.
     Io {
         process: ProcessId,
         index: usize,
         what: String,
         fault: Option<Fault>,
     },
-    /// An object changed; missing where it is gone.
+    /// An object changed. `after` is missing if the object was deleted.
     Changed {
         by: Author,
         name: ObjectName,
         after: Option<Arc<Value>>,
     },
-    /// An event was published, of what happened at that time.
+    /// An event was published. `at` is its time.
     Announced {
         at: Option<Timestamp>,
         warning: bool,
@@ -84,15 +85,15 @@ pub enum Happening {
     },
     /// A request reached the platform.
     Asked(Box<Exchange>),
-    /// The operator heard the answer.
+    /// The operator received the answer.
     Heard(u64),
-    /// A person, or the world, did something.
+    /// A user, or the simulation, did something.
     Acted(String),
     /// A reconcile ended with an error.
     Failed(String),
 }
 
-/// What happened, and when in the run.
+/// One entry, with its time in the run.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub at: Duration,
@@ -148,7 +149,7 @@ impl Display for Entry {
     }
 }
 
-/// What matters of a resource, in a line.
+/// A summary of a resource in one line.
 fn summary(object: &Value) -> String {
     if object["kind"] != "CognigyDeployment" && object["spec"]["environmentId"].is_null() {
         return String::new();
@@ -176,7 +177,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
 
-/// Whether a change concerns the operator's resource.
+/// Whether an object is a CognigyDeployment.
 pub fn is_deployment(name: &ObjectName) -> bool {
     name.plural == DEPLOYMENTS
 }

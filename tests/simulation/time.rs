@@ -12,12 +12,12 @@ use tokio::time::Instant;
 /// When every run begins: 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
 
-/// The time of day, so long after a run began.
+/// The wall-clock time at a time of the run.
 pub fn time_of_day(passed: Duration) -> Timestamp {
     Timestamp::from_second(BEGINNING).unwrap_or_default() + passed
 }
 
-/// The time of one run, as everybody but the operator sees it.
+/// The time of one run. The operator's clocks may differ from it.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualTime {
     began: Instant,
@@ -34,7 +34,7 @@ impl VirtualTime {
         self.began.elapsed()
     }
 
-    /// The time of day.
+    /// The wall-clock time.
     pub fn wall(self) -> Timestamp {
         time_of_day(self.passed())
     }

@@ -1,4 +1,4 @@
-//! Plays a story once as it is, then once for each fault at each request, and judges every run.
+//! Plays a story once without faults, then once for each fault at each request, and checks every run.
 
 use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
@@ -15,7 +15,7 @@ use super::scenario::Scenario;
 /// A run that broke a promise.
 pub struct Failure {
     pub scenario: &'static str,
-    /// The seed that it was drawn from.
+    /// The seed of the story, if it is random.
     pub seed: Option<u64>,
     pub plan: Plan,
     pub broken: Vec<Broken>,
@@ -39,13 +39,13 @@ impl Failure {
     }
 }
 
-/// A plan, in a line.
+/// A plan in one line.
 pub fn shown(plan: &Plan) -> String {
     let faults: Vec<String> = plan.iter().map(|(index, fault)| format!("[{index}] {fault}")).collect();
     if faults.is_empty() { "without faults".to_owned() } else { faults.join(", ") }
 }
 
-/// What came of many runs.
+/// The results of many runs.
 #[derive(Default)]
 pub struct Report {
     pub runs: usize,
@@ -55,7 +55,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds what came of other runs. A story that was told already, because two plans shrink to the same, is not told again.
+    /// Adds the results of other runs. If two plans shrink to the same story, it is reported once.
     fn add(&mut self, other: Self) {
         self.runs += other.runs;
         self.faults += other.faults;
@@ -67,7 +67,7 @@ impl Report {
         }
     }
 
-    /// The failures, those with the fewest faults and the shortest stories first.
+    /// The failures as text. Those with the fewest faults and the shortest stories come first.
     pub fn told(&mut self, most: usize) -> String {
         self.failures.sort_by_key(|failure| (failure.plan.len(), failure.story.len()));
         let mut text = String::new();
@@ -84,15 +84,15 @@ impl Report {
     }
 }
 
-/// A scenario, and how it ends without faults.
-pub struct Stage {
+/// A scenario that was played without faults, and how it ended.
+pub struct Rehearsal {
     pub scenario: Scenario,
     pub expected: End,
     pub ios: Vec<Io>,
 }
 
 /// Plays the scenario without faults.
-pub fn rehearse(scenario: &Scenario) -> (Stage, Report) {
+pub fn rehearse(scenario: &Scenario) -> (Rehearsal, Report) {
     let plan = Plan::new();
     let run = run(scenario, &plan);
     let expected = end::of(scenario, &run);
@@ -105,32 +105,34 @@ pub fn rehearse(scenario: &Scenario) -> (Stage, Report) {
     let requests = run.ios.len();
     let mut report = Report { runs: 1, requests, ..Report::default() };
     report.failures.extend(failed(scenario, &plan, broken, &run));
-    (Stage { scenario: scenario.clone(), expected, ios: run.ios }, report)
+    (Rehearsal { scenario: scenario.clone(), expected, ios: run.ios }, report)
 }
 
 /// Plays the scenario with these faults.
-pub fn play(stage: &Stage, plan: &Plan) -> (Report, Run) {
-    let run = run(&stage.scenario, plan);
-    let mut broken = promises::broken(&stage.scenario, &run);
-    if let Some(how) = end::difference(&stage.scenario, plan, &stage.expected, &end::of(&stage.scenario, &run)) {
+pub fn play(rehearsal: &Rehearsal, plan: &Plan) -> (Report, Run) {
+    let run = run(&rehearsal.scenario, plan);
+    let mut broken = promises::broken(&rehearsal.scenario, &run);
+    if let Some(how) =
+        end::difference(&rehearsal.scenario, plan, &rehearsal.expected, &end::of(&rehearsal.scenario, &run))
+    {
         broken.push(Broken::new("the same end", how));
     }
     let mut report = Report { runs: 1, faults: plan.len(), requests: run.ios.len(), ..Report::default() };
-    report.failures.extend(failed(&stage.scenario, plan, broken, &run));
+    report.failures.extend(failed(&rehearsal.scenario, plan, broken, &run));
     (report, run)
 }
 
-/// Plays the scenario with these faults; where a promise is broken, only the faults that it takes are told.
-fn play_to_tell(stage: &Stage, plan: &Plan) -> Report {
-    let (mut report, _) = play(stage, plan);
+/// Plays the scenario with these faults. If a promise is broken, the report contains only the necessary faults.
+fn play_to_tell(rehearsal: &Rehearsal, plan: &Plan) -> Report {
+    let (mut report, _) = play(rehearsal, plan);
     if !report.failures.is_empty() {
-        let shortest = shortest(plan.clone(), |plan| !play(stage, plan).0.failures.is_empty());
-        report.failures = play(stage, &shortest).0.failures;
+        let shortest = shortest(plan.clone(), |plan| !play(rehearsal, plan).0.failures.is_empty());
+        report.failures = play(rehearsal, &shortest).0.failures;
     }
     report
 }
 
-/// The plan without the faults that it fails without as well.
+/// The plan without the faults that the failure does not need.
 pub fn shortest(mut plan: Plan, fails: impl Fn(&Plan) -> bool) -> Plan {
     let without = |plan: &Plan, index: &usize| {
         let mut shorter = plan.clone();
@@ -143,7 +145,7 @@ pub fn shortest(mut plan: Plan, fails: impl Fn(&Plan) -> bool) -> Plan {
     plan
 }
 
-/// A run that broke promises, as it is told.
+/// The report of a run that broke promises.
 pub fn failure(scenario: &Scenario, plan: Plan, broken: Vec<Broken>, run: &Run) -> Failure {
     let story = run.story.iter().map(|entry| format!("{entry}\n")).collect();
     Failure { scenario: scenario.name, seed: None, plan, broken, story }
@@ -155,62 +157,63 @@ fn failed(scenario: &Scenario, plan: &Plan, broken: Vec<Broken>, run: &Run) -> O
 
 /// One story with one plan.
 pub struct Trial<'s> {
-    stage: &'s Stage,
+    rehearsal: &'s Rehearsal,
     plan: Plan,
 }
 
-/// Rehearses every scenario; those that fail already are reported, and not played with faults.
-pub fn rehearse_all(scenarios: &[Scenario]) -> (Vec<Stage>, Report) {
-    let stages = Mutex::new(Vec::new());
+/// Plays every scenario without faults. A scenario that fails is reported and left out.
+pub fn rehearse_all(scenarios: &[Scenario]) -> (Vec<Rehearsal>, Report) {
+    let rehearsals = Mutex::new(Vec::new());
     let report = for_all(scenarios, |scenario| {
-        let (stage, report) = rehearse(scenario);
+        let (rehearsal, report) = rehearse(scenario);
         if report.failures.is_empty() {
-            stages.lock().unwrap_or_else(PoisonError::into_inner).push(stage);
+            rehearsals.lock().unwrap_or_else(PoisonError::into_inner).push(rehearsal);
         }
         report
     });
-    (stages.into_inner().unwrap_or_else(PoisonError::into_inner), report)
+    (rehearsals.into_inner().unwrap_or_else(PoisonError::into_inner), report)
 }
 
-/// How many of a story's first requests, and of its last ones, are hit. In between a long story repeats itself.
+/// How many of the first and of the last requests of a story are hit by faults. In between, a long story repeats
+/// itself.
 const FIRST: usize = 60;
 const LAST: usize = 12;
 
 /// Every fault at every request of every scenario, or one in `share` of them, spread over all.
 pub fn every_single_fault(scenarios: &[Scenario], share: usize) -> Report {
-    let (stages, mut report) = rehearse_all(scenarios);
-    let trials: Vec<Trial<'_>> = stages.iter().flat_map(every_place).step_by(share).collect();
-    report.add(for_all(&trials, |trial| play(trial.stage, &trial.plan).0));
+    let (rehearsals, mut report) = rehearse_all(scenarios);
+    let trials: Vec<Trial<'_>> = rehearsals.iter().flat_map(every_place).step_by(share).collect();
+    report.add(for_all(&trials, |trial| play(trial.rehearsal, &trial.plan).0));
     report
 }
 
-fn every_place(stage: &Stage) -> impl Iterator<Item = Trial<'_>> {
-    let end = stage.ios.len();
+fn every_place(rehearsal: &Rehearsal) -> impl Iterator<Item = Trial<'_>> {
+    let end = rehearsal.ios.len();
     let first = FIRST.min(end);
-    singles(stage, 0..first).chain(singles(stage, first.max(end.saturating_sub(LAST))..end))
+    singles(rehearsal, 0..first).chain(singles(rehearsal, first.max(end.saturating_sub(LAST))..end))
 }
 
 /// Every fault at each of these requests.
-fn singles(stage: &Stage, places: Range<usize>) -> impl Iterator<Item = Trial<'_>> {
-    let ios = stage.ios.iter().enumerate().skip(places.start).take(places.len());
+fn singles(rehearsal: &Rehearsal, places: Range<usize>) -> impl Iterator<Item = Trial<'_>> {
+    let ios = rehearsal.ios.iter().enumerate().skip(places.start).take(places.len());
     ios.flat_map(move |(index, io)| {
         let faults = Fault::ALL.into_iter().filter(|fault| fault.can_hit(io));
-        faults.map(move |fault| Trial { stage, plan: Plan::from([(index, fault)]) })
+        faults.map(move |fault| Trial { rehearsal, plan: Plan::from([(index, fault)]) })
     })
 }
 
-/// Each pair of faults of which the first hits a request near one whose path ends so, and the second one of the next
-/// few requests of what follows; or about one in `share` of these pairs, spread over all of them.
+/// Pairs of faults. The first one hits a request near a request with this path, and the second one hits one of the next
+/// few requests. About one in `share` of these pairs is tried, spread over all.
 pub fn every_pair_near(scenarios: &[Scenario], path: &str, share: usize) -> Report {
     const BEFORE: usize = 2;
     const AFTER: usize = 2;
-    /// About how many pairs have the same first fault.
+    /// The approximate number of pairs with the same first fault.
     const ALIKE: usize = 60;
-    let (stages, mut report) = rehearse_all(scenarios);
+    let (rehearsals, mut report) = rehearse_all(scenarios);
     let mut firsts = Vec::new();
-    for stage in &stages {
-        let Some(place) = stage.ios.iter().position(|io| io.what.ends_with(path)) else { continue };
-        firsts.extend(singles(stage, place.saturating_sub(BEFORE)..place + AFTER));
+    for rehearsal in &rehearsals {
+        let Some(place) = rehearsal.ios.iter().position(|io| io.what.ends_with(path)) else { continue };
+        firsts.extend(singles(rehearsal, place.saturating_sub(BEFORE)..place + AFTER));
     }
     let firsts: Vec<(usize, Trial<'_>)> = firsts.into_iter().step_by(share.div_ceil(ALIKE)).enumerate().collect();
     let share = share.min(ALIKE);
@@ -218,10 +221,10 @@ pub fn every_pair_near(scenarios: &[Scenario], path: &str, share: usize) -> Repo
     report
 }
 
-/// Each pair of this fault and another one soon after it; or one in `share` of them, from that one on.
+/// Pairs of this fault and another one soon after it: one in `share` of them, beginning with the pair `from`.
 fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
     const NEXT: usize = 7;
-    let (mut report, run) = play(first.stage, &first.plan);
+    let (mut report, run) = play(first.rehearsal, &first.plan);
     let Some(hit) = first.plan.keys().next().copied() else { return report };
     let places = run.ios.iter().enumerate().skip(hit + 1).take(NEXT);
     let pairs = places.flat_map(|(index, io)| {
@@ -230,19 +233,19 @@ fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
     for (index, fault) in pairs.skip(from).step_by(share) {
         let mut plan = first.plan.clone();
         plan.insert(index, fault);
-        report.add(play_to_tell(first.stage, &plan));
+        report.add(play_to_tell(first.rehearsal, &plan));
     }
     report
 }
 
-/// Plays the scenario once for each write of its resource, with somebody else ahead of that write: no question is put to
-/// the platform more often than without.
+/// Plays the scenario once for each write of its resource. Each time, another client writes just before. The operator
+/// must not send more requests to the platform than without the conflict.
 pub fn every_write_overtaken(scenario: &Scenario) -> Report {
-    let (stage, mut report) = rehearse(scenario);
-    let asked = questions(&stage.ios);
-    for (index, io) in stage.ios.iter().enumerate().filter(|(_, io)| Fault::Conflict.can_hit(io)) {
+    let (rehearsal, mut report) = rehearse(scenario);
+    let asked = questions(&rehearsal.ios);
+    for (index, io) in rehearsal.ios.iter().enumerate().filter(|(_, io)| Fault::Conflict.can_hit(io)) {
         let plan = Plan::from([(index, Fault::Conflict)]);
-        let (played, run) = play(&stage, &plan);
+        let (played, run) = play(&rehearsal, &plan);
         report.add(played);
         let again = questions(&run.ios);
         if again != asked {
@@ -253,12 +256,12 @@ pub fn every_write_overtaken(scenario: &Scenario) -> Report {
     report
 }
 
-/// What the platform was asked; its paths begin at its root, unlike those of Kubernetes.
+/// The requests to the platform. Their paths are absolute, unlike those of requests to Kubernetes.
 fn questions(ios: &[Io]) -> Vec<&str> {
     ios.iter().map(|io| io.what.as_str()).filter(|what| what.contains(" /")).collect()
 }
 
-/// Does the work for each of these, on as many threads as the machine has.
+/// Does the work for each item, on as many threads as the machine has.
 pub fn for_all<T: Sync>(all: &[T], work: impl Fn(&T) -> Report + Sync) -> Report {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let (next, report) = (AtomicUsize::new(0), Mutex::new(Report::default()));
@@ -279,7 +282,7 @@ pub fn for_all<T: Sync>(all: &[T], work: impl Fn(&T) -> Report + Sync) -> Report
 }
 
 #[test]
-fn a_plan_is_told_without_the_faults_that_it_fails_without() {
+fn a_reported_plan_contains_only_the_necessary_faults() {
     let faults = [(3, Fault::CrashAfter), (5, Fault::Refused), (9, Fault::Conflict)];
     let plan_of =
         |places: &[usize]| -> Plan { faults.into_iter().filter(|(place, _)| places.contains(place)).collect() };

@@ -22,7 +22,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What never changes for a release: a Deployment's selector cannot be edited. */}}
+{{/* These labels never change for a release, because a Deployment's selector cannot be edited. */}}
 {{- define "cognigy-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "cognigy-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -65,20 +65,21 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* What the operator does in the namespaces it serves; deploy/ grants the same. */}}
+{{/* The operator's rights in the namespaces that it serves. deploy/ grants the same. */}}
 {{- define "cognigy-operator.rules" -}}
-# The finalizer is written by a patch; a write that somebody else was ahead of reads the resource by itself.
+# `patch` writes the finalizer. `get` reads the resource again after a conflict.
 - apiGroups: [deploy.cognigy.ai]
   resources: [cognigydeployments]
   verbs: [get, list, watch, patch]
 - apiGroups: [deploy.cognigy.ai]
   resources: [cognigydeployments/status]
   verbs: [update]
-# By name, as a resource names them: no list and no watch, so that nobody learns which Secrets there are.
+# The operator reads Secrets by the name that a resource gives. It cannot list or watch them, so it cannot find out which
+# Secrets exist.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
-# The snapshots that resources name; list and watch are for those with the label deploy.cognigy.ai/watch.
+# ConfigMaps with snapshots. `list` and `watch` are for those with the label deploy.cognigy.ai/watch.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch]
@@ -101,6 +102,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - run
 - --metrics-addr={{ .Values.metrics.host }}:{{ .Values.metrics.port }}
 - --log-format={{ .Values.log.format }}
+{{- if .Values.metrics.resourceMetrics }}
+- --resource-metrics
+{{- end }}
 {{- range .Values.namespaces }}
 - --namespace={{ . }}
 {{- end }}
@@ -142,7 +146,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 
 {{- define "cognigy-operator.environment" -}}
-# Events and the Lease name the pod.
+# The name of the pod in events and in the Lease.
 - name: POD_NAME
   valueFrom:
     fieldRef:
@@ -167,7 +171,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 {{- if include "cognigy-operator.hasBundle" . }}
-# Every certificate in these folders is trusted: the image's own, and the bundle's.
+# The operator trusts every certificate in these folders: those of the image and those of the bundle.
 - name: SSL_CERT_DIR
   value: /etc/ssl/certs:/etc/cognigy-operator/ca
 {{- end }}
@@ -180,7 +184,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if or .Values.caBundle.configMap .Values.caBundle.secret -}}true{{- end -}}
 {{- end -}}
 
-{{/* The constraints, with the operator's own pods where one has no selector. */}}
+{{/* The constraints. One without a selector gets a selector for the operator's own pods. */}}
 {{- define "cognigy-operator.spread" -}}
 {{- $constraints := list -}}
 {{- range .Values.topologySpreadConstraints -}}
@@ -190,24 +194,24 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- toYaml $constraints -}}
 {{- end -}}
 
-{{/* What schemas cannot tell: values that do not go together. */}}
+{{/* Refuses combinations of values that a schema cannot check. */}}
 {{- define "cognigy-operator.check" -}}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) -}}
-{{- fail "replicas is above 1 without leaderElection.enabled: two operators would get in each other's way" -}}
+{{- fail "replicas is above 1, but leaderElection.enabled is false: two operators would act at the same time; enable it or set replicas to 1" -}}
 {{- end -}}
 {{- if and .Values.caBundle.configMap .Values.caBundle.secret -}}
-{{- fail "caBundle names a ConfigMap and a Secret: name one of them" -}}
+{{- fail "caBundle.configMap and caBundle.secret are both set: set only one of them" -}}
 {{- end -}}
 {{- if and .Values.credentials.namespaces (not .Values.credentials.existingSecret) -}}
-{{- fail "credentials.namespaces offers credentials that credentials.existingSecret does not name" -}}
+{{- fail "credentials.namespaces is set, but credentials.existingSecret is empty: name the Secret with the credentials" -}}
 {{- end -}}
 {{- if and .Values.webhook.namespaces (not .Values.webhook.existingSecret) -}}
-{{- fail "webhook.namespaces offers a webhook that webhook.existingSecret does not name" -}}
+{{- fail "webhook.namespaces is set, but webhook.existingSecret is empty: name the Secret with the URL of the webhook" -}}
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
-{{- fail "metrics has a ServiceMonitor and a PodMonitor enabled: every sample would be there twice" -}}
+{{- fail "metrics.serviceMonitor and metrics.podMonitor are both enabled: Prometheus would scrape each pod twice; enable only one of them" -}}
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) -}}
-{{- fail "metrics.serviceMonitor needs metrics.service.enabled; a PodMonitor needs no Service" -}}
+{{- fail "metrics.serviceMonitor needs metrics.service.enabled; without a Service, use metrics.podMonitor" -}}
 {{- end -}}
 {{- end -}}

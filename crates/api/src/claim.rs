@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct EnvironmentClaim {
     /// The Cognigy.AI that accepted a validation for this environment.
     pub api_origin: ApiOrigin,
-    /// When the last rollout was submitted that this resource deployed to the environment. Missing if there is none.
+    /// When this resource last submitted a rollout that deployed to the environment. Missing if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployed_at: Option<Timestamp>,
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The longest message of a condition, in bytes.
+/// The maximum length of a condition's message, in bytes.
 pub const MESSAGE_LIMIT: usize = 1024;
 
 /// One aspect of the deployment's state.
@@ -33,11 +33,11 @@ pub struct Condition {
 /// The aspect that a condition describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConditionType {
-    /// The environment runs what the spec asks for.
+    /// The environment runs the configuration in the spec.
     Ready,
-    /// The operator is working. Present only if True (kstatus).
+    /// The operator is still working on this resource. Present only if True (kstatus).
     Reconciling,
-    /// A person is needed. Present only if True (kstatus).
+    /// The operator cannot continue until a person acts. Present only if True (kstatus).
     Stalled,
     /// The environment can run the configuration.
     Validated,
@@ -56,8 +56,8 @@ pub enum ConditionType {
 plain_string_in_the_crd!(ConditionType);
 
 impl ConditionType {
-    /// The stages of an attempt. Unknown when an attempt starts.
-    pub const STORY: [Self; 6] =
+    /// The conditions that describe the stages of an attempt. All are Unknown when an attempt starts.
+    pub const STAGES: [Self; 6] =
         [Self::Validated, Self::TracePassed, Self::RolledOut, Self::Healthy, Self::RolledBack, Self::Delivered];
 }
 
@@ -89,10 +89,10 @@ pub trait ConditionSet {
     }
 
     /// Sets a condition. Keeps the transition time if the status does not change.
-    fn put(&mut self, condition: Condition);
+    fn set_condition(&mut self, condition: Condition);
 
     /// Removes the condition of this type.
-    fn withdraw(&mut self, condition_type: ConditionType);
+    fn remove_condition(&mut self, condition_type: ConditionType);
 }
 
 impl ConditionSet for Vec<Condition> {
@@ -100,7 +100,7 @@ impl ConditionSet for Vec<Condition> {
         self.iter().find(|condition| condition.condition_type == condition_type)
     }
 
-    fn put(&mut self, mut condition: Condition) {
+    fn set_condition(&mut self, mut condition: Condition) {
         truncate(&mut condition.message, MESSAGE_LIMIT);
         match self.iter_mut().find(|present| present.condition_type == condition.condition_type) {
             Some(present) => {
@@ -116,12 +116,12 @@ impl ConditionSet for Vec<Condition> {
         }
     }
 
-    fn withdraw(&mut self, condition_type: ConditionType) {
+    fn remove_condition(&mut self, condition_type: ConditionType) {
         self.retain(|condition| condition.condition_type != condition_type);
     }
 }
 
-/// Cuts a text to at most `limit` bytes, between two characters, and adds a mark that it was cut.
+/// Truncates a text to at most `limit` bytes without splitting a character. A truncated text ends with `…`.
 pub fn truncate(text: &mut String, limit: usize) {
     const CUT: &str = "…";
     if text.len() <= limit {

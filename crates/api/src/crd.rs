@@ -1,16 +1,16 @@
-//! The CRD as it is installed.
+//! The CustomResourceDefinition that is installed.
 
 use super::spec::CognigyDeployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt;
 
-/// The definition cannot be written as YAML. No input can cause this: it is a defect of the build.
+/// The definition cannot be written as YAML. No input can cause this; it is a bug in this crate.
 #[derive(Debug, thiserror::Error)]
 #[error("the CRD cannot be written as YAML: {0}")]
 pub struct NotYaml(#[from] serde_saphyr::SerializeError);
 
-/// The generated definition. A new resource gets a status with `observedGeneration: -1`. Without it, kstatus would report a
-/// resource as ready that the operator has not seen yet.
+/// The generated definition. A new resource gets a status with `observedGeneration: -1`, so that kstatus does not report it as
+/// ready before the operator has seen it.
 #[must_use]
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = CognigyDeployment::crd();
@@ -31,7 +31,7 @@ pub fn definition() -> CustomResourceDefinition {
 /// The definition as YAML, for `kubectl apply --server-side -f -`; `crds/` holds the same text.
 ///
 /// # Errors
-/// When the definition cannot be written as YAML.
+/// [`NotYaml`] if the definition cannot be written as YAML.
 pub fn yaml() -> Result<String, NotYaml> {
     Ok(serde_saphyr::to_string(&definition())?)
 }

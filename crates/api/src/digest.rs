@@ -29,7 +29,7 @@ impl Digest {
         }
     }
 
-    /// The beginning of the digest. It is enough to tell two apart in a message.
+    /// The beginning of the digest, for messages.
     #[must_use]
     pub fn short(&self) -> &str {
         self.0.get(..15).unwrap_or(&self.0)

@@ -12,7 +12,7 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it is. The caller checks a text from outside first.
+            /// Does not check the text. The caller must validate untrusted text first.
             #[must_use]
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())

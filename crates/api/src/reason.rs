@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// The longest reason, in bytes.
-const LONGEST: usize = 64;
-/// How many different reasons of other versions a process keeps. Their texts stay in memory until the process ends.
-const MOST_UNRECOGNIZED: usize = 256;
+/// The maximum length of a reason, in bytes.
+const MAX_BYTES: usize = 64;
+/// How many different unrecognized reasons a process keeps. Their texts stay in memory until the process ends.
+const MAX_UNRECOGNIZED: usize = 256;
 
 macro_rules! reasons {
     ($($(#[$meta:meta])* $name:ident,)*) => {
@@ -27,7 +27,7 @@ macro_rules! reasons {
             /// Every reason that this version writes.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The word itself.
+            /// The text of the reason.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -59,7 +59,8 @@ reasons! {
     SnapshotInvalid,
     /// The resource is larger than the API server can store with its status.
     SnapshotTooLarge,
-    /// There is no Secret with credentials, and the operator offers none of its own to this namespace.
+    /// The Secret in spec.credentialsRef does not exist. Or the spec names no Secret, and this namespace may not use the operator's
+    /// own credentials.
     CredentialsNotFound,
     /// The Secret lacks a key, or holds a URL or a number that cannot be read.
     CredentialsInvalid,
@@ -67,23 +68,24 @@ reasons! {
     WebhookUrlNotFound,
     /// Cognigy.AI refuses the credentials, or they do not have the scopes or the environment.
     Unauthorized,
-    /// Cognigy.AI refuses the request as wrong.
+    /// Cognigy.AI refuses the request, because the request is wrong.
     RequestRejected,
     /// The operator's egress rules do not allow this address.
     EndpointRefused,
-    /// The credentials now point to another Cognigy.AI while the first one still has a job, or while an audit record waits for it.
+    /// The credentials now point to another Cognigy.AI, but a job is still in flight at the first one, or an audit record for the
+    /// first one is not delivered yet.
     EndpointChanged,
     /// Another resource owns this environment.
     EnvironmentInUse,
     /// Cognigy.AI cannot be reached, or asks the operator to wait. The operator tries again.
     ApiUnavailable,
-    /// Cognigy.AI answered something that the contract does not know. The operator tries again.
+    /// The answer of Cognigy.AI does not follow its API contract. The operator tries again.
     UnexpectedAnswer,
-    /// spec.suspend holds the rollout back.
+    /// The rollout waits because spec.suspend is true.
     Suspended,
     /// The rollout waits for the request budget: it can watch no more rollouts, or the validation must wait for other requests.
     Queued,
-    /// The environment is asked whether it can run the configuration.
+    /// Cognigy.AI validates whether the environment can run the configuration.
     Validating,
     /// The synthetic trace looks for conflicts.
     Tracing,
@@ -109,7 +111,7 @@ reasons! {
     SubmitAccepted,
     /// Cognigy.AI refused the submit. Nothing was deployed.
     SubmitRejected,
-    /// Nobody can tell yet whether the submit was accepted.
+    /// It is not known yet whether Cognigy.AI accepted the submit.
     SubmitOutcomeUnknown,
     /// The job has completed.
     JobCompleted,
@@ -125,7 +127,7 @@ reasons! {
     HealthBad,
     /// The environment's health could not be read at the last poll.
     HealthUnreadable,
-    /// Health was bad so often in a row that the rollout has failed.
+    /// The rollout failed, because health was bad spec.rollbackPolicy.healthThreshold times in a row.
     HealthCheckFailed,
     /// There was no verdict before the deadline.
     DeadlineExceeded,
@@ -159,16 +161,16 @@ reasons! {
     NewerConfigurationWaiting,
     /// The resource was removed before its rollout was settled.
     DeletionGraceExpired,
-    /// Messages wait until the audit log or the webhook accepts them.
+    /// Some messages were not accepted yet by the audit log or the webhook.
     DeliveryPending,
     /// Every message was accepted.
     Delivered,
-    /// A message was given up after 72 hours. The operator's log holds it.
+    /// The operator stopped trying to deliver a message after 72 hours. The message is in the operator's log.
     DeliveryGivenUp,
-    /// The status was edited by hand and lacks something that its step needs, or the object has a value that this version of the
-    /// operator does not know.
+    /// A person edited the status, and a field that the current step needs is missing. Or the object has a value that this version
+    /// of the operator does not know.
     StatusUnreadable,
-    /// Somebody removed the status while a rollout was in flight or messages waited, and the operator restored it.
+    /// Somebody removed the status while a rollout was in flight or messages were not delivered. The operator restored it.
     StatusPutBack,
 }
 
@@ -183,17 +185,17 @@ impl fmt::Display for Reason {
 pub struct UnrecognizedReason(&'static str);
 
 impl UnrecognizedReason {
-    /// Keeps the text, if it is a word of letters and digits and not too many are kept already.
+    /// Keeps the text if it consists of letters and digits and fewer than [`MAX_UNRECOGNIZED`] reasons are kept.
     fn keep(word: &str) -> Option<Self> {
         static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.get(word) {
             return Some(Self(known));
         }
-        let is_word = word.len() <= LONGEST
+        let is_word = word.len() <= MAX_BYTES
             && word.starts_with(|letter: char| letter.is_ascii_uppercase())
             && word.chars().all(|letter| letter.is_ascii_alphanumeric());
-        if !is_word || kept.len() >= MOST_UNRECOGNIZED {
+        if !is_word || kept.len() >= MAX_UNRECOGNIZED {
             return None;
         }
         let word: &'static str = Box::leak(word.into());
@@ -242,6 +244,6 @@ impl JsonSchema for Reason {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "maxLength": LONGEST})
+        json_schema!({"type": "string", "maxLength": MAX_BYTES})
     }
 }

@@ -1,6 +1,6 @@
-//! The configuration snapshot: the user's own JSON, kept and passed on as the bytes that it is.
+//! The configuration snapshot: the user's own JSON, kept and sent as the original bytes.
 //!
-//! It is never made a tree of: a tree may take hundreds of times the memory of its text, and numbers would change in it.
+//! It is never parsed into a tree, because a tree may need hundreds of times the memory of the text, and would change numbers.
 
 mod canonical;
 mod limits;
@@ -13,10 +13,10 @@ mod text;
 mod warning;
 mod yaml;
 
-pub use limits::{DEEPEST, LARGEST};
+pub use limits::{MAX_BYTES, MAX_DEPTH};
 pub use problem::SnapshotProblem;
 pub use size::stored_size;
-pub use warning::{LONGEST as LONGEST_WARNING, MOST as MOST_WARNINGS};
+pub use warning::{MAX_WARNING_BYTES, MAX_WARNINGS};
 
 pub(crate) use canonical::write as write_canonical;
 pub(crate) use outline::Outline;
@@ -29,33 +29,33 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest version of a snapshot that is shown to people, in bytes.
-const LONGEST_VERSION: usize = 64;
+/// The maximum length of a version that is shown to people, in bytes.
+const MAX_VERSION_BYTES: usize = 64;
 
-/// A JSON object that describes the bot, as text. Copies share it.
+/// A JSON object that describes the bot, as text. Clones share the text.
 ///
-/// Its numbers, texts and keys are the user's own. It may be of any depth, and an object in it may have a key twice:
-/// [`Digest::of_deployment`](super::Digest::of_deployment) refuses such a snapshot.
+/// Its numbers, texts and keys are unchanged. This type accepts any nesting depth and duplicate keys;
+/// [`Digest::of_deployment`](super::Digest::of_deployment) rejects snapshots that are too deep or have duplicate keys.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Snapshot(Arc<RawValue>);
 
-/// A snapshot that was kept as text.
+/// A snapshot that was read from a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadSnapshot {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// What YAML has read as something else than it looks like, a sentence each; at most [`MOST_WARNINGS`] of at most
-    /// [`LONGEST_WARNING`] bytes.
+    /// Warnings about values that YAML reads differently from what they look like: at most [`MAX_WARNINGS`] sentences of at
+    /// most [`MAX_WARNING_BYTES`] bytes.
     pub warnings: Vec<String>,
 }
 
 impl Snapshot {
-    /// The snapshot in a text that a ConfigMap holds. JSON is passed on as it is written; anything else is read as YAML, by
-    /// the core schema of YAML 1.2.
+    /// Reads a snapshot from the text in a ConfigMap. JSON is kept unchanged. Any other text is parsed as YAML, with the core
+    /// schema of YAML 1.2.
     ///
     /// # Errors
-    /// [`SnapshotProblem`] says why it cannot be deployed.
+    /// [`SnapshotProblem`] if the text cannot be deployed.
     pub fn from_text(text: &str) -> Result<ReadSnapshot, SnapshotProblem> {
         let read = match serde_json::from_str::<Box<RawValue>>(text) {
             Ok(json) => ReadSnapshot { snapshot: Self::of(json)?, warnings: Vec::new() },
@@ -68,7 +68,7 @@ impl Snapshot {
         let outline = Outline::of(read.snapshot.text())?;
         match outline.is_empty() {
             true => Err(SnapshotProblem::Empty),
-            false if read.snapshot.text().len() > LARGEST => Err(SnapshotProblem::TooLarge),
+            false if read.snapshot.text().len() > MAX_BYTES => Err(SnapshotProblem::TooLarge),
             false => Ok(read),
         }
     }
@@ -79,24 +79,24 @@ impl Snapshot {
         self.0.get()
     }
 
-    /// The JSON text, as a part of a larger one.
+    /// The JSON text, to be embedded in a larger JSON document.
     #[must_use]
     pub fn as_raw(&self) -> &RawValue {
         &self.0
     }
 
-    /// Numbers that look like versions, a sentence each; at most [`MOST_WARNINGS`] of at most [`LONGEST_WARNING`] bytes.
-    /// None if the snapshot cannot be deployed.
+    /// Warnings about numbers that look like versions: at most [`MAX_WARNINGS`] sentences of at most [`MAX_WARNING_BYTES`] bytes.
+    /// Empty if the snapshot cannot be deployed.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         Outline::of(self.text()).map(Outline::into_warnings).unwrap_or_default()
     }
 
-    /// The version that the snapshot names, for people: its text `botVersion`, or else its text `version`. It is never compared:
-    /// the digest identifies a configuration.
+    /// The version of the snapshot, for people: its text `botVersion`, or else its text `version`. The operator never compares
+    /// versions; it compares digests.
     #[must_use]
     pub fn version(&self) -> Option<String> {
-        /// Neither field is parsed before it is found: a snapshot may be of any depth.
+        /// The fields are raw JSON, because parsing a deeply nested value could exhaust the stack.
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Versions<'a> {
@@ -108,7 +108,7 @@ impl Snapshot {
         let versions: Versions<'_> = serde_json::from_str(self.text()).ok()?;
         let text = |value: Option<&RawValue>| {
             let text: String = serde_json::from_str(value?.get()).ok()?;
-            let is_label = !text.trim().is_empty() && text.len() <= LONGEST_VERSION;
+            let is_label = !text.trim().is_empty() && text.len() <= MAX_VERSION_BYTES;
             (is_label && !text.chars().any(char::is_control)).then_some(text)
         };
         text(versions.bot_version).or_else(|| text(versions.version))
@@ -122,29 +122,29 @@ impl Snapshot {
     }
 }
 
-/// Its size is enough: a message that holds all of it helps nobody.
+/// Shows only the size, because a whole snapshot would make a message unreadable.
 impl fmt::Debug for Snapshot {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Snapshot({} bytes)", self.text().len())
     }
 }
 
-/// Two snapshots are equal if they are the same text.
+/// Two snapshots are equal if their texts are equal.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.text() == other.text()
     }
 }
 
-/// From JSON only. To find the end of the text takes no recursion, so that a snapshot of any depth can be received.
+/// Works with JSON only. It does not recurse, so a snapshot of any depth can be received.
 impl<'de> Deserialize<'de> for Snapshot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::of(Box::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
-/// Atomic under server-side apply: with merged maps, a key that one field manager removed would still be deployed
-/// as long as another one names it.
+/// Atomic under server-side apply. If maps were merged, a key that one field manager removed would still be deployed while
+/// another field manager owns it.
 impl JsonSchema for Snapshot {
     fn inline_schema() -> bool {
         true

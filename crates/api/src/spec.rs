@@ -1,7 +1,7 @@
 //! The spec.
 //!
-//! Bounds of numbers are CEL rules and not schema bounds, so that every refusal says what to write instead, and so that the same
-//! rules run offline. Lengths are schema bounds, because the API server needs them to estimate the cost of a rule.
+//! Bounds of numbers are CEL rules and not schema bounds: each rule's message says what to write instead, and the same rules run
+//! offline. Lengths are schema bounds, because the API server needs them to estimate the cost of a rule.
 
 // Clippy reports the keys of one print column as duplicates of another's.
 #![allow(clippy::duplicated_attributes)]
@@ -26,7 +26,7 @@ use super::status::CognigyDeploymentStatus;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-/// What one Cognigy.AI environment should run: a configuration snapshot, dependency locks and a rollback policy.
+/// The desired state of one Cognigy.AI environment: a configuration snapshot, dependency locks and a rollback policy.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "deploy.cognigy.ai",
@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
     status = "CognigyDeploymentStatus",
     derive = "PartialEq",
     cel,
-    doc = "What one Cognigy.AI environment should run. The operator validates it, runs the synthetic trace, submits the rollout, watches the job and the environment's health, and rolls back if health is bad.",
+    doc = "The configuration that one Cognigy.AI environment should run. The operator validates it, runs the synthetic trace, submits the rollout, watches the job and the environment's health, and rolls back if health is bad.",
     printcolumn(
         name = "Environment",
         type_ = "string",
@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "True if the environment runs what the spec asks for."
+        description = "True if the environment runs the configuration in the spec."
     ),
     printcolumn(
         name = "Phase",
@@ -115,7 +115,7 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct CognigyDeploymentSpec {
     /// The Cognigy.AI environment to deploy to. One path segment: letters, digits, `.`, `_`, `~` and `-`.
-    /// Immutable: another environment is another resource.
+    /// Immutable: for another environment, create another resource.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Za-z0-9._~-]+$') && self != '.' && self != '..'")
@@ -125,12 +125,12 @@ pub struct CognigyDeploymentSpec {
     )]
     pub environment_id: EnvironmentId,
 
-    /// The configuration to deploy: any JSON object that is not empty. It is passed on unchanged. Write either this or
+    /// The configuration to deploy: any JSON object that is not empty. It is sent to Cognigy.AI unchanged. Set either this field or
     /// configurationSnapshotFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_snapshot: Option<Snapshot>,
 
-    /// The ConfigMap key that holds the configuration to deploy. Write either this or configurationSnapshot.
+    /// The ConfigMap key that contains the configuration to deploy. Set either this field or configurationSnapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_snapshot_from: Option<SnapshotSource>,
 
@@ -163,17 +163,17 @@ pub struct CognigyDeploymentSpec {
     #[serde(default)]
     pub monitoring: Monitoring,
 
-    /// What you attest in the audit log. The operator claims nothing that you do not set here.
+    /// Your statements about this configuration for the audit log. The operator copies them into each audit record.
     #[serde(default)]
     pub compliance: Compliance,
 
     /// The Secret with the keys clientId and clientSecret, and optionally baseUrl, tokenUrl, ca.crt and requestsPerMinute. It is
-    /// in the same namespace. Without it, the operator uses its own credentials, if it offers them to this namespace.
+    /// in the same namespace. If it is not set, the operator uses its own credentials, if this namespace may use them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<SecretReference>,
 
-    /// The webhook that is notified when a rollout has ended. Without it, the operator notifies its own webhook, if it offers one
-    /// to this namespace and the rollout goes to the operator's own Cognigy.AI.
+    /// The webhook that is called when a rollout has ended. If it is not set, the operator calls its default webhook, if there is
+    /// one, this namespace may use it, and the rollout goes to the operator's own Cognigy.AI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 
@@ -182,11 +182,12 @@ pub struct CognigyDeploymentSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// What happens to the environment if this resource is deleted. Retain keeps what is deployed. Rollback rolls it back.
+    /// What happens to the environment when this resource is deleted. Retain keeps the deployed configuration. Rollback rolls it
+    /// back.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// How many ended attempts are kept in status.history, from 0 to 50.
+    /// The maximum number of ended attempts in status.history, from 0 to 50.
     #[serde(default = "default_history_limit")]
     #[x_kube(
         validation = Rule::new("self >= 0 && self <= 50").message("historyLimit must be from 0 to 50")

@@ -1,7 +1,7 @@
 //! The status: the state of the current attempt, the outcomes of earlier ones, and the messages that are not delivered yet. It
 //! never holds the snapshot, a secret or the URL of a webhook.
 //!
-//! Everything that must survive a crash is here. Everything else is in memory, and may be forgotten at any time.
+//! Everything that must survive a crash is here. All other state is in memory, and may be lost at any time.
 
 mod attempt;
 mod outbox;
@@ -17,7 +17,7 @@ pub use rollback::{Rollback, RollbackReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The largest size of a status as JSON, in bytes. A larger one would be a burden for every watch, and in the end for etcd.
+/// The maximum size of a status as JSON, in bytes. A larger status would slow down every watch and could exceed etcd's limit.
 pub const MAX_STATUS_BYTES: usize = 64 * 1024;
 
 /// What the operator knows about this deployment.
@@ -28,13 +28,13 @@ pub struct CognigyDeploymentStatus {
     #[serde(default = "unobserved")]
     pub observed_generation: i64,
 
-    /// The state of the current attempt in one word, for people. Nothing is decided by it. Pending, Validating, Tracing, Submitting,
+    /// The state of the current attempt in one word, for people. The operator does not use it. Pending, Validating, Tracing, Submitting,
     /// RollingOut, Monitoring, Succeeded, RollingBack, VerifyingRollback, RolledBack or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
     /// Ready, Reconciling and Stalled, as kstatus defines them, and the stages of the current attempt: Validated, TracePassed,
-    /// RolledOut, Healthy, RolledBack and Delivered. A stage that an ended attempt did not reach has no condition.
+    /// RolledOut, Healthy, RolledBack and Delivered. If an attempt ends before a stage, that stage has no condition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -43,8 +43,8 @@ pub struct CognigyDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
 
-    /// The claim of this resource on its environment. It exists once a validation was accepted. No other resource deploys to the
-    /// environment while this one has a rollout in flight there, or was the last to deploy there.
+    /// The claim of this resource on its environment. It is written once Cognigy.AI has accepted a validation. No other resource
+    /// deploys to the environment while this resource has a rollout in flight there, or was the last to deploy there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<EnvironmentClaim>,
 
@@ -52,12 +52,12 @@ pub struct CognigyDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful: Option<LastSuccessful>,
 
-    /// Earlier attempts, the newest first. spec.historyLimit says how many are kept.
+    /// Earlier attempts, the newest first. spec.historyLimit sets the maximum number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<PastAttempt>,
 
-    /// The values of the request annotations that were already handled.
+    /// The values of the annotations deploy.cognigy.ai/retry and deploy.cognigy.ai/rollback that were already handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled_requests: Option<HandledRequests>,
 
@@ -72,9 +72,9 @@ plain_string_in_the_crd!(Phase);
 /// The state of an attempt in one word, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Nothing was requested from Cognigy.AI yet.
+    /// The operator has not sent a request to Cognigy.AI yet.
     Pending,
-    /// The environment is asked whether it can run the configuration.
+    /// Cognigy.AI validates whether the environment can run the configuration.
     Validating,
     /// The synthetic trace looks for conflicts.
     Tracing,
@@ -94,6 +94,26 @@ pub enum Phase {
     RolledBack,
     /// The attempt failed.
     Failed,
+}
+
+impl Phase {
+    /// The word in the status and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Validating => "Validating",
+            Self::Tracing => "Tracing",
+            Self::Submitting => "Submitting",
+            Self::RollingOut => "RollingOut",
+            Self::Monitoring => "Monitoring",
+            Self::Succeeded => "Succeeded",
+            Self::RollingBack => "RollingBack",
+            Self::VerifyingRollback => "VerifyingRollback",
+            Self::RolledBack => "RolledBack",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// The values of the request annotations that were already handled.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use platform::JobId;
 use platform::Secrets;
-use platform::words;
+use platform::sanitize;
 
 /// The maximum number of warnings that are kept, and the maximum number of bytes of each.
 const MAX_WARNINGS: (usize, usize) = (10, 256);
@@ -16,17 +16,17 @@ const MAX_WARNINGS: (usize, usize) = (10, 256);
 /// The maximum number of reasons (validation errors, conflicts) that are kept, and the maximum number of bytes of each.
 const MAX_REASONS: (usize, usize) = (20, 512);
 
-/// The maximum number of bytes of a single word, such as a status.
-const MAX_WORD_BYTES: usize = 64;
+/// The maximum number of bytes of a single value, such as a status.
+const MAX_VALUE_BYTES: usize = 64;
 
-/// The words that mean success (sections 2 and 5). They are evaluated before secrets are removed, so a secret that is
-/// equal to such a word cannot change a verdict.
+/// The values that mean success (sections 2 and 5). They are compared before secrets are removed, so a secret that equals
+/// such a value cannot change the result.
 const PASSED: &str = "passed";
 const HEALTHY: &str = "healthy";
 
 /// The body does not follow the contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is not what the contract says: {0}")]
+#[error("the answer does not follow the API contract: {0}")]
 pub struct NotTheContract(String);
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotTheContract> {
@@ -36,15 +36,15 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotTheContract> {
     }
     // Even a field that is not read must be valid text.
     let text = std::str::from_utf8(body).map_err(|_| NotTheContract("not UTF-8".to_owned()))?;
-    serde_json::from_str(text).map_err(|error| NotTheContract(shape_only(&error)))
+    serde_json::from_str(text).map_err(|error| NotTheContract(kind_and_position(&error)))
 }
 
-/// The position and kind of an error, without any content of the answer.
-fn shape_only(error: &serde_json::Error) -> String {
+/// Describes an error by its kind and position, without any content of the answer.
+fn kind_and_position(error: &serde_json::Error) -> String {
     let kind = match error.classify() {
         serde_json::error::Category::Data => "a field is missing or has another type",
         serde_json::error::Category::Syntax => "not JSON",
-        serde_json::error::Category::Eof => "JSON that ends too early",
+        serde_json::error::Category::Eof => "incomplete JSON",
         serde_json::error::Category::Io => "unreadable",
     };
     format!("{kind}, at line {} column {}", error.line(), error.column())
@@ -116,10 +116,10 @@ struct TraceBody {
 
 pub(crate) fn read_trace(body: &[u8], secrets: &Secrets) -> Result<Trace, NotTheContract> {
     let body: TraceBody = parse(body)?;
-    let passed = words::tidy(&body.status) == PASSED;
+    let passed = sanitize::single_line(&body.status) == PASSED;
     Ok(Trace {
-        trace_id: body.trace_id.as_str().map(|id| word(id, secrets)).filter(|id| !id.is_empty()),
-        status: if passed { PASSED.to_owned() } else { word(&body.status, secrets) },
+        trace_id: body.trace_id.as_str().map(|id| short_value(id, secrets)).filter(|id| !id.is_empty()),
+        status: if passed { PASSED.to_owned() } else { short_value(&body.status, secrets) },
         conflicts: lines(&body.dependency_conflicts, MAX_REASONS, secrets),
     })
 }
@@ -140,9 +140,9 @@ pub(crate) fn read_job_id(body: &[u8]) -> Result<JobId, NotTheContract> {
 pub enum JobStatus {
     /// `completed`.
     Completed,
-    /// `failed`, `error`, `cancelled` or `canceled`: the job ended badly.
+    /// `failed`, `error`, `cancelled` or `canceled`: the job ended without success.
     EndedBadly(String),
-    /// `rolled_back`: the platform rolled back by itself.
+    /// `rolled_back`: the platform rolled back without a request.
     RolledBack,
     /// Any other status, cut to 64 bytes.
     Running(String),
@@ -163,13 +163,13 @@ pub(crate) fn read_job_status(body: &[u8], secrets: &Secrets) -> Result<JobStatu
         "completed" => JobStatus::Completed,
         "failed" | "error" | "cancelled" | "canceled" => JobStatus::EndedBadly(body.status),
         "rolled_back" => JobStatus::RolledBack,
-        _ => JobStatus::Running(word(&body.status, secrets)),
+        _ => JobStatus::Running(short_value(&body.status, secrets)),
     })
 }
 
 /// The health of an environment (section 5).
 #[derive(Debug, Clone, PartialEq)]
-pub enum HealthReading {
+pub enum HealthStatus {
     /// `healthy`, with an error rate under the allowed maximum.
     Good {
         /// The error rate.
@@ -197,22 +197,26 @@ struct RateBody {
 
 /// Reads the answer to a health poll (contract, section 5). A status other than `healthy` is always bad, even if the
 /// rest of the answer cannot be read.
-pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthReading {
+pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -> HealthStatus {
     let status = match parse::<StatusBody>(body) {
         Ok(body) => body.status,
-        Err(error) => return HealthReading::Unreadable { message: error.to_string() },
+        Err(error) => return HealthStatus::Unreadable { message: error.to_string() },
     };
     let error_rate = parse::<RateBody>(body).ok().map(|body| body.error_rate).filter(|rate| rate.is_finite());
     match error_rate {
-        error_rate if words::tidy(&status) != HEALTHY => {
-            HealthReading::Bad { status: word(&status, secrets), error_rate }
+        error_rate if sanitize::single_line(&status) != HEALTHY => {
+            HealthStatus::Bad { status: short_value(&status, secrets), error_rate }
         }
         Some(error_rate) if error_rate >= max_error_rate => {
-            HealthReading::Bad { status: HEALTHY.to_owned(), error_rate: Some(error_rate) }
+            HealthStatus::Bad { status: HEALTHY.to_owned(), error_rate: Some(error_rate) }
         }
-        Some(error_rate) if error_rate >= 0.0 => HealthReading::Good { error_rate },
-        Some(_) => HealthReading::Unreadable { message: "healthy, but with an error rate below zero".to_owned() },
-        None => HealthReading::Unreadable { message: "healthy, but without a numeric errorRate".to_owned() },
+        Some(error_rate) if error_rate >= 0.0 => HealthStatus::Good { error_rate },
+        Some(_) => {
+            HealthStatus::Unreadable { message: "the status is healthy, but the errorRate is below zero".to_owned() }
+        }
+        None => {
+            HealthStatus::Unreadable { message: "the status is healthy, but there is no numeric errorRate".to_owned() }
+        }
     }
 }
 
@@ -220,8 +224,8 @@ pub(crate) fn read_health(body: &[u8], max_error_rate: f64, secrets: &Secrets) -
 /// token could not be used.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The lifetime of a token if the answer contains none: RFC 6749, section 5.1, only recommends `expires_in`.
-const UNSTATED_LIFE_SECONDS: f64 = 300.0;
+/// The lifetime of a token if the answer contains none. RFC 6749, section 5.1, only recommends `expires_in`.
+const DEFAULT_LIFETIME_SECONDS: f64 = 300.0;
 
 /// A token and its lifetime (section 0).
 pub(crate) struct GrantedToken {
@@ -259,15 +263,15 @@ pub(crate) fn read_token(body: &[u8]) -> Result<GrantedToken, NotTheContract> {
     if access_token.len() > MAX_TOKEN_BYTES {
         let length = access_token.len();
         return Err(NotTheContract(format!(
-            "the access_token has {length} bytes, and at most {MAX_TOKEN_BYTES} can be used"
+            "the access_token has {length} bytes, but at most {MAX_TOKEN_BYTES} bytes are allowed"
         )));
     }
     if access_token.is_empty() || !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(NotTheContract("the access_token is not one word of visible ASCII characters".to_owned()));
+        return Err(NotTheContract("the access_token is empty, or has characters other than visible ASCII".to_owned()));
     }
-    let expires_in = expires_in.map_or(Some(UNSTATED_LIFE_SECONDS), |lifetime| lifetime.seconds());
+    let expires_in = expires_in.map_or(Some(DEFAULT_LIFETIME_SECONDS), |lifetime| lifetime.seconds());
     let expires_in =
-        expires_in.ok_or_else(|| NotTheContract("expires_in is not a number of seconds from 0 on".to_owned()))?;
+        expires_in.ok_or_else(|| NotTheContract("expires_in is not a number of seconds, 0 or more".to_owned()))?;
     Ok(GrantedToken { access_token, expires_in })
 }
 
@@ -280,15 +284,15 @@ fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Ve
         single => std::slice::from_ref(single),
     };
     let shown = |entry: &Value| {
-        let line = words::of_value(entry, secrets);
+        let line = sanitize::json_message(entry, secrets);
         if line.is_empty() { secrets.blank(&entry.to_string()) } else { line }
     };
-    entries.iter().take(count).map(|entry| words::cut(&shown(entry), bytes).into_owned()).collect()
+    entries.iter().take(count).map(|entry| sanitize::truncate(&shown(entry), bytes).into_owned()).collect()
 }
 
-/// One short line. Secrets are removed before the text is cut, because half of a secret would not be found.
-fn word(text: &str, secrets: &Secrets) -> String {
-    words::cut(&words::tidy(&secrets.blank(text)), MAX_WORD_BYTES).into_owned()
+/// One short line. Secrets are removed before the text is truncated, because a truncated secret would not be found.
+fn short_value(text: &str, secrets: &Secrets) -> String {
+    sanitize::truncate(&sanitize::single_line(&secrets.blank(text)), MAX_VALUE_BYTES).into_owned()
 }
 
 #[cfg(test)]

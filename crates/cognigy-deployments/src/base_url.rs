@@ -9,7 +9,7 @@ use url::Url;
 /// The path that all calls of the API share. A configured base may already end with it.
 const API_PATH: &str = "/api/v2";
 
-/// The API's base, normalized: with or without `/api/v2`, with or without a trailing slash, it is the same base.
+/// The API's base URL, normalized: `/api/v2` and a trailing slash at its end are removed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl(String);
 
@@ -20,7 +20,7 @@ impl BaseUrl {
         Self("https://api.cognigy.ai".to_owned())
     }
 
-    /// The base as text, to be recorded and compared later.
+    /// The base URL as text, for the status.
     #[must_use]
     pub fn origin(&self) -> ApiOrigin {
         ApiOrigin::new(&self.0)
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_a_base_is_the_same_base() {
+    fn every_form_of_a_base_url_is_normalized() {
         for spelling in [
             "https://api.cognigy.ai",
             "https://api.cognigy.ai/",
@@ -122,20 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn a_path_prefix_and_a_port_stay() {
+    fn a_path_prefix_and_a_port_are_kept() {
         let base: BaseUrl = "http://gateway.example:8080/cognigy/api/v2/".parse().unwrap();
         assert_eq!(base.origin().as_str(), "http://gateway.example:8080/cognigy");
         assert_eq!(base.call_url("/jobs/j"), "http://gateway.example:8080/cognigy/api/v2/jobs/j");
     }
 
     #[test]
-    fn what_merely_resembles_the_api_path_stays() {
+    fn a_path_that_only_resembles_the_api_path_is_kept() {
         let base: BaseUrl = "https://gateway.example/my-api/v2x".parse().unwrap();
         assert_eq!(base.to_string(), "https://gateway.example/my-api/v2x");
     }
 
     #[test]
-    fn a_base_with_anything_else_in_it_is_refused() {
+    fn a_base_url_with_other_parts_is_refused() {
         for (text, error) in [
             ("https://api.example/?a=b", EndpointError::Query),
             ("https://api.example/#top", EndpointError::Fragment),

@@ -1,4 +1,4 @@
-//! One call of the API: wait for the budget, get a token, send the request, and repeat it if that may help.
+//! One call of the API: waits for the budget, gets a token, sends the request, and repeats it if that may help.
 
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +21,7 @@ use super::operations::SUBMIT;
 use super::request::webhook_callback_url;
 use super::token::{Obtained, Token, TokenSource};
 
-/// One request of the API without its token.
+/// One API request without its token.
 pub(crate) struct ApiRequest<'a> {
     pub(crate) operation: &'a Operation,
     /// The part of the path after `/api/v2`.
@@ -31,21 +31,23 @@ pub(crate) struct ApiRequest<'a> {
     pub(crate) key: Option<&'a IdempotencyKey>,
 }
 
-/// Whether a request that may have had its effect may be repeated.
+/// When a failed request may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    Freely,
-    OnlyIfUnsent,
+    /// Always, because a repeat is harmless.
+    Always,
+    /// Only if it was not sent.
+    IfUnsent,
 }
 
-/// A call that failed, and what is known about its effect.
+/// A failed call, with the facts about its possible effect.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: CallError,
     /// The status of the last answer, if there was one and it came from the API itself.
     pub(crate) status: Option<StatusCode>,
-    /// Whether the last request reached the API, or may have reached it. If so, it counts as a POST under its key,
-    /// whatever the answer. A request that was answered with 401 and sent again with a new token does not count.
+    /// Whether the last request may have reached the API. Then it counts as a POST with its key, whatever the answer. A
+    /// request that was answered with 401 and sent again with a new token does not count.
     pub(crate) sent: bool,
     /// Whether an earlier try of this call counts in the same way.
     pub(crate) sent_earlier: bool,
@@ -64,7 +66,7 @@ impl From<BudgetError> for Failure {
             BudgetError::Full | BudgetError::Busy => (ErrorClass::Transient, None),
             BudgetError::Cancelled => (ErrorClass::Cancelled, None),
         };
-        CallError::new(class, refusal.to_string()).with_retry_after(retry_after).held_back().into()
+        CallError::new(class, refusal.to_string()).with_retry_after(retry_after).out_of_budget().into()
     }
 }
 
@@ -81,10 +83,10 @@ pub(crate) struct Caller {
     tokens: TokenSource,
     client_secret: SecretString,
     limit: std::num::NonZeroU32,
-    /// The budget that all credentials of the client share. Before their first token, these credentials neither use it
-    /// nor change its limit.
+    /// The budget that all credentials of the client share. Until these credentials were granted a token, they neither use
+    /// it nor change its limit.
     budget: Arc<Budget>,
-    /// The claim of these credentials about the client's limit, after they were granted a token.
+    /// The claim of these credentials about the client's limit. It is set when they are granted their first token.
     claim: OnceLock<LimitClaim>,
     jitter: Mutex<fastrand::Rng>,
 }
@@ -107,8 +109,8 @@ impl Caller {
         &self.budget
     }
 
-    /// Whether these credentials were ever granted a token. Only a token proves that they belong to the client that
-    /// they name.
+    /// Whether these credentials were granted a token at least once. Only a token proves that they belong to the client
+    /// that they name.
     pub(crate) fn is_proven(&self) -> bool {
         self.claim.get().is_some()
     }
@@ -128,16 +130,16 @@ impl Caller {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
                     let longest = request.operation.priority.longest_retry_after();
-                    let error = failure.error.with_retry_after_of_at_most(longest);
+                    let error = failure.error.limit_retry_after(longest);
                     Failure { error, sent_earlier, ..failure }
                 }
             };
             failed += 1;
             let may_help = failure.error.class() == ErrorClass::Transient && failed < request.operation.tries;
-            let may_repeat = repeat == Repeat::Freely || !failure.sent;
+            let may_repeat = repeat == Repeat::Always || !failure.sent;
             let wait = retry::wait(failed, self.jitter(), failure.error.retry_after());
             let Some(wait) = wait.filter(|_| may_help && may_repeat) else { return Err(failure) };
-            requester.tell(FailedTry {
+            requester.report_failed_try(FailedTry {
                 operation: *request.operation,
                 number: failed,
                 of: request.operation.tries,
@@ -187,12 +189,12 @@ impl Caller {
             self.prove(request, requester).await?;
         }
         let permit = self.admit(request, requester).await?;
-        let Obtained { token, unused, was_asked: _ } = self.tokens.obtain(Some(permit)).await?;
-        let permit = match unused {
+        let Obtained { token, unused_permit, was_requested: _ } = self.tokens.obtain(Some(permit)).await?;
+        let permit = match unused_permit {
             Some(permit) => permit,
             None => self.admit(request, requester).await?,
         };
-        requester.sends();
+        requester.record_sent();
         let sent = self.exchange.send(request.operation, self.http_request(request, &token)?).await;
         match sent.as_ref().map(|answer| (answer.status, answer.pause())) {
             Ok((StatusCode::TOO_MANY_REQUESTS, Some(pause))) => permit.refused(pause),
@@ -206,16 +208,16 @@ impl Caller {
         }
     }
 
-    /// Requests the first token, outside the budget. Anybody may write another client's id into a Secret; this must
-    /// neither use that client's requests nor lower its limit. One caller at a time makes the request, and all waiting
+    /// Requests the first token without using the budget. Any user may write another client's id into a Secret, and this
+    /// must neither use that client's budget nor lower its limit. One caller at a time sends the request, and all waiting
     /// callers share a failure.
     async fn prove(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<(), Failure> {
         if request.operation.priority.may_be_cancelled() && requester.is_cancelled() {
             return Err(BudgetError::Cancelled.into());
         }
         let first = self.tokens.obtain(None).await?;
-        if first.was_asked {
-            self.budget.count_one_more();
+        if first.was_requested {
+            self.budget.count_request_without_permit();
         }
         self.claim.get_or_init(|| self.budget.claim_limit(self.limit));
         Ok(())
@@ -248,7 +250,7 @@ impl Caller {
         }
         builder
             .body(request.body.clone().unwrap_or_default())
-            .map_err(|_| CallError::protocol("the base URL cannot be requested"))
+            .map_err(|_| CallError::protocol("a request cannot be built from the base URL"))
     }
 
     fn jitter(&self) -> f64 {

@@ -1,11 +1,11 @@
-//! The calls of the contract: plain data in, plain data out.
+//! The API client: one method for each call of the contract.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::answer::{self, HealthReading, JobStatus, NotTheContract, Trace, Validation};
+use super::answer::{self, HealthStatus, JobStatus, NotTheContract, Trace, Validation};
 use super::caller::{ApiRequest, Caller, Failure, Repeat};
 use super::credentials::Credentials;
 use super::operations::{AUDIT, HEALTH, JOB, ROLLBACK, SUBMIT, TRACE, VALIDATE};
@@ -30,8 +30,9 @@ pub struct Client {
 /// Why a job's status is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
-    /// 404: the job does not exist. After two such answers with an interval between them, the job is gone for good.
-    #[error("there is no such job: {message}")]
+    /// 404: the job does not exist. After two such answers with an interval in between, the operator treats the job as
+    /// gone.
+    #[error("the job does not exist: {message}")]
     NotFound {
         /// The API's own message.
         message: String,
@@ -44,13 +45,13 @@ pub enum JobError {
     NotSent(#[from] NotSent),
 }
 
-/// Why a request was not sent. This is not an answer: nothing is known.
+/// Why a request was not sent. Nothing is known about the job or the environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// The request was cancelled while it waited in the queue. Decide again.
+    /// The request was cancelled while it waited in the queue. The caller should decide again.
     #[error("the request was cancelled while it waited in the queue")]
     Cancelled,
-    /// The request budget has no room, there is no token, or there is no connection. Ask again.
+    /// The request budget did not admit the request, there is no token, or there is no connection. Try again.
     #[error(transparent)]
     Failed(CallError),
 }
@@ -65,12 +66,12 @@ pub enum RollbackAnswer {
         /// The API's own message.
         message: String,
     },
-    /// 401 with a fresh token, 403, or the token endpoint refused: try again when the Secret changes, and every minute.
+    /// 401 with a fresh token, 403, or a refusal by the token endpoint. Try again when the Secret changes, and every minute.
     Unauthorized {
         /// The API's own message.
         message: String,
     },
-    /// Any other 4xx: refused permanently under this key.
+    /// Any other 4xx: refused permanently for this key.
     Refused {
         /// 400 to 499.
         status: u16,
@@ -110,8 +111,8 @@ impl Client {
         &self.server
     }
 
-    /// Whether these credentials were ever granted a token. Until then no part of them is trusted: neither the identity
-    /// of the client, nor the number of requests that it may send.
+    /// Whether these credentials were granted a token at least once. Until then, neither the client's identity nor its
+    /// number of requests per minute is trusted.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.caller.is_proven()
@@ -123,10 +124,10 @@ impl Client {
         self.caller.budget()
     }
 
-    /// Asks whether a snapshot may run in an environment (contract, section 1).
+    /// Validates whether an environment can run a snapshot (contract, section 1).
     ///
     /// # Errors
-    /// [`CallError`], by the contract's table; `Protocol` is transient here.
+    /// [`CallError`]. The caller treats [`ErrorClass::Protocol`] as transient.
     pub async fn validate(
         &self,
         request: &ValidateRequest<'_>,
@@ -136,19 +137,19 @@ impl Client {
         self.check(&VALIDATE, path, request, answer::read_validation, requester).await
     }
 
-    /// Asks whether a snapshot's dependencies fit together (contract, section 2).
+    /// Traces whether a snapshot's dependencies are compatible (contract, section 2).
     ///
     /// # Errors
-    /// [`CallError`], by the contract's table; `Protocol` is transient here.
+    /// [`CallError`]. The caller treats [`ErrorClass::Protocol`] as transient.
     pub async fn trace(&self, request: &TraceRequest<'_>, requester: &Requester) -> Result<Trace, CallError> {
         let path = "/validations/synthetic-trace".to_owned();
         self.check(&TRACE, path, request, answer::read_trace, requester).await
     }
 
-    /// Starts a rollout, or asks again for the result of an earlier submit (contract, section 3).
+    /// Starts a rollout, or repeats an earlier submit to get its result (contract, section 3).
     ///
-    /// If the API does not support idempotency keys, at most one POST that may have an effect is sent, and only if it
-    /// is the first.
+    /// If the API does not support idempotency keys, at most one POST that may take effect is sent, and only if `first`
+    /// is [`FirstPost::Yes`].
     pub async fn submit(
         &self,
         body: Bytes,
@@ -158,23 +159,23 @@ impl Client {
         requester: &Requester,
     ) -> SubmitAnswer {
         let repeat = match (idempotency, first) {
-            (SubmitIdempotency::Supported, _) => Repeat::Freely,
-            (SubmitIdempotency::Unsupported, FirstPost::Yes) => Repeat::OnlyIfUnsent,
+            (SubmitIdempotency::Supported, _) => Repeat::Always,
+            (SubmitIdempotency::Unsupported, FirstPost::Yes) => Repeat::IfUnsent,
             (SubmitIdempotency::Unsupported, FirstPost::No) => {
-                let message =
-                    "a submit may have had its effect, and this API does not know idempotency keys".to_owned();
+                let message = "an earlier submit may have taken effect, and this API does not support idempotency keys"
+                    .to_owned();
                 return SubmitAnswer::OutcomeUnknown { message };
             }
         };
         let request =
             ApiRequest { operation: &SUBMIT, path: "/deployments".to_owned(), body: Some(body), key: Some(key) };
-        submit::judge(self.caller.call(&request, requester, repeat).await, first, idempotency)
+        submit::evaluate(self.caller.call(&request, requester, repeat).await, first, idempotency)
     }
 
-    /// Asks for the state of a job (contract, section 4). Makes one try.
+    /// Gets the state of a job (contract, section 4). Makes one try.
     ///
     /// # Errors
-    /// [`JobError`]; every failure except a missing job is an unreadable answer.
+    /// [`JobError`].
     pub async fn job(&self, job_id: &JobId, requester: &Requester) -> Result<JobStatus, JobError> {
         let answer = self.get(&JOB, format!("/jobs/{job_id}"), requester).await?;
         let (body, secrets) = answer.map_err(|error| match error.class() {
@@ -184,25 +185,25 @@ impl Client {
         answer::read_job_status(&body, &secrets).map_err(|error| self.protocol(&error).into())
     }
 
-    /// Asks for the health of an environment (contract, section 5). Makes one try. `max_error_rate` is above 0 and at
+    /// Gets the health of an environment (contract, section 5). Makes one try. `max_error_rate` is above 0 and at
     /// most 1.
     ///
     /// # Errors
-    /// [`NotSent`]; every other failure is an unreadable answer.
+    /// [`NotSent`]. Every other failure is `Ok` with [`HealthStatus::Unreadable`].
     pub async fn health(
         &self,
         environment: &EnvironmentId,
         max_error_rate: f64,
         requester: &Requester,
-    ) -> Result<HealthReading, NotSent> {
+    ) -> Result<HealthStatus, NotSent> {
         Ok(match self.get(&HEALTH, format!("/environments/{environment}/health"), requester).await? {
             Ok((body, secrets)) => match answer::read_health(&body, max_error_rate, &secrets) {
-                HealthReading::Unreadable { message } => {
-                    HealthReading::Unreadable { message: format!("{}: {message}", self.server) }
+                HealthStatus::Unreadable { message } => {
+                    HealthStatus::Unreadable { message: format!("{}: {message}", self.server) }
                 }
-                reading => reading,
+                status => status,
             },
-            Err(error) => HealthReading::Unreadable { message: error.message().to_owned() },
+            Err(error) => HealthStatus::Unreadable { message: error.message().to_owned() },
         })
     }
 
@@ -220,10 +221,10 @@ impl Client {
             body: Some(encode(&RollbackRequest { reason: reason.as_str() })),
             key: Some(key),
         };
-        let error = match self.caller.call(&request, requester, Repeat::Freely).await {
+        let error = match self.caller.call(&request, requester, Repeat::Always).await {
             Ok(answer) if matches!(answer.status.as_u16(), 200 | 202 | 204) => return RollbackAnswer::Accepted,
             Ok(answer) => CallError::protocol(format!(
-                "{} answered {}, which is no answer to a rollback",
+                "{} answered {}, which is not a valid answer to a rollback",
                 self.server, answer.status
             )),
             Err(Failure { error, .. }) => error,
@@ -243,7 +244,7 @@ impl Client {
     /// Sends an audit record (contract, section 7). The answer's body is ignored.
     ///
     /// # Errors
-    /// [`CallError`]; the caller keeps the record and sends it again with the same event id.
+    /// [`CallError`]. The caller keeps the record and sends it again with the same event id.
     pub async fn audit(
         &self,
         record: Bytes,
@@ -252,8 +253,8 @@ impl Client {
     ) -> Result<(), CallError> {
         let request =
             ApiRequest { operation: &AUDIT, path: "/audit/logs".to_owned(), body: Some(record), key: Some(event_id) };
-        let taken = self.caller.call(&request, requester, Repeat::Freely).await;
-        taken.map(drop).map_err(|failure| failure.error)
+        let accepted = self.caller.call(&request, requester, Repeat::Always).await;
+        accepted.map(drop).map_err(|failure| failure.error)
     }
 
     async fn check<T>(
@@ -265,7 +266,7 @@ impl Client {
         requester: &Requester,
     ) -> Result<T, CallError> {
         let request = ApiRequest { operation, path, body: Some(encode(body)), key: None };
-        let answer = self.caller.call(&request, requester, Repeat::Freely).await.map_err(|failure| failure.error)?;
+        let answer = self.caller.call(&request, requester, Repeat::Always).await.map_err(|failure| failure.error)?;
         let (body, secrets) = answer.into_parts()?;
         read(&body, &secrets).map_err(|error| self.protocol(&error))
     }
@@ -274,7 +275,7 @@ impl Client {
         CallError::protocol(format!("{}: {error}", self.server))
     }
 
-    /// The answer to a poll, or the reason why no readable answer exists.
+    /// Sends a poll. The inner result is the body of the answer, or the reason why there is no readable answer.
     async fn get(
         &self,
         operation: &Operation,
@@ -282,7 +283,7 @@ impl Client {
         requester: &Requester,
     ) -> Result<Result<(Bytes, Secrets), CallError>, NotSent> {
         let request = ApiRequest { operation, path, body: None, key: None };
-        match self.caller.call(&request, requester, Repeat::Freely).await {
+        match self.caller.call(&request, requester, Repeat::Always).await {
             Ok(answer) => Ok(answer.into_parts()),
             Err(Failure { error, .. }) if error.class() == ErrorClass::Cancelled => Err(NotSent::Cancelled),
             Err(Failure { error, sent: false, .. }) => Err(NotSent::Failed(error)),

@@ -1,4 +1,4 @@
-//! The operator's credentials, and the fingerprints that compare two sets of them without showing them.
+//! The credentials for the API, and fingerprints to compare them without showing them.
 
 use std::num::NonZeroU32;
 
@@ -20,14 +20,13 @@ pub struct Credentials {
     pub token_url: TokenUrl,
     /// Certificates (PEM) to trust in addition to the system's.
     pub ca_pem: Option<String>,
-    /// Requests per minute that the API allows this client; the contract's typical 100 if nothing is configured.
+    /// Requests per minute that the API allows this client. If it is not configured, the contract's typical 100.
     pub requests_per_minute: Option<NonZeroU32>,
 }
 
 impl Credentials {
-    /// Identifies the client whose requests the API counts. It is equal for all credentials that share one request
-    /// budget. The token endpoint is part of it, so that a user with a token endpoint of their own cannot slow down
-    /// another client's budget.
+    /// Identifies the client whose requests the API counts. All credentials with the same value share one request budget.
+    /// The token endpoint is part of it, so that a user with another token endpoint cannot use another client's budget.
     #[must_use]
     pub fn client_fingerprint(&self) -> ClientFingerprint {
         let token_url = self.token_url.to_string();
@@ -61,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_can_be_printed_holds_the_secret() {
+    fn debug_output_and_fingerprints_contain_no_secret() {
         let credentials = credentials();
         let shown = format!("{credentials:?} {:?} {:?}", credentials.fingerprint(), credentials.client_fingerprint());
         assert!(!shown.contains("hunter2"), "{shown}");

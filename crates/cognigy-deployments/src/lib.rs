@@ -3,14 +3,14 @@
 //!
 //! The modules, from the outside in:
 //!
-//! - [`CognigyDeployments`] is the provider: it reads the Secret's keys, and keeps one client for each set of
+//! - [`CognigyDeployments`] is the provider. It reads the Secret's keys, and keeps one client for each set of
 //!   credentials.
 //! - [`Client`] has one method for each call of the contract. `translate` converts its answers into the operator's
 //!   types.
 //! - `caller` makes one call: it waits for the budget, gets a token, sends the request, and repeats it if that may
 //!   help.
-//! - `request` contains the bodies that are sent, `answer` reads the answers, and `submit` decides what the answer to a
-//!   submit proves. These are pure functions.
+//! - `request` contains the request bodies, `answer` reads the answers, and `submit` evaluates the answer to a submit.
+//!   These are pure functions.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,7 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{HealthReading, JobStatus, NotTheContract, Trace, Validation};
+pub use answer::{HealthStatus, JobStatus, NotTheContract, Trace, Validation};
 pub use base_url::{BaseUrl, TokenUrl};
 pub use client::{Client, JobError, NotSent, RollbackAnswer};
 pub use credentials::Credentials;

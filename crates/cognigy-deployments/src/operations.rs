@@ -1,4 +1,4 @@
-//! The requests of the contract, and the differences between them.
+//! The requests of the contract, with their deadlines, tries and priorities.
 
 use platform::{Operation, Priority};
 use std::time::Duration;
@@ -15,11 +15,11 @@ pub const TOKEN: Operation = Operation {
     priority: Priority::Submit,
 };
 
-/// Section 1: can the environment take this configuration?
+/// Section 1: validate whether the environment can run the configuration.
 pub const VALIDATE: Operation =
     Operation { name: "validate", title: "validation", deadline: DEADLINE, tries: 3, priority: Priority::Start };
 
-/// Section 2: do the dependencies fit together?
+/// Section 2: trace whether the dependencies are compatible.
 pub const TRACE: Operation =
     Operation { name: "trace", title: "synthetic trace", deadline: DEADLINE, tries: 3, priority: Priority::Check };
 
@@ -27,11 +27,11 @@ pub const TRACE: Operation =
 pub const SUBMIT: Operation =
     Operation { name: "submit", title: "submit", deadline: DEADLINE, tries: 3, priority: Priority::Submit };
 
-/// Section 4: the state of a job. It is polled, so one request has one try.
+/// Section 4: get the state of a job. The operator polls, so each call makes one try.
 pub const JOB: Operation =
     Operation { name: "job", title: "job", deadline: DEADLINE, tries: 1, priority: Priority::Job };
 
-/// Section 5: the health of an environment. It is polled, so one request has one try.
+/// Section 5: get the health of an environment. The operator polls, so each call makes one try.
 pub const HEALTH: Operation =
     Operation { name: "health", title: "health", deadline: DEADLINE, tries: 1, priority: Priority::Health };
 

@@ -1,4 +1,4 @@
-//! The provider, and its clients as the operator uses them.
+//! Implements the traits `Provider` and `Platform`.
 
 use super::answer::JobStatus;
 use super::client::{Client, JobError, NotSent, RollbackAnswer as Rolled};
@@ -28,14 +28,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The maximum duration of one submit with all its repeats and waits. The operator checks the key's age before the
-/// submit, and begins the last submit ten minutes before the key expires. No submit may still be sending when the key
-/// expires.
+/// submit, and starts no submit in the last ten minutes before the key expires. So no request is sent after the key has
+/// expired.
 const SUBMIT_WITHIN: Duration = Duration::from_secs(300);
 
 /// The keys that a Secret with credentials must have.
 pub const REQUIRED_SECRET_KEYS: [&str; 2] = ["clientId", "clientSecret"];
 
-/// The Cognigy.AI deployment API, for all resources of a process.
+/// The validation, the trace, the submit, a poll or two of the job, a poll of health, and the audit record.
+const REQUESTS_PER_ROLLOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(6);
+
+/// The provider for the Cognigy.AI deployment API. All resources of a process share it.
 pub struct CognigyDeployments {
     defaults: Defaults,
     transports: TransportFactory,
@@ -47,7 +50,7 @@ pub struct CognigyDeployments {
 }
 
 impl CognigyDeployments {
-    /// A provider without clients. The seed makes the waits between repeats reproducible.
+    /// Makes a provider without clients. The seed makes the waits between repeats reproducible.
     #[must_use]
     pub fn new(
         defaults: Defaults,
@@ -69,12 +72,12 @@ impl CognigyDeployments {
             // Certificates can come only from a Secret.
             secret.unwrap_or(SecretName { namespace: "", name: "" }).unusable_certificates(&problem)
         })?;
-        // All credentials that name the same client share this budget. They use it only after a token was granted.
+        // All credentials that name the same client share this budget. They use it only after they were granted a token.
         let budget = self.budgets.shared(credentials.client_fingerprint());
         let client = Client::new(credentials, transport, self.options.clone(), budget, self.jitter_seed);
         let origin = client.origin().clone();
-        let named_limit = credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT);
-        let platform = Arc::new(CognigyClient { client, named_limit, idempotency: self.rules.idempotency });
+        let configured_limit = credentials.requests_per_minute.unwrap_or(TYPICAL_LIMIT);
+        let platform = Arc::new(CognigyClient { client, configured_limit, idempotency: self.rules.idempotency });
         let client_fingerprint = credentials.client_fingerprint();
         let connection = Connection { platform, origin, fingerprint, client_fingerprint };
         self.clients().insert(fingerprint, connection.clone());
@@ -133,11 +136,11 @@ impl Provider for CognigyDeployments {
     }
 }
 
-/// A client as the operator uses it.
+/// A [`Client`] as a [`Platform`].
 struct CognigyClient {
     client: Client,
     /// Requests per minute, according to the credentials.
-    named_limit: NonZeroU32,
+    configured_limit: NonZeroU32,
     idempotency: SubmitIdempotency,
 }
 
@@ -149,8 +152,12 @@ impl Platform for CognigyClient {
     fn requests_per_minute(&self) -> NonZeroU32 {
         match self.client.is_proven() {
             true => self.client.budget().limit(),
-            false => self.named_limit.min(TYPICAL_LIMIT),
+            false => self.configured_limit.min(TYPICAL_LIMIT),
         }
+    }
+
+    fn requests_per_rollout(&self) -> NonZeroU32 {
+        REQUESTS_PER_ROLLOUT
     }
 
     fn validate<'a>(
@@ -191,7 +198,7 @@ impl Platform for CognigyClient {
             let Submit { body, key, first } = submit;
             let answer = self.client.submit(body, key, first, self.idempotency, requester);
             let answer = tokio::time::timeout(SUBMIT_WITHIN, answer).await;
-            translate::submit(answer.unwrap_or_else(|_| self.no_answer_to_submit()))
+            translate::submit(answer.unwrap_or_else(|_| self.submit_timed_out()))
         }
         .boxed()
     }
@@ -204,7 +211,7 @@ impl Platform for CognigyClient {
         async move {
             let status = self.client.job(job, requester).await;
             let refused = matches!(&status, Err(JobError::Unreadable(error)) if is_unauthorized(error.class()));
-            let answer = translate::job(status).map_err(|not_sent| not_asked(&not_sent))?;
+            let answer = translate::job(status).map_err(|not_sent| unsent_poll(&not_sent))?;
             Ok(Polled { answer, are_credentials_refused: refused })
         }
         .boxed()
@@ -217,9 +224,9 @@ impl Platform for CognigyClient {
     ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>> {
         async move {
             let environment = environment(spec).map_err(translate::unsent)?;
-            let reading = self.client.health(&environment, spec.monitoring.max_error_rate, requester).await;
-            let reading = reading.map_err(|not_sent| not_asked(&not_sent))?;
-            Ok(Polled { answer: translate::health(reading), are_credentials_refused: false })
+            let status = self.client.health(&environment, spec.monitoring.max_error_rate, requester).await;
+            let status = status.map_err(|not_sent| unsent_poll(&not_sent))?;
+            Ok(Polled { answer: translate::health(status), are_credentials_refused: false })
         }
         .boxed()
     }
@@ -252,8 +259,8 @@ impl Platform for CognigyClient {
         id: &'a IdempotencyKey,
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<(), CallFailure>> {
-        let taken = self.client.audit(record, id, requester);
-        taken.map(|taken| taken.map_err(|error| translate::delivery_failure(&error))).boxed()
+        let accepted = self.client.audit(record, id, requester);
+        accepted.map(|accepted| accepted.map_err(|error| translate::delivery_failure(&error))).boxed()
     }
 
     fn describe(&self, failed: &FailedTry) -> Obstacle {
@@ -263,7 +270,7 @@ impl Platform for CognigyClient {
 
 impl CognigyClient {
     /// The submit took too long: it may have been sent.
-    fn no_answer_to_submit(&self) -> Submitted {
+    fn submit_timed_out(&self) -> Submitted {
         let server = self.client.server();
         let message = format!("{server} did not answer the submit within {} s", SUBMIT_WITHIN.as_secs());
         match self.idempotency {
@@ -272,10 +279,9 @@ impl CognigyClient {
         }
     }
 
-    /// 409 may mean that the rollback has already happened. The job's status shows whether it has (contract, section
-    /// 6).
+    /// Reads the job after a 409: the rollback may already have happened (contract, section 6).
     async fn after_conflict(&self, job: &JobId, message: String, requester: &Requester) -> RollbackAnswer {
-        match self.client.job(job, &requester.insisting()).await {
+        match self.client.job(job, &requester.without_cancellation()).await {
             Ok(JobStatus::RolledBack) => RollbackAnswer::Accepted,
             _ => RollbackAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, message, None)),
         }
@@ -284,12 +290,15 @@ impl CognigyClient {
 
 fn environment(spec: &CognigyDeploymentSpec) -> Result<EnvironmentId, Obstacle> {
     spec.environment_id.as_str().parse().map_err(|_| {
-        let message = format!("spec.environmentId {} cannot stand in a URL's path; correct it", spec.environment_id);
+        let message = format!(
+            "spec.environmentId {} is not a valid URL path segment; write letters, digits, '.', '_', '~' and '-'",
+            spec.environment_id
+        );
         Obstacle::lasting(Cause::RequestRejected, message, Retry::InputChange)
     })
 }
 
-fn not_asked(not_sent: &NotSent) -> CallFailure {
+fn unsent_poll(not_sent: &NotSent) -> CallFailure {
     match not_sent {
         NotSent::Cancelled => translate::cancelled(),
         NotSent::Failed(error) => translate::failure(error),

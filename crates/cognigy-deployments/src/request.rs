@@ -1,4 +1,4 @@
-//! The request bodies of the contract, with exactly its fields in its order.
+//! The request bodies of the contract, with the same fields in the same order.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use platform::{EnvironmentId, JobId};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Section 1: may this snapshot run in this environment?
+/// Section 1: validate whether the environment can run the snapshot.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValidateRequest<'a> {
@@ -20,7 +20,7 @@ pub struct ValidateRequest<'a> {
     pub isolation_rules: IsolationRules<'a>,
 }
 
-/// Capacity; snake_case in every request.
+/// The capacity. Its fields are snake_case in every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CapacityConstraints {
     /// The number of concurrent sessions.
@@ -42,7 +42,7 @@ pub struct IsolationRules<'a> {
     pub resource_quota_check: bool,
 }
 
-/// Section 2: do the snapshot's dependencies fit together?
+/// Section 2: trace whether the snapshot's dependencies are compatible.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceRequest<'a> {
@@ -75,7 +75,7 @@ pub struct SubmitRequest<'a> {
     pub configuration_snapshot: &'a RawValue,
     /// The locked packages, in the user's order.
     pub dependency_locks: Vec<DependencyLock<'a>>,
-    /// How the platform itself reacts to a bad rollout.
+    /// The platform's own reaction to a bad rollout.
     pub rollback_policy: RollbackPolicy<'a>,
     /// The capacity that the environment may use.
     pub capacity_constraints: CapacityConstraints,
@@ -112,7 +112,7 @@ pub struct RollbackPolicy<'a> {
     pub auto_trigger: bool,
     /// The number of consecutive bad answers, 1 to 100.
     pub health_threshold: u32,
-    /// The number of seconds within which there must be a verdict, 1 to 86400.
+    /// The maximum duration of the rollout in seconds, 1 to 86400.
     pub timeout_seconds: u32,
     /// The snapshot to roll back to; `null` if the user named none.
     pub revert_snapshot_id: Option<&'a str>,
@@ -128,18 +128,18 @@ pub(crate) struct RollbackRequest {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord<'a> {
-    /// When the verdict was known.
+    /// When the outcome was decided.
     #[serde(serialize_with = "as_microseconds")]
     pub timestamp: Timestamp,
     /// The rollout's job.
     pub job_id: Option<&'a JobId>,
     /// Whether the environment runs the new configuration.
     pub deployment_success: bool,
-    /// Seconds from the submit to the verdict.
+    /// Seconds from the submit to the outcome.
     pub duration_seconds: f64,
-    /// The record's category, which is always the same.
+    /// The record's category. It is always `environment_deployment`.
     pub audit_category: AuditCategory,
-    /// The user's attestations.
+    /// The user's statements in `spec.compliance`.
     pub compliance_flags: ComplianceFlags,
 }
 
@@ -152,7 +152,7 @@ pub enum AuditCategory {
     EnvironmentDeployment,
 }
 
-/// The user's attestations in `spec.compliance`; false by default.
+/// The user's statements in `spec.compliance`; false by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComplianceFlags {
@@ -181,7 +181,7 @@ impl AuditRecord<'_> {
 /// A body as JSON.
 #[expect(
     clippy::expect_used,
-    reason = "only the types of this file are encoded: their keys are text, and memory takes every byte"
+    reason = "only the types of this file are encoded: their keys are text, and writing to memory does not fail"
 )]
 pub(crate) fn encode(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).expect("plain data with text keys is always JSON").into()
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_record_is_the_contracts_to_the_byte() {
+    fn an_audit_record_has_the_exact_bytes_of_the_contract() {
         let job_id = "job_8f3a2c".parse().unwrap();
         let record = AuditRecord {
             timestamp: "2026-01-01T12:00:00Z".parse().unwrap(),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_the_word_that_the_contract_names() {
+    fn every_rollback_reason_is_a_value_of_the_contract() {
         for (reason, word) in [
             (RollbackReason::HealthCheckFailure, "health_check_failure"),
             (RollbackReason::DeploymentFailed, "deployment_failed"),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_left_out_is_null_or_left_out() {
+    fn omitted_fields_are_null_or_omitted() {
         let environment_id = "env".parse().unwrap();
         let snapshot = RawValue::from_string(r#"{"b": 1, "a": [2.50, "ü"]}"#.to_owned()).unwrap();
         let capacity = CapacityConstraints { max_concurrent_sessions: 1, memory_limit_mb: 2 };

@@ -1,4 +1,4 @@
-//! Credentials from a Secret, or the operator's own credentials if it offers them.
+//! Reads credentials from a Secret, or gets the operator's own credentials.
 
 use k8s_openapi::api::core::v1::Secret;
 use platform::{MAX_BASE_BYTES, OfferedNamespaces, SecretKeys};
@@ -25,7 +25,7 @@ pub struct Defaults {
     pub namespaces: OfferedNamespaces,
 }
 
-/// The public API, and no client that belongs to the operator.
+/// The public API, and no credentials of the operator.
 impl Default for Defaults {
     fn default() -> Self {
         Self {
@@ -51,14 +51,14 @@ impl Defaults {
     /// The operator's own credentials, for a resource that names no Secret.
     ///
     /// # Errors
-    /// An [`Obstacle`] if the operator has no credentials, or does not offer them to this namespace.
+    /// An [`Obstacle`] if the operator has no credentials, or this namespace may not use them.
     pub fn own(&self, namespace: &str) -> Result<Credentials, Obstacle> {
         let client = self.client.as_ref().filter(|_| self.namespaces.includes(namespace)).ok_or_else(|| {
             Obstacle::lasting(
                 Cause::CredentialsNotFound,
                 format!(
-                    "the resource names no credentials, and the operator offers none of its own to namespace {namespace}; \
-                     name a Secret in spec.credentialsRef"
+                    "spec.credentialsRef is not set, and namespace {namespace} may not use the operator's own credentials; \
+                     set spec.credentialsRef to the name of a Secret"
                 ),
                 Retry::CredentialsChange,
             )
@@ -90,8 +90,8 @@ impl Defaults {
     }
 }
 
-/// The maximum size in bytes of a client's id or secret, of a URL, and of the list of certificates. A longer value is a
-/// mistake, for example a file in the wrong key.
+/// The maximum size in bytes of a client's id or secret, of a URL, and of the certificates. A longer value is a mistake,
+/// for example a file in the wrong key.
 const MAX_CLIENT_BYTES: usize = 4 * 1024;
 const MAX_URL_BYTES: usize = 2 * 1024;
 const MAX_CERTIFICATES_BYTES: usize = 256 * 1024;

@@ -1,4 +1,4 @@
-//! Reads the answer to a submit. This is the part of the contract's error table that ensures "never submitted twice".
+//! Evaluates the answer to a submit. This part of the contract's error table ensures that no rollout is submitted twice.
 
 use http::StatusCode;
 
@@ -10,7 +10,7 @@ use rollout::facts::SubmitIdempotency;
 /// The result of a submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitAnswer {
-    /// The rollout is under way.
+    /// The rollout was started.
     Accepted(JobId),
     /// The first POST was answered with 4xx: no rollout was started, and the same request would get the same answer.
     Rejected {
@@ -19,14 +19,14 @@ pub enum SubmitAnswer {
         /// The API's own message.
         message: String,
     },
-    /// The token endpoint refuses the credentials: the last try sent nothing to the API.
+    /// The token endpoint refused the credentials, so the last try sent nothing to the API.
     Unauthorized {
         /// The endpoint's own message.
         message: String,
         /// Whether the next POST would be the first.
         next: FirstPost,
     },
-    /// 409 to a repeat: the API still processes the first POST. Ask again later with the same key.
+    /// 409 to a repeat: the API is still processing the first POST. Try again later with the same key.
     StillInProgress {
         /// The API's own message.
         message: String,
@@ -38,15 +38,19 @@ pub enum SubmitAnswer {
         /// Whether the next POST would be the first.
         next: FirstPost,
     },
-    /// The rollout may be under way; this answer does not say.
+    /// It is not known whether a rollout was started.
     OutcomeUnknown {
         /// What happened.
         message: String,
     },
 }
 
-/// Evaluates the end of a submit by the contract's table.
-pub(crate) fn judge(result: Result<Answer, Failure>, first: FirstPost, idempotency: SubmitIdempotency) -> SubmitAnswer {
+/// Evaluates the result of a submit with the contract's error table.
+pub(crate) fn evaluate(
+    result: Result<Answer, Failure>,
+    first: FirstPost,
+    idempotency: SubmitIdempotency,
+) -> SubmitAnswer {
     let failure = match result {
         Ok(answer) => return accepted(answer),
         Err(failure) => failure,

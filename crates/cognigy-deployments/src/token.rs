@@ -21,18 +21,17 @@ const SCOPE: &str = "deployments:write environments:read jobs:read validations:e
 
 /// How long before its expiry a token is renewed. A token with a lifetime under twice this is renewed after half its
 /// lifetime.
-const RENEWED_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
-/// The maximum lifetime; a longer one in an answer is not trusted.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// The maximum lifetime. A longer lifetime in an answer is not trusted.
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a failure is returned to all waiting callers, and how long a token that is still valid is used after a
-/// failure.
+/// How long a failure is returned to all callers before the token endpoint is called again.
 const FAILURE_SHARED: Duration = Duration::from_secs(1);
-/// The maximum time before the token endpoint is asked again if it asks for a pause, because a rollback may need the
-/// token.
-const FAILURE_SHARED_AT_MOST: Duration = Duration::from_secs(30);
-const RENEWED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// The maximum of this time if the token endpoint requests a longer wait. A rollback may need the token.
+const MAX_FAILURE_SHARED: Duration = Duration::from_secs(30);
+/// After a renewal failed: how long a token that is still valid is used before the next try to renew it.
+const RETRY_RENEWAL_AFTER: Duration = Duration::from_secs(30);
 
 /// A token. `Debug` does not show it.
 #[derive(Debug, Clone)]
@@ -58,19 +57,19 @@ impl Token {
 /// A token, and how it was obtained.
 pub(crate) struct Obtained {
     pub(crate) token: Token,
-    /// The permit, if no request was needed.
-    pub(crate) unused: Option<Permit>,
-    /// Whether it was requested just now.
-    pub(crate) was_asked: bool,
+    /// The permit, if no token request was needed.
+    pub(crate) unused_permit: Option<Permit>,
+    /// Whether the token was requested by this call.
+    pub(crate) was_requested: bool,
 }
 
 impl Obtained {
-    fn held(token: Token, permit: Option<Permit>) -> Self {
-        Self { token, unused: permit, was_asked: false }
+    fn cached(token: Token, permit: Option<Permit>) -> Self {
+        Self { token, unused_permit: permit, was_requested: false }
     }
 
-    fn asked(token: Token) -> Self {
-        Self { token, unused: None, was_asked: true }
+    fn requested(token: Token) -> Self {
+        Self { token, unused_permit: None, was_requested: true }
     }
 }
 
@@ -81,18 +80,18 @@ pub(crate) struct TokenSource {
     url: String,
     form: SecretString,
     client_secret: SecretString,
-    memory: Mutex<Memory>,
-    asking: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    requesting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct Memory {
-    held: Option<Held>,
+struct State {
+    current: Option<CachedToken>,
     failed: Option<(CallError, Instant)>,
     serials: u64,
 }
 
-struct Held {
+struct CachedToken {
     token: Token,
     renew_at: Instant,
     expires_at: Instant,
@@ -111,48 +110,48 @@ impl TokenSource {
             url: credentials.token_url.as_str().to_owned(),
             form: form.into(),
             client_secret: credentials.client_secret.clone(),
-            memory: Mutex::default(),
-            asking: tokio::sync::Mutex::new(()),
+            state: Mutex::default(),
+            requesting: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// The current token, or a new one, whose request uses the permit. The first token is requested without a permit.
+    /// Returns the current token, or requests a new one with the permit. The first token is requested without a permit.
     pub(crate) async fn obtain(&self, permit: Option<Permit>) -> Result<Obtained, CallError> {
-        if let Some(token) = self.fresh(Instant::now()) {
-            return Ok(Obtained::held(token, permit));
+        if let Some(token) = self.current(Instant::now()) {
+            return Ok(Obtained::cached(token, permit));
         }
-        let _asking = self.asking.lock().await;
+        let _requesting = self.requesting.lock().await;
         let now = Instant::now();
-        if let Some(token) = self.fresh(now) {
-            return Ok(Obtained::held(token, permit));
+        if let Some(token) = self.current(now) {
+            return Ok(Obtained::cached(token, permit));
         }
-        if let Some((error, until)) = &self.memory().failed
+        if let Some((error, until)) = &self.state().failed
             && now < *until
         {
             return Err(error.clone());
         }
-        match self.ask(permit).await {
-            Ok(token) => Ok(Obtained::asked(token)),
-            Err(error) => self.remember_failure(error).map(Obtained::asked),
+        match self.request(permit).await {
+            Ok(token) => Ok(Obtained::requested(token)),
+            Err(error) => self.remember_failure(error).map(Obtained::requested),
         }
     }
 
     /// Discards the token if it is still the current one.
     pub(crate) fn invalidate(&self, token: &Token) {
-        let mut memory = self.memory();
-        if memory.held.as_ref().is_some_and(|held| held.token.serial == token.serial) {
-            memory.held = None;
+        let mut state = self.state();
+        if state.current.as_ref().is_some_and(|current| current.token.serial == token.serial) {
+            state.current = None;
         }
     }
 
-    async fn ask(&self, permit: Option<Permit>) -> Result<Token, CallError> {
+    async fn request(&self, permit: Option<Permit>) -> Result<Token, CallError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::copy_from_slice(self.form.expose_secret().as_bytes()))
-            .map_err(|_| CallError::protocol("the token URL cannot be requested"))?;
-        let asked_at = Instant::now();
+            .map_err(|_| CallError::protocol("a request cannot be built from the token URL"))?;
+        let requested_at = Instant::now();
         let answer = self.exchange.send(&TOKEN, request).await;
         drop(permit);
         let granted = match answer {
@@ -163,7 +162,7 @@ impl TokenSource {
             let message = format!("token request: {}", error.message());
             CallError::new(error.class(), message).with_retry_after(error.retry_after())
         })?;
-        Ok(self.hold(granted, asked_at))
+        Ok(self.store(granted, requested_at))
     }
 
     fn read(&self, answer: Answer) -> Result<answer::GrantedToken, CallError> {
@@ -176,45 +175,52 @@ impl TokenSource {
         answer::read_token(&answer.into_body()?).map_err(|error| CallError::protocol(format!("{server}: {error}")))
     }
 
-    fn hold(&self, granted: answer::GrantedToken, asked_at: Instant) -> Token {
-        let life = Duration::try_from_secs_f64(granted.expires_in).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
-        let mut memory = self.memory();
-        memory.serials += 1;
-        memory.failed = None;
-        let token = Token { text: Arc::new(granted.access_token.into()), serial: memory.serials };
-        memory.held =
-            Some(Held { token: token.clone(), renew_at: asked_at + renewed_after(life), expires_at: asked_at + life });
+    fn store(&self, granted: answer::GrantedToken, requested_at: Instant) -> Token {
+        let life = Duration::try_from_secs_f64(granted.expires_in).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME);
+        let mut state = self.state();
+        state.serials += 1;
+        state.failed = None;
+        let token = Token { text: Arc::new(granted.access_token.into()), serial: state.serials };
+        state.current = Some(CachedToken {
+            token: token.clone(),
+            renew_at: requested_at + renewal_after(life),
+            expires_at: requested_at + life,
+        });
         token
     }
 
-    /// After a transient failure, a token that is still valid remains in use; otherwise all waiting callers get the
+    /// After a transient failure, returns the current token if it is still valid. Otherwise all waiting callers get the
     /// failure.
     fn remember_failure(&self, error: CallError) -> Result<Token, CallError> {
         let now = Instant::now();
-        let mut memory = self.memory();
+        let mut state = self.state();
         if error.class() != ErrorClass::Unauthorized
-            && let Some(held) = memory.held.as_mut().filter(|held| now < held.expires_at)
+            && let Some(current) = state.current.as_mut().filter(|current| now < current.expires_at)
         {
-            held.renew_at = now + RENEWED_AGAIN_AFTER;
-            return Ok(held.token.clone());
+            current.renew_at = now + RETRY_RENEWAL_AFTER;
+            return Ok(current.token.clone());
         }
-        let shared = error.retry_after().unwrap_or_default().clamp(FAILURE_SHARED, FAILURE_SHARED_AT_MOST);
-        memory.failed = Some((error.clone(), now + shared));
+        let shared = error.retry_after().unwrap_or_default().clamp(FAILURE_SHARED, MAX_FAILURE_SHARED);
+        state.failed = Some((error.clone(), now + shared));
         Err(error)
     }
 
-    fn fresh(&self, now: Instant) -> Option<Token> {
-        let memory = self.memory();
-        memory.held.as_ref().filter(|held| now < held.renew_at && now < held.expires_at).map(|held| held.token.clone())
+    fn current(&self, now: Instant) -> Option<Token> {
+        let state = self.state();
+        state
+            .current
+            .as_ref()
+            .filter(|current| now < current.renew_at && now < current.expires_at)
+            .map(|current| current.token.clone())
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 
-fn renewed_after(life: Duration) -> Duration {
-    if life < 2 * RENEWED_BEFORE { life / 2 } else { life - RENEWED_BEFORE }
+fn renewal_after(life: Duration) -> Duration {
+    if life < 2 * RENEW_BEFORE_EXPIRY { life / 2 } else { life - RENEW_BEFORE_EXPIRY }
 }
 
 #[cfg(test)]
@@ -224,7 +230,7 @@ mod tests {
     #[test]
     fn a_token_is_renewed_five_minutes_early_or_at_half_its_life() {
         for (life, after) in [(3600, 3300), (600, 300), (598, 299), (60, 30), (0, 0)] {
-            assert_eq!(renewed_after(Duration::from_secs(life)), Duration::from_secs(after));
+            assert_eq!(renewal_after(Duration::from_secs(life)), Duration::from_secs(after));
         }
     }
 }

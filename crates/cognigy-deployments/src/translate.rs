@@ -1,4 +1,4 @@
-//! Translates between the operator's types and those of the API. It makes no decisions.
+//! Converts between the operator's types and the API's types. It makes no decisions.
 
 use super::answer;
 use super::client::{JobError, NotSent};
@@ -38,7 +38,7 @@ pub fn trace_request<'a>(configuration: Configuration<'a>, environment: &'a Envi
         environment_id: environment,
         configuration_snapshot: snapshot.as_raw(),
         trace_options: TraceOptions {
-            simulation_depth: natural(spec.trace_options.simulation_depth.into()),
+            simulation_depth: unsigned(spec.trace_options.simulation_depth.into()),
             include_dependency_graph: spec.trace_options.include_dependency_graph,
             detect_version_conflicts: spec.trace_options.detect_version_conflicts,
         },
@@ -67,8 +67,8 @@ pub fn submit_request<'a>(
             .collect(),
         rollback_policy: RollbackPolicy {
             auto_trigger: policy.auto_trigger,
-            health_threshold: natural(policy.health_threshold.into()),
-            timeout_seconds: natural(policy.timeout_seconds.into()),
+            health_threshold: unsigned(policy.health_threshold.into()),
+            timeout_seconds: unsigned(policy.timeout_seconds.into()),
             revert_snapshot_id: policy.revert_snapshot_id.as_deref(),
         },
         capacity_constraints: capacity(spec),
@@ -78,13 +78,13 @@ pub fn submit_request<'a>(
 
 fn capacity(spec: &CognigyDeploymentSpec) -> CapacityConstraints {
     CapacityConstraints {
-        max_concurrent_sessions: natural(spec.capacity_constraints.max_concurrent_sessions),
-        memory_limit_mb: natural(spec.capacity_constraints.memory_limit_mb),
+        max_concurrent_sessions: unsigned(spec.capacity_constraints.max_concurrent_sessions),
+        memory_limit_mb: unsigned(spec.capacity_constraints.memory_limit_mb),
     }
 }
 
-/// The API server accepts no negative number here.
-fn natural<T: TryFrom<i64> + Default>(number: i64) -> T {
+/// Converts a number that the CRD requires to be positive.
+fn unsigned<T: TryFrom<i64> + Default>(number: i64) -> T {
     T::try_from(number).unwrap_or_default()
 }
 
@@ -143,14 +143,14 @@ pub fn job(status: Result<answer::JobStatus, JobError>) -> Result<JobAnswer, Not
 }
 
 /// The environment's health.
-pub fn health(reading: answer::HealthReading) -> HealthAnswer {
-    match reading {
-        answer::HealthReading::Good { .. } => HealthAnswer::Good,
-        answer::HealthReading::Bad { status, error_rate } => HealthAnswer::Bad(match error_rate {
+pub fn health(status: answer::HealthStatus) -> HealthAnswer {
+    match status {
+        answer::HealthStatus::Good { .. } => HealthAnswer::Good,
+        answer::HealthStatus::Bad { status, error_rate } => HealthAnswer::Bad(match error_rate {
             Some(error_rate) => format!("its status is {status}, its error rate {error_rate}"),
             None => format!("its status is {status}"),
         }),
-        answer::HealthReading::Unreadable { message } => HealthAnswer::Unreadable(message),
+        answer::HealthStatus::Unreadable { message } => HealthAnswer::Unreadable(message),
     }
 }
 
@@ -158,15 +158,15 @@ pub fn health(reading: answer::HealthReading) -> HealthAnswer {
 pub fn obstacle(error: &CallError) -> Obstacle {
     let message = error.message();
     match error.class() {
-        // After a cancelled request the operator decides again, so nobody sees this obstacle.
+        // After a cancelled request the operator decides again, so this obstacle is never shown.
         ErrorClass::Transient | ErrorClass::Cancelled => Obstacle::transient(
             Cause::ApiUnavailable,
-            format!("Cognigy.AI cannot be asked now, and is asked again: {message}"),
+            format!("the request to Cognigy.AI failed, and the operator tries again: {message}"),
             error.retry_after(),
         ),
         ErrorClass::Protocol => Obstacle::transient(
             Cause::UnexpectedAnswer,
-            format!("Cognigy.AI answered what makes no sense, and is asked again: {message}"),
+            format!("Cognigy.AI gave an unexpected answer, and the operator tries again: {message}"),
             error.retry_after(),
         ),
         ErrorClass::Unauthorized => Obstacle::lasting(
@@ -177,14 +177,18 @@ pub fn obstacle(error: &CallError) -> Obstacle {
         ErrorClass::Rejected { status: 404 | 405 } => Obstacle::lasting(
             Cause::RequestRejected,
             format!(
-                "Cognigy.AI refuses the request: {message}; correct spec.environmentId if it is wrong, or baseUrl in the \
-                 Secret (the operator's --base-url if the Secret has none) if the URL is; else ask for a retry"
+                "Cognigy.AI refuses the request: {message}; if spec.environmentId is wrong, correct it; if the URL is wrong, \
+                 correct baseUrl in the Secret (or the operator's --base-url, if the Secret has none); otherwise request a \
+                 retry (annotation deploy.cognigy.ai/retry)"
             ),
             Retry::InputChange,
         ),
         ErrorClass::Rejected { status: _ } => Obstacle::lasting(
             Cause::RequestRejected,
-            format!("Cognigy.AI refuses the request: {message}; correct the spec, or ask for a retry"),
+            format!(
+                "Cognigy.AI refuses the request: {message}; correct the spec, or request a retry (annotation \
+                 deploy.cognigy.ai/retry)"
+            ),
             Retry::InputChange,
         ),
         ErrorClass::EgressRefused => Obstacle::lasting(
@@ -195,7 +199,7 @@ pub fn obstacle(error: &CallError) -> Obstacle {
     }
 }
 
-/// A rollback that failed. Its message already says that it is tried again.
+/// A rollback that failed. The caller's message already says that the operator tries again.
 pub fn rollback_obstacle(error: &CallError) -> Obstacle {
     let cause = match error.class() {
         ErrorClass::Transient | ErrorClass::Cancelled => Cause::ApiUnavailable,
@@ -205,17 +209,17 @@ pub fn rollback_obstacle(error: &CallError) -> Obstacle {
     Obstacle::transient(cause, error.message(), error.retry_after())
 }
 
-/// A try that failed, while the call continues with the next try.
+/// A failed try of a call that continues with the next try.
 pub fn failed_try(failed: &FailedTry, origin: &ApiOrigin) -> Obstacle {
     let FailedTry { operation, number, of, unanswered_for, error, .. } = failed;
     if *operation == operations::ROLLBACK {
         // Use the same message as for the whole call: there is one cause, and it is reported once.
         return rollback_obstacle(error);
     }
-    let what = operation.title;
+    let title = operation.title;
     let problem = match unanswered_for {
-        Some(waited) => format!("Cognigy.AI ({origin}) did not answer the {what} within {} s", waited.as_secs()),
-        None => format!("the {what} failed: {error}"),
+        Some(waited) => format!("Cognigy.AI ({origin}) did not answer the {title} within {} s", waited.as_secs()),
+        None => format!("the {title} failed: {error}"),
     };
     Obstacle::transient(Cause::ApiUnavailable, format!("{problem}; try {} of {of}", number + 1), None)
 }
@@ -238,7 +242,7 @@ pub fn unsent(obstacle: Obstacle) -> CallFailure {
 
 /// A call that was cancelled before it was sent.
 pub fn cancelled() -> CallFailure {
-    let message = "the question was cancelled while it waited for the request budget";
+    let message = "the request was cancelled while it waited for the request budget";
     let obstacle = Obstacle::transient(Cause::ApiUnavailable, message, None);
     CallFailure { cause: FailureCause::Cancelled, obstacle }
 }
@@ -247,7 +251,7 @@ fn cause(error: &CallError) -> FailureCause {
     match error.class() {
         ErrorClass::Cancelled => FailureCause::Cancelled,
         ErrorClass::Unauthorized => FailureCause::Credentials,
-        _ if error.is_held_back() => FailureCause::Budget,
+        _ if error.is_out_of_budget() => FailureCause::Budget,
         ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::Rejected { .. } | ErrorClass::EgressRefused => {
             FailureCause::Other
         }
@@ -262,7 +266,7 @@ mod tests {
     const MESSAGE: &str = "422 Unprocessable Entity: locked for the holidays";
 
     #[test]
-    fn a_refusal_names_its_status_once() {
+    fn a_refusal_contains_its_status_once() {
         let refused = Submitted::Rejected { status: 422, message: MESSAGE.to_owned() };
         assert_eq!(submit(refused), SubmitAnswer::Rejected { message: MESSAGE.to_owned() });
         let error = CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE);
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_there_may_be_the_fault_of_the_base_url() {
+    fn a_404_or_405_mentions_the_base_url() {
         for status in [404, 405] {
             let asked = "https://api.example.com/wrong/api/v2/environments/env_1/validate answered 404 Not Found";
             let message = obstacle(&CallError::new(ErrorClass::Rejected { status }, asked)).message;

@@ -9,8 +9,8 @@ use url::Url;
 /// The maximum number of bytes of a URL; a longer URL is a mistake or an attack.
 const MAX_URL_BYTES: usize = 2048;
 
-/// The maximum number of bytes of an API's base. The base is written into status once for each waiting message, and a
-/// status must stay small; a host name has at most 253 bytes.
+/// The maximum number of bytes of an API's base URL. Each message in the outbox of a status contains the base URL, and a
+/// status must stay small. A host name has at most 253 bytes.
 pub const MAX_BASE_BYTES: usize = 320;
 
 /// The maximum number of bytes of an identifier in a path (contract, section 3).
@@ -19,8 +19,8 @@ const MAX_SEGMENT_BYTES: usize = 256;
 /// The maximum number of bytes of an idempotency key.
 const MAX_KEY_BYTES: usize = 255;
 
-/// Why a URL or an identifier cannot be used, as the end of a sentence that begins with its name. It contains no part
-/// of the value. The caller shows it to the author of the value; trying again does not help.
+/// Why a URL or an identifier cannot be used. The message completes a sentence that begins with the value's name, and
+/// contains no part of the value. Only the author of the value can correct it; trying again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// The text is not a URL.
@@ -30,27 +30,27 @@ pub enum EndpointError {
     #[error("needs a scheme; write https:// before the host")]
     NoScheme,
     /// The scheme is neither `https` nor `http`.
-    #[error("must begin with https:// (or http://, if the operator's --egress-allow allows it)")]
+    #[error("must begin with https:// (or with http://, if the operator's --egress-allow permits it)")]
     Scheme,
     /// The URL contains a user name or a password.
-    #[error("must hold no user name and no password; remove all before the @")]
+    #[error("must not contain a user name or password; remove everything before the @")]
     UserInfo,
-    /// The URL contains a query, which makes no sense there.
-    #[error("must have no query; remove all from the ? on")]
+    /// The URL contains a query, which is not allowed here.
+    #[error("must not have a query; remove the ? and everything after it")]
     Query,
     /// The URL contains a fragment.
-    #[error("must have no fragment; remove all from the # on")]
+    #[error("must not have a fragment; remove the # and everything after it")]
     Fragment,
     /// The URL is longer than the maximum.
-    #[error("is longer than {MAX_URL_BYTES} bytes")]
+    #[error("is longer than {MAX_URL_BYTES} bytes; shorten it")]
     TooLong,
-    /// The API's base is too long for status.
-    #[error("is longer than {MAX_BASE_BYTES} bytes")]
+    /// The API's base URL is too long for the status.
+    #[error("is longer than {MAX_BASE_BYTES} bytes; shorten it")]
     BaseTooLong,
-    /// The identifier cannot be one path segment without changes.
+    /// The identifier cannot be used as one path segment without encoding.
     #[error("must be 1 to {MAX_SEGMENT_BYTES} of the characters A-Z a-z 0-9 . _ ~ -, and neither '.' nor '..'")]
     Segment,
-    /// The idempotency key cannot be a header's value without changes.
+    /// The idempotency key cannot be used as a header's value without encoding.
     #[error("must be 1 to {MAX_KEY_BYTES} visible ASCII characters")]
     Key,
 }
@@ -92,7 +92,7 @@ pub fn server_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Allows only unreserved characters: they need no encoding, and the path cannot be changed.
+/// Allows only unreserved characters. They need no encoding, and cannot change the structure of the path.
 fn is_safe_segment(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_SEGMENT_BYTES
@@ -100,7 +100,7 @@ fn is_safe_segment(text: &str) -> bool {
         && !matches!(text, "." | "..")
 }
 
-/// Defines a newtype over text that its parser has accepted.
+/// Defines a newtype over a text that passed a check.
 macro_rules! checked_text {
     ($(#[$meta:meta])* $name:ident, $check:expr, $error:expr) => {
         $(#[$meta])*
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_identifiers_that_are_one_path_segment_are_taken() {
+    fn only_identifiers_that_are_one_path_segment_are_accepted() {
         for good in ["job_8f3a2c", "a", "...", "A-Z.~_0", &"x".repeat(256)] {
             assert_eq!(good.parse::<JobId>().unwrap().as_str(), good);
         }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_no_header_value_is_refused() {
+    fn a_key_that_is_not_a_valid_header_value_is_refused() {
         assert!("abc-123".parse::<IdempotencyKey>().is_ok());
         for bad in ["", "a b", "a\r\nX: y", "ä", &"x".repeat(256)] {
             assert_eq!(bad.parse::<IdempotencyKey>(), Err(EndpointError::Key), "{bad:?}");

@@ -1,11 +1,11 @@
-//! The meaning of a failed call for the caller.
+//! Failed calls, classified by what the caller can do.
 
 use std::time::Duration;
 
 use super::http::EgressRefusal;
-use super::words;
+use super::sanitize;
 
-/// The caller's possible reaction to a failed call (contract, "Errors").
+/// The kind of a failed call, which tells the caller how to react (contract, "Errors").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// Network error, time-out, 429, 5xx, or no room in the request budget: try again later. Never a verdict.
@@ -23,14 +23,13 @@ pub enum ErrorClass {
     Protocol,
     /// The operator's own egress rules forbid the URL; nothing was sent.
     EgressRefused,
-    /// The caller cancelled the request while it waited in the queue. Nothing was sent and nothing is known, so decide
-    /// again.
+    /// The caller cancelled the request while it waited in the queue. Nothing was sent. The caller should decide again.
     Cancelled,
 }
 
 impl ErrorClass {
-    /// Every label of a failed request. A cancelled request has no label, because it was never sent.
-    pub const OF_REQUESTS: [&str; 5] = ["transient", "unauthorized", "rejected", "protocol", "egress_refused"];
+    /// Every metric label of a failed request. A cancelled request is not counted, because it was never sent.
+    pub const REQUEST_LABELS: [&str; 5] = ["transient", "unauthorized", "rejected", "protocol", "egress_refused"];
 
     /// The class as the value of a metric's label: one of six values.
     #[must_use]
@@ -53,14 +52,14 @@ pub struct CallError {
     class: ErrorClass,
     message: String,
     retry_after: Option<Duration>,
-    is_held_back: bool,
+    is_out_of_budget: bool,
 }
 
 impl CallError {
     /// Makes a failure of this class.
     #[must_use]
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, message: words::tidy(&message.into()), retry_after: None, is_held_back: false }
+        Self { class, message: sanitize::single_line(&message.into()), retry_after: None, is_out_of_budget: false }
     }
 
     /// Makes a failure that may disappear with time.
@@ -75,32 +74,32 @@ impl CallError {
         Self::new(ErrorClass::Protocol, message)
     }
 
-    /// The same failure, with the wait that the API asked for.
+    /// Sets the wait that the API requested.
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
         self
     }
 
-    /// Limits the wait before the next try to this length.
-    pub fn with_retry_after_of_at_most(mut self, longest: Duration) -> Self {
-        self.retry_after = self.retry_after.map(|asked| asked.min(longest));
+    /// Limits the wait before the next try.
+    pub fn limit_retry_after(mut self, longest: Duration) -> Self {
+        self.retry_after = self.retry_after.map(|requested| requested.min(longest));
         self
     }
 
-    /// The request budget had no room for it: nothing was sent.
-    pub fn held_back(mut self) -> Self {
-        self.is_held_back = true;
+    /// Marks the failure as caused by the request budget: nothing was sent.
+    pub fn out_of_budget(mut self) -> Self {
+        self.is_out_of_budget = true;
         self
     }
 
-    /// Whether the last try was not sent, because the request budget had no room for it in time.
+    /// Whether the last try was not sent because the request budget did not admit it in time.
     #[must_use]
-    pub fn is_held_back(&self) -> bool {
-        self.is_held_back
+    pub fn is_out_of_budget(&self) -> bool {
+        self.is_out_of_budget
     }
 
-    /// The caller's possible reaction.
+    /// The kind of failure.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -112,7 +111,7 @@ impl CallError {
         &self.message
     }
 
-    /// How long to wait before the next try, if the API (or the request budget) asked for a wait.
+    /// How long to wait before the next try, if the API or the request budget requested one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after

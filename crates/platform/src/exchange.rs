@@ -16,13 +16,13 @@ use super::error::{CallError, ErrorClass};
 use super::http::{EgressPolicy, Transport, TransportError};
 use super::operation::{Operation, RequestObserver};
 use super::retry;
+use super::sanitize;
 use super::secrets::Secrets;
-use super::words;
 
 /// The maximum number of bytes of a URL in an error.
-const MAX_URL_SHOWN: usize = 300;
+const MAX_SHOWN_URL_BYTES: usize = 300;
 
-/// Wall-clock time. It is needed only for a `Retry-After` date in an answer that has no date of its own.
+/// Wall-clock time. It is used only if an answer has a `Retry-After` date but no `Date` header.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The settings that all requests of a process share.
@@ -32,7 +32,7 @@ pub struct ExchangeOptions {
     pub policy: EgressPolicy,
     /// Receives a report of each request, for metrics.
     pub observer: Option<Arc<dyn RequestObserver>>,
-    /// The time of day.
+    /// The wall clock.
     pub wall_clock: WallClock,
 }
 
@@ -60,14 +60,14 @@ pub struct Exchange {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The wait that the API asks for.
+    /// The wait that the API requests.
     pub retry_after: Option<Duration>,
     /// The body; `None` if it is longer than the maximum that we read.
     body: Option<Bytes>,
     /// The secrets that must not be shown if the answer repeats them.
     secrets: Secrets,
     /// The URL of the request.
-    asked: Url,
+    url: Url,
 }
 
 /// The error if there is no answer.
@@ -75,19 +75,19 @@ pub struct Answer {
 pub struct Unanswered {
     /// Why there is no answer.
     pub error: CallError,
-    /// Whether the request may have had its effect although there is no answer.
+    /// Whether the request may have taken effect although there is no answer.
     pub sent: bool,
 }
 
 impl Exchange {
-    /// Requests go over this transport.
+    /// Makes an exchange that sends requests over this transport.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, options: ExchangeOptions) -> Self {
         let ExchangeOptions { policy, observer, wall_clock } = options;
         Self { transport, policy, observer, wall_clock, names_servers: true }
     }
 
-    /// Errors do not begin with the server's name, because the caller adds a name of its own.
+    /// Omits the server's name from errors. Use it if the caller adds another name.
     #[must_use]
     pub fn without_server_names(self) -> Self {
         Self { names_servers: false, ..self }
@@ -139,7 +139,7 @@ impl Exchange {
         match tokio::time::timeout(operation.deadline, self.transport.send(request)).await {
             Ok(Ok(response)) => Ok(self.answer(response, url)),
             Ok(Err(TransportError::TooLarge { status })) => {
-                Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default(), asked: url })
+                Ok(Answer { status, retry_after: None, body: None, secrets: Secrets::default(), url })
             }
             Ok(Err(TransportError::EgressRefused(refusal))) => Err(Unanswered::unsent(refusal.into())),
             Ok(Err(error @ TransportError::NotConnected(_))) => Err(Unanswered::unsent(failed(error.to_string()))),
@@ -153,10 +153,10 @@ impl Exchange {
         }
     }
 
-    fn answer(&self, response: http::Response<Bytes>, asked: Url) -> Answer {
+    fn answer(&self, response: http::Response<Bytes>, url: Url) -> Answer {
         let (parts, body) = response.into_parts();
         let retry_after = retry::retry_after(&parts.headers, || (self.wall_clock)());
-        Answer { status: parts.status, retry_after, body: Some(body), secrets: Secrets::default(), asked }
+        Answer { status: parts.status, retry_after, body: Some(body), secrets: Secrets::default(), url }
     }
 }
 
@@ -171,23 +171,22 @@ impl Answer {
     /// secrets.
     pub fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
         let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
-        let words = self.body.as_deref().map(words::of_answer).unwrap_or_default();
-        let said = described(self.status, &secrets.blank(&words));
-        let message = format!("{} answered {said}", self.place());
+        let message = self.body.as_deref().map(sanitize::error_message).unwrap_or_default();
+        let status = status_with_message(self.status, &secrets.blank(&message));
+        let message = format!("{} answered {status}", self.shown_url());
         Err(CallError::new(class, message).with_retry_after(self.retry_after))
     }
 
     /// The server that sent the answer: scheme, host and port.
     pub fn server(&self) -> String {
-        server_of(&self.asked)
+        server_of(&self.url)
     }
 
-    /// The whole URL if the answer says that the path does not exist, because then the URL may be wrong; otherwise the
-    /// server.
-    fn place(&self) -> String {
+    /// The URL for errors: the whole URL if the answer says that the path does not exist, otherwise only the server.
+    fn shown_url(&self) -> String {
         match self.status {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-                words::cut(self.asked.as_str(), MAX_URL_SHOWN).into_owned()
+                sanitize::truncate(self.url.as_str(), MAX_SHOWN_URL_BYTES).into_owned()
             }
             _ => self.server(),
         }
@@ -198,19 +197,19 @@ impl Answer {
         self.into_parts().map(|(body, _)| body)
     }
 
-    /// The whole body, and the secrets that must be removed from every text that is shown of it.
+    /// The whole body, and the secrets that must be removed before any part of it is shown.
     pub fn into_parts(self) -> Result<(Bytes, Secrets), CallError> {
         let too_large = TransportError::TooLarge { status: self.status };
-        let server = server_of(&self.asked);
+        let server = server_of(&self.url);
         let body = self.body.ok_or_else(|| CallError::protocol(format!("{server}: {too_large}")))?;
         Ok((body, self.secrets))
     }
 
-    /// How long all users of the budget should pause after this answer; `None` if they need not pause.
+    /// How long all users of the budget must pause after this answer; `None` if no pause is needed.
     pub fn pause(&self) -> Option<Duration> {
-        const UNSAID: Duration = Duration::from_secs(5);
+        const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
         match self.status {
-            StatusCode::TOO_MANY_REQUESTS => Some(self.retry_after.unwrap_or(UNSAID)),
+            StatusCode::TOO_MANY_REQUESTS => Some(self.retry_after.unwrap_or(DEFAULT_PAUSE)),
             StatusCode::SERVICE_UNAVAILABLE => self.retry_after,
             _ => None,
         }
@@ -218,11 +217,11 @@ impl Answer {
 }
 
 /// `422 Unprocessable Entity: the API's message`. A message that only repeats the status is left out.
-pub fn described(status: StatusCode, words: &str) -> String {
-    let words = words::tidy(words);
+pub fn status_with_message(status: StatusCode, message: &str) -> String {
+    let message = sanitize::single_line(message);
     let shown = status.to_string();
-    let repeats = words.is_empty() || words == shown || status.canonical_reason() == Some(words.as_str());
-    if repeats { shown } else { format!("{shown}: {words}") }
+    let repeats = message.is_empty() || message == shown || status.canonical_reason() == Some(message.as_str());
+    if repeats { shown } else { format!("{shown}: {message}") }
 }
 
 /// The error class of a status (contract, "Errors"); `None` means success.

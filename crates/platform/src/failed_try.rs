@@ -1,5 +1,4 @@
-//! A failed try of a call that will be tried again. It is reported while the call continues, because a call may take
-//! minutes.
+//! A failed try of a call that will be tried again. It is reported at once, because the whole call may take minutes.
 
 use std::time::Duration;
 

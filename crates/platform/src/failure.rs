@@ -1,24 +1,24 @@
-//! The failure of a question to the platform.
+//! The failure of a call to the platform.
 
 use rollout::Obstacle;
 use rollout::answer::Retry;
 use std::time::Duration;
 
-/// A question that has no answer: the reason, and the message for users.
+/// A call without a usable answer: the cause, and the message for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallFailure {
-    /// The operator's reaction.
+    /// The cause.
     pub cause: FailureCause,
     /// The message for users, and the time after which a new try makes sense.
     pub obstacle: Obstacle,
 }
 
-/// The operator's reaction to a question that has no answer.
+/// The cause of a failed call, which tells the operator how to react.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureCause {
-    /// The operator cancelled the question while it waited for the request budget: decide again.
+    /// The operator cancelled the call while it waited for the request budget: decide again.
     Cancelled,
-    /// The request budget had no room: nothing was sent, and nothing is wrong.
+    /// The request budget did not admit the request. Nothing was sent, and this is not an error of the platform.
     Budget,
     /// The platform refused the credentials: read the Secret again.
     Credentials,
@@ -27,7 +27,7 @@ pub enum FailureCause {
 }
 
 impl CallFailure {
-    /// The minimum wait before the next try, if the platform or the request budget asked for one.
+    /// The minimum wait before the next try, if the platform or the request budget requested one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.obstacle.retry {

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_cannot_flow_into_each_other() {
+    fn different_lists_of_parts_have_different_fingerprints() {
         assert_ne!(ClientFingerprint::of(&["ab", "c"]), ClientFingerprint::of(&["a", "bc"]));
     }
 

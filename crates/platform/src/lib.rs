@@ -1,9 +1,9 @@
 //! The interface between the operator and the platforms that run rollouts.
 //!
-//! The operator decides about rollouts and knows Kubernetes. It does not know any platform: it asks a [`Platform`],
-//! which answers with the types of [`rollout::answer`]. A [`Provider`] connects to a kind of platform with the
-//! credentials of a Secret. All details of one platform (paths, words, HTTP status codes, the keys of its Secret, how
-//! it makes a submit safe to repeat) stay behind these two traits.
+//! The operator decides about rollouts and uses Kubernetes. It knows no platform: it calls a [`Platform`], which answers
+//! with the types of [`rollout::answer`]. A [`Provider`] connects to a kind of platform with the
+//! credentials of a Secret. These two traits hide all details of one platform: paths, field values, HTTP status codes,
+//! the keys of its Secret, and how it makes a submit safe to repeat.
 //!
 //! The operator usually reaches a platform over HTTP. For that, this crate has:
 //!
@@ -27,14 +27,15 @@ mod operation;
 mod platform;
 mod provider;
 pub mod retry;
+pub mod sanitize;
 mod secret;
 mod secrets;
 mod webhook;
 mod webhook_event;
-pub mod words;
 
 pub use budget::{
-    Budget, BudgetError, Budgets, LimitClaim, PATIENCE, Permit, Priority, Reading, Requester, TYPICAL_LIMIT, WINDOW,
+    Budget, BudgetError, BudgetUsage, Budgets, LimitClaim, MAX_QUEUE_WAIT, Permit, Priority, Requester, TYPICAL_LIMIT,
+    WINDOW,
 };
 pub use endpoint::{EndpointError, EnvironmentId, IdempotencyKey, JobId, MAX_BASE_BYTES, parse_url, server_of};
 pub use error::{CallError, ErrorClass};
@@ -50,8 +51,8 @@ pub use namespaces::OfferedNamespaces;
 pub use operation::{Operation, RequestObserver};
 pub use platform::{AuditRecord, Configuration, FirstPost, Platform, Polled, Submit};
 pub use provider::{Connection, CredentialsSource, Provider, SubmitRules, TransportFactory};
+pub use sanitize::quoted;
 pub use secret::{SecretKeys, SecretName, not_a_key, not_a_name};
 pub use secrets::Secrets;
 pub use webhook::{IDEMPOTENCY_KEY, WEBHOOK, WebhookSender, WebhookUrl, parts_that_may_be_secret};
 pub use webhook_event::{WebhookEvent, WebhookEventKind, WebhookMetrics};
-pub use words::quoted;

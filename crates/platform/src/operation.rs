@@ -14,7 +14,7 @@ pub struct Operation {
     pub deadline: Duration,
     /// The maximum number of tries, at least 1.
     pub tries: u32,
-    /// The priority if requests are scarce.
+    /// The priority in the queue of the request budget.
     pub priority: Priority,
 }
 

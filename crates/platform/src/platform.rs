@@ -1,4 +1,4 @@
-//! The questions that the operator asks a platform.
+//! The calls that the operator makes to a platform.
 
 use super::budget::Requester;
 use super::endpoint::{IdempotencyKey, JobId};
@@ -13,21 +13,26 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use rollout::Obstacle;
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer, TraceAnswer, ValidationAnswer};
+use std::num::NonZeroU32;
 
 /// A platform that runs configurations in environments, used by one client with one set of credentials. Clones of the
 /// same client share its token, its connections and its request budget.
 ///
 /// Each method that returns a future sends requests to the platform. It waits for the request budget first. It repeats
-/// a request if that is safe and may help. Every answer and every failure is bounded in size and contains no secret.
+/// a request if repeating it is safe and may help. Every answer and every failure is bounded in size and contains no secret.
 pub trait Platform: Send + Sync + 'static {
-    /// Whether these credentials were ever accepted. Until then the operator trusts no part of them: neither the
-    /// identity of the client, nor the number of requests that it may send.
+    /// Whether the platform has accepted these credentials at least once. Until then, the operator trusts neither the
+    /// client's identity nor its number of requests per minute.
     fn is_proven(&self) -> bool;
 
     /// How many requests a minute the platform allows this client.
-    fn requests_per_minute(&self) -> std::num::NonZeroU32;
+    fn requests_per_minute(&self) -> NonZeroU32;
 
-    /// Can the environment take this configuration?
+    /// How many requests a rollout usually needs. The operator estimates with it how long a rollout waits for its start
+    /// until it has seen some rollouts start.
+    fn requests_per_rollout(&self) -> NonZeroU32;
+
+    /// Validates whether the environment can run this configuration.
     ///
     /// # Errors
     /// [`CallFailure`]: nothing is known.
@@ -37,7 +42,7 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<ValidationAnswer, CallFailure>>;
 
-    /// Do the dependencies of this configuration fit together?
+    /// Traces whether the dependencies of this configuration are compatible.
     ///
     /// # Errors
     /// [`CallFailure`]: nothing is known.
@@ -55,11 +60,11 @@ pub trait Platform: Send + Sync + 'static {
     /// An [`Obstacle`], if the configuration cannot be sent to this platform.
     fn submit_body(&self, configuration: Configuration<'_>, callback: Option<&WebhookUrl>) -> Result<Bytes, Obstacle>;
 
-    /// Starts a rollout, or asks again for the result of an earlier submit. The answer says whether the rollout may be
-    /// under way: only [`SubmitAnswer::Rejected`] and [`SubmitAnswer::NotSent`] guarantee that it is not.
+    /// Starts a rollout, or repeats an earlier submit to get its result. Only [`SubmitAnswer::Rejected`] and
+    /// [`SubmitAnswer::NotSent`] guarantee that no rollout was started.
     fn submit<'a>(&'a self, submit: Submit<'a>, requester: &'a Requester) -> BoxFuture<'a, SubmitAnswer>;
 
-    /// What is the state of this job? Sends one request.
+    /// Gets the state of a job. Sends one request.
     ///
     /// # Errors
     /// [`CallFailure`], only if the request was not sent. If it was sent but has no valid answer, the result is
@@ -70,7 +75,7 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<Polled<JobAnswer>, CallFailure>>;
 
-    /// How healthy is this environment? Sends one request.
+    /// Gets the health of the environment. Sends one request.
     ///
     /// # Errors
     /// The same errors as for [`job`](Self::job).
@@ -104,7 +109,7 @@ pub trait Platform: Send + Sync + 'static {
     fn describe(&self, failed: &FailedTry) -> Obstacle;
 }
 
-/// The configuration to roll out into an environment.
+/// The configuration to deploy to an environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Configuration<'a> {
     /// The environment, the locks, the capacity and the rules.
@@ -118,19 +123,19 @@ pub struct Configuration<'a> {
 pub struct Submit<'a> {
     /// The bytes of [`Platform::submit_body`].
     pub body: Bytes,
-    /// The key of this submit, however often it is sent.
+    /// The key of this submit. Every repeat has the same key.
     pub key: &'a IdempotencyKey,
-    /// Whether anything may have been sent under this key before.
+    /// Whether this is the first POST with this key.
     pub first: FirstPost,
 }
 
-/// Whether the next POST is the first one under its key, sent by the process that recorded the intent. Only the first
-/// can be rejected.
+/// Whether the next POST is the first one with its key, sent by the process that recorded the intent. Only the answer to
+/// the first POST can prove that the submit was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstPost {
     /// This process recorded the intent, and has sent nothing since.
     Yes,
-    /// A POST under this key may have had its effect, or this is unknown.
+    /// An earlier POST with this key may have taken effect, or this is unknown.
     No,
 }
 
@@ -146,14 +151,14 @@ pub struct Polled<T> {
 /// The audit record of a rollout that was submitted.
 #[derive(Clone, Debug)]
 pub struct AuditRecord<'a> {
-    /// When the verdict was known.
+    /// When the outcome was decided.
     pub at: Timestamp,
     /// The rollout's job.
     pub job_id: Option<&'a JobId>,
     /// Whether the environment runs the new configuration.
     pub success: bool,
-    /// From the submit to the verdict, in seconds.
+    /// The time from the submit to the outcome, in seconds.
     pub duration_seconds: f64,
-    /// The user's attestations.
+    /// The user's statements in `spec.compliance`.
     pub compliance: &'a Compliance,
 }

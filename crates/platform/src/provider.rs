@@ -1,4 +1,4 @@
-//! Connects to a kind of platform.
+//! The interface to one kind of platform.
 
 use super::fingerprint::{ClientFingerprint, CredentialsFingerprint};
 use super::http::Transport;
@@ -20,11 +20,22 @@ pub trait Provider: Send + Sync + 'static {
     /// The keys that a Secret with credentials must have.
     fn required_secret_keys(&self) -> &'static [&'static str];
 
-    /// Every kind of request that the platform makes, so that its metrics exist from the start.
+    /// Every kind of request to the platform. The operator creates their metrics at the start.
     fn operations(&self) -> &'static [Operation];
 
     /// How a submit is made safe to repeat.
     fn submit_rules(&self) -> SubmitRules;
+
+    /// The settings for decisions about rollouts on this platform, and for messages about them.
+    fn settings(&self, deletion_grace: Duration) -> Settings {
+        let SubmitRules { idempotency, key_ttl } = self.submit_rules();
+        Settings {
+            deletion_grace,
+            platform_name: self.name(),
+            submit_key_ttl: key_ttl,
+            submit_idempotency: idempotency,
+        }
+    }
 
     /// The client for these credentials. Equal credentials get the same client.
     ///
@@ -58,30 +69,24 @@ pub struct Connection {
     pub platform: Arc<dyn Platform>,
     /// The address of its API.
     pub origin: ApiOrigin,
-    /// The fingerprint that shows whether the credentials have changed.
+    /// The fingerprint of the credentials. It changes if they change.
     pub fingerprint: CredentialsFingerprint,
-    /// The fingerprint of the client whose requests the platform counts, if the credentials are right.
+    /// The fingerprint of the client that the credentials name. The platform counts requests for each client.
     pub client_fingerprint: ClientFingerprint,
 }
 
 /// How a submit is made safe to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubmitRules {
-    /// Whether the platform recognises a repeated submit by its key.
+    /// Whether the platform recognizes a repeated submit by its key.
     pub idempotency: SubmitIdempotency,
     /// How long the platform remembers a key.
     pub key_ttl: Duration,
-}
-
-impl From<&Settings> for SubmitRules {
-    fn from(settings: &Settings) -> Self {
-        Self { idempotency: settings.submit_idempotency, key_ttl: settings.submit_key_ttl }
-    }
 }
 
 /// Makes the transport of a client. The argument holds the certificates (PEM) that the client trusts in addition to the
 /// system's.
 ///
 /// # Errors
-/// A description of the problem with the certificates, as the end of a sentence.
+/// A description of the problem with the certificates. It completes the sentence "the ca.crt cannot be used: ...".
 pub type TransportFactory = Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn Transport>, String> + Send + Sync>;

@@ -9,30 +9,30 @@ use jiff::Timestamp;
 /// The shortest wait before a second try (contract, "Errors").
 pub const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 
-/// The longest wait inside one call. If the API asks for a longer wait, the call ends and its caller waits.
+/// The longest wait inside one call. If the API requests a longer wait, the call fails, and its caller waits.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest wait that an answer may demand; a longer one is a mistake or an attack.
+/// The longest wait that an answer may request. A longer one is a mistake or an attack.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The wait after the failed try number `failed` (counted from 1). It doubles from 2 s to 10 s, with upward jitter. If
-/// the API asks for a longer wait, that wait is used. `None` if the API's wait is too long for one call.
+/// The wait after failed try number `failed` (counted from 1). It doubles from 2 s to 10 s, plus jitter. If the API
+/// requests a longer wait, that wait is used. `None` if the requested wait is too long for one call.
 pub fn wait(failed: u32, jitter: f64, retry_after: Option<Duration>) -> Option<Duration> {
     let least = SHORTEST_WAIT.saturating_mul(1 << failed.saturating_sub(1).min(8)).min(LONGEST_WAIT);
     let most = least.saturating_mul(2).min(LONGEST_WAIT);
     let wait = least + most.saturating_sub(least).mul_f64(jitter.clamp(0.0, 1.0));
     match retry_after {
-        Some(asked) if asked > LONGEST_WAIT => None,
-        Some(asked) => Some(wait.max(asked)),
+        Some(requested) if requested > LONGEST_WAIT => None,
+        Some(requested) => Some(wait.max(requested)),
         None => Some(wait),
     }
 }
 
-/// The wait that the `Retry-After` header asks for: seconds, or a date. A date is compared with the answer's own
-/// `Date`, so that different clocks cause no error (`now` is used if the answer has no date). At most an hour.
+/// The wait that the `Retry-After` header requests, in seconds or as a date: at most an hour. A date is compared with the
+/// answer's own `Date`, so that different clocks cause no error. `now` is used if the answer has no `Date`.
 pub fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+    let requested = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)
     } else {
         let until = http_date(text)?;
@@ -40,7 +40,7 @@ pub fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Opti
         let from = date.unwrap_or_else(now);
         Duration::try_from(until.duration_since(from)).unwrap_or(Duration::ZERO)
     };
-    Some(asked.min(MAX_RETRY_AFTER))
+    Some(requested.min(MAX_RETRY_AFTER))
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_api_that_asks_for_longer_than_a_call_can_wait_ends_the_call() {
+    fn a_requested_wait_that_is_too_long_for_one_call_ends_the_call() {
         assert_eq!(wait(1, 0.0, Some(Duration::from_secs(11))), None);
         assert_eq!(wait(1, 0.0, Some(Duration::from_secs(10))), Some(Duration::from_secs(10)));
         assert_eq!(wait(2, 0.0, Some(Duration::from_secs(1))), Some(Duration::from_secs(4)));

@@ -1,7 +1,7 @@
 //! Reads the keys of Secrets, and reports errors in them to users.
 
 use super::endpoint::EndpointError;
-use super::words::quoted;
+use super::sanitize::quoted;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use rollout::answer::Retry;
@@ -60,25 +60,25 @@ impl<'a> SecretName<'a> {
         Obstacle::lasting(Cause::CredentialsNotFound, message, Retry::CredentialsChange)
     }
 
-    /// The API server does not let the operator read it.
+    /// The API server forbids the operator to read the Secret.
     #[must_use]
     pub fn not_allowed(self) -> Obstacle {
         let Self { namespace, name } = self;
         let message = format!(
-            "the operator may not read Secret {namespace}/{name}; give its service account the right to get Secrets in \
-             namespace {namespace}"
+            "the operator is not allowed to read Secret {namespace}/{name}; grant its service account the verb get on \
+             Secrets in namespace {namespace}"
         );
         Obstacle::lasting(Cause::CredentialsInvalid, message, Retry::CredentialsChange)
     }
 }
 
-/// A field of the spec contains a text that cannot be an object's name, so the operator does not read such an object.
-/// The API server refuses such a name today; this object was stored by an earlier version that accepted it.
+/// A field of the spec is not a valid object name, so the operator does not read the object. The CRD's rules refuse such
+/// a name, but the resource may be older than these rules.
 #[must_use]
 pub fn not_a_name(field: &str, name: &str, cause: Cause) -> Obstacle {
     let message = format!(
-        "{field} is {}, which no object in Kubernetes can be called; write lower-case letters, digits, '-' and '.', for \
-         example cognigy-api",
+        "{field} is {}, which is not a valid name of a Kubernetes object; write lower-case letters, digits, '-' and '.', \
+         for example cognigy-api",
         quoted(name, &[])
     );
     Obstacle::lasting(cause, message, Retry::InputChange)
@@ -88,7 +88,7 @@ pub fn not_a_name(field: &str, name: &str, cause: Cause) -> Obstacle {
 #[must_use]
 pub fn not_a_key(field: &str, key: &str, cause: Cause) -> Obstacle {
     let message = format!(
-        "{field} is {}, which no Secret and no ConfigMap can have as a key; write letters, digits, '-', '_' and '.'",
+        "{field} is {}, which is not a valid key of a Secret or ConfigMap; write letters, digits, '-', '_' and '.'",
         quoted(key, &[])
     );
     Obstacle::lasting(cause, message, Retry::InputChange)
@@ -114,11 +114,11 @@ impl<'a> SecretKeys<'a> {
     pub fn text(&self, key: &str, most: usize) -> Result<Option<String>, Obstacle> {
         let Some(ByteString(bytes)) = self.data.and_then(|data| data.get(key)) else { return Ok(None) };
         if bytes.len() > most {
-            let problem = format!("has a {key} of {} bytes, and at most {most} can be used", bytes.len());
+            let problem = format!("has a {key} of {} bytes, but at most {most} bytes are allowed", bytes.len());
             return Err(self.secret.invalid(&problem, "correct it"));
         }
         let text = std::str::from_utf8(bytes)
-            .map_err(|_| self.secret.invalid(&format!("has a {key} that is not UTF-8 text"), "write it anew"))?;
+            .map_err(|_| self.secret.invalid(&format!("has a {key} that is not UTF-8 text"), "write it again"))?;
         Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
     }
 
@@ -133,7 +133,7 @@ impl<'a> SecretKeys<'a> {
         })
     }
 
-    /// The URL in a key. An error message shows the URL without `secret`.
+    /// The URL in a key. An error message shows the URL without `secret_text`.
     ///
     /// # Errors
     /// The errors of [`text`](Self::text), and an error if the text is not a URL of this kind.
@@ -158,7 +158,7 @@ impl<'a> SecretKeys<'a> {
         text.parse().map(Some).map_err(invalid)
     }
 
-    /// The whole number in a key, at least 1. An error message shows the value without `secret`.
+    /// The whole number in a key, at least 1. An error message shows the value without `secret_text`.
     ///
     /// # Errors
     /// The errors of [`text`](Self::text), and an error if the text is not such a number.

@@ -10,21 +10,21 @@ use std::ops::Range;
 use memchr::memmem;
 
 /// The text that replaces a secret.
-const BLANK: &str = "[redacted]";
+const REDACTED: &str = "[redacted]";
 
 /// How many nested encodings are decoded, for example JSON in a percent-encoded parameter.
 const MAX_DECODINGS: usize = 2;
 
-/// How much of a longer text is kept. Users never see more than a line of 1 KiB. An answer with many texts of many
-/// kilobytes must not keep the processor busy, because the processor serves all tenants.
+/// How many bytes of a longer text are kept. Users never see more than a line of 1 KiB. The limit also bounds the CPU
+/// time for a large answer, because all tenants share the processor.
 const KEPT_BYTES: usize = 4 * 1024;
-/// The maximum number of characters that an encoding uses for one byte. The search continues this far behind the kept
-/// part, so that a secret that begins in the kept part is found.
+/// The maximum number of characters that an encoding uses for one byte. The search continues that far after the kept
+/// part, so that it finds a secret that begins in the kept part.
 const LONGEST_ENCODING: usize = 6;
 
-/// The minimum length in bytes of a secret that is searched for in base64. A shorter secret would be found by chance,
-/// and base64 is blanked as a whole.
-const SHORTEST_IN_BASE64: usize = 4;
+/// The minimum length in bytes of a secret that is searched for in base64. A shorter secret could match by chance, and
+/// then a whole base64 text would be redacted.
+const MIN_BASE64_SECRET_BYTES: usize = 4;
 
 /// The secrets that must not be shown.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// Returns the text with every secret blanked; if the text is much longer than 4 KiB, only its first 4 KiB.
+    /// Returns the text with every secret redacted; if the text is much longer than 4 KiB, only its first 4 KiB.
     pub fn blank(&self, text: &str) -> String {
         let longest = self.0.iter().map(String::len).max().unwrap_or_default();
         let most = KEPT_BYTES + longest * LONGEST_ENCODING;
@@ -60,18 +60,18 @@ impl Secrets {
             return searched[..shown].to_owned();
         }
         let mut found = Vec::new();
-        let mut readings = vec![Reading::plain(searched)];
-        readings.iter().for_each(|reading| reading.find(&finders, &mut found));
+        let mut texts = vec![DecodedText::plain(searched)];
+        texts.iter().for_each(|text| text.find(&finders, &mut found));
         for _ in 0..MAX_DECODINGS {
-            readings = readings.iter().flat_map(Reading::decoded).collect();
-            readings.iter().for_each(|reading| reading.find(&finders, &mut found));
+            texts = texts.iter().flat_map(DecodedText::decoded).collect();
+            texts.iter().for_each(|text| text.find(&finders, &mut found));
         }
-        without(&searched[..shown], found)
+        redact(&searched[..shown], found)
     }
 }
 
-/// Returns the text with these ranges blanked if they begin in it; overlapping ranges are merged.
-fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+/// Returns the text with these ranges redacted. Ranges that begin after its end are ignored; overlapping ranges are merged.
+fn redact(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.retain(|range| range.start < text.len());
     ranges.sort_unstable_by_key(|range| range.start);
     let mut shown = String::with_capacity(text.len());
@@ -80,7 +80,7 @@ fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
         let (from, to) = (text.floor_char_boundary(range.start), text.ceil_char_boundary(range.end));
         if from >= end {
             shown.push_str(&text[end..from]);
-            shown.push_str(BLANK);
+            shown.push_str(REDACTED);
         }
         end = end.max(to);
     }
@@ -91,8 +91,8 @@ fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
 /// Searches for one secret.
 struct Finder {
     exact: memmem::Finder<'static>,
-    /// A form encodes a space as a plus sign. So a secret with a space is also searched for with both characters being
-    /// equal.
+    /// A form encodes a space as a plus sign. So a secret with a space is also searched for with both characters treated
+    /// as equal.
     loose: Option<memmem::Finder<'static>>,
     length: usize,
 }
@@ -121,13 +121,13 @@ fn plus_as_space(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The decoded bytes of a text, and the position in the text at which each of them begins.
-struct Reading {
+struct DecodedText {
     bytes: Vec<u8>,
     /// One entry more than there are bytes: the last entry is the end of the text.
     starts: Vec<usize>,
 }
 
-impl Reading {
+impl DecodedText {
     fn plain(text: &str) -> Self {
         Self { bytes: text.as_bytes().to_vec(), starts: (0..=text.len()).collect() }
     }
@@ -137,12 +137,12 @@ impl Reading {
         let encodings = [(b'%', percent_encoded as Escape), (b'\\', escaped_in_json), (b'&', escaped_in_html)];
         let present = encodings.into_iter().filter(|(mark, _)| self.bytes.contains(mark));
         present
-            .map(|(_, escape)| self.without(escape))
+            .map(|(_, escape)| self.unescape(escape))
             .filter(|decoded| decoded.bytes.len() < self.bytes.len())
             .collect()
     }
 
-    fn without(&self, escape: Escape) -> Self {
+    fn unescape(&self, escape: Escape) -> Self {
         let mut decoded = Self { bytes: Vec::with_capacity(self.bytes.len()), starts: Vec::new() };
         let mut at = 0;
         while at < self.bytes.len() {
@@ -157,13 +157,13 @@ impl Reading {
         decoded
     }
 
-    /// Adds the ranges of the text that contain a secret, as plain text or in base64.
+    /// Adds the ranges of the original text that contain a secret, as plain text or in base64.
     fn find(&self, secrets: &[Finder], found: &mut Vec<Range<usize>>) {
         for secret in secrets {
             let places = secret.find(&self.bytes).into_iter();
             found.extend(places.map(|at| self.starts[at]..self.starts[at + secret.length]));
         }
-        let long: Vec<&Finder> = secrets.iter().filter(|secret| secret.length >= SHORTEST_IN_BASE64).collect();
+        let long: Vec<&Finder> = secrets.iter().filter(|secret| secret.length >= MIN_BASE64_SECRET_BYTES).collect();
         let Some(shortest) = long.iter().map(|secret| secret.length).min() else { return };
         let mut at = 0;
         for run in self.bytes.split(|&byte| six_bits(byte).is_none()) {
@@ -252,15 +252,15 @@ fn numbered(digits: &[u8], radix: u32) -> Option<Utf8> {
 /// each of the first four characters may be its beginning.
 fn holds_in_base64(run: &[u8], secrets: &[&Finder]) -> bool {
     (0..4.min(run.len())).any(|first| {
-        let plain = Reading::of_base64(&run[first..]);
+        let plain = DecodedText::of_base64(&run[first..]);
         // The id and the secret of a Basic header are percent-encoded (RFC 6749, section 2.3.1).
         let decoded = plain.decoded();
-        let mut readings = decoded.iter().chain([&plain]);
-        readings.any(|reading| secrets.iter().any(|secret| !secret.find(&reading.bytes).is_empty()))
+        let mut texts = decoded.iter().chain([&plain]);
+        texts.any(|text| secrets.iter().any(|secret| !secret.find(&text.bytes).is_empty()))
     })
 }
 
-impl Reading {
+impl DecodedText {
     /// The complete bytes that the base64 encodes.
     fn of_base64(characters: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(characters.len() * 3 / 4);

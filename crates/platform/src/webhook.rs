@@ -13,7 +13,7 @@ use url::Url;
 use super::budget::Priority;
 use super::endpoint::{EndpointError, IdempotencyKey, parse_url};
 use super::error::CallError;
-use super::exchange::{Exchange, ExchangeOptions, class_of, described};
+use super::exchange::{Exchange, ExchangeOptions, class_of, status_with_message};
 use super::http::Transport;
 use super::operation::Operation;
 
@@ -30,7 +30,7 @@ pub const WEBHOOK: Operation = Operation {
 };
 
 /// The minimum length in bytes of a URL part that is treated as a secret.
-const SHORTEST_SECRET: usize = 8;
+const MIN_SECRET_BYTES: usize = 8;
 
 /// A webhook's URL. Its path and query often contain a secret, so only its host is shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,15 +72,15 @@ pub fn parts_that_may_be_secret(url: &str) -> impl Iterator<Item = &str> {
     let target = &url[after_host..];
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let segments = path.split('/').chain(query.split(['&', '='])).filter(|segment| !is_word(segment));
-    [url, target, path, query].into_iter().chain(segments).filter(|part| part.len() >= SHORTEST_SECRET)
+    [url, target, path, query].into_iter().chain(segments).filter(|part| part.len() >= MIN_SECRET_BYTES)
 }
 
-/// Whether the text has only small letters, such as `webhooks`: blanking such words would make messages unreadable.
+/// Whether the text looks like an ordinary word, such as `webhooks`. Redacting such words would make messages unreadable.
 fn is_word(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte))
 }
 
-/// Delivers events to webhooks. Its transport trusts the system's certificates, and sends none of our tokens.
+/// Delivers events to webhooks. It never sends a token of the operator.
 #[derive(Clone)]
 pub struct WebhookSender {
     exchange: Exchange,
@@ -107,13 +107,11 @@ impl WebhookSender {
             .map_err(|_| CallError::protocol("the webhook's URL cannot be requested"))?;
         let named = |message: &str| format!("webhook at {}: {message}", url.host());
         match self.exchange.send(&WEBHOOK, request).await {
-            Ok(answer) => {
-                match class_of(answer.status) {
-                    None => Ok(()),
-                    Some(class) => Err(CallError::new(class, named(&described(answer.status, "")))
-                        .with_retry_after(answer.retry_after)),
-                }
-            }
+            Ok(answer) => match class_of(answer.status) {
+                None => Ok(()),
+                Some(class) => Err(CallError::new(class, named(&status_with_message(answer.status, "")))
+                    .with_retry_after(answer.retry_after)),
+            },
             Err(unanswered) => Err(CallError::new(unanswered.error.class(), named(unanswered.error.message()))),
         }
     }
@@ -124,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_secret_as_a_whole_and_in_its_parts_but_for_its_host_and_plain_words() {
+    fn a_url_and_its_parts_are_secret_except_its_host_and_ordinary_words() {
         let parts = |url| parts_that_may_be_secret(url).collect::<Vec<_>>();
         let url = "https://hooks.example.com/webhooks/T0ken-T0ken?key=K3y-K3y-K3y";
         let (path, query) = ("/webhooks/T0ken-T0ken", "key=K3y-K3y-K3y");

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookEvent<'a> {
-    /// The event type, which is always the same.
+    /// The event type. It is always `deployment_complete`.
     pub event: WebhookEventKind,
     /// The rollout's job; `null` if the rollout ended before it had a job.
     pub job_id: Option<&'a JobId>,
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_event_is_the_contracts_to_the_byte() {
+    fn a_webhook_event_has_the_exact_bytes_of_the_contract() {
         let job_id = "job_8f3a2c".parse().unwrap();
         let event = WebhookEvent {
             event: WebhookEventKind::default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Obstacle {
     /// What it is. Decisions look at this.
     pub cause: Cause,
-    /// What happened, in the API's own words if it said something, and what to do next. Nothing is decided by it.
+    /// What happened, with the API's own message if there is one, and what to do next. No decision depends on it.
     pub message: String,
     /// When to try again.
     pub retry: Retry,
@@ -17,8 +17,8 @@ pub struct Obstacle {
 /// What blocks the operator. People see the reason of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The snapshot is not there yet, but will come by itself: the ConfigMap does not hold the awaited text yet, or cannot
-    /// be read at the moment.
+    /// The snapshot is not available yet, and the operator waits for it: the ConfigMap does not have the expected text yet,
+    /// or cannot be read at the moment.
     AwaitingSnapshot,
     /// There is no snapshot.
     SnapshotNotFound,
@@ -42,9 +42,9 @@ pub enum Cause {
     EndpointChanged,
     /// Another resource owns the environment.
     EnvironmentInUse,
-    /// The API cannot be reached, or asks to be left alone.
+    /// The API cannot be reached, or asks the operator to wait.
     ApiUnavailable,
-    /// The API answered something that the contract does not know.
+    /// The API's answer does not follow the contract.
     UnexpectedAnswer,
     /// Nobody can tell yet whether the submit was accepted.
     SubmitOutcomeUnknown,
@@ -79,7 +79,7 @@ impl Cause {
         }
     }
 
-    /// Whether only a request to the API meets this obstacle.
+    /// Whether this obstacle is an answer of the API, or the lack of an answer.
     #[must_use]
     pub fn is_answer_of_api(self) -> bool {
         match self {
@@ -109,9 +109,9 @@ pub enum Retry {
         /// The least delay that the API asked for.
         at_least: Option<Duration>,
     },
-    /// When the Secret or the spec has changed, or a person asks for it. The Secret is read again every minute.
+    /// When the Secret or the spec has changed, or a person requests a retry. The Secret is read again every minute.
     CredentialsChange,
-    /// When the spec or the Secret has changed, or a person asks for it.
+    /// When the spec or the Secret has changed, or a person requests a retry.
     InputChange,
     /// When the ConfigMap has changed. It is read again every minute, or as soon as it changes.
     SnapshotChange,
@@ -188,7 +188,7 @@ pub enum SubmitAnswer {
     Accepted(JobId),
     /// The first POST was refused. Nothing was submitted.
     Rejected {
-        /// The API's own words.
+        /// The API's own message.
         message: String,
     },
     /// No POST reached the API, or the API refused the credentials. The next POST is still the first one.
@@ -207,15 +207,15 @@ pub enum SubmitAnswer {
 pub enum JobAnswer {
     /// It has completed.
     Completed,
-    /// It failed or was cancelled, in the API's own word.
+    /// It failed or was cancelled. The text is the API's own word for it.
     EndedBadly(String),
-    /// The platform rolled it back without being asked.
+    /// The platform rolled it back by itself.
     RolledBack,
     /// It is still running. Every other status means this.
     Running,
     /// The platform does not know the job.
     NotFound,
-    /// There was no answer that can be read, and why.
+    /// No answer could be read. The text says why.
     Unreadable(String),
 }
 
@@ -235,7 +235,7 @@ pub enum HealthAnswer {
 pub enum RollbackAnswer {
     /// It was accepted, or it had already happened.
     Accepted,
-    /// It was refused for good, in the API's own words.
+    /// It was refused for good. The text is the API's own message.
     Refused(String),
     /// It was not accepted yet. It is requested again.
     NotYet(Obstacle),

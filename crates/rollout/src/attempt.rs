@@ -28,6 +28,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         generation: facts.generation,
         step: Step::Pending,
         started_at: facts.now.wall,
+        queued_at: None,
         checks: Checks::new(target.checks_digest.clone()),
         submission: None,
         job: None,

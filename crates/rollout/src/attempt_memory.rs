@@ -150,7 +150,7 @@ impl SubmissionMemory {
         self.unknown = None;
     }
 
-    /// Whether the body of the submit can still be built as it was recorded.
+    /// Sets whether the body of the submit can no longer be built as it was recorded.
     pub fn set_body_lost(&mut self, is_lost: bool) {
         self.body_lost = is_lost;
     }
@@ -206,7 +206,7 @@ impl JobMemory {
         self.finished_run.take()
     }
 
-    /// The API does not know the job. Returns since when it does not, if this is not the first time.
+    /// The API does not know the job. Returns the uptime of the first such answer, unless this is the first.
     pub fn note_missing(&mut self, asked: Now) -> Option<Duration> {
         let before = self.missing_at;
         self.missing_at.get_or_insert(asked.uptime);
@@ -241,8 +241,8 @@ impl PollMemory {
         self.last_at
     }
 
-    /// A poll was sent at this moment. Its answer was in doubt if it was bad or could not be read: then the next poll is not
-    /// put off, however busy the budget is.
+    /// A poll was sent at this moment. Its answer is in doubt if it was bad or could not be read. Then the next poll is not
+    /// delayed, however busy the budget is.
     pub fn note(&mut self, asked: Now, in_doubt: bool) {
         self.last_at = Some(asked.uptime);
         self.in_doubt = in_doubt;
@@ -254,7 +254,7 @@ impl PollMemory {
         self.in_doubt
     }
 
-    /// The last answer was bad or could not be read, or it was not.
+    /// Sets whether the last answer was bad or could not be read.
     pub fn set_in_doubt(&mut self, in_doubt: bool) {
         self.in_doubt = in_doubt;
     }
@@ -290,13 +290,13 @@ impl HealthMemory {
         self.counted_at.get_or_insert(now.uptime);
     }
 
-    /// The uptime at which the last counted answer was asked for. Not earlier than the start of this process.
+    /// The uptime at which the request for the last counted answer was sent, but not before the start of this process.
     #[must_use]
     pub fn counted_at(&self) -> Option<Duration> {
         self.counted_at
     }
 
-    /// An answer that was asked for at this moment counts.
+    /// The answer to a request of this moment counts.
     pub fn count(&mut self, asked: Now) {
         self.counted_at = Some(asked.uptime);
     }
@@ -344,7 +344,7 @@ pub struct RollbackMemory {
     /// Identifies the rollback. Another one is remembered from the beginning.
     key: Option<IdempotencyKey>,
     verification: Option<ObservedTime>,
-    unwell_at_age: Option<Duration>,
+    not_healthy_at_age: Option<Duration>,
     cause: Option<String>,
 }
 
@@ -370,17 +370,17 @@ impl RollbackMemory {
     }
 
     /// A poll of health after the rollback got no good answer. It was sent at this moment.
-    pub fn note_unwell(&mut self, asked: Now) {
-        self.unwell_at_age = Some(self.verification_age(asked));
+    pub fn note_not_healthy(&mut self, asked: Now) {
+        self.not_healthy_at_age = Some(self.verification_age(asked));
     }
 
     /// How long after the rollback health was last polled without a good answer.
     #[must_use]
-    pub fn unwell_at_age(&self) -> Option<Duration> {
-        self.unwell_at_age
+    pub fn not_healthy_at_age(&self) -> Option<Duration> {
+        self.not_healthy_at_age
     }
 
-    /// People are told why the rollback is not accepted. Returns whether this cause is new.
+    /// Remembers why the rollback is not accepted. Returns whether this cause is new.
     pub fn set_cause(&mut self, cause: String) -> bool {
         let is_new = self.cause.as_ref() != Some(&cause);
         self.cause = Some(cause);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A check that is older than this is made again before the next step uses it: the environment may have changed meanwhile.
 ///
-/// The age is looked at before the trace and before the intent. Each of the two counts from the check before it, so that a
+/// The age is checked before the trace and before the intent. Each of the two counts from the check before it, so that a
 /// trace that waits for a long time, or fails for a long time, cannot make an attempt check forever.
 pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 

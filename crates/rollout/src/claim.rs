@@ -4,7 +4,7 @@ use api::EnvironmentClaim;
 use api::identifier::ApiOrigin;
 use api::status::{Attempt, CognigyDeploymentStatus, Outcome};
 
-/// The recorded claim. If the field is missing, because somebody edited the status, the attempt tells the same.
+/// The recorded claim. If the field is missing, because somebody edited the status, the attempt has the same information.
 #[must_use]
 pub fn recorded(status: &CognigyDeploymentStatus) -> Option<EnvironmentClaim> {
     status.claim.clone().or_else(|| of_attempt(status.attempt.as_ref()?))
@@ -16,13 +16,13 @@ fn of_attempt(attempt: &Attempt) -> Option<EnvironmentClaim> {
     Some(EnvironmentClaim { api_origin: attempt.api_origin()?.clone(), deployed_at })
 }
 
-/// Whether the rollout of this attempt reached the environment, or nobody can tell that it did not.
+/// Whether the rollout of this attempt has reached the environment, or may have.
 fn may_have_deployed(attempt: &Attempt) -> bool {
     attempt.job.is_some() || attempt.outcome() == Some(Outcome::Unknown)
 }
 
-/// Whether a rollout of this resource may be in progress, as far as the status says. Nobody else may deploy meanwhile. An attempt
-/// with the outcome Unknown counts, because its rollout may run until its deadline.
+/// Whether a rollout of this resource may be in progress, as far as the status says. Nobody else may deploy meanwhile. An
+/// attempt with the outcome Unknown counts, because its rollout may run until its deadline.
 #[must_use]
 pub fn is_in_flight(status: &CognigyDeploymentStatus) -> bool {
     let attempt = status.attempt.as_ref();

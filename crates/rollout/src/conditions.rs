@@ -36,7 +36,7 @@ impl ConditionUpdate {
 
 /// Sets a condition.
 pub fn set_condition(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, update: ConditionUpdate) {
-    status.conditions.put(Condition {
+    status.conditions.set_condition(Condition {
         condition_type: update.condition_type,
         status: update.status,
         observed_generation: facts.generation,
@@ -58,7 +58,7 @@ pub fn set_if_changed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, u
 
 /// Nothing is known yet about the new attempt.
 pub fn reset_story(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
-    for condition_type in ConditionType::STORY {
+    for condition_type in ConditionType::STAGES {
         set_condition(
             status,
             facts,

@@ -1,4 +1,4 @@
-//! What follows from the time that has passed, and from what an ended attempt says about the present.
+//! Deadlines, and whether an ended attempt still describes the environment.
 
 use super::claim;
 use super::facts::{Facts, Target};
@@ -13,20 +13,19 @@ pub fn is_past_deadline(facts: &Facts<'_>, memory: &Memory) -> bool {
     memory.submit_age(facts.now) >= facts.timeout()
 }
 
-/// From this age on, a request without a good answer is a verdict: once the time-out has passed.
+/// The age from which a request without a good answer is a verdict: the time-out, or a little more.
 ///
 /// The time before this process observed the rollout is known only by the wall clock, and its first request may fail for
 /// reasons of its own. So a rollout that this process finds always has at least as long as bad health needs for a verdict,
 /// however late it seems.
 #[must_use]
-pub fn end_of_patience(facts: &Facts<'_>, since: Option<ObservedTime>) -> Duration {
+pub fn timeout_verdict_age(facts: &Facts<'_>, since: Option<ObservedTime>) -> Duration {
     let answers = u32::try_from(facts.spec.rollback_policy.health_threshold).unwrap_or(1);
     let unseen = since.map_or(Duration::ZERO, ObservedTime::age_when_first_observed);
     facts.timeout().max(unseen + facts.interval().saturating_mul(answers))
 }
 
-/// Whether an ended attempt says nothing about what is wanted now: the configuration is another one, or the checks that
-/// refused it have changed.
+/// Whether the target needs another attempt: the configuration has changed, or the checks that refused it have changed.
 #[must_use]
 pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
     let was_refused = !attempt.has_intent() && attempt.outcome() == Some(Outcome::Failed);

@@ -5,7 +5,7 @@
 
 use super::checks_validity;
 use super::claim;
-use super::deadline::{end_of_patience, is_deployed_over, is_outdated, time_until_free};
+use super::deadline::{is_deployed_over, is_outdated, time_until_free, timeout_verdict_age};
 use super::facts::{Facts, SubmitIdempotency};
 use super::memory::{LOOK_AGAIN, Memory};
 use super::next_poll;
@@ -26,7 +26,7 @@ const KEY_MARGIN: Duration = Duration::from_secs(600);
 pub enum Decision {
     /// Record the request annotations that were there before the operator was. They are not acted on.
     NoteRequests,
-    /// Do what a person requests by annotation.
+    /// Do what a person has requested by annotation.
     HandleRequest(Request),
     /// Start an attempt at the target. An attempt that was not submitted is superseded.
     Start,
@@ -44,7 +44,7 @@ pub enum Decision {
     Submit,
     /// Apply the answer to the submit again, because its record failed. Nothing is sent.
     ApplySubmitAnswer,
-    /// Nobody will ever know whether the submit was accepted. Stop asking.
+    /// Nobody will ever know whether the submit was accepted. Stop sending it.
     GiveUpSubmit,
     /// Poll the job.
     AskJob,
@@ -64,11 +64,11 @@ pub enum Decision {
     Abandon(Abandonment),
     /// Remove the finalizer.
     Release,
-    /// Nothing to do for so long, or until something changes.
+    /// Nothing to do for this long. Without a time: nothing to do until something changes.
     Wait(Option<Duration>),
 }
 
-/// How an attempt ends whose resource is deleted.
+/// How an attempt ends if its resource is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandonment {
     /// Nothing was submitted.
@@ -86,8 +86,8 @@ impl Decision {
 
     /// Whether the status must be recorded before this is carried out.
     ///
-    /// A call with an effect is only sent from a status that every later process can read. And an attempt only makes way for
-    /// the next one once its own outcome is recorded: the memory of its answers is then forgotten, and without a record its
+    /// A call with an effect is only sent from a status that every later process can read. And the next attempt starts only
+    /// once the outcome of this one is recorded: its start drops the memory of this one's answers, and without a record the
     /// submit would be sent again.
     #[must_use]
     pub fn needs_record(&self, status: &CognigyDeploymentStatus) -> bool {
@@ -124,7 +124,7 @@ pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memo
         return Decision::HandleRequest(request);
     }
     match (&status.attempt, facts.deleted_at) {
-        (attempt, Some(_)) => within_grace(leave(facts, status, attempt.as_ref(), memory), facts, memory),
+        (attempt, Some(_)) => within_grace(finish_deleted(facts, status, attempt.as_ref(), memory), facts, memory),
         (None, None) => begin(facts),
         (Some(attempt), None) => proceed(facts, attempt, memory),
     }
@@ -221,15 +221,15 @@ fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool
 }
 
 fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
-    // Silence is no verdict: after a down time or a jump of the clock, the operator must ask first.
-    let patience = end_of_patience(facts, memory.attempt.submission.observed());
-    if memory.attempt.polls.no_good_answer_at_age().is_some_and(|age| age >= patience) {
+    // A missing answer is no verdict: after a down time or a jump of the clock, the operator must poll first.
+    let verdict_age = timeout_verdict_age(facts, memory.attempt.submission.observed());
+    if memory.attempt.polls.no_good_answer_at_age().is_some_and(|age| age >= verdict_age) {
         return Decision::DeclareTimeout;
     }
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    // If the record that the job has completed was lost, everything is asked again.
+    // If the record that the job has completed was lost, the job is polled as usual.
     if memory.attempt.health.must_check_job() && attempt.step == Step::Monitoring {
         return Decision::CheckJob;
     }
@@ -245,9 +245,9 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
         return Decision::Start;
     }
-    // Here, too, silence is no verdict.
-    let patience = end_of_patience(facts, memory.attempt.rollback.verification());
-    if memory.attempt.rollback.unwell_at_age().is_some_and(|age| age >= patience) {
+    // Here, too, a missing answer is no verdict.
+    let verdict_age = timeout_verdict_age(facts, memory.attempt.rollback.verification());
+    if memory.attempt.rollback.not_healthy_at_age().is_some_and(|age| age >= verdict_age) {
         return Decision::Settle;
     }
     if let Some(wait) = paused(facts, memory) {
@@ -285,7 +285,12 @@ fn grace_left(facts: &Facts<'_>, memory: &Memory) -> Duration {
 }
 
 /// A deleted resource. A rollout in flight is brought to its end, as far as the grace allows.
-fn leave(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: Option<&Attempt>, memory: &Memory) -> Decision {
+fn finish_deleted(
+    facts: &Facts<'_>,
+    status: &CognigyDeploymentStatus,
+    attempt: Option<&Attempt>,
+    memory: &Memory,
+) -> Decision {
     let must_go = memory.credentials_gone || grace_left(facts, memory).is_zero();
     let Some(attempt) = attempt else { return Decision::Release };
     match attempt.step {

@@ -10,14 +10,16 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The operator's own settings, as far as decisions depend on them.
+/// The operator's own settings and the platform's properties, as far as decisions and messages depend on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long a deleted resource may stay until its rollout is settled.
     pub deletion_grace: Duration,
-    /// How long Cognigy.AI remembers the key of a submit.
+    /// The platform's name, as messages show it.
+    pub platform_name: &'static str,
+    /// How long the platform remembers the key of a submit.
     pub submit_key_ttl: Duration,
-    /// Whether Cognigy.AI recognizes a repeated submit by its key.
+    /// Whether the platform recognizes a repeated submit by its key.
     pub submit_idempotency: SubmitIdempotency,
 }
 
@@ -34,13 +36,14 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             deletion_grace: Duration::from_secs(15 * 60),
+            platform_name: "the platform",
             submit_key_ttl: Duration::from_secs(24 * 3600),
             submit_idempotency: SubmitIdempotency::Supported,
         }
     }
 }
 
-/// The request annotations, through which people ask for something.
+/// The request annotations: what people request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// The value of `deploy.cognigy.ai/retry`.
@@ -94,8 +97,7 @@ pub struct Facts<'a> {
     pub target: Result<Target, Obstacle>,
     /// The request annotations.
     pub requests: Requests,
-    /// Another resource owns the environment: it deployed there after this one, or has a rollout in flight there. The text
-    /// tells people about it.
+    /// The message about another resource that owns the environment: it deployed there later, or has a rollout in flight there.
     pub other_owner: Option<String>,
     /// The operator's settings.
     pub settings: &'a Settings,
@@ -103,9 +105,9 @@ pub struct Facts<'a> {
     pub credentials_origin: Option<ApiOrigin>,
     /// Whether the operator's own webhook is used if the resource does not name one.
     pub has_default_webhook: bool,
-    /// What adjusts the polls.
+    /// How polls are adjusted to the load and to the expected end of the job.
     pub polling: PollTuning,
-    /// When the request was sent whose answer is being applied. Without an answer, the present moment.
+    /// When the request was sent whose answer is being applied. The present moment if there is no answer.
     pub asked: Now,
     /// The present moment.
     pub now: Now,
@@ -124,13 +126,19 @@ impl Facts<'_> {
         self.spec.monitoring.interval()
     }
 
+    /// The platform's name, as messages show it.
+    #[must_use]
+    pub fn platform(&self) -> &'static str {
+        self.settings.platform_name
+    }
+
     /// How long a rollout may take.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.spec.rollback_policy.timeout()
     }
 
-    /// Whether it is known that the environment should run something else than this.
+    /// Whether the target is known, and is not this configuration.
     #[must_use]
     pub fn wants_other_than(&self, digest: &Digest) -> bool {
         self.target.as_ref().is_ok_and(|target| target.digest != *digest)

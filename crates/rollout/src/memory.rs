@@ -1,5 +1,5 @@
-//! What this process remembers about one resource. It may forget all of it at any time: a restart only makes some answers
-//! be asked for again, and never leads to a worse outcome.
+//! What this process remembers about one resource. It may be lost at any time: after a restart, some requests are sent
+//! again, but no outcome is worse.
 
 use super::answer::{Cause, Obstacle, Retry};
 use super::attempt_memory::AttemptMemory;
@@ -8,7 +8,7 @@ use api::status::Attempt;
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// How often the operator looks again at something that a person must mend.
+/// How often the operator checks again whether a person has removed an obstacle.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The first pause after a failed try. It doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -30,11 +30,11 @@ pub struct Memory {
     pause_until: Option<Duration>,
     /// When the resource was deleted.
     deletion: Option<ObservedTime>,
-    /// The credentials were missing when the controller last looked for them.
+    /// The credentials were missing when the controller last read them.
     pub credentials_gone: bool,
     /// What it remembers about the present attempt.
     pub attempt: AttemptMemory,
-    /// The number of the attempt that a person asked for, or asked to try again.
+    /// The number of the attempt that a person requested, or requested to retry.
     requested_attempt: Option<i64>,
     /// A random number from 0 to 1, drawn again for each reconcile. It spreads the retries of many resources.
     pub jitter: f64,
@@ -59,7 +59,7 @@ impl Memory {
         }
         match attempt {
             Some(attempt) => self.attempt.observe(attempt, now),
-            // The next attempt may have the number of one that a person asked for before the status was reset.
+            // After a reset of the status, the next attempt may have the number of one that a person requested before.
             None => self.requested_attempt = None,
         }
     }
@@ -152,12 +152,12 @@ impl Memory {
         doubled.mul_f64(0.5 + 0.5 * self.jitter.clamp(0.0, 1.0))
     }
 
-    /// A person asked for this attempt, or asked to try it again.
+    /// A person requested this attempt, or requested to retry it.
     pub fn note_requested(&mut self, attempt: Option<&Attempt>) {
         self.requested_attempt = attempt.map(|attempt| attempt.number);
     }
 
-    /// Whether a person asked for this attempt, or asked to try it again.
+    /// Whether a person requested this attempt, or requested to retry it.
     #[must_use]
     pub fn is_requested(&self, attempt: &Attempt) -> bool {
         self.requested_attempt == Some(attempt.number)

@@ -47,7 +47,7 @@ fn gap(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
     }
 }
 
-/// The process that knew when the job was last polled is gone.
+/// This process does not know when the job was last polled, because it has just started.
 fn first_after_restart(facts: &Facts<'_>, memory: &Memory) -> Duration {
     facts.interval().saturating_sub(memory.submit_age(facts.now))
 }

@@ -29,18 +29,18 @@ pub struct Happened {
 }
 
 impl Happened {
-    /// Merges announcements. A step that only led to the next one is published together with it, and with its time, if the note
+    /// Merges announcements. A step that only leads to the next one is published in one event with the next one, if the note
     /// has at most `limit` bytes. Each published event is a request to the API server, and a line for its reader.
     #[must_use]
-    pub fn gathered(happened: Vec<Self>, limit: usize) -> Vec<Self> {
-        let mut gathered: Vec<Self> = Vec::with_capacity(happened.len());
+    pub fn merged(happened: Vec<Self>, limit: usize) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::with_capacity(happened.len());
         for mut next in happened {
-            if let Some(step) = gathered.pop_if(|step| step.announcement.leads_to(&next.announcement, limit)) {
+            if let Some(step) = merged.pop_if(|step| step.announcement.leads_to(&next.announcement, limit)) {
                 next.announcement.note = [step.announcement.note, next.announcement.note].join(BETWEEN);
             }
-            gathered.push(next);
+            merged.push(next);
         }
-        gathered
+        merged
     }
 }
 
@@ -161,8 +161,8 @@ mod tests {
             ("a warning in between", vec![&checked, &bad, &traced], 100, vec![&checked, &bad, &traced]),
             ("an answer to a person", vec![&ignored, &traced], 100, vec![&ignored, &traced]),
         ] {
-            let gathered = Happened::gathered(announcements.into_iter().map(|it| at(1, it)).collect(), limit);
-            assert_eq!(gathered.iter().map(|it| &it.announcement).collect::<Vec<_>>(), expected, "{what}");
+            let merged = Happened::merged(announcements.into_iter().map(|it| at(1, it)).collect(), limit);
+            assert_eq!(merged.iter().map(|it| &it.announcement).collect::<Vec<_>>(), expected, "{what}");
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
     fn steps_that_are_told_together_have_the_time_of_the_last() {
         let steps = [(1, Reason::ValidationPassed), (2, Reason::TracePassed), (3, Reason::SubmitAccepted)];
         let steps = steps.map(|(second, reason)| at(second, &announced(false, reason, "done"))).to_vec();
-        let [all] = &Happened::gathered(steps, 100)[..] else { panic!("they are told together") };
+        let [all] = &Happened::merged(steps, 100)[..] else { panic!("they are told together") };
         assert_eq!(all.at, at(3, &all.announcement).at);
     }
 }

@@ -42,7 +42,7 @@ impl Default for PollTuning {
 pub struct PollInterval {
     /// The shortest time.
     pub shortest: Duration,
-    /// The longest time, for a time at which the request budget is short. Never below the shortest.
+    /// The longest time, while the request budget is short. It is never below the shortest.
     pub longest: Duration,
 }
 
@@ -70,7 +70,7 @@ pub struct NextPoll {
     pub interval: PollInterval,
     /// The job's age at the last poll that found it running. Zero if there was none.
     pub age: Duration,
-    /// A poll that is so much later than the last one still leaves time for a verdict.
+    /// The next poll may come this long after the last one, and still leave time for a verdict.
     pub room: Duration,
 }
 
@@ -108,13 +108,13 @@ impl NextPoll {
     }
 }
 
-/// A poll that comes so much later than this age almost always finds a job ended that ends at this age.
+/// If a job is expected to end at this age, a poll this much later almost always finds it ended.
 #[must_use]
 pub fn margin(age: Duration) -> Duration {
     Duration::from_secs(1).max(age / 50)
 }
 
-/// The age that gives this age when its margin is added.
+/// The reverse of [`margin`]: this age is the returned age plus its margin.
 #[must_use]
 pub fn before_margin(age: Duration) -> Duration {
     age.saturating_sub(Duration::from_secs(1).max(age / 51))
@@ -127,8 +127,8 @@ pub fn time_for_verdict(spec: &CognigyDeploymentSpec) -> Duration {
     spec.monitoring.interval().saturating_mul(u32::try_from(answers).unwrap_or(1).saturating_add(1))
 }
 
-/// The factor by which intervals are stretched so that all polls take at most `share` requests a minute, as far as the
-/// longest intervals allow. `rollouts` says how many rollouts have each poll interval.
+/// The factor that stretches the intervals so far that all polls take at most `share` requests a minute. The longest
+/// intervals limit it. `rollouts` says how many rollouts have each poll interval.
 #[must_use]
 pub fn stretch(rollouts: impl Iterator<Item = (PollInterval, usize)>, share: f64) -> f64 {
     let mut groups: Vec<Group> = rollouts.map(|(interval, count)| Group::of(interval, count)).collect();

@@ -1,5 +1,5 @@
-//! What happens if somebody removes the status while a rollout is in flight or messages wait. This process remembers the status,
-//! and restores what must not be lost.
+//! What happens if somebody removes the status while a rollout is in flight or messages wait. This process remembers the
+//! status, and restores what must not be lost.
 
 use super::notice::Effects;
 use api::reason::Reason;

@@ -59,7 +59,7 @@ pub fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: 
     let present = flag.as_ref().map(|(condition_type, _, _)| *condition_type);
     for absent in [ConditionType::Reconciling, ConditionType::Stalled] {
         if Some(absent) != present {
-            status.conditions.withdraw(absent);
+            status.conditions.remove_condition(absent);
         }
     }
     if let Some((condition_type, reason, message)) = flag {
@@ -129,8 +129,8 @@ fn submitting(facts: &Facts<'_>, memory: &Memory) -> ReadySummary {
 }
 
 fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, reason: Reason, message: String) -> ReadySummary {
-    if let Some(unasked) = unasked_past_deadline(facts, memory) {
-        return unasked;
+    if let Some(no_answer) = no_answer_past_deadline(facts, memory) {
+        return no_answer;
     }
     let mut message = format!("{message}{}", deadline(facts, attempt));
     if facts.wants_other_than(&attempt.digest) {
@@ -152,13 +152,14 @@ fn deadline(facts: &Facts<'_>, attempt: &Attempt) -> String {
     )
 }
 
-/// While nothing can be asked there is no verdict, however late it is. A person should know that.
-fn unasked_past_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<ReadySummary> {
+/// While the platform cannot be asked, there is no verdict, however late it is. A person should know that.
+fn no_answer_past_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<ReadySummary> {
     let obstacle = memory.obstacle(facts.generation).filter(|obstacle| !obstacle.needs_person())?;
     is_past_deadline(facts, memory).then(|| {
         let message = format!(
-            "the deadline has passed, but Cognigy.AI could not be asked since then whether the rollout is healthy; its \
+            "the deadline has passed, but {} could not be asked since then whether the rollout is healthy; its \
              first answer decides: {}",
+            facts.platform(),
             obstacle.message
         );
         ReadySummary::Stalled(obstacle.reason(), message)
@@ -235,8 +236,8 @@ fn verdict_summary(
     match (verdict.outcome, &facts.other_owner) {
         (Outcome::RolledBack, _) => rolled_back(status),
         (Outcome::Succeeded, _) if attempt.rollback.is_some() => {
-            let message = "a rollback was decided, and given up before Cognigy.AI had answered";
-            ReadySummary::Stalled(Reason::DeletionGraceExpired, message.to_owned())
+            let message = format!("a rollback was decided, and given up before {} had answered", facts.platform());
+            ReadySummary::Stalled(Reason::DeletionGraceExpired, message)
         }
         (Outcome::Succeeded, Some(owner)) => ReadySummary::Stalled(Reason::EnvironmentInUse, owner.clone()),
         (Outcome::Succeeded, None) => ReadySummary::Ready(format!(

@@ -1,5 +1,5 @@
-//! The OpenTelemetry trace of a rollout. Its ids are derived from the attempt, so that every process of the operator adds to the
-//! same trace.
+//! The OpenTelemetry trace of a rollout. Its ids are derived from the attempt, so that every process of the operator adds to
+//! the same trace.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};

@@ -19,7 +19,7 @@ pub enum Transition {
     },
     /// The attempt has ended.
     Ended(Outcome),
-    /// Cognigy.AI has accepted a rollback.
+    /// The platform has accepted a rollback.
     RollbackAccepted {
         /// Why it was requested.
         reason: RollbackReason,
@@ -49,7 +49,7 @@ pub fn transitions(
 }
 
 /// The number alone is not enough: it starts again after somebody has reset the status, and an attempt whose first record
-/// failed may begin anew, with its number, at another configuration.
+/// failed may start again with its number and another configuration.
 fn is_same(recorded: &Attempt, attempt: &Attempt) -> bool {
     recorded.number == attempt.number && recorded.started_at == attempt.started_at && recorded.digest == attempt.digest
 }
@@ -104,8 +104,8 @@ fn is_over(attempt: &Attempt, step: Step) -> bool {
 fn took(attempt: &Attempt, step: Step, memory: &AttemptMemory, now: Timestamp) -> Option<Duration> {
     let from = |began: Option<Timestamp>, ended: Timestamp| began.map(|began| between(began, ended));
     let verdict_at = attempt.verdict.as_ref().map(|verdict: &Verdict| verdict.at);
-    let condemned_at = attempt.rollback.as_ref().map(|rollback| rollback.requested_at);
-    let judged_at = verdict_at.into_iter().chain(condemned_at).min().unwrap_or(now);
+    let rollback_requested_at = attempt.rollback.as_ref().map(|rollback| rollback.requested_at);
+    let judged_at = verdict_at.into_iter().chain(rollback_requested_at).min().unwrap_or(now);
     match step {
         Step::Pending => Some(between(attempt.started_at, memory.checks.validation?.asked.wall)),
         Step::Validating => Some(memory.checks.validation?.took()),
@@ -113,7 +113,7 @@ fn took(attempt: &Attempt, step: Step, memory: &AttemptMemory, now: Timestamp) -
         Step::Submitting => from(attempt.intended_at(), now),
         Step::RollingOut => from(attempt.deadline_counts_from(), attempt.job_completed_at().unwrap_or(judged_at)),
         Step::Monitoring => from(attempt.job_completed_at(), judged_at),
-        Step::RollingBack => from(condemned_at, answered_at(attempt)?),
+        Step::RollingBack => from(rollback_requested_at, answered_at(attempt)?),
         Step::VerifyingRollback => from(answered_at(attempt), now),
         Step::Settled => None,
     }

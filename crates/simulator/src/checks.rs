@@ -36,7 +36,7 @@ pub(super) fn validate(script: &EnvironmentScript, body: &Value) -> Value {
 }
 
 /// The largest requested share of any capacity, to two digits, and the errors for capacities that are exceeded.
-fn capacity_use(capacity: Capacity, asked: &Value) -> (f64, Vec<Value>) {
+fn capacity_use(capacity: Capacity, requested: &Value) -> (f64, Vec<Value>) {
     let limits = [
         ("session limit", "max_concurrent_sessions", capacity.max_concurrent_sessions.get()),
         ("memory", "memory_limit_mb", capacity.memory_limit_mb.get()),
@@ -44,7 +44,7 @@ fn capacity_use(capacity: Capacity, asked: &Value) -> (f64, Vec<Value>) {
     let mut utilization: f64 = 0.0;
     let mut exceeded = Vec::new();
     for (constraint, field, limit) in limits {
-        let amount = asked[field].as_f64().unwrap_or_default();
+        let amount = requested[field].as_f64().unwrap_or_default();
         utilization = utilization.max(amount / f64::from(limit));
         if amount > f64::from(limit) {
             exceeded.push(json!({
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_invalid_and_the_constraint_is_named() {
+    fn a_request_over_the_capacity_is_invalid_and_names_the_constraint() {
         let answer =
             validate(&script("capacity: {maxConcurrentSessions: 10, memoryLimitMb: 10}"), &validation(11, 11, true));
         assert_eq!(answer["valid"], false);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_quota_check_what_does_not_fit_is_a_warning() {
+    fn without_the_quota_check_a_request_over_the_capacity_causes_a_warning() {
         let answer = validate(&script("capacity: {maxConcurrentSessions: 10}"), &validation(11, 11, false));
         assert_eq!(answer["valid"], true);
         assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trace_follows_the_snapshot_as_deep_as_asked() {
+    fn the_trace_follows_the_snapshot_to_the_requested_depth() {
         let snapshot = json!({"nlpEngine": "v3.2", "dialogFlow": "production_v8", "integrations": ["sap_erp"]});
         let answer = trace_of(&snapshot, 2, "{}");
         assert_eq!(answer["status"], "passed");

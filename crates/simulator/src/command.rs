@@ -13,20 +13,25 @@ use super::tls::Tls;
 
 /// Runs a simulated Cognigy.AI over HTTP, for demonstrations and evaluations.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = "\
+Examples:
+  cognigy-operator simulator
+  cognigy-operator simulator --scenario examples/scenarios/bad-release.yaml
+  cognigy-operator simulator --listen 0.0.0.0:8443 --tls-certificate tls.crt --tls-key tls.key")]
 pub struct SimulatorArguments {
-    /// Address to listen on; port 0 is any that is free.
+    /// Address to listen on. Port 0 selects a free port.
     #[arg(long, env = "COGNIGY_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
 
-    /// Scenario to play, in YAML or JSON; a healthy platform where left out.
+    /// File with the scenario to play, in YAML or JSON. Without it, the simulator plays a healthy platform.
     #[arg(long, env = "COGNIGY_SIMULATOR_SCENARIO", value_name = "FILE")]
     pub scenario: Option<PathBuf>,
 
-    /// Certificate to serve with, in PEM.
+    /// File with the TLS certificate of the server, in PEM.
     #[arg(long, env = "COGNIGY_SIMULATOR_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
 
-    /// Private key of the certificate, in PEM.
+    /// File with the private key of the certificate, in PEM.
     #[arg(long, env = "COGNIGY_SIMULATOR_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
 }
@@ -53,12 +58,12 @@ pub enum CommandError {
     /// The server could not be started.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The process cannot receive the signal to end.
-    #[error("cannot listen for signals: {0}")]
+    /// The process cannot handle the signals that end it.
+    #[error("cannot install a signal handler: {0}")]
     Signals(io::Error),
 }
 
-/// Serves until SIGTERM or Ctrl-C.
+/// Runs the server until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// If a file cannot be read or used, or if the server cannot listen on the address.
@@ -69,10 +74,10 @@ pub async fn run(arguments: SimulatorArguments) -> Result<(), CommandError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Signals)?;
     let clients = scenario.clients.clone();
     let server = Server::bind(arguments.listen, scenario, tls).await?;
-    tracing::info!(base_url = server.url(), token_url = server.token_url(), "the simulator listens");
+    tracing::info!(base_url = server.url(), token_url = server.token_url(), "the simulator is listening");
     for client in clients {
         // Logged on purpose: these credentials give access only to this simulator, and its user needs them.
-        let (client_id, client_secret) = (client.client_id.as_str(), client.client_secret.reveal());
+        let (client_id, client_secret) = (client.client_id.as_str(), client.client_secret.expose());
         tracing::info!(client_id, client_secret, "the simulator accepts these credentials");
     }
     tokio::select! {
@@ -117,8 +122,8 @@ mod tests {
     }
 
     fn parsed(options: &[&str]) -> Result<SimulatorArguments, clap::Error> {
-        let words = std::iter::once("simulator").chain(options.iter().copied());
-        CommandLine::try_parse_from(words).map(|line| line.arguments)
+        let arguments = std::iter::once("simulator").chain(options.iter().copied());
+        CommandLine::try_parse_from(arguments).map(|line| line.arguments)
     }
 
     #[test]
@@ -135,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_missing_or_no_scenario_is_named() {
+    async fn the_error_about_a_missing_or_invalid_file_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scenario.yaml");
         let arguments = || parsed(&["--listen", "127.0.0.1:0", "--scenario", path.to_str().unwrap()]).unwrap();

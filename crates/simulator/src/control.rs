@@ -15,13 +15,13 @@ use super::environment::Environment;
 use super::fault::FaultRule;
 use super::identifier::EnvironmentId;
 use super::journal::RequestFilter;
-use super::moment::Seconds;
 use super::reply::{Refusal, json_response};
 use super::scenario::Scenario;
 use super::script::EnvironmentScript;
+use super::time::Seconds;
 use super::world::World;
 
-/// How long a request waits for others if it names no time.
+/// How long a request waits for other requests if it contains no `timeoutSeconds`.
 const DEFAULT_WAIT: Seconds = Seconds::whole(30);
 
 /// Every endpoint, returned by `GET /simulator`.
@@ -42,9 +42,9 @@ const ENDPOINTS: [&str; 11] = [
 /// Why a control request has no effect: 400, with this message.
 #[derive(Debug, thiserror::Error)]
 enum ControlError {
-    #[error("`{0}` is not a parameter: there are call, environment, job, after, waitForCount and timeoutSeconds")]
+    #[error("`{0}` is not a parameter; use call, environment, job, after, waitForCount or timeoutSeconds")]
     UnknownParameter(String),
-    #[error("`{name}` cannot be `{value}`")]
+    #[error("the parameter `{name}` has the invalid value `{value}`")]
     BadParameter { name: &'static str, value: String },
     #[error("the body is not UTF-8")]
     NotText,
@@ -56,12 +56,12 @@ enum ControlError {
     NotAnEnvironment(#[from] super::identifier::UnsafeIdentifier),
 }
 
-/// Requests to wait for before answering.
+/// The requests that must arrive before the answer is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Wait {
     pub(super) filter: RequestFilter,
     pub(super) count: usize,
-    /// The maximum wait; after it, the answer contains the requests that have arrived.
+    /// The maximum wait. After it, the answer contains the requests that have arrived until then.
     pub(super) timeout: Duration,
 }
 
@@ -132,7 +132,7 @@ fn dispatch(world: &mut World, now: Timestamp, request: &Request<Bytes>) -> Resu
         }
         _ => {
             let (method, path) = (request.method(), request.uri().path());
-            let message = format!("{method} {path} is not there: GET /simulator lists what is");
+            let message = format!("{method} {path} does not exist; GET /simulator lists the endpoints");
             Ok(Refusal::new(StatusCode::NOT_FOUND, "no_such_endpoint", message).response())
         }
     }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::identifier::JobId;
 use super::job::{Job, Phase, Rollback};
-use super::moment::after;
 use super::reply::Refusal;
 use super::scenario::Scenario;
 use super::script::{EnvironmentScript, HealthAnswer, JobOutcome};
+use super::time::after;
 
 /// One environment.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub enum Condition {
     Well,
     /// Unhealthy, because the scenario says so.
     Unhealthy,
-    /// A job failed after it had applied a part.
+    /// A job failed after it had applied a part of the snapshot.
     HalfApplied,
 }
 
@@ -56,9 +56,9 @@ pub enum Condition {
 pub struct Overlap {
     /// The job in flight.
     pub in_flight: JobId,
-    /// The job submitted.
+    /// The submitted job.
     pub submitted: JobId,
-    /// When.
+    /// When it was submitted.
     pub at: Timestamp,
 }
 
@@ -166,8 +166,8 @@ impl Environment {
         }
     }
 
-    /// Restores the snapshot that the submit named, or otherwise the configuration that the job replaced. If a later
-    /// job has deployed something since, that stays.
+    /// Restores the snapshot that the submit named, or otherwise the configuration that the job replaced. Does nothing if a
+    /// later job has deployed another configuration.
     fn restore(&mut self, index: usize, scenario: &Scenario) {
         let Some(job) = self.jobs.get(index) else {
             return;
@@ -213,7 +213,7 @@ impl Environment {
         &mut self,
         now: Timestamp,
         id: &JobId,
-        asked: Rollback,
+        rollback: Rollback,
         scenario: &Scenario,
     ) -> Result<bool, Refusal> {
         let deployed_by = self.deployed.job_id.clone();
@@ -224,7 +224,7 @@ impl Environment {
         if let Some(conflict) = rollback_conflict(job, deployed_by.as_ref()) {
             return Err(conflict);
         }
-        job.rollback = Some(asked);
+        job.rollback = Some(rollback);
         job.phase = Phase::RollingBack { done_at: after(now, wait.duration()) };
         self.advance(now, scenario);
         Ok(wait.duration() == Duration::ZERO)
@@ -266,7 +266,7 @@ fn rollback_conflict(job: &Job, deployed_by: Option<&JobId>) -> Option<Refusal> 
         }
         Phase::RollingBack { .. } => ("rollback_in_progress", "the job is being rolled back"),
         _ if job.replaced.is_some() && deployed_by != Some(&job.id) => {
-            ("superseded", "what the job deployed does not run any more")
+            ("superseded", "a later job has replaced the configuration of this job")
         }
         _ => return None,
     };

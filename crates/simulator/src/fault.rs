@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::identifier::EnvironmentId;
-use super::moment::Seconds;
 use super::reply::{Delivery, Reply, json_response, with_retry_after};
+use super::time::Seconds;
 
 /// A call of the contract, with the name that scenarios and the journal use.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Times {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Fault {
-    /// A different status from the honest one.
+    /// Another status than the honest answer has.
     Status {
         /// The status.
         code: Status,
@@ -206,14 +206,14 @@ impl TryFrom<u16> for Status {
 }
 
 impl Fault {
-    /// The answer to a request that this fault prevents from taking effect; none if the request does take effect.
-    pub(super) fn instead(&self) -> Option<Reply> {
+    /// The answer, if this fault prevents the request from taking effect. `None` if the request takes effect.
+    pub(super) fn answer_without_effect(&self) -> Option<Reply> {
         match self {
-            Self::Status { effect: false, .. } => Some(self.disturb(Response::default())),
+            Self::Status { effect: false, .. } => Some(self.apply(Response::default())),
             Self::DropBeforeEffect => {
                 Some(Reply { response: Response::default(), delivery: Delivery::DroppedBeforeEffect })
             }
-            Self::Redirect { .. } => Some(self.disturb(Response::default())),
+            Self::Redirect { .. } => Some(self.apply(Response::default())),
             _ => None,
         }
     }
@@ -226,8 +226,8 @@ impl Fault {
         }
     }
 
-    /// The effect of the fault on the honest answer.
-    pub(super) fn disturb(&self, honest: Response<Bytes>) -> Reply {
+    /// Applies the fault to the honest answer.
+    pub(super) fn apply(&self, honest: Response<Bytes>) -> Reply {
         let body_length = honest.body().len();
         match self {
             Self::Status { code, body, retry_after_seconds, .. } => {
@@ -241,7 +241,7 @@ impl Fault {
             Self::Redirect { location, code } => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = code.0;
-                // If no header can contain the location, the redirect has no target, as such a server would send it.
+                // If the location is not a valid header value, the redirect has no target.
                 if let Ok(location) = HeaderValue::from_str(location) {
                     response.headers_mut().insert(header::LOCATION, location);
                 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::identifier::ClientId;
-use super::moment::since;
+use super::time::since;
 
 /// An idempotency key and the client that chose it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,9 +35,9 @@ impl Fingerprint {
     }
 }
 
-/// Answers by key.
+/// The first answer for each key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AnswerBook {
+pub(super) struct AnswerStore {
     answers: BTreeMap<ScopedKey, KeptAnswer>,
 }
 
@@ -45,14 +45,14 @@ pub(super) struct AnswerBook {
 struct KeptAnswer {
     fingerprint: Fingerprint,
     kept_at: Timestamp,
-    /// Until then the first request is still being processed.
-    out_at: Timestamp,
+    /// When the first answer is sent. Until then, the first request is still being processed.
+    sent_at: Timestamp,
     response: Response<Bytes>,
 }
 
 /// The state of a key for a request.
 #[derive(Clone, Debug)]
-pub(super) enum Standing {
+pub(super) enum KeyState {
     /// The key is new.
     First,
     /// The key is known; this is the first answer.
@@ -63,40 +63,40 @@ pub(super) enum Standing {
     Mismatch,
 }
 
-impl AnswerBook {
+impl AnswerStore {
     /// Looks a key up. A key older than `lifetime` is forgotten.
-    pub(super) fn standing(
+    pub(super) fn look_up(
         &mut self,
         now: Timestamp,
         key: &ScopedKey,
         fingerprint: Fingerprint,
         lifetime: Duration,
-    ) -> Standing {
+    ) -> KeyState {
         let Some(kept) = self.answers.get(key) else {
-            return Standing::First;
+            return KeyState::First;
         };
         if since(now, kept.kept_at) >= lifetime {
             self.answers.remove(key);
-            return Standing::First;
+            return KeyState::First;
         }
         if kept.fingerprint != fingerprint {
-            Standing::Mismatch
-        } else if now < kept.out_at {
-            Standing::InProgress
+            KeyState::Mismatch
+        } else if now < kept.sent_at {
+            KeyState::InProgress
         } else {
-            Standing::Repeat(kept.response.clone())
+            KeyState::Repeat(kept.response.clone())
         }
     }
 
-    /// Keeps the first answer to a key. That answer is sent at `out_at`.
+    /// Keeps the first answer to a key. `sent_at` is the time at which that answer is sent.
     pub(super) fn keep(
         &mut self,
         now: Timestamp,
         key: ScopedKey,
         fingerprint: Fingerprint,
-        out_at: Timestamp,
+        sent_at: Timestamp,
         response: Response<Bytes>,
     ) {
-        self.answers.insert(key, KeptAnswer { fingerprint, kept_at: now, out_at, response });
+        self.answers.insert(key, KeptAnswer { fingerprint, kept_at: now, sent_at, response });
     }
 }

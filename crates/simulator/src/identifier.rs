@@ -10,7 +10,7 @@ const LONGEST_IDENTIFIER: usize = 256;
 /// The error for an identifier that cannot be used in a path of the API.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` cannot stand in a path: write 1 to 256 of A-Z, a-z, 0-9, `.`, `_`, `~` and `-`, and neither `.` nor `..`"
+    "`{0}` is not a valid path segment: write 1 to 256 of A-Z, a-z, 0-9, `.`, `_`, `~` and `-`, and neither `.` nor `..`"
 )]
 pub struct UnsafeIdentifier(String);
 
@@ -68,8 +68,8 @@ path_identifier! {
 }
 
 impl JobId {
-    /// The name of the platform's job after `number` earlier jobs. The first is the contract's own `job_8f3a2c`; the
-    /// others look random, and none repeats within 2^24 jobs.
+    /// The id of the job after `number` earlier jobs. The first is `job_8f3a2c`, as in the contract. The others look
+    /// random, and the first 2^24 ids are different.
     pub(super) fn numbered(number: u32) -> Self {
         // An odd factor permutes the residues modulo 2^24.
         let scattered = number.wrapping_mul(0x009E_3779).wrapping_add(0x008F_3A2C) & 0x00FF_FFFF;
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn job_names_do_not_repeat() {
+    fn job_ids_do_not_repeat() {
         let names: BTreeSet<_> = (0..10_000).map(JobId::numbered).collect();
         assert_eq!(names.len(), 10_000);
     }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::environment::Deployed;
 use super::identifier::JobId;
-use super::moment::{after, since};
 use super::script::JobOutcome;
+use super::time::{after, since};
 
 /// A deployment job.
 #[derive(Clone, Debug, Serialize)]

@@ -55,7 +55,7 @@ pub struct RequestRecord {
     pub violations: Vec<String>,
 }
 
-/// A departure from the contract.
+/// A difference of a request from the contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Violation {
@@ -121,7 +121,7 @@ impl RequestFilter {
     }
 }
 
-/// Everything that the platform received.
+/// All requests that the platform received.
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
     limit: usize,
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_records_go_first() {
+    fn the_oldest_records_are_removed_first() {
         let mut records = VecDeque::new();
         for number in 0..5 {
             keep(&mut records, number, 3);

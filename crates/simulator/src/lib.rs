@@ -38,8 +38,8 @@
 //!
 //! # In virtual time
 //!
-//! [`World`] is the platform without clock, I/O or randomness. [`World::handle`] takes a request and the time, and
-//! returns a [`Reply`]: the answer, and how the wire delivers it. A clone is a fork.
+//! [`World`] is the platform without a clock, I/O or randomness. [`World::handle`] takes a request and the time, and
+//! returns a [`Reply`]: the answer, and how it is delivered. A clone is an independent copy.
 
 #![forbid(unsafe_code)]
 
@@ -49,12 +49,11 @@ mod checks;
 mod control;
 mod environment;
 mod fault;
-mod fault_book;
+mod fault_store;
 mod idempotency;
 mod identifier;
 mod job;
 mod journal;
-mod moment;
 mod rate;
 mod reply;
 mod route;
@@ -63,6 +62,7 @@ mod script;
 mod server;
 mod shape;
 mod stream;
+mod time;
 mod tls;
 mod token;
 mod wire;
@@ -76,7 +76,6 @@ pub use fault::{Call, Fault, FaultRule, Status, Times};
 pub use identifier::{ClientId, EnvironmentId, JobId, UnsafeIdentifier};
 pub use job::{Job, Phase, Rollback};
 pub use journal::{AuditRecord, RequestFilter, RequestRecord, Violation, WebhookDelivery};
-pub use moment::Seconds;
 pub use rate::ClientTraffic;
 pub use reply::{Delivery, Reply};
 pub use scenario::{Client, ClientSecret, Idempotency, RateLimit, Scenario, ScenarioError, Scope};
@@ -84,6 +83,7 @@ pub use script::{
     Capacity, EnvironmentScript, HealthAnswer, HealthScript, InitialDeployment, Isolation, JobOutcome, SnapshotPattern,
 };
 pub use server::{Server, ServerError, WorldHandle};
+pub use time::Seconds;
 pub use tls::{Tls, TlsError};
 pub use token::Authorization;
 pub use world::World;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::identifier::ClientId;
-use super::moment::{after, since};
+use super::time::{after, since};
 
 /// Length of the window. A request leaves it exactly this long after it was counted.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_free_again_exactly_a_minute_after_it_was_taken() {
+    fn a_slot_is_free_again_exactly_a_minute_after_it_was_used() {
         let client = ClientId::new("demo");
         let mut limiter = RateLimiter::default();
         assert!(limiter.admit(at(0), &client, limit(1)).is_ok());
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_do_not_take_each_others_slots() {
+    fn each_client_has_its_own_limit() {
         let mut limiter = RateLimiter::default();
         assert!(limiter.admit(at(0), &ClientId::new("one"), limit(1)).is_ok());
         assert!(limiter.admit(at(0), &ClientId::new("two"), limit(1)).is_ok());
@@ -129,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_sliding_minute_holds_more_accepted_requests_than_the_limit(
+        fn no_sliding_minute_has_more_accepted_requests_than_the_limit(
             pauses in prop::collection::vec(0_i64..20_000, 1..200),
             requests in 1_u32..12,
         ) {

@@ -21,7 +21,7 @@ pub(super) enum Route {
 
 /// Why a request does not match a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Misroute {
+pub(super) enum RouteError {
     /// The path does not exist.
     NoSuchPath,
     /// The path exists, but only with this method.
@@ -30,9 +30,9 @@ pub(super) enum Misroute {
 
 impl Route {
     /// The call for this `method` and `path`.
-    pub(super) fn of(method: &Method, path: &str) -> Result<Self, Misroute> {
-        let (allowed, route) = Self::at(path).ok_or(Misroute::NoSuchPath)?;
-        if *method == allowed { Ok(route) } else { Err(Misroute::WrongMethod { allowed }) }
+    pub(super) fn of(method: &Method, path: &str) -> Result<Self, RouteError> {
+        let (allowed, route) = Self::at(path).ok_or(RouteError::NoSuchPath)?;
+        if *method == allowed { Ok(route) } else { Err(RouteError::WrongMethod { allowed }) }
     }
 
     fn at(path: &str) -> Option<(Method, Self)> {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_a_call_only_exactly_as_the_contract_writes_it() {
+    fn only_the_exact_paths_of_the_contract_are_calls() {
         let cases = [
             ("POST", "/oauth/token", Some(Call::Token)),
             ("POST", "/api/v2/environments/env_a/validate", Some(Call::Validate)),
@@ -102,6 +102,6 @@ mod tests {
     #[test]
     fn a_wrong_method_is_told_the_right_one() {
         let refused = Route::of(&Method::GET, "/api/v2/deployments");
-        assert_eq!(refused, Err(Misroute::WrongMethod { allowed: Method::POST }));
+        assert_eq!(refused, Err(RouteError::WrongMethod { allowed: Method::POST }));
     }
 }

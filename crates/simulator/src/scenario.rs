@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::fault::FaultRule;
 use super::identifier::{ClientId, EnvironmentId};
-use super::moment::Seconds;
 use super::script::{EnvironmentScript, SnapshotPattern};
+use super::time::Seconds;
 
 /// A simulated platform. Everything has a default: the empty scenario is a healthy platform that
 /// accepts the client `demo` with the secret `demo-secret`.
@@ -31,12 +31,12 @@ pub struct Scenario {
     pub job_duration_seconds: Seconds,
     /// How long a rollback takes if its environment does not say; 0 by default.
     pub rollback_duration_seconds: Seconds,
-    /// Whether the platform creates an environment that the scenario does not name when a request first names it;
-    /// otherwise the answer is 404. True by default.
+    /// Whether the platform creates an environment that the scenario does not contain when a request first names it. If
+    /// false, the answer is 404. True by default.
     pub create_environments: bool,
     /// Environments that differ from the default one.
     pub environments: BTreeMap<EnvironmentId, EnvironmentScript>,
-    /// Snapshots the platform keeps, by the identifier that `revert_snapshot_id` names.
+    /// Snapshots that the platform keeps, by the identifier that `revert_snapshot_id` names.
     pub snapshots: BTreeMap<String, Value>,
     /// Snapshots that make any environment unhealthy.
     pub bad_snapshots: Vec<SnapshotPattern>,
@@ -95,9 +95,9 @@ impl Default for Client {
 pub struct ClientSecret(String);
 
 impl ClientSecret {
-    /// The secret's text. It protects nothing real, and the command shows it to the user who starts the simulator.
+    /// The text of the secret. It protects only the simulator, so the command line shows it.
     #[must_use]
-    pub fn reveal(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -123,7 +123,7 @@ pub enum Scope {
     /// Validate and trace.
     #[serde(rename = "validations:execute")]
     ValidationsExecute,
-    /// Have a webhook called.
+    /// Register a webhook.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
 }
@@ -181,25 +181,25 @@ pub enum Idempotency {
     Unsupported,
 }
 
-/// Why a text is not a scenario. The author has to correct the text.
+/// Why a text is not a scenario. Its author must correct it.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// Not YAML (or JSON), or not the fields of a scenario.
     #[error("not a scenario: {0}")]
     Syntax(String),
     /// No client could ever get a token.
-    #[error("clients: name at least one, or leave it out for `demo` with `demo-secret`")]
+    #[error("clients: add at least one client, or omit `clients` to use `demo` with `demo-secret`")]
     NoClients,
     /// Two clients have the same name.
-    #[error("clients: `{0}` is there twice")]
+    #[error("clients: `{0}` is duplicated; remove one of the two")]
     ClientTwice(ClientId),
     /// A fault that can never apply.
     #[error(
-        "environments.{0}.faults: a token request concerns no environment; write this fault under the scenario's own `faults`"
+        "environments.{0}.faults: a token request belongs to no environment; move this fault to the scenario's own `faults`"
     )]
     TokenFaultInEnvironment(EnvironmentId),
     /// A fault names a different environment from the one whose script contains it.
-    #[error("environments.{0}.faults: leave out `environment`, or write the fault under the scenario's own `faults`")]
+    #[error("environments.{0}.faults: remove `environment`, or move the fault to the scenario's own `faults`")]
     FaultNamesEnvironment(EnvironmentId),
 }
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn json_and_yaml_say_the_same() {
+    fn the_same_scenario_in_json_and_yaml_is_equal() {
         let yaml =
             "environments:\n  env_a:\n    health: {answers: [unhealthy, {body: {status: odd}}], then: unreadable}\n";
         let json = r#"{"environments": {"env_a": {"health": {"answers": ["unhealthy", {"body": {"status": "odd"}}], "then": "unreadable"}}}}"#;
@@ -261,17 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_scenario_is_named() {
+    fn an_error_in_a_scenario_is_named() {
         let cases = [
             ("tokenLifetime: 5", "tokenLifetime"),
             ("rateLimit: {requestsPerMinute: 0}", "nonzero"),
             ("jobDurationSeconds: -1", "write seconds, 0 or more"),
-            ("clients: []", "name at least one"),
-            ("clients: [{clientId: a, clientSecret: b}, {clientId: a, clientSecret: c}]", "`a` is there twice"),
-            ("environments: {'../x': {}}", "cannot stand in a path"),
+            ("clients: []", "add at least one"),
+            ("clients: [{clientId: a, clientSecret: b}, {clientId: a, clientSecret: c}]", "`a` is duplicated"),
+            ("environments: {'../x': {}}", "not a valid path segment"),
             ("environments: {e: {jobOutcome: exploded}}", "exploded"),
-            ("environments: {e: {faults: [{call: token, fault: empty}]}}", "concerns no environment"),
-            ("environments: {e: {faults: [{call: job, environment: f, fault: empty}]}}", "leave out `environment`"),
+            ("environments: {e: {faults: [{call: token, fault: empty}]}}", "belongs to no environment"),
+            ("environments: {e: {faults: [{call: job, environment: f, fault: empty}]}}", "remove `environment`"),
             ("faults: [{call: job, nth: 0, fault: empty}]", "nonzero"),
             ("faults: [{call: job, times: often, fault: empty}]", "forever"),
             ("faults: [{call: job, fault: {status: {code: 99}}}]", "100 to 599"),

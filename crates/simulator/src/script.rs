@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::fault::{Call, FaultRule};
 use super::identifier::{ClientId, EnvironmentId};
-use super::moment::Seconds;
 use super::scenario::ScenarioError;
+use super::time::Seconds;
 
 /// One environment and its events.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -152,7 +152,7 @@ impl HealthScript {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthAnswer {
-    /// Depends on the deployed configuration.
+    /// The true health of the deployed configuration.
     #[default]
     Honest,
     /// `healthy`, with an error rate of 0.01.
@@ -178,7 +178,7 @@ impl EnvironmentScript {
         Ok(script)
     }
 
-    /// Checks that the types alone cannot express.
+    /// Checks rules that the types cannot express.
     pub(super) fn check(&self, id: &EnvironmentId) -> Result<(), ScenarioError> {
         for rule in &self.faults {
             if rule.call == Call::Token {
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_matches_by_the_fields_it_names() {
+    fn a_pattern_matches_by_its_fields() {
         let pattern: SnapshotPattern = serde_json::from_str(r#"{"botVersion": "2.5.0"}"#).unwrap();
         let matches = |text| pattern.matches(&serde_json::from_str(text).unwrap());
         assert!(matches(r#"{"botVersion": "2.5.0", "nlpEngine": "v3.2"}"#));

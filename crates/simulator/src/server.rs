@@ -1,4 +1,4 @@
-//! Serves the world over real HTTP/1.1, with real time and real network faults.
+//! Serves the world over HTTP/1.1, with real time and real network faults.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,18 +23,17 @@ use tokio_rustls::TlsAcceptor;
 
 use super::control;
 use super::journal::RequestFilter;
-use super::moment::after;
 use super::reply::{Refusal, Reply};
 use super::scenario::Scenario;
 use super::stream::{BrokenOff, OutgoingBody, send};
+use super::time::after;
 use super::tls::{Tls, TlsError};
 use super::world::World;
 
 /// The maximum number of bytes of a request body; a longer body is answered with 413.
 const LONGEST_BODY: usize = 8 * 1024 * 1024;
 
-/// Pause after a connection could not be accepted (for example because the process has too many open files), so that
-/// the loop does not spin.
+/// The pause after a connection could not be accepted, for example because the process has too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A simulated platform that listens on an address. It ends when it is dropped.
@@ -132,10 +131,10 @@ impl WorldHandle {
     }
 
     /// Reads the world, or changes it. No request is handled in the meantime.
-    pub fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+    pub fn with<T>(&self, use_world: impl FnOnce(&mut World) -> T) -> T {
         let result = {
             let mut world = self.shared.world.lock();
-            look(&mut world)
+            use_world(&mut world)
         };
         self.shared.changed.notify_waiters();
         result

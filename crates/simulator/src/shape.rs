@@ -1,5 +1,5 @@
-//! A small language for the shape of JSON bodies. It is strict: an unknown field, a missing field, and a field of
-//! another type are offences.
+//! Describes the expected form of JSON bodies. It is strict: an unknown field, a missing field, and a field of another
+//! type are violations.
 
 use serde_json::Value;
 
@@ -13,9 +13,9 @@ pub(super) enum Shape {
     /// One of these strings.
     OneOf(&'static [&'static str]),
     /// A time stamp in UTC with microseconds: `2026-01-01T12:00:00.000000+00:00`.
-    Moment,
+    Timestamp,
     /// `true` or `false`.
-    Truth,
+    Boolean,
     /// A whole number, 0 or more.
     Count,
     /// A number, 0 or more.
@@ -52,7 +52,7 @@ pub(super) const fn optional(name: &'static str, shape: Shape) -> Field {
 
 impl Shape {
     /// All differences between `value` and this shape, each with its path.
-    pub(super) fn offences(&self, value: &Value) -> Vec<String> {
+    pub(super) fn violations(&self, value: &Value) -> Vec<String> {
         let mut found = Vec::new();
         self.inspect(value, "", &mut found);
         found
@@ -80,18 +80,18 @@ impl Shape {
                     found.push(format!("`{}` is not a field of this call", below(path, name)));
                 }
             }
-            _ if self.fits(value) => {}
-            _ => found.push(format!("{} is not {}", named(path), self.wanted())),
+            _ if self.matches(value) => {}
+            _ => found.push(format!("{} is not {}", named(path), self.description())),
         }
     }
 
-    fn fits(&self, value: &Value) -> bool {
+    fn matches(&self, value: &Value) -> bool {
         match self {
             Self::Text => value.as_str().is_some_and(|text| !text.is_empty()),
             Self::Exactly(expected) => value.as_str() == Some(expected),
             Self::OneOf(choices) => value.as_str().is_some_and(|text| choices.contains(&text)),
-            Self::Moment => value.as_str().is_some_and(is_moment),
-            Self::Truth => value.is_boolean(),
+            Self::Timestamp => value.as_str().is_some_and(is_timestamp),
+            Self::Boolean => value.is_boolean(),
             Self::Count => value.is_u64(),
             Self::Amount => value.as_f64().is_some_and(|number| number >= 0.0),
             Self::Fraction => value.as_f64().is_some_and(|number| (0.0..=1.0).contains(&number)),
@@ -100,18 +100,18 @@ impl Shape {
         }
     }
 
-    fn wanted(&self) -> String {
+    fn description(&self) -> String {
         match self {
             Self::Text => "a text".to_owned(),
             Self::Exactly(expected) => format!("`{expected}`"),
             Self::OneOf(choices) => format!("one of `{}`", choices.join("`, `")),
-            Self::Moment => "a time stamp such as `2026-01-01T12:00:00.000000+00:00`".to_owned(),
-            Self::Truth => "`true` or `false`".to_owned(),
+            Self::Timestamp => "a time stamp such as `2026-01-01T12:00:00.000000+00:00`".to_owned(),
+            Self::Boolean => "`true` or `false`".to_owned(),
             Self::Count => "a whole number, 0 or more".to_owned(),
             Self::Amount => "a number, 0 or more".to_owned(),
             Self::Fraction => "a number from 0 to 1".to_owned(),
             Self::AnyObject => "an object with at least one field".to_owned(),
-            Self::Nullable(shape) => format!("{}, or `null`", shape.wanted()),
+            Self::Nullable(shape) => format!("{}, or `null`", shape.description()),
             Self::List(_) => "a list".to_owned(),
             Self::Record(_) => "an object".to_owned(),
         }
@@ -126,7 +126,7 @@ fn named(path: &str) -> String {
     if path.is_empty() { "the body".to_owned() } else { format!("`{path}`") }
 }
 
-fn is_moment(text: &str) -> bool {
+fn is_timestamp(text: &str) -> bool {
     const PATTERN: &[u8] = b"dddd-dd-ddTdd:dd:dd.dddddd+00:00";
     let looks_right = text.len() == PATTERN.len()
         && text.bytes().zip(PATTERN).all(|(byte, &pattern)| match pattern {
@@ -148,7 +148,7 @@ mod tests {
     ]);
 
     #[test]
-    fn every_offence_is_named_with_its_path() {
+    fn every_violation_is_named_with_its_path() {
         let cases = [
             (json!({"name": "a"}), vec![]),
             (json!({"name": "a", "parts": [{"size": 0}]}), vec![]),
@@ -162,23 +162,23 @@ mod tests {
             ),
         ];
         for (value, expected) in cases {
-            assert_eq!(SAMPLE.offences(&value), expected, "{value}");
+            assert_eq!(SAMPLE.violations(&value), expected, "{value}");
         }
     }
 
     #[test]
-    fn a_simple_value_fits_or_it_does_not() {
+    fn a_simple_value_matches_or_does_not_match() {
         let cases = [
-            (Shape::Moment, json!("2026-01-01T12:00:00.000000+00:00"), true),
-            (Shape::Moment, json!("2026-01-01T12:00:00Z"), false),
-            (Shape::Moment, json!("2026-01-01T12:00:00.000+00:00"), false),
-            (Shape::Moment, json!("2026-13-01T12:00:00.000000+00:00"), false),
+            (Shape::Timestamp, json!("2026-01-01T12:00:00.000000+00:00"), true),
+            (Shape::Timestamp, json!("2026-01-01T12:00:00Z"), false),
+            (Shape::Timestamp, json!("2026-01-01T12:00:00.000+00:00"), false),
+            (Shape::Timestamp, json!("2026-13-01T12:00:00.000000+00:00"), false),
             (Shape::Fraction, json!(1), true),
             (Shape::Fraction, json!(1.01), false),
             (Shape::Amount, json!(42.5), true),
             (Shape::Amount, json!(-0.5), false),
             (Shape::Count, json!(3.0), false),
-            (Shape::Truth, json!("true"), false),
+            (Shape::Boolean, json!("true"), false),
             (Shape::AnyObject, json!({}), false),
             (Shape::Nullable(&Shape::Text), json!(null), true),
             (Shape::Nullable(&Shape::Text), json!(1), false),
@@ -186,7 +186,7 @@ mod tests {
             (Shape::Exactly("a"), json!("b"), false),
         ];
         for (shape, value, fits) in cases {
-            assert_eq!(shape.offences(&value).is_empty(), fits, "{shape:?} {value}");
+            assert_eq!(shape.violations(&value).is_empty(), fits, "{shape:?} {value}");
         }
     }
 }

@@ -14,9 +14,9 @@ use super::reply::{Delivery, Reply};
 /// The body of an answer that is being sent.
 pub(super) type OutgoingBody = UnsyncBoxBody<Bytes, BrokenOff>;
 
-/// The connection ends here, because the scenario says so.
+/// The scenario ends the connection here.
 #[derive(Debug, thiserror::Error)]
-#[error("broken off, as the scenario says")]
+#[error("the scenario ends the connection here")]
 pub(super) struct BrokenOff;
 
 /// Size of the pieces of an oversized body.

@@ -1,4 +1,4 @@
-//! Serving over TLS.
+//! The TLS configuration of the server.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Tls {
     pub key_pem: Vec<u8>,
 }
 
-/// Why a certificate and a key cannot be used. Their author has to change them.
+/// Why a certificate and a key cannot be used. The user must replace them.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The text is not PEM, or contains no certificate.

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::fault::Call;
 use super::identifier::ClientId;
-use super::moment::after;
 use super::reply::Refusal;
 use super::scenario::{Client, Scenario, Scope};
+use super::time::after;
 use super::wire::Body;
 
 /// Every token that was issued.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TokenBook {
+pub(super) struct TokenStore {
     issued: BTreeMap<String, Token>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Caller {
     scopes: BTreeSet<Scope>,
 }
 
-impl TokenBook {
+impl TokenStore {
     /// Answers a token request. The token gets those of the requested scopes that the client has. Refusals use the
     /// error codes of RFC 6749, section 5.2.
     pub(super) fn issue(&mut self, now: Timestamp, scenario: &Scenario, form: &Body) -> Result<Value, Refusal> {
@@ -72,11 +72,7 @@ impl TokenBook {
             Refusal::new(StatusCode::UNAUTHORIZED, "invalid_client", "`client_id` or `client_secret` is wrong")
         })?;
         let requested = requested_scopes(form).ok_or_else(|| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_scope",
-                "`scope` is missing, or holds a word that is no scope",
-            )
+            Refusal::new(StatusCode::BAD_REQUEST, "invalid_scope", "`scope` is missing, or contains an unknown scope")
         })?;
         let text = self.next_token(&client.client_id);
         let lifetime = Duration::from_secs(u64::from(scenario.token_lifetime_seconds.get()));
@@ -140,8 +136,8 @@ impl Caller {
         if self.scopes.contains(&needed) { Ok(()) } else { Err(needed) }
     }
 
-    /// Whether a submit that names a webhook has the scope for it.
-    pub(super) fn may_have_webhooks_called(&self) -> bool {
+    /// Whether the token has the scope for a submit that contains a webhook.
+    pub(super) fn may_register_webhooks(&self) -> bool {
         self.scopes.contains(&Scope::WebhooksWrite)
     }
 }
@@ -151,7 +147,7 @@ fn authenticate<'a>(scenario: &'a Scenario, form: &Body) -> Option<&'a Client> {
     scenario
         .clients
         .iter()
-        .find(|client| client.client_id.as_str() == client_id && client.client_secret.reveal() == client_secret)
+        .find(|client| client.client_id.as_str() == client_id && client.client_secret.expose() == client_secret)
 }
 
 fn requested_scopes(form: &Body) -> Option<BTreeSet<Scope>> {
@@ -177,63 +173,63 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_until_its_life_is_over() {
+    fn a_token_is_valid_until_it_expires() {
         let scenario = Scenario::parse("tokenLifetimeSeconds: 10").unwrap();
-        let mut book = TokenBook::default();
+        let mut store = TokenStore::default();
         let start = Timestamp::UNIX_EPOCH;
-        let answer = book.issue(start, &scenario, &form("demo-secret", "jobs:read")).unwrap();
+        let answer = store.issue(start, &scenario, &form("demo-secret", "jobs:read")).unwrap();
         assert_eq!(answer["expires_in"], 10);
-        let at = |seconds| book.identify(after(start, Duration::from_secs(seconds)), &bearer(&answer)).authorization;
+        let at = |seconds| store.identify(after(start, Duration::from_secs(seconds)), &bearer(&answer)).authorization;
         assert_eq!(at(9), Authorization::Valid);
         assert_eq!(at(10), Authorization::Expired);
     }
 
     #[test]
-    fn revoked_tokens_are_refused_and_later_ones_are_good() {
+    fn revoked_tokens_are_refused_and_later_tokens_are_valid() {
         let scenario = Scenario::default();
-        let mut book = TokenBook::default();
+        let mut store = TokenStore::default();
         let now = Timestamp::UNIX_EPOCH;
-        let first = book.issue(now, &scenario, &form("demo-secret", "jobs:read")).unwrap();
-        book.revoke_all();
-        let second = book.issue(now, &scenario, &form("demo-secret", "jobs:read")).unwrap();
+        let first = store.issue(now, &scenario, &form("demo-secret", "jobs:read")).unwrap();
+        store.revoke_all();
+        let second = store.issue(now, &scenario, &form("demo-secret", "jobs:read")).unwrap();
         assert_ne!(first, second);
-        assert_eq!(book.identify(now, &bearer(&first)).authorization, Authorization::Revoked);
-        assert_eq!(book.identify(now, &bearer(&second)).authorization, Authorization::Valid);
+        assert_eq!(store.identify(now, &bearer(&first)).authorization, Authorization::Revoked);
+        assert_eq!(store.identify(now, &bearer(&second)).authorization, Authorization::Valid);
     }
 
     #[test]
-    fn a_token_carries_only_scopes_that_were_asked_for_and_that_the_client_has() {
+    fn a_token_has_only_requested_scopes_that_the_client_has() {
         let scenario =
             Scenario::parse("clients: [{clientId: demo, clientSecret: s, scopes: ['jobs:read', 'deployments:write']}]")
                 .unwrap();
-        let mut book = TokenBook::default();
+        let mut store = TokenStore::default();
         let now = Timestamp::UNIX_EPOCH;
-        let answer = book.issue(now, &scenario, &form("s", "jobs:read environments:read")).unwrap();
-        let caller = book.identify(now, &bearer(&answer));
+        let answer = store.issue(now, &scenario, &form("s", "jobs:read environments:read")).unwrap();
+        let caller = store.identify(now, &bearer(&answer));
         assert_eq!(caller.may(Call::Job), Ok(()));
         assert_eq!(caller.may(Call::Submit), Err(Scope::DeploymentsWrite));
         assert_eq!(caller.may(Call::Health), Err(Scope::EnvironmentsRead));
     }
 
     #[test]
-    fn a_wrong_request_gets_no_token() {
-        let mut book = TokenBook::default();
+    fn an_invalid_request_gets_no_token() {
+        let mut store = TokenStore::default();
         let scenario = Scenario::default();
-        let mut refusal = |form: Body| book.issue(Timestamp::UNIX_EPOCH, &scenario, &form).unwrap_err().error;
+        let mut refusal = |form: Body| store.issue(Timestamp::UNIX_EPOCH, &scenario, &form).unwrap_err().error;
         assert_eq!(refusal(form("wrong", "jobs:read")), "invalid_client");
         assert_eq!(refusal(form("demo-secret", "everything")), "invalid_scope");
         assert_eq!(refusal(Body::Nothing), "unsupported_grant_type");
     }
 
     #[test]
-    fn what_is_no_token_of_ours_is_named() {
-        let book = TokenBook::default();
+    fn an_invalid_authorization_is_classified() {
+        let store = TokenStore::default();
         let cases = [("Basic abc", Authorization::Malformed), ("Bearer abc", Authorization::Unknown)];
         for (value, expected) in cases {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
-            assert_eq!(book.identify(Timestamp::UNIX_EPOCH, &headers).authorization, expected);
+            assert_eq!(store.identify(Timestamp::UNIX_EPOCH, &headers).authorization, expected);
         }
-        let missing = book.identify(Timestamp::UNIX_EPOCH, &HeaderMap::new());
+        let missing = store.identify(Timestamp::UNIX_EPOCH, &HeaderMap::new());
         assert_eq!(missing.authorization, Authorization::Missing);
     }
 }

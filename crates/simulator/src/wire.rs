@@ -26,7 +26,7 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Reads the body of a request. An unreadable body becomes `Nothing`; [`offences`] reports it.
+    /// Reads the body of a request. An unreadable body becomes `Nothing`, and [`violations`] reports it.
     pub(super) fn of(request: &Request<Bytes>) -> Self {
         if request.body().is_empty() {
             return Self::Nothing;
@@ -48,25 +48,25 @@ impl Body {
 }
 
 /// All differences between a request and the contract.
-pub(super) fn offences(route: &Route, request: &Request<Bytes>, body: &Body) -> Vec<Refusal> {
+pub(super) fn violations(route: &Route, request: &Request<Bytes>, body: &Body) -> Vec<Refusal> {
     let call = route.call();
-    let mut found = header_offences(call, request);
+    let mut found = header_violations(call, request);
     match (call, body) {
-        (Call::Token, body) => found.extend(form_offences(body)),
+        (Call::Token, body) => found.extend(form_violations(body)),
         (Call::Job | Call::Health, _) => {
             if !request.body().is_empty() {
                 found.push(unexpected("a GET has no body".to_owned()));
             }
         }
         (_, Body::Json(json)) => {
-            found.extend(body_shape(call).offences(json).into_iter().map(unexpected));
-            found.extend(path_offence(route, json));
+            found.extend(body_shape(call).violations(json).into_iter().map(unexpected));
+            found.extend(path_violation(route, json));
         }
         _ => found.push(unexpected("the body is not JSON".to_owned())),
     }
     // The receiver chooses a webhook's URL, so it may have a query.
     if request.uri().query().is_some() && call != Call::Webhook {
-        found.push(unexpected("no call has a query".to_owned()));
+        found.push(unexpected("the calls of the API have no query".to_owned()));
     }
     found
 }
@@ -75,7 +75,7 @@ fn unexpected(message: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", message)
 }
 
-fn header_offences(call: Call, request: &Request<Bytes>) -> Vec<Refusal> {
+fn header_violations(call: Call, request: &Request<Bytes>) -> Vec<Refusal> {
     let headers = request.headers();
     let mut found = Vec::new();
     let expected_type = match call {
@@ -115,7 +115,7 @@ fn header_offences(call: Call, request: &Request<Bytes>) -> Vec<Refusal> {
         found.push(unexpected("`Idempotency-Key` is empty".to_owned()));
     }
     if matches!(call, Call::Token | Call::Webhook) && headers.contains_key(header::AUTHORIZATION) {
-        found.push(unexpected("this call carries no `Authorization`".to_owned()));
+        found.push(unexpected("this call has no `Authorization`".to_owned()));
     }
     found
 }
@@ -141,7 +141,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.split([',', ';']).any(|part| part.trim() == "application/json"))
 }
 
-fn form_offences(body: &Body) -> Vec<Refusal> {
+fn form_violations(body: &Body) -> Vec<Refusal> {
     const FIELDS: [&str; 4] = ["grant_type", "client_id", "client_secret", "scope"];
     let Body::Form(fields) = body else {
         return vec![unexpected("the body is not a form".to_owned())];
@@ -156,12 +156,12 @@ fn form_offences(body: &Body) -> Vec<Refusal> {
 }
 
 /// The environment in a validation's body must be the same as in its path.
-fn path_offence(route: &Route, body: &Value) -> Option<Refusal> {
+fn path_violation(route: &Route, body: &Value) -> Option<Refusal> {
     let Route::Validate(in_path) = route else {
         return None;
     };
     let in_body = body.get("environmentId")?.as_str()?;
-    (in_body != in_path.as_str()).then(|| unexpected("`environmentId` is not the one in the path".to_owned()))
+    (in_body != in_path.as_str()).then(|| unexpected("`environmentId` differs from the one in the path".to_owned()))
 }
 
 /// The environment in the body of a request, under either of its two field names.
@@ -195,7 +195,7 @@ static VALIDATE: Shape = Shape::Record(&[
         Shape::Record(&[
             required("tenantBoundary", Shape::Text),
             optional("networkSegment", Shape::Text),
-            required("resourceQuotaCheck", Shape::Truth),
+            required("resourceQuotaCheck", Shape::Boolean),
         ]),
     ),
 ]);
@@ -210,8 +210,8 @@ static TRACE: Shape = Shape::Record(&[
         "traceOptions",
         Shape::Record(&[
             required("simulationDepth", Shape::Count),
-            required("includeDependencyGraph", Shape::Truth),
-            required("detectVersionConflicts", Shape::Truth),
+            required("includeDependencyGraph", Shape::Boolean),
+            required("detectVersionConflicts", Shape::Boolean),
         ]),
     ),
 ]);
@@ -224,13 +224,13 @@ static SUBMIT: Shape = Shape::Record(&[
         Shape::List(&Shape::Record(&[
             required("package_name", Shape::Text),
             required("version", Shape::Text),
-            required("pinned", Shape::Truth),
+            required("pinned", Shape::Boolean),
         ])),
     ),
     required(
         "rollback_policy",
         Shape::Record(&[
-            required("auto_trigger", Shape::Truth),
+            required("auto_trigger", Shape::Boolean),
             required("health_threshold", Shape::Count),
             required("timeout_seconds", Shape::Count),
             required("revert_snapshot_id", Shape::Nullable(&Shape::Text)),
@@ -247,21 +247,24 @@ static ROLLBACK: Shape = Shape::Record(&[required(
 
 // A submit whose outcome stayed unknown has no job, but it is audited too.
 static AUDIT: Shape = Shape::Record(&[
-    required("timestamp", Shape::Moment),
+    required("timestamp", Shape::Timestamp),
     required("jobId", Shape::Nullable(&Shape::Text)),
-    required("deploymentSuccess", Shape::Truth),
+    required("deploymentSuccess", Shape::Boolean),
     required("durationSeconds", Shape::Amount),
     required("auditCategory", Shape::Exactly("environment_deployment")),
     required(
         "complianceFlags",
-        Shape::Record(&[required("governanceApproved", Shape::Truth), required("dataResidencyCheck", Shape::Truth)]),
+        Shape::Record(&[
+            required("governanceApproved", Shape::Boolean),
+            required("dataResidencyCheck", Shape::Boolean),
+        ]),
     ),
 ]);
 
 static WEBHOOK: Shape = Shape::Record(&[
     required("event", Shape::Exactly("deployment_complete")),
     required("jobId", Shape::Nullable(&Shape::Text)),
-    required("success", Shape::Truth),
+    required("success", Shape::Boolean),
     required(
         "metrics",
         Shape::Record(&[

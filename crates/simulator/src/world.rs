@@ -1,8 +1,8 @@
 //! The platform as a state machine: its input is a request and the time, its output is a reply.
 
 mod access;
+mod admission;
 mod calls;
-mod gate;
 mod incoming;
 
 use std::collections::BTreeMap;
@@ -13,34 +13,34 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::gate::token_client;
+use self::admission::token_client;
 use self::incoming::Incoming;
 use super::control;
 use super::environment::Environment;
 use super::fault::Call;
-use super::fault_book::FaultBook;
-use super::idempotency::{AnswerBook, Fingerprint, ScopedKey, Standing};
+use super::fault_store::FaultStore;
+use super::idempotency::{AnswerStore, Fingerprint, KeyState, ScopedKey};
 use super::identifier::{EnvironmentId, JobId};
 use super::journal::{Journal, RequestRecord};
-use super::moment::after;
 use super::rate::RateLimiter;
 use super::reply::{Refusal, Reply};
-use super::route::{Misroute, Route};
+use super::route::{Route, RouteError};
 use super::scenario::{Idempotency, Scenario};
-use super::token::{Caller, TokenBook};
+use super::time::after;
+use super::token::{Caller, TokenStore};
 use super::wire;
 
-/// A simulated platform. It has no clock, does no I/O and draws no random numbers: the same
-/// requests at the same times get the same replies, and a clone is a fork of the world.
+/// A simulated platform. It has no clock, I/O or random numbers: the same requests at the same times get the same
+/// replies. A clone is an independent copy.
 #[derive(Clone, Debug)]
 pub struct World {
     scenario: Scenario,
     environments: BTreeMap<EnvironmentId, Environment>,
     jobs: BTreeMap<JobId, EnvironmentId>,
-    tokens: TokenBook,
+    tokens: TokenStore,
     limiter: RateLimiter,
-    answers: AnswerBook,
-    faults: FaultBook,
+    answers: AnswerStore,
+    faults: FaultStore,
     journal: Journal,
     traces: u64,
 }
@@ -52,16 +52,16 @@ struct Subject {
     job: Option<JobId>,
 }
 
-/// A reply, and its origin.
+/// A reply, and how it was made.
 struct Outcome {
     reply: Reply,
     fault: Option<&'static str>,
-    /// The honest answer, without a fault, if the platform did something.
-    honest: Option<Worked>,
+    /// The honest answer, without a fault. `None` if the call was not executed.
+    honest: Option<CallResult>,
 }
 
-/// The answer to work that was done by this request, or by an earlier request with the same key.
-struct Worked {
+/// The answer to the call of this request, or of an earlier request with the same key.
+struct CallResult {
     response: Response<Bytes>,
     repeated: bool,
 }
@@ -70,7 +70,7 @@ impl World {
     /// A platform as the scenario describes it, before the first request.
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
-        let mut faults = FaultBook::default();
+        let mut faults = FaultStore::default();
         for (id, script) in &scenario.environments {
             faults.script(id, &script.faults);
         }
@@ -85,9 +85,9 @@ impl World {
         Self {
             environments,
             jobs: BTreeMap::new(),
-            tokens: TokenBook::default(),
+            tokens: TokenStore::default(),
             limiter: RateLimiter::default(),
-            answers: AnswerBook::default(),
+            answers: AnswerStore::default(),
             faults,
             journal: Journal::new(scenario.journal_limit),
             traces: 0,
@@ -96,7 +96,7 @@ impl World {
     }
 
     /// Handles one request at `now`, which must not be earlier than the last request's time. Requests below
-    /// `/simulator/` control and read the world; all other requests are the contract's, and are recorded.
+    /// `/simulator/` control and read the world. All other requests are calls of the contract, and are recorded.
     pub fn handle(&mut self, now: Timestamp, request: &Request<Bytes>) -> Reply {
         if control::owns(request.uri().path()) {
             return Reply::normal(control::answer(self, now, request));
@@ -104,15 +104,16 @@ impl World {
         let incoming = Incoming::read(self.journal.next_sequence(), now, request);
         match Route::of(request.method(), request.uri().path()) {
             Ok(route) => self.answer_call(&incoming, &route),
-            Err(misroute) => self.answer_stray(&incoming, &misroute),
+            Err(error) => self.answer_unknown_call(&incoming, &error),
         }
     }
 
-    fn answer_stray(&mut self, incoming: &Incoming<'_>, misroute: &Misroute) -> Reply {
-        let message = format!("{} {}: no such call", incoming.request.method(), incoming.request.uri().path());
-        let response = match misroute {
-            Misroute::NoSuchPath => Refusal::new(StatusCode::NOT_FOUND, "no_such_path", &message).response(),
-            Misroute::WrongMethod { allowed } => {
+    fn answer_unknown_call(&mut self, incoming: &Incoming<'_>, error: &RouteError) -> Reply {
+        let message =
+            format!("{} {} is not a call of the API", incoming.request.method(), incoming.request.uri().path());
+        let response = match error {
+            RouteError::NoSuchPath => Refusal::new(StatusCode::NOT_FOUND, "no_such_path", &message).response(),
+            RouteError::WrongMethod { allowed } => {
                 let status = StatusCode::METHOD_NOT_ALLOWED;
                 let mut response = Refusal::new(status, "wrong_method", &message).response();
                 if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
@@ -131,14 +132,14 @@ impl World {
         let call = route.call();
         let subject = self.subject(incoming, route);
         let caller = self.tokens.identify(incoming.now, incoming.request.headers());
-        let offences = wire::offences(route, incoming.request, &incoming.body);
-        let outcome = match self.refuse_at_the_gate(incoming, call, &caller) {
+        let violations = wire::violations(route, incoming.request, &incoming.body);
+        let outcome = match self.refuse(incoming, call, &caller) {
             Some(refused) => Outcome { reply: Reply::normal(refused), fault: None, honest: None },
-            None => self.answer_past_the_gate(incoming, route, &subject, &caller, offences.first()),
+            None => self.answer_admitted(incoming, route, &subject, &caller, violations.first()),
         };
         let needs_token = !matches!(call, Call::Token | Call::Webhook);
         let started_job =
-            outcome.honest.as_ref().filter(|_| call == Call::Submit).and_then(|worked| job_in(&worked.response));
+            outcome.honest.as_ref().filter(|_| call == Call::Submit).and_then(|result| job_in(&result.response));
         self.journal.note_request(RequestRecord {
             call: Some(call),
             authorization: needs_token.then_some(caller.authorization),
@@ -146,8 +147,8 @@ impl World {
             environment_id: subject.environment,
             job_id: started_job.or(subject.job),
             fault: outcome.fault,
-            repeated: outcome.honest.is_some_and(|worked| worked.repeated),
-            violations: offences.into_iter().map(|offence| offence.message).collect(),
+            repeated: outcome.honest.is_some_and(|result| result.repeated),
+            violations: violations.into_iter().map(|violation| violation.message).collect(),
             ..incoming.record(&outcome.reply)
         });
         outcome.reply
@@ -168,53 +169,53 @@ impl World {
         }
     }
 
-    fn answer_past_the_gate(
+    fn answer_admitted(
         &mut self,
         incoming: &Incoming<'_>,
         route: &Route,
         subject: &Subject,
         caller: &Caller,
-        offence: Option<&Refusal>,
+        violation: Option<&Refusal>,
     ) -> Outcome {
         let call = route.call();
         let fault = self.faults.next(call, subject.environment.as_ref());
-        if let Some(reply) = fault.as_ref().and_then(|fault| fault.instead()) {
+        if let Some(reply) = fault.as_ref().and_then(|fault| fault.answer_without_effect()) {
             return Outcome { reply, fault: fault.map(|fault| fault.name()), honest: None };
         }
         let delay = fault.as_ref().map_or(Duration::ZERO, |fault| fault.delay());
         // The webhook receiver accepts every request, as real receivers do; the journal shows the differences from the
         // contract.
-        let honest = match offence.filter(|_| call != Call::Webhook) {
-            Some(offence) => Worked { response: offence.response(), repeated: false },
-            None => self.work(incoming, route, caller, delay),
+        let honest = match violation.filter(|_| call != Call::Webhook) {
+            Some(violation) => CallResult { response: violation.response(), repeated: false },
+            None => self.execute_once(incoming, route, caller, delay),
         };
         let reply = match &fault {
-            Some(fault) => fault.disturb(honest.response.clone()),
+            Some(fault) => fault.apply(honest.response.clone()),
             None => Reply::normal(honest.response.clone()),
         };
         Outcome { reply, fault: fault.map(|fault| fault.name()), honest: Some(honest) }
     }
 
-    /// Does the work that the request asks for, at most once for each idempotency key.
-    fn work(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller, delay: Duration) -> Worked {
-        let worked = |response| Worked { response, repeated: false };
+    /// Executes the call, at most once for each idempotency key.
+    fn execute_once(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller, delay: Duration) -> CallResult {
+        let first = |response| CallResult { response, repeated: false };
         let Some(key) = self.key(incoming, route, caller) else {
-            return worked(self.effect(incoming, route, caller));
+            return first(self.execute(incoming, route, caller));
         };
         let fingerprint = Fingerprint::of(incoming.request);
         let lifetime = self.scenario.idempotency_key_lifetime_seconds.duration();
-        match self.answers.standing(incoming.now, &key, fingerprint, lifetime) {
-            Standing::Repeat(response) => Worked { response, repeated: true },
-            Standing::InProgress => worked(in_progress().response()),
-            Standing::Mismatch => worked(key_reused().response()),
-            Standing::First => {
-                let response = self.effect(incoming, route, caller);
-                // A refused request had no effect, so a repeat cannot double it.
+        match self.answers.look_up(incoming.now, &key, fingerprint, lifetime) {
+            KeyState::Repeat(response) => CallResult { response, repeated: true },
+            KeyState::InProgress => first(in_progress().response()),
+            KeyState::Mismatch => first(key_reused().response()),
+            KeyState::First => {
+                let response = self.execute(incoming, route, caller);
+                // A refused request had no effect, so its answer is not kept for repeats.
                 if response.status().is_success() {
-                    let out_at = after(incoming.now, delay);
-                    self.answers.keep(incoming.now, key, fingerprint, out_at, response.clone());
+                    let sent_at = after(incoming.now, delay);
+                    self.answers.keep(incoming.now, key, fingerprint, sent_at, response.clone());
                 }
-                worked(response)
+                first(response)
             }
         }
     }
@@ -232,7 +233,7 @@ fn in_progress() -> Refusal {
     Refusal::new(
         StatusCode::CONFLICT,
         "request_in_progress",
-        "the first request with this `Idempotency-Key` is still being worked on",
+        "the first request with this `Idempotency-Key` is still being processed",
     )
 }
 

@@ -1,4 +1,4 @@
-// The Lua that Argo CD runs its health scripts in: `go tool glua` builds it into Go's own cache.
+// The Lua engine in which Argo CD runs its health scripts. `go tool glua` builds it into Go's own cache.
 module github.com/cognigy-operator/cognigy-operator/dev/tools/lua
 
 go 1.26

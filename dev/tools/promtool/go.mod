@@ -1,4 +1,4 @@
-// Judges the alerts and their unit tests. Built with `-tags=remove_all_sd`: of service discovery it needs nothing.
+// Checks the alerts and runs their unit tests. It is built with `-tags=remove_all_sd`, because it needs no service discovery.
 module github.com/cognigy-operator/cognigy-operator/dev/tools/promtool
 
 go 1.26.7

@@ -33,16 +33,16 @@ impl Access {
         Ok((Client::try_from(config).map_err(|error| unusable(error.to_string()))?, server))
     }
 
-    /// `kubectl`, as one would type it for this cluster.
+    /// The `kubectl` command for this cluster.
     pub fn kubectl(&self) -> String {
         let context = self.context.iter().map(|context| format!(" --context {context}"));
         format!("kubectl --kubeconfig {}{}", self.file.display(), context.collect::<String>())
     }
 
-    /// What the operator takes as `--kubeconfig`.
+    /// The value of the operator's flag `--kubeconfig`.
     ///
-    /// The operator has no flag for a context: it takes the current one of the files, and of several files the first that
-    /// names one counts. So a file that names the context comes before the kubeconfig, and no credentials are copied.
+    /// The operator has no flag for a context. It uses the current context, and of several files the first one that names a
+    /// context decides. So a file that only names the context comes before the kubeconfig, and no credentials are copied.
     pub fn for_the_operator(&self) -> Result<OperatorsKubeconfig, Error> {
         let Some(context) = &self.context else {
             return Ok(OperatorsKubeconfig { paths: self.file.clone().into_os_string(), _selection: None });
@@ -57,7 +57,7 @@ impl Access {
     }
 }
 
-/// What the operator takes as `--kubeconfig`, as long as this value lives.
+/// The value of the operator's flag `--kubeconfig`. The files exist as long as this value.
 pub struct OperatorsKubeconfig {
     /// One file, or two with a colon between them.
     pub paths: OsString,
@@ -69,7 +69,7 @@ struct Selection(PathBuf);
 
 impl Drop for Selection {
     fn drop(&mut self) {
-        // A small file without secrets that stays is no harm.
+        // If the removal fails, a small file without secrets stays. This does no harm.
         let _ = fs::remove_file(&self.0);
     }
 }

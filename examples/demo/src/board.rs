@@ -1,4 +1,4 @@
-//! The live table: on a terminal it is drawn in place, elsewhere each change is a line.
+//! The live table. On a terminal it is redrawn in place. Otherwise, each change is printed as a line.
 
 use crate::error::Error;
 use crate::narrator::Narrator;
@@ -8,7 +8,7 @@ use api::condition::ConditionSet;
 use simulator::{RequestFilter, RequestRecord, WorldHandle};
 use std::fmt;
 
-/// Lines that are too long are cut by the terminal, not wrapped: the table keeps its height.
+/// The terminal cuts lines that are too long and does not wrap them, so the table keeps its height.
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
@@ -25,7 +25,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// How a resource stands.
+    /// The state of a resource.
     pub fn of(part: &Part) -> Self {
         let blank = || "-".to_owned();
         let row = Self {
@@ -95,7 +95,7 @@ impl<'a> Board<'a> {
         Self { narrator, shown: Vec::new(), height: 0 }
     }
 
-    /// Shows how everything stands.
+    /// Shows the state of all resources.
     pub fn show(&mut self, rows: &[Row], platform: &WorldHandle) -> Result<(), Error> {
         match self.narrator.is_terminal() {
             true => self.draw(rows, platform),
@@ -103,7 +103,7 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Leaves the table as it is and goes on below it.
+    /// Leaves the table as it is. Later output appears below it.
     pub fn close(self) -> Result<(), Error> {
         self.narrator.print("\n")
     }
@@ -133,7 +133,7 @@ impl<'a> Board<'a> {
         Ok(())
     }
 
-    /// Between two changes of a status the operator may be waiting or asking; this line tells which.
+    /// Between two changes of a status, the operator may be waiting or sending requests. This line shows which.
     fn traffic(&self, platform: &WorldHandle) -> String {
         let elapsed = self.narrator.elapsed().as_secs();
         platform.with(|world| {

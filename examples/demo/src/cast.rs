@@ -1,11 +1,11 @@
-//! The four resources of the demo, and what each has to come to.
+//! The four resources of the demo, and how each must end.
 
 use api::Reason;
 use api::condition::ConditionStatus;
 use api::status::Phase;
 use simulator::Call;
 
-/// The namespace of all four. No page tells anybody to use it for anything else.
+/// The namespace of all four. No page of the documentation uses it for anything else.
 pub const NAMESPACE: &str = "cognigy-demo";
 /// The Secret with the credentials for Cognigy.AI.
 pub const CREDENTIALS: &str = "demo-api";
@@ -22,22 +22,22 @@ pub struct Role {
     pub manifest: &'static str,
     /// What it shows, in a few words.
     pub shows: &'static str,
-    /// What it has to come to.
+    /// How it must end.
     pub ending: Ending,
 }
 
-/// What becomes of a resource.
+/// The end of a resource.
 pub enum Ending {
     /// The API server refuses it, with these words in its message.
     Refused {
         /// The words.
         because: &'static str,
     },
-    /// The operator takes it to an end.
+    /// The operator brings it to its end.
     Settled(Settlement),
 }
 
-/// How an attempt has to end, on both sides: in the resource's status, and at Cognigy.AI.
+/// How an attempt must end: in the resource's status, and at Cognigy.AI.
 pub struct Settlement {
     /// The phase.
     pub phase: Phase,
@@ -45,16 +45,16 @@ pub struct Settlement {
     pub ready: ConditionStatus,
     /// The reason of the condition Ready.
     pub reason: Reason,
-    /// The calls that change or decide something, each exactly so often and in this order: nothing is submitted
-    /// unchecked or twice, nothing is rolled back without a reason.
+    /// The calls that change or decide something, in exactly this number and order. So nothing is submitted without checks or
+    /// twice, and nothing is rolled back without a reason.
     pub calls: &'static [Call],
-    /// What the audit log was told of the deployment's success, once; nothing where nothing was submitted.
+    /// The success that the one audit record states. `None` if nothing was submitted.
     pub audited_success: Option<bool>,
-    /// What the CI/CD webhook was told of it, once.
+    /// The success that the one call of the CI/CD webhook states.
     pub announced_success: bool,
 }
 
-/// Everybody, in the order of appearance.
+/// All resources, in the order in which they are applied.
 pub const CAST: [Role; 4] = [
     Role {
         name: "good-release",
@@ -115,7 +115,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// The resource that README's "first resource" applies: a reader may keep the demo running meanwhile.
+    /// The resource that README's "first resource" applies. A reader may do that while the demo still runs.
     fn first_resource() -> Value {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/samples/first-resource.yaml");
         serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap()

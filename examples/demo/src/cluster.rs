@@ -1,4 +1,4 @@
-//! The cluster that the demo plays in: an API server of its own, or a cluster that somebody has.
+//! The cluster that the demo uses: its own API server, or an existing cluster of the user.
 
 use crate::access::Access;
 use crate::cast::NAMESPACE;
@@ -25,9 +25,9 @@ pub struct Cluster {
 }
 
 enum Kind {
-    /// The demo's own. It is gone when it is dropped or the process ends.
+    /// The demo's own. It ends when this is dropped or when the process ends.
     Own(Box<ControlPlane>),
-    /// Somebody's, which no other demo of this machine uses as long as the file is locked.
+    /// A cluster of the user. No other demo on this machine uses it while the file is locked.
     Given { _lock: File },
 }
 
@@ -101,8 +101,8 @@ impl Cluster {
     }
 }
 
-/// Keeps a second demo on this machine out of the same cluster: it would take the first one's resources for leftovers. The
-/// lock is the kernel's, so it is free again when this process ends, however it ends.
+/// Prevents a second demo on this machine from using the same cluster: it would treat the first one's resources as leftovers.
+/// The kernel owns the lock, so it becomes free when this process ends, even after a crash.
 fn lock(server: &str) -> Result<File, Error> {
     let digest = hex::encode(Sha256::digest(server));
     let path = std::env::temp_dir().join(format!("cognigy-demo-{}.lock", &digest[..16]));
@@ -114,7 +114,7 @@ fn lock(server: &str) -> Result<File, Error> {
     }
 }
 
-/// The words of an error and of all its causes: the cause tells whether the address, the port or the certificate is wrong.
+/// The messages of an error and of all its causes. A cause says whether the address, the port or the certificate is wrong.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();

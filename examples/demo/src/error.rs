@@ -1,10 +1,10 @@
-//! What can keep the demo from running, and what to do about it.
+//! Errors of the demo. Each says what to do.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why the demo could not be shown. That a resource ended otherwise than it should is no error but a finding.
+/// Why the demo could not run. If a resource ends differently than it should, this is a finding of the demo and not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no control plane; the message says what to do.
@@ -29,7 +29,7 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
-    /// There are things of somebody else in the cluster. Nothing was changed.
+    /// The cluster holds objects of somebody else. Nothing was changed.
     #[error("the demo does not use this cluster, and has changed nothing in it: {0}")]
     Occupied(String),
     /// Another demo uses the cluster. Nothing was changed.
@@ -43,7 +43,7 @@ pub enum Error {
     NotGone {
         /// Its kind and name.
         what: String,
-        /// How long it was waited for.
+        /// How long the demo waited.
         waited: Duration,
         /// The command to look with.
         look: String,
@@ -59,7 +59,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// The API server did not do what it was asked.
+    /// The API server refused a request or did not answer it.
     #[error("the API server did not {what}: {problem}")]
     Kubernetes {
         /// What was asked.
@@ -70,14 +70,14 @@ pub enum Error {
     /// The operator ended, or did not become ready.
     #[error("the operator {problem}; the end of its log, {}:\n{log_tail}", log.display())]
     Operator {
-        /// What became of it.
+        /// What happened to it.
         problem: String,
         /// Where its log is.
         log: PathBuf,
         /// The last lines of it.
         log_tail: String,
     },
-    /// What the operator says, in its own process, if it cannot start or go on.
+    /// The error of the operator, in its own process, if it cannot start or continue.
     #[error("{0}")]
     OperatorsOwn(String),
     /// The operating system refused.
@@ -93,7 +93,7 @@ pub enum Error {
     Interrupted,
 }
 
-/// What keeps the control plane from running, with the choices that the demo offers.
+/// Why the control plane cannot run, with the choices that the demo offers.
 fn remedy(error: &control_plane::Error) -> String {
     match error {
         control_plane::Error::NoBinaries { reason, .. } => format!(
@@ -106,9 +106,9 @@ fn remedy(error: &control_plane::Error) -> String {
     }
 }
 
-/// Names what was tried.
+/// Adds the name of the failed operation to an error.
 pub trait Trying<T> {
-    /// Turns a failure into one that names `what` was tried, as in "cannot write the log".
+    /// Turns an error into one that names the operation, as in "cannot write the log".
     fn trying(self, what: &'static str) -> Result<T, Error>;
 }
 

@@ -1,4 +1,4 @@
-//! Commands to look around with, ready to be pasted.
+//! Commands that users can paste to look around.
 
 use crate::cast::NAMESPACE;
 use crate::cluster::Cluster;
@@ -10,7 +10,7 @@ pub fn watching(cluster: &Cluster) -> String {
     format!("{} get cognigydeployments --watch", kubectl(cluster))
 }
 
-/// What to type while everything runs, a line each.
+/// The commands to use while everything runs, one in each line.
 pub fn commands(cluster: &Cluster, stage: &Stage, operator: &Operator) -> String {
     let kubectl = kubectl(cluster);
     let (platform, numbers, log) = (stage.simulator.url(), operator.url(), operator.log().display());

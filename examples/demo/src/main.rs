@@ -10,7 +10,7 @@
 //! The exit code is 0 if each resource ended as it should, judged by its status and by the requests that Cognigy.AI
 //! received. Otherwise it is 1, with a list of the differences.
 //!
-//! Read on in this order: `cast` (the resources), `cluster` (where they are applied), `stage` (what the operator needs
+//! Read the files in this order: `cast` (the resources), `cluster` (where they are applied), `stage` (what the operator needs
 //! there), `operator` (how it is started), `play` (apply and watch), `board` (the live table), `story` (the timeline),
 //! `verdict` (what must be true at the end).
 
@@ -49,16 +49,25 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Shows the operator at work: one release that succeeds, one that is rolled back, one that is never submitted, one that is
 /// refused.
 #[derive(Parser)]
-#[command(name = "cognigy-demo", max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "cognigy-demo",
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+Examples:
+  cargo run -p cognigy-demo
+  cargo run -p cognigy-demo -- --keep
+  cargo run -p cognigy-demo -- --kubeconfig ~/.kube/config --context kind-kind"
+)]
 struct Arguments {
-    /// The kubeconfig of a cluster that you have, such as kind, k3d or minikube. The demo uses a namespace of its own there.
-    /// Without this flag the demo starts an API server of its own.
+    /// Kubeconfig of an existing cluster, such as kind, k3d or minikube. The demo uses its own namespace there. If not set: the
+    /// demo starts its own API server.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig; the current one if not set.
+    /// Context of the kubeconfig. If not set: the current one.
     #[arg(long, value_name = "NAME", requires = "kubeconfig")]
     context: Option<String>,
-    /// Leaves everything running until Ctrl-C, and prints commands to look around with.
+    /// Keep everything running until Ctrl-C, and print commands to look around.
     #[arg(long)]
     keep: bool,
     #[command(subcommand)]
@@ -87,7 +96,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // If nobody reads standard error either, the exit code has to do.
+            // If standard error is closed as well, only the exit code tells of the failure.
             let _ = writeln!(std::io::stderr(), "\n{error}");
             ExitCode::FAILURE
         }
@@ -113,7 +122,7 @@ async fn show(arguments: Arguments) -> Result<bool, Error> {
     let shown = show_in(&cluster, arguments.keep, &mut stop, &narrator).await;
     let closed = stop.or(cluster.close(&narrator)).await;
     if let (Err(_), Err(error)) = (&shown, &closed) {
-        // The first error ends the demo; this one would be lost.
+        // The demo returns the first error, so this one is only printed.
         narrator.say(&error.to_string())?;
     }
     let all_is_well = shown?;
@@ -125,12 +134,12 @@ async fn show(arguments: Arguments) -> Result<bool, Error> {
     Ok(all_is_well)
 }
 
-/// Shows everything in a cluster. Whatever is in the cluster afterwards is for the caller to remove.
+/// Shows everything in a cluster. The caller removes the objects from the cluster afterwards.
 async fn show_in(cluster: &Cluster, keep: bool, stop: &mut Stop, narrator: &Narrator) -> Result<bool, Error> {
     let stage = stop.or(Stage::set(cluster, narrator)).await?;
     let mut operator = stop.or(Operator::start(cluster.access(), narrator)).await?;
     let shown = show_on(cluster, &stage, &mut operator, keep, stop, narrator).await;
-    // It must have stopped before its resources are removed: it would put its finalizer on them again.
+    // The operator must have stopped before its resources are removed. Otherwise it would add its finalizer again.
     let stopped = operator.stop().await;
     stage.strike().await;
     let all_is_well = shown?;
@@ -157,7 +166,7 @@ async fn show_on(
     Ok(all_is_well)
 }
 
-/// Starts the operator again whenever it ends, as a Deployment would.
+/// Restarts the operator whenever it ends, as a Deployment would.
 async fn keep_running(operator: &mut Operator, narrator: &Narrator) -> Result<(), Error> {
     loop {
         let how = operator.ended().await;
@@ -210,7 +219,7 @@ impl Stop {
         }
     }
 
-    /// Does the work, unless it is interrupted: that is an error.
+    /// Does the work. An interruption is an error.
     async fn or<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
             result = work => result,
@@ -218,11 +227,32 @@ impl Stop {
         }
     }
 
-    /// Does the work until it is interrupted, which is how it should end.
+    /// Does the work until it is interrupted. This is the normal end.
     async fn or_not(&mut self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
         tokio::select! {
             result = work => result,
             () = self.requested() => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn each_example_in_the_help_can_be_parsed() {
+        let help = Arguments::command().render_long_help().to_string();
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+        let examples: Vec<&str> = examples.lines().map_while(|line| line.strip_prefix("  ")).collect();
+        assert!((1..=3).contains(&examples.len()), "{examples:?}");
+        for example in examples {
+            let arguments = example.strip_prefix("cargo run -p cognigy-demo").unwrap();
+            let arguments = arguments.strip_prefix(" --").unwrap_or(arguments).split_whitespace();
+            let parsed = Arguments::try_parse_from(["cognigy-demo"].into_iter().chain(arguments));
+            assert!(parsed.is_ok(), "{example}: {}", parsed.err().unwrap());
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What the demo says, on standard output.
+//! The demo's output, on standard output.
 
 use crate::error::{Error, Trying};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Says what happens, with the seconds since the demo began: not since the program was built, or the API server.
+/// Prints what happens, with the seconds since the demo began. The time to build the program and the API server does not count.
 pub struct Narrator {
     began: Instant,
     is_terminal: bool,
@@ -17,7 +17,7 @@ impl Narrator {
         Self { began: Instant::now(), is_terminal: io::stdout().is_terminal() }
     }
 
-    /// Whether lines can be written over.
+    /// Whether the output is a terminal, so that lines can be overwritten.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }
@@ -32,7 +32,7 @@ impl Narrator {
         self.print(&format!("[{:5.1} s] {line}\n", self.elapsed().as_secs_f64()))
     }
 
-    /// A text as it is.
+    /// A text without a time.
     pub fn print(&self, text: &str) -> Result<(), Error> {
         Self::announce(text)
     }

@@ -1,4 +1,4 @@
-//! The operator as a process of its own, as in a cluster: this demo talks to it only through the API server.
+//! The operator in its own process, as in a cluster. The demo communicates with it only through the API server.
 //!
 //! The process runs the demo's own program with the hidden subcommand `operator`, which calls the operator's `run`. So
 //! `cargo run -p cognigy-demo` builds all that the demo needs before the demo begins.
@@ -20,13 +20,13 @@ use tokio::time::{sleep, timeout};
 
 /// How long it may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is asked whether it is ready.
+/// The pause between two checks whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How long it may take to stop when told to.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs `"$@"` and prints its process id. A line on standard input asks it to stop. The end of standard input kills it: the
-/// kernel closes our end however this process ends, so no operator is ever left behind.
+/// Runs `"$@"` and prints its process id. A line on standard input asks it to stop. The end of standard input kills it. The
+/// kernel closes our end of the pipe when this process ends, even after a crash, so no operator stays behind.
 const LEASH: &str = r#"
 exec 3<&0
 "$@" 3<&- </dev/null >/dev/null &
@@ -62,7 +62,7 @@ impl Operator {
     pub async fn start(access: &Access, narrator: &Narrator) -> Result<Self, Error> {
         let kubeconfig = access.for_the_operator()?;
         let address = free_address()?;
-        // It stays, to be read afterwards.
+        // The file is not removed, so that people can read it later.
         let (_, log) = scratch::create("operator.log").trying("make the operator's log")?;
         let running = Running::start(&kubeconfig, address, &log).await?;
         let mut operator = Self { kubeconfig, address, log, running };
@@ -78,7 +78,7 @@ impl Operator {
         self.become_ready().await
     }
 
-    /// Where `/metrics`, `/healthz` and `/readyz` are.
+    /// The base URL of `/metrics`, `/healthz` and `/readyz`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -93,7 +93,7 @@ impl Operator {
         &self.running.process_id
     }
 
-    /// Waits until it ends by itself, and says how.
+    /// Waits until it ends by itself, and returns how it ended.
     pub async fn ended(&mut self) -> String {
         match self.running.shell.wait().await {
             Ok(status) => format!("has ended ({status})"),
@@ -101,7 +101,7 @@ impl Operator {
         }
     }
 
-    /// Tells it to stop, as a cluster would, and waits until it has.
+    /// Asks it to stop, as a cluster would, and waits for its end.
     pub async fn stop(mut self) -> Result<(), Error> {
         self.running.leash.write_all(b"stop\n").await.trying("tell the operator to stop")?;
         let stopped: Result<std::io::Result<ExitStatus>, _> = timeout(STOP_WITHIN, self.running.shell.wait()).await;
@@ -150,15 +150,15 @@ impl Running {
         command.arg("--kubeconfig").arg(&kubeconfig.paths);
         command.args(["--namespace", NAMESPACE]);
         command.arg("--metrics-addr").arg(address.to_string());
-        // Plain http and a private address are refused unless the operator's own flags allow them.
+        // The operator refuses plain http and private addresses unless its flags allow them.
         command.args(["--egress-allow", "127.0.0.1"]);
-        // Settings of an operator that somebody runs from this shell are not for this one.
+        // Variables in the user's shell may be meant for another operator.
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("COGNIGY_") || name == "CI_CD_WEBHOOK_URL") {
                 command.env_remove(name);
             }
         }
-        // A group of its own: Ctrl-C in a terminal reaches only the demo, which then stops the operator in order.
+        // Its own process group, so that Ctrl-C in a terminal reaches only the demo. The demo then stops the operator.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).process_group(0);
         let mut shell = command.spawn().trying("start the operator")?;
         let missing = || std::io::Error::other("it has no standard input and output");
@@ -169,7 +169,7 @@ impl Running {
     }
 }
 
-/// An address that nobody listens on. Somebody could take it before the operator does, which then says so and ends.
+/// A free address. If another process takes it before the operator does, the operator ends with an error.
 fn free_address() -> Result<SocketAddr, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).trying("find a free port")?;
     listener.local_addr().trying("find a free port")

@@ -16,9 +16,9 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// How long all of it may take. Nothing in the demo needs more than half of that.
+/// The time limit for all resources. They need less than half of it.
 const WITHIN: Duration = Duration::from_secs(100);
-/// How often a terminal's clock is drawn again.
+/// How often the clock on a terminal is redrawn.
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
 /// One resource in the play.
@@ -27,20 +27,20 @@ pub struct Part {
     pub role: &'static Role,
     /// When it was applied.
     pub applied_at: Timestamp,
-    /// What has become of it so far.
+    /// Its state so far.
     pub fate: Fate,
 }
 
-/// What has become of a resource so far.
+/// The state of a resource so far.
 pub enum Fate {
     /// The API server refused it, with this message.
     Refused(String),
-    /// The API server took it; this is how it was last seen.
+    /// The API server accepted it. This is its newest version that the demo has seen.
     Taken(Box<CognigyDeployment>),
 }
 
 impl Part {
-    /// Whether nothing more will happen to it: refused, or ended with every message delivered.
+    /// Whether nothing more will happen to it: it was refused, or it ended and every message is delivered.
     fn has_ended(&self) -> bool {
         let Fate::Taken(object) = &self.fate else { return true };
         let Some(status) = &object.status else { return false };
@@ -49,7 +49,7 @@ impl Part {
     }
 }
 
-/// Applies the whole cast, as `kubectl apply` would.
+/// Applies all resources, as `kubectl apply` would.
 pub async fn apply(kubernetes: &Client, narrator: &Narrator) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for role in &CAST {
@@ -62,7 +62,7 @@ pub async fn apply(kubernetes: &Client, narrator: &Narrator) -> Result<Vec<Part>
 
 async fn submit(kubernetes: &Client, role: &'static Role) -> Result<Fate, Error> {
     let broken = |problem: String| Error::Script { file: role.name, problem };
-    // The manifest goes out as it is written: what is wrong with it is for the API server to find.
+    // The manifest is sent as it is written, so that the API server finds its mistakes.
     let object: DynamicObject = serde_saphyr::from_str(role.manifest).map_err(|error| broken(error.to_string()))?;
     let resource = ApiResource::erase::<CognigyDeployment>(&());
     let resources: Api<DynamicObject> = Api::namespaced_with(kubernetes.clone(), NAMESPACE, &resource);
@@ -86,7 +86,7 @@ pub async fn watch(
     let mut board = Board::new(narrator);
     let watched = timeout(WITHIN, follow(kubernetes, platform, parts, &mut board)).await;
     board.close()?;
-    // Whoever has not ended by now is found by the verdict, which tells what is missing.
+    // If a resource has not ended by now, the verdict says what is missing.
     watched.unwrap_or(Ok(()))
 }
 
@@ -105,7 +105,7 @@ async fn follow(
             change = changes.try_next() => match change {
                 Ok(Some(object)) => see(parts, object),
                 Ok(None) => return Ok(()),
-                // The watch starts again by itself.
+                // The watch restarts by itself.
                 Err(_) => {}
             },
             _ = clock.tick() => {}

@@ -1,4 +1,4 @@
-//! Whether the demo may use a cluster that somebody has: not if it could get in somebody's way.
+//! Decides whether the demo may use an existing cluster. It may not if it could disturb other users of the cluster.
 
 use crate::cast::NAMESPACE;
 use crate::error::{Error, Trying};
@@ -9,16 +9,16 @@ use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::CustomResourceExt;
 use kube::{Api, Client, Resource, ResourceExt};
 
-/// The label of all that the demo makes and nobody else may have made.
+/// The label of all objects that the demo creates. Only the demo sets it.
 pub const MADE_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "cognigy-demo");
 
-/// How many resources a message names at most.
+/// The maximum number of resources that a message names.
 const NAMED: usize = 3;
 
 /// Who made an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
-    /// It is not there.
+    /// It does not exist.
     Nobody,
     /// A demo.
     Demo,
@@ -26,7 +26,7 @@ pub enum Maker {
     SomebodyElse,
 }
 
-/// What is in a cluster already.
+/// The objects that a cluster already has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The CRD.
@@ -42,11 +42,11 @@ pub struct Found {
 pub enum Leftovers {
     /// There is nothing.
     None,
-    /// A demo that was killed could not remove what it had made.
+    /// A demo was killed and could not remove its objects.
     OfAnEarlierDemo,
 }
 
-/// Looks for everything that the demo would make.
+/// Looks for all objects that the demo would create.
 pub async fn look(kubernetes: &Client) -> Result<Found, Error> {
     let definitions: Api<CustomResourceDefinition> = Api::all(kubernetes.clone());
     let definition = definitions.get_opt(CognigyDeployment::crd_name()).await.trying("look for the CRD")?;
@@ -61,7 +61,7 @@ pub async fn look(kubernetes: &Client) -> Result<Found, Error> {
 
 /// The CognigyDeployments that are not in the demo's namespace, as `namespace/name`.
 pub async fn elsewhere(kubernetes: &Client) -> Result<Vec<String>, Error> {
-    // Whatever they are: another version of the CRD may have other fields.
+    // Read without types, because another version of the CRD may have other fields.
     let resource = ApiResource::erase::<CognigyDeployment>(&());
     let resources: Api<DynamicObject> = Api::all_with(kubernetes.clone(), &resource);
     let listed = match resources.list(&ListParams::default()).await {
@@ -73,8 +73,8 @@ pub async fn elsewhere(kubernetes: &Client) -> Result<Vec<String>, Error> {
     Ok(others.map(|object| format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())).collect())
 }
 
-/// Whether the demo may begin, and what it must remove before; else why it may not and what to do, as the end of a sentence
-/// that begins with the demo refusing.
+/// Decides whether the demo may begin, and what it must remove first. The error says why it may not begin and what to do; it
+/// completes the sentence "the demo does not use this cluster: ...".
 pub fn judge(found: &Found, kubectl: &str) -> Result<Leftovers, String> {
     const OTHERWISE: &str = "name another cluster with --kubeconfig and --context, or leave both out: then the demo starts an \
                              API server of its own";

@@ -1,4 +1,4 @@
-//! Removes from somebody's cluster what the demo made there.
+//! Removes the demo's objects from a cluster of the user.
 
 use crate::access::Access;
 use crate::cast::NAMESPACE;
@@ -17,13 +17,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long an object may take to be gone once it is deleted.
+/// The longest time that a deleted object may take to disappear.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 
-/// Removes the demo's resources, its namespace and its CRD. Returns what was done, a line each: the CRD stays if somebody
-/// uses it meanwhile.
+/// Removes the demo's resources, its namespace and its CRD. Returns one line for each step. The CRD stays if somebody else
+/// uses it by now.
 ///
-/// Nothing is said before the end: whether somebody listens must not decide what is removed.
+/// It prints nothing: a closed output must not stop the removal.
 pub async fn remove_everything(kubernetes: &Client, access: &Access) -> Result<Vec<String>, Error> {
     let mut done = Vec::new();
     let namespaces: Api<Namespace> = Api::all(kubernetes.clone());
@@ -55,7 +55,8 @@ where
     Ok(found.filter(|object| preflight::maker(Some(object)) == Maker::Demo))
 }
 
-/// The operator, whose finalizer they have, has stopped. Nothing is lost: their Cognigy.AI is a simulated one.
+/// Deletes the resources. Their finalizers are removed first, because the operator has stopped. Nothing is lost, because their
+/// Cognigy.AI is a simulated one.
 async fn remove_resources(kubernetes: &Client) -> Result<(), Error> {
     let resource = ApiResource::erase::<CognigyDeployment>(&());
     let resources: Api<DynamicObject> = Api::namespaced_with(kubernetes.clone(), NAMESPACE, &resource);

@@ -1,4 +1,4 @@
-//! What the operator needs in the cluster: the CRD, a namespace with Secrets, and a Cognigy.AI that it reaches.
+//! Sets up what the operator needs: the CRD, a namespace with Secrets, and a simulated Cognigy.AI.
 
 use crate::cast::{CAST, CREDENTIALS, NAMESPACE, Role, WEBHOOKS};
 use crate::cluster::Cluster;
@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 const PLATFORM: &str = include_str!("../platform.yaml");
 
-/// The stage. The cluster's owner removes what is in the cluster.
+/// The stage. [`Cluster`](crate::cluster::Cluster) removes the objects in the cluster.
 pub struct Stage {
     /// The client of an administrator.
     pub kubernetes: Client,
@@ -26,7 +26,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets everything up, and says so.
+    /// Sets everything up, and prints each step.
     pub async fn set(cluster: &Cluster, narrator: &Narrator) -> Result<Self, Error> {
         let scenario = Scenario::parse(PLATFORM)
             .map_err(|error| Error::Script { file: "platform.yaml", problem: error.to_string() })?;

@@ -25,12 +25,12 @@ const EVENTS_WITHIN: Duration = Duration::from_secs(5);
 /// One thing that happened.
 struct Moment {
     at: Timestamp,
-    /// Who knows of it: the resource's status, an Event, or Cognigy.AI.
+    /// The source: the resource's status, an Event, or Cognigy.AI.
     told_by: &'static str,
     what: String,
 }
 
-/// Everything that was received and published, as it is when the play is over.
+/// All requests, Events and resources at the end of the play.
 pub struct Record {
     requests: Vec<RequestRecord>,
     events: Vec<Event>,
@@ -40,14 +40,14 @@ impl Record {
     /// Asks Cognigy.AI's journal and the API server.
     pub async fn read(kubernetes: &Client, platform: &WorldHandle, parts: &[Part]) -> Result<Self, Error> {
         let events: Api<Event> = Api::namespaced(kubernetes.clone(), NAMESPACE);
-        // Events come after what they tell of, and decide nothing: one that does not come is left out of the story.
+        // Events arrive later than what they describe, and nothing depends on them. If one does not arrive, the story omits it.
         let _ = timeout(EVENTS_WITHIN, every_verdict_is_told(events.clone(), parts)).await;
         let events = events.list(&ListParams::default()).await.trying("list the Events")?.items;
         let requests = platform.with(|world| world.requests(&RequestFilter::default()).cloned().collect());
         Ok(Self { requests, events })
     }
 
-    /// The requests that one resource was the reason for.
+    /// The requests that were sent for one resource.
     pub fn requests<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a RequestRecord> {
         self.requests.iter().filter(|request| concerns(request, part))
     }
@@ -99,7 +99,7 @@ async fn every_verdict_is_told(events: Api<Event>, parts: &[Part]) {
     while !untold.is_empty() {
         let event = match published.next().await {
             Some(Ok(event)) => event,
-            // The watch starts again by itself.
+            // The watch restarts by itself.
             Some(Err(_)) => continue,
             None => return,
         };
@@ -116,7 +116,7 @@ fn verdict_of(part: &Part) -> Option<&Verdict> {
 fn concerns(request: &RequestRecord, part: &Part) -> bool {
     let environment = request.environment_id.as_ref().map(|environment| environment.as_str());
     match request.call {
-        // A webhook without a job says nothing of its environment; each resource has one of its own.
+        // A webhook event without a job names no environment. But each resource has its own webhook.
         Some(Call::Webhook) => request.path.strip_prefix("/webhooks/") == Some(part.role.name),
         _ => environment == Some(part.role.environment),
     }
@@ -149,7 +149,7 @@ fn of_event(event: &Event) -> Option<Moment> {
     Some(Moment { at, told_by: "Event", what: format!("{kind} {reason}{repeated}: {note}") })
 }
 
-/// The conditions as they are at the end, each at the time of its last change, and the verdict.
+/// The final conditions, each with the time of its last change, and the verdict.
 fn of_status(status: &CognigyDeploymentStatus) -> Vec<Moment> {
     let known = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::Unknown);
     let conditions = known.map(|condition| Moment {

@@ -1,4 +1,4 @@
-//! Whether each resource came to what it should: judged by its status and, independently, by what Cognigy.AI received.
+//! Checks that each resource ended as it should, by its status and, independently, by the requests that Cognigy.AI received.
 
 use crate::cast::{Ending, Settlement};
 use crate::play::{Fate, Part};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use simulator::{Call, RequestRecord, Violation, WorldHandle};
 use std::fmt::Debug;
 
-/// Everything that is not as it should be, a line each; nothing where all is well.
+/// Each difference from what should be, one in each line. Empty if there is none.
 pub fn differences(parts: &[Part], record: &Record, platform: &WorldHandle) -> Vec<String> {
     let mut found = Vec::new();
     for part in parts {
@@ -64,7 +64,7 @@ fn at_the_platform(settlement: &Settlement, part: &Part, record: &Record) -> Vec
     found
 }
 
-/// The simulator reads every request to the letter.
+/// The simulator checks every request exactly.
 fn against_the_contract(platform: &WorldHandle) -> Vec<String> {
     platform.with(|world| {
         let violation = |violation: &Violation| {

@@ -1,23 +1,21 @@
-//! The demo in a cluster that somebody has: it uses it, removes what it made there, and touches nothing of anybody else.
+//! The demo in an existing cluster. It removes everything that it created, and changes no other object.
 //!
-//! All tests share one API server. Each needs it for itself, and leaves it empty.
+//! All tests share one API server. They run one after the other, and each leaves it empty.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use api::{CognigyDeployment, crd};
 use control_plane::{ControlPlane, Options};
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
 use kube::runtime::wait::{await_condition, conditions};
-use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use testkit::{client_of, remove_deleted_namespaces};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -44,14 +42,11 @@ impl Cluster {
         let start =
             || async { ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}")) };
         let kubeconfig = SHARED.get_or_init(start).await.kubeconfig_path();
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let read = Kubeconfig::read_from(&kubeconfig).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
-        let kubernetes = Client::try_from(config).unwrap();
+        let kubernetes = client_of(&kubeconfig).await;
         let mut controller_manager = JoinSet::new();
-        controller_manager.spawn(let_namespaces_go(kubernetes.clone()));
+        controller_manager.spawn(remove_deleted_namespaces(kubernetes.clone()));
         let cluster = Self { kubernetes, kubeconfig, _controller_manager: controller_manager, _alone: alone };
-        cluster.is_as_it_was_before_the_demo().await;
+        cluster.assert_is_empty().await;
         cluster
     }
 
@@ -67,7 +62,7 @@ impl Cluster {
         Api::namespaced(self.kubernetes.clone(), namespace)
     }
 
-    async fn is_as_it_was_before_the_demo(&self) {
+    async fn assert_is_empty(&self) {
         assert_eq!(self.definitions().get_opt(CRD).await.unwrap().map(|it| it.name_any()), None, "the CRD is there");
         let namespace = self.namespaces().get_opt(NAMESPACE).await.unwrap();
         assert_eq!(namespace.map(|it| it.name_any()), None, "the namespace is there");
@@ -87,7 +82,7 @@ impl Cluster {
         self.namespaces().create(&PostParams::default(), &namespace).await.unwrap();
     }
 
-    /// Makes a resource that keeps its finalizer, as if its operator had been killed.
+    /// Creates a resource with a finalizer, as a killed operator leaves it behind.
     async fn make_resource(&self, namespace: &str) {
         let resource = json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
@@ -103,7 +98,7 @@ impl Cluster {
         self.resources(namespace).create(&PostParams::default(), &resource).await.unwrap();
     }
 
-    /// Removes what a test made for somebody else.
+    /// Removes the objects that a test created in the name of another user.
     async fn clean(&self, namespaces: &[&str]) {
         let without_finalizers = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         for namespace in namespaces {
@@ -134,24 +129,6 @@ where
     }
 }
 
-/// Empties a deleted namespace, and lets it go. In a cluster, the controller-manager does it.
-async fn let_namespaces_go(client: Client) {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let seen = watcher(namespaces.clone(), watcher::Config::default()).default_backoff().applied_objects();
-    let mut seen = pin!(seen);
-    while let Some(event) = seen.next().await {
-        let Ok(mut namespace) = event else { continue };
-        let finalizers = namespace.spec.as_mut().and_then(|spec| spec.finalizers.take());
-        if namespace.metadata.deletion_timestamp.is_some() && finalizers.is_some() {
-            let name = namespace.name_any();
-            let secrets: Api<Secret> = Api::namespaced(client.clone(), &name);
-            let _ = secrets.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
-            // If somebody else has written it in between, it comes once more.
-            let _ = namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
-        }
-    }
-}
-
 /// A running demo.
 struct Demo {
     process: Child,
@@ -170,7 +147,7 @@ impl Demo {
         Self { process, output, error, said: String::new() }
     }
 
-    /// Reads on until a line that contains this.
+    /// Reads the output until a line contains this text, and returns the line.
     async fn says(&mut self, text: &str) -> String {
         while let Some(line) = self.output.next_line().await.unwrap() {
             self.said.push_str(&line);
@@ -184,12 +161,12 @@ impl Demo {
         panic!("it ended without saying {text:?}:\n{}{error}", self.said);
     }
 
-    /// As Ctrl-C does.
+    /// Sends the signal of Ctrl-C.
     async fn interrupt(&self) {
         kill("-INT", &self.process.id().unwrap().to_string()).await;
     }
 
-    /// Waits for its end: how it ended, what it said, and what its error was.
+    /// Waits until it ends. Returns its status, its output and its error output.
     async fn ends(mut self) -> (ExitStatus, String, String) {
         while let Some(line) = self.output.next_line().await.unwrap() {
             self.said.push_str(&line);
@@ -200,7 +177,7 @@ impl Demo {
         (self.process.wait().await.unwrap(), self.said, error)
     }
 
-    /// What it refuses with.
+    /// Waits until it refuses the cluster, and returns the message.
     async fn refuses(self) -> String {
         let (status, said, error) = self.ends().await;
         assert_eq!(status.code(), Some(1), "{said}{error}");
@@ -214,9 +191,9 @@ async fn kill(signal: &str, process: &str) {
 }
 
 #[tokio::test]
-async fn it_plays_in_the_named_context_and_removes_all_that_it_made() {
+async fn the_demo_runs_in_the_named_context_and_removes_everything_that_it_created() {
     let cluster = Cluster::take().await;
-    // The context that the demo is told of is not the file's current one.
+    // The context in the flag is not the current context of the kubeconfig.
     let text = fs::read_to_string(&cluster.kubeconfig).unwrap();
     let current = Kubeconfig::read_from(&cluster.kubeconfig).unwrap().current_context.unwrap();
     let lines = text.lines().map(|line| match line.contains("current-context") {
@@ -232,11 +209,11 @@ async fn it_plays_in_the_named_context_and_removes_all_that_it_made() {
     assert!(status.success(), "{said}{error}");
     assert!(said.contains("each of the four ended as it should"), "{said}");
     assert!(said.contains(&format!("--context {current} --namespace {NAMESPACE} get")), "{said}");
-    cluster.is_as_it_was_before_the_demo().await;
+    cluster.assert_is_empty().await;
 }
 
 #[tokio::test]
-async fn a_killed_operator_is_started_again_while_the_demo_is_kept_and_resources_of_others_keep_their_crd() {
+async fn with_keep_a_killed_operator_is_restarted_and_the_crd_stays_for_resources_of_other_users() {
     let cluster = Cluster::take().await;
     let mut demo = cluster.demo(&["--keep"]);
     let ready = demo.says("the operator is ready, as process ").await;
@@ -263,7 +240,7 @@ async fn a_killed_operator_is_started_again_while_the_demo_is_kept_and_resources
 }
 
 #[tokio::test]
-async fn an_interrupted_demo_removes_what_it_made_and_what_a_killed_one_left_before() {
+async fn an_interrupted_demo_removes_its_objects_and_those_of_an_earlier_killed_demo() {
     let cluster = Cluster::take().await;
     cluster.install("cognigy-demo").await;
     cluster.make_namespace(NAMESPACE, "cognigy-demo").await;
@@ -276,11 +253,11 @@ async fn an_interrupted_demo_removes_what_it_made_and_what_a_killed_one_left_bef
     let (status, said, error) = demo.ends().await;
     assert_eq!(status.code(), Some(1), "{said}{error}");
     assert!(error.contains("interrupted"), "{error}");
-    cluster.is_as_it_was_before_the_demo().await;
+    cluster.assert_is_empty().await;
 }
 
 #[tokio::test]
-async fn it_refuses_a_cluster_that_somebody_else_uses_and_changes_nothing() {
+async fn the_demo_refuses_a_cluster_with_objects_of_other_users_and_changes_nothing() {
     let cluster = Cluster::take().await;
     cluster.make_namespace(NAMESPACE, "somebody").await;
     let refusal = cluster.demo(&[]).refuses().await;
@@ -301,12 +278,12 @@ async fn it_refuses_a_cluster_that_somebody_else_uses_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_cannot_be_reached_is_refused_with_its_address_and_what_to_do() {
+async fn an_unreachable_cluster_is_refused_with_its_address_and_the_next_step() {
     let cluster = Cluster::take().await;
     let server = SHARED.get().unwrap().server();
     let text = fs::read_to_string(&cluster.kubeconfig).unwrap();
     let nowhere = cluster.kubeconfig.with_file_name("nowhere");
-    // Port 1 is for a service that nobody runs.
+    // Nothing listens on port 1.
     fs::write(&nowhere, text.replace(&server, "https://127.0.0.1:1")).unwrap();
     let refusal = Demo::start(&["--kubeconfig", nowhere.to_str().unwrap()]).refuses().await;
     for part in ["https://127.0.0.1:1:", "refused", "--context", "an API server of its own"] {

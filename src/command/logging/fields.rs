@@ -17,10 +17,10 @@ where
 {
     let mut fields = Fields(Map::new());
     for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-        if let Some(said) = span.extensions().get::<FormattedFields<JsonFields>>()
-            && let Ok(said) = serde_json::from_str::<Map<String, Value>>(&said.fields)
+        if let Some(fields_of_span) = span.extensions().get::<FormattedFields<JsonFields>>()
+            && let Ok(fields_of_span) = serde_json::from_str::<Map<String, Value>>(&fields_of_span.fields)
         {
-            fields.0.extend(said);
+            fields.0.extend(fields_of_span);
         }
     }
     event.record(&mut fields);

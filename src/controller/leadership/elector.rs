@@ -56,23 +56,23 @@ impl Elector {
         Self { leases, name: name.to_owned(), identity, terms, leadership: Leadership::elected() }
     }
 
-    /// Tells the rest of the process whether it may act.
+    /// The leadership, which tells the rest of the process whether it may act.
     #[must_use]
     pub fn leadership(&self) -> Leadership {
         self.leadership.clone()
     }
 
-    /// Waits until this process leads. Returns `false` if it was told to stop before.
+    /// Waits until this process leads. Returns `false` if `stop` was cancelled first.
     pub async fn acquire(&self, stop: &CancellationToken) -> bool {
         let mut seen = None;
-        let has_led = loop {
+        let leads = loop {
             tokio::select! {
                 () = stop.cancelled() => break false,
                 acquired = self.try_acquire(&mut seen) => match acquired {
                     Ok(true) => break true,
                     // Another process holds it, or was faster.
                     Ok(false) | Err(Error::Conflict) => {}
-                    Err(error) => tracing::warn!(%error, "the lease could not be looked at; trying again"),
+                    Err(error) => tracing::warn!(%error, "the lease could not be read or acquired; trying again"),
                 },
             }
             tokio::select! {
@@ -80,11 +80,11 @@ impl Elector {
                 () = sleep(self.terms.retry_period()) => {}
             }
         };
-        if !has_led {
+        if !leads {
             // A write whose answer did not arrive may have acquired the lease for this process.
             self.release().await;
         }
-        has_led
+        leads
     }
 
     async fn try_acquire(&self, seen: &mut Option<Seen>) -> Result<bool, Error> {
@@ -138,7 +138,9 @@ impl Elector {
                     break;
                 }
                 Ok(Ok(Err(error))) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
-                Ok(Err(_)) | Err(_) => tracing::warn!("the renewal of the lease was not answered; trying again"),
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!("the API server did not answer the renewal of the lease; trying again")
+                }
             }
         }
         self.leadership.give_up();
@@ -163,7 +165,7 @@ impl Elector {
         self.leadership.give_up();
         let released = async {
             loop {
-                match self.let_go().await {
+                match self.try_release().await {
                     // A renewal that was under way was written in between.
                     Err(Error::Conflict) => {}
                     ended => return ended,
@@ -173,13 +175,15 @@ impl Elector {
         match timeout(RELEASE_WITHIN, released).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease was not let go; the next process waits until it expires")
+                tracing::warn!(%error, "the lease could not be released; the next process waits until it expires")
             }
-            Err(_) => tracing::warn!("the lease was not let go in time; the next process waits until it expires"),
+            Err(_) => {
+                tracing::warn!("the lease could not be released in time; the next process waits until it expires")
+            }
         }
     }
 
-    async fn let_go(&self) -> Result<(), Error> {
+    async fn try_release(&self) -> Result<(), Error> {
         let Some(mut lease) = call("read the lease", self.leases.get_opt(&self.name)).await? else { return Ok(()) };
         if holder(&lease) != self.identity {
             return Ok(());

@@ -1,8 +1,8 @@
-//! Admission to the request budget of a client, which a rollout shares with the client's other rollouts.
+//! Admission to the request budget of a client. The rollouts of a client share this budget.
 
 use super::super::sessions::Account;
 use super::ResourceRegistry;
-use super::clients::Asked;
+use super::clients::SlotAnswer;
 use api::EnvironmentId;
 use rollout::PollTuning;
 use rollout::admission::{Answer, ResourceName, Ticket};
@@ -11,19 +11,20 @@ use rollout::polling::PollInterval;
 use std::time::Duration;
 
 impl ResourceRegistry {
-    /// Asks for the admission slot of a rollout. Those whose slot has come are requeued.
-    pub fn ask_slot(&self, uid: &str, account: Account, ticket: &Ticket, now: Duration) -> Answer {
-        let mut kept = self.kept.lock();
-        let uid = kept.queued(uid, &ticket.who);
-        let Asked { answer, called } = kept.clients.ask(&uid, account, ticket, now);
-        kept.requeued.extend(called);
-        self.tell_requeued(&kept);
+    /// Requests the admission slot of a rollout. Other rollouts that get a slot are requeued.
+    pub fn request_slot(&self, uid: &str, account: Account, ticket: &Ticket, now: Duration) -> Answer {
+        let mut inner = self.inner.lock();
+        let uid = inner.queued(uid, &ticket.who);
+        let SlotAnswer { answer, called } = inner.clients.request_slot(&uid, account, ticket, now);
+        inner.requeued.extend(called);
+        self.notify_requeued(&inner);
         answer
     }
 
-    /// Notes that the validation of a rollout was answered: it has begun. Those whose slot has come are requeued.
+    /// Notes that the validation of a rollout was answered, so that the rollout has begun. Rollouts that get a slot are
+    /// requeued.
     pub fn slot_used(&self, who: &ResourceName, now: Duration) {
-        self.change(|kept| kept.clients.begun(who, now));
+        self.change(|inner| inner.clients.begun(who, now));
     }
 
     /// Counts a rollout as in flight, under its client if that is known. One that is not counted yet needs a client.
@@ -35,33 +36,31 @@ impl ResourceRegistry {
         interval: PollInterval,
         now: Duration,
     ) {
-        self.change(|kept| {
-            let uid = kept.queued(uid, who);
-            kept.clients.watch(&uid, who, account, interval, now)
+        self.change(|inner| {
+            let uid = inner.queued(uid, who);
+            inner.clients.watch(&uid, who, account, interval, now)
         });
     }
 
-    /// Takes a rollout out of its client's queue: it has ended, or waits for something else. Those whose slot has come are
-    /// requeued.
+    /// Removes a rollout from its client's queue, because it has ended or waits for something else. Rollouts that get a
+    /// slot are requeued.
     pub fn leave_queue(&self, uid: &str, now: Duration) {
-        let mut kept = self.kept.lock();
-        kept.leave_queue(uid, now);
-        self.tell_requeued(&kept);
+        self.change(|inner| inner.leave_queue(uid, now));
     }
 
     /// How often a rollout in flight may be polled, and when the job in that environment is likely to be done.
     #[must_use]
     pub fn pace(&self, who: &ResourceName, environment: &EnvironmentId, is_first_poll: bool) -> PollTuning {
-        self.kept.lock().clients.pace(who, environment, is_first_poll)
+        self.inner.lock().clients.pace(who, environment, is_first_poll)
     }
 
-    /// Learns from a job that was seen to its end.
+    /// Learns from the duration of a job whose end was observed.
     pub fn learn_duration(&self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
-        self.kept.lock().clients.learn(who, environment, run);
+        self.inner.lock().clients.learn(who, environment, run);
     }
 
     /// Forgets clients that nobody uses, if there are many.
     pub fn forget_idle_clients(&self) {
-        self.kept.lock().clients.forget_idle();
+        self.inner.lock().clients.forget_idle();
     }
 }

@@ -1,17 +1,18 @@
 //! One environment, one owner.
 //!
-//! Two resources that deploy to the same environment of the same API would undo each other for ever. One of them owns the
-//! environment, in this order:
+//! Two resources that deploy to the same environment of the same API would overwrite each other forever. So only one of
+//! them owns the environment:
 //!
-//! 1. one with a rollout in flight there,
-//! 2. the one that deployed there last,
-//! 3. of those whose validation was accepted there, the oldest. Of the same second, the first by namespace and name.
+//! 1. a resource with a rollout in flight there;
+//! 2. if there is none, the resource that deployed there last;
+//! 3. if there is none, the oldest of the resources whose validation was accepted there. If several were created in the same
+//!    second, the first by namespace and name.
 //!
-//! So an owner that has deployed keeps the environment until it is deleted, or until another API accepts its validation. A
-//! refused token or a refused validation claims nothing.
+//! So an owner that has deployed keeps the environment until it is deleted, or until another API accepts its
+//! validation. A refused token or a refused validation makes no claim.
 //!
-//! Each claim is noted from the status that the watch shows ([`rollout::claim`]) before anything is submitted, so that a
-//! restart comes to the same owners.
+//! All claims are read from the statuses that the watch shows ([`rollout::claim`]) before anything is submitted, so
+//! that a restart finds the same owners.
 
 use api::EnvironmentId;
 use api::identifier::ApiOrigin;
@@ -41,11 +42,11 @@ pub struct Claimant {
     pub created_at: Timestamp,
     /// The resource version that this was read from; 0 if it is not a number.
     pub version: u64,
-    /// What it claims the environment by.
+    /// The grounds of its claim.
     pub claim: Claim,
 }
 
-/// What a resource claims an environment by, besides an accepted validation.
+/// The grounds of a claim on an environment, besides an accepted validation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// It has a rollout in flight there.
@@ -55,7 +56,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// A validation was accepted, and nothing else.
+    /// The claim of a resource with an accepted validation and nothing else.
     pub const ACCEPTED: Self = Self { in_flight: false, deployed_at: None };
 
     fn or(self, other: Self) -> Self {
@@ -64,8 +65,8 @@ impl Claim {
 }
 
 impl Claimant {
-    /// The claimant with the smallest rank owns the environment. The uid only tells a resource from an earlier one of the same
-    /// name.
+    /// The claimant with the smallest rank owns the environment. The uid only distinguishes a resource from an earlier
+    /// one with the same name.
     fn rank(&self) -> impl Ord {
         let Claim { in_flight, deployed_at } = self.claim;
         (!in_flight, Reverse(deployed_at), self.created_at, &self.who.namespace, &self.who.name, &self.uid)
@@ -76,12 +77,12 @@ impl Claimant {
     }
 }
 
-/// Whether a claim that the watch shows is the last word.
+/// Whether a claim that the watch shows is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// A reconcile follows or runs. This process may have claimed more meanwhile.
+    /// A reconcile runs or follows. This process may already know more about the claim than the watch shows.
     Provisional,
-    /// No reconcile follows. The claim is as shown.
+    /// No reconcile follows. The watch shows the whole claim.
     Final,
 }
 
@@ -94,8 +95,9 @@ pub enum Refusal {
     NotAccepted,
 }
 
-/// Who claims what, from both sides. A resource claims one environment at a time. There is a claim for each resource that ever
-/// deployed, so the two sides share what they can, and an environment has room for no more claimants than it has.
+/// All claims, by environment and by resource. A resource claims one environment at a time. There is a claim for each
+/// resource that ever deployed. To save memory, the maps share their keys, and the lists of claimants have no spare
+/// capacity.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     claimants: HashMap<Arc<ApiEnvironment>, Vec<Claimant>>,
@@ -105,8 +107,8 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Notes a claim that the watch shows. Returns those who do not own the environment any more and may not know it: the
-    /// owner until now, or the resource itself.
+    /// Notes a claim that the watch shows. Returns the resources that do not own the environment and may not know it
+    /// yet: the previous owner, or the resource itself.
     #[must_use]
     pub fn note(
         &mut self,
@@ -115,13 +117,12 @@ impl Claims {
         certainty: Certainty,
     ) -> Vec<ResourceName> {
         let mut claimant = claimant;
-        if let Some(known) = self.find(&claimant.uid) {
+        if let Some(known) = self.get(&claimant.uid) {
             if known.version >= claimant.version && claimant.version > 0 {
                 return Vec::new();
             }
             if certainty == Certainty::Provisional && self.environment_of.get(&claimant.uid) == Some(environment) {
-                let known = self.find(&claimant.uid).map(|known| known.claim).unwrap_or_default();
-                claimant.claim = claimant.claim.or(known);
+                claimant.claim = claimant.claim.or(known.claim);
             }
         }
         let before = self.owner(environment).cloned();
@@ -132,14 +133,13 @@ impl Claims {
         losers.map(|loser| loser.who).collect()
     }
 
-    /// Whether the resource may ask for the environment's validation. One that may not waits until the owner goes.
+    /// Requests the environment before its validation. A resource that is refused waits until the owner releases it.
     ///
     /// # Errors
     /// The owner.
-    pub fn ask(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Claimant> {
-        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
-        let as_it_would_be = Claimant { claim: known.map(|known| known.claim).unwrap_or_default(), ..claimant.clone() };
-        match self.stronger(environment, &as_it_would_be) {
+    pub fn request(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Claimant> {
+        let requested = Claimant { claim: self.claim_on(environment, &claimant.uid), ..claimant.clone() };
+        match self.stronger(environment, &requested) {
             Some(owner) => {
                 let waiter = (Arc::clone(environment), claimant.who.clone());
                 self.waiting.insert(Arc::clone(&claimant.uid), waiter);
@@ -152,22 +152,21 @@ impl Claims {
         }
     }
 
-    /// The validation was accepted: the resource claims the environment, and no other one. Returns those who want the
-    /// environment that it claimed before.
+    /// Claims the environment after an accepted validation, and releases the previous one. Returns the resources that
+    /// want the previous environment.
     #[must_use]
     pub fn accept(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Vec<ResourceName> {
-        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
-        let claim = known.map(|known| known.claim).unwrap_or_default();
+        let claim = self.claim_on(environment, &claimant.uid);
         self.put(environment, Claimant { claim, ..claimant.clone() })
     }
 
-    /// Goes in flight, if the resource owns the environment. An in-flight claim beats a new one, regardless of age.
+    /// Marks the resource's rollout as in flight, if the resource owns the environment. An in-flight claim beats a new
+    /// one, regardless of age.
     ///
     /// # Errors
     /// [`Refusal`]
     pub fn begin(&mut self, environment: &Arc<ApiEnvironment>, claimant: &Claimant) -> Result<(), Refusal> {
-        let known = self.at(environment).iter().find(|known| known.uid == claimant.uid);
-        let known = known.ok_or(Refusal::NotAccepted)?.clone();
+        let known = self.claimant(environment, &claimant.uid).ok_or(Refusal::NotAccepted)?.clone();
         if let Some(owner) = self.stronger(environment, &known) {
             return Err(Refusal::Owned(owner));
         }
@@ -176,8 +175,8 @@ impl Claims {
         Ok(())
     }
 
-    /// Notes the claim that a reconcile has recorded. Returns the new owner if the resource owned the environment until now,
-    /// and those who want the environment that the resource claimed before.
+    /// Notes the claim that a reconcile has recorded. Returns the new owner if the resource has just lost the
+    /// environment, and the resources that want its previous environment.
     #[must_use]
     pub fn record(&mut self, environment: &Arc<ApiEnvironment>, claimant: Claimant) -> Vec<ResourceName> {
         let owned = self.owner(environment).is_some_and(|owner| owner.uid == claimant.uid);
@@ -201,7 +200,7 @@ impl Claims {
         self.environment_of.get(uid).map(|environment| self.interested(environment, uid)).unwrap_or_default()
     }
 
-    /// Releases the claim of a resource. Returns those who want its environment.
+    /// Releases the claim of a resource. Returns the resources that want its environment.
     #[must_use]
     pub fn release(&mut self, uid: &str) -> Vec<ResourceName> {
         self.waiting.remove(uid);
@@ -228,7 +227,16 @@ impl Claims {
 
     /// The claim of a resource.
     pub fn get(&self, uid: &str) -> Option<&Claimant> {
-        self.at(self.environment_of.get(uid)?).iter().find(|claimant| &*claimant.uid == uid)
+        self.claimant(self.environment_of.get(uid)?, uid)
+    }
+
+    fn claimant(&self, environment: &ApiEnvironment, uid: &str) -> Option<&Claimant> {
+        self.at(environment).iter().find(|claimant| &*claimant.uid == uid)
+    }
+
+    /// The claim of a resource on this environment. It is empty if the resource does not claim the environment.
+    fn claim_on(&self, environment: &ApiEnvironment, uid: &str) -> Claim {
+        self.claimant(environment, uid).map(|claimant| claimant.claim).unwrap_or_default()
     }
 
     fn at(&self, environment: &ApiEnvironment) -> &[Claimant] {
@@ -249,7 +257,8 @@ impl Claims {
         claimants.iter_mut().find(|claimant| &*claimant.uid == uid)
     }
 
-    /// Claims an environment for a resource, in place of the one that it claimed before. Returns those who want that one.
+    /// Claims an environment for a resource, and releases the previous one. Returns the resources that want the
+    /// previous one.
     fn put(&mut self, environment: &Arc<ApiEnvironment>, claimant: Claimant) -> Vec<ResourceName> {
         self.waiting.remove(&claimant.uid);
         let moves = self.environment_of.get(&claimant.uid).is_some_and(|present| present != environment);
@@ -265,7 +274,7 @@ impl Claims {
         freed
     }
 
-    /// Removes a claim. Returns those who want its environment.
+    /// Removes a claim. Returns the resources that want its environment.
     fn remove(&mut self, uid: &str) -> Vec<ResourceName> {
         let Some(environment) = self.environment_of.remove(uid) else { return Vec::new() };
         let Some(claimants) = self.claimants.get_mut(&environment) else { return Vec::new() };

@@ -1,6 +1,7 @@
-//! What all rollouts of one client of the API share besides its budget: the admission queue, how often rollouts in flight are
-//! polled, and how long jobs take. Credentials that were never granted a token are counted apart from the client that they
-//! name. After a restart, those who wait ask again, and each rollout in flight is counted when it is next reconciled.
+//! The data that all rollouts of one API client share, besides the request budget: the admission queue, the polling
+//! intervals of rollouts in flight, and the durations of jobs. Credentials that were never granted a token are counted
+//! separately from the client that they name. After a restart, waiting rollouts request their slots again, and each
+//! rollout in flight is counted at its next reconcile.
 
 use super::super::sessions::{Account, Group};
 use api::EnvironmentId;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many clients are kept that nobody uses. What was learned of their jobs may be useful again.
+/// How many unused clients are kept. The known durations of their jobs may be useful again.
 const MOST_IDLE_CLIENTS: usize = 64;
 
 /// The clients of the API that rollouts use.
@@ -22,7 +23,7 @@ pub(super) struct Clients {
     members: HashMap<ResourceName, Member>,
 }
 
-/// What the rollouts of one client share.
+/// The data that the rollouts of one client share.
 #[derive(Debug)]
 struct ClientState {
     admission: Admission,
@@ -36,37 +37,43 @@ struct Member {
     group: Group,
 }
 
-/// The answer to a rollout that asked for its slot.
+/// The answer to a request for a slot.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct SlotAnswer {
     pub(super) answer: Answer,
-    /// Those whose slot has come.
+    /// The other rollouts that get a slot.
     pub(super) called: Vec<ResourceName>,
 }
 
 impl Clients {
-    /// A rollout asks for its slot.
-    pub(super) fn ask(&mut self, uid: &Arc<str>, account: Account, ticket: &Ticket, now: Duration) -> Asked {
+    /// Requests the slot of a rollout.
+    pub(super) fn request_slot(
+        &mut self,
+        uid: &Arc<str>,
+        account: Account,
+        ticket: &Ticket,
+        now: Duration,
+    ) -> SlotAnswer {
         let mut called = self.join(uid, &ticket.who, account, now);
         let client = self.client_of(account);
         // Joins first, so that it is among those who are called.
-        let mut answer = client.admission.ask(ticket, now);
-        called.extend(client.admission.call(now));
+        let mut answer = client.admission.request_slot(ticket, now);
+        called.extend(client.admission.grant_slots(now));
         if called.contains(&ticket.who) {
             called.retain(|who| *who != ticket.who);
-            answer = client.admission.ask(ticket, now);
+            answer = client.admission.request_slot(ticket, now);
         }
-        Asked { answer, called }
+        SlotAnswer { answer, called }
     }
 
-    /// The validation of a rollout was answered: it has begun. Returns those whose slot has come.
+    /// Notes that the validation of a rollout was answered, so that it has begun. Returns the rollouts that get a slot.
     pub(super) fn begun(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
         let Some(client) = self.known_client_of(who) else { return Vec::new() };
-        client.admission.begun(who, now);
-        client.admission.call(now)
+        client.admission.note_started(who, now);
+        client.admission.grant_slots(now)
     }
 
-    /// A rollout is in flight, under this client if that is known. Returns those whose slot has come.
+    /// Notes that a rollout is in flight, under this client if that is known. Returns the rollouts that get a slot.
     pub(super) fn watch(
         &mut self,
         uid: &Arc<str>,
@@ -86,8 +93,8 @@ impl Clients {
         called
     }
 
-    /// A rollout has ended, or waits for something else. Returns those whose slot has come. Nothing happens if another
-    /// resource has the same name now.
+    /// Removes a rollout that has ended or waits for something else. Returns the rollouts that get a slot. Does nothing
+    /// if another resource has the same name now.
     pub(super) fn leave(&mut self, uid: &str, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
         match self.members.get(who) {
             Some(member) if *member.uid == *uid => self.remove(who, now),
@@ -104,7 +111,7 @@ impl Clients {
         PollTuning { stretch: client.admission.stretch(), expected: client.durations.expect(environment) }
     }
 
-    /// Learns from a job that was seen to its end.
+    /// Learns from the duration of a job whose end was observed.
     pub(super) fn learn(&mut self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
         let Some(client) = self.known_client_of(who) else { return };
         let Some(interval) = client.admission.interval(who) else { return };
@@ -123,15 +130,14 @@ impl Clients {
     }
 
     fn client_of(&mut self, account: Account) -> &mut ClientState {
-        let limit = account.limit.get();
-        let new = || ClientState { admission: Admission::new(limit), durations: Durations::default() };
+        let new = || ClientState { admission: Admission::new(account.rates), durations: Durations::default() };
         let client = self.states.entry(account.group).or_insert_with(new);
-        client.admission.set_limit(limit);
+        client.admission.set_rates(account.rates);
         client
     }
 
-    /// Makes a resource a member of its client. It leaves the client whose credentials it no longer uses; an earlier resource
-    /// of the same name leaves as well. Returns those whose slot has come.
+    /// Adds a resource to its client. It leaves the client whose credentials it no longer uses. An earlier resource
+    /// with the same name leaves as well. Returns the rollouts that get a slot.
     fn join(&mut self, uid: &Arc<str>, who: &ResourceName, account: Account, now: Duration) -> Vec<ResourceName> {
         let mut called = self.adopt_proven(account);
         let is_member = |member: &Member| member.uid == *uid && member.group == account.group;
@@ -142,29 +148,30 @@ impl Clients {
         called
     }
 
-    /// Credentials that were granted their first token are those of their client: the rollouts that were counted apart become
-    /// that client's. If it has other rollouts already, they ask again among those. Returns those who must ask.
+    /// Moves the rollouts of credentials that were just granted their first token to the client that the credentials
+    /// name. Until then they were counted separately. If the client already has rollouts, the moved ones must request
+    /// their slots again: these are returned.
     fn adopt_proven(&mut self, account: Account) -> Vec<ResourceName> {
-        let apart = Group::Unproven(account.credentials);
-        if account.group == apart {
+        let unproven = Group::Unproven(account.credentials);
+        if account.group == unproven {
             return Vec::new();
         }
-        let Some(client) = self.states.remove(&apart) else { return Vec::new() };
+        let Some(client) = self.states.remove(&unproven) else { return Vec::new() };
         let is_first = !self.states.contains_key(&account.group);
         if is_first {
             self.states.insert(account.group, client);
-            let members = self.members.values_mut().filter(|member| member.group == apart);
+            let members = self.members.values_mut().filter(|member| member.group == unproven);
             members.for_each(|member| member.group = account.group);
             return Vec::new();
         }
-        self.members.extract_if(|_, member| member.group == apart).map(|(who, _)| who).collect()
+        self.members.extract_if(|_, member| member.group == unproven).map(|(who, _)| who).collect()
     }
 
     fn remove(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
         let Some(member) = self.members.remove(who) else { return Vec::new() };
         let Some(client) = self.states.get_mut(&member.group) else { return Vec::new() };
         client.admission.leave(who);
-        client.admission.call(now)
+        client.admission.grant_slots(now)
     }
 }
 

@@ -1,16 +1,17 @@
-//! What the gauges count of each resource, as the watch shows it: the numbers stay true when resources go. It takes a few
-//! dozen bytes for each resource.
+//! The gauges over all resources. The registry keeps the counted values of each watched resource, in a few dozen bytes,
+//! so that the counts stay correct when resources are deleted.
 
 use super::ResourceRegistry;
+use super::infos::Infos;
 use crate::controller::watched::Watched;
-use crate::metrics::{ConditionSummary, ResourceCounts, ResourceGauges};
+use crate::metrics::{ConditionSummary, ResourceCounts, ResourceGauges, ResourceInfo};
 use api::condition::{ConditionSet, ConditionType};
 use api::status::{DeliveryKind, Step};
 use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use rollout::time::between;
 
-/// What the gauges count of one resource.
+/// The values of one resource that the gauges count.
 #[derive(Debug)]
 pub(super) struct Gauge {
     summary: ConditionSummary,
@@ -19,7 +20,7 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    /// What to count of a resource. It must not be pruned yet.
+    /// The values of a watched resource. `None` if the object was already pruned.
     pub(super) fn of(watched: &Watched) -> Option<Self> {
         match watched {
             Watched::Whole(object) => Some(Self::of_whole(object)),
@@ -54,7 +55,7 @@ impl Gauge {
     }
 }
 
-fn summary(object: &CognigyDeployment) -> ConditionSummary {
+pub(super) fn summary(object: &CognigyDeployment) -> ConditionSummary {
     let Some(status) = &object.status else { return ConditionSummary::Reconciling };
     match (status.conditions.find(ConditionType::Stalled), status.conditions.find(ConditionType::Ready)) {
         (Some(stalled), _) => ConditionSummary::Stalled(stalled.reason),
@@ -67,9 +68,17 @@ fn summary(object: &CognigyDeployment) -> ConditionSummary {
 impl ResourceGauges for ResourceRegistry {
     fn counts(&self, now: Timestamp) -> ResourceCounts {
         let mut counts = ResourceCounts::default();
-        let kept = self.kept.lock();
-        kept.entries.values().filter_map(|entry| entry.gauge.as_ref()).for_each(|gauge| gauge.add_to(&mut counts, now));
+        let inner = self.inner.lock();
+        inner
+            .entries
+            .values()
+            .filter_map(|entry| entry.gauge.as_ref())
+            .for_each(|gauge| gauge.add_to(&mut counts, now));
         counts
+    }
+
+    fn infos(&self) -> Option<Vec<ResourceInfo>> {
+        self.inner.lock().infos.as_ref().map(Infos::all)
     }
 }
 
@@ -165,6 +174,53 @@ mod tests {
         registry.observe(&Event::Delete(with_outbox("a", "Monitoring")));
         registry.observe(&Event::Delete(with_outbox("b", "Settled")));
         assert_eq!(registry.counts(noon()), ResourceCounts::default());
+    }
+
+    /// The names that have a series of their own, each with its state and reason.
+    fn shown(registry: &ResourceRegistry) -> Vec<(String, &'static str, &'static str)> {
+        let infos = registry.infos().unwrap_or_default().into_iter();
+        infos
+            .map(|info| (info.name.to_string(), info.summary.state(), info.reason.map_or("", Reason::as_str)))
+            .collect()
+    }
+
+    #[test]
+    fn each_resource_is_shown_by_name_as_the_watch_showed_it_last_until_it_goes() {
+        let registry = ResourceRegistry::new(true);
+        registry.observe(&Event::Apply(stalled("b")));
+        registry.observe(&Event::Apply(resource("a", json!(null))));
+        registry.observe(&Event::Apply(resource("c", json!({"phase": "Invented"}))));
+        let (b, c) = (("b".to_owned(), "stalled", "RolledBack"), ("c".to_owned(), "unreadable", "StatusUnreadable"));
+        assert_eq!(shown(&registry), [("a".to_owned(), "reconciling", ""), b.clone(), c.clone()]);
+        registry.observe(&Event::Apply(standing("a", &[("Ready", "True", "Succeeded")])));
+        assert_eq!(shown(&registry), [("a".to_owned(), "ready", "Succeeded"), b, c]);
+        registry.observe(&Event::Delete(resource("a", json!(null))));
+        registry.forget("b", Duration::ZERO);
+        registry.forget("c", Duration::ZERO);
+        assert_eq!(shown(&registry), []);
+    }
+
+    #[test]
+    fn a_name_is_shown_once_when_its_resource_is_created_again() {
+        let named_bot = |mut watched: Watched| {
+            let Watched::Whole(object) = &mut watched else { panic!("it can be read") };
+            std::sync::Arc::make_mut(object).metadata.name = Some("bot".to_owned());
+            watched
+        };
+        let registry = ResourceRegistry::new(true);
+        registry.observe(&Event::Apply(named_bot(stalled("old"))));
+        registry.observe(&Event::InitApply(named_bot(standing("new", &[("Ready", "True", "Succeeded")]))));
+        registry.forget("old", Duration::ZERO);
+        assert_eq!(shown(&registry), [("bot".to_owned(), "ready", "Succeeded")]);
+        registry.forget("new", Duration::ZERO);
+        assert_eq!(shown(&registry), []);
+    }
+
+    #[test]
+    fn nothing_is_kept_by_name_unless_it_is_asked_for() {
+        let registry = ResourceRegistry::default();
+        registry.observe(&Event::Apply(stalled("a")));
+        assert_eq!(registry.infos(), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Cancels what a running reconcile still waits to ask, if its resource has changed.
+//! Cancels the waiting requests of a running reconcile if its resource has changed.
 //!
-//! Behind a busy request budget a question may wait for a minute. By then its answer may be useless: the resource was deleted,
-//! edited, or is to be rolled back. The runner starts no second reconcile of a resource while one runs, so the running one is
-//! cancelled, and the next one decides again.
+//! If the request budget is used up, a request may wait for a minute. By then its answer may be useless, because the
+//! resource was deleted or edited, or a rollback was requested. The runner never starts a second reconcile of a
+//! resource while one runs. So the running one is cancelled, and the next one decides again.
 
 use super::state::version;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,7 +10,8 @@ use rollout::facts::Requests;
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
-/// A running reconcile: the resource as it began with it, and the token that cancels its waiting requests.
+/// A running reconcile: the version of the resource with which it began, and the token that cancels its waiting
+/// requests.
 #[derive(Debug)]
 pub(super) struct Running {
     version: u64,
@@ -25,9 +26,9 @@ impl Running {
         Self { version, generation, requests: requests(resource), cancellation }
     }
 
-    /// Cancels if the resource, as it is here, leads to another decision. Only the inputs of the decision matter: the spec and
-    /// the deletion, which change the generation, and the requests by annotation. The operator's own writes change none of
-    /// them.
+    /// Cancels if this version of the resource leads to another decision. The relevant inputs of the decision are the
+    /// spec and the deletion, which change the generation, and the requests by annotation. The operator's own writes
+    /// change none of them.
     pub(super) fn cancel_if_outdated(&self, resource: &ObjectMeta) {
         let is_newer = version(resource) > self.version;
         if is_newer && (resource.generation != self.generation || requests(resource) != self.requests) {

@@ -1,4 +1,5 @@
-//! What this process keeps about a resource from one reconcile to the next. All of it may be lost at any time.
+//! The state that this process keeps about a resource from one reconcile to the next. All of it may be lost at any
+//! time.
 
 use super::super::snapshot::Desired;
 use super::super::watched::Watched;
@@ -23,16 +24,16 @@ const FIRST_DELIVERY_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause between two tries of a delivery.
 const LONGEST_DELIVERY_PAUSE: Duration = Duration::from_secs(600);
 
-/// What this process keeps about one resource from one reconcile to the next.
+/// The state that this process keeps about one resource from one reconcile to the next.
 #[derive(Default)]
 pub struct ResourceState {
-    /// The input of decisions that is not in the status.
+    /// The inputs of decisions that are not in the status.
     pub memory: Memory,
-    /// The resource as this process last wrote it, until the watch has caught up.
-    pub written: Option<Arc<CognigyDeployment>>,
-    /// What the last observed spec asks for.
+    /// The resource as this process last wrote it, or read it after a conflict, until the watch has caught up.
+    pub newest: Option<Arc<CognigyDeployment>>,
+    /// The desired configuration of the last observed spec.
     pub digested: Option<Digested>,
-    /// The submit's exact bytes, until it is answered.
+    /// The exact bytes of the submit, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
     /// The start of the attempt for which the credentials were read.
     pub credentials_read_for: Option<Timestamp>,
@@ -40,25 +41,25 @@ pub struct ResourceState {
     pub refused: Option<CredentialsFingerprint>,
     /// When the operator last checked whether a person has fixed the obstacle.
     pub looked_again_at: Option<Duration>,
-    /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages wait.
+    /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages
+    /// wait.
     pub status: Option<CognigyDeploymentStatus>,
     /// The audit records in the outbox that are in this process's log.
     pub logged_records: BTreeSet<IdempotencyKey>,
-    /// The newest resource version in which records were looked for.
-    pub logged_version: u64,
     /// The messages that this process's log shows as given up. The status may still hold them.
     pub logged_as_given_up: BTreeSet<IdempotencyKey>,
     /// The problem that the last event named, if the object cannot be read.
-    pub told_unreadable: Option<String>,
+    pub reported_problem: Option<String>,
     /// The pauses of deliveries that failed.
     pub deliveries: BTreeMap<DeliveryKind, DeliveryPause>,
     /// The API that the credentials named when they were last used.
     pub credentials_origin: Option<ApiOrigin>,
-    /// Until this time of the process, audit records for another API than that one wait.
+    /// Until this uptime, audit records for another API than `credentials_origin` wait.
     pub held_back_until: Option<Duration>,
 }
 
-/// What a spec with an inline snapshot asks for. Hashing a snapshot takes ten times as long as comparing it.
+/// The desired configuration of a spec with an inline snapshot. Hashing a snapshot takes ten times as long as comparing
+/// it.
 pub struct Digested {
     object: Arc<CognigyDeployment>,
     desired: Desired,
@@ -70,7 +71,7 @@ pub struct DeliveryPause {
     backoff: ExponentialBackoff,
     /// Failures in a row.
     pub failures: u32,
-    /// The next try is not before this time of the process.
+    /// The uptime from which the next try is allowed.
     pub until: Duration,
 }
 
@@ -92,21 +93,21 @@ impl DeliveryPause {
 }
 
 impl ResourceState {
-    /// The newer of the resource as watched and as written, if there is anything to do for it. A watch that lags behind our
-    /// own write would show an intent as not written, and a job as unknown.
+    /// The newer of two copies of the resource, the watched one and the one kept here, if there is work for it. If the
+    /// watch lags behind our own write, its copy lacks the recorded intent or the job.
     pub fn newest(&mut self, watched: &Watched) -> Option<Arc<CognigyDeployment>> {
-        let written = self.written.take().filter(|written| version(&written.metadata) > version(watched.meta()));
-        self.written.clone_from(&written);
-        written.or_else(|| watched.whole().cloned())
+        self.newest.take_if(|newest| version(&newest.metadata) <= version(watched.meta()));
+        self.newest.clone().or_else(|| watched.whole().cloned())
     }
 
-    /// A write was refused because the resource has another version. What this process wrote is then no longer the newest,
-    /// even if its version is higher: somebody may have restored the API server's data from a backup.
-    pub fn distrust_what_was_written(&mut self) {
-        self.written = None;
+    /// A write was refused because the resource has another version. What this process wrote is then no longer the
+    /// newest, even if its version is higher: somebody may have restored the API server's data from a backup. The next
+    /// reconcile decides on the resource as it was read after the conflict.
+    pub fn conflicted(&mut self, read: Option<Arc<CognigyDeployment>>) {
+        self.newest = read;
     }
 
-    /// Remembers the status if it must not be lost.
+    /// Keeps a copy of the status if it must not be lost.
     pub fn know_status(&mut self, status: Option<&CognigyDeploymentStatus>) {
         let status = status.filter(|status| must_not_be_lost(status));
         if self.status.as_ref() != status {
@@ -114,16 +115,16 @@ impl ResourceState {
         }
     }
 
-    /// What the resource asks for, if that was found out before and depends on its spec alone.
+    /// The desired configuration of the resource, if it is known and depends on the spec alone.
     #[must_use]
     pub fn known_desired(&self, object: &CognigyDeployment) -> Option<Desired> {
         let digested = self.digested.as_ref().filter(|digested| digested.object.spec == object.spec);
-        // This object's own snapshot is used, so that the same text is not kept twice.
+        // Use the snapshot of this object, so that the same text is not kept twice.
         let snapshot = object.spec.configuration_snapshot.clone()?;
         digested.map(|digested| Desired { snapshot, ..digested.desired.clone() })
     }
 
-    /// Remembers what the resource asks for.
+    /// Keeps the desired configuration of the resource.
     pub fn know_desired(&mut self, object: &Arc<CognigyDeployment>, desired: &Desired) {
         self.digested = object
             .spec
@@ -154,25 +155,36 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
+    fn at(version: &str) -> Arc<CognigyDeployment> {
+        let mut object = object(1, json!({"environmentId": "env", "configurationSnapshot": {"botVersion": "1"}}));
+        Arc::make_mut(&mut object).metadata.resource_version = Some(version.to_owned());
+        object
+    }
+
+    fn newest(state: &mut ResourceState, watched: &str) -> Option<String> {
+        let newest = state.newest(&Watched::Whole(at(watched)));
+        newest.and_then(|object| object.metadata.resource_version.clone())
+    }
+
     #[test]
     fn what_was_written_here_is_newer_than_an_older_watch_until_a_write_is_refused() {
-        let at = |version: &str| {
-            let mut object = object(1, json!({"environmentId": "env", "configurationSnapshot": {"botVersion": "1"}}));
-            Arc::make_mut(&mut object).metadata.resource_version = Some(version.to_owned());
-            object
-        };
-        let newest = |state: &mut ResourceState, watched: &str| {
-            let newest = state.newest(&Watched::Whole(at(watched)));
-            newest.and_then(|object| object.metadata.resource_version.clone())
-        };
-        let mut state = ResourceState { written: Some(at("40")), ..ResourceState::default() };
+        let mut state = ResourceState { newest: Some(at("40")), ..ResourceState::default() };
         assert_eq!(newest(&mut state, "30").as_deref(), Some("40"), "the watch lags behind");
-        state.distrust_what_was_written();
+        state.conflicted(None);
         assert_eq!(newest(&mut state, "30").as_deref(), Some("30"), "the data was restored from a backup");
     }
 
     #[test]
-    fn what_a_spec_asks_for_is_known_again_only_by_that_very_spec() {
+    fn what_was_read_after_a_conflict_is_newer_than_an_older_watch_until_the_watch_has_caught_up() {
+        let mut state = ResourceState { newest: Some(at("40")), ..ResourceState::default() };
+        state.conflicted(Some(at("42")));
+        assert_eq!(newest(&mut state, "30").as_deref(), Some("42"), "the watch lags behind");
+        assert_eq!(newest(&mut state, "43").as_deref(), Some("43"), "the watch is ahead");
+        assert_eq!(newest(&mut state, "42").as_deref(), Some("42"), "the older copy is dropped");
+    }
+
+    #[test]
+    fn the_desired_configuration_is_known_again_only_for_the_same_spec() {
         let inline = |version: &str| json!({"environmentId": "env", "configurationSnapshot": {"botVersion": version}});
         let of_a_map = json!({"environmentId": "env", "configurationSnapshotFrom": {"configMapKeyRef": {"name": "flows", "key": "snapshot"}}});
         let mut state = ResourceState::default();

@@ -10,8 +10,9 @@ use kube::client::Body;
 use platform::{
     EgressPolicy, ExchangeOptions, Requester, SubmitRules, TYPICAL_LIMIT, Transport, TransportError, TransportFactory,
 };
-use rollout::Settings;
+use rollout::facts::SubmitIdempotency;
 use std::convert::Infallible;
+use std::time::Duration;
 use tower::service_fn;
 
 /// A platform that receives no requests.
@@ -25,7 +26,7 @@ impl Transport for Unasked {
 
 fn provider(transports: TransportFactory) -> Arc<dyn Provider> {
     let options = ExchangeOptions::new(EgressPolicy::default());
-    let rules = SubmitRules::from(&Settings::default());
+    let rules = SubmitRules { idempotency: SubmitIdempotency::Supported, key_ttl: Duration::from_secs(24 * 3600) };
     Arc::new(CognigyDeployments::new(Defaults::default(), transports, options, rules, Arc::default(), 7))
 }
 
@@ -46,7 +47,7 @@ async fn nothing_is_asked_under_a_name_that_no_secret_can_have() {
         let Err(obstacle) = sessions.fresh(&source).await.unwrap() else { panic!("{name} was read") };
         assert_eq!((obstacle.cause, obstacle.needs_person()), (Cause::CredentialsNotFound, true));
         let says =
-            format!("spec.credentialsRef.name is \"{name}\", which no object in Kubernetes can be called; write");
+            format!("spec.credentialsRef.name is \"{name}\", which is not a valid name of a Kubernetes object; write");
         assert!(obstacle.message.starts_with(&says), "{}", obstacle.message);
     }
 }
@@ -87,15 +88,19 @@ async fn a_secret_counts_apart_until_a_token_was_granted_for_it_and_then_among_i
     for connection in [&right, &wrong] {
         assert_eq!(account_of(connection).group, Group::Unproven(connection.fingerprint));
     }
-    assert_eq!(account_of(&right).limit, TYPICAL_LIMIT, "before the first token, a higher limit does not count");
+    assert_eq!(
+        account_of(&right).rates.per_minute,
+        TYPICAL_LIMIT,
+        "before the first token, a higher limit does not count"
+    );
     assert_eq!((ask(&right).await, ask(&wrong).await), (true, false));
     let account = account_of(&right);
-    assert_eq!((account.group, account.limit.get()), (Group::Client(right.client_fingerprint), 6000));
+    assert_eq!((account.group, account.rates.per_minute.get()), (Group::Client(right.client_fingerprint), 6000));
     assert_eq!(account_of(&wrong).group, Group::Unproven(wrong.fingerprint));
     let modest = connection(&*provider, "right", 40);
     assert!(ask(&modest).await);
     assert_eq!(
-        (account_of(&modest).group, account_of(&right).limit.get()),
+        (account_of(&modest).group, account_of(&right).rates.per_minute.get()),
         (account.group, 40),
         "the smallest limit counts"
     );

@@ -20,10 +20,10 @@ async fn an_answer_that_was_overtaken_by_a_change_is_not_believed_the_next_time(
     }))
     .unwrap();
     let snapshots = Arc::new_cyclic(|snapshots: &Weak<Snapshots>| {
-        let told = snapshots.clone();
+        let weak = snapshots.clone();
         let api_server = service_fn(move |_: Request<Body>| {
             let text = texts.lock().pop().unwrap();
-            told.upgrade().unwrap().forget("bots", "flows");
+            weak.upgrade().unwrap().forget("bots", "flows");
             let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "flows"}, "data": {"snapshot": text}});
             let answer = Response::new(Full::new(bytes::Bytes::from(map.to_string())));
             std::future::ready(Ok::<_, Infallible>(answer))
@@ -45,7 +45,7 @@ async fn nothing_is_asked_under_a_name_or_a_key_that_none_can_have() {
     });
     let snapshots = Snapshots::new(kube::Client::new(api_server, "default"));
     for (name, key, field) in [
-        ("?limit=0", "snapshot", "configMapKeyRef.name is \"?limit=0\", which no object"),
+        ("?limit=0", "snapshot", "configMapKeyRef.name is \"?limit=0\", which is not a valid name"),
         ("../secrets/x", "snapshot", "configMapKeyRef.name is \"../secrets/x\""),
         ("flows", "../snapshot", "configMapKeyRef.key is \"../snapshot\""),
     ] {

@@ -43,7 +43,9 @@ impl StreamingLists {
     /// Reads lists in pages from now on.
     pub fn give_up(&self, why: &str) {
         if !self.are_refused.swap(true, Ordering::Relaxed) {
-            tracing::info!("the API server has no streaming lists ({why}): watches begin with a list in pages");
+            tracing::info!(
+                "streaming lists do not work with this API server ({why}); the operator reads lists in pages instead"
+            );
         }
     }
 }

@@ -119,7 +119,7 @@ struct Current<K> {
     events: Events<K>,
     kind: ListKind,
     began: Instant,
-    /// When the list last sent something; `None` once it is complete.
+    /// When the list last sent an object; `None` once the list is complete.
     list_heard: Option<Instant>,
 }
 
@@ -129,7 +129,7 @@ impl<K> Current<K> {
         Self { events: begin(kind), kind, began, list_heard: Some(began) }
     }
 
-    /// When this watch must be started again, and why.
+    /// The time at which this watch must be started again, and the reason.
     fn deadline(&self, relist_interval: Duration) -> (Instant, Over) {
         match (self.list_heard, self.kind) {
             (None, _) => (self.began + relist_interval, Over::RelistIsDue),
@@ -141,7 +141,7 @@ impl<K> Current<K> {
     }
 }
 
-/// Why a watch that has not failed is started again.
+/// The reason to start a watch again that has not failed.
 #[derive(Clone, Copy)]
 enum Over {
     ListIsSilent,
@@ -222,7 +222,7 @@ impl<K: Send + 'static> Endless<K> {
     async fn is_over(&mut self, over: Over) {
         let Some(Current { kind, began, .. }) = self.current.take() else { return };
         match over {
-            Over::RelistIsDue => tracing::debug!("the list is read again, as it is at this interval"),
+            Over::RelistIsDue => tracing::debug!("the relist interval has passed; the list is read again"),
             Over::ListIsSilent => {
                 self.log.met(&Problem::SilentList);
                 self.silent_lists += 1;
@@ -240,7 +240,7 @@ impl<K: Send + 'static> Endless<K> {
     }
 }
 
-/// The pauses after failures in a row; they never end.
+/// The endless sequence of pauses after failures in a row.
 #[must_use]
 pub fn backoff() -> ExponentialBackoff {
     crate::backoff::backoff(FIRST_PAUSE, LONGEST_PAUSE, fastrand::u64(..))

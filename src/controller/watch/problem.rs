@@ -12,7 +12,7 @@ const LOG_AGAIN: Duration = Duration::from_secs(60);
 /// A problem between the operator and the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// A list has started and then fallen silent.
+    /// A list was started and then sent nothing for a long time.
     SilentList,
     /// A watch has been silent for so long that its connection may be dead.
     SilentWatch,
@@ -26,7 +26,7 @@ pub enum Problem {
     Unauthorized(String),
     /// The API server's certificate is not trusted.
     Untrusted(String),
-    /// There is no answer.
+    /// The API server does not answer.
     Unreachable(String),
     /// The API server answers with this failure.
     Failing(String),
@@ -79,13 +79,13 @@ impl Problem {
     fn sentence(&self, api_server: &str, resource: &str) -> String {
         match self {
             Self::SilentList => format!(
-                "the API server {api_server} began a list of {resource} and then fell silent; the list is begun again"
+                "the API server {api_server} stopped sending in the middle of a list of {resource}; the operator starts the list again"
             ),
             Self::SilentWatch => format!(
-                "the API server {api_server} has said nothing about {resource} for minutes; the watch goes on over a new connection"
+                "the API server {api_server} has sent nothing about {resource} for minutes; the operator continues the watch over a new connection"
             ),
             Self::Expired => format!(
-                "the API server {api_server} has forgotten the changes of {resource} since the last one seen; the list is read again"
+                "the API server {api_server} no longer has all changes of {resource} since the last one received; the operator lists them again"
             ),
             Self::NotServed => format!(
                 "the API server {api_server} does not serve {resource}: install the CRD (kubectl apply --server-side -k crds/)"

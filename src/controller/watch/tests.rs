@@ -56,13 +56,13 @@ impl Scripted {
     }
 
     /// The events that arrive within that time.
-    async fn told_within(&mut self, time: Duration) -> Vec<&'static str> {
+    async fn events_within(&mut self, time: Duration) -> Vec<&'static str> {
         let end = Instant::now() + time;
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         while let Ok(event) = timeout(end - Instant::now(), self.endless.next()).await {
-            told.push(word(&event));
+            events.push(word(&event));
         }
-        told
+        events
     }
 
     /// The kind of each list so far.
@@ -78,7 +78,7 @@ async fn a_list_is_followed_by_changes_for_as_long_as_they_come() {
     let mut script = list();
     script.push(Ok(Event::Apply(2)));
     let mut watch = Scripted::new([script]);
-    assert_eq!(watch.told_within(A_WHILE).await, ["init", "listed", "done", "applied"]);
+    assert_eq!(watch.events_within(A_WHILE).await, ["init", "listed", "done", "applied"]);
     assert_eq!(watch.kinds(), [ListKind::Streaming]);
 }
 
@@ -87,7 +87,7 @@ async fn a_refused_streaming_list_is_read_in_pages_at_once_and_from_then_on() {
     for code in [400, 422] {
         let mut watch = Scripted::new([vec![Err(error(code))], list()]);
         let began = Instant::now();
-        assert_eq!(watch.told_within(A_WHILE).await, ["init", "listed", "done"]);
+        assert_eq!(watch.events_within(A_WHILE).await, ["init", "listed", "done"]);
         let begins = watch.begins.lock().unwrap().clone();
         assert_eq!(begins, [(ListKind::Streaming, began), (ListKind::Pages, began)], "{code}");
     }
@@ -99,7 +99,7 @@ async fn a_list_that_fails_otherwise_goes_on_by_itself_after_a_short_pause() {
         let mut script: Script = vec![Err(error(code))];
         script.extend(list());
         let mut watch = Scripted::new([script]);
-        assert_eq!(watch.told_within(Duration::from_secs(1)).await, ["init", "listed", "done"], "{code}");
+        assert_eq!(watch.events_within(Duration::from_secs(1)).await, ["init", "listed", "done"], "{code}");
         assert_eq!(watch.kinds(), [ListKind::Streaming]);
     }
 }
@@ -113,7 +113,7 @@ async fn however_long_the_api_server_was_away_it_is_asked_again_within_seconds()
         Err(unreachable())
     });
     let mut watch = Scripted::of([failing.boxed()]);
-    assert!(watch.told_within(A_WHILE).await.is_empty());
+    assert!(watch.events_within(A_WHILE).await.is_empty());
     let asked = asked.lock().unwrap();
     let longest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
     assert!(longest <= LONGEST_PAUSE, "{longest:?}");
@@ -138,7 +138,7 @@ async fn after_an_outage_a_forgotten_place_in_history_costs_no_long_pause() {
 async fn a_list_that_falls_silent_is_begun_again_and_read_in_pages_the_third_time() {
     let silent = || vec![Ok(Event::Init), Ok(Event::InitApply(1))];
     let mut watch = Scripted::new([silent(), silent(), list()]);
-    assert_eq!(watch.told_within(A_WHILE).await, ["init", "listed", "init", "listed", "init", "listed", "done"]);
+    assert_eq!(watch.events_within(A_WHILE).await, ["init", "listed", "init", "listed", "init", "listed", "done"]);
     assert_eq!(watch.kinds(), [ListKind::Streaming, ListKind::Streaming, ListKind::Pages]);
 }
 
@@ -154,8 +154,8 @@ async fn a_list_that_is_not_even_begun_is_begun_again() {
 async fn a_long_list_that_says_something_all_the_time_is_waited_for() {
     let long = stream::iter([Ok(Event::Init)]).chain(trickle().take(9)).chain(stream::iter([Ok(Event::InitDone)]));
     let mut watch = Scripted::of([long.chain(stream::pending()).boxed()]);
-    let told = watch.told_within(STREAMING_LIST_DEADLINE - LIST_SILENCE).await;
-    assert_eq!((told.len(), told.last()), (11, Some(&"done")));
+    let events = watch.events_within(STREAMING_LIST_DEADLINE - LIST_SILENCE).await;
+    assert_eq!((events.len(), events.last()), (11, Some(&"done")));
     assert_eq!(watch.kinds(), [ListKind::Streaming]);
 }
 
@@ -163,7 +163,7 @@ async fn a_long_list_that_says_something_all_the_time_is_waited_for() {
 async fn a_streaming_list_that_never_ends_is_read_in_pages_instead() {
     let endless = stream::iter([Ok(Event::Init)]).chain(trickle());
     let mut watch = Scripted::of([endless.boxed(), stream::iter(list()).chain(stream::pending()).boxed()]);
-    assert_eq!(watch.told_within(A_WHILE).await.last(), Some(&"done"));
+    assert_eq!(watch.events_within(A_WHILE).await.last(), Some(&"done"));
     assert_eq!(watch.kinds(), [ListKind::Streaming, ListKind::Pages]);
 }
 
@@ -178,15 +178,15 @@ fn trickle() -> impl Stream<Item = watcher::Result<Event<u8>>> + Send {
 #[tokio::test(start_paused = true)]
 async fn the_list_is_read_again_at_the_relist_interval_whatever_the_watch_has_missed() {
     let mut watch = Scripted::new([list(), list(), list()]);
-    let told = watch.told_within(2 * RELIST_INTERVAL + A_WHILE).await;
-    assert_eq!(told.iter().filter(|word| **word == "done").count(), 3);
+    let events = watch.events_within(2 * RELIST_INTERVAL + A_WHILE).await;
+    assert_eq!(events.iter().filter(|word| **word == "done").count(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_under_way_goes_on_if_another_one_is_refused() {
     let mut watch = Scripted::new([list()]);
-    watch.told_within(Duration::from_secs(1)).await;
+    watch.events_within(Duration::from_secs(1)).await;
     watch.endless.lists.give_up("a test says so");
-    assert!(watch.told_within(A_WHILE).await.is_empty());
+    assert!(watch.events_within(A_WHILE).await.is_empty());
     assert_eq!(watch.kinds(), [ListKind::Streaming]);
 }

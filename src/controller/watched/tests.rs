@@ -161,7 +161,7 @@ fn a_resource_claims_what_its_status_records() {
 }
 
 #[test]
-fn a_resource_at_rest_tells_whether_it_is_ready() {
+fn a_resource_at_rest_shows_whether_it_is_ready() {
     assert!(kept(&succeeded()).rests_ready());
     let mut suspended = succeeded();
     suspended["status"]["conditions"] = json!([]);
@@ -222,7 +222,7 @@ fn a_resource_is_known_by_the_config_map_that_it_takes_its_snapshot_from() {
 }
 
 #[test]
-fn a_resource_that_cannot_be_read_is_told_by_its_name_and_left_alone() {
+fn a_resource_that_cannot_be_read_is_reported_by_its_name_and_left_alone() {
     let mut object = succeeded();
     object["spec"]["monitoring"] = json!("often");
     let watched = kept(&object);

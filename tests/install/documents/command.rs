@@ -1,6 +1,6 @@
-//! The commands that pages tell people to run.
+//! The commands in the documentation.
 
-/// The programs whose commands are looked for in the text between the blocks.
+/// The programs whose commands are searched for in the text between code blocks.
 const PROGRAMS: [&str; 20] = [
     "argocd",
     "cargo",
@@ -24,21 +24,21 @@ const PROGRAMS: [&str; 20] = [
     "sha256sum",
 ];
 
-/// From so many words on, what stands between backticks is a command to run, and no mention of a program or its verb.
+/// Text between backticks with at least this many words is a command. Shorter text only mentions a program.
 const WORDS_OF_A_COMMAND: usize = 3;
 
-/// The blocks that hold no commands, by what stands behind their fence. A figure or a tree has nothing there.
+/// The info strings of code blocks without commands. Figures have no info string.
 const OTHER_BLOCKS: [&str; 8] =
     ["", "diff", "mermaid", "rust", "yaml", "yaml environment", "yaml fault", "yaml scenario"];
 
-/// The commands of a page, in their order: the lines of its console blocks that begin with `$`, and what is written out
-/// between backticks. A command anywhere else would escape the tests, and is an error.
+/// The commands of a page, in order: the lines of console blocks that begin with `$`, and commands between backticks. A
+/// command elsewhere is an error, because it would not be tested.
 pub(crate) fn commands_of(page: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, part) in text.split("```").enumerate() {
         let is_prose = number % 2 == 0;
         match part.split_once('\n') {
-            _ if is_prose => found.extend(written_out(part)),
+            _ if is_prose => found.extend(between_backticks(part)),
             Some(("console", block)) => found.extend(of_console(page, block)),
             Some((kind, block)) => {
                 assert!(OTHER_BLOCKS.contains(&kind), "{page}: commands stand in a block marked console, not {kind}");
@@ -51,7 +51,7 @@ pub(crate) fn commands_of(page: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// The lines of a block that begin with `$`, each with those that it goes on with.
+/// The lines of a block that begin with `$`, each with its continuation lines.
 fn of_console(page: &str, block: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut lines = block.lines().map(str::trim);
@@ -69,8 +69,8 @@ fn of_console(page: &str, block: &str) -> Vec<String> {
     found
 }
 
-/// What stands between single backticks, and is a command.
-fn written_out(prose: &str) -> impl Iterator<Item = String> {
+/// The commands between single backticks.
+fn between_backticks(prose: &str) -> impl Iterator<Item = String> {
     let spans = prose.split('`').skip(1).step_by(2);
     let spans = spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" "));
     spans.filter(|span| is_command(span))
@@ -81,22 +81,22 @@ fn is_command(text: &str) -> bool {
     words.len() >= WORDS_OF_A_COMMAND && PROGRAMS.contains(&words[0])
 }
 
-/// A command without the variables that are set in front of it.
+/// A command without the variables that are set before it.
 pub(crate) fn without_variables(command: &str) -> &str {
     variable(command).map_or(command, |(_, rest)| without_variables(rest))
 }
 
-/// The names of the variables that are set in front of a command.
+/// The names of the variables that are set before a command.
 pub(crate) fn variables(command: &str) -> Vec<&str> {
     let Some((name, rest)) = variable(command) else { return Vec::new() };
     [name].into_iter().chain(variables(rest)).collect()
 }
 
-/// The variable that a command begins with, and the rest of the command.
+/// The first variable that is set before a command, and the rest of the command.
 fn variable(command: &str) -> Option<(&str, &str)> {
     let (name, rest) = command.split_once('=')?;
-    let is_shouted = |letter: char| letter.is_ascii_uppercase() || letter == '_';
-    if name.is_empty() || !name.chars().all(is_shouted) {
+    let is_upper_case = |letter: char| letter.is_ascii_uppercase() || letter == '_';
+    if name.is_empty() || !name.chars().all(is_upper_case) {
         return None;
     }
     let (_, rest) = match rest.strip_prefix('"') {
@@ -107,14 +107,14 @@ fn variable(command: &str) -> Option<(&str, &str)> {
 }
 
 #[test]
-fn variables_in_front_of_a_command_are_not_its_program() {
+fn variables_before_a_command_are_not_its_program() {
     let command = "ONE=1 TWO=\"a b\" cargo test --lib";
     assert_eq!((without_variables(command), variables(command)), ("cargo test --lib", vec!["ONE", "TWO"]));
     assert_eq!(without_variables("kubectl get -l a=b"), "kubectl get -l a=b");
 }
 
 #[test]
-fn the_commands_of_a_page_are_those_behind_a_dollar_and_those_written_out() {
+fn commands_are_found_after_a_dollar_sign_and_between_backticks() {
     let page = "\
 Run `kubectl get` or `SET=1 cargo test --lib`:
 
@@ -133,7 +133,7 @@ Run `kubectl get` or `SET=1 cargo test --lib`:
 
 #[test]
 #[should_panic(expected = "a command begins with `$`")]
-fn a_command_that_has_lost_its_dollar_is_an_error() {
+fn a_command_without_a_dollar_sign_is_an_error() {
     commands_of("a page", "```console\nkubectl get pods\n```");
 }
 

@@ -1,22 +1,22 @@
-//! The commands that are not run here, each with the reason, and with what can be said of it all the same.
+//! The commands that these tests do not run, with the reason for each, and with a check of its arguments.
 
 use super::command::{variables, without_variables};
-use crate::stage::root;
+use crate::support::root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Commands that are not run as a page has them.
+/// Commands that are not run.
 pub(crate) struct Elsewhere {
-    /// How these commands begin.
+    /// The beginning of these commands.
     pub(crate) begins: &'static str,
-    /// Why they are not run here.
+    /// The reason why they are not run.
     why: &'static str,
-    /// What is looked at in place of running them.
+    /// The check that replaces a run.
     judge: fn(&str),
 }
 
 impl Elsewhere {
-    /// The row that a command belongs to, if any.
+    /// The row for a command, if there is one.
     pub(crate) fn of(command: &str) -> Option<&'static Self> {
         let command = without_variables(command);
         ELSEWHERE.iter().find(|row| command.starts_with(row.begins))
@@ -27,7 +27,7 @@ impl Elsewhere {
         ELSEWHERE.iter().map(|row| row.begins).collect()
     }
 
-    /// Judges a command by what it names.
+    /// Checks the arguments of a command.
     pub(crate) fn judge(&self, page: &str, command: &str) {
         println!("{page}: {command}\n    is not run: {}", self.why);
         (self.judge)(command);
@@ -36,7 +36,7 @@ impl Elsewhere {
 
 const PODS: &str = "it waits for pods or asks them, and nothing runs pods here";
 
-/// Why nothing of a release can be verified here.
+/// Why nothing of a release can be verified in these tests.
 const NO_RELEASE: &str = "it needs a release in a registry";
 
 const RELEASE: &str = ".github/workflows/release.yaml";
@@ -74,7 +74,7 @@ static ELSEWHERE: [Elsewhere; 22] = [
     Elsewhere { begins: "kubectl -n cognigy-system port-forward", why: PODS, judge: names_the_deployment },
 ];
 
-/// Test binaries, modules, functions, profiles and variables are there.
+/// The test binaries, modules, functions, profiles and variables exist.
 fn names_tests(command: &str) {
     let sources = sources();
     let read = |text: &str| sources.iter().any(|source| source.contains(text));
@@ -185,12 +185,12 @@ fn names_the_checksums(command: &str) {
     assert!(read("dev/release/pack").contains(&format!("/{file}")), "{command}");
 }
 
-/// Where the project lives.
+/// The URL of the repository.
 fn repository() -> String {
     value("charts/cognigy-operator/Chart.yaml", "home")
 }
 
-/// What the first line of a YAML file says of a name.
+/// The first value of a key in a YAML file.
 fn value(path: &str, name: &str) -> String {
     let text = read(path);
     let opening = format!("{name}: ");
@@ -251,7 +251,7 @@ fn names_build_arguments(command: &str) {
     }
 }
 
-/// One cluster from its creation to its end, and the image that is built for it.
+/// The cluster and the image have the names that the tutorial uses everywhere.
 fn names_the_tutorials_cluster(command: &str) {
     assert_eq!(after(command, "--name"), "cognigy", "{command}");
     if command.contains("docker-image") {
@@ -309,7 +309,7 @@ fn crate_manifests() -> String {
     manifests.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
-/// The texts of all sources and tests, but this folder's.
+/// The contents of all source files.
 fn sources() -> Vec<String> {
     let mut texts = Vec::new();
     for folder in ["src", "crates", "tests"] {

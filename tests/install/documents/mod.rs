@@ -1,33 +1,28 @@
-//! The pages that people read: every command in them works, in the order in which it is read, from the project's folder.
+//! Every command of the documentation works, in the order of the page, in the folder of the project.
 
 mod command;
 mod elsewhere;
 mod reader;
 
-use crate::stage::{Cluster, root};
+use crate::support::{Cluster, root};
 use command::commands_of;
 use elsewhere::Elsewhere;
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PostParams};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, ResourceExt};
 use reader::Reader;
 use std::collections::BTreeSet;
-use std::pin::pin;
+use testkit::remove_deleted_namespaces;
 use tokio::task::JoinSet;
 
 const README: &str = "README.md";
 
-/// Pages that begin with nothing installed, and end with it.
+/// Pages that need a cluster without the operator, and leave it so.
 const ON_INSTALLATION: [&str; 2] = ["charts/cognigy-operator/README.md", "docs/install.md"];
 
-/// It begins with creating a cluster, and ends with deleting it.
+/// This page creates a cluster and deletes it.
 const TUTORIAL: &str = "docs/tutorial.md";
 
-/// What a page leaves to its reader: before this command of it, that is done.
+/// Steps that a page leaves to its reader: the page, a command, and the command to run before it.
 const LEFT_TO_THE_READER: [(&str, &str, &str); 9] = [
-    // Nothing runs pods here: processes take the place of the operator's and the simulator's.
+    // No pods run in these tests, so processes replace the pods of the operator and the simulator.
     (
         TUTORIAL,
         "kubectl create namespace bots",
@@ -38,28 +33,28 @@ const LEFT_TO_THE_READER: [(&str, &str, &str); 9] = [
         "kubectl create namespace bots",
         "cognigy-operator run --metrics-addr 127.0.0.1:8080 --egress-allow 127.0.0.1:8090",
     ),
-    // A cluster without the operator.
+    // The page needs a cluster without the operator.
     (
         "docs/install.md",
         "helm install cognigy-operator charts/cognigy-operator --namespace cognigy-system --create",
         "helm uninstall cognigy-operator --namespace cognigy-system",
     ),
-    // The other way to install.
+    // The page shows a second way to install.
     (README, "kubectl apply --server-side -k deploy/", "helm uninstall cognigy-operator --namespace cognigy-system"),
-    // A cluster with Argo CD, whose ConfigMap is there.
+    // The page needs a cluster with the ConfigMap of Argo CD.
     (
         "docs/gitops.md",
         "kubectl kustomize deploy/gitops/argo-cd",
         "kubectl create namespace argocd && kubectl -n argocd create configmap argocd-cm",
     ),
-    // An operator of the stage's namespace; the first page's serves only its own.
+    // The operator of the first page watches only its own namespace, so this namespace needs another operator.
     (
         "docs/gitops.md",
         "kubectl -n bots-staging wait",
         "cognigy-operator run --namespace bots-staging --metrics-addr 127.0.0.1:8080 --egress-allow 127.0.0.1:8090",
     ),
-    // What a GitOps tool has applied, after the Secrets, which are not in Git: a resource looks for one that is missing
-    // every minute. Its release is the one that is bad in the scenario of the first page.
+    // A GitOps tool would have applied these objects. The Secrets come first, because the operator looks for a missing
+    // Secret only every minute. The simulator is reset, because the scenario of the first page makes this release fail.
     (
         "docs/gitops.md",
         "kubectl -n bots-staging wait",
@@ -81,7 +76,7 @@ const LEFT_TO_THE_READER: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// What a page says that a command shows, beside the columns that it prints.
+/// Output that a page promises in its text: the page, the command, and a part of the output.
 const SHOWN: [(&str, &str, &str); 2] = [
     (
         README,
@@ -96,12 +91,12 @@ const SHOWN: [(&str, &str, &str); 2] = [
 ];
 
 #[tokio::test]
-async fn every_command_of_the_pages_on_installation_works() {
+async fn every_command_of_the_installation_pages_works() {
     follow(&ON_INSTALLATION).await;
 }
 
 #[tokio::test]
-async fn every_command_of_the_first_page_works_and_then_those_of_all_others() {
+async fn every_command_of_the_readme_and_then_of_all_other_pages_works() {
     let pages = pages();
     let on_its_own = |page: &&str| [README, TUTORIAL].contains(page) || ON_INSTALLATION.contains(page);
     let others = pages.iter().map(String::as_str).filter(|page| !on_its_own(page));
@@ -115,7 +110,7 @@ async fn every_command_of_the_tutorial_works() {
 }
 
 #[test]
-fn every_reason_not_to_run_a_command_is_needed() {
+fn every_row_for_commands_that_are_not_run_is_needed() {
     let mut needed = BTreeSet::new();
     for page in pages() {
         let rows = commands(&page).into_iter().filter_map(|command| Some(Elsewhere::of(&command)?.begins));
@@ -125,24 +120,24 @@ fn every_reason_not_to_run_a_command_is_needed() {
 }
 
 #[test]
-fn what_is_left_to_a_reader_comes_before_a_command_that_is_there() {
+fn every_step_that_is_left_to_the_reader_precedes_an_existing_command() {
     for (page, command, _) in LEFT_TO_THE_READER {
         assert!(commands(page).iter().any(|found| found.starts_with(command)), "{page} has no {command}");
     }
 }
 
 #[test]
-fn what_a_page_says_that_a_command_shows_belongs_to_a_command_that_is_there() {
+fn every_promised_output_belongs_to_an_existing_command() {
     for (page, command, _) in SHOWN {
         assert!(commands(page).iter().any(|found| found == command), "{page} has no {command}");
     }
 }
 
-/// Follows pages, one after the other, in a cluster of their own.
+/// Runs the commands of pages, one page after the other, in a new cluster.
 async fn follow(pages: &[&str]) {
     let cluster = Cluster::start().await;
-    let mut beside = JoinSet::new();
-    beside.spawn(let_namespaces_go(cluster.client().await));
+    let mut controller_manager = JoinSet::new();
+    controller_manager.spawn(remove_deleted_namespaces(cluster.client().await));
     let mut reader = Reader::new(&cluster);
     let mut run = 0;
     for page in pages {
@@ -166,8 +161,8 @@ async fn follow(pages: &[&str]) {
     println!("{run} commands were run");
 }
 
-/// The columns are those that the page prints, and the output holds what the page says of it. Times, ages and the rows of
-/// other runs may differ.
+/// Checks that the output has the columns that the page prints and the parts that its text promises. Times, ages and
+/// rows may differ.
 fn shows_what_the_page_says(page: &str, command: &str, output: &str) {
     let text = text_of(page);
     if let Some(printed) = columns(&text, command) {
@@ -179,7 +174,7 @@ fn shows_what_the_page_says(page: &str, command: &str, output: &str) {
     }
 }
 
-/// The columns that a page prints below a command.
+/// The columns that a page shows below a command.
 fn columns<'t>(text: &'t str, command: &str) -> Option<Vec<&'t str>> {
     let (_, below) = text.split_once(&format!("$ {command}\n"))?;
     let columns: Vec<&str> = below.lines().next()?.split_whitespace().collect();
@@ -212,21 +207,4 @@ fn pages() -> Vec<String> {
         "{pages:?}"
     );
     pages
-}
-
-/// What is left to do for a deleted namespace once all that was in it is deleted by name: in a cluster, the
-/// controller-manager does it.
-async fn let_namespaces_go(client: Client) {
-    let namespaces: Api<Namespace> = Api::all(client);
-    let seen = watcher(namespaces.clone(), watcher::Config::default()).default_backoff().applied_objects();
-    let mut seen = pin!(seen);
-    while let Some(event) = seen.next().await {
-        let Ok(mut namespace) = event else { continue };
-        let finalizers = namespace.spec.as_mut().and_then(|spec| spec.finalizers.take());
-        if namespace.metadata.deletion_timestamp.is_some() && finalizers.is_some() {
-            let name = namespace.name_any();
-            // After somebody else's write in between it is seen once more.
-            let _ = namespaces.replace_subresource("finalize", &name, &PostParams::default(), &namespace).await;
-        }
-    }
 }

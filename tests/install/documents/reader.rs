@@ -1,6 +1,6 @@
-//! Somebody who follows a page, command by command.
+//! A reader who runs the commands of a page.
 
-use crate::stage::{Answer, Cluster, ask, root, tools};
+use crate::support::{Answer, Cluster, ask, root, tools};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,43 +8,43 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// The programs that are run here.
+/// The programs that these tests run.
 const RUN: [&str; 6] = ["cognigy-operator", "curl", "dev/release/check", "dev/release/notes", "helm", "kubectl"];
 
-/// A program that stays: it serves until it is stopped, in a terminal of its own.
-struct Stays {
+/// A server program. It runs in its own terminal until it is stopped.
+struct ServerProgram {
     begins: &'static str,
-    /// Where it listens, in the pages.
+    /// The address on which it listens, as the pages write it.
     address: &'static str,
-    /// Where it is reached as a pod of the cluster, in the pages.
+    /// The address of its Service in a cluster, as the pages write it.
     service: Option<&'static str>,
     flag: &'static str,
-    /// What it logs once it serves, in the line that tells its address.
+    /// A part of the log line that contains its address, when it serves.
     ready: &'static str,
 }
 
-static STAYS: [Stays; 2] = [
-    Stays {
+static SERVERS: [ServerProgram; 2] = [
+    ServerProgram {
         begins: "cognigy-operator run",
         address: "127.0.0.1:8080",
         service: None,
         flag: "--metrics-addr",
         ready: "cognigy-operator is running",
     },
-    Stays {
+    ServerProgram {
         begins: "cognigy-operator simulator",
         address: "127.0.0.1:8090",
         service: Some("cognigy-operator-simulator.cognigy-system.svc:8090"),
         flag: "--listen",
-        ready: "the simulator listens",
+        ready: "the simulator is listening",
     },
 ];
 
-/// Follows pages in one cluster. What it has started runs until it is dropped.
+/// Runs the commands of pages in one cluster. The servers that it has started run until it is dropped.
 pub(crate) struct Reader<'c> {
     cluster: &'c Cluster,
     running: Vec<Child>,
-    /// Where the programs of the pages' addresses listen: on ports that were free.
+    /// The real addresses of the servers, by the address in the pages. The ports are free ones.
     addresses: BTreeMap<&'static str, String>,
 }
 
@@ -53,12 +53,12 @@ impl<'c> Reader<'c> {
         Self { cluster, running: Vec::new(), addresses: BTreeMap::new() }
     }
 
-    /// Runs a command as a page has it, with this cluster, the operator that is tested, and the tools at hand. Returns its
-    /// output. A program that stays has none.
+    /// Runs a command of a page with this cluster, the operator under test, and the tools. Returns its output, which is
+    /// empty for a server.
     pub(crate) async fn run(&mut self, page: &str, command: &str) -> String {
         let command = command.replace("cargo run -- ", "cognigy-operator ");
-        if let Some(stays) = STAYS.iter().find(|stays| command.starts_with(stays.begins)) {
-            self.start(page, stays, &command).await;
+        if let Some(server) = SERVERS.iter().find(|server| command.starts_with(server.begins)) {
+            self.start(page, server, &command).await;
             return String::new();
         }
         let program = command.split(' ').next().unwrap();
@@ -72,11 +72,11 @@ impl<'c> Reader<'c> {
         output
     }
 
-    /// Starts a program that stays, and waits until it serves.
-    async fn start(&mut self, page: &str, stays: &'static Stays, command: &str) {
-        self.addresses.remove(stays.address);
-        let any_port = format!("{} 127.0.0.1:0", stays.flag);
-        let named = format!("{} {}", stays.flag, stays.address);
+    /// Starts a server, and waits until it serves.
+    async fn start(&mut self, page: &str, server: &'static ServerProgram, command: &str) {
+        self.addresses.remove(server.address);
+        let any_port = format!("{} 127.0.0.1:0", server.flag);
+        let named = format!("{} {}", server.flag, server.address);
         let command = match command.contains(&named) {
             true => command.replace(&named, &any_port),
             false => format!("{command} {any_port}"),
@@ -89,16 +89,16 @@ impl<'c> Reader<'c> {
         let mut said = String::new();
         let address = loop {
             let Some(line) = log.next_line().await.unwrap() else { panic!("{page}: {command} has ended:\n{said}") };
-            if line.contains(stays.ready) {
+            if line.contains(server.ready) {
                 break address_in(&line);
             }
             said.push_str(&line);
             said.push('\n');
         };
-        // Read on, so that it never waits for somebody to read its log.
+        // The log must be read, otherwise the server would block when the pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        self.addresses.extend(stays.service.map(|service| (service, address.clone())));
-        self.addresses.insert(stays.address, address);
+        self.addresses.extend(server.service.map(|service| (service, address.clone())));
+        self.addresses.insert(server.address, address);
         self.running.push(process);
     }
 
@@ -118,7 +118,7 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// The first address of this machine in a line.
+/// The first loopback address in a line.
 fn address_in(line: &str) -> String {
     let start = line.find("127.0.0.1:").unwrap_or_else(|| panic!("an address is in: {line}"));
     let is_address = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ':');

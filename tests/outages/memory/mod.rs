@@ -1,25 +1,26 @@
-//! How much memory a process takes for the worst resources that an API server stores: one, and fifty at once.
+//! The memory that an operator needs for the worst resources that an API server stores: for one, and for fifty at once.
 //!
-//! `cargo test --profile simulation --test outages memory -- --ignored --nocapture` prints what it measures; docs/security.md
-//! tells of it. The process is the real one. The API server is not: a real one makes trees of what it stores, and takes some
-//! twenty gigabytes for fifty of the worst.
+//! `cargo test --profile simulation --test outages memory -- --ignored --nocapture` prints the
+//! measurements, which docs/security.md shows. The operator is the real binary. The API server is not real, because a
+//! real one parses objects into trees, and needs some twenty gigabytes for fifty of the worst.
 
 mod servers;
 
-use crate::stage::operator_command;
+use crate::support::BINARY;
 use servers::{Servers, Stored};
 use std::time::Duration;
+use testkit::OperatorCommand;
 
-/// How many resources come at once.
+/// The number of resources at once.
 const MANY: usize = 50;
-/// The most that one of them may make resident memory grow by, in MiB...
+/// The maximum growth of resident memory for one resource, in MiB.
 const MOST_FOR_ONE: f64 = 64.0;
-/// ... and fifty.
+/// The maximum growth for fifty resources, in MiB.
 const MOST_FOR_MANY: f64 = 128.0;
-/// About how long a snapshot is, in bytes.
+/// The approximate length of a snapshot in bytes.
 const LENGTH: usize = 900_000;
 
-/// A snapshot of many parts.
+/// A snapshot that repeats a part.
 fn list_of(part: &str) -> String {
     format!("{{\"a\":[{}]}}", vec![part; LENGTH / (part.len() + 1)].join(","))
 }
@@ -29,7 +30,7 @@ fn keys(order: impl Iterator<Item = usize>) -> String {
     format!("{{{}}}", entries.join(","))
 }
 
-/// What takes the most memory for its length, in one way or another.
+/// Snapshots that need much memory for their length, each for another reason.
 fn worst_snapshots() -> Vec<(&'static str, Stored)> {
     let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let inline = |snapshot: String| Stored { snapshot, ..Stored::default() };
@@ -75,12 +76,19 @@ fn worst_config_maps() -> Vec<(&'static str, Stored)> {
     ]
 }
 
-/// What a process takes that finds so many resources when it starts, in MiB: at its peak, and in the end.
-async fn taken(servers: &Servers, what: &Stored, many: usize) -> (f64, f64) {
+/// The memory in MiB of an operator that finds this many resources when it starts: at its peak, and at the end.
+async fn memory_for(servers: &Servers, what: &Stored, many: usize) -> (f64, f64) {
     servers.store(what, many);
-    let operator = operator_command("measured", servers.kubeconfig(), &["--namespace=bots".to_owned()]).start().await;
-    servers.until_all_are_told(many).await;
-    // What is freed is given back after a while.
+    let command = OperatorCommand {
+        binary: BINARY.into(),
+        name: "measured".to_owned(),
+        kubeconfig: servers.kubeconfig().to_owned(),
+        flags: ["--namespace=bots", "--egress-allow=127.0.0.1"].map(str::to_owned).to_vec(),
+        variables: Vec::new(),
+    };
+    let operator = command.start().await;
+    servers.until_all_have_an_outcome(many).await;
+    // The allocator returns freed memory to the system after a while.
     tokio::time::sleep(Duration::from_secs(3)).await;
     {
         let mib = |line| operator.memory_kib(line).expect("the kernel counts it") as f64 / 1024.0;
@@ -90,11 +98,11 @@ async fn taken(servers: &Servers, what: &Stored, many: usize) -> (f64, f64) {
 
 async fn measure(how: &str, with_streaming_lists: bool, worst: Vec<(&'static str, Stored)>) {
     let servers = Servers::start(with_streaming_lists).await;
-    let (_, empty) = taken(&servers, &Stored::default(), 0).await;
+    let (_, empty) = memory_for(&servers, &Stored::default(), 0).await;
     let mut too_much = Vec::new();
     for (what, stored) in worst {
         for (many, most) in [(1, MOST_FOR_ONE), (MANY, MOST_FOR_MANY)] {
-            let (peak, kept) = taken(&servers, &stored, many).await;
+            let (peak, kept) = memory_for(&servers, &stored, many).await;
             let (peak, kept) = (peak - empty, kept - empty);
             eprintln!("{how}, {what}, {many} at once: {peak:.0} MiB more at the peak, {kept:.0} MiB in the end");
             if peak > most {

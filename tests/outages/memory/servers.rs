@@ -1,4 +1,4 @@
-//! An API server that sends the same bytes for each resource and keeps next to nothing, and a Cognigy.AI that says yes.
+//! A small API server that sends the same bytes for each resource, and a Cognigy.AI that accepts everything.
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -14,12 +14,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What a resource has besides its name.
+/// The contents of every resource.
 #[derive(Clone, Default)]
 pub(super) struct Stored {
     /// The snapshot in its spec, as JSON.
     pub(super) snapshot: String,
-    /// The text in the ConfigMap that it takes its snapshot from, if it does.
+    /// The text of the ConfigMap that has the snapshot, if the snapshot is not in the spec.
     pub(super) config_map: Option<String>,
     /// More of its metadata, after a comma.
     pub(super) metadata: String,
@@ -30,8 +30,8 @@ struct World {
     stored: Stored,
     many: usize,
     version: u64,
-    /// The resources with an outcome, and those that are stalled.
-    told: BTreeSet<String>,
+    /// The resources that have an outcome or are stalled.
+    finished: BTreeSet<String>,
     has_streaming_lists: bool,
     url: String,
 }
@@ -66,17 +66,17 @@ impl Servers {
         Box::leak(self.folder.path().join("kubeconfig").into_boxed_path())
     }
 
-    /// From now on there are so many of these.
+    /// Replaces all resources by this many of this kind.
     pub(super) fn store(&self, stored: &Stored, many: usize) {
         let mut world = self.world.lock().unwrap();
         world.stored = stored.clone();
         world.many = many;
-        world.told.clear();
+        world.finished.clear();
     }
 
-    /// Waits until each has an outcome, or is stalled.
-    pub(super) async fn until_all_are_told(&self, many: usize) {
-        while self.world.lock().unwrap().told.len() < many {
+    /// Waits until each resource has an outcome or is stalled.
+    pub(super) async fn until_all_have_an_outcome(&self, many: usize) {
+        while self.world.lock().unwrap().finished.len() < many {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -114,7 +114,7 @@ async fn answer(State(world): State<Shared>, method: Method, uri: Uri, body: Byt
     }
 }
 
-/// A Cognigy.AI that says yes to everything and keeps nothing.
+/// A Cognigy.AI that accepts everything and stores nothing.
 fn platform(path: &str) -> Response {
     Json(match path {
         _ if path.ends_with("/token") => json!({"access_token": "token", "expires_in": 3600}),
@@ -168,14 +168,14 @@ impl World {
         ([("content-type", "application/json")], list).into_response()
     }
 
-    /// A write is answered with the metadata.
+    /// Answers a write with the metadata.
     fn written(&mut self, name: &str, body: &[u8]) -> Response {
         let body: Value = serde_json::from_slice(body).unwrap();
         let status = &body["status"];
         let conditions = status["conditions"].as_array().into_iter().flatten();
         let is_stalled = conditions.map(|condition| &condition["type"]).any(|kind| kind == "Stalled");
         if is_stalled || !status["attempt"]["verdict"].is_null() {
-            self.told.insert(name.to_owned());
+            self.finished.insert(name.to_owned());
         }
         self.version += 1;
         let number = name.trim_start_matches("env-");
@@ -195,7 +195,7 @@ fn bookmark() -> String {
     format!("{{\"type\":\"BOOKMARK\",\"object\":{object}}}\n")
 }
 
-/// These events, and then no more for ever.
+/// A watch that sends these events and then stays open.
 fn watch(events: Vec<String>) -> Response {
     let events = stream::iter(events.into_iter().map(Ok::<_, Infallible>)).chain(stream::pending());
     ([("content-type", "application/json")], Body::from_stream(events)).into_response()

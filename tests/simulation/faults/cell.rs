@@ -106,7 +106,7 @@ fn scenario(call: Call, kind: Kind, person: Option<Person>) -> Scenario {
     let mut scenario = Scenario::new("a fault of the API", environment)
         .at(0, breaks(call, kind))
         .creating(|object| object["spec"]["rollbackPolicy"]["timeoutSeconds"] = json!(600))
-        .at(MENDED_AT, mended())
+        .at(MENDED_AT, faults_removed())
         .ending(&[], "")
         .lasting(Duration::from_secs(2 * 3600));
     scenario.platform.insert_str(
@@ -137,7 +137,7 @@ pub fn breaks(call: Call, kind: Kind) -> Action {
 }
 
 /// An action: every call works again.
-pub fn mended() -> Action {
+pub fn faults_removed() -> Action {
     let act = |stage: &mut crate::stage::Stage| {
         stage.platform.clear_faults();
         stage.unreachable = None;

@@ -8,7 +8,7 @@ use api::status::Outcome;
 use jiff::Timestamp;
 use simulator::Call;
 
-use super::cell::{breaks, mended};
+use super::cell::{breaks, faults_removed};
 use super::kind::Kind;
 use crate::director::{Run, run};
 use crate::fault::Plan;
@@ -36,7 +36,7 @@ fn play(call: Call) -> Run {
     let scenario = Scenario::new("a call that hangs", environment)
         .at(0, breaks(call, Kind::TimeOut))
         .creating(|_| {})
-        .at(MENDED_AT, mended())
+        .at(MENDED_AT, faults_removed())
         .ending(&[], "");
     let run = run(&scenario, &Plan::new());
     assert_eq!(promises::broken(&scenario, &run), [], "{call:?}");

@@ -10,7 +10,7 @@ use rollout::key;
 use serde_json::json;
 use simulator::Call;
 
-use super::cell::{breaks, mended};
+use super::cell::{breaks, faults_removed};
 use super::kind::Kind;
 use crate::director::{Run, run};
 use crate::end;
@@ -98,7 +98,7 @@ fn receivers_down_for_an_hour_get_every_message_once_and_in_order_through_three_
         .at(1500, operator_down(20))
         .at(1800, deploy("4"))
         .at(2700, operator_down(60))
-        .at(HOUR, mended())
+        .at(HOUR, faults_removed())
         .lasting(Duration::from_secs(3 * HOUR))
         .ending(&[Outcome::Succeeded; 3], "4");
     let run = play(&scenario);
@@ -157,7 +157,7 @@ fn an_outbox_that_is_full_gives_its_oldest_message_to_the_log_first() {
         scenario = scenario.at(version * 120, deploy(version + 2));
     }
     let runs = (VERSIONS + 1).to_string();
-    let scenario = scenario.at(VERSIONS * 120 + 300, mended()).lasting(Duration::from_secs(3 * HOUR));
+    let scenario = scenario.at(VERSIONS * 120 + 300, faults_removed()).lasting(Duration::from_secs(3 * HOUR));
     let run = run(&scenario, &Plan::new());
     assert_eq!(promises::broken(&scenario, &run), [], "no status is too large, and S8 holds");
     assert!(run.rests);

@@ -6,7 +6,7 @@ use api::status::Outcome;
 use serde_json::json;
 use simulator::Call;
 
-use super::cell::{breaks, mended};
+use super::cell::{breaks, faults_removed};
 use super::kind::Kind;
 use crate::director::{Run, run};
 use crate::end;
@@ -23,7 +23,7 @@ fn story(call: Call, environment: &str) -> Scenario {
     Scenario::new("an hour", environment)
         .at(0, breaks(call, Kind::TooManyRequestsWithRetryAfter))
         .creating(|object| object["spec"]["rollbackPolicy"]["timeoutSeconds"] = json!(300))
-        .at(MENDED_AT, mended())
+        .at(MENDED_AT, faults_removed())
         .lasting(Duration::from_secs(2 * 3600))
 }
 

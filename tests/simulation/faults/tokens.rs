@@ -6,7 +6,7 @@ use api::status::{Outcome, Step};
 use serde_json::json;
 use simulator::Call;
 
-use super::cell::{breaks, mended, restless};
+use super::cell::{breaks, faults_removed, restless};
 use super::kind::Kind;
 use crate::director::run;
 use crate::end;
@@ -52,7 +52,7 @@ fn a_rollout_that_is_locked_out_at_any_step_comes_to_its_end_by_itself() {
             let scenario = Scenario::new("locked out", environment)
                 .creating(|object| object["spec"]["rollbackPolicy"]["timeoutSeconds"] = json!(900))
                 .when(Cue::Written(step), locked_out(kind))
-                .at(MENDED_AT, mended())
+                .at(MENDED_AT, faults_removed())
                 .ending(&[outcome], runs);
             let run = run(&scenario, &Plan::new());
             let told = format!("{step:?} {kind:?}");

@@ -1,4 +1,4 @@
-//! Argo CD's health script, in the Lua that Argo CD has (gopher-lua), with no more around it than Argo CD gives it.
+//! Argo CD's health script, run in Argo CD's Lua engine (gopher-lua) with the same libraries as in Argo CD.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub const FOLDER: &str = "deploy/gitops/argo-cd/resource_customizations/deploy.c
 /// Runs the script on each object, and prints what it returned as one JSON object a line.
 const DRIVER: &str = include_str!("argo_cd.lua");
 
-/// What the script says of an object.
+/// The health of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Health {
     pub status: String,
@@ -21,7 +21,7 @@ pub struct Health {
     pub message: String,
 }
 
-/// What the script says of each of these objects.
+/// Runs the script on each of these objects.
 pub fn assess(objects: &[&Value]) -> Vec<Health> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| -> PathBuf {
@@ -29,7 +29,7 @@ pub fn assess(objects: &[&Value]) -> Vec<Health> {
         fs::write(&path, text).expect("a file can be written");
         path
     };
-    // Each in a function of its own: one function holds only so many constants.
+    // Each object gets its own function, because a function has a maximum number of constants.
     let objects_in_lua: String =
         objects.iter().map(|object| format!("function() return {} end,\n", literal(object))).collect();
     let output = Command::new("go")

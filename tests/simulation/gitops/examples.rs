@@ -1,4 +1,4 @@
-//! The examples of Argo CD's health test: states that the operator really leaves behind, and what the script says of each.
+//! The examples of Argo CD's health test: real states of the operator's resources, and their expected health.
 //!
 //! `UPDATE_EXAMPLES=1 cargo test --test simulation examples` takes them from the stories again.
 
@@ -13,7 +13,7 @@ use super::argo_cd::{FOLDER, Health, assess, root};
 use super::states::{self, Shape, State};
 use crate::kstatus::conditions;
 
-/// Each example with the story that it is from, and the reason that Ready gives in it; none where there is no Ready yet.
+/// Each example with its story, and with the reason of Ready, if Ready is set.
 const EXAMPLES: [(&str, &str, Option<&str>); 15] = [
     ("progressing_not_seen", "success", None),
     ("progressing_validating", "validation refused", Some("Validating")),
@@ -47,7 +47,7 @@ struct Case {
 
 #[test]
 #[ignore = "needs Go, which builds Argo CD's Lua: .ci/run runs it"]
-fn the_health_script_says_of_every_example_what_its_test_wants() {
+fn the_health_script_gives_every_example_its_expected_health() {
     let cases = cases();
     let objects: Vec<Value> = cases.iter().map(|case| read(&case.input_path)).collect();
     let healths = assess(&objects.iter().collect::<Vec<_>>());
@@ -57,7 +57,7 @@ fn the_health_script_says_of_every_example_what_its_test_wants() {
 }
 
 #[test]
-fn every_example_is_in_the_health_test_and_every_health_among_them() {
+fn every_example_is_in_the_health_test_and_every_health_occurs() {
     let cases = cases();
     let tested: BTreeSet<String> = cases.iter().map(|case| case.input_path.clone()).collect();
     let examples: BTreeSet<String> = EXAMPLES.iter().map(|(name, ..)| path(name)).collect();
@@ -70,7 +70,7 @@ fn every_example_is_in_the_health_test_and_every_health_among_them() {
 }
 
 #[test]
-fn every_example_is_a_state_that_the_operator_leaves_in_its_story() {
+fn every_example_is_a_state_of_its_story() {
     for (name, story, reason) in EXAMPLES {
         let found = states::of(story).into_iter().find(|state| is_it(name, reason, state));
         let found = found.unwrap_or_else(|| panic!("{name}: no state of {story:?} says {reason:?}"));

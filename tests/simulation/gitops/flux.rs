@@ -1,5 +1,5 @@
-//! Flux's health expressions, judged in the order of its own evaluator: the generation first, then `inProgress`, `failed`
-//! and `current`; where none holds, it waits.
+//! Flux's health expressions, in the order of Flux's evaluator: first the generation, then `inProgress`, `failed` and
+//! `current`. If none of them holds, Flux waits.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ struct Check {
 }
 
 impl Expressions {
-    /// Those of the example; where it has several for the resource, they have to be the same.
+    /// Reads the expressions of the example. If the resource has several sets, they must be the same.
     pub fn read() -> Self {
         let text = fs::read_to_string(root().join(EXAMPLE)).expect("the example is there");
         let documents: Vec<Kustomization> = serde_saphyr::from_multiple(&text).expect("Kustomizations");
@@ -57,7 +57,7 @@ impl Expressions {
         Self(all.into_iter().filter_map(|(reading, text)| Some((reading, program(text?)))).collect())
     }
 
-    /// What Flux makes of an object.
+    /// The state of an object for Flux.
     pub fn reading(&self, object: &Value) -> Reading {
         if object["status"]["observedGeneration"] != object["metadata"]["generation"] {
             return Reading::InProgress;

@@ -1,5 +1,5 @@
-//! What GitOps tools make of the statuses that the operator writes: Argo CD by the health script in `deploy/gitops`, Flux
-//! by the expressions there, both against what kstatus reads.
+//! How GitOps tools read the statuses that the operator writes: Argo CD with the health script of `deploy/gitops`, and
+//! Flux with the expressions there. Both are compared with kstatus.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::kstatus::{Reading, conditions, reading};
 
-/// Whether `spec.suspend` holds a rollout back, which kstatus has no word for.
+/// Whether `spec.suspend` holds a rollout back. kstatus has no such state.
 fn is_held_back(object: &Value) -> bool {
     let is_seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
     let mut suspended = conditions(object).filter(|it| it["type"] == "Ready" && it["reason"] == "Suspended");
@@ -22,7 +22,7 @@ fn is_held_back(object: &Value) -> bool {
 #[test]
 #[ignore = "needs Go, which builds Argo CD's Lua: .ci/run runs it"]
 fn argo_cd_reads_every_status_as_kstatus_does_but_knows_what_is_suspended() {
-    // Argo CD asks no script about what is being deleted.
+    // Argo CD does not run the script for objects that are being deleted.
     let states: Vec<_> = states::all().iter().filter(|state| reading(&state.object) != Reading::Terminating).collect();
     let objects: Vec<&Value> = states.iter().map(|state| state.object.as_ref()).collect();
     for (state, health) in states.iter().zip(argo_cd::assess(&objects)) {
@@ -44,7 +44,7 @@ fn flux_reads_every_status_as_kstatus_does_but_does_not_wait_for_what_is_suspend
     let expressions = flux::Expressions::read();
     for state in states::all() {
         let expected = match reading(&state.object) {
-            // Flux asks kstatus about it, whatever expressions there are.
+            // Flux uses kstatus for such objects, whatever the expressions are.
             Reading::Terminating => continue,
             _ if is_held_back(&state.object) => Reading::Failed,
             reading => reading,

@@ -1,4 +1,4 @@
-//! Every way in which a resource can look to a tool, from all stories.
+//! All different states of a resource in all stories, as a tool sees them.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -27,7 +27,7 @@ impl Display for State {
     }
 }
 
-/// What tools decide by: neither names, nor times, nor messages.
+/// The parts of a status that tools decide by. Names, times and messages are left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shape {
     is_seen: bool,
@@ -71,7 +71,7 @@ pub fn all() -> &'static [State] {
     })
 }
 
-/// Those of one story.
+/// The states of one story.
 pub fn of(story: &str) -> Vec<&'static State> {
     all().iter().filter(|state| state.story == story).collect()
 }

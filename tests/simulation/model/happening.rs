@@ -1,4 +1,4 @@
-//! What each action does to the world.
+//! The effect of each action on the state.
 
 use super::operator::{Next, Plan, key_of};
 use super::protocol::{Action, HealthWord, JobWord, Mutant, Protocol, job_number, running};
@@ -8,7 +8,7 @@ use api::status::Attempt;
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer};
 use rollout::{Cause, Obstacle, apply};
 
-/// What the sender of a request hears.
+/// The answer that the sender of a request receives.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Accepted(usize),
@@ -29,7 +29,7 @@ fn arrive(world: &mut World, request: &Request) -> Answer {
 }
 
 impl Protocol {
-    /// `None` where the action cannot happen.
+    /// `None` if the action cannot happen.
     pub(super) fn happen(&self, world: &mut World, action: Action) -> Option<()> {
         match action {
             Action::Start(who) => world.operators[who] = Some(Process::started(&world.resource)),
@@ -179,7 +179,7 @@ impl Protocol {
         Some(())
     }
 
-    /// The sender of a request hears an answer, or that there is none.
+    /// The sender of a request receives an answer, or learns that there is none.
     fn hear(&self, world: &mut World, request: &Request, answer: Answer) {
         let Some(process) = request.asker.and_then(|who| world.operators[who].as_mut()) else { return };
         let facts = self.brain.facts(process.view.asked, world.tick);

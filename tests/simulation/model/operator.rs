@@ -1,7 +1,8 @@
-//! An operator's process: the operator's own pure core decides and reads the answers, the model only carries out.
+//! A process of the operator. The operator's pure core decides and reads the answers. The model only executes the
+//! decisions.
 //!
-//! What this file mirrors is the part of the controller that has effects: what is recorded before what, what a conflict
-//! drops, and which call is sent. Steps that nobody else can see (a decision, a passed check) are taken together.
+//! This file models the part of the controller that has effects: the order of writes, what a conflict discards, and
+//! which call is sent. Steps without an effect outside of the process (a decision, a passed check) are taken together.
 
 use super::protocol::Mutant;
 use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
@@ -14,7 +15,7 @@ use rollout::facts::{Requests, Settings, Target};
 use rollout::{Decision, Effects, Facts, Memory, PollTuning, apply, attempt, decide, requests};
 use serde_json::json;
 
-/// What a process does next that others can see.
+/// The next step of a process that has an effect outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing, until something changes or time passes.
@@ -27,7 +28,7 @@ pub(super) enum Next {
     AskHealth,
 }
 
-/// Where a process stands before the next thing that others can see.
+/// The state of a process before its next step with an effect.
 pub(super) struct Plan {
     pub(super) status: CognigyDeploymentStatus,
     pub(super) memory: Memory,
@@ -91,7 +92,7 @@ impl Brain {
         }
     }
 
-    /// Decides, and takes all steps that nobody else can see.
+    /// Decides, and takes all steps without an effect outside of the process.
     pub(super) fn plan(&self, process: &Process, tick: u8) -> Plan {
         let facts = self.facts(process.view.asked, tick);
         let mut status = (*process.working).clone();
@@ -189,7 +190,7 @@ impl Brain {
         submission.is_some_and(|submission| submission.request_hash.as_str() == self.request_hash(facts))
     }
 
-    /// The body holds the configuration: another one has another hash.
+    /// The body contains the configuration, so another configuration has another hash.
     fn request_hash(&self, facts: &Facts<'_>) -> String {
         facts.target.as_ref().map(|target| target.digest.as_str().to_owned()).unwrap()
     }
@@ -204,20 +205,20 @@ pub(super) fn key_of(status: &CognigyDeploymentStatus) -> Option<u64> {
     status.attempt.as_ref()?.idempotency_key().map(hash_of)
 }
 
-/// Leaves out what people read: nothing is decided by it, and it tells apart states that are alike.
+/// Leaves out the texts for users. No decision depends on them, and they would make equal states look different.
 pub(super) fn without_words(status: &mut CognigyDeploymentStatus) {
     status.conditions.clear();
 }
 
-/// Leaves out what concerns other rollouts: when this one may begin, and what they learn from its job. None of it decides
-/// anything but when.
+/// Leaves out what is about other rollouts: when this one may start, and what its job teaches about durations. It only
+/// changes times.
 fn without_the_fleet(memory: &mut Memory) {
     memory.attempt.slot = AdmissionSlot::NotRequested;
     memory.attempt.job.forget_durations();
 }
 
 impl Process {
-    /// Takes the plan's steps that nobody sees.
+    /// Takes the steps of the plan that have no effect outside of the process.
     pub(super) fn follow(&mut self, plan: Plan) {
         self.working = Printed::new(plan.status);
         self.memory = Printed::new(plan.memory);

@@ -1,4 +1,4 @@
-//! What must hold in every world, and what some world must come to.
+//! Properties that must hold in every state, and states that must be reachable.
 
 use super::protocol::{HORIZON, Protocol, job_number};
 use super::world::{Phase, World};
@@ -6,7 +6,7 @@ use api::Reason;
 use api::status::Outcome;
 use stateright::{Model, Property};
 
-/// S1, where the API knows keys.
+/// S1, if the API supports keys.
 pub(super) const AT_MOST_ONE_JOB: &str = "an attempt has at most one job";
 pub(super) const INTENT_FIRST: &str = "no submit arrives without a recorded intent";
 pub(super) const ROLLBACK_INTENT_FIRST: &str = "no rollback arrives without a recorded intent";
@@ -48,7 +48,7 @@ fn always() -> Vec<Property<Protocol>> {
             !world.wrongs.attempt_dropped
         }),
         Property::always("a recorded rollback has happened", a_recorded_rollback_has_happened),
-        // L1 and L2: a world that can go no further is settled, whatever has gone wrong on its way.
+        // L1 and L2: a state without successors is settled, whatever faults came before.
         Property::always("what ends is settled", |protocol: &Protocol, world: &World| {
             let mut actions = Vec::new();
             protocol.is_final(world)

@@ -1,6 +1,5 @@
-//! S8: every attempt that was submitted is audited, or its record is in a Warning and the log. And every outcome is told
-//! to the webhook, each message with one body, and with the truth in it. The log holds each audit record once, as it was
-//! recorded.
+//! S8: every submitted attempt is audited, or its record is in a Warning event and in the log. Every outcome is sent to
+//! the webhook. Each message has one body, which is true. The log has each audit record once, as it was recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,10 +16,10 @@ use crate::record::{Asked, AttemptName, Record, Write};
 use crate::scenario::{OPERATORS_WEBHOOK_SECRET, OWN_API, Scenario};
 use crate::story::{Entry, Exchange, Happening, is_deployment};
 
-/// How long a message is kept at least (contract, section 7).
+/// The minimum time for which a message is kept (contract, section 7).
 const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
 
-/// What the log says of each audit record.
+/// The log message about each audit record.
 const LOGGED: &str = "an audit record was written";
 
 pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
@@ -28,7 +27,7 @@ pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
     logged_as_recorded(record, broken);
     each_record_where_its_rollout_went(record, broken);
     the_operators_webhook_of_its_own_api(record, broken);
-    // An outcome that came with a restored backup was told where it was recorded.
+    // An outcome from a restored backup was delivered by the operator that recorded it.
     let is_restored = |write: &&Write| write.same_attempt().is_some_and(|(before, _)| before.verdict.is_some());
     let own: BTreeSet<AttemptName> = record
         .operator_writes()
@@ -57,9 +56,9 @@ fn one_body_each(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Each line of the log tells of a record as it is recorded, and no process tells twice. A process that begins tells of what
-/// it finds: the one before it may have died before it did. So does one that has let a resource go and forgotten it, if its
-/// watch still shows an older state.
+/// Each log line shows a record as it was recorded, and no process logs a record twice. A new process logs the records
+/// that it finds, because the process before it may have crashed before the log line. A process that has removed a
+/// resource and forgotten it may log again, if its watch still shows an older state.
 fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let outboxes = record.writes.iter().filter_map(Write::status).flat_map(|status| &status.outbox);
     let recorded: BTreeMap<&str, &str> = outboxes.map(|entry| (entry.id.as_str(), entry.body.as_str())).collect();
@@ -94,7 +93,7 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// An audit record goes to the API that took the rollout.
+/// An audit record is sent to the API that accepted the rollout.
 fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Broken>) {
     for audit in record.calls(Call::Audit) {
         let job = audit.exchange.body["jobId"].as_str();
@@ -108,7 +107,7 @@ fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Brok
     }
 }
 
-/// The operator's own webhook is told of what the operator's own API answered, and of nothing else.
+/// The default webhook gets events only about rollouts at the operator's own API.
 fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let told = record.calls(Call::Webhook).filter(|told| told.exchange.path.contains(OPERATORS_WEBHOOK_SECRET));
     for told in told {
@@ -143,8 +142,8 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
     }
 }
 
-/// Whether the log holds this very record as given up, for a reason that was one: 72 hours have passed since it was recorded,
-/// the resource went, or the outbox was full.
+/// Whether the log has this record as given up for a valid reason: 72 hours have passed since it was recorded, the
+/// resource was deleted, or the outbox was full.
 fn is_given_up_rightly(record: &Record<'_>, id: &str) -> bool {
     let Some(line) = record.run.log.lines().find(|line| line.contains("given up: ") && line.contains(id)) else {
         return false;
@@ -154,7 +153,7 @@ fn is_given_up_rightly(record: &Record<'_>, id: &str) -> bool {
     let (Some(first), Some(last)) = (record.writes.iter().find(holds), record.writes.iter().rev().find(holds)) else {
         return false;
     };
-    if line.contains("the resource goes") {
+    if line.contains("the resource is deleted") {
         return last.object.metadata.deletion_timestamp.is_some();
     }
     if line.contains("the outbox is full") {

@@ -1,5 +1,4 @@
-//! What makes a status readable to tools that know nothing of this resource (S10): the conventions of kstatus, in every
-//! status that the operator writes.
+//! S10: every status that the operator writes follows the conventions of kstatus, so that generic tools can read it.
 
 use serde_json::Value;
 use simulator::Call;
@@ -30,7 +29,7 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// What is not as the conventions ask.
+/// The violations of the conventions.
 fn forms(object: &Value) -> Vec<String> {
     let status = &object["status"];
     let find = |condition_type: &str| conditions(object).find(|condition| condition["type"] == condition_type);
@@ -42,7 +41,7 @@ fn forms(object: &Value) -> Vec<String> {
         }
     };
 
-    // A write is guarded by the version that it was decided on, so that no other generation can have been seen.
+    // A write is conditional on the resource version that the decision was based on, so it is about that generation.
     must(status["observedGeneration"] == object["metadata"]["generation"], "observedGeneration is not the generation");
     must(find("Ready").is_some(), "Ready is missing");
     let (reconciling, stalled) = (find("Reconciling"), find("Stalled"));
@@ -86,7 +85,7 @@ fn forms(object: &Value) -> Vec<String> {
     wrong
 }
 
-/// Why a rollout failed that was tried.
+/// The reasons of failures of a rollout that was tried.
 const TRIED: [&str; 7] = [
     "ValidationRefused",
     "TraceNotPassed",
@@ -97,8 +96,8 @@ const TRIED: [&str; 7] = [
     "RolledBack",
 ];
 
-/// Who waits for the resource goes on when it is Current, and gives up when it has failed: by then, what its spec wants
-/// has to have been deployed, or tried.
+/// Tools stop waiting when a resource is Current or Failed. Before that, the configuration of its spec must have been
+/// deployed or tried.
 fn too_early(record: &Record<'_>, place: usize, object: &Value) -> Option<String> {
     let wanted = &object["spec"]["configurationSnapshot"];
     let was_asked = |call: Call, field: &str| {

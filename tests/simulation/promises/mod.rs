@@ -1,4 +1,4 @@
-//! The promises, each checked against a run's story.
+//! The promises. Each is checked against the story of a run.
 
 mod deliveries;
 mod kstatus;
@@ -25,7 +25,7 @@ impl Broken {
     }
 }
 
-/// The safety promises: they hold in every run, whatever goes wrong in it.
+/// The safety promises that a run broke. They must hold in every run, with any fault.
 pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     let record = Record::of(run);
     let mut broken = Vec::new();

@@ -1,4 +1,4 @@
-//! S10: two resources never both claim to run in one environment.
+//! S10: two resources for the same environment are never ready at the same time.
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! S4: a bad verdict is followed by a rollback. S5: no rollback without a bad verdict, a deadline or a request.
-//! S6: an answer that cannot be read is never a bad one.
+//! S6: an unreadable answer never counts as bad.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     unfinished(record, broken);
 }
 
-/// Once the streak is long enough, the write that says so decides on the rollback as well.
+/// The write that records the last bad answer of a streak also decides on the rollback.
 fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
     let Some((before, attempt)) = write.same_attempt() else { return };
     let policy = &write.object.spec.rollback_policy;
@@ -38,8 +38,8 @@ fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Whatever happens to the operator, the verdict comes with the bad answer that fills the threshold. What was
-/// heard and not recorded when it was interrupted may be lost, and one answer more, where it is the record that was lost.
+/// The verdict comes with the bad answer that reaches the threshold, whatever happens to the operator. An interruption
+/// may lose the answers that were received and not recorded, and one more answer if the write was lost.
 fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some((before, attempt)) = write.same_attempt() else { return };
     let intent = attempt.idempotency_key().and_then(|key| record.intent(key.as_str()));
@@ -54,7 +54,7 @@ fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     }
 }
 
-/// How many of the bad answers since the last good one count: those far enough apart.
+/// The number of bad answers since the last good one that count, because they are far enough apart.
 fn longest_row(record: &Record<'_>, write: &Write, part: Range<usize>) -> usize {
     let interval = Duration::from_secs(u64::try_from(write.object.spec.monitoring.interval_seconds).unwrap_or(0));
     let (mut count, mut last) = (0, None);
@@ -68,7 +68,7 @@ fn longest_row(record: &Record<'_>, write: &Write, part: Range<usize>) -> usize 
     count
 }
 
-/// Whether the operator has written something after the answer, before it was interrupted.
+/// Whether the operator wrote something after the answer and before the next interruption.
 fn is_taken_up(record: &Record<'_>, asked: &Asked<'_>) -> bool {
     let later = asked.heard.and_then(|heard| record.run.story.get(heard..)).unwrap_or_default();
     let next = later.iter().map(|entry| &entry.what).find(|what| is_write(what) || is_interruption(what));
@@ -83,7 +83,7 @@ fn is_interruption(what: &Happening) -> bool {
     matches!(what, Happening::Crashed(_) | Happening::Paused(_) | Happening::Failed(_))
 }
 
-/// The rollback that was decided on last was accepted or refused, where the operator came to rest.
+/// If the operator came to rest, the last rollback that it decided on was accepted or refused.
 fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
     if !record.run.rests {
         return;
@@ -94,7 +94,8 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
             continue;
         }
         let is_answered = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
-        // Deleted, or without a job that is known; or answered in the very write that begins the next attempt.
+        // The resource was deleted, the job is unknown, or the answer was recorded in the write that starts the next
+        // attempt.
         let is_ended = !matches!(attempt.outcome(), None | Some(Outcome::Succeeded));
         if !is_answered && !is_ended {
             broken.push(Broken::new("S4", format!("the rollback of attempt {number} was never accepted or refused")));
@@ -102,8 +103,8 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Whether a deleted resource went, and said so, before its rollback was answered: its grace was over, or its Secret is
-/// gone (L4 comes before L2).
+/// Whether a deleted resource was removed with a warning before its rollback was answered, because its grace period was
+/// over or its Secret was deleted (L4 comes before L2).
 fn is_let_go(record: &Record<'_>, uid: &str, number: i64) -> bool {
     record.operator_writes().any(|write| {
         let says_so = |status: &CognigyDeploymentStatus| {
@@ -116,7 +117,7 @@ fn is_let_go(record: &Record<'_>, uid: &str, number: i64) -> bool {
     })
 }
 
-/// The streak grows by no more than the bad answers that were heard since it was last written.
+/// The streak grows by at most the number of bad answers that were received since it was last written.
 fn streaks(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some(attempt) = write.attempt() else { return };
     let before = write.same_attempt().map_or(0, |(before, _)| before.health.bad_streak);
@@ -131,7 +132,7 @@ fn streaks(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Where the streak of this attempt was last written before.
+/// The place of the last write before this one that changed the streak of this attempt.
 fn last_growth(record: &Record<'_>, write: &Write) -> usize {
     let is_earlier = |other: &&Write| {
         other.place < write.place
@@ -151,7 +152,7 @@ fn is_bad(asked: &Asked<'_>, write: &Write) -> bool {
             .is_some_and(|status| status != "healthy" || answer["errorRate"].as_f64().is_some_and(|rate| rate >= limit))
 }
 
-/// Every rollback that is asked for was decided on in a write, and that write had its reason.
+/// Every rollback request was decided in a write, and that write has a valid reason for it.
 fn reasons(record: &Record<'_>, rollback: &Asked<'_>, broken: &mut Vec<Broken>) {
     let number = rollback.exchange.number;
     let key = rollback.exchange.key.as_deref().unwrap_or_default();
@@ -211,8 +212,8 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
     }
 }
 
-/// Whether the process that judges has asked for the job or for health after the deadline, and got no good answer. Only
-/// what reached the platform was asked.
+/// Whether the process that decides has polled the job or health after the deadline, and got no good answer. Only
+/// requests that reached the platform count.
 fn was_asked_in_vain(
     record: &Record<'_>,
     write: &Write,
@@ -235,7 +236,7 @@ fn was_asked_in_vain(
     without_good_job.next().is_some() || without_good_health.next().is_some()
 }
 
-/// Whether the write handles a value of the annotation that somebody has set and that was not handled before.
+/// Whether the write handles a new value of the annotation.
 fn is_new_request(record: &Record<'_>, write: &Write) -> bool {
     let handled = |status: Option<&CognigyDeploymentStatus>| status?.handled_requests.as_ref()?.rollback.clone();
     let (before, after) = (handled(write.status_before.as_ref()), handled(write.status()));
@@ -249,7 +250,7 @@ fn is_new_request(record: &Record<'_>, write: &Write) -> bool {
     after != before && after.as_ref().is_some_and(was_set)
 }
 
-/// The shortest interval that was asked for in this part: each answer counts by the one of its moment.
+/// The shortest interval of the spec in this part of the story, because each answer counts by the interval of its time.
 fn shortest_interval(record: &Record<'_>, write: &Write, part: Range<usize>) -> Duration {
     let of_part = record.writes.iter().filter(|other| other.uid() == write.uid() && part.contains(&other.place));
     let intervals = of_part.chain([write]).map(|other| other.object.spec.monitoring.interval_seconds);

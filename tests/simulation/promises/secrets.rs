@@ -1,5 +1,6 @@
-//! S9: secrets stay where they are. Whatever the operator says in a run is searched for every secret of the run: in any spelling
-//! where nothing goes wrong, and then down to trace level; as they are where something does.
+//! S9: secrets do not leak. All output of the operator in a run is searched for every secret of the run. In a run
+//! without faults, the search covers all encodings and the log at trace level. In a run with faults, it covers the
+//! unchanged secrets.
 
 use serde_json::Value;
 use simulator::Call;
@@ -10,9 +11,9 @@ use crate::scenario::{
     CLIENT_SECRET, NEXT_CLIENT_SECRET, OPERATORS_WEBHOOK_SECRET, OWN_API, UNREAD_SECRET, WEBHOOK_KEY, WEBHOOK_SECRET,
 };
 use crate::story::{Exchange, Happening, is_deployment};
-use testkit::canary::Canary;
+use testkit::PlantedSecret;
 
-/// The secrets that are planted in every run, besides the tokens that it gets.
+/// The secrets that are planted in every run, in addition to its tokens.
 const PLANTED: [(&str, &str); 6] = [
     ("the client's secret", CLIENT_SECRET),
     ("the next client's secret", NEXT_CLIENT_SECRET),
@@ -29,8 +30,9 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut said = said(record);
     let found: Vec<String> = if let Some(trace) = &record.run.trace {
         said.push(("the log at trace level", trace.clone()));
-        let canaries: Vec<Canary> = secrets.iter().map(|(what, secret)| Canary::new(*what, secret)).collect();
-        let spelled = |text: &str| canaries.iter().find(|canary| canary.found_in(text).is_some());
+        let planted: Vec<PlantedSecret> =
+            secrets.iter().map(|(what, secret)| PlantedSecret::new(*what, secret)).collect();
+        let spelled = |text: &str| planted.iter().find(|secret| secret.found_in(text).is_some());
         let found = said.iter().filter_map(|(place, text)| Some(told(place, &spelled(text)?.place)));
         found.collect()
     } else {
@@ -44,14 +46,14 @@ fn told(place: &str, what: &str) -> String {
     format!("{place} holds {what}")
 }
 
-/// Everything that the operator says, and where.
+/// All output of the operator, with the place of each text.
 fn said(record: &Record<'_>) -> Vec<(&'static str, String)> {
     let mut said = vec![("the log", record.run.log.clone())];
     said.extend(record.run.metrics.iter().map(|metrics| ("the metrics", metrics.clone())));
     for entry in &record.run.story {
         match &entry.what {
             Happening::Changed { name, after: Some(after), .. } if is_deployment(name) => {
-                // The spec is its author's: it names the webhook's URL in these stories.
+                // The user writes the spec, which contains the webhook URL in these stories.
                 said.push(("a resource", format!("{} {}", after["metadata"], after["status"])));
             }
             Happening::Announced { reason, note, .. } => said.push(("an event", format!("{reason} {note}"))),
@@ -63,8 +65,8 @@ fn said(record: &Record<'_>) -> Vec<(&'static str, String)> {
     said
 }
 
-/// A submit tells the webhook's URL, as the contract wants it: the resource's own to whatever API its Secret names, the
-/// operator's to the operator's own API alone.
+/// Removes the callback URL, which the contract requires in a submit: the resource's own URL for every API, the default
+/// URL only for the operator's own API.
 fn without_callback(exchange: &Exchange) -> Value {
     let mut body = exchange.body.clone();
     let callback = body["webhookCallbackUrl"].as_str().unwrap_or_default();

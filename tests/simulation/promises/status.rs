@@ -1,4 +1,4 @@
-//! S7: an outcome once recorded is never rewritten. S10: status never claims what was not observed.
+//! S7: a recorded outcome never changes. S10: the status never claims what was not observed.
 
 use api::condition::ConditionSet;
 use api::status::{Attempt, Outcome, Verdict};
@@ -10,7 +10,7 @@ use super::Broken;
 use crate::record::{Judged, Record, Write};
 use crate::story::Happening;
 
-/// The most bytes of a status.
+/// The maximum size of a status in bytes.
 const LARGEST: usize = 64 * 1024;
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
@@ -50,7 +50,7 @@ fn outcomes(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// What the conventions ask of every status.
+/// The conventions for every status.
 fn forms(write: &Write, broken: &mut Vec<Broken>) {
     let Some(status) = write.status() else { return };
     let conditions = &status.conditions;
@@ -72,7 +72,7 @@ fn forms(write: &Write, broken: &mut Vec<Broken>) {
     }
 }
 
-/// What the attempt says was heard before it was written.
+/// Every claim of the attempt was received in an answer before it was written.
 fn claims(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some(attempt) = write.attempt() else { return };
     let before = write.same_attempt().map(|(before, _)| before);
@@ -105,7 +105,7 @@ fn verdicts(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Health was good, and what was healthy then is what this attempt deployed.
+/// Health was good, and the healthy version was the one of this attempt.
 fn success(record: &Record<'_>, judged: &Judged<'_>, broken: &mut Vec<Broken>) {
     let place = judged.write.place;
     if !heard_job(record, place, judged.job, "completed") {
@@ -135,7 +135,7 @@ fn is_it(job: &Option<simulator::JobId>, wanted: Option<&api::JobId>) -> bool {
     job.as_ref().map(|job| job.as_str()) == wanted.map(|job| job.as_str())
 }
 
-/// Of each job that was accepted, no process tells twice; and of no other.
+/// A process publishes one event at most about each accepted job, and none about another job.
 fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
     let mut processes = 0;

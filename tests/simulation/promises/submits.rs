@@ -1,5 +1,6 @@
-//! S1: no digest is submitted twice by one attempt. S2: nothing is submitted unvalidated or untraced. S3: no second job
-//! in an environment before the first one ended or its deadline passed. And every request is as the contract writes it.
+//! S1: an attempt never submits a digest twice. S2: nothing is submitted without validation and trace. S3: no second
+//! job starts in an environment before the first one has ended or its deadline has passed. And every request keeps to
+//! the contract.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ fn wire(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// One job for one key, one body for one key.
+/// Each key has one job and one body.
 fn once(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut jobs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (_, environment) in record.run.platform.environments() {
@@ -50,7 +51,7 @@ fn once(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// An attempt has one key, and it is written before the first submit under it.
+/// An attempt has one key, which is written before the first submit with it.
 fn intents(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut keys: BTreeMap<(String, i64), BTreeSet<&str>> = BTreeMap::new();
     for write in &record.writes {
@@ -73,8 +74,8 @@ fn intents(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
 }
 
-/// Between its beginning and its intent, the attempt has heard that this very snapshot is valid and passes the trace,
-/// under the checks that the spec asks for when the intent is written.
+/// Between the start of the attempt and its intent, this snapshot was validated and traced, with the checks that the
+/// spec has when the intent is written.
 fn checked_before(record: &Record<'_>, submit: &Asked<'_>, broken: &mut Vec<Broken>) {
     let Some(intent) = submit.exchange.key.as_deref().and_then(|key| record.intent(key)) else { return };
     let Some(began) = began(record, intent) else { return };
@@ -101,7 +102,7 @@ fn checked_before(record: &Record<'_>, submit: &Asked<'_>, broken: &mut Vec<Brok
     }
 }
 
-/// Where the attempt of this write began.
+/// The place at which the attempt of this write started.
 fn began(record: &Record<'_>, intent: &Write) -> Option<usize> {
     let attempt = intent.attempt()?;
     let is_it = |write: &&Write| {

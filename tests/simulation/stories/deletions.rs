@@ -4,7 +4,7 @@ use api::status::Step;
 use serde_json::json;
 use simulator::Call;
 
-use crate::scenario::{Cue, Scenario, Tolerance, create, delete, operator_down, take_away};
+use crate::scenario::{Cue, Scenario, Tolerance, create, delete, operator_down, remove_object};
 
 pub fn all() -> Vec<Scenario> {
     let retained = [
@@ -44,7 +44,7 @@ fn special() -> Vec<Scenario> {
             .gone("1"),
         Scenario::new("deleted with its Secret while the job runs", "")
             .creating(|_| {})
-            .when(Cue::Written(Step::RollingOut), take_away("secrets", "cognigy-api"))
+            .when(Cue::Written(Step::RollingOut), remove_object("secrets", "cognigy-api"))
             .when(Cue::Written(Step::RollingOut), operator_down(5))
             .when(Cue::Written(Step::RollingOut), delete("web"))
             .gone("2")

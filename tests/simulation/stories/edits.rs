@@ -1,4 +1,4 @@
-//! What people change while a rollout is under way.
+//! Changes of users during a rollout.
 
 use api::status::Outcome::{Failed, RolledBack, Succeeded, Superseded};
 use api::status::Step;
@@ -46,7 +46,7 @@ fn before_the_job() -> Vec<Scenario> {
     ]
 }
 
-/// What is in flight goes on, whatever comes after it.
+/// The rollout in flight continues after any edit.
 fn too_deep() -> Vec<Scenario> {
     let snapshot = || (0..130).fold(json!({"botVersion": "3"}), |inner, _| json!({"next": inner}));
     vec![
@@ -71,7 +71,7 @@ fn too_deep() -> Vec<Scenario> {
     ]
 }
 
-/// What is written besides the snapshot must still fit into what can be stored.
+/// The status must fit into the maximum size of an object, with any snapshot.
 fn of_any_size() -> Vec<Scenario> {
     let snapshot = |bytes: usize| json!({"botVersion": "3", "flow": "x".repeat(bytes)});
     vec![

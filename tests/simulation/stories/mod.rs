@@ -1,4 +1,4 @@
-//! The stories that are played, each once as it is and once more for every way in which each request can go wrong.
+//! The stories. Each is played once without faults, and once for each fault at each request.
 
 mod deletions;
 mod edits;

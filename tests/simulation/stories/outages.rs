@@ -1,4 +1,4 @@
-//! What breaks around the operator, and how long it is away itself.
+//! Failures around the operator, and outages of the operator itself.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use simulator::Call;
 
 use crate::scenario::{
     CLIENT_SECRET, Cue, Scenario, Tolerance, breaks, clock_jumps, create, credentials, credentials_at, delete, deploy,
-    mended, operator_down, take_away, tokens_revoked,
+    faults_removed, operator_down, remove_object, tokens_revoked,
 };
 
 pub fn all() -> Vec<Scenario> {
@@ -25,7 +25,7 @@ fn receivers() -> Vec<Scenario> {
             .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .at(0, breaks(r#"{"call": "webhook", "times": "forever", "fault": "dropBeforeEffect"}"#))
             .creating(|_| {})
-            .at(3600, mended())
+            .at(3600, faults_removed())
             .ending(&[Succeeded], "2")
             .lasting(Duration::from_secs(3 * 3600)),
         Scenario::new("the operator's own webhook", "")
@@ -47,16 +47,16 @@ fn receivers() -> Vec<Scenario> {
             .at(0, breaks(r#"{"call": "webhook", "times": "forever", "fault": "dropAfterEffect"}"#))
             .creating(|_| {})
             .after(Cue::Written(Step::Settled), 60, deploy("3"))
-            .at(1800, mended())
+            .at(1800, faults_removed())
             .ending(&[Succeeded, Succeeded], "3")
             .lasting(Duration::from_secs(3 * 3600)),
         Scenario::new("a Secret that points elsewhere before the audit record is taken, and back", "")
             .at(0, breaks(r#"{"call": "audit", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .creating(|_| {})
             .after(Cue::Written(Step::Settled), 60, credentials_at("https://elsewhere.example"))
-            // The operator that comes back reads the Secret as it is then.
+            // The restarted operator reads the Secret again.
             .after(Cue::Written(Step::Settled), 61, operator_down(5))
-            .at(300, mended())
+            .at(300, faults_removed())
             .at(7200, credentials(CLIENT_SECRET))
             .ending(&[Succeeded], "2")
             .lasting(Duration::from_secs(4 * 3600)),
@@ -66,7 +66,7 @@ fn receivers() -> Vec<Scenario> {
             .after(Cue::Written(Step::Settled), 60, credentials_at("https://elsewhere.example"))
             .after(Cue::Written(Step::Settled), 61, operator_down(5))
             .after(Cue::Written(Step::Settled), 90, deploy("3"))
-            .at(300, mended())
+            .at(300, faults_removed())
             .ending(&[Succeeded, Succeeded], "3")
             .lasting(Duration::from_secs(80 * 3600)),
         Scenario::new("an audit log that never takes anything", "")
@@ -97,7 +97,7 @@ fn credentials_fail() -> Vec<Scenario> {
             .creating(|_| {})
             .after(Cue::Asked(Call::Validate, 2), 200, crate::scenario::annotate("retry", "now"))
             .ending(&[Succeeded], "2")
-            // A refusal that nobody hears stops nobody: where one is lost, the rollout has succeeded by then, and is done again.
+            // If the refusal is lost, the rollout has succeeded by then, and the retry repeats it.
             .tolerating(Tolerance::Timing),
         Scenario::new("401 twice at the health", unauthorized("health", "2"))
             .creating(|_| {})
@@ -114,7 +114,7 @@ fn credentials_fail() -> Vec<Scenario> {
             .at(90, credentials(CLIENT_SECRET))
             .ending(&[Succeeded], "2"),
         Scenario::new("a Secret that comes late", "")
-            .at(0, take_away("secrets", "cognigy-api"))
+            .at(0, remove_object("secrets", "cognigy-api"))
             .creating(|_| {})
             .at(90, credentials(CLIENT_SECRET))
             .ending(&[Succeeded], "2"),
@@ -133,17 +133,17 @@ fn platform_fails() -> Vec<Scenario> {
         Scenario::new("a platform down for five minutes before the submit", "")
             .at(0, breaks(r#"{"call": "validate", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .creating(|_| {})
-            .at(300, mended())
+            .at(300, faults_removed())
             .ending(&[Succeeded], "2"),
         Scenario::new("submits without an answer for five minutes", "")
             .at(0, breaks(r#"{"call": "submit", "times": "forever", "fault": "dropAfterEffect"}"#))
             .creating(|_| {})
-            .at(300, mended())
+            .at(300, faults_removed())
             .ending(&[Succeeded], "2"),
         Scenario::new("submits that do not get through for five minutes", "")
             .at(0, breaks(r#"{"call": "submit", "times": "forever", "fault": "dropBeforeEffect"}"#))
             .creating(|_| {})
-            .at(300, mended())
+            .at(300, faults_removed())
             .ending(&[Succeeded], "2"),
         Scenario::new(
             "a platform that rolls back while a job's answer is on its way",
@@ -154,7 +154,7 @@ fn platform_fails() -> Vec<Scenario> {
         Scenario::new("a rollback that is unreachable for ten minutes", "    deploymentsAreUnhealthy: true\n")
             .at(0, breaks(r#"{"call": "rollback", "times": "forever", "fault": "dropBeforeEffect"}"#))
             .creating(|_| {})
-            .at(700, mended())
+            .at(700, faults_removed())
             .ending(&[RolledBack], "1"),
         Scenario::new("an hour's pause while the job runs", "")
             .at(0, breaks(r#"{"call": "job", "fault": {"status": {"code": 429, "retryAfterSeconds": 3600}}}"#))
@@ -170,13 +170,13 @@ fn platform_fails() -> Vec<Scenario> {
             .creating(|_| {})
             .when(Cue::Written(Step::RollingOut), breaks(r#"{"call": "token", "times": "forever", "fault": {"status": {"code": 503}}}"#))
             .when(Cue::Written(Step::RollingOut), tokens_revoked())
-            .after(Cue::Written(Step::RollingOut), 600, mended())
+            .after(Cue::Written(Step::RollingOut), 600, faults_removed())
             .tolerating(Tolerance::Deadline)
             .ending(&[Succeeded], "2"),
         Scenario::new("polls that fail until after the deadline", "")
             .at(0, breaks(r#"{"call": "job", "times": "forever", "fault": {"status": {"code": 500}}}"#))
             .creating(|_| {})
-            .at(100, mended())
+            .at(100, faults_removed())
             .tolerating(Tolerance::Deadline)
             .ending(&[Succeeded], "2"),
         ignorant

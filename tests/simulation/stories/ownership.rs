@@ -1,4 +1,4 @@
-//! Two resources for one environment: who owns it, and how the other one learns that it does not.
+//! Two resources for one environment: which one owns it, and how the other one finds out.
 
 use api::status::{Outcome, Step};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ fn refusals() -> Vec<Scenario> {
     ]
 }
 
-/// Moves every time of an attempt that tells when it deployed.
+/// Changes every time in a status that shows when the attempt deployed.
 fn deployed_at(object: &mut Value, at: &str) {
     object["status"]["attempt"]["submission"]["intendedAt"] = json!(at);
     if object["status"]["claim"].is_object() {
@@ -104,7 +104,7 @@ fn restored_backups() -> Vec<Scenario> {
     ]
 }
 
-/// A newer operator was here, and this one does not know the step that it wrote.
+/// A newer operator has written a step that this version does not know.
 fn other_versions() -> Vec<Scenario> {
     let unknown = |status: &mut Value| {
         status["attempt"]["step"] = json!("Simulating");

@@ -1,4 +1,4 @@
-//! What people ask for by annotation, and resources that come back from a backup.
+//! Requests by annotation, and resources that are restored from a backup.
 
 use api::status::Outcome::{Abandoned, Failed, RolledBack, Succeeded};
 use api::status::Step;

@@ -6,7 +6,7 @@ use rollout::Settings;
 use serde_json::json;
 use std::time::Duration;
 
-use crate::scenario::{CLIENT_SECRET, Cue, Scenario, Tolerance, annotate, environment, mended, webhook_url};
+use crate::scenario::{CLIENT_SECRET, Cue, Scenario, Tolerance, annotate, environment, faults_removed, webhook_url};
 
 pub fn all() -> Vec<Scenario> {
     vec![
@@ -53,7 +53,7 @@ pub fn all() -> Vec<Scenario> {
             .ending(&[Failed], "1"),
         Scenario::new(
             "a submit that is refused",
-            // In words that quote what was sent.
+            // The error message quotes the request.
             &format!(
                 "    faults: [{{call: submit, times: forever, fault: {{status: {{code: 422, body: '{} {CLIENT_SECRET}'}}}}}}]\n",
                 webhook_url()
@@ -87,7 +87,7 @@ pub fn all() -> Vec<Scenario> {
             "    deploymentsAreUnhealthy: true\n    faults: [{call: rollback, times: forever, fault: {status: {code: 422}}}]\n",
         )
         .creating(|_| {})
-        .after(Cue::Written(Step::VerifyingRollback), 150, mended())
+        .after(Cue::Written(Step::VerifyingRollback), 150, faults_removed())
         .after(Cue::Written(Step::VerifyingRollback), 200, annotate("rollback", "once more"))
         .ending(&[RollbackFailed], "1"),
         Scenario::new(

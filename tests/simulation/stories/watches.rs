@@ -1,4 +1,4 @@
-//! The watch is lost, and people change things until it is back.
+//! The watch is lost, and users change objects before it continues.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub fn all() -> Vec<Scenario> {
     [api_server_restarts(), lists_from_an_older_cache(), silent_streams(), in_flight()].concat()
 }
 
-/// A story in which the watch is lost at rest, and somebody acts so many seconds later.
+/// A story in which the watch is lost at rest, and a user acts this many seconds later.
 fn at_rest(name: &'static str, loss: WatchLoss, seconds: u64, action: Action) -> Scenario {
     Scenario::new(name, "")
         .creating(|_| {})

@@ -1,14 +1,13 @@
-//! Writes the canonical form of RFC 8785 in pieces; the whole is never in memory.
+//! Writes the canonical form of RFC 8785 in pieces. The whole form is never in memory.
 
 use super::number;
 use super::outline::{Outline, string_end};
 use super::text::characters;
 
-/// How many bytes are collected before they are passed on.
+/// The size in bytes of the buffer that collects small writes.
 const PIECE: usize = 4096;
 
-/// Passes the canonical form of a text to `to`, in pieces. The entries are written in the order of the outline; no text
-/// is moved.
+/// Calls `to` with the pieces of a text's canonical form. The entries are written in the order of the outline.
 pub(crate) fn write(outline: &Outline<'_>, to: impl FnMut(&[u8])) {
     let mut writer = Writer { outline, piece: Vec::with_capacity(PIECE), to };
     writer.value(&mut Place { at: 0, object: 0 });

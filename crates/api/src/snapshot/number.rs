@@ -1,4 +1,4 @@
-//! The hashed form of a number: RFC 8785's form if a double holds the number exactly, otherwise a form with all its
+//! The hashed form of a number: the form of RFC 8785 if a double represents the number exactly, otherwise a form with all its
 //! digits.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Parses a JSON number; `None` if its exponent is absurdly large.
+    /// Parses a JSON number; `None` if its exponent does not fit into 64 bits.
     fn of(token: &str) -> Option<Self> {
         let (is_negative, rest) = token.strip_prefix('-').map_or((false, token), |rest| (true, rest));
         let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
@@ -37,7 +37,7 @@ impl Decimal {
 /// The canonical form of a JSON number.
 ///
 /// RFC 8785 writes every number as a double, so two different numbers could have the same hash. If a double does not
-/// hold every digit of a number, the number is hashed as a text that nobody writes by accident.
+/// represent every digit of a number, the number is hashed as a text that no user writes by accident.
 pub(super) fn canonical(token: &str) -> Cow<'_, str> {
     if let Some(integer) = integer(token) {
         return integer;
@@ -50,9 +50,9 @@ pub(super) fn canonical(token: &str) -> Cow<'_, str> {
     // A double may have several shortest forms (1021148196916371.2 and 1021148196916371.3). Only one of them is
     // canonical: the one that ECMAScript and Go write.
     let shortest = double.and_then(|double| serde_json_canonicalizer::to_string(&double).ok());
-    let is_held =
+    let is_exact =
         shortest.as_ref().and_then(|shortest| Decimal::of(shortest)).is_some_and(|shortest| shortest == decimal);
-    let canonical = shortest.filter(|_| is_held).unwrap_or_else(|| {
+    let canonical = shortest.filter(|_| is_exact).unwrap_or_else(|| {
         let sign = if decimal.is_negative { "-" } else { "" };
         tagged("number", &format!("{sign}{}e{}", decimal.digits, decimal.exponent))
     });

@@ -3,7 +3,7 @@
 //! A tree of `{"":0}` takes six hundred times the memory of its text. An outline takes at most seven times: a few
 //! numbers for each object and each key, nothing for other values.
 
-use super::limits::DEEPEST;
+use super::limits::MAX_DEPTH;
 use super::problem::SnapshotProblem;
 use super::text::{Path, compare, has_lone_surrogate, is_plain};
 use super::warning;
@@ -23,7 +23,7 @@ pub(super) struct Object {
     /// The indexes of its first entry and of the one after its last.
     pub(super) first: u32,
     pub(super) last: u32,
-    /// The position in the text right after the object.
+    /// The position of the first byte after the object.
     pub(super) end: u32,
     /// The number of the first object that begins after its end.
     pub(super) next: u32,
@@ -70,7 +70,7 @@ impl<'a> Outline<'a> {
         let scan = Scan {
             outline: Self { text, objects: Vec::new(), entries: Vec::new(), warnings: Vec::new() },
             at: 0,
-            open: Vec::with_capacity(DEEPEST),
+            open: Vec::with_capacity(MAX_DEPTH),
             pending: Vec::new(),
         };
         scan.run()
@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
     }
 
     fn begin(&mut self, is_object: bool) -> Result<(), SnapshotProblem> {
-        if self.open.len() == DEEPEST {
+        if self.open.len() == MAX_DEPTH {
             let path = self.path().into();
             return Err(SnapshotProblem::TooDeep { path, depth: Some(depth(self.outline.text)) });
         }
@@ -142,8 +142,8 @@ impl<'a> Scan<'a> {
         };
         if !is_sorted(entries) {
             entries.sort_unstable_by(|a, b| a.compare(*b, text));
-            let twice = entries.windows(2).find(|pair| matches!(pair, [a, b] if a.compare(*b, text).is_eq()));
-            if let Some([entry, ..]) = twice {
+            let duplicate = entries.windows(2).find(|pair| matches!(pair, [a, b] if a.compare(*b, text).is_eq()));
+            if let Some([entry, ..]) = duplicate {
                 let key = entry.name(text);
                 self.pending.truncate(first);
                 return Err(SnapshotProblem::DuplicateKey { path: self.path().key(key).into() });
@@ -184,7 +184,7 @@ impl<'a> Scan<'a> {
             self.pending.push(Entry { key: short(begin), key_end: short(end), object, is_plain });
         }
         if has_lone_surrogate(content) {
-            return Err(SnapshotProblem::HalfCharacter { path: self.path().into() });
+            return Err(SnapshotProblem::LoneSurrogate { path: self.path().into() });
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl<'a> Scan<'a> {
         let token = rest.get(..length).unwrap_or_default();
         if let (Some(Open::Object { .. }), Some(entry)) = (self.open.last(), self.pending.last())
             && warning::looks_like_a_version(entry.name(self.outline.text), token)
-            && self.outline.warnings.len() < warning::MOST
+            && self.outline.warnings.len() < warning::MAX_WARNINGS
         {
             let path: String = self.path().into();
             self.outline.warnings.push(warning::of_version(&path, token));
@@ -257,7 +257,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Converts a position. No text is longer than `u32` counts: see [`Outline::of`].
+/// Converts a position. `Scan::run` rejects a text whose length does not fit into a `u32`.
 fn short(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }

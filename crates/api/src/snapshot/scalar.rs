@@ -19,11 +19,11 @@ pub(super) enum Scalar<'a> {
     },
     /// A text.
     Text {
-        /// The meaning in YAML 1.1, if it differs.
+        /// The meaning of the same text in YAML 1.1, if it differs.
         older_meaning: Option<&'static str>,
     },
     /// A value that JSON does not have or that the scalar's tag forbids, with its description.
-    NoJson(&'static str),
+    NotJson(&'static str),
 }
 
 const TEXT: Scalar<'_> = Scalar::Text { older_meaning: None };
@@ -43,7 +43,7 @@ pub(super) fn resolve<'a>(text: &'a str, style: ScalarStyle, tag: Option<&Tag>) 
         (_, Some("int")) => tagged(text, "int"),
         (_, Some("float")) => tagged(text, "float"),
         (_, Some("timestamp" | "merge" | "value")) => TEXT,
-        (_, Some(_)) => Scalar::NoJson("a scalar with a tag that JSON has nothing for"),
+        (_, Some(_)) => Scalar::NotJson("a scalar with a tag that has no JSON equivalent"),
     }
 }
 
@@ -56,7 +56,7 @@ fn tagged<'a>(text: &'a str, tag: &'static str) -> Scalar<'a> {
     match (&scalar, tag) {
         (Scalar::Null, "null") | (Scalar::Truth(_), "bool") | (Scalar::Number { .. }, "float") => scalar,
         (Scalar::Number { token, .. }, "int") if !token.contains(['.', 'e', 'E']) => scalar,
-        _ => Scalar::NoJson("no such value as its tag says"),
+        _ => Scalar::NotJson("not a valid value for its tag"),
     }
 }
 
@@ -70,7 +70,7 @@ fn plain(text: &str) -> Scalar<'_> {
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Scalar::NoJson("a number that JSON does not have");
+        return Scalar::NotJson("a number that JSON does not have");
     }
     if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return Scalar::Text { older_meaning: older_truth(text) };
@@ -204,9 +204,9 @@ mod tests {
             ("_1", TEXT),
             ("2026-01-01", TEXT),
             ("12:30:45", TEXT),
-            (".inf", Scalar::NoJson("a number that JSON does not have")),
-            ("-.INF", Scalar::NoJson("a number that JSON does not have")),
-            (".NaN", Scalar::NoJson("a number that JSON does not have")),
+            (".inf", Scalar::NotJson("a number that JSON does not have")),
+            ("-.INF", Scalar::NotJson("a number that JSON does not have")),
+            (".NaN", Scalar::NotJson("a number that JSON does not have")),
         ] {
             assert_eq!(plain(text), scalar, "{text}");
         }

@@ -1,12 +1,12 @@
-//! How many bytes the API server stores of what it was sent.
+//! The size of a value in the API server's storage.
 
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// How many bytes a value takes in etcd, as JSON. Nothing is written to find out.
+/// The number of bytes that a value takes in etcd, as JSON. They are counted without being stored.
 ///
-/// The API server's encoder escapes `<`, `>`, `&` and the two line breaks U+2028 and U+2029, each in six bytes. A snapshot
-/// that has come from the API server holds them so already.
+/// The API server's encoder escapes `<`, `>`, `&` and the two line breaks U+2028 and U+2029, each in six bytes. In a
+/// snapshot from the API server they are already escaped.
 pub fn stored_size(value: &impl Serialize) -> usize {
     let mut count = Count(0);
     // Counting does not fail.

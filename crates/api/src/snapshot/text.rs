@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::str::Chars;
 
 /// The maximum length of a path in bytes. A value may be hundreds of levels deep, and keys may have any length.
-const LONGEST_PATH: usize = 120;
+const MAX_PATH_BYTES: usize = 120;
 
 /// The path of a value in a snapshot, such as `flows[3].name`.
 #[derive(Clone, Default)]
@@ -32,7 +32,7 @@ impl Path {
     }
 
     fn push(&mut self, step: &str) {
-        if self.0.len() <= LONGEST_PATH {
+        if self.0.len() <= MAX_PATH_BYTES {
             self.0.push_str(head(step));
         }
     }
@@ -43,14 +43,14 @@ impl From<Path> for String {
         if path.is_empty() {
             return "the snapshot".to_owned();
         }
-        truncate(&mut path, LONGEST_PATH);
+        truncate(&mut path, MAX_PATH_BYTES);
         path
     }
 }
 
 /// The beginning of a text that may have any length.
 pub(super) fn head(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(LONGEST_PATH + 1)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(MAX_PATH_BYTES + 1)).unwrap_or_default()
 }
 
 /// Whether a string is ASCII and has no escapes.
@@ -63,7 +63,7 @@ pub(super) fn compare(left: &str, right: &str) -> Ordering {
     Units::of(left).cmp(Units::of(right))
 }
 
-/// Whether an escape stands for a lone surrogate.
+/// Whether an escape encodes a lone surrogate.
 pub(super) fn has_lone_surrogate(raw: &str) -> bool {
     raw.contains("\\u") && characters(raw).any(|character| character.is_none())
 }

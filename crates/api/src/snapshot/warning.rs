@@ -4,9 +4,9 @@ use super::text::head;
 use crate::condition::truncate;
 
 /// The maximum number of warnings for one snapshot.
-pub const MOST: usize = 10;
+pub const MAX_WARNINGS: usize = 10;
 /// The maximum length of a warning in bytes.
-pub const LONGEST: usize = 256;
+pub const MAX_WARNING_BYTES: usize = 256;
 
 /// Whether a number with a fraction is the value of a version key. As texts, 3.10 and 3.1 are different versions; as
 /// numbers they are the same.
@@ -49,6 +49,6 @@ fn short(text: &str) -> &str {
 }
 
 fn cut(mut warning: String) -> String {
-    truncate(&mut warning, LONGEST);
+    truncate(&mut warning, MAX_WARNING_BYTES);
     warning
 }

@@ -3,7 +3,7 @@
 //! For a node with an anchor, the written JSON is kept, and each alias writes it again. So aliases cannot multiply
 //! beyond the limit on the written text.
 
-use super::limits::{DEEPEST, LARGEST};
+use super::limits::{MAX_BYTES, MAX_DEPTH};
 use super::outline::Outline;
 use super::problem::SnapshotProblem;
 use super::scalar::{Scalar, resolve};
@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 /// The maximum number of bytes that may be kept for anchors or written again for aliases.
-const MOST_REPEATED: usize = 4 * LARGEST;
+const MAX_REPEATED_BYTES: usize = 4 * MAX_BYTES;
 
 /// A YAML document as JSON.
 pub(super) struct Converted {
@@ -28,7 +28,7 @@ pub(super) struct Converted {
     pub(super) warnings: Vec<String>,
 }
 
-/// Converts the only document of a text to JSON. Duplicate keys of a mapping are left for the [`Outline`] to find.
+/// Converts the only document of a text to JSON. It does not detect duplicate keys of a mapping; the [`Outline`] does.
 pub(super) fn convert(text: &str) -> Result<Converted, SnapshotProblem> {
     let mut writer = Writer::default();
     for event in Parser::new_from_str(text) {
@@ -54,7 +54,7 @@ struct Anchored {
     key: Option<Rc<str>>,
 }
 
-/// A sequence or mapping that has begun.
+/// A sequence or mapping that is still open.
 struct Open {
     begin: usize,
     anchor: usize,
@@ -101,7 +101,7 @@ impl Writer {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    let problem = "it holds more than one YAML document; write one".to_owned();
+                    let problem = "it contains more than one YAML document; write one".to_owned();
                     return Err(SnapshotProblem::Syntax(problem));
                 }
             }
@@ -127,7 +127,7 @@ impl Writer {
     ) -> Result<(), SnapshotProblem> {
         if self.expects_key() {
             if resolve(text, style, tag) == Scalar::Null {
-                return Err(SnapshotProblem::KeyIsNoText { path: self.path().into() });
+                return Err(SnapshotProblem::KeyNotText { path: self.path().into() });
             }
             self.keep_key(anchor, text)?;
             let is_merge = text == "<<" && style == ScalarStyle::Plain && tag.is_none();
@@ -151,9 +151,9 @@ impl Writer {
                 }
                 self.json.push_str(&quoted(text));
             }
-            Scalar::NoJson(why) => {
+            Scalar::NotJson(why) => {
                 let scalar = head(text).to_owned();
-                return Err(SnapshotProblem::ScalarIsNoJson { path: self.path().into(), scalar, why });
+                return Err(SnapshotProblem::ScalarNotJson { path: self.path().into(), scalar, why });
             }
         }
         self.keep_written(anchor, begin, Some(text))?;
@@ -189,10 +189,10 @@ impl Writer {
 
     fn begin(&mut self, bracket: char, anchor: usize, kind: Kind) -> Result<(), SnapshotProblem> {
         if self.expects_key() {
-            return Err(SnapshotProblem::KeyIsNoText { path: self.path().into() });
+            return Err(SnapshotProblem::KeyNotText { path: self.path().into() });
         }
         self.separate();
-        if self.open.len() == DEEPEST {
+        if self.open.len() == MAX_DEPTH {
             // The total depth is unknown, because the rest of the text is not read.
             return Err(SnapshotProblem::TooDeep { path: self.path().into(), depth: None });
         }
@@ -218,12 +218,13 @@ impl Writer {
 
     fn alias(&mut self, anchor: usize) -> Result<(), SnapshotProblem> {
         let Some(anchored) = self.anchored.get(&anchor).cloned() else {
-            let problem = format!("{} stands for what it is itself a part of", String::from(self.path()));
+            let problem =
+                format!("{} is an alias of a value that contains the alias itself", String::from(self.path()));
             return Err(SnapshotProblem::Syntax(problem));
         };
         if self.expects_key() {
             let Some(key) = anchored.key else {
-                return Err(SnapshotProblem::KeyIsNoText { path: self.path().into() });
+                return Err(SnapshotProblem::KeyNotText { path: self.path().into() });
             };
             self.key(&key, false);
             return Ok(());
@@ -272,7 +273,7 @@ impl Writer {
             self.count(text.len())?;
             Outline::of(text)?;
             let Some(mappings) = mappings(text) else {
-                return Err(SnapshotProblem::MergeOfNoMapping { path: self.path().into() });
+                return Err(SnapshotProblem::MergeNotMapping { path: self.path().into() });
             };
             for Entries(entries) in mappings {
                 for (key, value) in entries {
@@ -305,15 +306,15 @@ impl Writer {
 
     fn count(&mut self, bytes: usize) -> Result<(), SnapshotProblem> {
         self.repeated += bytes;
-        if self.repeated > MOST_REPEATED { Err(SnapshotProblem::TooLarge) } else { Ok(()) }
+        if self.repeated > MAX_REPEATED_BYTES { Err(SnapshotProblem::TooLarge) } else { Ok(()) }
     }
 
     fn check_size(&self) -> Result<(), SnapshotProblem> {
-        if self.json.len() > LARGEST { Err(SnapshotProblem::TooLarge) } else { Ok(()) }
+        if self.json.len() > MAX_BYTES { Err(SnapshotProblem::TooLarge) } else { Ok(()) }
     }
 
     fn warn(&mut self, warning: impl FnOnce(&str) -> String) {
-        if self.warnings.len() < warning::MOST {
+        if self.warnings.len() < warning::MAX_WARNINGS {
             self.warnings.push(warning(&String::from(self.path())));
         }
     }

@@ -1,7 +1,7 @@
-//! What the digests of a spec contain: one hash for what an attempt deploys, and one for what it is checked against.
+//! The two digests of a spec: one identifies the deployed configuration, the other the checks before the submit.
 //!
-//! An upgrade of the operator must never change a digest: a new default in the CRD or a new field in the spec would deploy a
-//! whole fleet again. So the hashed form is written out here, apart from the types, and golden tests guard it.
+//! An upgrade of the operator must never change a digest. Otherwise a new default in the CRD or a new field in the spec would
+//! deploy every configuration again. So this file lists the hashed fields explicitly, and golden tests guard the digests.
 
 use super::CognigyDeploymentSpec;
 use crate::digest::Digest;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 impl Digest {
-    /// What is deployed: environment, snapshot, locks (in any order) and capacity.
+    /// The digest of the configuration: environment, snapshot, dependency locks (in any order) and capacity.
     ///
     /// # Errors
-    /// [`SnapshotProblem`], if the snapshot cannot be deployed.
+    /// [`SnapshotProblem`] if the snapshot cannot be deployed.
     pub fn of_deployment(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Self, SnapshotProblem> {
         let mut locks: Vec<_> = spec.dependency_locks.iter().collect();
         locks.sort_by(|left, right| left.package_name.cmp(&right.package_name));
@@ -40,7 +40,7 @@ impl Digest {
         Ok(Self::from_hash(&hash.finalize()))
     }
 
-    /// What a deployment is checked against before its submit: isolation rules and trace options.
+    /// The digest of the options of the checks before the submit: isolation rules and trace options.
     #[must_use]
     pub fn of_checks(spec: &CognigyDeploymentSpec) -> Self {
         let mut isolation = json!({
@@ -63,7 +63,7 @@ impl Digest {
 }
 
 /// The canonical form of a small document that the operator builds itself.
-// Canonicalising fails only for numbers that are not finite and keys that are not text: a `Value` has neither.
+// Canonicalization fails only for numbers that are not finite and for keys that are not text. A `Value` has neither.
 #[allow(clippy::expect_used)]
 fn canonical(document: &Value) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(document).expect("a JSON value has a canonical form")

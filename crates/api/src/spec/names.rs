@@ -1,27 +1,27 @@
 //! Names of Secrets and ConfigMaps, and of their keys, as Kubernetes allows them.
 //!
-//! The API server checks them by rules in the CRD. The operator checks them again before it builds a path from one: the object
-//! may be older than the rule, and a name such as `?limit=0` would turn a get request into a list request.
+//! The API server checks them with rules in the CRD. The operator checks them again before it builds a URL path from a name: the
+//! object may be older than the rule, and a name such as `?limit=0` would turn a get request into a list request.
 
 use std::fmt;
 
-/// The longest name, and the longest key.
-const LONGEST: usize = 253;
+/// The maximum length of a name or a key, in bytes.
+const MAX_BYTES: usize = 253;
 
 /// A DNS subdomain (RFC 1123), as a CEL rule.
 pub(super) const NAME_RULE: &str =
     "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
 
-/// What to write as the name of a Secret.
+/// The error message of [`NAME_RULE`] for a Secret.
 pub(super) const SECRET_NAME_MESSAGE: &str = "write the name of a Secret in this namespace: lower-case letters, digits, '-' and '.', and a letter or digit before and after each '.', for example cognigy-api";
 
-/// What to write as the name of a ConfigMap.
+/// The error message of [`NAME_RULE`] for a ConfigMap.
 pub(super) const CONFIG_MAP_NAME_MESSAGE: &str = "write the name of a ConfigMap in this namespace: lower-case letters, digits, '-' and '.', and a letter or digit before and after each '.', for example bot-snapshot";
 
 /// A key of a Secret or ConfigMap, as a CEL rule.
 pub(super) const KEY_RULE: &str = "self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')";
 
-/// What to write as a key.
+/// The error message of [`KEY_RULE`].
 pub(super) const KEY_MESSAGE: &str =
     "write a key of letters, digits, '-', '_' and '.', not '.' itself and not beginning with '..', for example url";
 
@@ -33,7 +33,7 @@ impl<'a> ObjectName<'a> {
     /// The name, if the text is a valid one.
     #[must_use]
     pub fn of(text: &'a str) -> Option<Self> {
-        let is_name = text.len() <= LONGEST && text.split('.').all(is_label);
+        let is_name = text.len() <= MAX_BYTES && text.split('.').all(is_label);
         is_name.then_some(Self(text))
     }
 
@@ -55,7 +55,7 @@ impl fmt::Display for ObjectName<'_> {
 pub fn is_key(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let is_directory = text == "." || text.starts_with("..");
-    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_allowed) && !is_directory
+    !text.is_empty() && text.len() <= MAX_BYTES && text.bytes().all(is_allowed) && !is_directory
 }
 
 fn is_label(label: &str) -> bool {

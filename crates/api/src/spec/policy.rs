@@ -1,4 +1,4 @@
-//! How a deployment is checked, watched and rolled back.
+//! The settings for the checks, the monitoring and the rollback of a deployment.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -30,7 +30,7 @@ pub struct DependencyLock {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackPolicy {
-    /// Whether the operator rolls back a failed rollout by itself. If false, it reports the failure and waits for a person.
+    /// Whether the operator rolls back a failed rollout automatically. If false, it reports the failure and waits for a person.
     #[serde(default = "yes")]
     pub auto_trigger: bool,
 
@@ -48,7 +48,7 @@ pub struct RollbackPolicy {
     )]
     pub timeout_seconds: i32,
 
-    /// The snapshot that a rollback restores. Without it, Cognigy.AI restores the snapshot before.
+    /// The id of the snapshot that a rollback restores. If it is not set, Cognigy.AI restores the previous snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub revert_snapshot_id: Option<String>,
@@ -85,11 +85,11 @@ pub struct CapacityConstraints {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IsolationRules {
-    /// How strictly tenants are isolated, in a word that Cognigy.AI knows.
+    /// How strictly tenants are isolated: a value that Cognigy.AI defines, for example strict.
     #[schemars(length(min = 1, max = 63))]
     pub tenant_boundary: String,
 
-    /// The network segment that the environment must be in. Without it, the validation does not check the segment.
+    /// The network segment that the environment must be in. If it is not set, the validation does not check the segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub network_segment: Option<String>,
@@ -102,7 +102,7 @@ pub struct IsolationRules {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceOptions {
-    /// How many steps the trace follows a dialog, from 1 to 100.
+    /// The maximum number of steps of a dialog that the trace follows, from 1 to 100.
     #[serde(default = "default_simulation_depth")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 100").message("simulationDepth must be from 1 to 100")
@@ -123,7 +123,7 @@ pub struct TraceOptions {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= self.intervalSeconds")
-        .message("maxIntervalSeconds must not be under intervalSeconds: raise it, lower the interval, or leave it out")
+        .message("maxIntervalSeconds must not be under intervalSeconds: raise maxIntervalSeconds, lower intervalSeconds, or leave maxIntervalSeconds out")
 )]
 pub struct Monitoring {
     /// The shortest time between two polls of the job or of the environment's health, in seconds, from 1 to 3600.
@@ -135,15 +135,15 @@ pub struct Monitoring {
 
     /// The longest time between two polls, in seconds, from 1 to 3600 and at least intervalSeconds. Polls become less frequent
     /// only while more rollouts are in flight than the request budget can poll at their intervals. The default is eight times
-    /// intervalSeconds. The time is never longer than the deadline allows. It stays intervalSeconds while health is bad or
-    /// cannot be read.
+    /// intervalSeconds. The operator shortens the time if the deadline requires it. While health is bad or cannot be read, the
+    /// time is intervalSeconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("self >= 1 && self <= 3600").message("maxIntervalSeconds must be from 1 to 3600 (an hour)")
     )]
     pub max_interval_seconds: Option<i32>,
 
-    /// From this error rate on, a healthy environment counts as bad. Above 0, and at most 1.
+    /// If the error rate reaches this value, health counts as bad, even if the environment reports healthy. Above 0, and at most 1.
     #[serde(default = "default_max_error_rate")]
     #[x_kube(
         validation = Rule::new("self > 0.0 && self <= 1.0").message("maxErrorRate must be above 0 and at most 1, for example 0.05 for five errors in a hundred")
@@ -166,7 +166,7 @@ impl Monitoring {
     }
 }
 
-/// What you attest in the audit log.
+/// Your statements about this configuration for the audit log.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Compliance {
@@ -177,13 +177,13 @@ pub struct Compliance {
     pub data_residency_check: bool,
 }
 
-/// What happens to the environment if its resource is deleted.
+/// What happens to the environment when its resource is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// The operator keeps what is deployed.
+    /// The operator keeps the deployed configuration.
     #[default]
     Retain,
-    /// The operator rolls back a rollout that succeeded before the resource is removed.
+    /// Before the resource is removed, the operator rolls back its configuration, if the environment still runs it.
     Rollback,
 }
 

@@ -1,4 +1,4 @@
-//! What a spec refers to: ConfigMaps, Secrets and webhooks.
+//! The references of a spec: to ConfigMaps, Secrets and webhooks.
 
 use super::names::{CONFIG_MAP_NAME_MESSAGE, KEY_MESSAGE, KEY_RULE, NAME_RULE, SECRET_NAME_MESSAGE};
 use kube::KubeSchema;
@@ -28,8 +28,8 @@ pub struct ConfigMapKeyReference {
     #[x_kube(validation = Rule::new(KEY_RULE).message(KEY_MESSAGE))]
     pub key: String,
 
-    /// SHA-256 of the key's text, in hexadecimal. With it, the operator waits until the ConfigMap holds this text. So a resource
-    /// and its ConfigMap are deployed together, although they are applied one after the other.
+    /// SHA-256 of the key's text, in hexadecimal. If it is set, the operator waits until the ConfigMap contains this text. Use it if
+    /// a tool applies the resource and its ConfigMap one after the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(
@@ -49,7 +49,7 @@ pub struct SecretReference {
     pub name: String,
 }
 
-/// The webhook that is notified when a rollout has ended.
+/// The webhook that is called when a rollout has ended.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -66,7 +66,7 @@ pub struct Webhook {
     )]
     pub url: Option<String>,
 
-    /// The Secret key that holds the URL.
+    /// The Secret key that contains the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_from: Option<WebhookUrlSource>,
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 plain_string_in_the_crd!(Step, JobFailure);
 
-/// One attempt to deploy one configuration to the environment. Each stage of the attempt has a section of its own, which
-/// is present once that stage has begun.
+/// One attempt to deploy one configuration to the environment. Each stage of the attempt has its own section, which is present
+/// once that stage has begun.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
@@ -29,17 +29,21 @@ pub struct Attempt {
     /// The generation of the spec that started this attempt.
     pub generation: i64,
 
-    /// The present step. The operator decides by it. Pending, Validating, Tracing, Submitting, RollingOut, Monitoring,
+    /// The current step. It determines what the operator does next. Pending, Validating, Tracing, Submitting, RollingOut, Monitoring,
     /// RollingBack, VerifyingRollback or Settled.
     pub step: Step,
 
     /// When this attempt started.
     pub started_at: Timestamp,
 
+    /// When this attempt began to wait for the request budget. Missing if it did not have to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_at: Option<Timestamp>,
+
     /// The validation and the synthetic trace, which must both pass before anything is submitted.
     pub checks: Checks,
 
-    /// The submit. Present from the moment at which the operator decided to submit, before it sends anything.
+    /// The submit. The operator writes it when it decides to submit, before it sends anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,
 
@@ -47,7 +51,7 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
 
-    /// The health answers that counted so far.
+    /// The health answers that were counted so far.
     #[serde(default, skip_serializing_if = "Health::is_empty")]
     pub health: Health,
 
@@ -60,14 +64,15 @@ pub struct Attempt {
     pub verdict: Option<Verdict>,
 }
 
-/// The checks before the submit, and what they found. The results are valid for one digest, one set of checks and one API.
+/// The checks before the submit, and their results. The results are valid for one configuration, one set of check options and
+/// one Cognigy.AI.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checks {
-    /// Hash of what the configuration is checked against: isolation rules and trace options.
+    /// Hash of the options of the checks: isolation rules and trace options.
     pub digest: Digest,
 
-    /// The Cognigy.AI that made the checks below. Another one must make them again.
+    /// The Cognigy.AI that made the checks below. If the credentials point to another Cognigy.AI, the checks are made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_origin: Option<ApiOrigin>,
 
@@ -87,12 +92,12 @@ pub struct Validation {
     /// When it passed.
     pub passed_at: Timestamp,
 
-    /// What the validation warned of. At most 10 warnings of 256 bytes each.
+    /// The warnings of the validation. At most 10 warnings of 256 bytes each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub warnings: Vec<String>,
 
-    /// How much of the environment's capacity will be used, from 0 to 1, as the validation estimates it.
+    /// The share of the environment's capacity that will be used, from 0 to 1, as the validation estimates it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_utilization: Option<f64>,
 }
@@ -110,14 +115,14 @@ pub struct SyntheticTrace {
     pub passed_at: Option<Timestamp>,
 }
 
-/// The submit. It is written before anything is sent, so that every process of the operator repeats the same submit.
+/// The submit. It is written before anything is sent, so that the operator repeats the same submit after a restart.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Submission {
     /// When the operator decided to submit. From this moment on the rollout may be running.
     pub intended_at: Timestamp,
 
-    /// When there must be a verdict: spec.rollbackPolicy.timeoutSeconds after the submit.
+    /// The deadline of the rollout: spec.rollbackPolicy.timeoutSeconds after the submit.
     pub deadline_at: Timestamp,
 
     /// When Cognigy.AI accepted the submit. Present only if that was more than spec.monitoring.intervalSeconds after
@@ -128,23 +133,23 @@ pub struct Submission {
     /// The Cognigy.AI that receives the submit.
     pub api_origin: ApiOrigin,
 
-    /// The snapshot that a rollback restores, as spec.rollbackPolicy.revertSnapshotId named it at the time of the submit.
-    /// Missing if a rollback restores the snapshot before this one.
+    /// The id of the snapshot that a rollback restores: spec.rollbackPolicy.revertSnapshotId at the time of the submit. Missing if
+    /// a rollback restores the previous snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revert_snapshot_id: Option<String>,
 
     /// The Idempotency-Key of the submit. Every repeat has the same key.
     pub idempotency_key: IdempotencyKey,
 
-    /// Hash of the submit's exact body. The operator never sends another body under the same key.
+    /// Hash of the submit's exact body. The operator never sends another body with the same key.
     pub request_hash: RequestHash,
 
-    /// Hash of the API client that sends the submit. Cognigy.AI recognizes a key only if the same client repeats it, so that
-    /// the operator never repeats a submit as another client.
+    /// Hash of the API client that sends the submit. Cognigy.AI recognizes a key only if the same client repeats it, so the
+    /// operator never repeats a submit as another client.
     pub client_hash: ClientHash,
 }
 
-/// The job that carries out the rollout.
+/// The Cognigy.AI job that performs the rollout.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
@@ -169,24 +174,24 @@ pub enum JobFailure {
     Gone,
 }
 
-/// The health answers of the environment that counted so far.
+/// The environment's health answers that were counted so far.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Health {
-    /// How many bad answers came in a row.
+    /// The number of consecutive bad answers.
     #[serde(skip_serializing_if = "is_zero")]
     pub bad_streak: i32,
 
-    /// How many good answers came in a row.
+    /// The number of consecutive good answers.
     #[serde(skip_serializing_if = "is_zero")]
     pub good_streak: i32,
 
-    /// When the operator asked for the last answer that counted.
+    /// When the operator sent the request whose answer was counted last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_counted_at: Option<Timestamp>,
 }
 
-/// The present step of an attempt. The operator decides by it. [`Phase`](super::Phase) is for people.
+/// The current step of an attempt. It determines what the operator does next. [`Phase`](super::Phase) is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Step {
     /// The attempt waits for something that it needs: the snapshot, the credentials or the environment.
@@ -199,7 +204,7 @@ pub enum Step {
     Submitting,
     /// The job is known and running.
     RollingOut,
-    /// The job has completed. Health decides.
+    /// The job has completed. The environment's health decides whether the rollout succeeds.
     Monitoring,
     /// The intent to roll back is written.
     RollingBack,
@@ -241,13 +246,14 @@ impl Step {
 }
 
 impl Attempt {
-    /// Whether the operator has decided to submit. From then on the rollout may be running, and no edit replaces the attempt.
+    /// Whether the operator has decided to submit. After that, the rollout may be running, and an edit of the spec does not replace
+    /// the attempt.
     #[must_use]
     pub fn has_intent(&self) -> bool {
         self.submission.is_some()
     }
 
-    /// Whether Cognigy.AI may still be changing the environment for this attempt, or must still be asked to.
+    /// Whether Cognigy.AI may still be changing the environment for this attempt, or a request to change it is still due.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         match self.step {
@@ -274,7 +280,7 @@ impl Attempt {
         self.job.as_ref().map(|job| &job.id)
     }
 
-    /// When the job was seen to have completed.
+    /// When the operator saw that the job had completed.
     #[must_use]
     pub fn job_completed_at(&self) -> Option<Timestamp> {
         self.job.as_ref()?.completed_at
@@ -286,13 +292,13 @@ impl Attempt {
         self.submission.as_ref().map(|submission| submission.intended_at)
     }
 
-    /// From when on the time for a verdict counts.
+    /// The start of the time until the deadline: when the submit was accepted or, if that is not recorded, when it was decided.
     #[must_use]
     pub fn deadline_counts_from(&self) -> Option<Timestamp> {
         self.submission.as_ref().map(|submission| submission.accepted_at.unwrap_or(submission.intended_at))
     }
 
-    /// When there must be a verdict.
+    /// The deadline of the rollout.
     #[must_use]
     pub fn deadline_at(&self) -> Option<Timestamp> {
         self.submission.as_ref().map(|submission| submission.deadline_at)
@@ -312,13 +318,13 @@ impl Attempt {
 }
 
 impl Checks {
-    /// Checks that were not made yet.
+    /// The checks of a new attempt. They have no results yet.
     #[must_use]
     pub fn new(digest: Digest) -> Self {
         Self { digest, api_origin: None, validation: None, synthetic_trace: None }
     }
 
-    /// When the synthetic trace passed, if it did. It is only asked for after a validation that passed.
+    /// When the synthetic trace passed, if both checks passed. The trace runs only after a validation that passed.
     #[must_use]
     pub fn passed_at(&self) -> Option<Timestamp> {
         self.validation.as_ref()?;

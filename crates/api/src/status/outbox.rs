@@ -1,4 +1,4 @@
-//! Messages that wait for their receiver.
+//! Messages that their receivers have not accepted yet.
 
 use crate::identifier::{ApiOrigin, IdempotencyKey};
 use jiff::Timestamp;
@@ -11,20 +11,20 @@ plain_string_in_the_crd!(DeliveryKind);
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxEntry {
-    /// The message's id. It is sent with every try, so that the receiver recognizes a repeat.
+    /// The message's id. Every try sends the same id, so that the receiver can recognize a repeat.
     pub id: IdempotencyKey,
-    /// Who receives it: Audit or Webhook.
+    /// The receiver: Audit or Webhook.
     pub kind: DeliveryKind,
     /// The exact body of the message, as JSON.
     pub body: String,
-    /// When the message was written. The operator gives it up after 72 hours.
+    /// When the message was written. The operator stops trying to deliver it after 72 hours.
     pub created_at: Timestamp,
-    /// The Cognigy.AI that has the rollout which the message reports. An audit record is delivered there and nowhere else.
+    /// The Cognigy.AI that performed the rollout. An audit record is delivered only to this Cognigy.AI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_origin: Option<ApiOrigin>,
 }
 
-/// Who receives a message.
+/// The receiver of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DeliveryKind {
     /// Cognigy.AI's audit log (contract, section 7).

@@ -23,9 +23,9 @@ pub enum Outcome {
     Failed,
     /// A newer configuration replaced this one before it was submitted.
     Superseded,
-    /// A person stopped it, or its resource was deleted, before there was a verdict.
+    /// A person stopped the attempt, or its resource was deleted, before the rollout succeeded or failed.
     Abandoned,
-    /// Nobody can tell whether the rollout was accepted.
+    /// It is not known whether Cognigy.AI accepted the rollout.
     Unknown,
 }
 
@@ -68,9 +68,9 @@ impl fmt::Display for Outcome {
 pub struct Verdict {
     /// How it ended: Succeeded, RolledBack, RollbackFailed, Failed, Superseded, Abandoned or Unknown.
     pub outcome: Outcome,
-    /// Why it ended like this, as a CamelCase word. docs/conditions.md explains each one.
+    /// Why it ended this way, as a CamelCase word. docs/conditions.md explains each one.
     pub reason: Reason,
-    /// When the operator knew it.
+    /// When the operator decided the outcome.
     pub at: Timestamp,
 }
 
@@ -89,7 +89,8 @@ pub struct LastSuccessful {
     pub job_id: JobId,
     /// When it succeeded.
     pub at: Timestamp,
-    /// When Cognigy.AI accepted to roll it back, if it was rolled back after its success. Then the environment no longer runs it.
+    /// When Cognigy.AI accepted a rollback of this attempt, if it was rolled back after its success. Then the environment no longer
+    /// runs this configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_at: Option<Timestamp>,
 }
@@ -108,7 +109,7 @@ impl LastSuccessful {
 pub struct PastAttempt {
     /// The attempt's number.
     pub number: i64,
-    /// Hash of the configuration that it was to deploy.
+    /// Hash of the configuration of this attempt.
     pub digest: Digest,
     /// The version of that configuration, if its snapshot names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

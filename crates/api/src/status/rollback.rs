@@ -11,7 +11,7 @@ plain_string_in_the_crd!(RollbackReason);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RollbackReason {
-    /// Health was bad so often in a row that the policy rolls back.
+    /// Health was bad spec.rollbackPolicy.healthThreshold times in a row.
     HealthCheckFailure,
     /// The job failed.
     DeploymentFailed,
@@ -28,7 +28,7 @@ impl RollbackReason {
     pub const ALL: [Self; 5] =
         [Self::HealthCheckFailure, Self::DeploymentFailed, Self::Timeout, Self::Manual, Self::ResourceDeleted];
 
-    /// The word that Cognigy.AI receives.
+    /// The value that is sent to Cognigy.AI.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,9 +40,9 @@ impl RollbackReason {
         }
     }
 
-    /// The reason in words, as the end of a sentence.
+    /// A description for people. It completes a sentence that begins with "because".
     #[must_use]
-    pub fn in_words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::HealthCheckFailure => "health was bad",
             Self::DeploymentFailed => "the job failed",
@@ -53,13 +53,13 @@ impl RollbackReason {
     }
 }
 
-/// A rollback. It is written before it is requested.
+/// A rollback. The operator writes it before it sends the rollback request.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollback {
     /// The Idempotency-Key of the rollback. Every repeat has the same key.
     pub key: IdempotencyKey,
-    /// Why it was requested, in the word that Cognigy.AI receives: health_check_failure, deployment_failed, timeout, manual or
+    /// Why it was requested, as the value that is sent to Cognigy.AI: health_check_failure, deployment_failed, timeout, manual or
     /// resource_deleted.
     pub reason: RollbackReason,
     /// When the operator decided to roll back.
@@ -70,7 +70,7 @@ pub struct Rollback {
     /// When Cognigy.AI refused it. The operator does not repeat a refused rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<Timestamp>,
-    /// Until when the environment's health is watched after the rollback.
+    /// When the operator stops watching the environment's health after the rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify_until: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! Conditions: their times, their words, their length.
+//! Conditions: transition times, reasons and the length of messages.
 
 use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, MESSAGE_LIMIT, truncate};
 use crate::reason::Reason;
@@ -21,45 +21,47 @@ fn noon() -> Timestamp {
 }
 
 #[test]
-fn the_time_moves_only_when_the_status_does() {
+fn the_transition_time_changes_only_if_the_status_changes() {
     let mut conditions = Vec::new();
-    conditions.put(condition(ConditionType::Ready, ConditionStatus::Unknown, noon()));
+    conditions.set_condition(condition(ConditionType::Ready, ConditionStatus::Unknown, noon()));
     let later = noon() + 1.hour();
-    conditions
-        .put(Condition { reason: Reason::Tracing, ..condition(ConditionType::Ready, ConditionStatus::Unknown, later) });
+    conditions.set_condition(Condition {
+        reason: Reason::Tracing,
+        ..condition(ConditionType::Ready, ConditionStatus::Unknown, later)
+    });
     let ready = conditions.find(ConditionType::Ready).unwrap();
     assert_eq!((ready.last_transition_time, ready.reason), (noon(), Reason::Tracing));
-    conditions.put(condition(ConditionType::Ready, ConditionStatus::True, later));
+    conditions.set_condition(condition(ConditionType::Ready, ConditionStatus::True, later));
     assert_eq!(conditions.find(ConditionType::Ready).unwrap().last_transition_time, later);
     assert!(conditions.is_true(ConditionType::Ready));
 }
 
 #[test]
-fn each_type_is_there_once_and_in_a_stable_order() {
+fn each_type_is_present_once_and_in_a_stable_order() {
     let mut conditions = Vec::new();
     for condition_type in [ConditionType::Delivered, ConditionType::Ready, ConditionType::Stalled] {
-        conditions.put(condition(condition_type, ConditionStatus::False, noon()));
-        conditions.put(condition(condition_type, ConditionStatus::True, noon()));
+        conditions.set_condition(condition(condition_type, ConditionStatus::False, noon()));
+        conditions.set_condition(condition(condition_type, ConditionStatus::True, noon()));
     }
     let types: Vec<_> = conditions.iter().map(|condition| condition.condition_type).collect();
     assert_eq!(types, [ConditionType::Ready, ConditionType::Stalled, ConditionType::Delivered]);
-    conditions.withdraw(ConditionType::Stalled);
+    conditions.remove_condition(ConditionType::Stalled);
     assert!(conditions.find(ConditionType::Stalled).is_none());
     assert!(!conditions.is_true(ConditionType::Stalled));
 }
 
 #[test]
-fn a_long_message_is_cut_at_a_character_and_shows_it() {
+fn a_long_message_is_truncated_between_characters_with_a_mark() {
     let mut conditions = Vec::new();
     let message = "é".repeat(MESSAGE_LIMIT);
-    conditions.put(Condition { message, ..condition(ConditionType::Ready, ConditionStatus::False, noon()) });
+    conditions.set_condition(Condition { message, ..condition(ConditionType::Ready, ConditionStatus::False, noon()) });
     let message = &conditions.find(ConditionType::Ready).unwrap().message;
     assert!(message.len() <= MESSAGE_LIMIT && message.len() > MESSAGE_LIMIT - 4, "{}", message.len());
     assert!(message.ends_with("é…"));
 }
 
 #[test]
-fn a_text_within_its_limit_is_left_alone() {
+fn truncation_changes_only_a_text_over_its_limit() {
     for (text, limit, expected) in
         [("abcdef", 6, "abcdef"), ("", 0, ""), ("abcdef", 5, "ab…"), ("ééé", 5, "é…"), ("abcdef", 3, "…")]
     {
@@ -70,7 +72,7 @@ fn a_text_within_its_limit_is_left_alone() {
 }
 
 #[test]
-fn a_word_of_another_version_is_read_and_not_refused() {
+fn a_reason_of_another_version_is_accepted_and_kept() {
     let invented: Reason = serde_json::from_value(json!("InventedTomorrow")).unwrap();
     assert!(matches!(invented, Reason::Unrecognized(_)), "{invented:?}");
     assert_eq!(invented.as_str(), "InventedTomorrow");
@@ -86,7 +88,7 @@ fn a_word_of_another_version_is_read_and_not_refused() {
 }
 
 #[test]
-fn reasons_are_camel_case_words_that_the_api_takes() {
+fn reasons_are_camel_case_words_that_the_api_server_accepts() {
     for word in Reason::ALL.iter().map(|reason| reason.as_str()) {
         assert!(word.starts_with(|first: char| first.is_ascii_uppercase()), "{word}");
         assert!(word.len() <= 64 && word.chars().all(|letter| letter.is_ascii_alphanumeric()), "{word}");

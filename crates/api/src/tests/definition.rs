@@ -1,9 +1,9 @@
-//! The CRD: the file that people install is the one that the types generate.
+//! The installed CRD files are the ones that the types generate.
 
 use crate::crd;
 use serde_json::{Value, json};
 
-/// The definition by itself, and the chart's copy: a chart holds all that it installs.
+/// The definition, and its copy in the chart.
 const FILES: [&str; 2] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/deploy.cognigy.ai_cognigydeployments.yaml"),
     concat!(

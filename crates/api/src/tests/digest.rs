@@ -1,4 +1,4 @@
-//! The digest decides whether a fleet is deployed again: its values are fixed here for ever.
+//! A changed digest would deploy every configuration again, so these tests fix the values.
 
 use super::sample_with;
 use crate::{Digest, Snapshot};
@@ -13,7 +13,7 @@ fn checks_of(patch: &Value) -> Digest {
     Digest::of_checks(&sample_with(patch).spec)
 }
 
-/// The canonical form was written out by hand and hashed by another program.
+/// The expected value was computed from a canonical form that was written by hand, with another program.
 #[test]
 fn the_digest_of_the_sample_never_changes() {
     let golden = "v1:9ea28e15760453db504136b691d1bd92ac15962bb919c527b620ebf5e12de84c";
@@ -33,7 +33,7 @@ fn the_checks_digest_without_a_segment_never_changes() {
 }
 
 #[test]
-fn the_order_of_locks_and_of_keys_is_no_difference() {
+fn the_order_of_locks_and_of_keys_does_not_change_the_digest() {
     let turned = json!({"dependencyLocks": [
         {"packageName": "dialog-runtime", "version": "2.1.4"}, {"packageName": "cognigy-nlp-core", "version": "3.2.0"}
     ]});
@@ -47,7 +47,7 @@ fn the_order_of_locks_and_of_keys_is_no_difference() {
 }
 
 #[test]
-fn a_default_written_out_is_no_difference() {
+fn an_explicit_default_does_not_change_the_digest() {
     assert_eq!(digest_of(&json!({"capacityConstraints": null})), digest_of(&json!({})));
     assert_eq!(checks_of(&json!({"traceOptions": null})), checks_of(&json!({})));
     let unsaid = json!({"dependencyLocks": [{"packageName": "core", "version": "3.2.0"}]});
@@ -65,7 +65,7 @@ fn one_and_one_point_zero_are_the_same_number() {
 }
 
 #[test]
-fn large_integers_that_differ_are_told_apart() {
+fn different_large_integers_have_different_digests() {
     let numbers: [i64; 8] = [
         9_007_199_254_740_991,
         9_007_199_254_740_992,
@@ -84,7 +84,7 @@ fn large_integers_that_differ_are_told_apart() {
 }
 
 #[test]
-fn what_is_deployed_makes_the_digest() {
+fn every_deployed_field_changes_the_digest() {
     let changes = [
         json!({"environmentId": "env_prod_us_02"}),
         json!({"configurationSnapshot": {"botVersion": "2.4.2"}}),
@@ -105,7 +105,7 @@ fn what_is_deployed_makes_the_digest() {
 }
 
 #[test]
-fn how_it_is_rolled_out_and_watched_does_not() {
+fn settings_of_the_rollout_and_of_monitoring_do_not_change_the_digest() {
     let changes = [
         json!({"webhook": null}),
         json!({"monitoring": {"intervalSeconds": 5, "maxErrorRate": 0.5, "successThreshold": 2}}),

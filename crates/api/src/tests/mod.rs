@@ -13,7 +13,7 @@ mod status_size;
 use super::CognigyDeployment;
 use serde_json::{Value, json};
 
-/// The sample of the design, every field written out.
+/// The sample of the design, with every field.
 fn sample() -> Value {
     json!({
         "apiVersion": "deploy.cognigy.ai/v1alpha1",

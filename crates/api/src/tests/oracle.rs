@@ -1,5 +1,4 @@
-//! The digest that is written piece by piece is the one that is made of a tree: for every value that the API server can hand
-//! out, and so for every fleet that was deployed when it was made of a tree.
+//! The streamed digest equals a reference digest that is computed from a tree, for every value that the API server can return.
 
 use super::sample_with;
 use crate::{CognigyDeploymentSpec, Digest, Snapshot};
@@ -7,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// The digest as it was made of a tree.
+/// The reference digest, computed from a tree.
 fn of_a_tree(spec: &CognigyDeploymentSpec, snapshot: &Map<String, Value>) -> String {
     let mut locks: Vec<_> = spec.dependency_locks.iter().collect();
     locks.sort_by(|left, right| left.package_name.cmp(&right.package_name));
@@ -51,7 +50,7 @@ fn streamed(spec: &CognigyDeploymentSpec, text: &str) -> String {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    // What is ordered differently by UTF-16 than by UTF-8, and what is escaped.
+    // Characters whose order differs between UTF-16 and UTF-8, and characters that are escaped.
     let odd = prop::sample::select(vec![
         "", "\u{fb33}", "😀", "\u{e000}", "€", "\u{80}", "\r", "\"", "\\", "a\u{0}", "\u{7f}", "</",
     ]);
@@ -85,7 +84,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same JSON in another spelling: other white space, escapes where none are needed, keys the other way round.
+/// The same JSON with other white space, unnecessary escapes and keys in reverse order.
 fn respelled(value: &Value) -> String {
     let string = |text: &str| {
         let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
@@ -109,7 +108,7 @@ fn digits_of(number: &str) -> String {
     mantissa.replace(['-', '.'], "").trim_matches('0').to_owned()
 }
 
-/// A number as Go writes it, which the API server is written in.
+/// A number in the form that Go writes. The API server is written in Go.
 fn as_go_writes_it(number: f64) -> String {
     match number.abs() {
         magnitude if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) => {
@@ -126,7 +125,7 @@ fn as_go_writes_it(number: f64) -> String {
 
 proptest! {
     #[test]
-    fn a_digest_is_the_same_whether_it_is_made_of_a_tree_or_of_a_text(
+    fn the_streamed_digest_equals_the_digest_of_a_tree(
         fields in prop::collection::btree_map(key(), value(), 1..8),
     ) {
         let spec = sample_with(&json!({})).spec;
@@ -138,13 +137,13 @@ proptest! {
     }
 
     #[test]
-    fn a_double_has_the_same_digest_as_the_api_server_writes_it(bits in any::<u64>()) {
+    fn a_double_has_the_same_digest_in_the_form_that_the_api_server_writes(bits in any::<u64>()) {
         let number = f64::from_bits(bits);
         // Rust and Go choose differently only if two shortest forms are equally near.
         prop_assume!(number.is_finite() && digits_of(&format!("{number:e}")) == digits_of(&json!(number).to_string()));
         let spec = sample_with(&json!({})).spec;
         let text = format!("{{\"a\":{}}}", as_go_writes_it(number));
-        // What has been deployed was made of the text by this parser.
+        // The reference digest was always computed from the output of this parser.
         let tree: Map<String, Value> = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(streamed(&spec, &text), of_a_tree(&spec, &tree));
     }

@@ -1,4 +1,4 @@
-//! The rules that the API server enforces, run offline: what is refused, and what it says.
+//! The CEL rules that the API server enforces, run offline.
 
 use super::{sample, sample_with};
 use crate::CognigyDeployment;
@@ -81,7 +81,7 @@ fn other_forms_of_the_sample_are_accepted() {
 }
 
 #[test]
-fn names_and_keys_are_those_that_kubernetes_allows_for_the_api_server_and_for_the_operator_alike() {
+fn the_api_server_and_the_operator_accept_the_same_names_and_keys() {
     let longest = "a".repeat(253);
     for (name, is_name) in [
         ("cognigy-api", true),
@@ -143,7 +143,7 @@ fn names_and_keys_are_those_that_kubernetes_allows_for_the_api_server_and_for_th
         }
         assert_eq!(is_key(key), is_a_key, "{key:?}");
     }
-    // Lengths are bounds of the schema.
+    // The schema, not a rule, limits the length.
     for text in [String::new(), "a".repeat(254)] {
         assert!(ObjectName::of(&text).is_none() && !is_key(&text));
     }
@@ -159,7 +159,7 @@ fn the_environment_of_a_resource_never_changes() {
 }
 
 #[test]
-fn a_resource_survives_the_way_through_json() {
+fn a_resource_is_unchanged_after_a_round_trip_through_json() {
     let object: CognigyDeployment = serde_json::from_value(sample()).unwrap();
     let written = serde_json::to_value(&object).unwrap();
     assert_eq!(written, sample());
@@ -167,7 +167,7 @@ fn a_resource_survives_the_way_through_json() {
 }
 
 #[test]
-fn what_is_left_out_has_the_defaults_of_the_design() {
+fn omitted_fields_have_the_defaults_of_the_design() {
     let least = sample_with(&json!({"dependencyLocks": null, "rollbackPolicy": null, "capacityConstraints": null,
         "isolationRules": null, "traceOptions": null, "monitoring": null, "compliance": null, "credentialsRef": null,
         "webhook": null, "suspend": null, "deletionPolicy": null, "historyLimit": null}));

@@ -1,12 +1,12 @@
-//! Snapshots as text: what is read of a ConfigMap, what is refused, and what is warned of.
+//! Snapshots as text: parsing, errors and warnings.
 
 use super::sample_with;
-use crate::snapshot::{DEEPEST, LONGEST_WARNING, MOST_WARNINGS, Snapshot, SnapshotProblem};
+use crate::snapshot::{MAX_DEPTH, MAX_WARNING_BYTES, MAX_WARNINGS, Snapshot, SnapshotProblem};
 use crate::{CognigyDeployment, Digest};
 use serde_json::json;
 
-/// What is passed on of a text in a ConfigMap.
-fn passed_on(text: &str) -> String {
+/// The JSON that a ConfigMap's text becomes.
+fn json_of(text: &str) -> String {
     Snapshot::from_text(text).unwrap_or_else(|problem| panic!("{problem}: {text}")).snapshot.text().to_owned()
 }
 
@@ -14,7 +14,7 @@ fn refused(text: &str) -> String {
     Snapshot::from_text(text).expect_err(text).to_string()
 }
 
-/// A snapshot that is nested so many levels deep.
+/// A snapshot with this nesting depth.
 fn nested(levels: usize) -> String {
     format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels))
 }
@@ -25,18 +25,18 @@ fn digest(text: &str) -> Result<Digest, SnapshotProblem> {
 }
 
 #[test]
-fn json_in_a_config_map_is_passed_on_as_it_is_written() {
+fn json_in_a_config_map_is_not_changed() {
     for text in [
         r#"{"b": 1, "a": [1.0, 3.10, 1e3, -0, 1E400], "id": 123456789012345678901234567890, "c": "</\u00e9>"}"#,
         "{\n  \"pi\": 3.14159265358979323846264338327950288,\n  \"tel\": \"0041\"\n}",
     ] {
-        assert_eq!(passed_on(text), text);
-        assert_eq!(passed_on(&format!("\n {text} \n")), text);
+        assert_eq!(json_of(text), text);
+        assert_eq!(json_of(&format!("\n {text} \n")), text);
     }
 }
 
 #[test]
-fn yaml_in_a_config_map_is_read_by_the_core_schema_of_yaml_1_2() {
+fn yaml_in_a_config_map_is_parsed_with_the_core_schema_of_yaml_1_2() {
     for (yaml, json) in [
         ("mode: 0644", r#"{"mode":644}"#),
         ("phone: 0041791234567", r#"{"phone":41791234567}"#),
@@ -61,39 +61,42 @@ fn yaml_in_a_config_map_is_read_by_the_core_schema_of_yaml_1_2() {
         ("at: 2026-01-01T12:00:00Z\nclock: 12:30", r#"{"at":"2026-01-01T12:00:00Z","clock":"12:30"}"#),
         ("# a comment\n---\na: 1 # another\n...\n", r#"{"a":1}"#),
     ] {
-        assert_eq!(passed_on(yaml), json, "{yaml}");
+        assert_eq!(json_of(yaml), json, "{yaml}");
     }
 }
 
 #[test]
-fn what_cannot_be_deployed_is_refused_with_its_place_and_the_next_step() {
+fn an_invalid_snapshot_is_refused_with_a_position_and_a_next_step() {
     for (text, problem) in [
-        (r#"{"a": 1, "b": [{"c": 1, "d": 2, "c": 3}]}"#, "b[0].c is there twice: keep one of the two"),
-        (r#"{"a": 1, "\u0061": 2}"#, "a is there twice: keep one of the two"),
-        (r#"{"x": {"y": 1}, "a b": {"": 1, "": 2}}"#, "[\"a b\"][\"\"] is there twice: keep one of the two"),
-        ("a: 1\nb: {c: 1, c: 2}", "b.c is there twice: keep one of the two"),
+        (r#"{"a": 1, "b": [{"c": 1, "d": 2, "c": 3}]}"#, "the key b[0].c is duplicated: keep one of the two"),
+        (r#"{"a": 1, "\u0061": 2}"#, "the key a is duplicated: keep one of the two"),
+        (r#"{"x": {"y": 1}, "a b": {"": 1, "": 2}}"#, "the key [\"a b\"][\"\"] is duplicated: keep one of the two"),
+        ("a: 1\nb: {c: 1, c: 2}", "the key b.c is duplicated: keep one of the two"),
         (
             r#"{"a": ["\ud800"]}"#,
-            "a[0] holds half a character (a lone surrogate such as \\ud800): write the whole character",
+            "a[0] contains an incomplete character (a lone surrogate such as \\ud800): write the whole character",
         ),
         ("a: {? [x] : y}", "a key in a is a list, a mapping or null: write text"),
         ("a: {~: y}", "a key in a is a list, a mapping or null: write text"),
-        ("a: {<<: 5}", "<< in a names no mapping: write the name of a mapping, or a list of such names"),
+        (
+            "a: {<<: 5}",
+            "the merge key << in a has a value that is not a mapping: write an alias of a mapping, or a list of such aliases",
+        ),
         (
             "a: [1, .inf]",
             "a[1] cannot be written as JSON: .inf is a number that JSON does not have; write it in quotes if it is text",
         ),
         (
             "a: !!int x",
-            "a cannot be written as JSON: x is no such value as its tag says; write it in quotes if it is text",
+            "a cannot be written as JSON: x is not a valid value for its tag; write it in quotes if it is text",
         ),
-        ("a: 1\n---\nb: 2", "it is neither JSON nor YAML: it holds more than one YAML document; write one"),
-        ("a: &x [*x]", "it is neither JSON nor YAML: a[0] stands for what it is itself a part of"),
+        ("a: 1\n---\nb: 2", "it is neither JSON nor YAML: it contains more than one YAML document; write one"),
+        ("a: &x [*x]", "it is neither JSON nor YAML: a[0] is an alias of a value that contains the alias itself"),
         ("[1]", "it is not an object; write keys and values"),
         ("just words", "it is not an object; write keys and values"),
         ("", "it is not an object; write keys and values"),
-        ("{}", "it is empty"),
-        (" { } ", "it is empty"),
+        ("{}", "it is empty; write at least one key"),
+        (" { } ", "it is empty; write at least one key"),
     ] {
         assert_eq!(refused(text), problem, "{text}");
     }
@@ -101,14 +104,19 @@ fn what_cannot_be_deployed_is_refused_with_its_place_and_the_next_step() {
 }
 
 #[test]
-fn a_snapshot_may_be_so_deep_and_no_deeper() {
-    assert!(digest(&nested(124)).is_ok() && digest(&nested(DEEPEST)).is_ok());
-    let problem = digest(&nested(DEEPEST + 1)).unwrap_err();
+fn a_snapshot_may_be_126_levels_deep_and_no_deeper() {
+    assert!(digest(&nested(124)).is_ok() && digest(&nested(MAX_DEPTH)).is_ok());
+    let problem = digest(&nested(MAX_DEPTH + 1)).unwrap_err();
     let SnapshotProblem::TooDeep { path, depth } = &problem else { panic!("{problem}") };
     assert!(path.starts_with("a.a.a.a.") && path.len() <= 120, "{path}");
-    assert_eq!(*depth, Some(DEEPEST + 1));
-    assert!(problem.to_string().contains("goes 127 levels deep; at most 126 levels can be deployed"), "{problem}");
-    // Braces in a text are no levels.
+    assert_eq!(*depth, Some(MAX_DEPTH + 1));
+    assert!(
+        problem
+            .to_string()
+            .contains("(the snapshot is 127 levels deep); at most 126 levels of objects and lists can be deployed"),
+        "{problem}"
+    );
+    // Braces inside a string do not count as levels.
     let harmless = format!("{{\"a\": \"{}\\\"{{\"}}", "{[".repeat(200));
     assert!(digest(&harmless).is_ok());
     for levels in [500, 10_000, 400_000] {
@@ -117,20 +125,20 @@ fn a_snapshot_may_be_so_deep_and_no_deeper() {
         assert!(matches!(Snapshot::from_text(&nested(levels)), Err(SnapshotProblem::TooDeep { .. })));
     }
     let lists = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
-    assert!(digest(&lists(DEEPEST - 1)).is_ok() && digest(&lists(DEEPEST)).is_err());
+    assert!(digest(&lists(MAX_DEPTH - 1)).is_ok() && digest(&lists(MAX_DEPTH)).is_err());
     let yaml = |levels: usize| format!("a: {}{}", "[".repeat(levels), "]".repeat(levels));
-    assert!(Snapshot::from_text(&yaml(DEEPEST - 1)).is_ok());
-    assert!(matches!(Snapshot::from_text(&yaml(DEEPEST)), Err(SnapshotProblem::TooDeep { .. })));
-    // Each name stands for one level more.
+    assert!(Snapshot::from_text(&yaml(MAX_DEPTH - 1)).is_ok());
+    assert!(matches!(Snapshot::from_text(&yaml(MAX_DEPTH)), Err(SnapshotProblem::TooDeep { .. })));
+    // Each anchor adds one level.
     let mut tower = "a0: &a0 [x]\n".to_owned();
-    for level in 1..DEEPEST {
+    for level in 1..MAX_DEPTH {
         tower.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
     }
     assert!(matches!(Snapshot::from_text(&tower), Err(SnapshotProblem::TooDeep { .. })));
 }
 
 #[test]
-fn numbers_that_differ_never_hash_alike() {
+fn different_numbers_have_different_digests() {
     let texts = [
         "9007199254740993",
         "9007199254740992.0",
@@ -157,7 +165,7 @@ fn numbers_that_differ_never_hash_alike() {
 }
 
 #[test]
-fn a_number_that_looks_like_a_version_is_warned_of() {
+fn a_number_that_looks_like_a_version_causes_a_warning() {
     let warnings = |text: &str| serde_json::from_str::<Snapshot>(text).unwrap().warnings();
     assert_eq!(
         warnings(r#"{"botVersion":3.1,"nlp":{"engines":[{"VERSION":1.25}]}}"#),
@@ -172,15 +180,16 @@ fn a_number_that_looks_like_a_version_is_warned_of() {
     assert_eq!(warnings(r#"{"version":2,"v":"3.1","versions":[3.1],"a":{"version":"3.1"},"rate":0.5}"#), [""; 0]);
     let many: Vec<_> = (0..50).map(|number| format!("\"{}{number}Version\":3.1", "x".repeat(500))).collect();
     let many = warnings(&format!("{{{}}}", many.join(",")));
-    assert_eq!(many.len(), MOST_WARNINGS);
+    assert_eq!(many.len(), MAX_WARNINGS);
     assert!(
-        many.iter().all(|warning| warning.len() <= LONGEST_WARNING && warning.starts_with("configurationSnapshot.xxx"))
+        many.iter()
+            .all(|warning| warning.len() <= MAX_WARNING_BYTES && warning.starts_with("configurationSnapshot.xxx"))
     );
     assert_eq!(warnings(&nested(500)), [""; 0], "it is not deployed");
 }
 
 #[test]
-fn what_yaml_reads_as_something_else_is_warned_of() {
+fn a_value_that_yaml_reads_differently_causes_a_warning() {
     let read =
         Snapshot::from_text("phone: 0041791234567\nflows: [{on: yes}]\nport: 8_080\nmode: '0644'\nzero: 0").unwrap();
     assert_eq!(
@@ -195,11 +204,11 @@ fn what_yaml_reads_as_something_else_is_warned_of() {
         ]
     );
     let many = Snapshot::from_text(&format!("a: [{}]", "00, ".repeat(500))).unwrap();
-    assert_eq!(many.warnings.len(), MOST_WARNINGS);
+    assert_eq!(many.warnings.len(), MAX_WARNINGS);
 }
 
 #[test]
-fn a_snapshot_is_the_same_text_wherever_it_goes() {
+fn a_snapshot_keeps_its_text() {
     let text = r#"{"b":1.50,"a":[9007199254740993,12345678901234567890123]}"#;
     let object = format!(
         r#"{{"apiVersion":"deploy.cognigy.ai/v1alpha1","kind":"CognigyDeployment","metadata":{{"name":"bot"}},"spec":{{"environmentId":"env","configurationSnapshot":{text}}}}}"#
@@ -218,7 +227,7 @@ fn a_snapshot_is_the_same_text_wherever_it_goes() {
 }
 
 #[test]
-fn a_snapshot_has_the_version_that_a_person_knows_if_it_names_one() {
+fn the_version_of_a_snapshot_is_its_bot_version_or_its_version() {
     let long = "9".repeat(65);
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     for (text, version) in [

@@ -1,4 +1,4 @@
-//! The status stays small enough for etcd and for every watch, whatever the API and its users say.
+//! The status stays within its size limit, whatever Cognigy.AI and its users write.
 
 use super::sample_with;
 use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, MESSAGE_LIMIT};
@@ -27,9 +27,9 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
         "complianceFlags": {"governanceApproved": false, "dataResidencyCheck": false}
     });
     let mut conditions = Vec::new();
-    let types = ConditionType::STORY.into_iter().chain([ConditionType::Ready, ConditionType::Stalled]);
+    let types = ConditionType::STAGES.into_iter().chain([ConditionType::Ready, ConditionType::Stalled]);
     for condition_type in types {
-        conditions.put(Condition {
+        conditions.set_condition(Condition {
             condition_type,
             status: ConditionStatus::Unknown,
             observed_generation: i64::MAX,
@@ -49,6 +49,7 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             generation: i64::MAX,
             step: Step::VerifyingRollback,
             started_at: at,
+            queued_at: Some(at),
             checks: Checks {
                 digest: digest.clone(),
                 api_origin: Some(ApiOrigin::new("x".repeat(256))),
@@ -116,14 +117,14 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
 }
 
 #[test]
-fn the_largest_status_with_uuid_jobs_stays_within_its_bound() {
+fn the_largest_status_with_uuid_jobs_stays_within_its_limit() {
     let size = serde_json::to_vec(&largest(&JobId::new("job_0b6f9e0a-7f4b-4a35-9d55-6b0a5a1d2c3e"))).unwrap().len();
     assert!(size <= BOUND, "{size} bytes");
 }
 
-/// Ids of 256 characters are allowed by the contract, and the API's words may be all quotation marks.
+/// The contract allows ids of 256 characters, and a message of the API may consist of quotation marks, which are escaped.
 #[test]
-fn with_the_longest_ids_and_words_the_oldest_history_makes_room() {
+fn with_the_longest_ids_and_messages_the_oldest_history_is_removed() {
     let mut status = largest(&JobId::new("j".repeat(256)));
     for condition in &mut status.conditions {
         condition.message = "\"".repeat(MESSAGE_LIMIT);
@@ -132,7 +133,7 @@ fn with_the_longest_ids_and_words_the_oldest_history_makes_room() {
     let size = serde_json::to_vec(&status).unwrap().len();
     assert!(size <= BOUND, "{size} bytes");
     assert!(status.history.len() > 10, "{} past attempts are left", status.history.len());
-    // And with the longest base URLs.
+    // The longest base URLs make it larger again.
     for entry in &mut status.outbox {
         entry.api_origin = Some(ApiOrigin::new("x".repeat(320)));
     }
@@ -142,7 +143,7 @@ fn with_the_longest_ids_and_words_the_oldest_history_makes_room() {
 }
 
 #[test]
-fn a_status_survives_the_way_through_json() {
+fn a_status_is_unchanged_after_a_round_trip_through_json() {
     let status = largest(&JobId::new("job_8f3a2c"));
     let written = serde_json::to_value(&status).unwrap();
     assert_eq!(serde_json::from_value::<CognigyDeploymentStatus>(written).unwrap(), status);

@@ -5,18 +5,18 @@ use serde_json::json;
 
 use super::*;
 
-/// No secrets: nothing has to be blanked.
+/// No secrets: nothing has to be redacted.
 fn none() -> Secrets {
     Secrets::default()
 }
 
-fn bad(status: &str, error_rate: Option<f64>) -> HealthReading {
-    HealthReading::Bad { status: status.to_owned(), error_rate }
+fn bad(status: &str, error_rate: Option<f64>) -> HealthStatus {
+    HealthStatus::Bad { status: status.to_owned(), error_rate }
 }
 
 #[test]
 fn health_is_good_only_if_healthy_and_under_the_rate() {
-    let good = |error_rate| HealthReading::Good { error_rate };
+    let good = |error_rate| HealthStatus::Good { error_rate };
     for (body, reading) in [
         (r#"{"status": "healthy", "errorRate": 0.01}"#, good(0.01)),
         (r#"{"status": "healthy", "errorRate": 0}"#, good(0.0)),
@@ -52,12 +52,12 @@ fn health_that_cannot_be_read_is_neither_good_nor_bad() {
         "<html>502</html>",
         "",
     ] {
-        assert!(matches!(read_health(body.as_bytes(), 0.05, &none()), HealthReading::Unreadable { .. }), "{body}");
+        assert!(matches!(read_health(body.as_bytes(), 0.05, &none()), HealthStatus::Unreadable { .. }), "{body}");
     }
 }
 
 #[test]
-fn only_documented_words_end_a_job() {
+fn only_documented_values_end_a_job() {
     let ended = |word: &str| JobStatus::EndedBadly(word.to_owned());
     let running = |word: &str| JobStatus::Running(word.to_owned());
     for (word, status) in [
@@ -79,7 +79,7 @@ fn only_documented_words_end_a_job() {
 }
 
 #[test]
-fn validation_is_valid_only_if_it_says_so() {
+fn a_validation_passes_only_if_it_is_explicitly_valid() {
     let report =
         read_validation(br#"{"valid": true, "warnings": ["a"], "capacityUtilization": 0.42}"#, &none()).unwrap();
     assert_eq!((report.valid, report.capacity_utilization), (true, Some(0.42)));
@@ -92,7 +92,7 @@ fn validation_is_valid_only_if_it_says_so() {
 }
 
 #[test]
-fn broken_constraints_are_readable_whether_strings_or_objects() {
+fn validation_errors_may_be_strings_or_objects() {
     let body = json!({"valid": false, "validationErrors": [
         "memory over the limit",
         {"constraint": "max_concurrent_sessions", "message": "500 is over 200"},
@@ -126,7 +126,7 @@ fn a_trace_passes_only_without_a_conflict() {
 }
 
 #[test]
-fn a_job_id_that_cannot_enter_a_path_is_not_the_contract() {
+fn a_job_id_that_is_not_one_path_segment_is_an_error() {
     assert_eq!(read_job_id(br#"{"jobId": "job_8f3a2c"}"#).unwrap().as_str(), "job_8f3a2c");
     for body in [r#"{"jobId": "../admin"}"#, r#"{"jobId": ".."}"#, r#"{"jobId": ""}"#, r#"{"jobId": 7}"#, "{}", ""] {
         assert!(read_job_id(body.as_bytes()).is_err(), "{body}");
@@ -134,7 +134,7 @@ fn a_job_id_that_cannot_enter_a_path_is_not_the_contract() {
 }
 
 #[test]
-fn a_token_lives_as_long_as_the_answer_says_and_five_minutes_if_it_does_not() {
+fn the_lifetime_of_a_token_is_five_minutes_if_the_answer_has_none() {
     for (life, seconds) in [
         ("", Some(300.0)),
         (r#", "expires_in": null"#, Some(300.0)),
@@ -158,7 +158,7 @@ fn a_token_lives_as_long_as_the_answer_says_and_five_minutes_if_it_does_not() {
 }
 
 #[test]
-fn a_token_that_fits_into_no_header_is_refused_in_words() {
+fn a_token_that_does_not_fit_into_a_header_is_refused_with_a_clear_message() {
     let answer = |token: &str| read_token(json!({"access_token": token}).to_string().as_bytes());
     assert!(answer(&"x".repeat(16 * 1024)).is_ok());
     for (token, says) in [("x".repeat(16 * 1024 + 1), "16384"), ("a b".to_owned(), "ASCII"), (String::new(), "ASCII")] {
@@ -169,7 +169,7 @@ fn a_token_that_fits_into_no_header_is_refused_in_words() {
 }
 
 #[test]
-fn what_is_said_about_a_broken_answer_holds_nothing_of_it() {
+fn the_error_about_an_invalid_answer_contains_nothing_of_it() {
     let Err(error) = read_token(br#"{"access_token": "s3cret", "expires_in": "s3cret"}"#) else { panic!("must fail") };
     assert!(!error.to_string().contains("s3cret"), "{error}");
 }
@@ -191,23 +191,23 @@ fn json_like() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_answer_whatsoever_panics_a_reader(
+    fn no_answer_causes_a_panic(
         body in prop_oneof![proptest::collection::vec(any::<u8>(), 0..200), json_like()],
         max in any::<f64>(),
     ) {
         let _ = (read_job_status(&body, &none()), read_validation(&body, &none()), read_trace(&body, &none()), read_job_id(&body), read_token(&body).is_ok());
         match read_health(&body, max, &none()) {
-            HealthReading::Good { error_rate } => prop_assert!(error_rate >= 0.0 && (error_rate < max || max.is_nan())),
-            HealthReading::Bad { status, error_rate } => {
+            HealthStatus::Good { error_rate } => prop_assert!(error_rate >= 0.0 && (error_rate < max || max.is_nan())),
+            HealthStatus::Bad { status, error_rate } => {
                 prop_assert!(status != "healthy" || error_rate.is_some_and(|rate| rate >= max));
             }
-            HealthReading::Unreadable { message } => prop_assert!(!message.is_empty()),
+            HealthStatus::Unreadable { message } => prop_assert!(!message.is_empty()),
         }
     }
 }
 
 #[test]
-fn no_word_that_is_shown_holds_a_secret_and_no_secret_changes_a_verdict() {
+fn no_shown_value_contains_a_secret_and_no_secret_changes_a_result() {
     let secrets = Secrets::new(["s3cr3t-s3cr3t", PASSED, HEALTHY]);
     let echo = "no: s3cr3t-s3cr3t";
     let body = |status: &str| {
@@ -227,18 +227,18 @@ fn no_word_that_is_shown_holds_a_secret_and_no_secret_changes_a_verdict() {
         assert!(shown.contains("no: [redacted]") && !shown.contains("s3cr3t"), "{shown}");
     }
     assert_eq!(read_trace(&body(PASSED), &secrets).unwrap().status, PASSED);
-    assert_eq!(read_health(&body(HEALTHY), 0.05, &secrets), HealthReading::Good { error_rate: 0.0 });
+    assert_eq!(read_health(&body(HEALTHY), 0.05, &secrets), HealthStatus::Good { error_rate: 0.0 });
 }
 
 #[test]
-fn an_answer_that_is_not_utf_8_is_no_answer_wherever_it_is_not() {
+fn an_answer_with_invalid_utf_8_anywhere_is_not_read() {
     let body = b"{\"status\": \"healthy\", \"errorRate\": 0.01, \"unread\": \"\x80\"}";
-    assert!(matches!(read_health(body, 0.05, &none()), HealthReading::Unreadable { .. }));
+    assert!(matches!(read_health(body, 0.05, &none()), HealthStatus::Unreadable { .. }));
     assert!(read_job_status(b"{\"status\": \"completed\", \"\xff\": 1}", &none()).is_err());
 }
 
 #[test]
-fn a_secret_is_blanked_before_a_line_is_cut_in_its_middle() {
+fn a_secret_is_redacted_before_a_line_is_truncated() {
     let secrets = Secrets::new(["s3cr3t-s3cr3t"]);
     for filler in 200..300 {
         let body = json!({"warnings": [format!("{} s3cr3t-s3cr3t", "x".repeat(filler))]}).to_string();

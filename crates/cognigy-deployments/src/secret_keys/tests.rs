@@ -22,7 +22,7 @@ fn read(keys: &[(&str, &[u8])]) -> Result<Credentials, String> {
 }
 
 #[test]
-fn every_key_that_cannot_be_used_is_told_with_its_secret_the_problem_and_what_to_write() {
+fn an_invalid_key_is_reported_with_its_secret_the_problem_and_the_fix() {
     for (key, value, says) in [
         ("clientSecret", "", "has an empty clientSecret; fill it in"),
         ("clientId", " \n", "has an empty clientId; fill it in"),
@@ -45,14 +45,18 @@ fn every_key_that_cannot_be_used_is_told_with_its_secret_the_problem_and_what_to
         (
             "baseUrl",
             "https://api.example.com?key=pa55word",
-            r#"has the baseUrl "https://api.example.com...", which must have no query"#,
+            r#"has the baseUrl "https://api.example.com...", which must not have a query"#,
         ),
         (
             "tokenUrl",
             "https://api.example.com/#pa55word",
-            r#"has the tokenUrl "https://api.example.com/...", which must have no fragment"#,
+            r#"has the tokenUrl "https://api.example.com/...", which must not have a fragment"#,
         ),
-        ("baseUrl", "https://me:pa55word@api.example.com", "has a baseUrl that must hold no user name and no password"),
+        (
+            "baseUrl",
+            "https://me:pa55word@api.example.com",
+            "has a baseUrl that must not contain a user name or password",
+        ),
         ("baseUrl", "me:pa55word@api.example.com", "has a baseUrl that needs a scheme"),
         (
             "requestsPerMinute",
@@ -73,7 +77,7 @@ fn every_key_that_cannot_be_used_is_told_with_its_secret_the_problem_and_what_to
 }
 
 #[test]
-fn a_key_that_is_missing_is_to_be_added() {
+fn a_missing_key_is_reported_with_its_secret() {
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some("cognigy-api".to_owned()),
@@ -88,7 +92,7 @@ fn a_key_that_is_missing_is_to_be_added() {
 }
 
 #[test]
-fn a_value_that_is_longer_than_it_can_be_is_told_by_its_size() {
+fn a_value_that_is_too_long_is_reported_with_its_size() {
     for (key, most) in [
         ("clientId", 4 * 1024),
         ("clientSecret", 4 * 1024),
@@ -98,7 +102,7 @@ fn a_value_that_is_longer_than_it_can_be_is_told_by_its_size() {
         ("requestsPerMinute", 20),
     ] {
         let message = read(&[(key, "x".repeat(most + 1).as_bytes())]).unwrap_err();
-        let says = format!("has a {key} of {} bytes, and at most {most} can be used; correct it", most + 1);
+        let says = format!("has a {key} of {} bytes, but at most {most} bytes are allowed; correct it", most + 1);
         assert_eq!(message, format!("Secret bots/cognigy-api {says} {EDIT}"));
         let longest = match key {
             "baseUrl" | "tokenUrl" => format!("{:x<most$}", "https://a/"),
@@ -110,22 +114,22 @@ fn a_value_that_is_longer_than_it_can_be_is_told_by_its_size() {
 }
 
 #[test]
-fn what_is_no_text_is_told_by_its_key() {
+fn a_value_that_is_not_utf_8_is_reported_with_its_key() {
     for key in ["clientId", "clientSecret", "baseUrl", "tokenUrl", "ca.crt", "requestsPerMinute"] {
         let message = read(&[(key, b"\xff\xfe")]).unwrap_err();
-        let says = format!("has a {key} that is not UTF-8 text; write it anew");
+        let says = format!("has a {key} that is not UTF-8 text; write it again");
         assert_eq!(message, format!("Secret bots/cognigy-api {says} {EDIT}"));
     }
 }
 
 #[test]
-fn a_long_value_is_quoted_in_part() {
+fn a_long_value_is_quoted_only_in_part() {
     let message = read(&[("baseUrl", "x".repeat(300).as_bytes())]).unwrap_err();
     assert!(message.contains(&format!("{}...\"", "x".repeat(97))) && message.len() < 500, "{message}");
 }
 
 #[test]
-fn what_editors_leave_around_a_value_is_no_part_of_it() {
+fn white_space_around_a_value_is_removed() {
     let credentials =
         read(&[("clientSecret", b" s3cr3t\n"), ("requestsPerMinute", b"60\n"), ("baseUrl", b"\n")]).unwrap();
     assert_eq!(credentials.client_secret.expose_secret(), "s3cr3t");

@@ -42,12 +42,12 @@ async fn a_poll_is_tried_once() {
     let api = api([status(503, "maintenance"), Reply::Interrupted]);
     assert!(matches!(api.job().await, Err(JobError::Unreadable(error)) if error.message().ends_with("maintenance")));
     let reading = api.client.health(&"env".parse().unwrap(), 0.05, &me()).await;
-    assert!(matches!(reading, Ok(HealthReading::Unreadable { .. })));
+    assert!(matches!(reading, Ok(HealthStatus::Unreadable { .. })));
     assert_eq!(api.sent().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_does_not_come_is_given_up_after_thirty_seconds() {
+async fn a_missing_answer_times_out_after_thirty_seconds() {
     let api = api([Reply::Never]);
     api.is_no_longer_careful().await;
     let started = Instant::now();
@@ -56,7 +56,7 @@ async fn an_answer_that_does_not_come_is_given_up_after_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_retry_after_is_waited_for_and_a_long_one_is_handed_on() {
+async fn the_call_waits_for_a_short_retry_after_and_returns_a_long_one() {
     let api = api([Reply::RetryAfter(503, "9"), status(200, ""), Reply::RetryAfter(429, "42")]);
     api.is_no_longer_careful().await;
     api.audit().await.unwrap();
@@ -69,7 +69,7 @@ async fn a_short_retry_after_is_waited_for_and_a_long_one_is_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_slows_everything_that_shares_the_budget() {
+async fn a_429_delays_all_requests_that_share_the_budget() {
     let api = api([Reply::RetryAfter(429, "20"), ok(r#"{"status": "completed"}"#)]);
     api.audit().await.unwrap_err();
     let started = Instant::now();
@@ -78,7 +78,7 @@ async fn a_429_slows_everything_that_shares_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_longer_than_a_request_waits_is_told_at_once() {
+async fn a_pause_that_is_too_long_to_wait_for_is_returned_at_once() {
     let api = api([Reply::RetryAfter(429, "600")]);
     api.audit().await.unwrap_err();
     let error = api.audit().await.unwrap_err();
@@ -87,7 +87,7 @@ async fn a_pause_longer_than_a_request_waits_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_that_the_api_asks_for_is_handed_on_as_long_as_the_call_can_bear() {
+async fn a_requested_wait_of_an_hour_is_limited_for_each_priority() {
     let replies = std::iter::repeat_n(Reply::RetryAfter(429, "3600"), 5);
     let api = api(replies);
     api.is_no_longer_careful().await;
@@ -110,7 +110,7 @@ async fn asked(api: &Fixture) -> [bool; 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_was_not_sent_is_not_an_answer() {
+async fn a_poll_that_was_not_sent_is_not_an_answer() {
     let paused = api([]);
     paused.budget.pause(seconds(300));
     assert_eq!(asked(&paused).await, [false, false], "the budget holds the requests back");
@@ -152,7 +152,7 @@ async fn wrong_requests_and_broken_answers_are_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_apis_own_words_come_through_without_secrets() {
+async fn the_apis_own_message_is_shown_without_secrets() {
     let echo = r#"{"message": "no\u0007: hunter2&hunter2 hunter2%26hunter2 Bearer tok."}"#;
     let api = api([status(400, echo)]);
     let error = api.audit().await.unwrap_err();
@@ -163,7 +163,7 @@ async fn the_apis_own_words_come_through_without_secrets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failure_names_the_server_that_was_asked() {
+async fn every_failure_names_the_server() {
     let base = "https://api.example.com:8443/gateway";
     let failures = [
         status(400, ""),
@@ -212,7 +212,7 @@ async fn every_failure_names_the_server_that_was_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_endpoint_that_fails_is_named() {
+async fn a_failure_of_the_token_endpoint_names_it() {
     for failure in [status(401, ""), status(503, ""), ok("{}"), Reply::NotConnected, Reply::Never, Reply::TooLarge(200)]
     {
         let api = api_with_tokens([failure.clone(), failure.clone(), failure.clone()], []);
@@ -222,7 +222,7 @@ async fn a_token_endpoint_that_fails_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn words_that_only_repeat_the_status_are_said_once() {
+async fn a_message_that_only_repeats_the_status_is_omitted() {
     for words in ["", "Internal Server Error", "500 Internal Server Error", r#"{"error": "Internal Server Error"}"#] {
         let api = api(std::iter::repeat_n(status(500, words), 3));
         let error = api.audit().await.unwrap_err();
@@ -231,7 +231,7 @@ async fn words_that_only_repeat_the_status_are_said_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rollbacks_answers_are_told_apart() {
+async fn each_answer_to_a_rollback_has_its_own_result() {
     let answer = async |reply: Reply| api([reply.clone(), reply.clone(), reply]).rollback().await;
     for accepted in [200, 202, 204] {
         assert_eq!(answer(status(accepted, "whatever")).await, RollbackAnswer::Accepted);
@@ -247,14 +247,14 @@ async fn a_rollbacks_answers_are_told_apart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_not_there_is_its_own_answer() {
+async fn a_missing_job_is_a_distinct_error() {
     let api = api([status(404, r#"{"error": "unknown job"}"#)]);
     let message = "https://api.cognigy.ai/api/v2/jobs/job_8f3a2c answered 404 Not Found: unknown job".to_owned();
     assert_eq!(api.job().await, Err(JobError::NotFound { message }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_sent_where_the_egress_rules_forbid_it() {
+async fn nothing_is_sent_if_the_egress_rules_forbid_it() {
     let scripted = api([]);
     let inside = Credentials { token_url: "http://10.0.0.1/token".parse().unwrap(), ..credentials() };
     let options = ExchangeOptions::new(EgressPolicy::default());
@@ -265,7 +265,7 @@ async fn nothing_is_sent_where_the_egress_rules_forbid_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhooks_failure_names_its_host_and_nothing_more() {
+async fn the_failure_of_a_webhook_names_only_its_host() {
     let api = api([status(404, "Cannot POST /hooks/T0ken?key=K3y"), Reply::Never, Reply::TooLarge(200)]);
     let sender =
         WebhookSender::new(api.transport.clone() as Arc<dyn Transport>, ExchangeOptions::new(EgressPolicy::default()));
@@ -281,9 +281,9 @@ async fn a_webhooks_failure_names_its_host_and_nothing_more() {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<(&'static str, &'static str, Duration)>>);
+struct Observed(Mutex<Vec<(&'static str, &'static str, Duration)>>);
 
-impl RequestObserver for Heard {
+impl RequestObserver for Observed {
     fn observed(&self, operation: &Operation, class: &'static str, elapsed: Duration) {
         self.0.lock().unwrap().push((operation.name, class, elapsed));
     }
@@ -292,49 +292,49 @@ impl RequestObserver for Heard {
 #[tokio::test(start_paused = true)]
 async fn every_request_is_observed_with_its_class() {
     let scripted = api([status(422, ""), Reply::Slowly(seconds(3), 200, r#"{"status": "queued"}"#.to_owned())]);
-    let heard = Arc::new(Heard::default());
-    let options = ExchangeOptions { observer: Some(heard.clone()), ..ExchangeOptions::new(EgressPolicy::default()) };
+    let observed = Arc::new(Observed::default());
+    let options = ExchangeOptions { observer: Some(observed.clone()), ..ExchangeOptions::new(EgressPolicy::default()) };
     let client = Client::new(&credentials(), scripted.transport.clone(), options, scripted.budget.clone(), 7);
     client.audit(Bytes::new(), &key(), &me()).await.unwrap_err();
     client.job(&"j".parse().unwrap(), &me()).await.unwrap();
     assert_eq!(
-        *heard.0.lock().unwrap(),
+        *observed.0.lock().unwrap(),
         [("token", "success", Duration::ZERO), ("audit", "rejected", Duration::ZERO), ("job", "success", seconds(3)),]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_lowers_what_is_made_and_a_503_does_not() {
+async fn a_429_lowers_the_effective_limit_and_a_503_does_not() {
     for (answer, effective) in [(Reply::RetryAfter(429, "20"), 50), (Reply::RetryAfter(503, "20"), 100)] {
         let api = api([answer]);
         api.audit().await.unwrap_err();
-        let reading = api.budget.reading();
+        let reading = api.budget.usage();
         assert_eq!((reading.effective_limit.get(), reading.paused_for), (effective, seconds(20)));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_try_that_failed_is_told_while_the_call_goes_on() {
+async fn a_failed_try_is_reported_while_the_call_continues() {
     let api = api([Reply::Never, status(503, ""), ok(r#"{"traceId": "tr_1", "status": "passed"}"#)]);
     api.is_no_longer_careful().await;
-    let (teller, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut reports) = tokio::sync::mpsc::unbounded_channel();
     let (environment_id, snapshot) = ("env".parse().unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
     let trace_options =
         TraceOptions { simulation_depth: 1, include_dependency_graph: true, detect_version_conflicts: true };
     let request = TraceRequest { environment_id: &environment_id, configuration_snapshot: &snapshot, trace_options };
-    let requester = me().telling(teller);
+    let requester = me().reporting_to(sender);
     let mut call = std::pin::pin!(api.client.trace(&request, &requester));
 
     for (number, unanswered_for) in [(1, Some(seconds(30))), (2, None)] {
         let failed = tokio::select! {
             biased;
-            Some(failed) = told.recv() => failed,
-            _ = &mut call => panic!("the call goes on"),
+            Some(failed) = reports.recv() => failed,
+            _ = &mut call => panic!("the call continues"),
         };
         assert_eq!((failed.operation, failed.number, failed.of), (operations::TRACE, number, 3));
         assert_eq!((failed.unanswered_for, failed.error.class()), (unanswered_for, ErrorClass::Transient));
         assert_eq!(api.sent().len(), usize::try_from(number).unwrap(), "before the next try");
     }
     assert!(call.await.unwrap().passed());
-    assert!(told.try_recv().is_err(), "a successful try is not reported");
+    assert!(reports.try_recv().is_err(), "a successful try is not reported");
 }

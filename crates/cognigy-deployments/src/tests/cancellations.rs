@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// A requester whose requests are cancelled after this time.
-fn changing_its_mind_after(wait: Duration) -> Requester {
+fn cancelled_after(wait: Duration) -> Requester {
     let cancellation = CancellationToken::new();
     let requester = me().cancelled_by(cancellation.clone());
     tokio::spawn(async move {
@@ -27,17 +27,17 @@ fn changing_its_mind_after(wait: Duration) -> Requester {
     requester
 }
 
-/// An API that asked for a pause of one minute.
-fn resting(replies: impl IntoIterator<Item = Reply>) -> Fixture {
+/// An API that requested a pause of one minute.
+fn paused(replies: impl IntoIterator<Item = Reply>) -> Fixture {
     let api = api(replies);
     api.budget.pause(seconds(60));
     api
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
-    let api = resting([]);
-    let (start, me) = (Instant::now(), changing_its_mind_after(seconds(5)));
+async fn a_request_that_waits_in_the_queue_is_cancelled_at_once() {
+    let api = paused([]);
+    let (start, me) = (Instant::now(), cancelled_after(seconds(5)));
     let job_id = "job_8f3a2c".parse().unwrap();
     let environment = "env".parse().unwrap();
     let (job, health, audit) =
@@ -51,28 +51,28 @@ async fn a_question_that_waits_for_its_turn_is_taken_back_at_once() {
     );
     assert_eq!(api.client.job(&job_id, &me).await, Err(NotSent::Cancelled.into()), "the next is not sent");
     assert!(api.sent().is_empty());
-    assert_eq!(api.budget.reading().waiting_in_all(), 0);
+    assert_eq!(api.budget.usage().total_waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_was_sent_is_answered() {
+async fn a_request_that_was_sent_is_not_cancelled() {
     let api = api([Reply::Slowly(seconds(10), 200, r#"{"status": "completed"}"#.to_owned())]);
-    let me = changing_its_mind_after(seconds(5));
+    let me = cancelled_after(seconds(5));
     assert_eq!(api.client.job(&"job_8f3a2c".parse().unwrap(), &me).await, Ok(JobStatus::Completed));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_that_failed_is_not_asked_again_once_nobody_wants_to_know() {
+async fn a_failed_request_is_not_repeated_after_cancellation() {
     let api = api([status(503, "")]);
-    let (start, me) = (Instant::now(), changing_its_mind_after(seconds(1)));
+    let (start, me) = (Instant::now(), cancelled_after(seconds(1)));
     let refused = api.client.audit(Bytes::new(), &key(), &me).await.unwrap_err();
     assert_eq!((refused.class(), start.elapsed()), (ErrorClass::Cancelled, seconds(1)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rollback_and_a_submit_go_whatever_has_changed() {
-    let api = resting([status(202, ""), ok(r#"{"jobId": "job_8f3a2c"}"#)]);
-    let me = changing_its_mind_after(seconds(5));
+async fn a_rollback_and_a_submit_are_never_cancelled() {
+    let api = paused([status(202, ""), ok(r#"{"jobId": "job_8f3a2c"}"#)]);
+    let me = cancelled_after(seconds(5));
     let job_id = "job_8f3a2c".parse().unwrap();
     let answer = api.client.rollback(&job_id, &key(), RollbackReason::ResourceDeleted, &me).await;
     assert_eq!(answer, RollbackAnswer::Accepted);

@@ -152,7 +152,7 @@ impl Fixture {
         self.transport.sent.lock().unwrap().clone()
     }
 
-    /// From then on, requests go as soon as they are made, if there are only a few.
+    /// Waits until the budget's careful first minutes are over. After that, a few requests are sent without delay.
     pub(super) async fn is_no_longer_careful(&self) {
         tokio::time::sleep(2 * WINDOW).await;
     }

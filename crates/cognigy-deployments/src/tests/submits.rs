@@ -1,4 +1,4 @@
-//! The contract's table for the submit, row by row.
+//! Every row of the contract's error table for the submit.
 
 use bytes::Bytes;
 
@@ -35,7 +35,7 @@ async fn a_4xx_to_the_first_post_rejects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_4xx_to_any_later_post_leaves_the_outcome_unknown_but_for_409() {
+async fn a_4xx_except_409_to_a_later_post_leaves_the_outcome_unknown() {
     for code in [400, 403, 404, 410, 422] {
         assert!(matches!(later(status(code, "no")).await, SubmitAnswer::OutcomeUnknown { .. }));
     }
@@ -55,7 +55,7 @@ async fn a_try_within_the_call_counts_as_a_later_post() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_was_never_made_is_no_post() {
+async fn a_failed_connection_does_not_count_as_a_post() {
     let unreached = api([Reply::NotConnected, status(400, "")]);
     let answer = submit(&unreached, FirstPost::Yes, SubmitIdempotency::Supported).await;
     assert!(matches!(answer, SubmitAnswer::Rejected { status: 400, .. }));
@@ -65,7 +65,7 @@ async fn a_connection_that_was_never_made_is_no_post() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_401_to_a_stale_token_is_no_post() {
+async fn a_401_to_a_stale_token_does_not_count_as_a_post() {
     let rejected = api([status(401, ""), status(422, "")]);
     let answer = submit(&rejected, FirstPost::Yes, SubmitIdempotency::Supported).await;
     assert!(matches!(answer, SubmitAnswer::Rejected { status: 422, .. }));
@@ -98,7 +98,7 @@ async fn three_lost_posts_are_transient_and_the_next_is_not_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_token_after_a_lost_post_remembers_the_post() {
+async fn a_lost_post_counts_even_if_the_next_token_is_refused() {
     let api = api_with_tokens([token("a", 3), status(401, "")], [Reply::Interrupted]);
     let answer = submit(&api, FirstPost::Yes, SubmitIdempotency::Supported).await;
     assert!(matches!(answer, SubmitAnswer::Unauthorized { next: FirstPost::No, .. }), "{answer:?}");
@@ -115,18 +115,18 @@ async fn without_keys_an_ambiguous_answer_is_unknown_after_one_post() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_keys_what_had_no_effect_for_certain_may_be_sent_again() {
-    let turned_away = api([status(429, "")]);
-    let answer = submit(&turned_away, FirstPost::Yes, SubmitIdempotency::Unsupported).await;
+async fn without_keys_a_post_that_certainly_had_no_effect_may_be_repeated() {
+    let refused = api([status(429, "")]);
+    let answer = submit(&refused, FirstPost::Yes, SubmitIdempotency::Unsupported).await;
     assert_eq!(next(&answer), Some(FirstPost::Yes));
-    assert_eq!(turned_away.sent().len(), 1);
+    assert_eq!(refused.sent().len(), 1);
     let unreached = api([Reply::NotConnected, status(401, ""), ok(r#"{"jobId": "j"}"#)]);
     let answer = submit(&unreached, FirstPost::Yes, SubmitIdempotency::Unsupported).await;
     assert_eq!(answer, SubmitAnswer::Accepted("j".parse().unwrap()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_keys_nothing_is_sent_blindly() {
+async fn without_keys_a_later_post_is_never_sent() {
     let api = api([]);
     let answer = submit(&api, FirstPost::No, SubmitIdempotency::Unsupported).await;
     assert!(matches!(answer, SubmitAnswer::OutcomeUnknown { .. }));
@@ -134,7 +134,7 @@ async fn without_keys_nothing_is_sent_blindly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_echoes_the_webhooks_url_is_told_without_it() {
+async fn a_refusal_that_repeats_the_webhook_url_is_shown_without_it() {
     let url = "https://ci.example.com/hooks/T0ken-T0ken?key=K3y-K3y-K3y";
     let echo = format!(r#"{{"message": "{url} (T0ken-T0ken, /hooks/T0ken-T0ken) is no URL of ci.example.com"}}"#);
     let api = api([status(422, &echo)]);

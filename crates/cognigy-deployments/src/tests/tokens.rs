@@ -1,4 +1,4 @@
-//! One token for all callers, requested by one of them.
+//! All callers share one token, and one of them requests it.
 
 use std::time::Duration;
 
@@ -15,8 +15,24 @@ fn completed(count: usize) -> Vec<Reply> {
     vec![ok(COMPLETED); count]
 }
 
-fn bearer(sent: &Sent) -> &str {
-    sent.headers.iter().find(|(name, _)| name == "authorization").map_or("", |(_, value)| value)
+/// The token of each request so far, in order.
+fn used_tokens(api: &Fixture) -> Vec<String> {
+    let token = |sent: Sent| {
+        let (_, value) = sent.headers.into_iter().find(|(name, _)| name == "authorization").unwrap_or_default();
+        value.trim_start_matches("Bearer ").to_owned()
+    };
+    api.sent().into_iter().map(token).collect()
+}
+
+/// Sends three requests with these pauses in seconds between them, and returns the token of each.
+async fn tokens_of_three_requests(tokens: impl IntoIterator<Item = Reply>, pauses: [u64; 2]) -> Vec<String> {
+    let api = api_with_tokens(tokens, completed(3));
+    api.job().await.unwrap();
+    for pause in pauses {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        api.job().await.unwrap();
+    }
+    used_tokens(&api)
 }
 
 fn slow_token(text: &str) -> Reply {
@@ -24,7 +40,7 @@ fn slow_token(text: &str) -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_callers_wait_one_asks() {
+async fn one_caller_requests_the_token_and_all_others_wait_for_it() {
     let api = api_with_tokens([slow_token("a")], completed(20));
     for result in join_all((0..20).map(|_| api.job())).await {
         result.unwrap();
@@ -33,17 +49,17 @@ async fn however_many_callers_wait_one_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_gives_up_while_asking_leaves_nobody_stuck() {
+async fn if_the_caller_that_requests_the_token_gives_up_another_one_requests_it() {
     let api = api_with_tokens([Reply::Never, token("b", 3600)], completed(2));
-    let gone = tokio::time::timeout(Duration::from_secs(1), api.job());
-    let (gone, stayed) = tokio::join!(gone, api.job());
-    assert!(gone.is_err());
-    assert_eq!(stayed, Ok(JobStatus::Completed));
-    assert_eq!(bearer(&api.sent()[0]), "Bearer b");
+    let impatient = tokio::time::timeout(Duration::from_secs(1), api.job());
+    let (impatient, patient) = tokio::join!(impatient, api.job());
+    assert!(impatient.is_err());
+    assert_eq!(patient, Ok(JobStatus::Completed));
+    assert_eq!(used_tokens(&api), ["b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_waited_share_a_failure() {
+async fn callers_that_waited_for_the_token_get_the_same_error() {
     let refusal = Reply::Slowly(Duration::from_secs(1), 401, r#"{"error_description": "unknown client"}"#.to_owned());
     let api = api_with_tokens([refusal], []);
     api.is_no_longer_careful().await;
@@ -57,50 +73,32 @@ async fn those_who_waited_share_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_renewed_five_minutes_before_it_expires() {
-    let api = api_with_tokens([token("a", 3600), token("b", 3600)], completed(3));
-    api.job().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3299)).await;
-    api.job().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    api.job().await.unwrap();
-    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
-    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+    let used = tokens_of_three_requests([token("a", 3600), token("b", 3600)], [3299, 1]).await;
+    assert_eq!(used, ["a", "a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_without_a_lifetime_is_used_and_renewed_at_half_of_five_minutes() {
-    let api = api_with_tokens([ok(r#"{"access_token": "a"}"#), token("b", 3600)], completed(3));
-    api.job().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(149)).await;
-    api.job().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    api.job().await.unwrap();
-    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
-    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+async fn a_token_without_a_lifetime_is_assumed_to_live_five_minutes_and_renewed_after_half_of_them() {
+    let without_lifetime = ok(r#"{"access_token": "a"}"#);
+    let used = tokens_of_three_requests([without_lifetime, token("b", 3600)], [149, 1]).await;
+    assert_eq!(used, ["a", "a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_still_lives_serves_on_while_it_cannot_be_renewed() {
-    let api = api_with_tokens([token("a", 3600), status(503, ""), token("b", 3600)], completed(3));
-    api.job().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3301)).await;
-    api.job().await.unwrap();
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    api.job().await.unwrap();
-    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
-    assert_eq!(used, ["Bearer a", "Bearer a", "Bearer b"]);
+async fn a_token_is_used_until_it_expires_if_it_cannot_be_renewed() {
+    let used = tokens_of_three_requests([token("a", 3600), status(503, ""), token("b", 3600)], [3301, 30]).await;
+    assert_eq!(used, ["a", "a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_401_is_tried_once_with_a_new_token() {
+async fn after_a_401_a_request_is_repeated_once_with_a_new_token() {
     let api = api_with_tokens([token("a", 3600), token("b", 3600)], [status(401, ""), ok(COMPLETED)]);
     api.job().await.unwrap();
-    let used: Vec<String> = api.sent().iter().map(|sent| bearer(sent).to_owned()).collect();
-    assert_eq!(used, ["Bearer a", "Bearer b"]);
+    assert_eq!(used_tokens(&api), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_401_is_the_answer() {
+async fn a_second_401_is_final() {
     let api = api([status(401, ""), status(401, "expired")]);
     let error = api.audit().await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unauthorized);
@@ -109,7 +107,7 @@ async fn a_second_401_is_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_401s_to_one_token_throw_away_one_token() {
+async fn two_401s_for_the_same_token_discard_one_token() {
     let late = Reply::Slowly(Duration::from_secs(3), 401, String::new());
     let api = api_with_tokens(
         [token("a", 3600), token("b", 3600)],
@@ -122,7 +120,7 @@ async fn two_401s_to_one_token_throw_away_one_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_client_is_a_matter_of_credentials_and_garbage_of_protocol() {
+async fn a_refused_client_is_an_error_of_credentials_and_an_unreadable_answer_one_of_the_protocol() {
     let class = async |reply: Reply| api_with_tokens([reply], []).audit().await.unwrap_err().class();
     for refused in [400, 401, 403, 404] {
         assert_eq!(class(status(refused, "")).await, ErrorClass::Unauthorized);
@@ -133,35 +131,35 @@ async fn a_refused_client_is_a_matter_of_credentials_and_garbage_of_protocol() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_endpoint_that_fails_for_a_moment_is_asked_again() {
+async fn a_token_request_is_repeated_after_a_transient_failure() {
     let api = api_with_tokens([status(503, ""), Reply::Interrupted], [status(200, "")]);
     api.audit().await.unwrap();
     assert_eq!(api.token_requests(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_without_a_token_neither_spend_nor_limit_the_budget_of_the_client_that_they_name() {
+async fn credentials_that_never_got_a_token_neither_use_nor_limit_the_budget_of_their_client_id() {
     let owner = api([ok(COMPLETED), ok(COMPLETED)]);
     owner.job().await.unwrap();
-    let before = owner.budget.reading();
+    let before = owner.budget.usage();
     for refusal in [status(401, ""), Reply::RetryAfter(429, "3600"), ok("<html>"), Reply::NotConnected] {
-        let stranger = api_with_tokens([refusal.clone()], []);
-        let garbage = Credentials {
+        let other = api_with_tokens([refusal.clone()], []);
+        let wrong = Credentials {
             client_secret: "wrong".to_owned().into(),
             requests_per_minute: std::num::NonZeroU32::new(1),
             ..credentials()
         };
-        assert_eq!(garbage.client_fingerprint(), credentials().client_fingerprint());
+        assert_eq!(wrong.client_fingerprint(), credentials().client_fingerprint());
         let options = ExchangeOptions::new(EgressPolicy::default());
-        let client = Client::new(&garbage, stranger.transport.clone(), options, owner.budget.clone(), 7);
+        let client = Client::new(&wrong, other.transport.clone(), options, owner.budget.clone(), 7);
         client.job(&"job_8f3a2c".parse().unwrap(), &me()).await.unwrap_err();
-        assert_eq!((stranger.token_requests(), client.is_proven()), (1, false));
-        assert_eq!(owner.budget.reading(), before, "{refusal:?}");
+        assert_eq!((other.token_requests(), client.is_proven()), (1, false));
+        assert_eq!(owner.budget.usage(), before, "{refusal:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_have_a_say_in_the_limit_from_their_first_token_until_nobody_uses_them() {
+async fn credentials_count_for_the_limit_from_their_first_token_until_their_client_is_dropped() {
     let owner = api([ok(COMPLETED)]);
     owner.job().await.unwrap();
     let other = api([ok(COMPLETED)]);
@@ -171,23 +169,23 @@ async fn credentials_have_a_say_in_the_limit_from_their_first_token_until_nobody
     assert_eq!(owner.budget.limit(), TYPICAL_LIMIT);
     client.job(&"job_8f3a2c".parse().unwrap(), &me()).await.unwrap();
     assert_eq!((client.is_proven(), owner.budget.limit().get()), (true, 40));
-    assert_eq!(owner.budget.reading().used, 4, "the first tokens count as well");
+    assert_eq!(owner.budget.usage().used, 4, "the first tokens count as well");
     drop(client);
     assert_eq!(owner.budget.limit(), TYPICAL_LIMIT);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_endpoint_that_asks_for_an_hour_is_asked_again_within_a_minute() {
+async fn a_token_request_is_repeated_within_a_minute_although_retry_after_says_an_hour() {
     let api = api_with_tokens([Reply::RetryAfter(429, "3600"), token("a", 3600)], [status(202, "")]);
     let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("there is no token") };
-    let asked_again_in = error.retry_after().unwrap();
-    assert!(asked_again_in < Duration::from_secs(60), "{asked_again_in:?}");
-    tokio::time::sleep(asked_again_in).await;
+    let retry_in = error.retry_after().unwrap();
+    assert!(retry_in < Duration::from_secs(60), "{retry_in:?}");
+    tokio::time::sleep(retry_in).await;
     assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_come_is_given_up_after_fifteen_seconds() {
+async fn a_token_request_without_an_answer_is_given_up_after_fifteen_seconds() {
     let api = api_with_tokens([Reply::Never], []);
     let started = Instant::now();
     api.job().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Every request, byte for byte.
+//! The exact bytes of every request.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn snapshot() -> Box<RawValue> {
 const CAPACITY: CapacityConstraints = CapacityConstraints { max_concurrent_sessions: 500, memory_limit_mb: 4096 };
 
 #[tokio::test(start_paused = true)]
-async fn the_token_request_is_the_contracts() {
+async fn the_token_request_follows_the_contract() {
     let api = api([ok(r#"{"status": "completed"}"#)]);
     api.job().await.unwrap();
     assert_sent(
@@ -44,7 +44,7 @@ async fn the_token_request_is_the_contracts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_validation_is_the_contracts() {
+async fn the_validation_follows_the_contract() {
     let api = api([ok(r#"{"valid": true}"#)]);
     let (environment_id, snapshot) = ("env_prod_us_01".parse().unwrap(), snapshot());
     let request = ValidateRequest {
@@ -67,7 +67,7 @@ async fn the_validation_is_the_contracts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_trace_is_the_contracts() {
+async fn the_trace_follows_the_contract() {
     let api = api([ok(r#"{"traceId": "tr_99x2", "status": "passed", "dependencyConflicts": []}"#)]);
     let (environment_id, snapshot) = ("env_prod_us_01".parse().unwrap(), snapshot());
     let request = TraceRequest {
@@ -91,7 +91,7 @@ async fn the_trace_is_the_contracts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_submit_is_the_contracts() {
+async fn the_submit_follows_the_contract() {
     let api = api([ok(r#"{"jobId": "job_8f3a2c"}"#)]);
     let (environment_id, snapshot) = ("env_prod_us_01".parse().unwrap(), snapshot());
     let request = SubmitRequest {
@@ -122,18 +122,18 @@ async fn the_submit_is_the_contracts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_polls_are_the_contracts() {
+async fn the_polls_follow_the_contract() {
     let api = api([ok(r#"{"status": "completed"}"#), ok(r#"{"status": "healthy", "errorRate": 0.01}"#)]);
     assert_eq!(api.job().await, Ok(JobStatus::Completed));
     let reading = api.client.health(&"env_prod_us_01".parse().unwrap(), 0.05, &me()).await;
-    assert_eq!(reading, Ok(HealthReading::Good { error_rate: 0.01 }));
+    assert_eq!(reading, Ok(HealthStatus::Good { error_rate: 0.01 }));
     assert_sent(&api.sent()[0], "GET https://api.cognigy.ai/api/v2/jobs/job_8f3a2c", &[BEARER, ACCEPT], "");
     let health = "GET https://api.cognigy.ai/api/v2/environments/env_prod_us_01/health";
     assert_sent(&api.sent()[1], health, &[BEARER, ACCEPT], "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rollback_is_the_contracts() {
+async fn the_rollback_follows_the_contract() {
     let api = api([status(202, "")]);
     assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
     assert_sent(
@@ -145,7 +145,7 @@ async fn the_rollback_is_the_contracts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_audit_record_is_handed_in_as_it_was_kept() {
+async fn the_audit_record_is_sent_unchanged() {
     let api = api([status(201, "created")]);
     api.client.audit(Bytes::from_static(br#"{"kept": 1}"#), &key(), &me()).await.unwrap();
     let head = "POST https://api.cognigy.ai/api/v2/audit/logs";
@@ -153,7 +153,7 @@ async fn the_audit_record_is_handed_in_as_it_was_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_carries_the_event_and_no_token() {
+async fn a_webhook_request_contains_the_event_and_no_token() {
     let api = api([status(204, "")]);
     let sender =
         WebhookSender::new(api.transport.clone() as Arc<dyn Transport>, ExchangeOptions::new(EgressPolicy::default()));

@@ -60,7 +60,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
         .await
         .map_err(|error| Failure::of_request("list events", error))?;
     let mut entries: Vec<Entry> = listed.items.into_iter().map(entry).collect();
-    entries.sort_by(|one, other| one.at.cmp(&other.at));
+    entries.sort_by_key(|entry| entry.at);
     if let Some(format) = arguments.output {
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         terminal.line(&format.write(&entries, &names)?)?;

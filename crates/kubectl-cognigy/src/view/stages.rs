@@ -240,7 +240,7 @@ impl View<'_> {
                 (false, _) => Stage { name, progress: Progress::Skipped, at: None, detail: "not needed".to_owned() },
             };
         };
-        let why = rollback.reason.in_words();
+        let why = rollback.reason.description();
         match (rollback.accepted_at, rollback.refused_at) {
             (Some(at), _) => Stage { name, progress: Progress::Done, at: Some(at), detail: format!("accepted: {why}") },
             (None, Some(at)) => {

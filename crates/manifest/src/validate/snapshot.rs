@@ -1,7 +1,7 @@
 //! The snapshot of a deployment: written in it, or in a ConfigMap of the same manifests.
 
 use crate::document::{ConfigMaps, Document};
-use api::snapshot::{LARGEST, ReadSnapshot, stored_size};
+use api::snapshot::{MAX_BYTES, ReadSnapshot, stored_size};
 use api::spec::ConfigMapKeyReference;
 use api::{CognigyDeployment, Digest, Snapshot};
 use sha2::{Digest as _, Sha256};
@@ -29,10 +29,10 @@ pub(super) fn check(document: &Document, object: &CognigyDeployment, maps: &Conf
         let size = stored_size(&object.spec);
         return match Digest::of_deployment(&object.spec, snapshot) {
             Err(problem) => error(WRITTEN, format!("the snapshot cannot be deployed: {problem}")),
-            Ok(_) if size > LARGEST => error(
+            Ok(_) if size > MAX_BYTES => error(
                 WRITTEN,
                 format!(
-                    "the API server stores the spec in {size} bytes, more than the operator deploys ({LARGEST}): keep the snapshot in a ConfigMap and name it in configurationSnapshotFrom"
+                    "the API server stores the spec in {size} bytes, more than the operator deploys ({MAX_BYTES}): keep the snapshot in a ConfigMap and name it in configurationSnapshotFrom"
                 ),
             ),
             Ok(_) => warnings(WRITTEN, snapshot.warnings()),

@@ -1,4 +1,4 @@
-//! The number of requests per minute that may be sent: the API's limit, or fewer while others use the same client.
+//! The number of requests per minute that may be sent: the API's limit, or fewer while another program uses the same client.
 
 use std::num::NonZeroU32;
 
@@ -9,15 +9,15 @@ use super::window::WINDOW;
 /// Percentage of the limit that is reserved for rollbacks.
 const RESERVED_PERCENT: u32 = 5;
 
-/// Percentage of the limit that is always sent, however often the API refuses.
+/// Percentage of the limit that is always allowed, however often the API refuses requests.
 const LEAST_PERCENT: u32 = 10;
 
 /// Percentage of the limit that is added after each minute without a refusal.
 const RECOVERED_PERCENT: u32 = 10;
 
-/// The limit, and the lower effective limit that applies for now. We never exceed the limit ourselves, so a 429 means
-/// that somebody else uses the client too. Then the number of requests is halved. After every minute without a refusal
-/// it grows by a tenth of the limit.
+/// The configured limit, and the effective limit, which may be lower for a time. The operator never exceeds the limit, so
+/// a 429 means that another program uses the client too. Then the effective limit is halved. After every minute without a
+/// refusal it grows by a tenth of the configured limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     limit: NonZeroU32,
@@ -47,14 +47,14 @@ impl Allowance {
         self.limit = limit;
     }
 
-    /// The places of the limit that are reserved for rollbacks; a limit of one has no reserve.
+    /// How many requests of the limit are reserved for rollbacks. A limit of one has no reserve.
     #[must_use]
     pub(crate) fn reserve(&self) -> u32 {
         percent(self.limit.get(), RESERVED_PERCENT).min(self.limit.get() - 1)
     }
 
-    /// Requests per minute that may be sent for now, without rollbacks: at least one more than the reserve, at most the
-    /// limit.
+    /// The effective limit: requests per minute that may be sent now, without rollbacks. It is at least one more than the
+    /// reserve and at most the limit.
     #[must_use]
     pub(crate) fn effective(&self, now: Instant) -> NonZeroU32 {
         let Some(lowered) = self.lowered else { return self.limit };
@@ -65,8 +65,8 @@ impl Allowance {
         NonZeroU32::new(effective).unwrap_or(self.limit)
     }
 
-    /// The API refused a request that was admitted at `admitted`, and asks for a pause until `until`. Requests that
-    /// were under way at the same time are refused together, so they lower the allowance only once.
+    /// Records that the API refused a request that was admitted at `admitted`, and requested a pause until `until`. If
+    /// several requests that were in progress at the same time are refused, they lower the limit only once.
     pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
         let to = self.effective(now).get() / 2;
         self.lowered = Some(match self.lowered {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_halves_what_is_made_and_every_minute_without_one_gives_a_tenth_back() {
+    fn a_refusal_halves_the_effective_limit_and_each_minute_without_one_restores_a_tenth() {
         let start = Instant::now();
         let mut allowance = of(100);
         allowance.refused(start, start, start + Duration::from_secs(30));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_were_under_way_together_lower_it_once() {
+    fn refusals_of_simultaneous_requests_lower_the_limit_once() {
         let start = Instant::now();
         let later = start + Duration::from_secs(1);
         let mut allowance = of(100);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn however_often_the_api_refuses_something_beside_rollbacks_may_go() {
+    fn the_effective_limit_always_allows_more_than_rollbacks() {
         for (limit, least) in [(1, 1), (2, 2), (5, 2), (20, 2), (100, 10), (6000, 600)] {
             let mut allowance = of(limit);
             let now = Instant::now();

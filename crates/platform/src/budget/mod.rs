@@ -1,18 +1,18 @@
 //! The request budget. In any sliding minute it sends at most as many requests as the API allows one client. The most
 //! important requests go first, and resources of the same priority alternate.
 //!
-//! The decisions are plain data: `Window` decides when (by its places, its `Allowance` and its `Pace`), and `FairQueue`
-//! decides which request. This module connects them to tasks and time. A budget has no task of its own: one waiting
-//! task runs the timer for all waiters, and passes this job on when it leaves.
+//! `Window` decides when the next request may be sent, and `FairQueue` decides which request it is. Both are plain data.
+//! This module connects them to tasks and time. A budget has no task of its own: one waiting task runs the timer for all
+//! waiting tasks. When it leaves, another waiting task takes over.
 
 mod allowance;
-mod hold;
 mod pace;
+mod pause;
 mod priority;
 mod queue;
-mod reading;
 mod requester;
-mod turns;
+mod round_robin;
+mod usage;
 mod window;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,9 +26,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 pub use priority::Priority;
-use queue::{FairQueue, Full, Place};
-pub use reading::Reading;
+use queue::{EntryId, FairQueue, Full};
 pub use requester::Requester;
+pub use usage::BudgetUsage;
 pub use window::WINDOW;
 use window::{Lane, Next, Window};
 
@@ -38,24 +38,24 @@ use super::retry::MAX_RETRY_AFTER;
 /// Requests per minute that one client typically has (contract, last section).
 pub const TYPICAL_LIMIT: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
-/// The longest time that a request waits in the queue. After that its caller gets an error and must try again later. It
-/// is longer than a window, so that one full window does not cause this error.
-pub const PATIENCE: Duration = Duration::from_secs(75);
+/// The longest time that a request waits in the queue. After that, its caller gets an error and must try again later.
+/// This time is longer than a window, so that one full window does not cause the error.
+pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(75);
 
-/// Why a request may not go now or soon. Nothing was sent; the caller tries again later.
+/// Why the budget did not admit a request. Nothing was sent; the caller tries again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
     /// Too many requests of this priority wait already.
-    #[error("too many requests wait for the request budget")]
+    #[error("too many requests are waiting for the request budget")]
     Full,
-    /// The API asked for a pause that is longer than a request waits.
-    #[error("the API asked for a pause of {} s more", .left.as_secs())]
+    /// The API requested a pause that is longer than a request may wait.
+    #[error("the API requested a pause that lasts {} s more", .left.as_secs())]
     Paused {
         /// The remaining time of the pause.
         left: Duration,
     },
-    /// The request did not leave the queue in time.
-    #[error("the request budget had no room within {} s", PATIENCE.as_secs())]
+    /// The request was not admitted in time.
+    #[error("the request budget did not admit the request within {} s", MAX_QUEUE_WAIT.as_secs())]
     Busy,
     /// Its requester cancelled it while it waited in the queue.
     #[error("the request was cancelled while it waited in the queue")]
@@ -84,7 +84,8 @@ pub struct Budget {
     state: Mutex<State>,
     /// Notified when the task that runs the timer must check again.
     changed: Notify,
-    baton: tokio::sync::Mutex<()>,
+    /// Held by the task that runs the timer.
+    timer_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -97,7 +98,7 @@ struct State {
 }
 
 impl Budget {
-    /// Makes a budget of `limit` requests per minute, which is careful in its first minute.
+    /// Makes a budget of `limit` requests per minute. It spreads the requests carefully in its first minute.
     #[must_use]
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
         let state = State {
@@ -106,40 +107,40 @@ impl Budget {
             claims: BTreeMap::new(),
             last_claim: 0,
         };
-        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), baton: tokio::sync::Mutex::new(()) })
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), timer_lock: tokio::sync::Mutex::new(()) })
     }
 
     /// Waits until a request may be sent. The request counts until a minute after its permit was dropped. Dropping the
     /// future removes the request from the queue.
     ///
     /// # Errors
-    /// [`BudgetError`] if the request cannot go within [`PATIENCE`], or if it was cancelled.
+    /// [`BudgetError`] if the request is not admitted within [`MAX_QUEUE_WAIT`], or if it was cancelled.
     pub async fn admit(self: &Arc<Self>, priority: Priority, requester: &Requester) -> Result<Permit, BudgetError> {
         if priority.may_be_cancelled() && requester.is_cancelled() {
             return Err(BudgetError::Cancelled);
         }
-        let held_until = self.state().window.held_until(Lane::from(priority));
-        let left = held_until.saturating_duration_since(Instant::now());
-        if left > PATIENCE {
+        let paused_until = self.state().window.paused_until(Lane::from(priority));
+        let left = paused_until.saturating_duration_since(Instant::now());
+        if left > MAX_QUEUE_WAIT {
             return Err(BudgetError::Paused { left });
         }
         let (sender, receiver) = oneshot::channel();
-        let place = self.state().queue.join(priority, requester, sender).map_err(|Full| BudgetError::Full)?;
-        let _leaves = Leave { budget: self, place };
+        let entry = self.state().queue.join(priority, requester, sender).map_err(|Full| BudgetError::Full)?;
+        let _leave = LeaveOnDrop { budget: self, entry };
         self.grant();
         self.changed.notify_one();
-        let turn = async {
+        let admission = async {
             tokio::select! {
                 biased;
                 () = requester.cancelled(), if priority.may_be_cancelled() => Err(BudgetError::Cancelled),
                 permit = receiver => permit.map_err(|_| BudgetError::Busy),
-                never = self.grant_for_all() => match never {},
+                never = self.run_timer() => match never {},
             }
         };
-        tokio::time::timeout(PATIENCE, turn).await.unwrap_or(Err(BudgetError::Busy))
+        tokio::time::timeout(MAX_QUEUE_WAIT, admission).await.unwrap_or(Err(BudgetError::Busy))
     }
 
-    /// Pauses all requests because the API asked for it: rollbacks for at most 10 seconds of each minute, in-flight
+    /// Pauses all requests because the API requested it: rollbacks for at most 10 seconds of each minute, in-flight
     /// requests for at most 2 minutes, all other requests for at most 10 minutes.
     pub fn pause(&self, length: Duration) {
         let now = Instant::now();
@@ -147,16 +148,16 @@ impl Budget {
         self.changed.notify_one();
     }
 
-    /// A user of the client claims how many requests per minute the client may send. The claim counts until it is
-    /// dropped. If claims differ, the smallest counts: a limit that is too low only delays requests, but if it is too
-    /// high the API refuses all users.
-    #[must_use = "a claim that is dropped counts no longer"]
+    /// Claims that the client may send `limit` requests per minute. The claim counts until it is dropped. If claims differ,
+    /// the smallest one counts: a limit that is too low only delays requests, but with a limit that is too high the API
+    /// refuses the requests of all users.
+    #[must_use = "a dropped claim no longer counts"]
     pub fn claim_limit(self: &Arc<Self>, limit: NonZeroU32) -> LimitClaim {
         let mut state = self.state();
         state.last_claim += 1;
         let number = state.last_claim;
         state.claims.insert(number, limit);
-        state.heed_claims();
+        state.apply_claims();
         drop(state);
         self.changed.notify_one();
         LimitClaim { budget: self.clone(), number }
@@ -169,7 +170,7 @@ impl Budget {
     }
 
     /// Counts a request that was sent without a permit.
-    pub fn count_one_more(&self) {
+    pub fn count_request_without_permit(&self) {
         let now = Instant::now();
         let mut state = self.state();
         state.window.admit(now, Lane::InFlight);
@@ -178,12 +179,12 @@ impl Budget {
         self.changed.notify_one();
     }
 
-    /// The state of the budget.
+    /// The current usage of the budget.
     #[must_use]
-    pub fn reading(&self) -> Reading {
+    pub fn usage(&self) -> BudgetUsage {
         let mut state = self.state();
         let waiting = Priority::ALL.map(|priority| (priority, state.queue.waiting(priority))).into();
-        state.window.reading(Instant::now(), waiting)
+        state.window.usage(Instant::now(), waiting)
     }
 
     fn is_idle(&self) -> bool {
@@ -195,9 +196,9 @@ impl Budget {
         self.state.lock()
     }
 
-    /// Waits for the baton; the task that holds it grants permits as soon as requests may go.
-    async fn grant_for_all(self: &Arc<Self>) -> Infallible {
-        let _baton = self.baton.lock().await;
+    /// Waits until no other task runs the timer. Then runs it: grants permits as soon as requests may be sent.
+    async fn run_timer(self: &Arc<Self>) -> Infallible {
+        let _timer = self.timer_lock.lock().await;
         loop {
             match self.grant() {
                 Some(Next::WaitUntil(at)) => tokio::select! {
@@ -231,15 +232,15 @@ impl Budget {
 }
 
 impl State {
-    /// If there is no claim, the limit stays as it was, because nobody uses it.
-    fn heed_claims(&mut self) {
+    /// Sets the limit to the smallest claim. Without a claim, the limit does not change, because there is no user.
+    fn apply_claims(&mut self) {
         if let Some(smallest) = self.claims.values().min() {
             self.window.set_limit(Instant::now(), *smallest);
         }
     }
 }
 
-/// One user's claim about a client's limit. A dropped claim no longer counts.
+/// One user's claim about a client's limit. It counts until it is dropped.
 #[derive(Debug)]
 pub struct LimitClaim {
     budget: Arc<Budget>,
@@ -250,13 +251,13 @@ impl Drop for LimitClaim {
     fn drop(&mut self) {
         let mut state = self.budget.state();
         state.claims.remove(&self.number);
-        state.heed_claims();
+        state.apply_claims();
         drop(state);
         self.budget.changed.notify_one();
     }
 }
 
-/// The right to make one request.
+/// The permission to send one request.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped counts as a finished request"]
 pub struct Permit {
@@ -266,8 +267,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The API answered the request with 429 and asks for this pause, because others use the client too. The effect is
-    /// that of [`Budget::pause`], and in addition fewer requests are sent for some minutes afterwards.
+    /// Records that the API answered the request with 429 and requested this pause. In addition to the effect of
+    /// [`Budget::pause`], fewer requests are admitted for some minutes afterwards.
     pub fn refused(&self, length: Duration) {
         let now = Instant::now();
         self.budget.state().window.refused(self.admitted, now, now + length.min(MAX_RETRY_AFTER));
@@ -282,15 +283,15 @@ impl Drop for Permit {
     }
 }
 
-/// Removes an entry from the queue when its future ends, for whatever reason.
-struct Leave<'a> {
+/// Removes an entry from the queue when it is dropped, so also when the waiting future is dropped.
+struct LeaveOnDrop<'a> {
     budget: &'a Budget,
-    place: Place,
+    entry: EntryId,
 }
 
-impl Drop for Leave<'_> {
+impl Drop for LeaveOnDrop<'_> {
     fn drop(&mut self) {
-        self.budget.state().queue.leave(&self.place);
+        self.budget.state().queue.leave(&self.entry);
         self.budget.changed.notify_one();
     }
 }
@@ -302,8 +303,8 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// The budget that all users with this fingerprint share. It starts with the typical limit; each user that was
-    /// granted a token may claim another limit.
+    /// The budget that all users with this fingerprint share. It starts with the typical limit. A user whose credentials
+    /// were accepted may claim another limit.
     pub fn shared(&self, client: ClientFingerprint) -> Arc<Budget> {
         let mut shared = self.shared.lock();
         shared
@@ -311,12 +312,11 @@ impl Budgets {
         shared.entry(client).or_insert_with(|| Budget::new(TYPICAL_LIMIT)).clone()
     }
 
-    /// The state of each budget. There are as many as clients, so the caller sums them up before it exports them with
-    /// labels.
+    /// The usage of each budget. The number of clients is not bounded, so metrics must be sums over all budgets.
     #[must_use]
-    pub fn readings(&self) -> Vec<Reading> {
+    pub fn usages(&self) -> Vec<BudgetUsage> {
         let budgets: Vec<_> = self.shared.lock().values().map(Arc::clone).collect();
-        budgets.iter().map(|budget| budget.reading()).collect()
+        budgets.iter().map(|budget| budget.usage()).collect()
     }
 }
 

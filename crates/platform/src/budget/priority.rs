@@ -4,12 +4,12 @@ use std::time::Duration;
 
 /// The priority of a request, the most important first.
 ///
-/// The order applies to the rollouts that are under way. A request that begins a new rollout comes after everything
-/// that running rollouts still need, including their last audit record. If requests are scarce, a new rollout may use
-/// only the requests that running rollouts leave over. Otherwise rollouts would be begun but never finished.
+/// The order favours rollouts that have started. A request that starts a new rollout comes after all requests that the
+/// current rollouts need, including their audit records. Otherwise, under contention, rollouts would be started but
+/// never finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
-    /// Undo a bad rollout.
+    /// Roll a rollout back.
     Rollback,
     /// Submit a rollout whose intent is recorded.
     Submit,
@@ -17,11 +17,11 @@ pub enum Priority {
     Health,
     /// Poll a job.
     Job,
-    /// Trace a configuration that was validated.
+    /// Trace a validated configuration.
     Check,
     /// Deliver an audit record.
     Audit,
-    /// Begin a rollout: its validation.
+    /// Start a rollout: its validation.
     Start,
 }
 
@@ -44,8 +44,8 @@ impl Priority {
         }
     }
 
-    /// The longest wait before a request is tried again, if an answer asked for a wait. A rollback is tried again in
-    /// less than a minute, however long a wait the API asks for.
+    /// The longest wait before a request is tried again if an answer requested a wait. A rollback is tried again within a
+    /// minute, even if the API requests a longer wait.
     #[must_use]
     pub fn longest_retry_after(self) -> Duration {
         Duration::from_secs(match self {
@@ -55,8 +55,8 @@ impl Priority {
         })
     }
 
-    /// Whether a request may be cancelled while it waits in the queue. A rollback and a submit carry out a decision
-    /// that is already recorded, so they are needed even if something has changed since.
+    /// Whether a request may be cancelled while it waits in the queue. A rollback or a submit executes a decision that is
+    /// already recorded, so it is needed even if the resource has changed since.
     #[must_use]
     pub fn may_be_cancelled(self) -> bool {
         !matches!(self, Self::Rollback | Self::Submit)

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::turns::{Own, Turns};
+use super::round_robin::{Content, RoundRobin};
 use super::{Priority, Requester};
 
 /// The identifier of a queue entry, used to remove it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct EntryId {
     number: u64,
     priority: Priority,
     requester: Requester,
@@ -21,8 +21,8 @@ pub(crate) struct Full;
 /// The maximum number of entries of one priority.
 const MAX_WAITING: usize = 4096;
 
-/// The waiting entries, each with a payload. The queue is bounded. An entry may be removed from any position, at a cost
-/// that grows at most with the logarithm of the number of entries.
+/// The waiting entries, each with a payload. The queue is bounded. Removing an entry from any position takes logarithmic
+/// time.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
     lanes: BTreeMap<Priority, Lane<T>>,
@@ -32,7 +32,7 @@ pub(crate) struct FairQueue<T> {
 /// The entries of one priority.
 #[derive(Debug)]
 struct Lane<T> {
-    namespaces: Turns<Turns<Entries<T>>>,
+    namespaces: RoundRobin<RoundRobin<Entries<T>>>,
     length: usize,
 }
 
@@ -48,7 +48,7 @@ impl<T> Default for FairQueue<T> {
 
 impl<T> Default for Lane<T> {
     fn default() -> Self {
-        Self { namespaces: Turns::default(), length: 0 }
+        Self { namespaces: RoundRobin::default(), length: 0 }
     }
 }
 
@@ -58,19 +58,19 @@ impl<T> Default for Entries<T> {
     }
 }
 
-impl<T> Own for Entries<T> {
+impl<T> Content for Entries<T> {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl<T> FairQueue<T> {
-    /// Adds an entry behind the resource's own entries. A resource that had no entry gets its slot after the other
-    /// resources of its namespace, and a namespace that had no entry gets its slot after all other namespaces.
+    /// Adds an entry after the resource's other entries. A resource without entries is added after the other resources of
+    /// its namespace, and a namespace without entries after the other namespaces.
     ///
     /// # Errors
     /// [`Full`] if 4096 entries of this priority wait already.
-    pub(crate) fn join(&mut self, priority: Priority, requester: &Requester, payload: T) -> Result<Place, Full> {
+    pub(crate) fn join(&mut self, priority: Priority, requester: &Requester, payload: T) -> Result<EntryId, Full> {
         let lane = self.lanes.entry(priority).or_default();
         if lane.length >= MAX_WAITING {
             return Err(Full);
@@ -78,8 +78,8 @@ impl<T> FairQueue<T> {
         lane.length += 1;
         self.last_number += 1;
         let number = self.last_number;
-        lane.namespaces.own(requester.namespace()).own(requester.name()).0.insert(number, payload);
-        Ok(Place { number, priority, requester: requester.insisting() })
+        lane.namespaces.content(requester.namespace()).content(requester.name()).0.insert(number, payload);
+        Ok(EntryId { number, priority, requester: requester.without_cancellation() })
     }
 
     /// The priority of the next entry.
@@ -97,18 +97,18 @@ impl<T> FairQueue<T> {
     }
 
     /// Removes an entry from the queue; does nothing if the entry has already left it.
-    pub(crate) fn leave(&mut self, place: &Place) {
-        let (namespace, name) = (place.requester.namespace(), place.requester.name());
-        self.take_from(place.priority, |namespaces| {
+    pub(crate) fn leave(&mut self, entry: &EntryId) {
+        let (namespace, name) = (entry.requester.namespace(), entry.requester.name());
+        self.take_from(entry.priority, |namespaces| {
             namespaces
-                .take_of(namespace, |resources| resources.take_of(name, |entries| entries.0.remove(&place.number)))
+                .take_of(namespace, |resources| resources.take_of(name, |entries| entries.0.remove(&entry.number)))
         });
     }
 
     fn take_from(
         &mut self,
         priority: Priority,
-        take: impl FnOnce(&mut Turns<Turns<Entries<T>>>) -> Option<T>,
+        take: impl FnOnce(&mut RoundRobin<RoundRobin<Entries<T>>>) -> Option<T>,
     ) -> Option<T> {
         let lane = self.lanes.get_mut(&priority)?;
         let taken = take(&mut lane.namespaces)?;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_overtakes_everything_and_a_new_rollout_nothing() {
+    fn entries_are_taken_by_priority() {
         let mut queue = FairQueue::default();
         for priority in Priority::ALL.iter().rev() {
             queue.join(*priority, &key("a"), *priority).unwrap();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_take_turns_however_many_requests_one_of_them_has() {
+    fn resources_alternate_however_many_requests_one_of_them_has() {
         let mut queue = FairQueue::default();
         for (resource, request) in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("c", "c1"), ("b", "b2")] {
             queue.join(Priority::Job, &key(resource), request).unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_with_five_hundred_resources_has_no_more_turns_than_one_with_one() {
+    fn a_namespace_with_500_resources_is_served_as_often_as_a_namespace_with_one() {
         let mut queue = FairQueue::default();
         for resource in 0..500 {
             queue.join(Priority::Health, &Requester::new("large", &resource.to_string()), "large").unwrap();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_priority_refuses_and_leaves_the_others_open() {
+    fn a_full_priority_does_not_block_other_priorities() {
         let mut queue = FairQueue::default();
         let key = key("a");
         while queue.join(Priority::Check, &key, ()).is_ok() {}
@@ -196,8 +196,8 @@ mod tests {
     /// An entry in the property test below: its priority, namespace, resource and time of arrival.
     type Entry = (Priority, u8, u8, usize);
 
-    /// Among members that waited from the start, none gets a second slot before every other member has had its first.
-    fn is_in_turns(taken: &[Entry], member: impl Fn(&Entry) -> u8) -> bool {
+    /// Whether no member is served a second time before every other member that waited from the start was served once.
+    fn is_round_robin(taken: &[Entry], member: impl Fn(&Entry) -> u8) -> bool {
         let mut left: BTreeMap<u8, usize> = BTreeMap::new();
         taken.iter().for_each(|entry| *left.entry(member(entry)).or_default() += 1);
         let mut round = BTreeMap::new();
@@ -212,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn who_stays_is_taken_once_by_priority_and_nobody_waits_for_two_turns_of_another(
+        fn remaining_entries_are_taken_once_by_priority_and_round_robin(
             joins in proptest::collection::vec((0usize..7, 0u8..3, 0u8..4, any::<bool>()), 0..200),
         ) {
             let mut queue = FairQueue::default();
@@ -233,11 +233,11 @@ mod tests {
             prop_assert!(queue.is_empty());
             prop_assert!(taken.is_sorted_by_key(|entry| entry.0));
             for of_one_priority in taken.chunk_by(|one, next| one.0 == next.0) {
-                prop_assert!(is_in_turns(of_one_priority, |entry| entry.1), "namespaces: {of_one_priority:?}");
+                prop_assert!(is_round_robin(of_one_priority, |entry| entry.1), "namespaces: {of_one_priority:?}");
                 for namespace in 0..3 {
                     let inside: Vec<Entry> =
                         of_one_priority.iter().filter(|entry| entry.1 == namespace).copied().collect();
-                    prop_assert!(is_in_turns(&inside, |entry| entry.2), "resources: {inside:?}");
+                    prop_assert!(is_round_robin(&inside, |entry| entry.2), "resources: {inside:?}");
                     for resource in 0..4 {
                         let own = inside.iter().filter(|entry| entry.2 == resource);
                         prop_assert!(own.is_sorted_by_key(|entry| entry.3), "one resource's own: {inside:?}");

@@ -42,13 +42,13 @@ impl Requester {
 
     /// The same resource with a channel that receives each failed try if another try follows.
     #[must_use]
-    pub fn telling(&self, failed_tries: mpsc::UnboundedSender<FailedTry>) -> Self {
+    pub fn reporting_to(&self, failed_tries: mpsc::UnboundedSender<FailedTry>) -> Self {
         Self { failed_tries: Some(failed_tries), ..self.clone() }
     }
 
     /// The same resource, whose requests are never cancelled.
     #[must_use]
-    pub fn insisting(&self) -> Self {
+    pub fn without_cancellation(&self) -> Self {
         Self { cancellation: None, ..self.clone() }
     }
 
@@ -59,14 +59,14 @@ impl Requester {
     }
 
     /// Records that a request is sent now.
-    pub fn sends(&self) {
+    pub fn record_sent(&self) {
         *self.last_sent.lock() = Some(Instant::now());
     }
 
-    /// Reports a failed try that will be followed by another try.
-    pub fn tell(&self, failed: FailedTry) {
+    /// Sends a failed try to the channel of [`reporting_to`](Self::reporting_to), if there is one.
+    pub fn report_failed_try(&self, failed: FailedTry) {
         if let Some(failed_tries) = &self.failed_tries {
-            // A failed send is harmless: the receiver is optional.
+            // If nobody receives the report, it is dropped.
             let _ = failed_tries.send(failed);
         }
     }
@@ -83,7 +83,7 @@ impl Requester {
         &self.name
     }
 
-    /// Whether its requests are cancelled.
+    /// Whether the requests are cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancellation.as_ref().is_some_and(CancellationToken::is_cancelled)

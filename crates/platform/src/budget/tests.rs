@@ -40,7 +40,7 @@ async fn requests_are_spread_and_rollbacks_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_go_by_priority_and_by_turns() {
+async fn waiting_requests_are_admitted_by_priority_and_round_robin() {
     let budget = warm(1).await;
     let blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -81,7 +81,7 @@ async fn those_who_wait_go_by_priority_and_by_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
+async fn a_dropped_request_leaves_the_queue_and_another_task_runs_the_timer() {
     let budget = warm(1).await;
     let blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
     let spawn = |resource: &'static str| {
@@ -92,10 +92,10 @@ async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
     settle().await;
     let second = spawn("second");
     settle().await;
-    assert_eq!(budget.reading().waiting_in_all(), 2);
+    assert_eq!(budget.usage().total_waiting(), 2);
     first.abort();
     settle().await;
-    assert_eq!(budget.reading().waiting_in_all(), 1);
+    assert_eq!(budget.usage().total_waiting(), 1);
     drop(blocking);
     let start = Instant::now();
     second.await.unwrap().unwrap();
@@ -103,29 +103,29 @@ async fn whoever_is_dropped_leaves_the_queue_and_hands_the_baton_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_took_its_requests_back_takes_no_place() {
+async fn a_cancelled_request_uses_no_place() {
     let budget = warm(100).await;
     let cancellation = CancellationToken::new();
     let requester = key("a").cancelled_by(cancellation.clone());
     cancellation.cancel();
     assert_eq!(budget.admit(Priority::Job, &requester).await.unwrap_err(), BudgetError::Cancelled);
-    assert_eq!(budget.reading().used, 0);
+    assert_eq!(budget.usage().used, 0);
     drop(budget.admit(Priority::Rollback, &requester).await.unwrap());
-    assert_eq!(budget.reading().used, 1);
+    assert_eq!(budget.usage().used, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_too_long_is_told_to_come_back() {
+async fn a_request_that_waits_too_long_gets_an_error() {
     let budget = warm(1).await;
     let _blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();
     let start = Instant::now();
     assert_eq!(budget.admit(Priority::Rollback, &key("a")).await.unwrap_err(), BudgetError::Busy);
-    assert_eq!(start.elapsed(), PATIENCE);
-    assert_eq!(budget.reading().waiting_in_all(), 0);
+    assert_eq!(start.elapsed(), MAX_QUEUE_WAIT);
+    assert_eq!(budget.usage().total_waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_everybody_back_and_a_long_one_is_not_waited_for() {
+async fn a_pause_delays_all_requests_and_a_long_pause_is_an_error() {
     let budget = warm(100).await;
     let start = Instant::now();
     budget.pause(Duration::from_secs(7));
@@ -139,18 +139,18 @@ async fn a_pause_holds_everybody_back_and_a_long_one_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_holds_a_rollback_for_seconds_and_what_is_in_flight_for_two_minutes() {
+async fn a_pause_of_an_hour_delays_a_rollback_for_seconds_and_a_poll_for_two_minutes() {
     let budget = warm(100).await;
     budget.pause(Duration::from_secs(3600));
     let start = Instant::now();
     drop(budget.admit(Priority::Rollback, &key("a")).await.unwrap());
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    // In-flight requests go when their hold ends. Requests with a longer hold still wait.
-    let who = key("a");
-    let (health, audit) = tokio::join!(budget.admit(Priority::Health, &who), async {
+    // In-flight requests are sent when their pause ends. Requests with a longer pause still wait.
+    let requester = key("a");
+    let (health, audit) = tokio::join!(budget.admit(Priority::Health, &requester), async {
         tokio::time::sleep(Duration::from_secs(40)).await;
-        budget.admit(Priority::Audit, &who).await.map(drop)
+        budget.admit(Priority::Audit, &requester).await.map(drop)
     });
     drop(health.unwrap());
     assert!(matches!(audit, Err(BudgetError::Paused { .. })), "{audit:?}");
@@ -158,23 +158,23 @@ async fn an_hour_holds_a_rollback_for_seconds_and_what_is_in_flight_for_two_minu
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_that_are_held_longer_do_not_go_along_with_the_first() {
+async fn a_request_with_a_longer_pause_is_not_admitted_together_with_another() {
     let budget = warm(100).await;
     budget.pause(Duration::from_secs(3600));
     tokio::time::sleep(Duration::from_secs(550)).await;
     budget.pause(Duration::from_secs(60));
     // The audit record waits for 50 s more, and the health poll for 60 s more.
     let start = Instant::now();
-    let went = async |priority| {
+    let admitted_after = async |priority| {
         drop(budget.admit(priority, &key("a")).await.unwrap());
         start.elapsed().as_secs()
     };
-    let (audit, rollback) = tokio::join!(went(Priority::Audit), went(Priority::Rollback));
+    let (audit, rollback) = tokio::join!(admitted_after(Priority::Audit), admitted_after(Priority::Rollback));
     assert!(rollback <= 10 && (50..=52).contains(&audit), "{rollback} {audit}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_once() {
+async fn a_saturated_budget_uses_its_window_never_exceeds_the_limit_and_admits_rollbacks_at_once() {
     const LIMIT: usize = 100;
     const REQUESTS: usize = 10_000;
     let budget = warm(100).await;
@@ -224,7 +224,7 @@ async fn a_saturated_budget_uses_its_window_is_never_refused_and_rolls_back_at_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_those_who_disagree_about_a_limit_the_smallest_number_counts_while_it_is_kept() {
+async fn the_smallest_claimed_limit_counts_until_its_claim_is_dropped() {
     let budget = Budget::new(TYPICAL_LIMIT);
     let claim = |limit| budget.claim_limit(NonZeroU32::new(limit).unwrap());
     let large = claim(300);
@@ -240,7 +240,7 @@ async fn of_those_who_disagree_about_a_limit_the_smallest_number_counts_while_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_client_has_one_budget_for_as_long_as_it_matters() {
+async fn a_budget_is_kept_while_its_requests_still_count() {
     let budgets = Budgets::default();
     let client = |id: &str| ClientFingerprint::of(&[id]);
     let first = Arc::downgrade(&budgets.shared(client("a")));

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
-use super::hold::Holds;
 use super::pace::Pace;
-use super::{Priority, Reading};
+use super::pause::Pauses;
+use super::{BudgetUsage, Priority};
 
 /// The period over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -21,18 +21,18 @@ pub(crate) enum Next {
     Admit,
     /// Not before this time.
     WaitUntil(Instant),
-    /// Not before a request that is under way has finished and, after that, a whole window has passed.
+    /// Not before a whole window has passed after a request that is in progress has finished.
     WaitForFinish,
 }
 
-/// The lane of a request: which places it may use, and how long the API may hold it.
+/// The lane of a request: which places it may use, and how long the API may pause it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Rollbacks use the places of the reserve first, and then any other place; they are held for seconds.
+    /// Rollbacks use the places of the reserve first, and then any other place. They are paused for seconds.
     Rollbacks,
-    /// In-flight requests use places outside the reserve; they are held for minutes.
+    /// In-flight requests use places outside the reserve. They are paused for minutes.
     InFlight,
-    /// All other requests use places outside the reserve; they are held longest.
+    /// All other requests use places outside the reserve. They are paused longest.
     Others,
 }
 
@@ -46,21 +46,21 @@ impl From<Priority> for Lane {
     }
 }
 
-/// The requests that the API may count against us. This is plain data; the caller passes in the times.
+/// The requests that the API may count in its current window. This is plain data; the caller passes in the times.
 ///
-/// We see when a request is admitted and when it finished; the API counts it some time in between. So a request uses
-/// its place from its admission until a window's length after it *finished*. Then no window of the API holds more
-/// requests than the limit, whatever the network did.
+/// The operator knows when a request was admitted and when it finished. The API counts the request at an unknown time in
+/// between. So a request uses its place from its admission until one window after it *finished*. Then no window of the
+/// API contains more requests than the limit, whatever the network does.
 ///
-/// The reserve is separate: only rollbacks use it, and a rollback within the reserve takes no place from other
-/// requests. If rollbacks have used it up, other requests leave one more place free, so that the next rollback does not
-/// wait either.
+/// Only rollbacks use the reserve, and a rollback within the reserve takes no place from other requests. After rollbacks
+/// have used the whole reserve, other requests leave one more place free, so that the next rollback does not wait
+/// either.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     allowance: Allowance,
     pace: Pace,
-    holds: Holds,
-    /// Requests that are under way, and finished requests that still count.
+    pauses: Pauses,
+    /// Requests in progress, and finished requests that still count.
     taken: Places,
     finished: VecDeque<(Instant, Lane)>,
 }
@@ -95,13 +95,13 @@ impl Places {
 }
 
 impl Window {
-    /// A window that does not know which requests were sent before it was made. So it is careful for its first minute.
+    /// Makes a window. It does not know which requests were sent earlier, so it is careful for its first minute.
     #[must_use]
     pub(crate) fn new(limit: NonZeroU32, now: Instant) -> Self {
         Self {
             allowance: Allowance::new(limit),
             pace: Pace::careful(now),
-            holds: Holds::none(now),
+            pauses: Pauses::none(now),
             taken: Places::default(),
             finished: VecDeque::new(),
         }
@@ -110,20 +110,20 @@ impl Window {
     /// When a waiting request of this lane may go.
     #[must_use]
     pub(crate) fn next(&mut self, now: Instant, lane: Lane) -> Next {
-        self.forget_counted_out(now);
+        self.drop_expired(now);
         let free_at = self.free_at(now, lane);
         if lane != Lane::Rollbacks && free_at != Some(now) {
             self.pace.stalled(free_at.unwrap_or(now));
         }
         let Some(free_at) = free_at else { return Next::WaitForFinish };
-        let at = free_at.max(self.holds.until(lane)).max(self.pace.next_at(lane));
+        let at = free_at.max(self.pauses.until(lane)).max(self.pace.next_at(lane));
         if at <= now { Next::Admit } else { Next::WaitUntil(at) }
     }
 
     /// Counts a request that is sent now. Call it only after [`next`](Self::next) returned [`Next::Admit`].
     pub(crate) fn admit(&mut self, now: Instant, lane: Lane) {
         self.taken.take(lane);
-        self.pace.went(now, lane, self.allowance.effective(now));
+        self.pace.record_sent(now, lane, self.allowance.effective(now));
     }
 
     /// Counts a request as finished: answered, failed or cancelled.
@@ -131,24 +131,24 @@ impl Window {
         self.finished.push_back((now, lane));
     }
 
-    /// Holds every lane until `until`, but no lane longer than its maximum. Then the window is careful until a minute
-    /// after the last hold, because the API's count may differ from ours.
+    /// Pauses every lane until `until`, but no lane longer than its maximum. The window is careful until a minute after the
+    /// last pause, because the API's count may differ from ours.
     pub(crate) fn pause(&mut self, now: Instant, until: Instant) {
-        self.holds.extend(now, until);
-        self.pace.pause(now, self.holds.until(Lane::Others));
+        self.pauses.extend(now, until);
+        self.pace.pause(now, self.pauses.until(Lane::Others));
     }
 
-    /// The API refused a request that was admitted at `admitted`, because it has counted enough requests of this
-    /// client. Pauses, and then continues with fewer requests.
+    /// Records that the API refused a request that was admitted at `admitted`, because the client has sent too many
+    /// requests. Pauses, and then allows fewer requests.
     pub(crate) fn refused(&mut self, admitted: Instant, now: Instant, until: Instant) {
         self.pause(now, until);
-        self.allowance.refused(admitted, now, self.holds.until(Lane::Others));
+        self.allowance.refused(admitted, now, self.pauses.until(Lane::Others));
     }
 
-    /// When the hold of a lane ends. The time is in the past if the lane is not held.
+    /// When the pause of a lane ends. The time is in the past if the lane is not paused.
     #[must_use]
-    pub(crate) fn held_until(&self, lane: Lane) -> Instant {
-        self.holds.until(lane)
+    pub(crate) fn paused_until(&self, lane: Lane) -> Instant {
+        self.pauses.until(lane)
     }
 
     /// Requests per minute that the API allows, as configured.
@@ -167,10 +167,10 @@ impl Window {
 
     /// The state of the window, together with the waiting requests.
     #[must_use]
-    pub(crate) fn reading(&mut self, now: Instant, waiting: BTreeMap<Priority, usize>) -> Reading {
-        self.forget_counted_out(now);
+    pub(crate) fn usage(&mut self, now: Instant, waiting: BTreeMap<Priority, usize>) -> BudgetUsage {
+        self.drop_expired(now);
         let (limit, reserve) = (self.allowance.limit(), self.allowance.reserve());
-        Reading {
+        BudgetUsage {
             limit,
             effective_limit: self.allowance.effective(now),
             used: self.taken.all(),
@@ -179,25 +179,25 @@ impl Window {
                 .saturating_sub(self.taken.rollbacks)
                 .min(limit.get().saturating_sub(self.taken.all())),
             waiting,
-            paused_for: self.holds.until(Lane::Others).saturating_duration_since(now),
+            paused_for: self.pauses.until(Lane::Others).saturating_duration_since(now),
         }
     }
 
     /// Whether the window can be dropped without losing information.
     #[must_use]
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
-        self.forget_counted_out(now);
-        let is_whole = self.allowance.effective(now) == self.allowance.limit();
-        self.taken == Places::default() && self.holds.until(Lane::Others) <= now && is_whole
+        self.drop_expired(now);
+        let is_at_limit = self.allowance.effective(now) == self.allowance.limit();
+        self.taken == Places::default() && self.pauses.until(Lane::Others) <= now && is_at_limit
     }
 
-    fn forget_counted_out(&mut self, now: Instant) {
+    fn drop_expired(&mut self, now: Instant) {
         while let Some((_, lane)) = self.finished.pop_front_if(|(finished, _)| *finished + WINDOW <= now) {
             self.taken.give_back(lane);
         }
     }
 
-    /// When a place becomes free; `None` if that depends on a request that is still under way.
+    /// When a place becomes free; `None` if that depends on a request that is still in progress.
     fn free_at(&self, now: Instant, lane: Lane) -> Option<Instant> {
         let mut taken = self.taken;
         if self.fits(taken, now, lane) {
@@ -212,8 +212,8 @@ impl Window {
         None
     }
 
-    /// Whether one more request fits in addition to these. If somebody else uses the client too, that slows a rollback
-    /// less than other requests, because a rollback may use any place under the limit itself.
+    /// Whether one more request fits in addition to these. A rollback may use every place of the configured limit, other
+    /// requests only those of the effective limit.
     fn fits(&self, taken: Places, now: Instant, lane: Lane) -> bool {
         match lane {
             Lane::Rollbacks => taken.all() < self.allowance.limit().get(),

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_anything_nearer_are_not() {
+    fn addresses_of_special_networks_are_not_public() {
         for address in [
             "0.0.0.0",
             "0.1.2.3",

@@ -1,8 +1,8 @@
 //! The egress rules: requests may go to public addresses over `https`, and to the exceptions in the operator's own
 //! flags.
 //!
-//! A resource's author chooses URLs, and must not be able to use the operator to probe the cluster's network. So a URL
-//! is checked twice: its text is checked here, and the transport checks the addresses to which its name resolves.
+//! The author of a resource chooses URLs, and must not be able to use the operator to probe the cluster's network. So this
+//! module checks the text of a URL, and the transport checks the addresses to which its name resolves.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,28 +13,27 @@ use url::{Host, Url};
 
 use super::address;
 
-/// The reason why a request to this URL is forbidden. Only another URL or the operator's `--egress-allow` flag changes
-/// that.
+/// Why a request to a URL is forbidden. To allow it, change the URL or the operator's `--egress-allow` flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressRefusal {
     /// The scheme is not `https`, and no rule allows `http` for this host.
-    #[error("{host} may only be reached by https (the operator's egress rules do not allow plain http to it)")]
+    #[error("{host} may only be reached with https (the operator's egress rules do not allow plain http to this host)")]
     Scheme {
         /// The host, without path and query.
         host: String,
     },
     /// The URL carries a user name or a password, or has no host.
-    #[error("the URL must name a host, and no user name or password")]
+    #[error("the URL must contain a host, and must not contain a user name or password")]
     Shape,
     /// The address, or every address of the name, is not public, and no rule allows it.
-    #[error("{host} is at no public address (the operator's egress rules do not allow any other)")]
+    #[error("{host} has no public address (the operator's egress rules allow no other address for this host)")]
     Address {
         /// The host, without path and query.
         host: String,
     },
 }
 
-/// Which addresses are allowed for an accepted URL.
+/// Which addresses are allowed for a URL that passed the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     /// Public addresses, and addresses of an allowed network.
@@ -51,7 +50,7 @@ pub(crate) enum Route {
 pub enum EgressRule {
     /// A name or an address, on one port or on every port.
     Host {
-        /// The host, written as the URL standard writes it.
+        /// The host, in the normalized form of the URL standard.
         host: Host,
         /// The port; `None` means every port.
         port: Option<u16>,
@@ -63,7 +62,7 @@ pub enum EgressRule {
 /// The error for a rule that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{text}' is no egress rule: write HOST, HOST:PORT or a network such as 10.0.0.0/8 (no scheme, path or wildcard)"
+    "'{text}' is not an egress rule: write HOST, HOST:PORT or a network such as 10.0.0.0/8 (no scheme, path or wildcard)"
 )]
 pub struct EgressRuleError {
     text: String,
@@ -90,11 +89,11 @@ fn parse_rule(text: &str) -> Option<EgressRule> {
         None => (text, None),
     };
     let host = Host::parse(name.trim_end_matches('.')).ok()?;
-    let plausible = match &host {
+    let is_valid = match &host {
         Host::Domain(name) => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
         Host::Ipv4(_) | Host::Ipv6(_) => true,
     };
-    plausible.then_some(EgressRule::Host { host, port })
+    is_valid.then_some(EgressRule::Host { host, port })
 }
 
 impl fmt::Display for EgressRule {
@@ -130,7 +129,7 @@ impl EgressPolicy {
 
     /// Does the same as [`check`](Self::check), and returns which addresses of a name are allowed.
     pub(crate) fn route(&self, url: &Url) -> Result<Route, EgressRefusal> {
-        let secure = match url.scheme() {
+        let is_secure = match url.scheme() {
             "https" => true,
             "http" => false,
             _ => return Err(EgressRefusal::Scheme { host: shown_host(url) }),
@@ -144,11 +143,11 @@ impl EgressPolicy {
         if self.lists(&host, port) {
             return Ok(Route::Listed);
         }
-        let route = if secure { Route::Public } else { Route::Network };
+        let route = if is_secure { Route::Public } else { Route::Network };
         match literal(&host) {
             Some(address) if self.admits(route, address) => Ok(route),
-            Some(_) if secure => Err(EgressRefusal::Address { host: shown_host(url) }),
-            None if secure || self.has_networks() => Ok(route),
+            Some(_) if is_secure => Err(EgressRefusal::Address { host: shown_host(url) }),
+            None if is_secure || self.has_networks() => Ok(route),
             Some(_) | None => Err(EgressRefusal::Scheme { host: shown_host(url) }),
         }
     }
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_only_https_to_public_addresses_passes() {
+    fn by_default_only_https_to_public_addresses_is_allowed() {
         let policy = EgressPolicy::default();
         assert_eq!(verdict(&policy, "https://api.cognigy.ai/api/v2"), Ok(Route::Public));
         assert_eq!(verdict(&policy, "https://8.8.8.8/"), Ok(Route::Public));
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_rule_allows_http_on_its_port_and_no_other() {
+    fn a_host_rule_allows_http_only_on_its_port() {
         let policy = policy(&["Simulator.test.:8080", "127.0.0.1:9000", "[::1]:9001"]);
         assert_eq!(verdict(&policy, "http://simulator.test:8080/x"), Ok(Route::Listed));
         assert_eq!(verdict(&policy, "http://simulator.test.:8080/x"), Ok(Route::Listed));
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_cannot_be_meant_is_refused_with_what_to_write() {
+    fn an_invalid_rule_is_refused_with_the_correct_form() {
         for text in
             ["", "http://host", "host/path", "*", "*.svc", "host:0", "host:99999", "host:", "10.0.0.0/33", "a b", ":80"]
         {
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_reads_back_as_it_is_shown() {
+    fn a_rule_is_unchanged_after_a_round_trip_through_text() {
         for text in ["host", "host:80", "10.0.0.0/8", "127.0.0.1", "127.0.0.1:80", "[::1]:80", "fd00::/8"] {
             let rule: EgressRule = text.parse().unwrap();
             assert_eq!(rule.to_string(), text);
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_host_and_nothing_else_of_the_url() {
+    fn a_refusal_contains_only_the_host_of_the_url() {
         let refusal = verdict(&EgressPolicy::default(), "http://hooks.test/T0/B0/token?key=1").unwrap_err().to_string();
         assert!(refusal.contains("hooks.test") && !refusal.contains("token") && !refusal.contains("key"), "{refusal}");
     }

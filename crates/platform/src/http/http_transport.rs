@@ -1,4 +1,4 @@
-//! The transport of production: HTTP over TLS, only to the destinations that the egress rules allow.
+//! The production transport: HTTP over TLS, only to the destinations that the egress rules allow.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,18 +9,17 @@ use reqwest::{Certificate, Method, Proxy, Request, redirect, retry};
 use url::Url;
 
 use super::egress::{EgressPolicy, EgressRefusal, Route};
-use super::large_answers::{LargeAnswers, SHORT};
+use super::large_answers::{LargeAnswers, MAX_SHORT_ANSWER_BYTES};
 use super::proxy::{ProxyUrl, is_never_public};
 use super::resolver::{self, CheckedResolver, Lookup};
 use super::transport::{MAX_ANSWER_BYTES, Transport, TransportError};
 
 /// The timeout of a connection attempt. It is shorter than any call's deadline, so a timeout here proves that nothing
 /// was sent.
-const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Flow-control limits: how many bytes a server may send before we read them, on one stream and on one connection, and
-/// the maximum size of an answer's headers. The defaults of the HTTP library are megabytes for each connection of each
-/// tenant.
+/// HTTP/2 limits: how many unread bytes a server may send on one stream and on one connection, and the maximum size of an
+/// answer's headers. The defaults of the HTTP library would use megabytes for each connection of each tenant.
 const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW: u32 = 256 * 1024;
 const HTTP2_HEADERS: u32 = 32 * 1024;
@@ -32,20 +31,18 @@ pub struct HttpOptions {
     pub policy: EgressPolicy,
     /// Certificates (PEM) to trust in addition to the system's.
     pub ca_pem: Option<String>,
-    /// A proxy for `https`, from the operator's own flags. The proxy resolves names itself. So the transport still
-    /// checks schemes, literal addresses and names that are never public, but the proxy must check the addresses to
-    /// which a name resolves.
+    /// A proxy for `https`, from the operator's own flags. The proxy resolves names. So the transport checks only schemes,
+    /// literal addresses and names that are never public; the proxy must check the addresses to which a name resolves.
     pub https_proxy: Option<ProxyUrl>,
     /// The permits for large answers, shared with all other transports.
     pub large_answers: LargeAnswers,
 }
 
-/// The error if a transport cannot be made. The caller shows it to the author of the certificates or of the proxy's
-/// URL.
+/// Why a transport cannot be made. The author of the certificates or of the proxy's URL must correct them.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpTransportError {
     /// `ca.crt` is not PEM, or holds no certificate.
-    #[error("it must be one or more PEM blocks CERTIFICATE")]
+    #[error("it must contain one or more PEM blocks of type CERTIFICATE")]
     Certificates,
     /// The proxy's URL cannot be used.
     #[error("the proxy's URL cannot be used")]
@@ -57,7 +54,7 @@ pub enum HttpTransportError {
 
 /// Sends requests with reqwest: no redirects, no proxy from the environment, no retries, answers up to 1 MiB.
 ///
-/// There is one reqwest client for each route, because a resolver sees the name but not the URL.
+/// There is one reqwest client for each route, because a resolver receives only the name and not the URL.
 pub struct HttpTransport {
     policy: EgressPolicy,
     public: reqwest::Client,
@@ -123,7 +120,7 @@ impl Transport for HttpTransport {
 }
 
 fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwest::Client, HttpTransportError> {
-    // This client sends only plain http, which never goes through the proxy. So the proxy's host is checked as any
+    // The client of this route sends only plain http, which never uses the proxy. So it checks the proxy's host like any
     // other host.
     let proxy = options.https_proxy.as_ref().filter(|_| route != Route::Network);
     let resolver = CheckedResolver {
@@ -138,7 +135,7 @@ fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwes
         .referer(false)
         .retry(retry::never())
         .no_proxy()
-        .connect_timeout(CONNECT_WITHIN)
+        .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(4)
         .tcp_keepalive(Duration::from_secs(30))
@@ -161,7 +158,7 @@ fn client(options: &HttpOptions, route: Route, lookup: &Lookup) -> Result<reqwes
     builder.build().map_err(|error| HttpTransportError::Tls(root_cause(&error)))
 }
 
-/// Reads the body up to the maximum, and no further; waits for a permit if the body is large.
+/// Reads the body up to the maximum size. Waits for a permit if the body is large.
 async fn read(
     mut response: reqwest::Response,
     large_answers: &LargeAnswers,
@@ -170,10 +167,10 @@ async fn read(
     if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
         return Err(too_large);
     }
-    let (mut body, mut room) = (BytesMut::new(), None);
+    let (mut body, mut permit) = (BytesMut::new(), None);
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if room.is_none() && body.len() + chunk.len() > SHORT {
-            room = large_answers.room().await;
+        if permit.is_none() && body.len() + chunk.len() > MAX_SHORT_ANSWER_BYTES {
+            permit = large_answers.acquire().await;
         }
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(too_large);

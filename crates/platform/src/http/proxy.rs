@@ -1,8 +1,8 @@
 //! The proxy from the operator's own flag (`--https-proxy`), and the names that are never sent to it.
 //!
-//! A proxy resolves names itself, often with a resolver that knows the names inside the cluster or the company. So the
-//! proxy must check the addresses to which a name resolves. A name that is never public is refused before the proxy
-//! sees it.
+//! A proxy resolves names, often with a resolver that also resolves names of the cluster or the company. So the proxy must
+//! check the addresses to which a name resolves. The operator refuses names that are never public and does not send them
+//! to the proxy.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,10 +32,10 @@ const NEVER_PUBLIC: [&str; 14] = [
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(Url);
 
-/// The text is not the URL of a proxy. The caller shows the error to the person who set the flag.
+/// The text is not the URL of a proxy. The person who set the flag must correct it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "is not the URL of a proxy; write http://HOST:PORT, with a percent-encoded USER:PASSWORD@ where the proxy asks for it"
+    "is not the URL of a proxy; write http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT (percent-encoded) if the proxy requires a password"
 )]
 pub struct ProxyUrlError;
 
@@ -56,8 +56,8 @@ impl FromStr for ProxyUrl {
 
     fn from_str(text: &str) -> Result<Self, ProxyUrlError> {
         let url = Url::parse(text.trim()).map_err(|_| ProxyUrlError)?;
-        let is_one = matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/";
-        if is_one && url.query().is_none() && url.fragment().is_none() { Ok(Self(url)) } else { Err(ProxyUrlError) }
+        let is_proxy = matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/";
+        if is_proxy && url.query().is_none() && url.fragment().is_none() { Ok(Self(url)) } else { Err(ProxyUrlError) }
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_inside_are_never_public() {
+    fn internal_names_are_never_public() {
         for name in [
             "localhost",
             "vault",
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_url_is_read_and_its_password_never_shown() {
+    fn the_password_of_a_proxy_url_is_never_shown() {
         let proxy: ProxyUrl = "http://me:s3cr%40t@proxy.example.com:3128".parse().unwrap();
         assert_eq!(format!("{proxy:?}"), "ProxyUrl(proxy.example.com, ..)");
         assert_eq!(proxy.expose().port(), Some(3128));

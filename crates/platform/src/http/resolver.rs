@@ -1,4 +1,4 @@
-//! Resolves a name once for each connection, so the client connects to the same addresses that were checked.
+//! Resolves a name once for each connection, so that the client connects only to addresses that were checked.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,14 +17,14 @@ pub(super) fn system() -> Lookup {
     Arc::new(|host| Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.collect()) }))
 }
 
-/// Returns only addresses that the route allows. The name is not looked up again before the connection is made, so a
-/// name server gains nothing if it changes its answer.
+/// Returns only addresses that the route allows. The name is not resolved again before the connection is made, so DNS
+/// rebinding is not possible.
 pub(super) struct CheckedResolver {
     pub(super) lookup: Lookup,
     pub(super) policy: EgressPolicy,
     pub(super) route: Route,
-    /// The operator's own proxy may have any address. A URL cannot misuse this by naming the proxy's host: it goes
-    /// through the proxy.
+    /// The host of the operator's own proxy, which may have any address. A URL with this host gains no access by that,
+    /// because its request is sent through the proxy.
     pub(super) proxy_host: Option<String>,
 }
 

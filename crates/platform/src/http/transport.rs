@@ -1,4 +1,4 @@
-//! The interface below retries and tokens: it sends one HTTP request and returns one answer.
+//! The interface to the network: sends one HTTP request and returns one answer. Callers handle retries and tokens.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -9,7 +9,7 @@ use super::egress::EgressRefusal;
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Sends one request and reads its whole answer. It follows no redirects, retries nothing, and adds no token. Dropping
-/// the future cancels the request; then nobody knows whether the request had an effect.
+/// the future cancels the request; then it is unknown whether the request took effect.
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request; any answer with a status is `Ok`.
     ///
@@ -24,8 +24,8 @@ pub enum TransportError {
     /// No connection was made (name, TCP or TLS). It is certain that nothing was sent.
     #[error("no connection: {0}")]
     NotConnected(String),
-    /// The connection failed after it was made: the request may have had its effect.
-    #[error("the connection was lost before the whole answer came: {0}")]
+    /// The connection failed after it was made: the request may have taken effect.
+    #[error("the connection was lost before the whole answer was received: {0}")]
     Interrupted(String),
     /// The answer is longer than [`MAX_ANSWER_BYTES`]; the rest was not read.
     #[error("the answer is longer than 1 MiB")]

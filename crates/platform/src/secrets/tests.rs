@@ -38,8 +38,8 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// All encodings that are known to be in use, of a secret that each of them encodes differently.
-fn spellings(secret: &str) -> Vec<String> {
+/// The secret in all encodings that are known to be in use.
+fn encodings(secret: &str) -> Vec<String> {
     let html = secret.replace('&', "&amp;").replace('"', "&quot;");
     let everything: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let mut all = vec![
@@ -74,11 +74,11 @@ fn spellings(secret: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_secret_is_blanked_in_every_spelling() {
+fn a_secret_is_redacted_in_every_encoding() {
     let secrets = Secrets::new([SECRET, ""]);
-    let spellings = spellings(SECRET);
-    assert!(spellings.len() > 40);
-    for echo in spellings {
+    let encodings = encodings(SECRET);
+    assert!(encodings.len() > 40);
+    for echo in encodings {
         assert_eq!(secrets.blank(&format!("no: {echo}!")), "no: [redacted]!", "{echo}");
     }
 }
@@ -100,13 +100,13 @@ fn a_text_without_the_secret_stays_as_it_is() {
 }
 
 #[test]
-fn secrets_that_overlap_or_hold_each_other_leave_nothing() {
+fn overlapping_secrets_are_redacted_completely() {
     let secrets = Secrets::new(["abcdefgh", "abcdefghijkl", "ijklmnop"]);
     assert_eq!(secrets.blank("1 abcdefghijklmnop 2 abcdefgh 3"), "1 [redacted] 2 [redacted] 3");
 }
 
 #[test]
-fn a_secret_that_looks_encoded_itself_is_blanked_too() {
+fn a_secret_that_looks_encoded_is_redacted() {
     for secret in ["a%41b%2", "back\\nslash\\u0041", "%%%%", "&amp;amp;", "AAAAAAAA", "====", "++++"] {
         let secrets = Secrets::new([secret]);
         for echo in [secret.to_owned(), form(secret), json(secret), base64(secret.as_bytes(), b"+/", true)] {
@@ -117,19 +117,19 @@ fn a_secret_that_looks_encoded_itself_is_blanked_too() {
 }
 
 #[test]
-fn no_part_of_a_secret_is_shown_where_a_long_text_is_cut() {
+fn no_part_of_a_secret_remains_at_the_end_of_a_truncated_text() {
     let secrets = Secrets::new([SECRET]);
     for spelling in [SECRET.to_owned(), percent(SECRET, "", true), base64(SECRET.as_bytes(), b"-_", true)] {
         for from in [KEPT_BYTES - 1, KEPT_BYTES - spelling.len() / 2, KEPT_BYTES - 8] {
             let shown = secrets.blank(&format!("{}{spelling}{}", "!".repeat(from), "!".repeat(64 * 1024)));
-            assert!(shown.len() <= KEPT_BYTES + BLANK.len());
-            assert_eq!(shown.trim_start_matches('!').replace(BLANK, ""), "", "{spelling}");
+            assert!(shown.len() <= KEPT_BYTES + REDACTED.len());
+            assert_eq!(shown.trim_start_matches('!').replace(REDACTED, ""), "", "{spelling}");
         }
     }
 }
 
 #[test]
-fn nothing_that_is_printed_of_the_secrets_shows_one() {
+fn debug_output_contains_no_secret() {
     assert_eq!(format!("{:?}", Secrets::new(["a", "b", "a"])), "Secrets(2)");
 }
 
@@ -137,23 +137,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_secret_is_left_whatever_it_is_and_wherever_it_stands(
+    fn any_secret_is_redacted_at_any_position(
         secret in "[ -~ä]{4,40}",
         before in ".{0,12}",
         after in ".{0,12}",
     ) {
         let secrets = Secrets::new([secret.as_str()]);
-        for echo in spellings(&secret) {
+        for echo in encodings(&secret) {
             let shown = secrets.blank(&format!("{before} {echo} {after}"));
-            prop_assert!(shown.contains(BLANK), "{echo}");
+            prop_assert!(shown.contains(REDACTED), "{echo}");
             // The replacement text itself may contain such a short secret by chance.
-            prop_assert!(!shown.replace(BLANK, "\0").contains(&echo), "{echo}: {shown}");
+            prop_assert!(!shown.replace(REDACTED, "\0").contains(&echo), "{echo}: {shown}");
         }
     }
 
     #[test]
-    fn any_text_can_be_read(text in "([%\\\\&;#xu0-9a-fA-F=+/]|.){0,80}", secret in "[ -~]{1,8}") {
+    fn any_text_is_accepted(text in "([%\\\\&;#xu0-9a-fA-F=+/]|.){0,80}", secret in "[ -~]{1,8}") {
         let shown = Secrets::new([secret.as_str()]).blank(&text);
-        prop_assert!(!shown.replace(BLANK, "\0").contains(&secret), "{shown}");
+        prop_assert!(!shown.replace(REDACTED, "\0").contains(&secret), "{shown}");
     }
 }

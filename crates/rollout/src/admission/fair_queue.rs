@@ -39,8 +39,8 @@ struct Entry {
 }
 
 impl FairQueue {
-    /// Joins, behind the rollouts of the same namespace that have waited longer. A namespace that had no waiting rollout has its
-    /// turn in the next round, however often it comes back.
+    /// Joins, behind the rollouts of the same namespace that have waited longer. A namespace that had no waiting rollout has
+    /// its turn in the next round, however often it comes back.
     pub(super) fn join(&mut self, who: &ResourceName, since: Timestamp) {
         let next = self.round + 1;
         let line = self

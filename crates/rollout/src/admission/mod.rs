@@ -20,6 +20,7 @@ use super::polling::{self, PollInterval};
 use fair_queue::FairQueue;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The percentage of the budget that polling may use before intervals are stretched.
@@ -29,11 +30,9 @@ const MOST_WATCHING_PERCENT: f64 = 95.0;
 /// How many retries that people requested may start in a row while others wait.
 const RETRIES_IN_A_ROW: u32 = 3;
 /// A rollout that does not use its slot within this time loses it. It gets another one when it requests one.
-const COMES_WITHIN: Duration = Duration::from_secs(30);
+const USED_WITHIN: Duration = Duration::from_secs(30);
 /// After a restart, the rollouts that waited before have this much time to take their positions again.
-const GATHERING: Duration = Duration::from_secs(2);
-/// How many requests a rollout is assumed to need before any rollout was seen.
-const TYPICAL_REQUESTS: f64 = 7.0;
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
 /// The rate of starts is measured over the last starts: at most so many, and at most so long ago.
 const MEASURED_STARTS: usize = 32;
 const MEASURED_OVER: Duration = Duration::from_secs(300);
@@ -89,11 +88,26 @@ pub struct AdmissionCounts {
     pub stretch: f64,
 }
 
+/// What the platform says about the requests of one API client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRates {
+    /// How many requests are allowed in a minute.
+    pub per_minute: NonZeroU32,
+    /// How many requests a rollout usually needs.
+    pub per_rollout: NonZeroU32,
+}
+
+impl RequestRates {
+    /// The time between two starts if the rollouts use the whole budget.
+    fn time_between_starts(self) -> Duration {
+        Duration::from_secs(60) * self.per_rollout.get() / self.per_minute.get()
+    }
+}
+
 /// The rollouts of one API client.
 #[derive(Debug)]
 pub struct Admission {
-    /// Requests a minute.
-    limit: u32,
+    rates: RequestRates,
     waiting: HashMap<ResourceName, Waiting>,
     retries: FairQueue,
     others: FairQueue,
@@ -105,7 +119,7 @@ pub struct Admission {
     stretch: f64,
     /// The uptimes at which the last rollouts started.
     starts: VecDeque<Duration>,
-    gathers_until: Option<Duration>,
+    pauses_until: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -118,16 +132,16 @@ struct Waiting {
 #[derive(Debug)]
 struct Starting {
     interval: PollInterval,
-    called_at: Duration,
-    has_come: bool,
+    granted_at: Duration,
+    is_used: bool,
 }
 
 impl Admission {
-    /// No rollouts yet, and so many requests a minute.
+    /// No rollouts yet.
     #[must_use]
-    pub fn new(limit: u32) -> Self {
+    pub fn new(rates: RequestRates) -> Self {
         Self {
-            limit,
+            rates,
             waiting: HashMap::new(),
             retries: FairQueue::default(),
             others: FairQueue::default(),
@@ -137,32 +151,32 @@ impl Admission {
             intervals: BTreeMap::new(),
             stretch: 1.0,
             starts: VecDeque::new(),
-            gathers_until: None,
+            pauses_until: None,
         }
     }
 
-    /// Changes how many requests a minute are allowed.
-    pub fn set_limit(&mut self, limit: u32) {
-        if self.limit != limit {
-            self.limit = limit;
-            self.stretch_anew();
+    /// Changes how many requests are allowed and needed.
+    pub fn set_rates(&mut self, rates: RequestRates) {
+        if self.rates != rates {
+            self.rates = rates;
+            self.update_stretch();
         }
     }
 
     /// A rollout requests a slot at this uptime.
-    pub fn ask(&mut self, ticket: &Ticket, now: Duration) -> Answer {
+    pub fn request_slot(&mut self, ticket: &Ticket, now: Duration) -> Answer {
         // The rollout in flight was another attempt of the same resource.
         if self.in_flight.contains_key(&ticket.who) {
             self.leave(&ticket.who);
         }
         if let Some(starting) = self.starting.get_mut(&ticket.who) {
-            starting.has_come = true;
+            starting.is_used = true;
             return Answer::Begin;
         }
         self.wait(ticket, now);
         let position = self.position(ticket);
         let left = self.time_for(position, now);
-        let ask_again = match self.gathers_until {
+        let ask_again = match self.pauses_until {
             Some(until) if until > now => until - now,
             _ => (left / 2).clamp(ASKS_AGAIN.0, ASKS_AGAIN.1),
         };
@@ -170,79 +184,82 @@ impl Admission {
     }
 
     fn wait(&mut self, ticket: &Ticket, now: Duration) {
-        if ticket.is_back && self.gathers_until.is_none() && self.is_new() {
-            self.gathers_until = Some(now + GATHERING);
+        if ticket.is_back && self.pauses_until.is_none() && self.is_new() {
+            self.pauses_until = Some(now + RESTART_PAUSE);
         }
         let waiting = Waiting { since: ticket.since, is_retry: ticket.is_retry, interval: ticket.interval };
         if let Some(before) = self.waiting.insert(ticket.who.clone(), waiting) {
             if before.since == ticket.since && before.is_retry == ticket.is_retry {
                 return;
             }
-            self.turns(before.is_retry).leave(&ticket.who, before.since);
+            self.queue_of(before.is_retry).leave(&ticket.who, before.since);
         }
-        self.turns(ticket.is_retry).join(&ticket.who, ticket.since);
+        self.queue_of(ticket.is_retry).join(&ticket.who, ticket.since);
     }
 
     fn is_new(&self) -> bool {
         self.starts.is_empty() && self.starting.is_empty()
     }
 
-    fn turns(&mut self, is_retry: bool) -> &mut FairQueue {
+    fn queue_of(&mut self, is_retry: bool) -> &mut FairQueue {
         if is_retry { &mut self.retries } else { &mut self.others }
     }
 
     /// Gives free slots to waiting rollouts. The caller requeues the returned resources, which then ask again.
     #[must_use]
-    pub fn call(&mut self, now: Duration) -> Vec<ResourceName> {
-        self.forget_the_late(now);
-        let mut called = Vec::new();
-        if self.gathers_until.is_some_and(|until| until > now) {
-            return called;
+    pub fn grant_slots(&mut self, now: Duration) -> Vec<ResourceName> {
+        self.drop_unused_slots(now);
+        let mut granted = Vec::new();
+        if self.pauses_until.is_some_and(|until| until > now) {
+            return granted;
         }
         while let Some((who, interval)) = self.next() {
-            let goes_by_turn = if self.is_a_retrys_turn() { self.retries.take() } else { self.others.take() };
-            debug_assert_eq!(goes_by_turn.as_ref(), Some(&who));
+            let taken = if self.is_retry_next() { self.retries.take() } else { self.others.take() };
+            debug_assert_eq!(taken.as_ref(), Some(&who));
             self.retries_in_a_row = if self.waiting.remove(&who).is_some_and(|waiting| waiting.is_retry) {
                 self.retries_in_a_row + 1
             } else {
                 0
             };
             self.count(interval);
-            self.starting.insert(who.clone(), Starting { interval, called_at: now, has_come: false });
-            called.push(who);
+            self.starting.insert(who.clone(), Starting { interval, granted_at: now, is_used: false });
+            granted.push(who);
         }
-        called
+        granted
     }
 
     /// The next rollout that may start, if any.
     fn next(&self) -> Option<(ResourceName, PollInterval)> {
-        let who = if self.is_a_retrys_turn() { self.retries.first() } else { self.others.first() }?;
+        let who = if self.is_retry_next() { self.retries.first() } else { self.others.first() }?;
         let interval = self.waiting.get(&who)?.interval;
-        let has_room = self.starting.len() < self.handful();
+        let has_room = self.starting.len() < self.most_starting();
         (has_room && self.can_be_watched(interval)).then_some((who, interval))
     }
 
-    fn is_a_retrys_turn(&self) -> bool {
+    fn is_retry_next(&self) -> bool {
         let others_wait = self.others.len() > 0;
         self.retries.len() > 0 && !(others_wait && self.retries_in_a_row >= RETRIES_IN_A_ROW)
     }
 
+    fn limit(&self) -> u32 {
+        self.rates.per_minute.get()
+    }
+
     /// How many rollouts may wait for the answer to their validation. It is enough to keep the budget busy.
-    fn handful(&self) -> usize {
-        2 + self.limit as usize / 100
+    fn most_starting(&self) -> usize {
+        2 + self.limit() as usize / 100
     }
 
     /// Whether one more rollout can be polled at its longest interval. The first one always can.
     fn can_be_watched(&self, interval: PollInterval) -> bool {
         let demand: f64 =
             self.intervals.iter().map(|(interval, count)| polls_a_minute(*interval) * *count as f64).sum();
-        let room = f64::from(self.limit) * MOST_WATCHING_PERCENT / 100.0;
+        let room = f64::from(self.limit()) * MOST_WATCHING_PERCENT / 100.0;
         self.intervals.is_empty() || demand + polls_a_minute(interval) <= room
     }
 
-    fn forget_the_late(&mut self, now: Duration) {
-        let is_late =
-            |starting: &Starting| !starting.has_come && now.saturating_sub(starting.called_at) >= COMES_WITHIN;
+    fn drop_unused_slots(&mut self, now: Duration) {
+        let is_late = |starting: &Starting| !starting.is_used && now.saturating_sub(starting.granted_at) >= USED_WITHIN;
         let late: Vec<_> =
             self.starting.iter().filter(|(_, starting)| is_late(starting)).map(|(who, _)| who.clone()).collect();
         for who in late {
@@ -251,7 +268,7 @@ impl Admission {
     }
 
     /// Its validation was answered, so that it has started.
-    pub fn begun(&mut self, who: &ResourceName, now: Duration) {
+    pub fn note_started(&mut self, who: &ResourceName, now: Duration) {
         let Some(starting) = self.starting.remove(who) else { return };
         self.in_flight.insert(who.clone(), starting.interval);
         self.starts.retain(|start| now.saturating_sub(*start) < MEASURED_OVER);
@@ -259,7 +276,7 @@ impl Admission {
             self.starts.pop_front();
         }
         self.starts.push_back(now);
-        self.stretch_anew();
+        self.update_stretch();
     }
 
     /// It is in flight. It started in this process, or was found in flight after a restart.
@@ -270,20 +287,20 @@ impl Admission {
         self.leave(who);
         self.in_flight.insert(who.clone(), interval);
         self.count(interval);
-        self.stretch_anew();
+        self.update_stretch();
     }
 
     /// It has ended, or needs no slot any more.
     pub fn leave(&mut self, who: &ResourceName) {
         if let Some(waiting) = self.waiting.remove(who) {
-            self.turns(waiting.is_retry).leave(who, waiting.since);
+            self.queue_of(waiting.is_retry).leave(who, waiting.since);
         }
         if let Some(starting) = self.starting.remove(who) {
             self.discount(starting.interval);
         }
         if let Some(interval) = self.in_flight.remove(who) {
             self.discount(interval);
-            self.stretch_anew();
+            self.update_stretch();
         }
     }
 
@@ -300,22 +317,23 @@ impl Admission {
         }
     }
 
-    fn stretch_anew(&mut self) {
-        let share = f64::from(self.limit) * WATCHING_PERCENT / 100.0;
+    fn update_stretch(&mut self) {
+        let share = f64::from(self.limit()) * WATCHING_PERCENT / 100.0;
         self.stretch = polling::stretch(self.intervals.iter().map(|(interval, count)| (*interval, *count)), share);
     }
 
     /// The position in the queue, from 1.
     fn position(&self, ticket: &Ticket) -> usize {
         let in_a_row = RETRIES_IN_A_ROW as usize;
-        let ahead = |turns: &FairQueue| turns.ahead_of(&ticket.who, ticket.since).unwrap_or_default();
+        let ahead = |queue: &FairQueue| queue.ahead_of(&ticket.who, ticket.since).unwrap_or_default();
         match ticket.is_retry {
             true => ahead(&self.retries) + (ahead(&self.retries) / in_a_row).min(self.others.len()) + 1,
             false => ahead(&self.others) + ((ahead(&self.others) + 1) * in_a_row).min(self.retries.len()) + 1,
         }
     }
 
-    /// How long it takes until so many rollouts have started, at the recent rate.
+    /// How long it takes until so many rollouts have started, at the recent rate. Before any rollout was seen, the rate is
+    /// what the platform says.
     fn time_for(&self, places: usize, now: Duration) -> Duration {
         let lately = self.starts.iter().filter(|start| now.saturating_sub(**start) < MEASURED_OVER);
         let measured = lately.clone().count();
@@ -323,14 +341,14 @@ impl Admission {
             Some(first) if measured >= FEWEST_MEASURED => {
                 now.saturating_sub(*first) / u32::try_from(measured).unwrap_or(1)
             }
-            _ => Duration::from_secs_f64(60.0 * TYPICAL_REQUESTS / f64::from(self.limit.max(1))),
+            _ => self.rates.time_between_starts(),
         };
         each.saturating_mul(u32::try_from(places).unwrap_or(u32::MAX))
     }
 
     /// How many rollouts wait, start and are in flight.
     #[must_use]
-    pub fn reading(&self) -> AdmissionCounts {
+    pub fn counts(&self) -> AdmissionCounts {
         AdmissionCounts {
             waiting: self.waiting.len(),
             starting: self.starting.len(),

@@ -10,6 +10,10 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+fn rates(per_minute: u32) -> RequestRates {
+    RequestRates { per_minute: NonZeroU32::new(per_minute).unwrap(), per_rollout: NonZeroU32::new(7).unwrap() }
+}
+
 fn interval(shortest: u64, longest: u64) -> PollInterval {
     PollInterval { shortest: seconds(shortest), longest: seconds(longest) }
 }
@@ -31,80 +35,80 @@ fn ticket(namespace: &str, name: &str, since: i64) -> Ticket {
 /// Everybody asks, nobody is called yet.
 fn all_ask(admission: &mut Admission, tickets: &[Ticket]) {
     for ticket in tickets {
-        assert!(matches!(admission.ask(ticket, NOW), Answer::Wait { .. }));
+        assert!(matches!(admission.request_slot(ticket, NOW), Answer::Wait { .. }));
     }
 }
 
 /// Who begins, in order, where each has its answer and ends before the next one comes.
 fn order(admission: &mut Admission) -> Vec<String> {
     let mut began = Vec::new();
-    let mut called = VecDeque::from(admission.call(NOW));
+    let mut called = VecDeque::from(admission.grant_slots(NOW));
     while let Some(who) = called.pop_front() {
         began.push(format!("{}/{}", who.namespace, who.name));
-        admission.begun(&who, NOW);
+        admission.note_started(&who, NOW);
         admission.leave(&who);
-        called.extend(admission.call(NOW));
+        called.extend(admission.grant_slots(NOW));
     }
     began
 }
 
 #[test]
 fn with_room_for_it_a_rollout_begins_at_once() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let ticket = ticket("bots", "one", 1);
-    admission.ask(&ticket, NOW);
-    assert_eq!(admission.call(NOW), [who("bots", "one")]);
-    assert_eq!(admission.ask(&ticket, NOW), Answer::Begin);
-    assert_eq!(admission.call(NOW), []);
+    admission.request_slot(&ticket, NOW);
+    assert_eq!(admission.grant_slots(NOW), [who("bots", "one")]);
+    assert_eq!(admission.request_slot(&ticket, NOW), Answer::Begin);
+    assert_eq!(admission.grant_slots(NOW), []);
 }
 
 #[test]
 fn no_more_than_a_handful_wait_for_their_validation() {
     for (limit, handful) in [(1, 2), (100, 3), (1000, 12)] {
-        let mut admission = Admission::new(limit);
+        let mut admission = Admission::new(rates(limit));
         let tickets: Vec<_> = (0..20).map(|number| ticket("bots", &format!("{number:02}"), number)).collect();
         // Looked at so seldom that watching takes nothing.
         let tickets: Vec<_> =
             tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
         all_ask(&mut admission, &tickets);
-        assert_eq!(admission.call(NOW).len(), handful, "limit {limit}");
-        admission.begun(&tickets[0].who, NOW);
-        assert_eq!(admission.call(NOW), [tickets[handful].who.clone()], "the next, as soon as one has begun");
+        assert_eq!(admission.grant_slots(NOW).len(), handful, "limit {limit}");
+        admission.note_started(&tickets[0].who, NOW);
+        assert_eq!(admission.grant_slots(NOW), [tickets[handful].who.clone()], "the next, as soon as one has begun");
     }
 }
 
 #[test]
 fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
     for (longest, most) in [(15, 23), (60, 95), (120, 190)] {
-        let mut admission = Admission::new(100);
+        let mut admission = Admission::new(rates(100));
         for number in 0..300 {
             let ticket = Ticket { interval: interval(15, longest), ..ticket("bots", &format!("{number}"), number) };
-            admission.ask(&ticket, NOW);
-            for called in admission.call(NOW) {
-                admission.begun(&called, NOW);
+            admission.request_slot(&ticket, NOW);
+            for called in admission.grant_slots(NOW) {
+                admission.note_started(&called, NOW);
             }
         }
-        let reading = admission.reading();
+        let reading = admission.counts();
         assert_eq!((reading.in_flight, reading.waiting), (most, 300 - most), "longest interval {longest} s");
         admission.leave(&who("bots", "0"));
-        assert_eq!(admission.call(NOW).len(), 1, "one ends, one begins");
+        assert_eq!(admission.grant_slots(NOW).len(), 1, "one ends, one begins");
     }
 }
 
 #[test]
 fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_alone() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let restless = Ticket { interval: interval(1, 1), ..ticket("bots", "restless", 1) };
-    admission.ask(&restless, NOW);
-    assert_eq!(admission.call(NOW), std::slice::from_ref(&restless.who));
-    admission.begun(&restless.who, NOW);
-    admission.ask(&Ticket { who: who("bots", "other"), ..restless }, NOW);
-    assert_eq!(admission.call(NOW), []);
+    admission.request_slot(&restless, NOW);
+    assert_eq!(admission.grant_slots(NOW), std::slice::from_ref(&restless.who));
+    admission.note_started(&restless.who, NOW);
+    admission.request_slot(&Ticket { who: who("bots", "other"), ..restless }, NOW);
+    assert_eq!(admission.grant_slots(NOW), []);
 }
 
 #[test]
 fn the_oldest_goes_first_and_namespaces_take_turns() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..4).map(|number| ticket("large", &number.to_string(), 10 + number)).collect();
     tickets.push(ticket("small", "a", 12));
     tickets.push(ticket("small", "b", 11));
@@ -117,7 +121,7 @@ fn the_oldest_goes_first_and_namespaces_take_turns() {
 
 #[test]
 fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let waiting: Vec<_> = (0..30)
         .map(|number| ticket(if number % 2 == 0 { "a" } else { "b" }, &format!("{number:02}"), number))
         .collect();
@@ -126,10 +130,9 @@ fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
     for turn in 0..30 {
         if !admission.waiting.contains_key(&who("pushy", "one")) {
             // Older than all others.
-            admission.ask(&ticket("pushy", "one", -1), NOW);
+            admission.request_slot(&ticket("pushy", "one", -1), NOW);
         }
-        let next =
-            if admission.is_a_retrys_turn() { admission.retries.take() } else { admission.others.take() }.unwrap();
+        let next = if admission.is_retry_next() { admission.retries.take() } else { admission.others.take() }.unwrap();
         admission.waiting.remove(&next);
         pushy += usize::from(&*next.namespace == "pushy");
         assert!(pushy <= turn / 3 + 1, "{pushy} of {} turns", turn + 1);
@@ -138,7 +141,7 @@ fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
 
 #[test]
 fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..3).map(|number| ticket("bots", &format!("old{number}"), number)).collect();
     tickets.extend(
         (0..8).map(|number| Ticket { is_retry: true, ..ticket("bots", &format!("retry{number}"), 100 + number) }),
@@ -151,77 +154,79 @@ fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row
 
 #[test]
 fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let tickets = [ticket("bots", "first", 1), ticket("bots", "second", 2)];
     all_ask(&mut admission, &tickets);
     all_ask(&mut admission, &[Ticket { is_retry: true, ..tickets[1].clone() }]);
-    assert_eq!(admission.reading().waiting, 2);
+    assert_eq!(admission.counts().waiting, 2);
     assert_eq!(order(&mut admission), ["bots/second", "bots/first"]);
 }
 
 #[test]
 fn whoever_leaves_makes_room_for_the_next() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let tickets: Vec<_> = (0..4).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
-    assert_eq!(admission.call(NOW).len(), 2);
+    assert_eq!(admission.grant_slots(NOW).len(), 2);
     admission.leave(&tickets[2].who);
     admission.leave(&tickets[0].who);
-    assert_eq!(admission.call(NOW), [tickets[3].who.clone()]);
+    assert_eq!(admission.grant_slots(NOW), [tickets[3].who.clone()]);
 }
 
 #[test]
 fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let tickets: Vec<_> = (0..3).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
     all_ask(&mut admission, &tickets);
-    assert_eq!(admission.call(NOW).len(), 2);
-    assert_eq!(admission.ask(&tickets[1], NOW), Answer::Begin);
-    assert_eq!(admission.call(NOW + seconds(29)), []);
-    assert_eq!(admission.call(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
-    assert!(matches!(admission.ask(&tickets[0], NOW + seconds(31)), Answer::Wait { position: 1, of: 1, .. }));
+    assert_eq!(admission.grant_slots(NOW).len(), 2);
+    assert_eq!(admission.request_slot(&tickets[1], NOW), Answer::Begin);
+    assert_eq!(admission.grant_slots(NOW + seconds(29)), []);
+    assert_eq!(admission.grant_slots(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
+    assert!(matches!(admission.request_slot(&tickets[0], NOW + seconds(31)), Answer::Wait { position: 1, of: 1, .. }));
     admission.leave(&tickets[1].who);
-    assert_eq!(admission.call(NOW + seconds(32)), [tickets[0].who.clone()]);
+    assert_eq!(admission.grant_slots(NOW + seconds(32)), [tickets[0].who.clone()]);
 }
 
 #[test]
 fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_called() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..6).map(|number| ticket("bots", &number.to_string(), number)).collect();
     tickets.iter_mut().for_each(|ticket| ticket.is_back = true);
     let mut asked_again = Vec::new();
     for ticket in tickets.iter().rev() {
-        let Answer::Wait { ask_again, .. } = admission.ask(ticket, NOW) else { panic!("nobody is called yet") };
+        let Answer::Wait { ask_again, .. } = admission.request_slot(ticket, NOW) else {
+            panic!("nobody is called yet")
+        };
         asked_again.push(ask_again);
-        assert_eq!(admission.call(NOW), []);
+        assert_eq!(admission.grant_slots(NOW), []);
     }
-    assert_eq!(asked_again, [GATHERING; 6]);
-    let called = admission.call(NOW + GATHERING);
+    assert_eq!(asked_again, [RESTART_PAUSE; 6]);
+    let called = admission.grant_slots(NOW + RESTART_PAUSE);
     assert_eq!(called, [tickets[0].who.clone(), tickets[1].who.clone(), tickets[2].who.clone()]);
 }
 
 #[test]
 fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
-    let mut admission = Admission::new(1);
+    let mut admission = Admission::new(rates(1));
     let busy = interval(15, 15);
     admission.watch(&who("bots", "elder"), interval(15, 15));
     admission.watch(&who("bots", "one"), busy);
-    assert!(matches!(admission.ask(&ticket("bots", "one", 5), NOW), Answer::Wait { .. }));
-    assert_eq!(admission.call(NOW), []);
-    assert_eq!(admission.reading().in_flight, 1);
+    assert!(matches!(admission.request_slot(&ticket("bots", "one", 5), NOW), Answer::Wait { .. }));
+    assert_eq!(admission.grant_slots(NOW), []);
+    assert_eq!(admission.counts().in_flight, 1);
 }
 
 #[test]
 fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
-    let mut admission = Admission::new(100);
+    let mut admission = Admission::new(rates(100));
     admission.watch(&who("bots", "elder"), interval(1, 1));
     admission.watch(&who("bots", "other"), interval(1, 1));
     for number in 0..10 {
-        admission.ask(&ticket("bots", &format!("{number:02}"), number), NOW);
+        admission.request_slot(&ticket("bots", &format!("{number:02}"), number), NOW);
     }
-    let left = |admission: &mut Admission, now| match admission.ask(&ticket("bots", "09", 9), now) {
+    let left = |admission: &mut Admission, now| match admission.request_slot(&ticket("bots", "09", 9), now) {
         Answer::Wait { position: 10, of: 10, left, .. } => left,
         other => panic!("{other:?}"),
     };
@@ -281,7 +286,7 @@ fn named(namespace: u8, name: u8) -> ResourceName {
 proptest! {
     #[test]
     fn whatever_happens_everybody_is_counted_once_and_nobody_is_forgotten(limit in 1u32..300, events in events()) {
-        let mut admission = Admission::new(limit);
+        let mut admission = Admission::new(rates(limit));
         let mut now = NOW;
         for event in events {
             now += seconds(1);
@@ -289,7 +294,7 @@ proptest! {
                 Event::Ask { namespace, name, since, is_retry } => {
                     let name = named(namespace, name);
                     let ticket = Ticket { who: name.clone(), is_retry, ..ticket("", "", since) };
-                    let answer = admission.ask(&ticket, now);
+                    let answer = admission.request_slot(&ticket, now);
                     prop_assert_eq!(answer == Answer::Begin, admission.starting.contains_key(&name));
                     if let Answer::Wait { position, of, .. } = answer {
                         prop_assert!((1..=of).contains(&position), "position {} of {}", position, of);
@@ -298,14 +303,14 @@ proptest! {
                 Event::Leave { namespace, name } => admission.leave(&named(namespace, name)),
                 Event::Watch { namespace, name } => admission.watch(&named(namespace, name), interval(15, 60)),
                 Event::Serve => {
-                    for called in admission.call(now) {
-                        admission.begun(&called, now);
+                    for called in admission.grant_slots(now) {
+                        admission.note_started(&called, now);
                     }
                 }
             }
-            let reading = admission.reading();
+            let reading = admission.counts();
             prop_assert_eq!(reading.waiting, admission.retries.len() + admission.others.len());
-            prop_assert!(reading.starting <= admission.handful());
+            prop_assert!(reading.starting <= admission.most_starting());
             let counted: usize = admission.intervals.values().sum();
             prop_assert_eq!(counted, reading.starting + reading.in_flight);
             prop_assert!(reading.stretch >= 1.0);
@@ -318,11 +323,11 @@ proptest! {
         waiting in proptest::collection::vec((0u8..5, 0i64..50, prop::bool::weighted(0.3)), 1..40),
         coming in proptest::collection::vec((0u8..5, 100i64..200, any::<bool>()), 2000),
     ) {
-        let mut admission = Admission::new(100);
+        let mut admission = Admission::new(rates(100));
         let mut first = BTreeSet::new();
         for (number, (namespace, since, is_retry)) in waiting.iter().enumerate() {
             let ticket = Ticket { is_retry: *is_retry, ..ticket(&format!("ns{namespace}"), &format!("first{number}"), *since) };
-            admission.ask(&ticket, NOW);
+            admission.request_slot(&ticket, NOW);
             first.insert(ticket.who);
         }
         // In a lane a round serves each of five namespaces once, and one more may come back; of four turns one is the others'.
@@ -331,9 +336,9 @@ proptest! {
         for _ in 0..most {
             for (number, (namespace, since, is_retry)) in coming.by_ref().take(2) {
                 let ticket = Ticket { is_retry, ..ticket(&format!("ns{namespace}"), &format!("new{number}"), since) };
-                admission.ask(&ticket, NOW);
+                admission.request_slot(&ticket, NOW);
             }
-            let Some(next) = admission.call(NOW).into_iter().next() else { break };
+            let Some(next) = admission.grant_slots(NOW).into_iter().next() else { break };
             first.remove(&next);
             for starting in admission.starting.keys().cloned().collect::<Vec<_>>() {
                 first.remove(&starting);
@@ -365,12 +370,12 @@ proptest! {
     /// Jain's index over the turns of namespaces that always have somebody waiting.
     #[test]
     fn namespaces_that_wait_have_the_same_number_of_turns(namespaces in 2u8..8, turns in 20usize..100) {
-        let mut admission = Admission::new(100);
+        let mut admission = Admission::new(rates(100));
         let mut served = vec![0usize; usize::from(namespaces)];
         for namespace in 0..namespaces {
             // The first namespace has a hundred times as many waiting.
             for name in 0..if namespace == 0 { 250 } else { 100 } {
-                admission.ask(&Ticket { who: named(namespace, name), ..ticket("", "", i64::from(namespace)) }, NOW);
+                admission.request_slot(&Ticket { who: named(namespace, name), ..ticket("", "", i64::from(namespace)) }, NOW);
             }
         }
         for _ in 0..turns {

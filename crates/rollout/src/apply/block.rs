@@ -1,4 +1,4 @@
-//! Obstacles: what they change in the status and in the memory, and when people are told.
+//! Obstacles: how they change the status and the memory, and when an event is published.
 
 use crate::answer::{Cause, Obstacle};
 use crate::facts::Facts;
@@ -6,7 +6,7 @@ use crate::memory::Memory;
 use crate::notice::Effects;
 use api::status::{CognigyDeploymentStatus, RollbackReason, Step};
 
-/// Something prevents the call of the present step. People are told once, not with every try.
+/// The call of the present step failed or could not be made. An event is published once, not with every try.
 pub fn block(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -34,7 +34,8 @@ pub fn block(
     }
 }
 
-/// One try of the present call failed, and the call tries again by itself. An obstacle that is already shown says more.
+/// One try of the present call failed, and the call repeats it by itself. An obstacle that is already shown stays, because
+/// it says more.
 pub fn failed_try(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -53,7 +54,7 @@ pub fn failed_try(
     effects
 }
 
-/// Once the API was asked for the validation, the attempt is no longer pending.
+/// Once the validation was requested from the API, the attempt is no longer pending.
 fn note_validation_began(status: &mut CognigyDeploymentStatus, cause: Cause) {
     if let Some(attempt) = &mut status.attempt
         && attempt.step == Step::Pending
@@ -63,7 +64,7 @@ fn note_validation_began(status: &mut CognigyDeploymentStatus, cause: Cause) {
     }
 }
 
-/// The event about an obstacle that people do not know yet.
+/// The event about an obstacle, unless one about the same cause was published before.
 fn announce(facts: &Facts<'_>, memory: &mut Memory, obstacle: &Obstacle) -> Effects {
     let is_known = memory.is_blocked_by(obstacle.cause, facts.generation);
     let was_lost = memory.take_lost_event();
@@ -74,21 +75,22 @@ fn announce(facts: &Facts<'_>, memory: &mut Memory, obstacle: &Obstacle) -> Effe
     }
 }
 
-/// The rollback is not accepted, while a bad release is live. People are told at once, and again only if the cause changes.
+/// The rollback is not accepted, while a bad release is live. A Warning is published at once, and again only if the cause
+/// changes.
 fn rollback_not_accepted(
     status: &CognigyDeploymentStatus,
     facts: &Facts<'_>,
     memory: &mut Memory,
-    met: Obstacle,
+    obstacle: Obstacle,
 ) -> Effects {
-    let is_new = memory.attempt.rollback.set_cause(words_of_cause(&met.message));
+    let is_new = memory.attempt.rollback.set_cause(stable_words(&obstacle.message));
     let was_lost = memory.take_lost_event();
     if !is_new && !was_lost && memory.keep_showing(facts.generation) {
         return Effects::none();
     }
-    let cause = if met.needs_person() { met.cause } else { Cause::RollbackUnreachable };
-    let message = not_accepted_message(status, facts, &met.message);
-    memory.show(Obstacle { cause, message: message.clone(), retry: met.retry }, facts.generation);
+    let cause = if obstacle.needs_person() { obstacle.cause } else { Cause::RollbackUnreachable };
+    let message = not_accepted_message(status, facts, &obstacle.message);
+    memory.show(Obstacle { cause, message: message.clone(), retry: obstacle.retry }, facts.generation);
     Effects::warning(cause.reason(), message)
 }
 
@@ -108,9 +110,9 @@ fn not_accepted_message(status: &CognigyDeploymentStatus, facts: &Facts<'_>, pro
     )
 }
 
-/// The words that tell one cause from another. Words with digits (ids, times, counts) may differ with every try, and are left
-/// out. A word of three digits is an HTTP status, and is kept.
-fn words_of_cause(problem: &str) -> String {
+/// The words that stay the same while the cause stays the same. Words with digits (ids, times, counts) may differ with every
+/// try, and are left out. A word of three digits is an HTTP status, and is kept.
+fn stable_words(problem: &str) -> String {
     let is_status = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
     let has_digit = |word: &str| word.bytes().any(|byte| byte.is_ascii_digit());
     let words = problem.split_whitespace().filter(|word| is_status(word) || !has_digit(word));

@@ -102,7 +102,7 @@ fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Mem
     set_condition(status, facts, ConditionUpdate::no(ConditionType::Healthy, Reason::HealthBad, message.clone()));
     if streak >= allowed {
         let reason = RollbackReason::HealthCheckFailure;
-        return rollback::condemn(status, facts, memory, Reason::HealthCheckFailed, reason, message);
+        return rollback::react_to_failure(status, facts, memory, Reason::HealthCheckFailed, reason, message);
     }
     Effects::warning(Reason::HealthBad, message)
 }
@@ -126,7 +126,7 @@ fn after_rollback(
     answer: HealthAnswer,
 ) -> Effects {
     if answer != HealthAnswer::Good {
-        memory.attempt.rollback.note_unwell(facts.asked);
+        memory.attempt.rollback.note_not_healthy(facts.asked);
     }
     match answer {
         HealthAnswer::Good => {

@@ -28,7 +28,7 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
         JobAnswer::Running => {
             memory.note_no_good_answer(facts.asked);
             // This also replaces an earlier message that the job could not be read. Otherwise it changes nothing.
-            let running = running(status);
+            let running = running(status, facts);
             conditions::set_if_changed(status, facts, running);
             Effects::none()
         }
@@ -60,10 +60,10 @@ fn note_age(facts: &Facts<'_>, memory: &mut Memory, answer: &JobAnswer) {
     }
 }
 
-/// The job is running, as far as is known.
+/// The condition RolledOut of a job that is running.
 #[must_use]
-pub fn running(status: &CognigyDeploymentStatus) -> ConditionUpdate {
-    let message = format!("Cognigy.AI has accepted the rollout; {} is running", name(status));
+pub fn running(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> ConditionUpdate {
+    let message = format!("{} has accepted the rollout; {} is running", facts.platform(), name(status));
     ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message)
 }
 
@@ -88,15 +88,16 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
 }
 
 fn ended_badly(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, word: &str) -> Effects {
-    let message = format!("{} ended badly: Cognigy.AI calls it {word}", name(status));
-    fail(status, JobFailure::EndedBadly);
-    rollback::condemn(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
+    let message = format!("{} ended badly: {} calls it {word}", name(status), facts.platform());
+    fail(status, facts, JobFailure::EndedBadly, Reason::JobFailed, &message);
+    rollback::react_to_failure(status, facts, memory, Reason::JobFailed, RollbackReason::DeploymentFailed, message)
 }
 
-fn fail(status: &mut CognigyDeploymentStatus, failure: JobFailure) {
+fn fail(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, failure: JobFailure, reason: Reason, message: &str) {
     if let Some(job) = status.attempt.as_mut().and_then(|attempt| attempt.job.as_mut()) {
         job.failure = Some(failure);
     }
+    set_condition(status, facts, ConditionUpdate::no(ConditionType::RolledOut, reason, message));
 }
 
 /// One such answer may be the fault of one replica of the API. After a second one, at least an interval later, the job is gone.
@@ -108,14 +109,15 @@ fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     if facts.asked.uptime.saturating_sub(since) < facts.interval() {
         return Effects::none();
     }
-    let message = format!("Cognigy.AI no longer knows {} (it said so twice, an interval apart)", name(status));
-    fail(status, JobFailure::Gone);
-    rollback::condemn(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
+    let message =
+        format!("{} no longer knows {} (it said so twice, an interval apart)", facts.platform(), name(status));
+    fail(status, facts, JobFailure::Gone, Reason::JobGone, &message);
+    rollback::react_to_failure(status, facts, memory, Reason::JobGone, RollbackReason::DeploymentFailed, message)
 }
 
 /// The platform has rolled back by itself, as the submit allows it to. There is nothing to request.
 fn rolled_back_by_platform(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
-    let message = format!("Cognigy.AI rolled the job back by itself, to {}", rollback::restored(status));
+    let message = format!("{} rolled the job back by itself, to {}", facts.platform(), rollback::restored(status));
     if status.attempt.as_ref().is_none_or(|attempt| attempt.job_completed_at().is_none()) {
         set_condition(
             status,

@@ -1,4 +1,5 @@
-//! What an answer means. Each function changes the status and the memory, and returns what to tell people and receivers.
+//! What an answer means. Each function changes the status and the memory, and returns the events to publish and the messages
+//! to deliver.
 
 mod block;
 pub mod checks;

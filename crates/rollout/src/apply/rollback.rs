@@ -16,7 +16,7 @@ use api::status::{CognigyDeploymentStatus, JobFailure, Outcome, Rollback, Rollba
 use std::time::Duration;
 
 /// A bad verdict. Rolls back if the policy says so, and waits for a person otherwise.
-pub fn condemn(
+pub fn react_to_failure(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
     memory: &mut Memory,
@@ -25,9 +25,6 @@ pub fn condemn(
     message: impl Into<String>,
 ) -> Effects {
     let message = message.into();
-    if matches!(reason, Reason::JobFailed | Reason::JobGone) {
-        set_condition(status, facts, ConditionUpdate::no(ConditionType::RolledOut, reason, message.clone()));
-    }
     if !facts.spec.rollback_policy.auto_trigger {
         let note = format!(
             "{message}; autoTrigger is off: set the annotation deploy.cognigy.ai/rollback to roll back, or deploy a new \
@@ -47,7 +44,7 @@ pub fn declare_timeout(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, 
     let last = conditions::message_of(status, what);
     let message =
         format!("the rollout was not healthy within {} seconds; last known state: {last}", facts.timeout().as_secs());
-    condemn(status, facts, memory, Reason::DeadlineExceeded, RollbackReason::Timeout, message)
+    react_to_failure(status, facts, memory, Reason::DeadlineExceeded, RollbackReason::Timeout, message)
 }
 
 /// Writes the intent to roll back. The rollback is requested once the intent is recorded.
@@ -62,7 +59,7 @@ pub fn begin(
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::RollingBack;
     }
-    let message = format!("rolling back because {}", reason.in_words());
+    let message = format!("rolling back because {}", reason.description());
     set_condition(
         status,
         facts,
@@ -71,7 +68,7 @@ pub fn begin(
     Effects::normal(Reason::RollingBack, message)
 }
 
-/// A rollback was requested before the job is known. It begins as soon as the job is known.
+/// A person requests a rollback before the job is known. It begins as soon as the job is known.
 pub fn remember_for_later(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     remember(status, facts, RollbackReason::Manual);
 }
@@ -100,16 +97,16 @@ pub fn rollback(
 ) -> Effects {
     match answer {
         RollbackAnswer::Accepted => accepted(status, facts, memory),
-        RollbackAnswer::Refused(words) => refused(status, facts, memory, &words),
+        RollbackAnswer::Refused(why) => refused(status, facts, memory, &why),
         RollbackAnswer::NotYet(obstacle) => block(status, facts, memory, obstacle),
     }
 }
 
 fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    let mut message = format!("Cognigy.AI has accepted the rollback to {}", restored(status));
+    let mut message = format!("{} has accepted the rollback to {}", facts.platform(), restored(status));
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.accepted_at = Some(facts.now.wall);
-        message = format!("{message}, requested because {}", rollback.reason.in_words());
+        message = format!("{message}, requested because {}", rollback.reason.description());
     }
     note_undone_success(status, facts);
     set_condition(status, facts, ConditionUpdate::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));
@@ -131,7 +128,7 @@ pub(super) fn restored(status: &CognigyDeploymentStatus) -> String {
     }
 }
 
-/// A success that is rolled back no longer says what the environment runs.
+/// If the last success is what was rolled back, the environment no longer runs it.
 pub(super) fn note_undone_success(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     let number = status.attempt.as_ref().map(|attempt| attempt.number);
     if let Some(last) = status.last_successful.as_mut().filter(|last| Some(last.number) == number) {
@@ -139,9 +136,10 @@ pub(super) fn note_undone_success(status: &mut CognigyDeploymentStatus, facts: &
     }
 }
 
-fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, words: &str) -> Effects {
+fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, why: &str) -> Effects {
+    let platform = facts.platform();
     let message = format!(
-        "Cognigy.AI refused the rollback: {words}; roll back at Cognigy.AI, or set the annotation \
+        "{platform} refused the rollback: {why}; roll back at {platform}, or set the annotation \
          deploy.cognigy.ai/rollback to another value to request it again"
     );
     set_condition(
@@ -164,8 +162,8 @@ fn finish(
     reason: Reason,
     message: String,
 ) -> Effects {
-    let asked = "health was not read yet after the rollback";
-    set_condition(status, facts, ConditionUpdate::unknown(ConditionType::Healthy, Reason::VerifyingRollback, asked));
+    let unread = "health was not read yet after the rollback";
+    set_condition(status, facts, ConditionUpdate::unknown(ConditionType::Healthy, Reason::VerifyingRollback, unread));
     memory.clear_failures();
     memory.attempt.polls.make_due();
     memory.attempt.polls.set_in_doubt(false);
@@ -243,10 +241,10 @@ pub fn settle(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effect
         conditions::message_of(status, ConditionType::Healthy),
     );
     let last = status.conditions.find(ConditionType::Healthy).map(|condition| condition.status);
-    let told = match last {
+    let update = match last {
         Some(ConditionStatus::False) => ConditionUpdate::no,
         Some(ConditionStatus::True | ConditionStatus::Unknown) | None => ConditionUpdate::unknown,
     };
-    set_condition(status, facts, told(ConditionType::Healthy, Reason::RolledBackUnhealthy, message.clone()));
+    set_condition(status, facts, update(ConditionType::Healthy, Reason::RolledBackUnhealthy, message.clone()));
     Effects::warning(Reason::RolledBackUnhealthy, message)
 }

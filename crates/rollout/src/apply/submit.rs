@@ -87,20 +87,20 @@ pub fn submit(
             memory.attempt.polls.note(facts.now, memory.attempt.polls.is_in_doubt());
             memory.attempt.job.accept(facts.now);
             count_from_now(status, facts, memory);
-            let event = format!("Cognigy.AI has accepted the rollout; its job is {job_id}");
+            let event = format!("{} has accepted the rollout; its job is {job_id}", facts.platform());
             if let Some(attempt) = &mut status.attempt {
                 attempt.job = Some(Job { id: job_id, completed_at: None, failure: None });
                 // A rollback that was requested before the job was known begins now.
                 attempt.step = if attempt.rollback.is_some() { Step::RollingBack } else { Step::RollingOut };
             }
-            let running = job::running(status);
+            let running = job::running(status, facts);
             set_condition(status, facts, running);
             claim::deploy(status);
             Effects::normal(Reason::SubmitAccepted, event)
         }
         SubmitAnswer::Rejected { message } => {
             memory.clear_failures();
-            let message = format!("Cognigy.AI refused the submit, so that nothing was deployed: {message}");
+            let message = format!("{} refused the submit, so that nothing was deployed: {message}", facts.platform());
             set_condition(
                 status,
                 facts,
@@ -146,8 +146,8 @@ pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory
     )
 }
 
-/// Nobody can tell whether the submit was accepted. People are told at once. The submit is sent again under its key, with
-/// growing pauses, for as long as the API remembers the key.
+/// Nobody can tell whether the submit was accepted. A Warning is published at once. The submit is sent again under its key,
+/// with growing pauses, for as long as the API remembers the key.
 fn unknown(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, message: String) -> Effects {
     let message = format!("nobody can tell whether the rollout was submitted: {message}");
     let is_new = memory.attempt.submission.set_unknown(message.clone());

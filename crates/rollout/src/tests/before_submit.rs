@@ -29,10 +29,10 @@ fn a_rollout_goes_from_checks_to_success() {
     ];
     assert_eq!(rollout.asked, expected);
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
-    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
     for told in [ConditionType::Validated, ConditionType::TracePassed, ConditionType::RolledOut, ConditionType::Healthy]
     {
-        assert!(rollout.told(told).starts_with("True/"), "{told}");
+        assert!(rollout.says(told).starts_with("True/"), "{told}");
     }
     let last = rollout.status.last_successful.as_ref().unwrap();
     assert_eq!((last.number, last.job_id.as_str()), (1, "job_1"));
@@ -45,7 +45,7 @@ fn a_refused_validation_ends_the_attempt_before_anything_is_submitted() {
     rollout.world.validation = vec![Ok(refused(&["memory limit exceeded", "tenant isolation violated"]))];
     rollout.run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::ValidationRefused)));
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/ValidationRefused");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/ValidationRefused");
     assert!(
         rollout.condition(ConditionType::Ready).message.contains("memory limit exceeded; tenant isolation violated")
     );
@@ -64,7 +64,7 @@ fn conflicts_and_any_status_but_passed_end_the_attempt_before_anything_is_submit
         rollout.world.trace = vec![Ok(answer)];
         rollout.run_for(3600);
         assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::TraceNotPassed)));
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/TraceNotPassed");
+        assert_eq!(rollout.says(ConditionType::Stalled), "True/TraceNotPassed");
         assert!(rollout.condition(ConditionType::Ready).message.contains(says));
         assert_eq!(rollout.count(&Decision::Submit), 0);
     }
@@ -98,7 +98,7 @@ fn an_unavailable_api_delays_with_growing_pauses_and_loses_no_attempt() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Err(unavailable())];
     rollout.run();
-    assert_eq!(rollout.told(ConditionType::Reconciling), "True/ApiUnavailable");
+    assert_eq!(rollout.says(ConditionType::Reconciling), "True/ApiUnavailable");
     assert_eq!(rollout.step_now(), Step::Validating);
     rollout.run_for(3600);
     let tries = rollout.count(&Decision::Validate);
@@ -128,8 +128,8 @@ fn refused_credentials_stall_until_something_has_changed() {
     let mut rollout = Rollout::new();
     rollout.world.validation.insert(0, Err(unauthorized()));
     rollout.run_for(3600);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
-    assert_eq!(rollout.told(ConditionType::Ready), "False/Unauthorized");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.says(ConditionType::Ready), "False/Unauthorized");
     assert_eq!((rollout.count(&Decision::Validate), rollout.warned(Reason::Unauthorized)), (1, 1));
     // The controller has read a changed Secret.
     rollout.memory.clear_failures();
@@ -146,7 +146,7 @@ fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
         let wrong = Obstacle::lasting(Cause::RequestRejected, "400: no such segment", Retry::InputChange);
         rollout.world.validation.insert(0, Err(wrong));
         rollout.run_for(3600);
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/RequestRejected");
+        assert_eq!(rollout.says(ConditionType::Stalled), "True/RequestRejected");
         assert!(rollout.condition(ConditionType::Stalled).message.contains("no such segment"));
         change(&mut rollout).run_for(120);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
@@ -161,7 +161,7 @@ fn a_missing_configmap_stalls_and_one_that_is_awaited_does_not() {
         let mut rollout = Rollout::new();
         rollout.given.snapshot_obstacle = Some(Obstacle::lasting(cause, "ConfigMap bot", Retry::SnapshotChange));
         rollout.run_for(3600);
-        assert_eq!(rollout.told(told), format!("True/{}", cause.reason()));
+        assert_eq!(rollout.says(told), format!("True/{}", cause.reason()));
         assert!(rollout.status.attempt.is_none());
         rollout.given.snapshot_obstacle = None;
         rollout.run_for(60);
@@ -175,7 +175,7 @@ fn an_environment_in_use_stalls_until_its_owner_lets_go() {
     let in_use = Obstacle::lasting(Cause::EnvironmentInUse, "bots/other owns it", Retry::OwnerGone);
     rollout.world.validation.insert(0, Err(in_use));
     rollout.run_for(600);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/EnvironmentInUse");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/EnvironmentInUse");
     rollout.memory.clear_failures();
     rollout.run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);

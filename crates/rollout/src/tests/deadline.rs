@@ -38,10 +38,10 @@ fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
         let mut rollout = Rollout::at(step);
         rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "it asks for a pause", None));
         rollout.run_for(TIMEOUT - 4 * INTERVAL);
-        assert_eq!(rollout.told(ConditionType::Ready), "Unknown/ApiUnavailable");
+        assert_eq!(rollout.says(ConditionType::Ready), "Unknown/ApiUnavailable");
         rollout.run_for(10 * TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/ApiUnavailable", "a person is needed");
+        assert_eq!(rollout.says(ConditionType::Stalled), "True/ApiUnavailable", "a person is needed");
         rollout.world.barrier = None;
         rollout.run_for(2 * INTERVAL);
         assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
@@ -65,7 +65,7 @@ fn without_auto_trigger_the_deadline_waits_for_a_person() {
     rollout.job_says(&[JobAnswer::Running]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::DeadlineExceeded)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/DeadlineExceeded");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/DeadlineExceeded");
 }
 
 #[test]

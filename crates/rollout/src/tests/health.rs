@@ -45,7 +45,7 @@ fn as_many_good_answers_in_a_row_as_asked_for_are_success() {
     assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 1));
     rollout.run_for(2 * INTERVAL);
     assert_eq!((rollout.outcome(), rollout.attempt().health.good_streak), (None, 2));
-    assert_eq!(rollout.told(ConditionType::Healthy), "Unknown/HealthGood");
+    assert_eq!(rollout.says(ConditionType::Healthy), "Unknown/HealthGood");
     rollout.run_for(INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -55,7 +55,7 @@ fn health_that_cannot_be_read_is_neither_good_nor_bad() {
     let mut rollout = Rollout::new();
     rollout.health_says(&[bad(), unreadable(), bad(), unreadable(), unreadable(), Good]).run_for(4 * INTERVAL);
     assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 2));
-    assert_eq!(rollout.told(ConditionType::Healthy), "Unknown/HealthUnreadable");
+    assert_eq!(rollout.says(ConditionType::Healthy), "Unknown/HealthUnreadable");
     rollout.run_for(2 * INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -126,7 +126,7 @@ fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
     rollout.health_says(&[bad()]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::HealthCheckFailed)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/HealthCheckFailed");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/HealthCheckFailed");
     assert!(rollout.condition(ConditionType::Ready).message.contains("deploy.cognigy.ai/rollback"));
 }
 
@@ -137,6 +137,6 @@ fn a_rollback_that_a_person_asks_for_then_is_told_as_one() {
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Failed);
     rollout.ask_for_rollback("1").run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::HealthCheckFailed)));
-    assert_eq!(rollout.told(ConditionType::Ready), "False/RolledBack");
+    assert_eq!(rollout.says(ConditionType::Ready), "False/RolledBack");
     assert!(!rollout.condition(ConditionType::Ready).message.contains("autoTrigger is off"));
 }

@@ -32,7 +32,7 @@ fn a_failed_job_is_rolled_back() {
     rollout.job_says(&[failed_job()]).run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobFailed)));
     assert_eq!(rollout.attempt().rollback.as_ref().unwrap().reason, RollbackReason::DeploymentFailed);
-    assert_eq!(rollout.told(ConditionType::RolledOut), "False/JobFailed");
+    assert_eq!(rollout.says(ConditionType::RolledOut), "False/JobFailed");
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn a_job_that_is_not_found_once_is_not_gone() {
 fn a_job_that_cannot_be_read_is_told_until_it_can_be_again() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[unreadable_job(), JobAnswer::Running, JobAnswer::Completed]).run_for(INTERVAL);
-    assert_eq!(rollout.told(ConditionType::RolledOut), "Unknown/JobUnreadable");
+    assert_eq!(rollout.says(ConditionType::RolledOut), "Unknown/JobUnreadable");
     rollout.run_for(INTERVAL);
-    assert_eq!(rollout.told(ConditionType::RolledOut), "Unknown/SubmitAccepted");
+    assert_eq!(rollout.says(ConditionType::RolledOut), "Unknown/SubmitAccepted");
     rollout.run_for(INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -89,8 +89,8 @@ fn a_job_that_the_platform_rolled_back_is_rolled_back_without_a_request_of_ours(
     rollout.job_says(&[JobAnswer::RolledBack]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RolledBackByPlatform)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
-    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBackByPlatform");
-    assert_eq!(rollout.told(ConditionType::Ready), "False/RolledBack");
+    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBackByPlatform");
+    assert_eq!(rollout.says(ConditionType::Ready), "False/RolledBack");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
         rollout.world.barrier = Some(Obstacle::lasting(Cause::EndpointChanged, changed, Retry::CredentialsChange));
         rollout.run_for(10 * TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/EndpointChanged");
+        assert_eq!(rollout.says(ConditionType::Stalled), "True/EndpointChanged");
         assert_eq!(rollout.warned(Reason::EndpointChanged), 1);
         rollout.world.barrier = None;
         rollout.run_for(2 * 60);
@@ -174,5 +174,5 @@ fn a_job_whose_end_was_not_recorded_is_asked_again_whatever_was_heard_since() {
     rollout.record_fails().run_for(INTERVAL);
     assert_eq!(rollout.count(&Decision::CheckJob), 0);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
-    assert_eq!(rollout.told(ConditionType::RolledOut), "True/JobCompleted");
+    assert_eq!(rollout.says(ConditionType::RolledOut), "True/JobCompleted");
 }

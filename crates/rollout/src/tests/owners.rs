@@ -30,10 +30,10 @@ fn deployed_over(rollout: &mut Rollout) -> &mut Rollout {
 #[test]
 fn a_success_that_was_deployed_over_begins_again_with_a_warning() {
     let mut rollout = settled(|_| ());
-    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
     assert_eq!(deployed_over(&mut rollout).step(), Decision::Start);
     assert_eq!((rollout.attempt().number, rollout.step_now()), (2, Step::Pending));
-    assert_ne!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    assert_ne!(rollout.says(ConditionType::Ready), "True/Succeeded");
     assert_eq!(rollout.warned(Reason::EnvironmentInUse), 1);
     let told = rollout.events.iter().find(|event| event.reason == Reason::EnvironmentInUse).unwrap();
     assert!(told.note.starts_with(OWNER) && told.note.contains("after attempt 1"), "{}", told.note);
@@ -43,11 +43,11 @@ fn a_success_that_was_deployed_over_begins_again_with_a_warning() {
 fn a_success_that_was_deployed_over_is_never_ready_whatever_else_holds_it() {
     let mut suspended = settled(|_| ());
     deployed_over(&mut suspended).suspend(true).run();
-    assert_eq!(suspended.told(ConditionType::Ready), "False/Suspended");
+    assert_eq!(suspended.says(ConditionType::Ready), "False/Suspended");
 
     let mut leaving = settled(|_| ());
     deployed_over(&mut leaving).delete().refresh();
-    assert_eq!(leaving.told(ConditionType::Ready), "False/EnvironmentInUse");
+    assert_eq!(leaving.says(ConditionType::Ready), "False/EnvironmentInUse");
 }
 
 #[test]

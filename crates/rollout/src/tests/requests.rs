@@ -30,7 +30,7 @@ fn a_rollback_before_the_intent_stops_the_attempt() {
         rollout.ask_for_rollback("1").run_for(3600);
         assert_eq!(rollout.outcome(), Some((Outcome::Abandoned, Reason::Cancelled)), "{step:?}");
         assert_eq!((rollout.count(&Decision::Submit), rollout.count(&Decision::Rollback)), (0, 0));
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/Cancelled");
+        assert_eq!(rollout.says(ConditionType::Stalled), "True/Cancelled");
         rollout.ask_for_retry("1").run_for(60);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
     }
@@ -87,8 +87,8 @@ fn a_rollback_of_a_success_keeps_the_outcome_and_tells_the_webhook_once_more() {
     rollout.ask_for_rollback("1").run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
     assert!(rollout.attempt().rollback.as_ref().unwrap().accepted_at.is_some());
-    assert_eq!(rollout.told(ConditionType::Ready), "False/RolledBack");
-    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::Ready), "False/RolledBack");
+    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
     assert_eq!(rollout.audits().len(), 1);
     let successes: Vec<bool> = rollout.webhooks().iter().map(|(success, ..)| *success).collect();
     assert_eq!(successes, [true, false]);
@@ -101,9 +101,9 @@ fn a_rollback_of_a_success_that_is_refused_can_be_asked_for_again() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.rollback_says(&[RollbackAnswer::Refused("409".to_owned()), RollbackAnswer::Accepted]);
     rollout.ask_for_rollback("1").run_for(60);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackRefused");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackRefused");
     rollout.ask_for_rollback("2").run_for(60);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBack");
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
 
@@ -176,7 +176,7 @@ fn a_retry_waits_while_suspended() {
 fn a_rollback_is_obeyed_while_suspended() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.suspend(true).ask_for_rollback("1").run_for(60);
-    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
 }
 
 #[test]

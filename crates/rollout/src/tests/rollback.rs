@@ -29,11 +29,11 @@ fn an_accepted_rollback_is_the_outcome_and_health_is_watched_until_it_is_good() 
     let mut rollout = failing();
     rollout.health_says(&[bad(), unreadable(), HealthAnswer::Good]).run_for(30);
     assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::VerifyingRollback, Outcome::RolledBack));
-    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
     rollout.run_for(60);
     assert_eq!((rollout.step_now(), rollout.count(&Decision::AskHealth)), (Step::Settled, 3));
-    assert_eq!(rollout.told(ConditionType::Healthy), "True/HealthGood");
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::Healthy), "True/HealthGood");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBack");
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn an_environment_that_is_not_well_after_the_rollback_is_a_warning() {
         let mut rollout = failing();
         rollout.health_says(&[answer]).run_for(60 + TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::Settled, Outcome::RolledBack));
-        assert_eq!(rollout.told(ConditionType::Healthy), healthy);
-        assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBackUnhealthy");
+        assert_eq!(rollout.says(ConditionType::Healthy), healthy);
+        assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBackUnhealthy");
         assert_eq!(rollout.warned(Reason::RolledBackUnhealthy), 1);
         assert_eq!((rollout.audits().len(), rollout.webhooks().len()), (1, 1));
     }
@@ -55,7 +55,7 @@ fn a_refused_rollback_stalls_and_is_not_asked_again() {
     rollout.rollback_says(&[refusal()]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::RollbackFailed, Reason::RollbackRefused)));
     assert_eq!((rollout.count(&Decision::Rollback), rollout.warned(Reason::RollbackRefused)), (1, 1));
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackRefused");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackRefused");
     assert!(rollout.condition(ConditionType::Stalled).message.contains("no snapshot to revert to"));
     assert_eq!(rollout.webhooks().len(), 1);
 }
@@ -68,8 +68,8 @@ fn a_refused_rollback_is_asked_again_under_a_new_key_when_a_person_says_so() {
     rollout.ask_for_rollback("again").run_for(60);
     assert_ne!(rollout.attempt().rollback.as_ref().unwrap().key, first);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::RollbackFailed, "an outcome is never rewritten");
-    assert_eq!(rollout.told(ConditionType::RolledBack), "True/RolledBack");
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBack");
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn a_clock_that_stands_still_or_goes_back_gives_no_two_rollbacks_one_key() {
 fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
     let mut rollout = failing();
     rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(0);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
-    assert_eq!(rollout.told(ConditionType::Ready), "False/RollbackUnreachable");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
+    assert_eq!(rollout.says(ConditionType::Ready), "False/RollbackUnreachable");
     assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
     let said = "the rollback of job_1 is not accepted: 503 Service Unavailable; the bad release is still live in \
                 env_prod_us_01; the operator tries again at least every minute";
@@ -109,7 +109,7 @@ fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
 fn an_unauthorized_rollback_stalls_and_is_asked_every_minute() {
     let mut rollout = failing();
     rollout.rollback_says(&[RollbackAnswer::NotYet(unauthorized())]).before_decision(&Decision::Rollback).run_for(600);
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
     assert_eq!(rollout.count(&Decision::Rollback), 11);
     rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::RolledBack);

@@ -36,7 +36,7 @@ fn each_step_has_its_phase_and_its_summary() {
     for (step, phase, ready) in table {
         let mut rollout = Rollout::at(step);
         rollout.refresh();
-        assert_eq!((rollout.status.phase, rollout.told(ConditionType::Ready).as_str()), (Some(phase), ready));
+        assert_eq!((rollout.status.phase, rollout.says(ConditionType::Ready).as_str()), (Some(phase), ready));
     }
 }
 
@@ -95,9 +95,9 @@ fn a_poll_that_learns_nothing_changes_nothing() {
 fn obstacles_in_flight_are_told_and_forgotten() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.job_says(&[JobAnswer::Running]).submit_says(&[SubmitAnswer::NotYet(unauthorized())]).run();
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
     rollout.submit_says(&[SubmitAnswer::Accepted(JobId::new("job_1"))]).run_for(60);
-    assert_eq!(rollout.told(ConditionType::Reconciling), "True/RollingOut");
+    assert_eq!(rollout.says(ConditionType::Reconciling), "True/RollingOut");
 }
 
 #[test]
@@ -105,11 +105,11 @@ fn messages_that_wait_are_told_until_they_are_taken() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/DeliveryPending");
-    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded", "a slow receiver is not a failure");
+    assert_eq!(rollout.says(ConditionType::Delivered), "Unknown/DeliveryPending");
+    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded", "a slow receiver is not a failure");
     rollout.status.outbox.clear();
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Delivered), "True/Delivered");
+    assert_eq!(rollout.says(ConditionType::Delivered), "True/Delivered");
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn messages_of_the_attempt_before_are_not_told_as_waiting_once_they_are_taken() 
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.edit_digest("2.5.0").before_decision(&Decision::AskJob);
-    assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/DeliveryPending");
+    assert_eq!(rollout.says(ConditionType::Delivered), "Unknown/DeliveryPending");
     rollout.status.outbox.clear();
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Delivered), "Unknown/AttemptStarted");
+    assert_eq!(rollout.says(ConditionType::Delivered), "Unknown/AttemptStarted");
 }
 
 #[test]
@@ -132,12 +132,12 @@ fn a_message_that_was_given_up_is_not_told_as_taken_after_another_one_was() {
         reason: Reason::DeliveryGivenUp,
         ..rollout.condition(ConditionType::Delivered).clone()
     };
-    rollout.status.conditions.put(given_up);
+    rollout.status.conditions.set_condition(given_up);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.refresh();
     rollout.status.outbox.clear();
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Delivered), "False/DeliveryGivenUp");
+    assert_eq!(rollout.says(ConditionType::Delivered), "False/DeliveryGivenUp");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_status_that_was_edited_by_hand_is_told() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.attempt.as_mut().unwrap().verdict = None;
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/StatusUnreadable");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/StatusUnreadable");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn the_outcome_of_an_older_configuration_is_not_told_of_a_newer_one() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").refresh();
     assert_eq!(
-        rollout.told(ConditionType::Ready),
+        rollout.says(ConditionType::Ready),
         waits,
         "who waits for the newer one must not find the older one's success"
     );
@@ -162,11 +162,11 @@ fn the_outcome_of_an_older_configuration_is_not_told_of_a_newer_one() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.edit_digest("2.5.0").before_decision(&Decision::Start);
     rollout.refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), waits, "not even if that success is very recent");
+    assert_eq!(rollout.says(ConditionType::Ready), waits, "not even if that success is very recent");
 
     let mut rollout = Rollout::at(Step::VerifyingRollback);
     rollout.edit_digest("2.5.0").refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), waits, "and the older one's failure does not count");
+    assert_eq!(rollout.says(ConditionType::Ready), waits, "and the older one's failure does not count");
     assert!(!rollout.has(ConditionType::Stalled));
 }
 
@@ -175,19 +175,19 @@ fn a_refusal_is_not_told_of_checks_that_were_changed_since() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["segment".to_owned()] })];
     rollout.run();
-    assert_eq!(rollout.told(ConditionType::Stalled), "True/ValidationRefused");
+    assert_eq!(rollout.says(ConditionType::Stalled), "True/ValidationRefused");
     rollout.edit_checks("another-segment").refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), "Unknown/NewerConfigurationWaiting");
+    assert_eq!(rollout.says(ConditionType::Ready), "Unknown/NewerConfigurationWaiting");
 }
 
 #[test]
 fn nothing_newer_is_awaited_where_the_resource_goes_or_is_suspended() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").delete().refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").suspend(true).refresh();
-    assert_eq!(rollout.told(ConditionType::Ready), "False/Suspended");
+    assert_eq!(rollout.says(ConditionType::Ready), "False/Suspended");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn while_a_rollout_is_watched_its_deadline_is_shown_at_a_fixed_time() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[JobAnswer::Running]).run_for(20);
     let said = rollout.condition(ConditionType::Ready).message.clone();
-    let expected = "Cognigy.AI has accepted the rollout; job_1 is running; submitted at 12:00:00, rolled back at 12:05:00 UTC \
+    let expected = "Example Platform has accepted the rollout; job_1 is running; submitted at 12:00:00, rolled back at 12:05:00 UTC \
                     if not healthy by then";
     assert_eq!(said, expected);
     rollout.run_for(60);
@@ -215,11 +215,11 @@ fn a_suspension_is_shown_after_a_success_and_after_a_rollback() {
     for job in [JobAnswer::Completed, failed_job()] {
         let mut rollout = Rollout::new();
         rollout.job_says(&[job]).run_for(600);
-        let before = rollout.told(ConditionType::Ready);
+        let before = rollout.says(ConditionType::Ready);
         assert!(!rollout.condition(ConditionType::Ready).message.contains("suspended"));
         rollout.suspend(true).run_for(60);
         assert!(rollout.condition(ConditionType::Ready).message.contains("suspended: nothing new is deployed"));
-        assert_eq!(rollout.told(ConditionType::Ready), before);
+        assert_eq!(rollout.says(ConditionType::Ready), before);
     }
 }
 

@@ -18,14 +18,14 @@ fn blocks(mark: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_scenario_of_the_guide_is_a_scenario() {
+fn every_scenario_in_the_guide_is_valid() {
     for text in blocks("yaml scenario") {
         Scenario::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
 }
 
 #[test]
-fn every_environment_and_fault_of_the_guide_is_one() {
+fn every_environment_and_fault_in_the_guide_is_valid() {
     for text in blocks("yaml environment") {
         EnvironmentScript::parse(text, &"env_a".parse().unwrap()).unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
@@ -35,7 +35,7 @@ fn every_environment_and_fault_of_the_guide_is_one() {
 }
 
 #[test]
-fn every_sample_scenario_is_one() {
+fn every_sample_scenario_is_valid() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/scenarios");
     let mut samples = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -47,7 +47,7 @@ fn every_sample_scenario_is_one() {
 }
 
 #[test]
-fn every_endpoint_is_in_the_guide_and_there() {
+fn every_endpoint_is_documented_and_exists() {
     let mut stage = Stage::new("");
     let index = stage.control(Method::GET, "/simulator", "");
     for endpoint in index["endpoints"].as_array().unwrap() {

@@ -81,7 +81,7 @@ fn a_job_is_queued_then_runs_then_ends_as_scripted() {
 }
 
 #[test]
-fn a_rollback_restores_what_was_there() {
+fn a_rollback_restores_the_earlier_configuration() {
     let mut stage = Stage::new("{}");
     stage.submit(0, "1.9", None);
     let job = stage.submit(1, "2.0", None);
@@ -92,7 +92,7 @@ fn a_rollback_restores_what_was_there() {
 }
 
 #[test]
-fn a_rollback_goes_to_the_snapshot_that_the_submit_named() {
+fn a_rollback_restores_the_snapshot_that_the_submit_named() {
     let mut stage = Stage::new("{}");
     let job = stage.submit(0, "2.0", Some("snap_old"));
     assert_eq!(stage.roll_back(1, &job), Ok(true));
@@ -101,7 +101,7 @@ fn a_rollback_goes_to_the_snapshot_that_the_submit_named() {
 }
 
 #[test]
-fn a_rollback_that_takes_time_is_under_way_until_it_is_done() {
+fn a_slow_rollback_is_in_progress_until_it_is_done() {
     let mut stage = Stage::new("rollbackDurationSeconds: 10");
     let job = stage.submit(0, "2.0", None);
     assert_eq!(stage.roll_back(1, &job), Ok(false));
@@ -120,7 +120,7 @@ fn a_rollback_of_a_running_job_stops_it() {
 }
 
 #[test]
-fn a_job_that_something_newer_replaced_cannot_be_rolled_back() {
+fn a_job_whose_configuration_was_replaced_cannot_be_rolled_back() {
     let mut stage = Stage::new("{}");
     let older = stage.submit(0, "1.9", None);
     stage.submit(1, "2.0", None);
@@ -138,7 +138,7 @@ fn a_failed_job_leaves_the_environment_unhealthy_until_the_rollback() {
 }
 
 #[test]
-fn the_platform_rolls_back_by_itself_when_scripted() {
+fn the_platform_rolls_back_automatically_if_scripted() {
     let mut stage = Stage::new("{platformRollbackAfterSeconds: 30, deploymentsAreUnhealthy: true}");
     let job = stage.submit(0, "2.0", None);
     assert_eq!(stage.status(29, &job), "completed");
@@ -148,7 +148,7 @@ fn the_platform_rolls_back_by_itself_when_scripted() {
 }
 
 #[test]
-fn a_platform_rollback_leaves_what_a_later_job_deployed() {
+fn an_automatic_rollback_keeps_the_configuration_of_a_later_job() {
     let mut stage = Stage::new("platformRollbackAfterSeconds: 30");
     let older = stage.submit(0, "1.9", None);
     stage.submit(10, "2.0", None);
@@ -157,7 +157,7 @@ fn a_platform_rollback_leaves_what_a_later_job_deployed() {
 }
 
 #[test]
-fn health_depends_on_what_is_deployed() {
+fn health_depends_on_the_deployed_configuration() {
     let mut stage = Stage::new("badSnapshots: [{botVersion: '2.5'}]");
     stage.submit(0, "2.4", None);
     assert_eq!(stage.health(), "healthy");
@@ -182,7 +182,7 @@ fn an_environment_is_unhealthy_as_many_times_as_scripted() {
 }
 
 #[test]
-fn a_new_script_makes_an_unhealthy_deployment_well_again() {
+fn a_new_script_can_make_a_deployment_healthy_again() {
     let mut stage = Stage::new("deploymentsAreUnhealthy: true");
     stage.submit(0, "2.0", None);
     assert_eq!(stage.health(), "unhealthy");
@@ -191,7 +191,7 @@ fn a_new_script_makes_an_unhealthy_deployment_well_again() {
 }
 
 #[test]
-fn a_job_submitted_while_another_is_in_flight_is_noted() {
+fn a_job_that_is_submitted_while_another_is_in_flight_is_recorded() {
     let mut stage = Stage::new("jobDurationSeconds: 10");
     let first = stage.submit(0, "1", None);
     stage.environment.advance(at(10), &stage.scenario);

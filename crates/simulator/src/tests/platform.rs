@@ -12,7 +12,7 @@ use crate::RequestFilter;
 const HEALTH: &str = "/api/v2/environments/env_prod_us_01/health";
 
 #[test]
-fn the_contracts_samples_are_answered_as_the_contract_writes_it() {
+fn the_samples_of_the_contract_get_the_answers_of_the_contract() {
     let mut stage = Stage::new("");
     let replies = rollout(&mut stage);
     let bodies: Vec<Value> = replies.iter().map(body).collect();
@@ -27,7 +27,7 @@ fn the_contracts_samples_are_answered_as_the_contract_writes_it() {
 }
 
 #[test]
-fn everything_received_can_be_read_back_in_order_and_without_secrets() {
+fn all_requests_can_be_read_in_order_without_secrets() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     let journal = stage.control(Method::GET, "/simulator/requests", "");
@@ -47,7 +47,7 @@ fn everything_received_can_be_read_back_in_order_and_without_secrets() {
 }
 
 #[test]
-fn the_journal_is_filtered_by_what_the_query_names() {
+fn the_query_filters_the_journal() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     let mut count = |query: &str| {
@@ -66,7 +66,7 @@ fn the_journal_is_filtered_by_what_the_query_names() {
 }
 
 #[test]
-fn a_departure_from_the_contract_is_refused_named_and_recorded() {
+fn a_violation_of_the_contract_is_refused_named_and_recorded() {
     let mut wrong_field = submission();
     wrong_field["environmentId"] = json!("env_prod_us_01");
     let mut stage = Stage::new("");
@@ -78,17 +78,17 @@ fn a_departure_from_the_contract_is_refused_named_and_recorded() {
 }
 
 #[test]
-fn every_departure_has_its_own_answer() {
+fn every_violation_has_its_own_answer() {
     let json_type = ("content-type", "application/json");
     let mut stage = Stage::new("");
     let bare =
         |stage: &Stage, path: &str| Request::post(path).header("authorization", format!("Bearer {}", stage.token));
     let mut statuses = Vec::new();
 
-    let unasked = bare(&stage, "/api/v2/validations/synthetic-trace").header(json_type.0, json_type.1);
-    statuses.push(status(&stage.send(unasked, trace().to_string())));
-    let untyped = bare(&stage, "/api/v2/validations/synthetic-trace").header("accept", "application/json");
-    statuses.push(status(&stage.send(untyped, trace().to_string())));
+    let without_accept = bare(&stage, "/api/v2/validations/synthetic-trace").header(json_type.0, json_type.1);
+    statuses.push(status(&stage.send(without_accept, trace().to_string())));
+    let without_content_type = bare(&stage, "/api/v2/validations/synthetic-trace").header("accept", "application/json");
+    statuses.push(status(&stage.send(without_content_type, trace().to_string())));
     statuses.push(status(&stage.post("/api/v2/deployments", &submission())));
     statuses.push(status(&stage.post("/api/v2/environments/env_other/validate", &validation())));
     statuses.push(status(&stage.get("/api/v2/nothing")));
@@ -99,20 +99,20 @@ fn every_departure_has_its_own_answer() {
         "`Accept` is not `application/json`",
         "`Content-Type` is not `application/json`",
         "`Idempotency-Key` is missing",
-        "`environmentId` is not the one in the path",
-        "GET /api/v2/nothing: no such call",
-        "GET /api/v2/deployments: no such call",
+        "`environmentId` differs from the one in the path",
+        "GET /api/v2/nothing is not a call of the API",
+        "GET /api/v2/deployments is not a call of the API",
     ];
     assert_eq!(stage.violations(), expected);
 }
 
 #[test]
-fn a_request_needs_a_token_that_is_good() {
+fn a_request_needs_a_valid_token() {
     let mut stage = Stage::new("tokenLifetimeSeconds: 60");
     assert_eq!(status(&stage.get(HEALTH)), 200);
     stage.pass(60);
     assert_eq!(body(&stage.get(HEALTH))["message"], "the token has expired");
-    stage.ask_for_a_token();
+    stage.request_token();
     assert_eq!(status(&stage.get(HEALTH)), 200);
     stage.control(Method::POST, "/simulator/tokens/revoke", "");
     assert_eq!(body(&stage.get(HEALTH))["message"], "the token was revoked");
@@ -131,19 +131,19 @@ fn a_missing_scope_and_another_tenants_environment_are_forbidden() {
         "{clients: [{clientId: demo, clientSecret: demo-secret, scopes: ['environments:read']}],
           environments: {env_other: {allowedClients: [somebody]}}}",
     );
-    assert_eq!(body(&stage.submit("key"))["message"], "the token lacks the scope `deployments:write`");
+    assert_eq!(body(&stage.submit("key"))["message"], "the token does not have the scope `deployments:write`");
     assert_eq!(body(&stage.get("/api/v2/environments/env_other/health"))["error"], "other_tenant");
     assert_eq!(status(&stage.get(HEALTH)), 200);
 }
 
 #[test]
-fn an_environment_nobody_declared_is_there_unless_the_scenario_says_otherwise() {
+fn an_unknown_environment_is_created_unless_the_scenario_forbids_it() {
     assert_eq!(status(&Stage::new("").get(HEALTH)), 200);
     assert_eq!(status(&Stage::new("createEnvironments: false").get(HEALTH)), 404);
 }
 
 #[test]
-fn a_status_fault_has_an_effect_only_when_scripted_so() {
+fn with_a_status_fault_a_request_takes_effect_only_if_scripted() {
     for (effect, jobs) in [("false", 0), ("true", 1)] {
         let mut stage =
             Stage::new(&format!("faults: [{{call: submit, fault: {{status: {{code: 504, effect: {effect}}}}}}}]"));
@@ -154,7 +154,7 @@ fn a_status_fault_has_an_effect_only_when_scripted_so() {
 }
 
 #[test]
-fn faults_and_scripts_can_be_given_while_it_runs() {
+fn faults_and_scripts_can_be_changed_at_run_time() {
     let mut stage = Stage::new("environments: {env_prod_us_01: {health: {then: unhealthy}}}");
     assert_eq!(body(&stage.get(HEALTH))["status"], "unhealthy");
     stage.control(Method::PUT, "/simulator/environments/env_prod_us_01", "{}");
@@ -172,7 +172,7 @@ fn faults_and_scripts_can_be_given_while_it_runs() {
 }
 
 #[test]
-fn a_reset_starts_the_same_or_another_scenario_over() {
+fn a_reset_restarts_the_same_scenario_or_another() {
     let mut stage = Stage::new("environments: {env_a: {}}");
     rollout(&mut stage);
     stage.control(Method::POST, "/simulator/reset", "");
@@ -207,16 +207,16 @@ fn more_requests_than_the_limit_are_refused_until_a_slot_is_free() {
 }
 
 #[test]
-fn token_requests_are_counted_only_where_the_scenario_says_so() {
+fn token_requests_are_counted_only_if_the_scenario_enables_it() {
     let mut stage = Stage::new("rateLimit: {requestsPerMinute: 1, countTokenRequests: true}");
     assert_eq!(status(&stage.get(HEALTH)), 429);
     let mut stage = Stage::new("rateLimit: {requestsPerMinute: 1}");
-    stage.ask_for_a_token();
+    stage.request_token();
     assert_eq!(status(&stage.get(HEALTH)), 200);
 }
 
 #[test]
-fn the_audit_log_takes_a_record_once_for_each_key() {
+fn the_audit_log_accepts_one_record_for_each_key() {
     let mut stage = Stage::new("");
     rollout(&mut stage);
     stage.post_keyed("/api/v2/audit/logs", "key-3", &super::stage::audit_record());
@@ -225,13 +225,16 @@ fn the_audit_log_takes_a_record_once_for_each_key() {
 }
 
 #[test]
-fn the_webhook_receiver_takes_any_body_and_tells_of_a_wrong_one() {
+fn the_webhook_receiver_accepts_any_body_and_records_violations() {
     let mut stage = Stage::new("");
     let delivery = Request::post("/webhooks/ci/cognigy?key=value").header("content-type", "application/json");
     assert_eq!(status(&stage.send(delivery, r#"{"hello": 1}"#)), 200);
     assert_eq!(stage.world.webhooks().next().unwrap().body, json!({"hello": 1}));
     assert!(stage.violations().contains(&"`hello` is not a field of this call".to_owned()));
-    assert!(!stage.violations().contains(&"no call has a query".to_owned()), "the receiver chooses a webhook's URL");
+    assert!(
+        !stage.violations().contains(&"the calls of the API have no query".to_owned()),
+        "the receiver chooses a webhook's URL"
+    );
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use super::stage::{Stage, body, status, submission};
 use crate::{Call, Delivery, RequestFilter};
 
 #[test]
-fn a_repeat_under_one_key_gets_the_first_answer_and_no_second_job() {
+fn a_repeat_with_the_same_key_gets_the_first_answer_and_no_second_job() {
     let mut stage = Stage::new("");
     let first = stage.submit("key");
     let repeat = stage.submit("key");
@@ -33,7 +33,7 @@ fn a_repeat_with_another_body_is_refused() {
 }
 
 #[test]
-fn a_repeat_while_the_first_is_worked_on_is_a_conflict_and_then_gets_its_answer() {
+fn a_repeat_is_a_conflict_while_the_first_request_is_processed() {
     let mut stage = Stage::new("faults: [{call: submit, fault: {delay: {seconds: 40}}}]");
     let first = stage.submit("key");
     assert_eq!(first.delivery, Delivery::DelayedBy(std::time::Duration::from_secs(40)));
@@ -44,7 +44,7 @@ fn a_repeat_while_the_first_is_worked_on_is_a_conflict_and_then_gets_its_answer(
 }
 
 #[test]
-fn a_key_is_forgotten_when_its_life_is_over() {
+fn a_key_is_forgotten_after_its_lifetime() {
     let mut stage = Stage::new("{idempotencyKeyLifetimeSeconds: 100, tokenLifetimeSeconds: 1000}");
     let first = stage.submit("key");
     stage.pass(100);
@@ -60,7 +60,7 @@ fn a_platform_that_ignores_keys_starts_a_second_job() {
 }
 
 #[test]
-fn an_answer_lost_after_the_effect_leaves_a_job_that_the_repeat_learns_of() {
+fn after_a_lost_answer_the_repeat_returns_the_started_job() {
     let mut stage = Stage::new("faults: [{call: submit, fault: dropAfterEffect}]");
     let lost = stage.submit("key");
     assert_eq!(lost.delivery, Delivery::DroppedAfterEffect);
@@ -72,7 +72,7 @@ fn an_answer_lost_after_the_effect_leaves_a_job_that_the_repeat_learns_of() {
 }
 
 #[test]
-fn a_request_dropped_before_the_effect_did_nothing() {
+fn a_request_that_is_dropped_before_its_effect_has_no_effect() {
     let mut stage = Stage::new("environments: {env_prod_us_01: {faults: [{call: submit, fault: dropBeforeEffect}]}}");
     assert_eq!(stage.submit("key").delivery, Delivery::DroppedBeforeEffect);
     let jobs =

@@ -9,7 +9,7 @@ use http::{Method, Request, request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::moment::after;
+use crate::time::after;
 use crate::{Reply, Scenario, World};
 
 pub(super) const TOKEN_FORM: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret&\
@@ -25,11 +25,11 @@ impl Stage {
     pub(super) fn new(scenario: &str) -> Self {
         let world = World::new(Scenario::parse(scenario).unwrap());
         let mut stage = Self { world, now: Timestamp::UNIX_EPOCH, token: String::new() };
-        stage.ask_for_a_token();
+        stage.request_token();
         stage
     }
 
-    pub(super) fn ask_for_a_token(&mut self) {
+    pub(super) fn request_token(&mut self) {
         let reply = self.ask_for_token_with(TOKEN_FORM);
         self.token = body(&reply)["access_token"].as_str().unwrap_or_default().to_owned();
     }

@@ -62,7 +62,7 @@ fn health_fault(fault: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_dropped_connection_has_no_answer_and_the_next_request_has_one() {
+async fn only_the_request_with_the_fault_loses_its_connection() {
     for fault in ["dropBeforeEffect", "dropAfterEffect"] {
         let site = Site::new(&health_fault(fault)).await;
         let error = site.health().send().await.unwrap_err();
@@ -81,7 +81,7 @@ async fn a_submit_dropped_after_its_effect_is_answered_on_the_repeat() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_announces_more_than_arrives() {
+async fn a_truncated_answer_is_shorter_than_its_content_length() {
     let site = Site::new(&health_fault("{truncated: {bytes: 5}}")).await;
     let mut response = site.health().send().await.unwrap();
     assert_eq!(response.content_length(), Some(37));
@@ -113,7 +113,7 @@ async fn an_oversized_answer_is_as_long_as_scripted_and_still_json() {
 }
 
 #[tokio::test]
-async fn a_delayed_answer_is_late_by_as_much_as_scripted() {
+async fn a_delayed_answer_has_the_scripted_delay() {
     let site = Site::new(&health_fault("{delay: {seconds: 0.2}}")).await;
     let started = Instant::now();
     assert_eq!(json(site.health().send().await.unwrap()).await["status"], "healthy");
@@ -121,7 +121,7 @@ async fn a_delayed_answer_is_late_by_as_much_as_scripted() {
 }
 
 #[tokio::test]
-async fn garbage_emptiness_redirects_and_bodies_arrive_as_scripted() {
+async fn garbage_empty_bodies_redirects_and_scripted_bodies_are_delivered() {
     let cases = [
         ("garbage", 200, None),
         ("empty", 200, Some("")),
@@ -143,7 +143,7 @@ async fn garbage_emptiness_redirects_and_bodies_arrive_as_scripted() {
 }
 
 #[tokio::test]
-async fn a_request_can_wait_for_others_to_arrive() {
+async fn a_control_request_can_wait_for_other_requests() {
     let site = Site::new("").await;
     let path = "/simulator/requests?call=health&waitForCount=2&timeoutSeconds=30";
     let waiting = tokio::spawn(site.client.get(site.url(path)).send());
@@ -154,7 +154,7 @@ async fn a_request_can_wait_for_others_to_arrive() {
 }
 
 #[tokio::test]
-async fn a_request_that_waits_in_vain_gets_what_there_is() {
+async fn a_control_request_that_times_out_gets_the_requests_so_far() {
     let site = Site::new("").await;
     let path = "/simulator/requests?call=submit&waitForCount=1&timeoutSeconds=0.05";
     let journal = json(site.client.get(site.url(path)).send().await.unwrap()).await;
@@ -173,7 +173,7 @@ async fn a_test_in_the_same_process_waits_for_requests_without_sleeping() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_shut_down_takes_no_connections() {
+async fn a_server_that_was_shut_down_accepts_no_connections() {
     let site = Site::new("").await;
     let request = site.health();
     site.server.shutdown().await;
@@ -193,7 +193,7 @@ async fn it_serves_over_tls() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_no_key_is_named() {
+async fn the_error_about_an_invalid_key_names_it() {
     let tls = Tls { certificate_pem: b"nothing".to_vec(), key_pem: b"nothing".to_vec() };
     let error = Server::bind("127.0.0.1:0".parse().unwrap(), Scenario::default(), Some(tls)).await.unwrap_err();
     assert!(error.to_string().contains("key"), "{error}");

@@ -22,18 +22,18 @@ use crate::wire;
 type Answered = Result<Response<Bytes>, Refusal>;
 
 impl World {
-    /// Does the work that a request asks for.
-    pub(super) fn effect(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller) -> Response<Bytes> {
+    /// Executes the call of a request.
+    pub(super) fn execute(&mut self, incoming: &Incoming<'_>, route: &Route, caller: &Caller) -> Response<Bytes> {
         let answered = match route {
             Route::Token => self.issue_token(incoming),
             Route::Validate(id) => self.validate(incoming, id, caller),
             Route::Trace => self.trace(incoming, caller),
             Route::Submit => self.submit(incoming, caller),
-            Route::Job(id) => self.look_at_job(incoming, id, caller),
-            Route::Health(id) => self.look_at_health(incoming, id, caller),
+            Route::Job(id) => self.get_job(incoming, id, caller),
+            Route::Health(id) => self.get_health(incoming, id, caller),
             Route::Rollback(id) => self.roll_back(incoming, id, caller),
-            Route::Audit => self.take_audit_record(incoming),
-            Route::Webhook(name) => self.take_webhook(incoming, name),
+            Route::Audit => self.record_audit(incoming),
+            Route::Webhook(name) => self.record_webhook(incoming, name),
         };
         answered.unwrap_or_else(|refused| refused.response())
     }
@@ -59,8 +59,8 @@ impl World {
     fn submit(&mut self, incoming: &Incoming<'_>, caller: &Caller) -> Answered {
         let body = incoming.json();
         let id = environment_named_in(incoming, Call::Submit)?;
-        if !body["webhookCallbackUrl"].is_null() && !caller.may_have_webhooks_called() {
-            let message = "the token lacks the scope `webhooks:write`";
+        if !body["webhookCallbackUrl"].is_null() && !caller.may_register_webhooks() {
+            let message = "the token does not have the scope `webhooks:write`";
             return Err(Refusal::new(StatusCode::FORBIDDEN, "insufficient_scope", message));
         }
         self.enter(incoming.now, &id, caller)?;
@@ -79,13 +79,13 @@ impl World {
         Ok(json_response(StatusCode::OK, &json!({"jobId": job})))
     }
 
-    fn look_at_job(&mut self, incoming: &Incoming<'_>, id: &JobId, caller: &Caller) -> Answered {
+    fn get_job(&mut self, incoming: &Incoming<'_>, id: &JobId, caller: &Caller) -> Answered {
         let status = self.enter_job(incoming.now, id, caller)?.job(id).map(|job| job.status(incoming.now));
         let status = status.ok_or_else(|| no_such_job(id))?;
         Ok(json_response(StatusCode::OK, &json!({"status": status})))
     }
 
-    fn look_at_health(&mut self, incoming: &Incoming<'_>, id: &EnvironmentId, caller: &Caller) -> Answered {
+    fn get_health(&mut self, incoming: &Incoming<'_>, id: &EnvironmentId, caller: &Caller) -> Answered {
         self.enter(incoming.now, id, caller)?;
         let environment = self.environments.get_mut(id).ok_or_else(|| no_such_environment(id))?;
         Ok(json_response(StatusCode::OK, &environment.answer_health(&self.scenario)))
@@ -95,18 +95,18 @@ impl World {
         self.enter_job(incoming.now, id, caller)?;
         let environment = self.jobs.get(id).and_then(|environment| self.environments.get_mut(environment));
         let environment = environment.ok_or_else(|| no_such_job(id))?;
-        let asked = Rollback {
+        let rollback = Rollback {
             reason: incoming.body.text("reason").unwrap_or_default().to_owned(),
             accepted_at: incoming.now,
             idempotency_key: incoming.idempotency_key.clone(),
         };
-        let done = environment.roll_back(incoming.now, id, asked, &self.scenario)?;
+        let done = environment.roll_back(incoming.now, id, rollback, &self.scenario)?;
         let (status, word) =
             if done { (StatusCode::OK, "rolled_back") } else { (StatusCode::ACCEPTED, "rolling_back") };
         Ok(json_response(status, &json!({"jobId": id, "status": word})))
     }
 
-    fn take_audit_record(&mut self, incoming: &Incoming<'_>) -> Answered {
+    fn record_audit(&mut self, incoming: &Incoming<'_>) -> Answered {
         self.journal.note_audit(AuditRecord {
             sequence: incoming.sequence,
             received_at: incoming.now,
@@ -116,7 +116,7 @@ impl World {
         Ok(json_response(StatusCode::CREATED, &json!({"recorded": true})))
     }
 
-    fn take_webhook(&mut self, incoming: &Incoming<'_>, name: &str) -> Answered {
+    fn record_webhook(&mut self, incoming: &Incoming<'_>, name: &str) -> Answered {
         self.journal.note_webhook(WebhookDelivery {
             sequence: incoming.sequence,
             received_at: incoming.now,
@@ -127,7 +127,7 @@ impl World {
         Ok(json_response(StatusCode::OK, &json!({"received": true})))
     }
 
-    /// The environment as it is now, if it exists and the caller may see it.
+    /// The environment at the time `now`, if it exists and the caller may use it.
     fn enter(&mut self, now: Timestamp, id: &EnvironmentId, caller: &Caller) -> Result<&mut Environment, Refusal> {
         if !self.environments.contains_key(id) {
             if !self.scenario.create_environments {
@@ -154,7 +154,7 @@ impl World {
 
 fn environment_named_in(incoming: &Incoming<'_>, call: Call) -> Result<EnvironmentId, Refusal> {
     wire::named_environment(call, &incoming.body).ok_or_else(|| {
-        Refusal::new(StatusCode::NOT_FOUND, "no_such_environment", "the body names no environment that can be")
+        Refusal::new(StatusCode::NOT_FOUND, "no_such_environment", "the body contains no valid environment id")
     })
 }
 

@@ -1,4 +1,4 @@
-//! A request, parsed once for all its users.
+//! A request, parsed once.
 
 use bytes::Bytes;
 use http::{Request, header};

@@ -214,7 +214,7 @@ async fn letting_go_never_takes_the_lease_from_another_nor_waits_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_lease_is_put_back_by_its_holder_and_not_taken_by_who_saw_it_held() {
+async fn a_deleted_lease_is_put_back_by_its_holder_and_not_taken_by_a_candidate_that_saw_it_held() {
     let leases = Leases::default();
     let (leader, other) = (candidate(&leases, "a"), candidate(&leases, "b"));
     acquire(&leader).await;
@@ -241,7 +241,7 @@ async fn a_longer_lease_of_the_holder_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_candidate_that_is_told_to_stop_leaves_no_lease_behind() {
+async fn a_candidate_that_stops_leaves_no_lease_behind() {
     let leases = Leases::default();
     let elector = candidate(&leases, "a");
     // The write has acquired the lease, and its answer is on its way.

@@ -1,4 +1,4 @@
-//! The order of owners, and what each change of it is told to whom.
+//! The order of owners, and the resources that are requeued after each change of it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_deployed_keeps_the_environment_from_whoever_comes_later(
+    fn a_resource_that_has_deployed_keeps_the_environment_from_later_ones(
         last in 1i64..9,
         others in prop::collection::vec((any::<u8>(), -9i64..99), 0..6),
     ) {
@@ -134,9 +134,9 @@ proptest! {
 #[test]
 fn only_an_accepted_validation_makes_a_claim() {
     let mut claims = Claims::default();
-    assert_eq!(claims.ask(&shared_environment(), &accepted("asks", 1)), Ok(()));
+    assert_eq!(claims.request(&shared_environment(), &accepted("asks", 1)), Ok(()));
     assert_eq!(claims.begin(&shared_environment(), &accepted("asks", 1)), Err(Refusal::NotAccepted));
-    assert_eq!(claims.ask(&shared_environment(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
+    assert_eq!(claims.request(&shared_environment(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
     let _ = claims.accept(&shared_environment(), &accepted("younger", 2));
     assert_eq!(claims.begin(&shared_environment(), &accepted("younger", 2)), Ok(()));
     assert_eq!(claims.begin(&environment("other"), &accepted("younger", 2)), Err(Refusal::NotAccepted));
@@ -154,32 +154,32 @@ fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
     let mut claims = Claims::default();
     let _ = claims.accept(&shared_environment(), &accepted("young", 2));
     assert_eq!(claims.begin(&shared_environment(), &accepted("young", 2)), Ok(()));
-    assert_eq!(claims.ask(&shared_environment(), &accepted("old", 1)), Err(in_flight("young", 2)));
+    assert_eq!(claims.request(&shared_environment(), &accepted("old", 1)), Err(in_flight("young", 2)));
 }
 
 #[test]
-fn those_who_wait_are_told_when_the_owner_goes_or_claims_another_environment() {
+fn waiting_resources_are_requeued_when_the_owner_goes_or_claims_another_environment() {
     for leave in [
         |claims: &mut Claims| claims.release("owner"),
         |claims: &mut Claims| claims.accept(&environment("other"), &accepted("owner", 1)),
         |claims: &mut Claims| claims.record(&environment("other"), accepted("owner", 1)),
     ] {
         let mut claims = listed([deployed("owner", 1, 5), deployed("loser", 2, 4)]);
-        assert!(claims.ask(&shared_environment(), &accepted("waits", 3)).is_err());
+        assert!(claims.request(&shared_environment(), &accepted("waits", 3)).is_err());
         assert_eq!(leave(&mut claims), [name("loser"), name("waits")]);
         assert_eq!(owner(&claims).as_deref(), Some("loser"));
     }
 }
 
 #[test]
-fn to_ask_elsewhere_gives_nothing_up() {
+fn a_request_for_another_environment_gives_nothing_up() {
     let mut claims = listed([deployed("owner", 1, 5)]);
-    assert_eq!(claims.ask(&environment("other"), &accepted("owner", 1)), Ok(()));
-    assert!(claims.ask(&shared_environment(), &accepted("next", 2)).is_err());
+    assert_eq!(claims.request(&environment("other"), &accepted("owner", 1)), Ok(()));
+    assert!(claims.request(&shared_environment(), &accepted("next", 2)).is_err());
 }
 
 #[test]
-fn whoever_loses_the_environment_by_what_the_watch_shows_is_told() {
+fn a_resource_that_loses_the_environment_by_a_watched_claim_is_requeued() {
     let mut claims = listed([deployed("owner", 1, 5)]);
     let mut note = |claimant: Claimant| claims.note(&shared_environment(), claimant, Certainty::Final);
     assert_eq!(note(deployed("before", 2, 4)), [name("before")], "it comes after the owner");
@@ -211,11 +211,11 @@ fn an_intent_that_was_not_recorded_holds_nothing() {
     let _ = claims.accept(&shared_environment(), &accepted("young", 2));
     claims.begin(&shared_environment(), &accepted("young", 2)).unwrap();
     claims.clear_in_flight("young");
-    assert_eq!(claims.ask(&shared_environment(), &accepted("old", 1)), Ok(()));
+    assert_eq!(claims.request(&shared_environment(), &accepted("old", 1)), Ok(()));
 }
 
 #[test]
-fn of_two_in_flight_only_one_may_say_in_the_end_that_it_runs() {
+fn of_two_in_flight_only_one_may_report_ready_in_the_end() {
     let both =
         |uid, at| Claimant { claim: Claim { in_flight: true, ..deployed(uid, 1, at).claim }, ..accepted(uid, 1) };
     let mut claims = listed([both("first", 1), both("last", 2)]);

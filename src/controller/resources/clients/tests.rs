@@ -2,6 +2,7 @@
 
 use super::*;
 use platform::{ClientFingerprint, CredentialsFingerprint};
+use rollout::admission::RequestRates;
 use std::num::NonZeroU32;
 
 const NOW: Duration = Duration::from_secs(1000);
@@ -16,7 +17,8 @@ fn account(credentials: CredentialsFingerprint, is_proven: bool, limit: u32) -> 
         true => Group::Client(ClientFingerprint::of(&["shared"])),
         false => Group::Unproven(credentials),
     };
-    Account { group, credentials, limit: NonZeroU32::new(limit).unwrap() }
+    let rates = RequestRates { per_minute: NonZeroU32::new(limit).unwrap(), per_rollout: NonZeroU32::MIN };
+    Account { group, credentials, rates }
 }
 
 fn name(name: &str) -> ResourceName {
@@ -51,12 +53,12 @@ fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
     let before = pace(&mut clients, "owners-0");
     for number in 0..50 {
         let who = format!("strangers-{number}");
-        let _ = clients.ask(&uid(&who), garbage, &ticket(&who), NOW);
+        let _ = clients.request_slot(&uid(&who), garbage, &ticket(&who), NOW);
         clients.watch(&uid(&who), &name(&format!("{who}-in-flight")), Some(garbage), interval(), NOW);
     }
     assert_eq!(pace(&mut clients, "owners-0"), before, "they are looked at as closely as before");
     assert!(
-        matches!(clients.ask(&uid("next"), owner, &ticket("next"), NOW).answer, Answer::Begin),
+        matches!(clients.request_slot(&uid("next"), owner, &ticket("next"), NOW).answer, Answer::Begin),
         "and the next one begins"
     );
 }
@@ -68,7 +70,7 @@ fn those_who_waited_until_their_client_was_proven_keep_their_places() {
     let (before, after) = (account(credentials, false, 100), account(credentials, true, 100));
     let mut answers = |account| {
         let names = (0..8).map(|number| format!("bot-{number}"));
-        let asked = names.map(|name| clients.ask(&uid(&name), account, &ticket(&name), NOW).answer);
+        let asked = names.map(|name| clients.request_slot(&uid(&name), account, &ticket(&name), NOW).answer);
         asked.map(|answer| matches!(answer, Answer::Begin)).collect::<Vec<_>>()
     };
     let (apart, together) = (answers(before), answers(after));
@@ -84,13 +86,13 @@ fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
     clients.watch(&uid("first"), &name("first"), Some(account(first, true, 100)), interval(), NOW);
     for number in 0..5 {
         let name = format!("second-{number}");
-        let _ = clients.ask(&uid(&name), account(second, false, 100), &ticket(&name), NOW);
+        let _ = clients.request_slot(&uid(&name), account(second, false, 100), &ticket(&name), NOW);
     }
     let called = clients.watch(&uid("second-0"), &name("second-0"), Some(account(second, true, 100)), interval(), NOW);
     let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
     called.sort_unstable();
     assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);
-    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.reading().in_flight).collect();
+    let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.counts().in_flight).collect();
     assert_eq!(in_flight, [2]);
 }
 
@@ -99,9 +101,8 @@ fn a_resource_that_is_created_again_under_the_same_name_takes_nothing_over_and_l
     let mut clients = Clients::default();
     let account = account(secret("right"), true, 100);
     clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);
-    assert!(matches!(clients.ask(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
-    let in_flight =
-        |clients: &Clients| clients.states.values().map(|client| client.admission.reading()).next().unwrap();
+    assert!(matches!(clients.request_slot(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
+    let in_flight = |clients: &Clients| clients.states.values().map(|client| client.admission.counts()).next().unwrap();
     assert_eq!((in_flight(&clients).in_flight, in_flight(&clients).starting), (0, 1), "the old rollout is not counted");
     assert_eq!(clients.leave("old", &name("bot"), NOW), []);
     assert_eq!(in_flight(&clients).starting, 1, "the old resource leaves, and the new one stays");

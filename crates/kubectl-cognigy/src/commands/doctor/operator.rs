@@ -36,7 +36,7 @@ impl Operator {
         let deployment = known(deployments.list(&labelled).await.map(|list| list.items.into_iter().next()));
         let named = ListParams::default().fields(&format!("metadata.name={NAME}"));
         let leases: Api<Lease> = Api::all(connection.client.clone());
-        let newest = |list: Vec<Lease>| list.into_iter().max_by_key(|lease| renewed(lease));
+        let newest = |list: Vec<Lease>| list.into_iter().max_by_key(renewed);
         let lease = known(leases.list(&named).await.map(|list| newest(list.items)));
         Self { deployment, lease }
     }

@@ -68,7 +68,7 @@ pub async fn checks(connection: &Connection) -> Vec<Check> {
         checks.push(Check::warning(
             name,
             format!("in the namespace {namespace} you may not {}", list(&to_read)),
-            "ask for the ClusterRole cognigydeployment-viewer",
+            "ask for the ClusterRole `view` in this namespace",
         ));
     }
     if !to_write.is_empty() {

@@ -11,11 +11,13 @@ use platform::{
     Budgets, CallFailure, Configuration, CredentialsSource, EgressPolicy, EgressRule, ExchangeOptions, HttpOptions,
     HttpTransport, OfferedNamespaces, Provider, Requester, SecretName, SubmitRules, Transport, TransportFactory,
 };
+use rollout::Obstacle;
 use rollout::answer::ValidationAnswer;
-use rollout::{Obstacle, Settings};
+use rollout::facts::SubmitIdempotency;
 use std::env;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 const CLIENT_ID: &str = "COGNIGY_CLIENT_ID";
 const CLIENT_SECRET: &str = "COGNIGY_CLIENT_SECRET";
@@ -58,7 +60,8 @@ impl Checker {
             let transport = HttpTransport::new(&own).map_err(|error| error.to_string())?;
             Ok(Arc::new(transport) as Arc<dyn Transport>)
         });
-        let rules = SubmitRules::from(&Settings::default());
+        // Nothing is submitted, so that these rules are never used.
+        let rules = SubmitRules { idempotency: SubmitIdempotency::Supported, key_ttl: Duration::from_secs(24 * 3600) };
         let budgets = Arc::new(Budgets::default());
         let provider = CognigyDeployments::new(defaults, transports, options, rules, budgets, 0);
         Ok(Self { provider, has_own_client })

@@ -20,7 +20,7 @@ fn calm(max: u32) -> (Window, Instant) {
     (Window::new(limit(max), start), start + 2 * WINDOW)
 }
 
-/// Admits at `at` as many requests as may go at once; each finishes at once.
+/// Admits as many requests as possible at `at`. Each finishes at once. Returns their number.
 fn take_all(window: &mut Window, at: Instant, lane: Lane) -> usize {
     std::iter::from_fn(|| {
         (window.next(at, lane) == Next::Admit).then(|| {
@@ -31,7 +31,7 @@ fn take_all(window: &mut Window, at: Instant, lane: Lane) -> usize {
     .count()
 }
 
-/// A distant API: each request takes a while, and the API counts it at some time during the request.
+/// A simulated API: each request takes some time, and the API counts it at a random time in between.
 struct Api {
     random: fastrand::Rng,
     takes: Range<f64>,
@@ -71,11 +71,11 @@ impl Api {
                 }
                 wait => {
                     let answer = self.under_way.iter().map(|(end, _)| *end).min();
-                    let told = match wait {
+                    let admitted_at = match wait {
                         Next::WaitUntil(at) => Some(at),
                         _ => None,
                     };
-                    now = answer.into_iter().chain(told).min().unwrap();
+                    now = answer.into_iter().chain(admitted_at).min().unwrap();
                 }
             }
         }
@@ -90,7 +90,7 @@ impl Api {
 }
 
 #[test]
-fn a_new_process_spreads_even_its_rollbacks_and_sends_none_ahead() {
+fn a_new_process_spreads_rollbacks_too_and_sends_no_burst() {
     let start = Instant::now();
     let mut window = Window::new(limit(100), start);
     assert_eq!(take_all(&mut window, start, Lane::Rollbacks), 1);
@@ -100,7 +100,7 @@ fn a_new_process_spreads_even_its_rollbacks_and_sends_none_ahead() {
 }
 
 #[test]
-fn after_a_rest_a_tenth_goes_at_once_and_the_rest_is_spread() {
+fn after_a_quiet_time_a_tenth_is_sent_at_once_and_the_rest_is_spread() {
     let (mut window, now) = calm(100);
     assert_eq!(take_all(&mut window, now, Lane::Others), 10);
     assert_eq!(window.next(now, Lane::Others), Next::WaitUntil(now + seconds(0.6)));
@@ -108,7 +108,7 @@ fn after_a_rest_a_tenth_goes_at_once_and_the_rest_is_spread() {
 }
 
 #[test]
-fn rollbacks_go_at_once_and_those_in_the_reserve_leave_others_their_places() {
+fn rollbacks_are_sent_at_once_and_within_the_reserve_take_no_place_from_others() {
     let (mut window, now) = calm(100);
     let mut others = 0;
     let mut at = now;
@@ -142,7 +142,7 @@ fn a_small_limit_stays_usable() {
 }
 
 #[test]
-fn a_request_takes_its_place_until_a_window_after_it_finished() {
+fn a_request_uses_its_place_until_a_window_after_it_finished() {
     let (mut window, start) = calm(1);
     window.admit(start, Lane::Others);
     assert_eq!(window.next(start + seconds(500.0), Lane::Rollbacks), Next::WaitForFinish);
@@ -153,7 +153,7 @@ fn a_request_takes_its_place_until_a_window_after_it_finished() {
 }
 
 #[test]
-fn a_pause_holds_everything_back_and_what_follows_is_careful() {
+fn a_pause_delays_all_lanes_and_is_followed_by_a_careful_minute() {
     let (mut window, now) = calm(100);
     let end = now + seconds(30.0);
     window.pause(now, end);
@@ -162,25 +162,25 @@ fn a_pause_holds_everything_back_and_what_follows_is_careful() {
     assert_eq!(window.next(now, Lane::Others), Next::WaitUntil(end));
     assert_eq!(take_all(&mut window, end, Lane::InFlight), 1);
     assert_eq!(window.next(end, Lane::Rollbacks), Next::WaitUntil(end + seconds(0.75)));
-    assert_eq!(window.reading(now, BTreeMap::new()).paused_for, seconds(30.0));
+    assert_eq!(window.usage(now, BTreeMap::new()).paused_for, seconds(30.0));
 }
 
 #[test]
-fn a_refusal_leaves_half_to_others_than_rollbacks_and_gives_it_back() {
+fn a_refusal_halves_the_limit_for_other_lanes_and_the_limit_recovers() {
     let (mut window, now) = calm(100);
     window.refused(now, now, now);
-    let reading = window.reading(now, BTreeMap::new());
+    let reading = window.usage(now, BTreeMap::new());
     assert_eq!((reading.limit, reading.effective_limit), (limit(100), limit(50)));
     let mut api = Api::new(1, 0.0..0.1);
     let went = api.saturate(&mut window, now, now + seconds(59.9)).len();
     assert!((40..=45).contains(&went), "{went}: first at four fifths of half the rate, never in the reserve");
     let later = now + 11 * WINDOW;
-    assert_eq!(window.reading(later, BTreeMap::new()).effective_limit, limit(100));
+    assert_eq!(window.usage(later, BTreeMap::new()).effective_limit, limit(100));
     assert!(api.saturate(&mut window, later, later + seconds(59.9)).len() > 90);
 }
 
 #[test]
-fn a_limit_that_is_raised_is_not_waited_for_at_the_old_rate() {
+fn after_the_limit_is_raised_the_old_rate_delays_no_request() {
     let start = Instant::now();
     let mut window = Window::new(limit(1), start);
     assert_eq!(take_all(&mut window, start, Lane::Others), 1);
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn waiting_as_told_is_enough(
+    fn a_request_is_admitted_at_the_announced_time(
         max in 1u32..200,
         takes in 0.0f64..5.0,
         is_rollback in any::<bool>(),
@@ -254,7 +254,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_full_window_is_used_keeps_its_reserve_and_leaves_no_long_gap(
+    fn a_saturated_window_uses_its_limit_keeps_its_reserve_and_has_no_long_gap(
         max in proptest::sample::select(vec![60u32, 100, 300]),
         seed: u64,
         slowest in 0.01f64..1.0,
@@ -275,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn rollbacks_go_at_once_in_a_full_window_beyond_the_reserve_as_well(
+    fn rollbacks_are_sent_at_once_in_a_full_window_even_beyond_the_reserve(
         seed: u64,
         spacings in proptest::collection::vec(8.0f64..30.0, 1..40),
     ) {
@@ -295,7 +295,7 @@ proptest! {
     }
 
     #[test]
-    fn a_process_that_is_killed_at_its_busiest_and_started_again_stays_within_the_limit(
+    fn a_busy_process_that_is_killed_and_restarted_stays_within_the_limit(
         max in proptest::sample::select(vec![20u32, 30, 40, 100, 300]),
         seed: u64,
         lives in proptest::collection::vec(10.0f64..100.0, 1..6),

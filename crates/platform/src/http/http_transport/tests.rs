@@ -63,7 +63,7 @@ async fn an_answer_is_read_whole() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_like_any_other() {
+async fn a_redirect_is_returned_and_not_followed() {
     let router =
         Router::new().route("/from", get(async || Redirect::temporary("/to"))).route("/to", get(async || "followed"));
     let address = serve(router).await;
@@ -72,7 +72,7 @@ async fn a_redirect_is_an_answer_like_any_other() {
 }
 
 #[tokio::test]
-async fn reading_stops_at_the_bound_announced_or_not() {
+async fn reading_stops_at_the_size_limit_with_or_without_a_content_length() {
     let endless = || Body::from_stream(stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 65536])));
     let router = Router::new()
         .route("/exact", get(async || vec![b'x'; MAX_ANSWER_BYTES]))
@@ -89,7 +89,7 @@ async fn reading_stops_at_the_bound_announced_or_not() {
 
 /// 100 answers that have each sent 512 KiB and then send nothing more.
 #[tokio::test]
-async fn large_answers_that_never_end_take_up_bounded_room_and_hold_up_no_short_one() {
+async fn endless_large_answers_use_bounded_memory_and_do_not_block_short_ones() {
     let stuck = || {
         let beginning = stream::iter([Ok::<_, io::Error>(vec![b'x'; 512 * 1024])]);
         Body::from_stream(beginning.chain(stream::pending()))
@@ -102,13 +102,13 @@ async fn large_answers_that_never_end_take_up_bounded_room_and_hold_up_no_short_
         let transport = Arc::clone(&transport);
         calls.spawn(async move { transport.send(request(format!("http://{address}/stuck"))).await });
     }
-    while transport.large_answers.left() > 0 {
+    while transport.large_answers.available() > 0 {
         tokio::task::yield_now().await;
     }
     let answer = transport.send(request(format!("http://{address}/short"))).await.unwrap();
     assert_eq!(answer.body().as_ref(), b"hello");
     calls.shutdown().await;
-    assert!(transport.large_answers.left() > 0, "a call that is given up frees its room");
+    assert!(transport.large_answers.available() > 0, "a cancelled call returns its permit");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_literal_address_that_no_rule_allows_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_known_to_have_sent_nothing() {
+async fn a_refused_connection_proves_that_nothing_was_sent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -143,7 +143,7 @@ async fn a_refused_connection_is_known_to_have_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_may_have_had_its_effect() {
+async fn a_request_on_a_lost_connection_may_have_taken_effect() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -167,7 +167,7 @@ async fn answer_with(listener: tokio::net::TcpListener, bytes: &[u8]) -> tokio::
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_is_no_answer_however_it_announced_its_length() {
+async fn a_truncated_answer_is_an_error_however_its_length_was_announced() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"status\":";
     for head in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"jobId\": \"job_1\"}", chunked]
     {
@@ -180,7 +180,7 @@ async fn an_answer_that_is_cut_is_no_answer_however_it_announced_its_length() {
 }
 
 #[tokio::test]
-async fn an_answer_that_drips_is_left_at_the_callers_deadline_with_its_connection() {
+async fn a_slow_answer_is_dropped_with_its_connection_at_the_callers_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (dripped, deadline) = tokio::sync::oneshot::channel();
@@ -224,7 +224,7 @@ async fn first_bytes(listener: tokio::net::TcpListener) -> String {
 }
 
 #[tokio::test]
-async fn a_proxy_of_the_operators_own_is_used_for_https_and_may_be_anywhere() {
+async fn the_operators_proxy_is_used_for_https_and_may_have_any_address() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("http://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
@@ -240,7 +240,7 @@ async fn a_proxy_of_the_operators_own_is_used_for_https_and_may_be_anywhere() {
 }
 
 #[tokio::test]
-async fn a_proxy_does_not_hear_of_what_is_never_public() {
+async fn a_name_that_is_never_public_is_not_sent_to_the_proxy() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap()).parse().unwrap();
@@ -256,7 +256,7 @@ async fn a_proxy_does_not_hear_of_what_is_never_public() {
 }
 
 #[tokio::test]
-async fn a_name_that_a_rule_lists_is_the_proxys_to_resolve() {
+async fn the_proxy_resolves_a_name_that_a_rule_lists() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("http://me:s3cr%40t@{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -274,7 +274,7 @@ async fn a_name_that_a_rule_lists_is_the_proxys_to_resolve() {
 /// Plain http, which the rules allow inside a network, goes directly. On this path the proxy's own host is checked as
 /// any other host.
 #[tokio::test]
-async fn the_proxys_host_is_no_way_around_the_rules_for_plain_http() {
+async fn the_proxys_host_does_not_bypass_the_rules_for_plain_http() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let policy = EgressPolicy::new(vec!["10.0.0.0/8".parse().unwrap()]);
@@ -290,7 +290,7 @@ async fn the_proxys_host_is_no_way_around_the_rules_for_plain_http() {
 }
 
 #[tokio::test]
-async fn a_get_has_no_body_and_no_headers_of_ours_but_the_agent() {
+async fn a_get_has_no_body_and_no_extra_header_except_the_user_agent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_, asked) = tokio::join!(get_from(&["127.0.0.1"], format!("http://{address}/x")), first_bytes(listener));
@@ -302,7 +302,7 @@ async fn a_get_has_no_body_and_no_headers_of_ours_but_the_agent() {
 }
 
 #[test]
-fn certificates_that_are_none_are_refused_when_the_transport_is_made() {
+fn invalid_certificates_are_refused_when_the_transport_is_made() {
     rustls::crypto::ring::default_provider().install_default().ok();
     for pem in ["", "not pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         let options = HttpOptions { ca_pem: Some(pem.to_owned()), ..HttpOptions::default() };
@@ -313,7 +313,7 @@ fn certificates_that_are_none_are_refused_when_the_transport_is_made() {
 /// A test cannot safely change the environment of its process, so the test runs itself again in a new process.
 #[test]
 fn a_proxy_in_the_environment_is_ignored() {
-    const INNER: &str = "http::http_transport::tests::the_environments_proxy_is_never_asked";
+    const INNER: &str = "http::http_transport::tests::the_environments_proxy_is_never_used";
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args([INNER, "--exact", "--ignored"])
         .env("http_proxy", "http://127.0.0.1:1")
@@ -329,7 +329,7 @@ fn a_proxy_in_the_environment_is_ignored() {
 
 #[tokio::test]
 #[ignore = "run by a_proxy_in_the_environment_is_ignored, with a proxy in its environment"]
-async fn the_environments_proxy_is_never_asked() {
+async fn the_environments_proxy_is_never_used() {
     assert!(std::env::var("http_proxy").is_ok());
     let address = serve(Router::new().route("/", get(async || "direct"))).await;
     let answer = get_from(&["127.0.0.1"], format!("http://{address}/")).await.unwrap();

@@ -177,7 +177,7 @@ fn answers() -> Vec<(String, IpAddr)> {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_closed_address_is_connected_to() {
+async fn no_spelling_of_a_closed_address_is_reached() {
     let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = inside.local_addr().unwrap().port();
     let transport = transport_with_names(&[], |name| panic!("{name} is an address, and was looked up"));
@@ -203,8 +203,8 @@ async fn no_name_leads_to_a_closed_address() {
     let answers = answers();
     assert!(answers.len() > 250, "the table has {} answers", answers.len());
     let answer = Arc::new(Mutex::new(None));
-    let told = Arc::clone(&answer);
-    let transport = transport_with_names(&[], move |_| told.lock().unwrap().into_iter().collect());
+    let current = Arc::clone(&answer);
+    let transport = transport_with_names(&[], move |_| current.lock().unwrap().into_iter().collect());
     for (what, address) in answers {
         *answer.lock().unwrap() = Some(SocketAddr::new(address, 0));
         let refused = transport.send(request(format!("https://hooks.example.com:{port}/"))).await;
@@ -215,11 +215,11 @@ async fn no_name_leads_to_a_closed_address() {
 }
 
 #[test]
-fn the_same_spellings_of_a_public_address_are_let_through() {
+fn the_same_spellings_of_a_public_address_are_allowed() {
     let public = Ipv4Addr::new(8, 8, 8, 8);
     let spelled = SPELLINGS.map(|(_, spell)| spell(public));
-    let seen_through = ["[::ffff:8.8.8.8]", "[64:ff9b::8.8.8.8]", "[2606:4700::1111]"].map(str::to_owned);
-    for host in spelled.into_iter().chain(seen_through) {
+    let embedded = ["[::ffff:8.8.8.8]", "[64:ff9b::8.8.8.8]", "[2606:4700::1111]"].map(str::to_owned);
+    for host in spelled.into_iter().chain(embedded) {
         let url = Url::parse(&format!("https://{host}/")).unwrap();
         assert_eq!(EgressPolicy::default().route(&url), Ok(Route::Public), "{host}");
         let url = Url::parse(&format!("http://{host}/")).unwrap();
@@ -228,7 +228,7 @@ fn the_same_spellings_of_a_public_address_are_let_through() {
 }
 
 #[test]
-fn what_is_no_address_and_no_name_is_no_url() {
+fn an_invalid_host_is_not_a_url() {
     for host in [
         "[fe80::1%25eth0]",
         "[fe80::1%eth0]",
@@ -259,7 +259,7 @@ fn what_is_no_address_and_no_name_is_no_url() {
 
 /// Text before the host does not change the host: user info is refused, and a backslash counts as a slash.
 #[tokio::test]
-async fn nothing_before_or_after_the_host_is_taken_for_it() {
+async fn text_before_or_after_the_host_is_not_used_as_the_host() {
     let transport = transport_with_names(&[], |name| panic!("{name} was looked up"));
     for text in [
         "https://api.cognigy.ai@127.0.0.1/",

@@ -12,10 +12,10 @@ const NAME: &str = "cognigy.example.com";
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority(name: &str) -> Authority {
-    CertifiedIssuer::self_signed(authoritys(name), KeyPair::generate().unwrap()).unwrap()
+    CertifiedIssuer::self_signed(authority_parameters(name), KeyPair::generate().unwrap()).unwrap()
 }
 
-fn authoritys(name: &str) -> CertificateParams {
+fn authority_parameters(name: &str) -> CertificateParams {
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.distinguished_name.push(DnType::CommonName, name);
@@ -73,7 +73,7 @@ async fn ask(tls: Tls, ca_pem: Option<String>) -> Result<u16, String> {
 }
 
 #[tokio::test]
-async fn a_private_authority_is_believed_where_the_secret_holds_its_certificate() {
+async fn a_private_authority_is_trusted_if_the_secret_contains_its_certificate() {
     let (ours, theirs) = (authority("ours"), authority("theirs"));
     let bundle = format!("{}{}", theirs.pem(), ours.pem());
     for ca in [ours.pem(), bundle, format!("# The authority of the platform team\n{}\n", ours.pem())] {
@@ -82,16 +82,17 @@ async fn a_private_authority_is_believed_where_the_secret_holds_its_certificate(
 }
 
 #[tokio::test]
-async fn a_chain_that_ends_at_the_private_authority_is_believed_if_the_server_sends_it() {
+async fn a_chain_to_the_private_authority_is_trusted_if_the_server_sends_it() {
     let root = authority("root");
-    let between = CertifiedIssuer::signed_by(authoritys("between"), KeyPair::generate().unwrap(), &root).unwrap();
+    let between =
+        CertifiedIssuer::signed_by(authority_parameters("between"), KeyPair::generate().unwrap(), &root).unwrap();
     assert_eq!(ask(signed(server(), &between, &between.pem()), Some(root.pem())).await, Ok(401));
     let refused = ask(signed(server(), &between, ""), Some(root.pem())).await.unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_its_own_authority_is_believed_only_from_the_secret() {
+async fn a_self_signed_certificate_is_trusted_only_if_it_is_in_the_secret() {
     let tls = self_signed(server());
     let refused = ask(tls.clone(), None).await.unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
@@ -102,7 +103,7 @@ async fn a_certificate_that_is_its_own_authority_is_believed_only_from_the_secre
 }
 
 #[tokio::test]
-async fn whoever_cannot_show_a_good_certificate_is_not_asked_anything() {
+async fn a_server_without_a_valid_certificate_receives_no_request() {
     let (ours, theirs) = (authority("ours"), authority("ours"));
     let lasting = |from, until| {
         let mut parameters = server();

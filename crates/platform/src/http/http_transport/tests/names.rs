@@ -25,7 +25,7 @@ async fn both(router: Router) -> (u16, TcpListener) {
 }
 
 #[tokio::test]
-async fn of_a_mix_of_addresses_only_those_that_are_allowed_are_tried() {
+async fn only_the_allowed_addresses_of_a_name_are_tried() {
     let (port, closed) = both(Router::new().route("/", get(async || "open"))).await;
     for answer in [[CLOSED, OPEN], [OPEN, CLOSED]] {
         let transport = transport_with_names(&RULES, move |_| answer.map(at).to_vec());
@@ -42,7 +42,7 @@ async fn of_a_mix_of_addresses_only_those_that_are_allowed_are_tried() {
 }
 
 #[tokio::test]
-async fn a_name_is_looked_up_once_for_a_connection_so_that_rebinding_it_gains_nothing() {
+async fn a_name_is_resolved_once_for_each_connection_so_dns_rebinding_fails() {
     let router = Router::new().route("/", get(async || ([(CONNECTION, "close")], "open")));
     let (port, closed) = both(router).await;
     let lookups = Arc::new(AtomicUsize::new(0));
@@ -82,7 +82,7 @@ async fn no_redirect_is_followed_wherever_it_leads() {
 }
 
 #[tokio::test]
-async fn names_of_metadata_services_and_of_the_cluster_are_judged_by_where_they_lead() {
+async fn names_of_metadata_services_and_of_the_cluster_are_refused_by_their_addresses() {
     let names = [
         ("metadata.google.internal", "169.254.169.254"),
         ("metadata", "169.254.169.254"),

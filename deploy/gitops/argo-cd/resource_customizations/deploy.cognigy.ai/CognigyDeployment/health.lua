@@ -1,6 +1,6 @@
 -- The status follows kstatus (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): Reconciling
--- and Stalled are there only when True, never both, and Ready is there as soon as the operator has seen the resource.
--- The one thing that kstatus has no word for is a rollout that spec.suspend holds back: Ready is False then, and no more.
+-- and Stalled exist only while they are True, and never both. Ready exists as soon as the operator has seen the resource.
+-- kstatus has no word for a rollout that spec.suspend holds back. For it, only Ready is False, with the reason Suspended.
 
 local function health(status, message)
   return { status = status, message = message }

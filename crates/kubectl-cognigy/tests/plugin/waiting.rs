@@ -1,0 +1,71 @@
+//! `wait`: each exit code, and that it is bound to one configuration.
+
+use crate::support::*;
+use api::status::Step;
+
+#[tokio::test]
+async fn a_good_verdict_exits_with_0_and_says_what_was_deployed() {
+    let namespace = new_namespace().await;
+    namespace.apply(sample()).await;
+    let said = cognigy(&namespace, &["wait", "bot", "-o", "json"]).await.exits(0);
+    let result = said.json();
+    assert_eq!((&result["result"], &result["version"]), (&json!("Well"), &json!("2.4.1")), "{result:#}");
+    assert!(said.stderr.lines().count() >= 1, "progress goes to stderr: {said:#?}");
+}
+
+#[tokio::test]
+async fn a_rollback_exits_with_1_at_once_and_marks_the_log_of_the_pipeline() {
+    let namespace = with_environment("deploymentsAreUnhealthy: true").await;
+    namespace.apply(sample()).await;
+    let said = cognigy(&namespace, &["wait", "bot", "--ci=github"]).await.exits(1);
+    assert!(said.stdout.starts_with("::error title="), "{said:#?}");
+    assert!(said.stdout.contains("HealthCheckFailed"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_was_ready_before_does_not_end_the_wait_for_a_newer_one() {
+    let namespace = new_namespace().await;
+    let bot = namespace.apply(sample()).await;
+    bot.until_ready().await;
+    namespace.replace_script("deploymentsAreUnhealthy: true");
+    bot.edit(&sample().version("2.5.0")).await;
+    let said = cognigy(&namespace, &["wait", "bot", "--for=ready"]).await.exits(1);
+    assert!(said.stdout.contains("bad verdict"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn a_rollout_that_takes_longer_than_the_time_out_exits_with_3() {
+    let namespace = with_running_jobs().await;
+    let bot = namespace.apply(sample()).await;
+    bot.until_step(Step::RollingOut).await;
+    let said = cognigy(&namespace, &["wait", "bot", "--timeout=2s"]).await.exits(3);
+    assert!(said.stdout.contains("time-out") && said.stdout.contains("is running"), "{said:#?}");
+    let submitted = cognigy(&namespace, &["wait", "bot", "--for=submitted"]).await.exits(0);
+    assert!(submitted.stdout.contains("was submitted as job_"), "{submitted:#?}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_needs_a_person_exits_with_4_and_says_why() {
+    let namespace = plan().await.without_secret().start().await;
+    namespace.apply(sample()).await.until_stalled(api::Reason::CredentialsNotFound).await;
+    let said = cognigy(&namespace, &["wait", "bot"]).await.exits(4);
+    assert!(said.stdout.contains("a person is needed (CredentialsNotFound)"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn an_operator_that_does_not_run_exits_with_5() {
+    let namespace = plan().await.without_operator().start().await;
+    namespace.apply(sample()).await;
+    let said = cognigy(&namespace, &["wait", "bot", "--operator-timeout=1s"]).await.exits(5);
+    assert!(said.stdout.contains("the operator does not act"), "{said:#?}");
+    cognigy(&namespace, &["wait", "bot", "--digest", "v2:soon"]).await.exits(2);
+}
+
+#[tokio::test]
+async fn a_snapshot_in_a_config_map_is_waited_for_by_its_digest() {
+    let namespace = new_namespace().await;
+    namespace.put_config_map("snapshot", r#"{"botVersion": "3.0.0"}"#).await;
+    namespace.apply(sample().snapshot_from("snapshot")).await;
+    let result = cognigy(&namespace, &["wait", "bot", "-o", "json"]).await.exits(0).json();
+    assert_eq!(result["version"], "3.0.0", "{result:#}");
+}
