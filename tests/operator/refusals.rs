@@ -67,10 +67,10 @@ const OTHERS: [(&str, bool); 22] = [
 
 #[tokio::test]
 async fn the_api_server_refuses_what_is_refused_offline_at_the_same_path() {
-    let world = World::plan().without_operator().without_secret().start().await;
+    let namespace = plan().await.without_operator().without_secret().start().await;
     let kind = GroupVersionKind::gvk("deploy.cognigy.ai", "v1alpha1", "CognigyDeployment");
     let resource = ApiResource::from_gvk_with_plural(&kind, "cognigydeployments");
-    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(namespace.client.clone(), &namespace.name, &resource);
     let strict = PostParams { dry_run: true, ..PostParams::default() };
     let whole = sample().webhook("https://ci.example.com/hooks/cognigy").with(json!({
         "rollbackPolicy": {"healthThreshold": 3, "timeoutSeconds": 300}, "monitoring": {"intervalSeconds": 15}
@@ -108,10 +108,10 @@ async fn the_api_server_refuses_what_is_refused_offline_at_the_same_path() {
         let sent = read(&object).deployments[0].json();
         let request = http::Request::post(format!(
             "/apis/deploy.cognigy.ai/v1alpha1/namespaces/{}/cognigydeployments?dryRun=All&fieldValidation=Strict",
-            world.namespace
+            namespace.name
         ));
         let request = request.header("content-type", "application/json").body(sent.into_bytes()).unwrap();
-        let answer = world.client.request::<Value>(request).await;
+        let answer = namespace.client.request::<Value>(request).await;
         assert_eq!(answer.is_ok(), is_accepted, "{patch}: {answer:?}");
         let problems = offline(&object);
         assert_eq!(problems.is_empty(), is_accepted, "{patch}: {problems:?}, but the API server says: {answer:?}");

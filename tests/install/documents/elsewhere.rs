@@ -87,12 +87,7 @@ fn names_tests(command: &str) {
             "--workspace" | "--lib" => {}
             "--test" => {
                 let name = words.next().unwrap();
-                let files = [
-                    "tests/{}/main.rs",
-                    "dev/controlplane/tests/{}.rs",
-                    "examples/demo/tests/{}.rs",
-                    "crates/kubectl-cognigy/tests/{}.rs",
-                ];
+                let files = ["tests/{}/main.rs", "dev/controlplane/tests/{}.rs", "examples/demo/tests/{}.rs"];
                 assert!(files.iter().any(|file| is_there(&file.replace("{}", name))), "{command}");
             }
             "-p" => {

@@ -8,6 +8,7 @@ mod support;
 
 mod acting;
 mod completion;
+mod plan;
 mod reading;
 mod terminal;
 mod waiting;

@@ -60,8 +60,8 @@ impl Checker {
             let transport = HttpTransport::new(&own).map_err(|error| error.to_string())?;
             Ok(Arc::new(transport) as Arc<dyn Transport>)
         });
-        // Nothing is submitted, so that these rules are never used.
-        let rules = SubmitRules { idempotency: SubmitIdempotency::Supported, key_ttl: Duration::from_secs(24 * 3600) };
+        // Nothing is submitted here, so the rules do not matter.
+        let rules = SubmitRules { idempotency: SubmitIdempotency::Unsupported, key_ttl: Duration::ZERO };
         let budgets = Arc::new(Budgets::default());
         let provider = CognigyDeployments::new(defaults, transports, options, rules, budgets, 0);
         Ok(Self { provider, has_own_client })

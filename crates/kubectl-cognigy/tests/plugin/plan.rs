@@ -1,39 +1,23 @@
 //! `kubectl cognigy plan` against a real API server and a simulated Cognigy.AI, with the rights of a viewer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
+use crate::support::{PLUGIN, shared};
 use api::CognigyDeployment;
-use control_plane::{ControlPlane, Options};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use manifest::plan::{Texts, plan};
 use serde_json::{Value, json};
 use simulator::{Call, RequestFilter, Scenario, Server};
+use std::path::PathBuf;
 use std::process::Stdio;
-use testkit::client_of;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-const NAMESPACE: &str = "bots";
-
-fn sample() -> Value {
-    json!({
-        "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
-        "metadata": {"name": "prod", "namespace": NAMESPACE},
-        "spec": {
-            "environmentId": "env_prod_us_01",
-            "configurationSnapshot": {"botVersion": "2.4.1", "limit": 10_000_000_000_000_000_000_u64},
-            "credentialsRef": {"name": "cognigy-api"},
-        }
-    })
-}
-
+/// A namespace without an operator, and the user `viewer`.
 struct World {
-    control_plane: ControlPlane,
+    namespace: String,
+    kubeconfig: PathBuf,
     client: Client,
 }
 
@@ -45,17 +29,23 @@ struct Answer {
 
 impl World {
     async fn start() -> Self {
-        let control_plane = ControlPlane::start(Options::default()).await.unwrap_or_else(|error| panic!("{error}"));
-        let client = client_of(&control_plane.kubeconfig_path()).await;
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        definitions.create(&PostParams::default(), &api::crd::definition()).await.unwrap();
-        await_condition(definitions, "cognigydeployments.deploy.cognigy.ai", is_crd_established()).await.unwrap();
-        Api::<CognigyDeployment>::all(client.clone()).list(&Default::default()).await.unwrap();
-        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}})).unwrap();
-        Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
-        let world = Self { control_plane, client };
+        let empty = crate::support::plan().await.without_operator().without_secret().start().await;
+        let kubeconfig = shared().await.kubeconfig();
+        let world = Self { namespace: empty.name.clone(), kubeconfig, client: empty.client.clone() };
         world.grant_view().await;
         world
+    }
+
+    fn sample(&self) -> Value {
+        json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
+            "metadata": {"name": "prod", "namespace": self.namespace},
+            "spec": {
+                "environmentId": "env_prod_us_01",
+                "configurationSnapshot": {"botVersion": "2.4.1", "limit": 10_000_000_000_000_000_000_u64},
+                "credentialsRef": {"name": "cognigy-api"},
+            }
+        })
     }
 
     /// The user `viewer` may read deployments and ConfigMaps of the namespace, and nothing else.
@@ -64,15 +54,15 @@ impl World {
             {"apiGroups": ["deploy.cognigy.ai"], "resources": ["cognigydeployments"], "verbs": ["get", "list"]},
             {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
         ]});
-        let roles: Api<k8s_openapi::api::rbac::v1::Role> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let roles: Api<k8s_openapi::api::rbac::v1::Role> = Api::namespaced(self.client.clone(), &self.namespace);
         roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
         let binding = json!({"metadata": {"name": "viewer"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "viewer"},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "viewer"}]});
-        let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let bindings: Api<RoleBinding> = Api::namespaced(self.client.clone(), &self.namespace);
         bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
         // The API server learns of roles by a watch.
-        while self.plan(&sample(), &[]).await.code == 2 {}
+        while self.plan(&self.sample(), &[]).await.code == 2 {}
     }
 
     async fn plan(&self, manifest: &Value, flags: &[&str]) -> Answer {
@@ -80,9 +70,9 @@ impl World {
     }
 
     async fn plan_text(&self, manifest: &str, flags: &[&str], variables: &[(&str, &str)]) -> Answer {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-cognigy"))
+        let mut command = Command::new(PLUGIN)
             .args(["plan", "-f", "-", "--as", "viewer", "--kubeconfig"])
-            .arg(self.control_plane.kubeconfig_path())
+            .arg(&self.kubeconfig)
             .args(flags)
             .env("LANG", "C.UTF-8")
             .envs(variables.iter().copied())
@@ -109,7 +99,7 @@ impl World {
     }
 
     fn deployments(&self) -> Api<CognigyDeployment> {
-        Api::namespaced(self.client.clone(), NAMESPACE)
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Applies the manifest, and records an attempt at it that has succeeded.
@@ -134,17 +124,17 @@ impl World {
 async fn a_viewer_sees_what_a_manifest_would_do_and_nothing_is_written() {
     let world = World::start().await;
 
-    let (code, report) = world.json(&sample()).await;
+    let (code, report) = world.json(&world.sample()).await;
     let new = &report["plans"][0];
     assert_eq!((code, &new["isNew"], &new["next"]["event"]), (1, &json!(true), &json!("Starts")), "{report}");
     assert!(new["notes"][0].as_str().unwrap().starts_with("you may not list the CognigyDeployments of all namespaces"));
 
-    let live = world.deploy(&sample()).await;
-    let (code, report) = world.json(&sample()).await;
+    let live = world.deploy(&world.sample()).await;
+    let (code, report) = world.json(&world.sample()).await;
     assert_eq!((code, &report["plans"][0]["kind"]), (0, &json!("Nothing")), "{report}");
     assert_eq!(report["plans"][0]["digest"], live.status.as_ref().unwrap().attempt.as_ref().unwrap().digest.as_str());
 
-    let mut changed = sample();
+    let mut changed = world.sample();
     changed["spec"]["configurationSnapshot"]["botVersion"] = json!("2.4.2");
     let (code, report) = world.json(&changed).await;
     assert_eq!((code, &report["plans"][0]["parts"]), (1, &json!(["snapshot"])), "{report}");
@@ -153,13 +143,13 @@ async fn a_viewer_sees_what_a_manifest_would_do_and_nothing_is_written() {
     let markdown = world.plan(&changed, &["-o", "markdown"]).await.output;
     assert!(markdown.contains("! configurationSnapshot.botVersion"), "{markdown}");
 
-    let mut moved = sample();
+    let mut moved = world.sample();
     moved["spec"]["environmentId"] = json!("env_other");
     let (code, report) = world.json(&moved).await;
     assert_eq!((code, &report["problems"][0]["path"]), (4, &json!("spec.environmentId")), "{report}");
     assert!(report["problems"][0]["message"].as_str().unwrap().contains("environmentId is immutable"), "{report}");
 
-    let mut second = sample();
+    let mut second = world.sample();
     second["metadata"]["name"] = json!("second");
     let (code, report) = world.json(&second).await;
     assert_eq!((code, &report["plans"][0]["next"]["event"]), (4, &json!("EnvironmentInUse")), "{report}");
@@ -177,21 +167,23 @@ async fn a_viewer_sees_what_a_manifest_would_do_and_nothing_is_written() {
 #[tokio::test]
 async fn a_snapshot_in_a_config_map_is_taken_from_the_files_or_from_the_cluster() {
     let world = World::start().await;
-    let mut manifest = sample();
+    let mut manifest = world.sample();
     manifest["spec"].as_object_mut().unwrap().remove("configurationSnapshot");
     manifest["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "bot", "key": "snapshot"}});
     let (code, report) = world.json(&manifest).await;
     assert_eq!((code, &report["plans"][0]["kind"]), (1, &json!("Unknown")), "{report}");
     assert!(
-        report["plans"][0]["notes"].to_string().contains("ConfigMap bots/bot is not in the cluster yet"),
+        report["plans"][0]["notes"]
+            .to_string()
+            .contains(&format!("ConfigMap {}/bot is not in the cluster yet", world.namespace)),
         "{report}"
     );
 
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bot", "namespace": NAMESPACE}, "data": {"snapshot": "botVersion: '3'"}});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bot", "namespace": &world.namespace}, "data": {"snapshot": "botVersion: '3'"}});
     let in_files = world.plan_text(&format!("{manifest}\n{map}"), &["-o", "json"], &[]).await;
     let in_files: Value = serde_json::from_str(&in_files.output).unwrap();
     assert_eq!(in_files["plans"][0]["version"], "3");
-    let maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let maps: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
     maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
     let (_, in_cluster) = world.json(&manifest).await;
     assert_eq!(in_cluster["plans"][0]["digest"], in_files["plans"][0]["digest"]);
@@ -217,19 +209,24 @@ async fn remote_checks_ask_the_platform_and_submit_nothing() {
         (answer.code, report["plans"][0]["remote"].clone(), answer.error)
     };
 
-    let (code, answer, error) = remote(&sample(), &own).await;
+    let (code, answer, error) = remote(&world.sample(), &own).await;
     assert_eq!((code, &answer["result"]), (1, &json!("Passed")), "{answer} {error}");
 
-    let mut bad = sample();
+    let mut bad = world.sample();
     bad["spec"]["environmentId"] = json!("env_bad");
     let (code, answer, error) = remote(&bad, &own).await;
     assert_eq!((code, &answer["result"]), (4, &json!("ValidationRefused")), "{answer} {error}");
     assert!(answer["messages"].to_string().contains("not enough memory"), "{answer}");
 
     // A viewer may not read the Secret.
-    let (code, _, error) = remote(&sample(), &[]).await;
-    assert!(code == 2 && error.contains("you may not get Secret bots/cognigy-api; set COGNIGY_CLIENT_ID"), "{error}");
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let (code, _, error) = remote(&world.sample(), &[]).await;
+    assert!(
+        code == 2
+            && error
+                .contains(&format!("you may not get Secret {}/cognigy-api; set COGNIGY_CLIENT_ID", world.namespace)),
+        "{error}"
+    );
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.namespace);
     let secret = json!({"metadata": {"name": "cognigy-api"}, "stringData": {"clientId": "demo", "clientSecret": "demo-secret", "baseUrl": url, "tokenUrl": token_url}});
     secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
 
@@ -239,7 +236,7 @@ async fn remote_checks_ask_the_platform_and_submit_nothing() {
         ("COGNIGY_BASE_URL", url.as_str()),
         ("COGNIGY_TOKEN_URL", token_url.as_str()),
     ];
-    let (code, answer, error) = remote(&sample(), &unreachable).await;
+    let (code, answer, error) = remote(&world.sample(), &unreachable).await;
     assert_eq!((code, &answer["result"]), (2, &json!("Unanswered")), "{answer} {error}");
 
     let handle = platform.handle();
