@@ -11,17 +11,16 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  cognigy-operator validate -f customer-service.yaml        one file
-  cognigy-operator validate -f manifests/ --recursive       each .json, .yaml and .yml file of a folder
-  kubectl kustomize overlays/prod | cognigy-operator validate -f -
-  helm template chart/ | cognigy-operator validate -f - -o json
+  cognigy-operator validate -f customer-service.yaml
+  cognigy-operator validate -f manifests/ --recursive
+  cognigy-operator validate -f - -o json
 
 Exit codes:
   0 valid   2 invalid, unreadable, or no CognigyDeployment in the files";
 
 /// The arguments of `cognigy-operator validate`.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct ValidateArguments {
     /// A file, a folder, or - for standard input. Repeatable.
     #[arg(long = "filename", short = 'f', value_name = "FILE|DIR|-", required = true)]

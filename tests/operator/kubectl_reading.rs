@@ -1,6 +1,6 @@
 //! kubectl reads a manifest as the table says that the offline reader is tested with.
 
-use crate::support::Value;
+use serde_json::Value;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;

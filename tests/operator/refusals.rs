@@ -108,10 +108,10 @@ async fn the_api_server_refuses_what_is_refused_offline_at_the_same_path() {
         let sent = read(&object).deployments[0].json();
         let request = http::Request::post(format!(
             "/apis/deploy.cognigy.ai/v1alpha1/namespaces/{}/cognigydeployments?dryRun=All&fieldValidation=Strict",
-            world.namespace
+            namespace.name
         ));
         let request = request.header("content-type", "application/json").body(sent.into_bytes()).unwrap();
-        let answer = world.client.request::<Value>(request).await;
+        let answer = namespace.client.request::<Value>(request).await;
         assert_eq!(answer.is_ok(), is_accepted, "{patch}: {answer:?}");
         let problems = offline(&object);
         assert_eq!(problems.is_empty(), is_accepted, "{patch}: {problems:?}, but the API server says: {answer:?}");
