@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod canaries;
 mod crashes;
 mod examples;
 mod faults;
 mod journals;
 mod outcomes;
+mod secrets;
 mod signals;
 mod stage;

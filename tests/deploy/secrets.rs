@@ -2,7 +2,7 @@
 
 use crate::stage::{GOOD, Stage};
 use serde_json::json;
-use testkit::canary::Canary;
+use testkit::PlantedSecret;
 
 const CLIENT_SECRET: &str = "c1i3nt/s3cr3t+&\"canary\"=";
 const HOOK: &str = "h00k-canary-T0ken";
@@ -31,9 +31,9 @@ async fn no_secret_is_in_the_journal_or_in_what_is_said() {
         assert!(text.contains("[redacted]"), "the platform must quote a secret:\n{text}");
         assert_eq!(stage.webhooks(), [true]);
         let canaries = [
-            Canary::new("client secret", CLIENT_SECRET),
-            Canary::new("webhook", hook),
-            Canary::new("Secret that nobody uses", UNUSED),
+            PlantedSecret::new("client secret", CLIENT_SECRET),
+            PlantedSecret::new("webhook", hook),
+            PlantedSecret::new("Secret that nobody uses", UNUSED),
         ];
         for (place, text) in [("journal", stage.journal_text()), ("output", text)] {
             for canary in &canaries {
