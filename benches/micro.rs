@@ -1,4 +1,4 @@
-//! What single parts of the operator cost: `cargo bench --bench micro`.
+//! The processor time of single parts of the operator: `cargo bench --bench micro`.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -25,11 +25,11 @@ fn main() {
     divan::main();
 }
 
-/// A spec whose snapshot holds about so many KiB of JSON.
+/// A spec with a snapshot of about this many KiB of JSON.
 fn spec(kib: usize) -> CognigyDeploymentSpec {
     let dialogue =
         |number| json!({"name": format!("dialogue-{number:04}"), "intents": ["order", "return"], "version": number});
-    // One of them takes about 73 bytes.
+    // One dialogue takes about 73 bytes.
     let dialogues: Vec<Value> = (0..kib * 14).map(dialogue).collect();
     serde_json::from_value(json!({
         "environmentId": "env_prod_us_01",
@@ -39,7 +39,7 @@ fn spec(kib: usize) -> CognigyDeploymentSpec {
     .unwrap()
 }
 
-/// The hash that tells whether there is anything to deploy, by the size of the snapshot in KiB.
+/// The digest, which shows whether the configuration has changed; by the size of the snapshot in KiB.
 #[divan::bench(args = [1, 8, 64])]
 fn digest(bencher: Bencher, kib: usize) {
     let spec = spec(kib);
@@ -47,7 +47,7 @@ fn digest(bencher: Bencher, kib: usize) {
     bencher.bench_local(|| Digest::of_deployment(black_box(&spec), black_box(&snapshot)));
 }
 
-/// The same for snapshots of 0.9 MB that are made to cost as much as they can.
+/// The digest of snapshots of 0.9 MB that are as expensive as possible.
 #[divan::bench(args = ["objects of one key", "empty lists", "keys in reverse order", "long keys that begin alike", "levels in reverse order", "one text of escapes", "too deep"])]
 fn digest_of_the_worst(bencher: Bencher, what: &str) {
     const LENGTH: usize = 900_000;
@@ -98,7 +98,8 @@ fn read_a_resource(bencher: Bencher, kib: usize) {
     bencher.bench_local(|| serde_json::from_slice::<CognigyDeployment>(black_box(&text)).unwrap());
 }
 
-/// What the watch keeps of a resource at rest, from the JSON that it delivers; by the size of its snapshot in KiB.
+/// Parses a resource at rest from the JSON of the watch, and reduces it to the part that is kept; by the size of its
+/// snapshot in KiB.
 #[divan::bench(args = [1, 8, 64])]
 fn read_a_resource_at_rest_and_keep_what_is_needed(bencher: Bencher, kib: usize) {
     let case = Case::succeeded(kib);
@@ -134,7 +135,7 @@ impl Case {
         Self::of(spec(8), step)
     }
 
-    /// After a success, and told of.
+    /// After a success whose messages are delivered.
     fn succeeded(kib: usize) -> Self {
         let mut case = Self::of(spec(kib), Step::Settled);
         let verdict = Verdict { outcome: Outcome::Succeeded, reason: Reason::Succeeded, at: case.now.wall };
@@ -158,7 +159,7 @@ impl Case {
         let mut case =
             Self { spec, target, status: CognigyDeploymentStatus::default(), settings: Settings::default(), now };
         let mut status = CognigyDeploymentStatus::default();
-        // What is announced is not what is measured.
+        // The events are not part of the measurement.
         drop(requests::note(&mut status, &case.facts()));
         drop(attempt::start(&mut status, &case.facts()));
         if let Some(attempt) = &mut status.attempt {
@@ -203,7 +204,7 @@ fn submission(at: Timestamp) -> Submission {
 
 const STEPS: [Step; 4] = [Step::Pending, Step::RollingOut, Step::Monitoring, Step::Settled];
 
-/// What comes next, by the step that the attempt is at.
+/// One decision, by the step of the attempt.
 #[divan::bench(args = STEPS)]
 fn decide_what_comes_next(bencher: Bencher, step: &Step) {
     let case = Case::at(*step);
@@ -227,10 +228,10 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// So many requests a minute that the budget never makes anybody wait.
+/// A limit of requests per minute that is so high that no request waits.
 const PLENTY: NonZeroU32 = NonZeroU32::MAX;
 
-/// A turn that comes at once.
+/// A permit of a free budget, which is granted at once.
 #[divan::bench]
 fn a_turn_in_a_free_budget(bencher: Bencher) {
     let runtime = runtime();
@@ -239,13 +240,13 @@ fn a_turn_in_a_free_budget(bencher: Bencher) {
     bencher.bench_local(|| drop(runtime.block_on(budget.admit(Priority::Health, &requester)).unwrap()));
 }
 
-/// To join and to leave a queue in which so many wait.
+/// Joining and leaving a queue with this many waiting requests.
 #[divan::bench(args = [10, 1000])]
 fn joining_and_leaving_a_queue(bencher: Bencher, waiting: usize) {
     let runtime = runtime();
     runtime.block_on(async {
         let budget = Budget::new(NonZeroU32::MIN);
-        // The only place is taken for as long as this permit lives.
+        // This permit occupies the only place while it exists.
         let _only = budget.admit(Priority::Health, &Requester::new("team", "first")).await.unwrap();
         let requesters: Vec<_> = (0..waiting).map(|number| Requester::new("team", &format!("bot-{number}"))).collect();
         let mut all: Vec<_> =
@@ -258,7 +259,7 @@ fn joining_and_leaving_a_queue(bencher: Bencher, waiting: usize) {
     });
 }
 
-/// Answers at once: the rest is the client's own.
+/// A transport that answers at once, so that only the client's own work is measured.
 struct Instantly;
 
 impl Transport for Instantly {
@@ -271,7 +272,7 @@ impl Transport for Instantly {
     }
 }
 
-/// One request for an environment's health: the turn, the token, the egress rules, the answer.
+/// One health poll: the permit of the budget, the token, the egress rules, the answer.
 #[divan::bench]
 fn a_call_of_the_client(bencher: Bencher) {
     let runtime = runtime();

@@ -1,12 +1,12 @@
 //! Why a measurement could not be made.
 
-/// Why a measurement could not be made. Nothing was measured then.
+/// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The control plane does not run; the message says what to do.
     #[error(transparent)]
     ControlPlane(#[from] control_plane::Error),
-    /// The API server refused what the benchmark needs.
+    /// The API server refused a request of the benchmark.
     #[error("the API server: {0}")]
     Kubernetes(#[from] kube::Error),
     /// The CRD was not served.
@@ -15,7 +15,7 @@ pub enum Failure {
     /// The kubeconfig of the control plane cannot be used.
     #[error("the kubeconfig: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// The platform cannot be what the plan says.
+    /// The simulator cannot read the scenario of the plan.
     #[error("the scenario: {0}")]
     Scenario(#[from] simulator::ScenarioError),
     /// The platform cannot listen.
@@ -27,16 +27,16 @@ pub enum Failure {
     /// The operator's egress rules cannot be read.
     #[error("the egress rules: {0}")]
     Egress(#[from] platform::EgressRuleError),
-    /// A thread, a process or a file.
+    /// The operating system refused a thread, a process or a file.
     #[error("the system: {0}")]
     System(#[from] std::io::Error),
-    /// What is written is not JSON.
+    /// A value cannot be written or read as JSON.
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// The snapshot of the model cannot be deployed.
     #[error("the snapshot: {0}")]
     Snapshot(#[from] api::SnapshotProblem),
-    /// Something that has to run ended by itself.
+    /// A part that must run during the measurement has ended by itself.
     #[error("{0} ended before it could be measured")]
     Ended(&'static str),
 }

@@ -1,4 +1,4 @@
-//! What the rollouts of a run come to.
+//! Computes the figures of a run from its rollouts.
 
 use crate::kubernetes::Asked;
 use crate::rollouts::Rollout;
@@ -7,15 +7,15 @@ use simulator::ClientTraffic;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What a run came to. Times are seconds of virtual time.
+/// The figures of a run. Times are in seconds of virtual time.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// Rollouts that ended in the measured time, by the hour.
+    /// Rollouts per hour that ended while the run was saturated.
     pub rollouts_per_hour: f64,
-    /// Requests accepted in the measured time, of what the limit allows: 0 to 1.
+    /// The part of the request limit that accepted requests used while the run was saturated: 0 to 1.
     pub window_use: f64,
-    /// Requests in all.
+    /// The number of all requests.
     pub requests: u64,
     /// Requests refused with 429.
     pub refused: u64,
@@ -23,49 +23,50 @@ pub struct Figures {
     pub most_in_any_minute: usize,
     /// Requests of a good rollout.
     pub good_requests: Spread,
-    /// Requests of a bad one.
+    /// Requests of a bad rollout.
     pub bad_requests: Spread,
-    /// From the end of a job to the first look at it afterwards.
+    /// From the end of a job to the first poll after it.
     pub detection: Spread,
     /// From the end of a bad rollout's job to its rollback.
     pub job_to_rollback: Spread,
-    /// From the last look at a bad rollout's health to its rollback.
+    /// From the last health poll of a bad rollout to its rollback.
     pub look_to_rollback: Spread,
     /// Rollouts that were rolled back.
     pub rolled_back: usize,
-    /// Of these, those that were because there was no verdict in time.
+    /// Rollouts that were rolled back because there was no verdict before the deadline.
     pub by_deadline: usize,
     /// Rollouts in bad environments that ended without a rollback.
     pub missed: usize,
-    /// The most rollouts that were watched at once.
+    /// The maximum number of rollouts that were polled at the same time.
     pub most_in_flight: usize,
-    /// Jain's index of the rollouts that the namespaces began, as long as each of them had more waiting.
+    /// Jain's fairness index of the rollouts that each namespace started, while every namespace had rollouts waiting.
     pub jain: f64,
-    /// Writes of resources and their status for a rollout that ended in the measured time.
+    /// Writes of resources and their status, for each rollout that ended while they were counted.
     pub writes_per_rollout: f64,
-    /// Events for such a rollout.
+    /// Events for each such rollout.
     pub events_per_rollout: f64,
-    /// Milliseconds of the operator's thread for such a rollout; it drives the clock as well.
+    /// Processor time of the operator's thread in milliseconds, for each such rollout. The thread also drives the
+    /// clock.
     pub processor_milliseconds_per_rollout: f64,
 }
 
-/// How values spread.
+/// The distribution of some values.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Spread {
-    /// How many there are.
+    /// Their number.
     pub count: usize,
     /// Their mean.
     pub mean: f64,
-    /// Half of them are at most this.
+    /// The median.
     pub p50: f64,
-    /// 99 in 100 are at most this.
+    /// The 99th percentile.
     pub p99: f64,
-    /// All of them are.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of these values.
+    /// The distribution of these values.
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
@@ -76,34 +77,34 @@ impl Spread {
     }
 }
 
-/// What was measured in a run, before anything is made of it.
+/// The raw measurements of a run.
 pub struct Evidence<'e> {
     /// Every rollout.
     pub rollouts: &'e [Rollout],
-    /// When the run was under way and had more to do than it could.
+    /// The time in which there was more work than the request limit allowed.
     pub saturated: Range<Duration>,
-    /// When every namespace had rollouts waiting.
+    /// The time in which every namespace had rollouts waiting.
     pub contended: Range<Duration>,
-    /// Whether no rollout was to follow those that ended.
+    /// Whether the run is complete, so that no other rollout follows.
     pub is_over: bool,
     /// What the client sent.
     pub traffic: ClientTraffic,
-    /// When each request came.
+    /// The time of each accepted request.
     pub arrivals: &'e [Duration],
-    /// Requests a minute that are allowed.
+    /// The request limit per minute.
     pub limit: u32,
-    /// When what follows was counted.
+    /// The time in which `asked` and `processor` were counted.
     pub counted: Range<Duration>,
-    /// What was asked of Kubernetes.
+    /// The requests to the API server.
     pub asked: Asked,
     /// The processor time of the operator's thread.
     pub processor: Duration,
-    /// How many namespaces there are.
+    /// The number of namespaces.
     pub namespaces: usize,
 }
 
 impl Evidence<'_> {
-    /// What it comes to.
+    /// Computes the figures.
     pub fn figures(&self) -> Figures {
         let hours = (self.saturated.end - self.saturated.start).as_secs_f64() / 3600.0;
         let ended_in = |time: &Range<Duration>| {
@@ -158,8 +159,8 @@ impl Evidence<'_> {
     }
 }
 
-/// When the last rollout of a namespace began, the first such namespace first: until then every namespace had some
-/// waiting, in a run that began with all there were.
+/// For each namespace the time at which its last rollout began, in ascending order. In a run that starts with all
+/// rollouts, every namespace has rollouts waiting until the first of these times.
 pub fn last_begins(rollouts: &[Rollout], namespaces: usize) -> Vec<Duration> {
     let last =
         |namespace| rollouts.iter().filter(|rollout| rollout.namespace == namespace).map(|rollout| rollout.began).max();
@@ -168,7 +169,7 @@ pub fn last_begins(rollouts: &[Rollout], namespaces: usize) -> Vec<Duration> {
     last
 }
 
-/// Of nothing there is nothing for each.
+/// The amount for each one; 0 if the count is 0.
 fn per(amount: f64, count: f64) -> f64 {
     if count == 0.0 { 0.0 } else { amount / count }
 }
@@ -177,7 +178,8 @@ fn seconds(from: Duration, to: Duration) -> f64 {
     to.saturating_sub(from).as_secs_f64()
 }
 
-/// 1 where all have the same, 1/n where one has all (R. Jain, D. Chiu, W. Hawe: DEC-TR-301, 1984).
+/// Jain's fairness index: 1 if all shares are equal, 1/n if one has everything (R. Jain, D. Chiu, W. Hawe: DEC-TR-301,
+/// 1984).
 fn jain(shares: &[f64]) -> f64 {
     let (sum, squares) = (shares.iter().sum::<f64>(), shares.iter().map(|share| share * share).sum::<f64>());
     if squares == 0.0 { 0.0 } else { sum * sum / (shares.len() as f64 * squares) }

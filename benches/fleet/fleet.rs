@@ -1,4 +1,4 @@
-//! The resources of a run, and the people who change them.
+//! The resources of a run, and the simulated users who change them.
 
 use crate::Failure;
 use crate::time::Time;
@@ -15,11 +15,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::time::Duration;
 
-/// Four namespaces of unequal size: of 150 resources, so many are in each.
+/// The number of resources in each of four namespaces of unequal size, if there are 150 resources.
 const SHARES: [usize; 4] = [60, 50, 30, 10];
-/// One environment in so many is bad.
+/// One in this many environments is bad.
 const BAD_IN: usize = 5;
-/// How many resources are made at once.
+/// How many resources are created at the same time.
 const MADE_AT_ONCE: usize = 32;
 /// The Secret that every resource names.
 const SECRET: &str = "cognigy-api";
@@ -27,13 +27,13 @@ const SECRET: &str = "cognigy-api";
 /// One resource, and the environment that it deploys to.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Which namespace, from 0.
+    /// The index of its namespace, from 0.
     pub namespace: usize,
     /// Its name.
     pub name: String,
-    /// Its environment, which no other has.
+    /// Its environment. No other resource has it.
     pub environment: String,
-    /// Whether what is deployed there does not do well.
+    /// Whether every deployment in this environment is unhealthy.
     pub is_bad: bool,
 }
 
@@ -44,15 +44,15 @@ pub struct Fleet {
     pub members: Vec<Member>,
 }
 
-/// What a run asks of its resources, apart from what is the same in all.
+/// The part of the spec that differs between runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Seconds to a verdict.
+    /// The time-out of a rollout, in seconds.
     pub timeout_seconds: u32,
 }
 
 impl Fleet {
-    /// So many resources, spread over the namespaces, with the bad ones spread over each.
+    /// This many resources, spread over the namespaces. The bad ones are spread over each namespace.
     pub fn of(size: usize) -> Self {
         let total: usize = SHARES.iter().sum();
         let members = (0..SHARES.len()).flat_map(|namespace| {
@@ -68,15 +68,15 @@ impl Fleet {
         Self { members: members.collect() }
     }
 
-    /// How many namespaces it is spread over.
+    /// The number of namespaces.
     pub fn namespaces(&self) -> usize {
         self.members.iter().map(|member| member.namespace + 1).max().unwrap_or_default()
     }
 
-    /// Makes the namespaces, with the Secret for that platform in each, and the resources.
+    /// Creates the namespaces, a Secret for this platform in each of them, and the resources.
     ///
     /// # Errors
-    /// Where the API server refuses one of them.
+    /// If the API server refuses one of them.
     pub async fn make(&self, client: &Client, url: &str, policy: Policy) -> Result<(), Failure> {
         for namespace in 0..self.namespaces() {
             let name = name_of(namespace);
@@ -103,31 +103,31 @@ impl Fleet {
     }
 }
 
-/// The people who own the resources.
+/// The simulated users who own the resources.
 pub struct People {
     client: Client,
     time: Time,
 }
 
-/// How a run came to its end.
+/// The end of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// Resources with nothing left to do.
+    /// The number of resources at rest.
     pub resources: usize,
-    /// When the last of them was seen so.
+    /// When the last of them was observed at rest.
     pub at: Duration,
 }
 
 impl People {
-    /// People with that client, who live in real time and keep virtual time from jumping while they act.
+    /// Users with this client. They act in real time, and virtual time does not jump while they act.
     pub fn new(client: Client, time: Time) -> Self {
         Self { client, time }
     }
 
-    /// Waits until so many resources have come to rest.
+    /// Waits until this many resources are at rest.
     ///
     /// # Errors
-    /// Where the watch ends.
+    /// If the watch ends.
     pub async fn wait_for(&self, count: usize) -> Result<Ended, Failure> {
         let mut at_rest = BTreeSet::new();
         let mut objects = pin!(self.watch());
@@ -140,14 +140,14 @@ impl People {
         Err(Failure::Ended("the watch"))
     }
 
-    /// Asks for another version of whatever has come to rest, at once and for ever; ends only where that fails.
+    /// Deploys another version of each resource as soon as it is at rest. Ends only if that fails.
     pub async fn keep_busy(&self) -> Failure {
         let mut edited: HashMap<String, i64> = HashMap::new();
         let mut objects = pin!(self.watch());
         while let Some(object) = objects.next().await {
             let Ok(object) = object else { continue };
             let (uid, generation) = (object.uid().unwrap_or_default(), object.metadata.generation.unwrap_or_default());
-            // An event from before the last edit asks for nothing.
+            // An event that is older than the last edit causes no other edit.
             let is_news = edited.get(&uid).is_none_or(|edited| *edited < generation);
             if is_news && is_at_rest(&object) {
                 edited.insert(uid, generation);
@@ -182,7 +182,7 @@ fn is_at_rest(object: &CognigyDeployment) -> bool {
     object.status.as_ref().is_some_and(is_settled)
 }
 
-/// A namespace by its place.
+/// The name of the namespace with this index.
 pub fn name_of(namespace: usize) -> String {
     format!("team-{namespace}")
 }

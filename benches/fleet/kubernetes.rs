@@ -1,4 +1,4 @@
-//! A client of the API server that holds time while it asks, and counts what it asks for.
+//! A client of the API server. It keeps virtual time from jumping during a request, and counts its requests.
 
 use crate::time::Time;
 use http::{Method, Request};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
-/// What a client has asked the API server for.
+/// The number of requests of a client to the API server.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Asked {
     /// Writes of a resource's status.
@@ -21,14 +21,14 @@ pub struct Asked {
     pub resource_writes: u64,
     /// Events published.
     pub events: u64,
-    /// Everything else that writes.
+    /// All other writes.
     pub other_writes: u64,
-    /// Reads and lists, watches aside.
+    /// Reads and lists, without watches.
     pub reads: u64,
 }
 
 impl Asked {
-    /// Writes of resources and of their status, events aside.
+    /// Writes of resources and of their status, without events.
     pub fn writes(self) -> u64 {
         self.status_writes + self.resource_writes + self.other_writes
     }
@@ -48,12 +48,12 @@ impl Sub for Asked {
     }
 }
 
-/// Counts of a running client.
+/// Counts the requests of a running client.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<[AtomicU64; 5]>);
 
 impl Counter {
-    /// What was asked for so far.
+    /// The requests so far.
     pub fn asked(&self) -> Asked {
         let [status_writes, resource_writes, events, other_writes, reads] =
             self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -73,20 +73,20 @@ impl Counter {
     }
 }
 
-/// A client for that API server, on the runtime of whoever calls.
+/// A client for this API server, on the caller's runtime.
 ///
 /// # Errors
-/// Where the kubeconfig cannot be used.
+/// If the kubeconfig cannot be used.
 pub async fn connect(kubeconfig: &Path, time: &Time, counter: &Counter) -> Result<kube::Client, crate::Failure> {
     let config = configuration(kubeconfig).await?;
     let layer = Watched { time: time.clone(), counter: counter.clone() };
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
 }
 
-/// How the API server is reached, and as whom.
+/// The address of the API server, and the credentials.
 ///
 /// # Errors
-/// Where the kubeconfig cannot be used.
+/// If the kubeconfig cannot be used.
 pub async fn configuration(kubeconfig: &Path) -> Result<kube::Config, crate::Failure> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     Ok(kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
@@ -130,7 +130,7 @@ where
         if !is_watch {
             self.watched.counter.count(&request);
         }
-        // Held even before a watch is answered: its first events are what everything waits for.
+        // A watch holds time too, until it is answered: the operator waits for its first events.
         let hold = self.watched.time.hold_with_echo();
         let answer = self.inner.call(request);
         Box::pin(async move {

@@ -1,6 +1,7 @@
-//! Measures a fleet: the whole operator, a real API server, and a platform that counts an exact sliding window.
+//! Measures a fleet: the whole operator, a real API server, and a simulated platform that limits requests with an exact
+//! sliding window.
 //!
-//! `cargo bench --bench fleet -- --help` tells what can be measured; docs/performance.md what was.
+//! `cargo bench --bench fleet -- --help` lists the options. docs/performance.md has the results.
 
 // A benchmark's output is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -34,18 +35,18 @@ use stage::Stage;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What to measure, and what to make of it.
+/// Measures a fleet of resources.
 #[derive(Parser)]
 struct Arguments {
     /// Measure only runs whose name contains this; repeatable.
     #[arg(value_name = "NAME")]
     only: Vec<String>,
 
-    /// Fail where a figure misses its target.
+    /// Fail if a figure misses its target.
     #[arg(long)]
     check: bool,
 
-    /// Measure a sixth of the time, and a tenth of what is at rest. Such figures are not for the record.
+    /// Measure for a sixth of the time, and with a tenth of the resources at rest. Do not publish such figures.
     #[arg(long)]
     quick: bool,
 
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn take_part(arguments: &Arguments) -> Result<Report, Failure> {
-    // One provider for every TLS connection of the process; somebody else's is as good.
+    // One TLS provider for the whole process. If there is one already, it is kept.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
@@ -86,13 +87,13 @@ fn take_part(arguments: &Arguments) -> Result<Report, Failure> {
     })
 }
 
-/// One thing to measure.
+/// One measurement.
 enum Run {
     /// A fleet in virtual time.
     Fleet(Plan),
-    /// A busy fleet of a real process, for so long.
+    /// A busy fleet with a real process, for this long.
     Process(Duration),
-    /// So many resources at rest.
+    /// This many resources at rest.
     Rest(usize),
 }
 

@@ -1,4 +1,4 @@
-//! What a run came to, line by line, each beside what it is to reach.
+//! The results of a run, one figure in each line, with its target.
 
 use crate::figures::Figures;
 use crate::fleet::Ended;
@@ -8,25 +8,25 @@ use crate::report::Line;
 use crate::report::Target::{self, AtLeast, AtMost};
 use std::time::Duration;
 
-/// 95 % of the 886 rollouts an hour that a well-tuned ordinary operator makes of 100 requests a minute.
+/// 95 % of the 886 rollouts an hour that a well-tuned ordinary operator reaches with 100 requests a minute.
 const ROLLOUTS_AN_HOUR: f64 = 841.0;
 
-/// What was measured in a run.
+/// The results of a run.
 pub struct Measured {
-    /// What the rollouts come to.
+    /// The figures of the rollouts.
     pub figures: Figures,
-    /// How many resources came to rest, and when the last one did, in a run that ends.
+    /// How many resources came to rest, and when the last one did. `None` if the run was stopped before.
     pub ended: Option<Ended>,
     /// Virtual time that passed.
     pub virtual_time: Duration,
     /// Real time that passed.
     pub real_time: Duration,
-    /// What the platform found to be against the contract, or one job too many in an environment.
+    /// Violations of the contract, and jobs that started in an environment that already had one.
     pub offences: usize,
 }
 
 impl Measured {
-    /// What kind of a run it was.
+    /// The heading of the report.
     pub fn heading(&self, plan: &Plan) -> String {
         let [virtual_minutes, real_minutes] =
             [self.virtual_time, self.real_time].map(|length| length.as_secs_f64() / 60.0);
@@ -37,12 +37,12 @@ impl Measured {
         )
     }
 
-    /// Each figure. What an ordinary operator reaches is only told.
+    /// Each figure. The figures of an ordinary operator have no target.
     pub fn lines(&self, plan: &Plan) -> Vec<Line> {
         let figures = &self.figures;
         let is_ours = plan.kind == Kind::Cognigy;
         let ours = |target| if is_ours { target } else { Target::None };
-        // What is to be reached is said for jobs of a minute; longer ones are for how many can be watched.
+        // The targets are for jobs of one minute. Runs with longer jobs measure how many rollouts can be in flight.
         let is_short = plan.manners.job_seconds <= 60;
         let when_short = |target| if is_short { ours(target) } else { Target::None };
         let when_long = |target| if is_short { Target::None } else { ours(target) };
@@ -58,8 +58,8 @@ impl Measured {
             line("requests of a good rollout, most", figures.good_requests.max, Target::None),
             line("requests of a bad rollout, mean", figures.bad_requests.mean, when_short(AtMost(10.0))),
             line("requests of a bad rollout, most", figures.bad_requests.max, Target::None),
-            line("job ended -> looked at, s, p50", figures.detection.p50, Target::None),
-            line("job ended -> looked at, s, p99", figures.detection.p99, Target::None),
+            line("job ended -> its end noticed, s, p50", figures.detection.p50, Target::None),
+            line("job ended -> its end noticed, s, p99", figures.detection.p99, Target::None),
             line("job ended -> rollback accepted, s, p50", figures.job_to_rollback.p50, when_short(AtMost(33.0))),
             line("job ended -> rollback accepted, s, p99", figures.job_to_rollback.p99, when_short(AtMost(40.0))),
             line("job ended -> rollback accepted, s, most", figures.job_to_rollback.max, Target::None),
@@ -76,7 +76,7 @@ impl Measured {
                 figures.processor_milliseconds_per_rollout,
                 Target::None,
             ),
-            line("against the contract", self.offences as f64, ours(AtMost(0.0))),
+            line("violations of the contract", self.offences as f64, ours(AtMost(0.0))),
         ];
         if let Course::Once { give_up, .. } = plan.course {
             let resources = self.ended.map_or(0, |ended| ended.resources);

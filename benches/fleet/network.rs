@@ -1,4 +1,4 @@
-//! The network between an operator and Cognigy.AI: every request and every answer is on its way for a while.
+//! The network between an operator and Cognigy.AI. It delays every request and every answer.
 
 use crate::time::Time;
 use bytes::Bytes;
@@ -8,14 +8,14 @@ use platform::{Transport, TransportError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The least time that a message is on its way.
+/// The shortest delay of a message.
 const LEAST: Duration = Duration::from_millis(10);
-/// The mean of what comes on top, exponentially distributed: now and then a message takes ten times as long as another.
+/// The mean of the additional delay. It is exponentially distributed, so a few messages take much longer than others.
 const MEAN_DELAY: Duration = Duration::from_millis(40);
-/// The longest time that a message is on its way.
+/// The longest delay of a message.
 const MOST: Duration = Duration::from_millis(500);
 
-/// Carries requests over real HTTP, after a delay, and answers back after another.
+/// Sends requests over real HTTP after a delay, and returns the answers after another delay.
 pub struct Network {
     wire: Arc<dyn Transport>,
     time: Time,
@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// With delays drawn from `seed`.
+    /// A network whose random delays are generated from `seed`.
     pub fn new(wire: Arc<dyn Transport>, time: Time, seed: u64) -> Self {
         Self { wire, time, delays: Mutex::new(fastrand::Rng::with_seed(seed)) }
     }

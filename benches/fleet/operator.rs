@@ -1,4 +1,4 @@
-//! The whole operator on a thread of its own in virtual time: its controller, its client of Cognigy.AI, real sockets.
+//! The whole operator on its own thread in virtual time: its controller, its client of Cognigy.AI, and real sockets.
 
 use crate::Failure;
 use crate::kubernetes::{self, Counter};
@@ -31,16 +31,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Where an operator works.
+/// The surroundings of an operator.
 #[derive(Clone)]
 pub struct Place {
     /// The API server.
     pub kubeconfig: PathBuf,
-    /// The time it lives in.
+    /// The virtual time.
     pub time: Time,
-    /// What the wall's clock shows when that begins.
+    /// The wall-clock time at the start of virtual time.
     pub epoch: Timestamp,
-    /// Draws delays of the network.
+    /// The seed of the delays of the network.
     pub seed: u64,
 }
 
@@ -48,18 +48,18 @@ impl Place {
     /// The network to Cognigy.AI.
     ///
     /// # Errors
-    /// Where no transport can be made.
+    /// If no transport can be made.
     pub fn network(&self) -> Result<Arc<dyn Transport>, Failure> {
         let http = HttpOptions { policy: policy()?, ..HttpOptions::default() };
         Ok(Arc::new(Network::new(Arc::new(HttpTransport::new(&http)?), self.time.clone(), self.seed)))
     }
 }
 
-/// An operator at work. It ends when dropped.
+/// A running operator. It ends when this value is dropped.
 pub struct Running {
-    /// What it asks of the API server.
+    /// Counts its requests to the API server.
     pub counter: Counter,
-    /// The processor time of its thread, which drives its clock as well.
+    /// The processor time of its thread, which also drives its clock.
     pub processor: ThreadClock,
     _stop: DropGuard,
 }
@@ -67,17 +67,17 @@ pub struct Running {
 /// Which operator is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// This one.
+    /// This operator.
     Cognigy,
-    /// An ordinary one, to compare with.
+    /// An ordinary operator, to compare with.
     Ordinary,
 }
 
 impl Kind {
-    /// Starts one, in a time that may not pass yet.
+    /// Starts an operator. Virtual time need not have started yet.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub async fn start(self, place: &Place) -> Result<Running, Failure> {
         let counter = Counter::default();
         let stop = CancellationToken::new();
@@ -86,7 +86,7 @@ impl Kind {
         let (own, counts) = (place.clone(), counter.clone());
         place.time.spawn("operator", move || async move {
             match self.prepare(&own, &counts, stopped).await {
-                // Nobody to tell means that the run is over already.
+                // If nobody receives the result, the run is already over.
                 Ok((work, processor)) => {
                     if tell.send(Ok(processor)).is_ok() {
                         work.await;
@@ -114,7 +114,7 @@ impl Kind {
     }
 }
 
-/// What an operator does until it is told to stop.
+/// The work of an operator until it is stopped.
 pub type Work = futures::future::BoxFuture<'static, ()>;
 
 fn run(place: &Place, client: kube::Client, stopped: CancellationToken) -> Result<Work, Failure> {
@@ -129,7 +129,7 @@ fn run(place: &Place, client: kube::Client, stopped: CancellationToken) -> Resul
     }))
 }
 
-/// The clock on the wall of virtual time.
+/// The wall clock of virtual time.
 struct WallOf {
     epoch: Timestamp,
     started: tokio::time::Instant,
@@ -148,7 +148,7 @@ fn policy() -> Result<EgressPolicy, Failure> {
     Ok(EgressPolicy::new(vec![local]))
 }
 
-/// What `cognigy-operator run` makes of its flags, with the network and the clock of this place.
+/// The same context as `cognigy-operator run` builds, with the network and the clock of this place.
 fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> {
     let transport = place.network()?;
     let clock = Arc::new(WallOf { epoch: place.epoch, started: tokio::time::Instant::now() });

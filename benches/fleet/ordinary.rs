@@ -1,7 +1,7 @@
-//! An ordinary operator, to compare with: what one gets from the usual parts, put together well.
+//! An ordinary operator, to compare with: it combines the usual parts well.
 //!
-//! A token bucket that all share, first come first served; every rollout polled again 15 s after it was looked at; the
-//! status written when it has changed.
+//! All rollouts share one token bucket in the order of their requests. Each rollout is polled again 15 s after its last
+//! poll. The status is written when it has changed.
 
 use crate::Failure;
 use crate::fleet::name_of;
@@ -24,11 +24,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long after a look the next one comes.
+/// The time between two polls.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// Requests a minute, and as many at once.
+/// The requests per minute, and the size of a burst.
 const LIMIT: f64 = 100.0;
-/// Bad answers in a row to a rollback.
+/// How many bad answers in a row cause a rollback.
 const THRESHOLD: i32 = 3;
 
 /// Why a reconcile failed.
@@ -50,14 +50,14 @@ struct Shared {
     started: Instant,
 }
 
-/// Tokens that come back evenly, up to a minute's worth. Who asks first goes first.
+/// A bucket that is refilled evenly and holds the tokens of one minute at most. Requests take tokens in order.
 struct Bucket {
     state: Mutex<(f64, Instant)>,
 }
 
 impl Bucket {
     async fn take(&self) {
-        // Whoever waits keeps the lock, and tokio's is fair: all others wait behind.
+        // The waiting request keeps the lock. tokio's lock is fair, so all others wait in order.
         let mut state = self.state.lock().await;
         loop {
             let now = Instant::now();
@@ -73,10 +73,10 @@ impl Bucket {
     }
 }
 
-/// Prepares one.
+/// Prepares an ordinary operator.
 ///
 /// # Errors
-/// Where it cannot reach what it needs.
+/// If it cannot reach what it needs.
 pub async fn run(place: &Place, client: Client, stopped: CancellationToken) -> Result<Work, Failure> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &name_of(0));
     let data = secrets.get("cognigy-api").await?.data.unwrap_or_default();
@@ -103,7 +103,7 @@ pub async fn run(place: &Place, client: Client, stopped: CancellationToken) -> R
 }
 
 async fn reconcile(object: Arc<CognigyDeployment>, shared: Arc<Shared>) -> Result<Action, Trouble> {
-    // What the cache shows may be older than what was written a moment ago.
+    // The cache may be older than the last write.
     let object = shared.resources(&object).get(&object.name_any()).await?;
     let generation = object.metadata.generation.unwrap_or_default();
     let attempt = object.status.as_ref().and_then(|status| status.attempt.clone());
@@ -254,7 +254,7 @@ impl Shared {
             .header("accept", "application/json")
             .header("content-type", "application/json");
         let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        // The same request again has the same key.
+        // A repeat of the same request has the same key.
         let mut key = DefaultHasher::new();
         (path, &body).hash(&mut key);
         let request = request.header("idempotency-key", format!("{:016x}", key.finish()));

@@ -1,4 +1,4 @@
-//! What a run of a fleet is like.
+//! The plans of the runs.
 
 use crate::operator::Kind;
 use crate::platform::Manners;
@@ -7,35 +7,35 @@ use std::time::Duration;
 /// One run of a fleet.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Names it in reports and files.
+    /// Its name in reports and files.
     pub name: &'static str,
-    /// Which operator works.
+    /// The operator that is measured.
     pub kind: Kind,
-    /// How many resources there are.
+    /// The number of resources.
     pub size: usize,
-    /// What the platform is like.
+    /// The behaviour of the platform.
     pub manners: Manners,
-    /// Seconds to a verdict.
+    /// The time-out of a rollout, in seconds.
     pub timeout_seconds: u32,
-    /// What the resources go through.
+    /// The rollouts of the resources.
     pub course: Course,
 }
 
-/// What the resources of a run go through.
+/// The rollouts of the resources of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Course {
-    /// Another rollout whenever one has ended, so that the fleet is never done.
+    /// Each rollout is followed by another one, so the fleet is always busy.
     Busy {
-        /// How long before anything counts.
+        /// The time before the measurement begins.
         warm_up: Duration,
-        /// How long it goes on after that.
+        /// The duration of the measurement.
         measured: Duration,
     },
-    /// One rollout each, all asked for before the operator starts.
+    /// Each resource has one rollout. All resources are created before the operator starts.
     Once {
-        /// How long before throughput counts.
+        /// The time before the throughput is measured.
         warm_up: Duration,
-        /// By when all must have ended.
+        /// The time at which the run is stopped if not all rollouts have ended.
         give_up: Duration,
     },
 }
@@ -44,7 +44,7 @@ pub enum Course {
 pub const MINUTE: Duration = Duration::from_secs(60);
 
 impl Plan {
-    /// Every run that can be made; quick ones are not for the record.
+    /// All plans. The figures of quick runs are not published.
     pub fn all(is_quick: bool) -> Vec<Self> {
         let shorter = |length: Duration| if is_quick { length / 6 } else { length };
         let busy = |minutes| Course::Busy { warm_up: 10 * MINUTE, measured: shorter(minutes * MINUTE) };

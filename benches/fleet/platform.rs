@@ -1,4 +1,4 @@
-//! The simulated Cognigy.AI, on a thread of its own in virtual time.
+//! The simulated Cognigy.AI, on its own thread in virtual time.
 
 use crate::Failure;
 use crate::time::Time;
@@ -10,20 +10,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// What every environment of a run is like.
+/// The behaviour of the platform in a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
     /// How long a job takes, in seconds.
     pub job_seconds: u32,
-    /// Requests a minute that the client may send, tokens included.
+    /// The maximum number of requests per minute, including token requests.
     pub requests_per_minute: u32,
 }
 
 impl Manners {
-    /// A platform of these manners, on which what is deployed in one of these environments is unhealthy.
+    /// A platform with this behaviour. Deployments in these environments are unhealthy.
     ///
     /// # Errors
-    /// Where the simulator cannot read it.
+    /// If the simulator cannot read it.
     pub fn scenario<'a>(self, bad: impl Iterator<Item = &'a str>) -> Result<Scenario, Failure> {
         let Self { job_seconds, requests_per_minute } = self;
         let mut text = format!(
@@ -38,13 +38,13 @@ impl Manners {
     }
 }
 
-/// A running platform. It ends when dropped.
+/// A running platform. It ends when this value is dropped.
 pub struct Platform {
     /// Its world.
     pub handle: WorldHandle,
     /// Its base URL.
     pub url: String,
-    /// What its clock shows when virtual time begins.
+    /// The time of its clock at the start of virtual time.
     pub epoch: Timestamp,
     _stop: oneshot::Sender<()>,
     _thread: JoinHandle<()>,
@@ -57,10 +57,10 @@ struct Opened {
 }
 
 impl Platform {
-    /// Starts it, in a time that does not pass yet.
+    /// Starts it. Virtual time has not started yet.
     ///
     /// # Errors
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub async fn open(time: &Time, scenario: Scenario) -> Result<Self, Failure> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = oneshot::channel();
@@ -73,7 +73,7 @@ impl Platform {
             let handle = server.handle();
             let opened = Opened { url: server.url(), epoch: handle.now(), handle };
             if tell.send(Ok(opened)).is_ok() {
-                // Ends with an error when the sender is dropped, as it is meant to.
+                // When the sender is dropped, this ends with an error, as intended.
                 let _ = stopped.await;
             }
             server.shutdown().await;
@@ -82,7 +82,7 @@ impl Platform {
         Ok(Self { handle, url, epoch, _stop: stop, _thread: thread })
     }
 
-    /// A moment by its clock, as the time since virtual time began.
+    /// Converts a time of its clock to the time since the start of virtual time.
     pub fn since_epoch(&self, moment: Timestamp) -> Duration {
         Duration::try_from(moment.duration_since(self.epoch)).unwrap_or_default()
     }

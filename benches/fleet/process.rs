@@ -1,4 +1,4 @@
-//! The operator as a process of its own, as in a cluster: what it takes of memory and processor.
+//! The operator as a separate process, as in a cluster: its memory and its processor time.
 
 use crate::Failure;
 use crate::report;
@@ -11,26 +11,26 @@ use tokio::process::{Child, Command};
 
 /// How long it may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(120);
-/// How often it is asked whether it is ready: the precision of the time that it takes.
+/// How often readiness is polled. This is the precision of `ready_after`.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 /// The unit of processor times in `/proc` (`USER_HZ`, the same on every Linux).
 const TICK: Duration = Duration::from_millis(10);
 
-/// A running operator. It is killed when dropped.
+/// A running operator. It is killed when this value is dropped.
 pub struct Process {
     child: Child,
     id: u32,
     address: SocketAddr,
-    /// From its start to `/readyz` saying so.
+    /// The time from its start until `/readyz` reports that it is ready.
     pub ready_after: Duration,
 }
 
 impl Process {
-    /// Starts the operator that was built with this benchmark, and waits until it is ready. It logs as much as it does by
-    /// default, into `target/bench/operator.log`.
+    /// Starts the operator that was built with this benchmark, and waits until it is ready. It logs at the
+    /// default level into `target/bench/operator.log`.
     ///
     /// # Errors
-    /// Where it does not start, or is not ready in time.
+    /// If it does not start, or is not ready in time.
     pub async fn start(stage: &Stage) -> Result<Self, Failure> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let began = Instant::now();
@@ -65,7 +65,7 @@ impl Process {
     /// Ends it.
     ///
     /// # Errors
-    /// Where it cannot be killed.
+    /// If it cannot be killed.
     pub async fn kill(mut self) -> Result<(), Failure> {
         Ok(self.child.kill().await?)
     }
@@ -75,27 +75,27 @@ impl Process {
         client.get(format!("http://{}{path}", self.address)).send().await?.error_for_status()?.text().await
     }
 
-    /// The sum of a counter of its own over all labels.
+    /// The value of one of its counters, summed over all labels.
     ///
     /// # Errors
-    /// Where it does not answer.
+    /// If it does not answer.
     pub async fn counted(&self, counter: &str) -> Result<f64, Failure> {
         let metrics = self.get("/metrics").await.map_err(|_| Failure::Ended("the operator"))?;
         Ok(sum(&metrics, counter, ""))
     }
 
-    /// Memory that it holds now, in KiB.
+    /// Its resident memory now, in KiB.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has ended.
     pub fn resident_kib(&self) -> Result<f64, Failure> {
         self.status("VmRSS:")
     }
 
-    /// The most memory that it has held, in KiB.
+    /// Its maximum resident memory so far, in KiB.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has ended.
     pub fn most_resident_kib(&self) -> Result<f64, Failure> {
         self.status("VmHWM:")
     }
@@ -107,20 +107,20 @@ impl Process {
         kib.ok_or(Failure::Ended("the operator"))
     }
 
-    /// The processor time that it has used, of all its threads, to 10 ms.
+    /// The processor time of all its threads so far, with a precision of 10 ms.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has ended.
     pub fn processor(&self) -> Result<Duration, Failure> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.id))?;
-        // proc(5): fields 14 and 15 count from 1; the second, in parentheses, may hold spaces.
+        // proc(5): fields 14 and 15, counted from 1. The second field is in parentheses and may contain spaces.
         let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
         let fields: Vec<u32> = after_name.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
         Ok(TICK * fields.iter().sum::<u32>())
     }
 }
 
-/// The sum over all series of a metric whose labels hold a text.
+/// The sum of all series of a metric whose labels contain this text.
 pub fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     let series = metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']))?;

@@ -1,44 +1,44 @@
-//! What was measured, for people and as JSON, each figure beside what it is to reach.
+//! The measured figures with their targets, as text and as JSON.
 
 use crate::Failure;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Where what was measured is kept.
+/// The folder of the reports.
 ///
 /// # Errors
-/// Where it cannot be made.
+/// If it cannot be made.
 pub fn folder() -> io::Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }
 
-/// Every run so far.
+/// The reports of all runs so far.
 #[derive(Default)]
 pub struct Report {
     misses: usize,
 }
 
-/// One figure, and what it is to reach.
+/// One figure and its target.
 pub struct Line {
-    /// What was measured, and its unit.
+    /// The name of the figure, and its unit.
     pub what: &'static str,
-    /// The figure.
+    /// The measured value.
     pub measured: f64,
-    /// What it is to reach.
+    /// Its target.
     pub target: Target,
 }
 
-/// What a figure is to reach.
+/// The target of a figure.
 #[derive(Clone, Copy)]
 pub enum Target {
-    /// Nothing: it is only told.
+    /// No target.
     None,
-    /// So much, or less.
+    /// At most this value.
     AtMost(f64),
-    /// So much, or more.
+    /// At least this value.
     AtLeast(f64),
 }
 
@@ -53,15 +53,15 @@ impl Target {
 }
 
 impl Report {
-    /// How many figures missed their target.
+    /// The number of figures that missed their target.
     pub fn misses(&self) -> usize {
         self.misses
     }
 
-    /// Tells of a run, and keeps it as JSON in `target/bench`.
+    /// Prints the report of a run, and writes it as JSON into `target/bench`.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn add(&mut self, name: &str, heading: &str, lines: &[Line]) -> Result<(), Failure> {
         println!("\n{name}: {heading}\n  {:<54} {:>10}  {:>10}", "", "measured", "target");
         let mut figures = Map::new();

@@ -1,4 +1,4 @@
-//! Ten thousand resources at rest: what they take of a real process's memory and processor, and how soon it is ready.
+//! Ten thousand resources at rest: the memory and the processor time of a real process, and the time until it is ready.
 
 use crate::Failure;
 use crate::process::{Process, sum};
@@ -18,21 +18,21 @@ use simulator::{RequestFilter, Scenario, Server};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// How many dialogues a snapshot names: 8 KiB of them.
+/// The number of dialogues in a snapshot. Together they are 8 KiB.
 const DIALOGUES: usize = 64;
-/// How many resources are made at once.
+/// How many resources are created at the same time.
 const MADE_AT_ONCE: usize = 32;
 /// The namespace of all of them.
 const NAMESPACE: &str = "default";
-/// How long a process is left alone, once it is ready, before its memory is read.
+/// The pause after a process is ready, before its memory is read.
 const SETTLES_WITHIN: Duration = Duration::from_secs(20);
-/// How long an idle process is watched.
+/// How long an idle process is measured.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// Measures with so many resources.
+/// Measures with this many resources.
 ///
 /// # Errors
-/// Where something that it needs does not work.
+/// If the platform, the operator or the API server fails.
 pub async fn measure(stage: &Stage, size: usize) -> Result<Vec<Line>, Failure> {
     let client = stage.client(&Time::new()).await?;
     let platform = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Scenario::parse("{}")?, None).await?;
@@ -72,7 +72,7 @@ pub async fn measure(stage: &Stage, size: usize) -> Result<Vec<Line>, Failure> {
     ])
 }
 
-/// What the API server has been asked about resources of ours.
+/// The number of requests to the API server for CognigyDeployments.
 struct Requests {
     lists: f64,
     gets: f64,
@@ -96,7 +96,7 @@ impl Requests {
     }
 }
 
-/// Lets an operator bring one resource to its end, as the model of all others.
+/// Lets an operator complete the rollout of one resource. All other resources are copies of it.
 async fn bring_one_to_rest(stage: &Stage, client: &Client, url: &str) -> Result<CognigyDeployment, Failure> {
     let credentials = json!({
         "clientId": "demo", "clientSecret": "demo-secret",
@@ -119,7 +119,7 @@ async fn bring_one_to_rest(stage: &Stage, client: &Client, url: &str) -> Result<
     Ok(model)
 }
 
-/// Makes as many like it, each for an environment of its own, as if each had been brought to its end.
+/// Creates this many copies of it, each for its own environment, as if the rollout of each had completed.
 async fn multiply(client: &Client, model: &CognigyDeployment, size: usize) -> Result<(), Failure> {
     let resources: Api<CognigyDeployment> = Api::namespaced(client.clone(), NAMESPACE);
     let mut made = stream::iter((0..size).map(|number| {
@@ -157,7 +157,7 @@ async fn multiply(client: &Client, model: &CognigyDeployment, size: usize) -> Re
     Ok(())
 }
 
-/// Waits until the API server's watch cache holds every write so far: a list may be answered from it as it is.
+/// Waits until the API server's watch cache contains every write so far, because a list may come from this cache.
 async fn let_cache_catch_up(client: &Client) -> Result<(), Failure> {
     let resources: Api<CognigyDeployment> = Api::namespaced(client.clone(), NAMESPACE);
     let latest = resources.list_metadata(&ListParams::default().limit(1)).await?.metadata.resource_version;
@@ -186,7 +186,7 @@ fn manifest() -> Value {
         "metadata": {"name": "bot"},
         "spec": spec,
     });
-    // What `kubectl apply` leaves as well: the whole manifest once more, as an annotation.
+    // `kubectl apply` also stores the whole manifest in an annotation.
     let applied = manifest.to_string();
     manifest["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": applied});
     manifest

@@ -1,4 +1,5 @@
-//! What became of each rollout, told from what the platform received and from nothing that an operator claims.
+//! The course of each rollout. It is read from the requests that the platform received, not from the status that an
+//! operator writes.
 
 use crate::fleet::Fleet;
 use jiff::Timestamp;
@@ -6,50 +7,50 @@ use simulator::{Call, RequestFilter, RequestRecord, World};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// One rollout, from its validation to its audit record. Moments are times since the start of the run.
+/// One rollout, from its validation to its audit record. All times count from the start of the run.
 #[derive(Clone, Debug)]
 pub struct Rollout {
-    /// Which namespace, from 0.
+    /// The index of its namespace, from 0.
     pub namespace: usize,
-    /// Whether what it deployed did not do well.
+    /// Whether its deployment was unhealthy.
     pub is_bad: bool,
-    /// The first request.
+    /// The time of its first request.
     pub began: Duration,
-    /// The submit that was accepted.
+    /// The time at which its submit was accepted.
     pub submitted: Option<Duration>,
-    /// The end of the job.
+    /// The time at which its job ended.
     pub job_ended: Option<Duration>,
-    /// The first look at the job after its end.
+    /// The time of the first poll of the job after its end.
     pub noticed: Option<Duration>,
-    /// The last look at health before the rollback; of a good one, the last of all.
+    /// The time of the last health poll before the rollback. Without a rollback, the time of the last health poll.
     pub last_look: Option<Duration>,
-    /// The rollback that was accepted.
+    /// Its rollback, if one was accepted.
     pub rollback: Option<Rollback>,
-    /// The audit record that was taken.
+    /// The time at which its audit record was accepted.
     pub audited: Option<Duration>,
-    /// Requests, refused ones included.
+    /// The number of its requests, including refused ones.
     pub requests: u32,
-    /// Whether another one has followed it in its environment.
+    /// Whether another rollout has followed in its environment.
     pub is_over: bool,
 }
 
 /// A rollback that was accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollback {
-    /// When.
+    /// When it was accepted.
     pub at: Duration,
-    /// Whether it was asked for because there was no verdict in time.
+    /// Whether its reason is that there was no verdict before the deadline.
     pub by_deadline: bool,
 }
 
 impl Rollout {
-    /// When the rollout no longer needed to be watched.
+    /// When the polling of the rollout ended.
     pub fn watched_until(&self) -> Option<Duration> {
         self.rollback.map(|rollback| rollback.at).or(self.last_look)
     }
 }
 
-/// Every rollout, in the order in which they began.
+/// All rollouts, in the order in which they began.
 pub fn told_by(world: &World, epoch: Timestamp, fleet: &Fleet, job_length: Duration) -> Vec<Rollout> {
     let members = fleet.members.iter().map(|member| (member.environment.as_str(), (member.namespace, member.is_bad)));
     let mut story = Story { members: members.collect(), epoch, job_length, ..Story::default() };
@@ -103,7 +104,7 @@ impl Story<'_> {
         }
     }
 
-    /// The rollout that a request belongs to; a validation after a submit begins another one.
+    /// The rollout that a request belongs to. A validation after a submit starts another rollout.
     fn rollout_of(&mut self, record: &RequestRecord, at: Duration) -> Option<usize> {
         if let Some(index) = record.job_id.as_ref().and_then(|job| self.by_job.get(job.as_str())) {
             return Some(*index);

@@ -1,4 +1,4 @@
-//! One run of a fleet: from an empty API server to what it came to.
+//! One run of a fleet: from an empty API server to the results.
 
 use crate::Failure;
 use crate::figures::{Evidence, Figures, last_begins};
@@ -15,15 +15,15 @@ use simulator::{RequestFilter, World};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// How many offences are told one by one.
+/// How many violations are printed.
 const OFFENCES_SHOWN: usize = 5;
-/// What all delays of a run are drawn from.
+/// The seed of all random delays of a run.
 const SEED: u64 = 7;
 
-/// Makes the run.
+/// Runs the plan.
 ///
 /// # Errors
-/// Where something that it needs does not work.
+/// If the platform, the operator or the API server fails.
 pub async fn measure(stage: &Stage, plan: &Plan) -> Result<Measured, Failure> {
     let began = Instant::now();
     let time = Time::new();
@@ -45,11 +45,11 @@ pub async fn measure(stage: &Stage, plan: &Plan) -> Result<Measured, Failure> {
     Ok(Measured { figures, ended: passed.ended, virtual_time, real_time: began.elapsed(), offences })
 }
 
-/// What a run used and how it ended.
+/// The resources that a run used, and how it ended.
 struct Passed {
-    /// How it ended, where it did.
+    /// How it ended; `None` if it was stopped.
     ended: Option<Ended>,
-    /// When what follows was counted.
+    /// The time in which `asked` and `processor` were counted.
     counted: Range<Duration>,
     asked: Asked,
     processor: Duration,
@@ -87,7 +87,7 @@ async fn go_through(plan: &Plan, people: &People, time: &Time, running: &Running
     })
 }
 
-/// What an operator had used at one moment.
+/// The counts of an operator at one moment.
 struct Gauge {
     at: Duration,
     asked: Asked,
@@ -124,7 +124,8 @@ fn figures(plan: &Plan, fleet: &Fleet, world: &World, platform: &Platform, passe
     evidence.figures()
 }
 
-/// When there was more to do than could be done, and when every namespace had some of it waiting.
+/// The time in which there was more work than the request limit allowed, and the time in which every namespace had
+/// rollouts waiting.
 fn busy_times(plan: &Plan, fleet: &Fleet, rollouts: &[Rollout], end: Duration) -> (Range<Duration>, Range<Duration>) {
     match plan.course {
         Course::Busy { warm_up, .. } => (warm_up..end, warm_up..end),
@@ -136,10 +137,10 @@ fn busy_times(plan: &Plan, fleet: &Fleet, rollouts: &[Rollout], end: Duration) -
     }
 }
 
-/// What was against the contract, and the jobs that were one too many in their environments.
+/// The number of violations of the contract, and of jobs that started in an environment that already had one.
 fn offences(world: &World) -> usize {
     for violation in world.violations().take(OFFENCES_SHOWN) {
-        eprintln!("against the contract: {} {:?}: {}", violation.sequence, violation.call, violation.message);
+        eprintln!("violation of the contract: {} {:?}: {}", violation.sequence, violation.call, violation.message);
     }
     let overlaps: usize = world.environments().map(|(_, environment)| environment.overlaps().len()).sum();
     world.violations().count() + overlaps

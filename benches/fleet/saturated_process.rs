@@ -1,4 +1,4 @@
-//! A busy fleet of a real process, in real time: its memory and its processor time.
+//! A busy fleet with a real operator process, in real time: the memory and the processor time of the process.
 
 use crate::Failure;
 use crate::fleet::{Fleet, People, Policy, name_of};
@@ -14,15 +14,15 @@ use simulator::Server;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// How many resources there are.
+/// The number of resources.
 const SIZE: usize = 150;
-/// How long before the processor's time counts.
+/// The time before the measurement begins.
 const WARM_UP: Duration = Duration::from_secs(3 * 60);
 
-/// Measures for so long after the warm-up.
+/// Measures for this long after the warm-up.
 ///
 /// # Errors
-/// Where something that it needs does not work.
+/// If the platform, the operator or the API server fails.
 pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failure> {
     let fleet = Fleet::of(SIZE);
     let manners = Manners { job_seconds: 60, requests_per_minute: 100 };

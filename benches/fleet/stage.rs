@@ -1,4 +1,4 @@
-//! The API server that a run works with, and nothing of the run before.
+//! The API server of a run. It contains nothing of an earlier run.
 
 use crate::Failure;
 use crate::kubernetes::{Counter, connect};
@@ -17,10 +17,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts one.
+    /// Starts a control plane, and installs the CRD.
     ///
     /// # Errors
-    /// Where it does not come up.
+    /// If it does not become ready.
     pub async fn set() -> Result<Self, Failure> {
         let control_plane = ControlPlane::start(control_plane::Options::default()).await?;
         let stage = Self { control_plane };
@@ -33,10 +33,10 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The administrator's client, on the caller's runtime; it holds that time while it asks.
+    /// The administrator's client, on the caller's runtime. This virtual time does not jump during its requests.
     ///
     /// # Errors
-    /// Where the kubeconfig cannot be used.
+    /// If the kubeconfig cannot be used.
     pub async fn client(&self, time: &Time) -> Result<Client, Failure> {
         connect(&self.kubeconfig(), time, &Counter::default()).await
     }
@@ -46,7 +46,7 @@ impl Stage {
         self.control_plane.kubeconfig_path()
     }
 
-    /// Ends it.
+    /// Ends the control plane.
     pub fn strike(self) {
         self.control_plane.stop();
     }

@@ -1,9 +1,9 @@
-//! Virtual time, which passes as real time does while anything happens, and jumps while nothing does.
+//! Virtual time. It passes like real time while anything happens, and jumps ahead while everything waits.
 //!
-//! The operator and the platform each run on a thread of their own, whose runtime's clock stands still but for what
-//! [`Time`] adds to it. While a request is on its way or a thread computes, it adds what really passes: nothing is
-//! measured as quicker or slower than it is. While everybody waits, it adds a step at once: an hour of a fleet takes
-//! minutes, and no latency is stretched by that.
+//! The operator and the platform each have their own thread. The clock of the thread's runtime is paused, and only
+//! [`Time`] moves it. While a request is in progress or a thread computes, [`Time`] adds the real time that passes, so
+//! measured durations are real. While everything waits, it adds a whole step at once. So an hour of a fleet takes
+//! minutes, and no latency becomes longer.
 
 use std::fs;
 use std::future::Future;
@@ -14,48 +14,48 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// What is added while everybody waits: the precision of every timer.
+/// The step that is added while everything waits. It is the precision of every timer.
 const STEP: Duration = Duration::from_millis(20);
-/// How often real time is added while something happens.
+/// How often the passed real time is added while something happens.
 const TICK: Duration = Duration::from_millis(1);
-/// How long nothing jumps after a call of Kubernetes: what was written comes back through a watch.
+/// How long time does not jump after a call to the API server, because the watch delivers the written object back.
 const ECHO: Duration = Duration::from_millis(5);
 
-/// Virtual time, shared by all who live in it. It stands still until it is started.
+/// Virtual time, shared by all threads that use it. It stands still until it is started.
 #[derive(Clone)]
 pub struct Time {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// The time since the start; threads follow it.
+    /// The time since the start. The clocks of the threads follow it.
     now: watch::Sender<Duration>,
     is_over: AtomicBool,
     holds: AtomicUsize,
-    /// Until when an echo may come, in microseconds of real time since `began`.
+    /// Until when the watch may deliver a written object back, in microseconds of real time since `began`.
     echo_until: AtomicU64,
     began: Instant,
     followers: Mutex<Vec<Arc<Follower>>>,
     driver: Mutex<Option<Thread>>,
 }
 
-/// A thread that lives in virtual time.
+/// A thread in virtual time.
 #[derive(Default)]
 struct Follower {
-    /// How far its clock has come, in nanoseconds.
+    /// The time of its clock, in nanoseconds.
     reached: AtomicU64,
     waits: AtomicBool,
 }
 
-/// Something is under way: time does not jump until this is dropped.
+/// Work in progress: time does not jump until this value is dropped.
 pub struct Hold {
     time: Time,
-    /// Whether it may come back through a watch.
+    /// Whether the watch may deliver the result of this work.
     has_echo: bool,
 }
 
 impl Time {
-    /// Time that stands still.
+    /// A new time, which stands still.
     pub fn new() -> Self {
         let shared = Shared {
             now: watch::channel(Duration::ZERO).0,
@@ -72,7 +72,7 @@ impl Time {
     /// Lets time pass, until [`end`](Self::end).
     ///
     /// # Errors
-    /// Where no thread can be started.
+    /// If no thread can be started.
     pub fn start(&self) -> io::Result<()> {
         let time = self.clone();
         let driver = thread::Builder::new().name("time".to_owned()).spawn(move || time.pass())?;
@@ -80,7 +80,7 @@ impl Time {
         Ok(())
     }
 
-    /// Time stands still from now on.
+    /// Stops time.
     pub fn end(&self) {
         self.shared.is_over.store(true, Ordering::Release);
     }
@@ -90,7 +90,7 @@ impl Time {
         *self.shared.now.borrow()
     }
 
-    /// Waits for a moment, from a runtime in real time.
+    /// Waits until virtual time reaches a moment. The caller has a runtime in real time.
     pub async fn reach(&self, moment: Duration) {
         let mut now = self.shared.now.subscribe();
         // The sender lives as long as `self`.
@@ -102,7 +102,7 @@ impl Time {
         self.held(false)
     }
 
-    /// Keeps time from jumping, until what is done has come back through a watch.
+    /// Keeps time from jumping, until the watch has had time to deliver the result.
     pub fn hold_with_echo(&self) -> Hold {
         self.held(true)
     }
@@ -112,10 +112,10 @@ impl Time {
         Hold { time: self.clone(), has_echo }
     }
 
-    /// Runs `main` on a thread whose runtime lives in this time.
+    /// Runs `main` on a new thread whose runtime uses this time.
     ///
     /// # Errors
-    /// Where the thread or its runtime cannot be made.
+    /// If the thread or its runtime cannot be made.
     pub fn spawn<T, M>(
         &self,
         name: &str,
@@ -140,8 +140,8 @@ impl Time {
         let now = self.shared.now.subscribe();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             runtime.block_on(async move {
-                // A clock that stands still is moved on by tokio itself when a runtime has nothing to do, but not as long
-                // as it has a blocking task.
+                // If a runtime with a paused clock has nothing to do, tokio moves the clock ahead by itself. It does
+                // not do so while there is a blocking task.
                 let (blocks, until_dropped) = mpsc::channel::<()>();
                 tokio::task::spawn_blocking(move || until_dropped.recv());
                 tokio::spawn(follow(now, follower));
@@ -190,7 +190,7 @@ impl Follower {
     }
 }
 
-/// Moves a runtime's own clock on.
+/// Moves the clock of a runtime to the virtual time.
 async fn follow(mut now: watch::Receiver<Duration>, follower: Arc<Follower>) {
     let mut reached = Duration::ZERO;
     while now.changed().await.is_ok() {
@@ -220,19 +220,19 @@ pub struct ThreadClock {
 }
 
 impl ThreadClock {
-    /// Of the thread that asks.
+    /// The clock of the calling thread.
     ///
     /// # Errors
-    /// Where the system has no `/proc`.
+    /// If the system has no `/proc`.
     pub fn of_this_thread() -> io::Result<Self> {
         let thread = fs::read_link("/proc/thread-self")?;
         Ok(Self { path: format!("/proc/{}/schedstat", thread.display()) })
     }
 
-    /// What it has used so far.
+    /// The processor time that the thread has used so far.
     ///
     /// # Errors
-    /// Where the thread has ended, or the kernel does not tell.
+    /// If the thread has ended, or the kernel does not report the time.
     pub fn used(&self) -> io::Result<Duration> {
         let text = fs::read_to_string(&self.path)?;
         let nanoseconds = text.split_whitespace().next().and_then(|number| number.parse().ok());
@@ -240,7 +240,7 @@ impl ThreadClock {
     }
 }
 
-/// A panic elsewhere leaves what is locked here whole: each change is one assignment.
+/// A poisoned lock is ignored: each change is one assignment, so a panic cannot leave the data incomplete.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! How long this machine takes, at this time and under this load, for the least that an operator can ask: to read one
-//! resource. Processor times are told by it, since the same work may take half as long again an hour later.
+//! Measures the processor time that one read of a resource takes on this machine at this time. Reports show it beside
+//! the other processor times, because the same work may take 50 % longer an hour later.
 
 use crate::Failure;
 use crate::kubernetes::configuration;
@@ -11,36 +11,36 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How often the resource is read: so seldom that each read finds the machine as cold as an operator does.
+/// The time between two reads. It is long, so that the processor caches are as cold as for an operator.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// A thread of its own that reads one resource again and again.
+/// A thread that reads one resource again and again.
 pub struct Yardstick {
     stop: oneshot::Sender<()>,
     measured: oneshot::Receiver<Result<Duration, Failure>>,
 }
 
 impl Yardstick {
-    /// Begins to read that resource.
+    /// Starts to read this resource.
     ///
     /// # Errors
-    /// Where there can be no further thread.
+    /// If no thread can be started.
     pub fn lay(kubeconfig: PathBuf, namespace: String, name: String) -> Result<Self, Failure> {
         let (stop, stopped) = oneshot::channel();
         let (tell, measured) = oneshot::channel();
         thread::Builder::new().name("yardstick".to_owned()).spawn(move || {
-            // Nobody listens where the run has failed.
+            // If the run has failed, nobody receives the result.
             let _ = tell.send(read(&kubeconfig, &namespace, &name, stopped));
         })?;
         Ok(Self { stop, measured })
     }
 
-    /// The processor time of one read, in the mean.
+    /// Stops reading, and returns the mean processor time of one read.
     ///
     /// # Errors
-    /// Where one of them failed.
+    /// If a read failed.
     pub async fn read(self) -> Result<Duration, Failure> {
-        // The thread is gone where a read has failed, and says so.
+        // If a read has failed, the thread has already ended, and its result is the error.
         let _ = self.stop.send(());
         self.measured.await.map_err(|_| Failure::Ended("the yardstick"))?
     }
@@ -56,7 +56,7 @@ fn read(
     runtime.block_on(async {
         let client = Client::try_from(configuration(kubeconfig).await?)?;
         let resources: Api<CognigyDeployment> = Api::namespaced(client, namespace);
-        // The first one connects.
+        // The first read opens the connection. It does not count.
         resources.get(name).await?;
         let clock = ThreadClock::of_this_thread()?;
         let (before, mut reads) = (clock.used()?, 0);

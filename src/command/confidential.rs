@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_can_be_printed_without_what_is_secret_in_them() {
+    fn printed_arguments_contain_no_secret() {
         let arguments =
             ["--webhook-url", "https://hooks.example.com/s3cr3t", "--https-proxy", "http://me:s3cr3t@proxy:3128"];
         let shown = format!("{:?}", read(&arguments).unwrap());

@@ -77,7 +77,7 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
         }
     };
     if !names_a_proxy {
-        // This proxy comes from the environment. The operator does not use those proxies.
+        // kube took this proxy from an environment variable. The operator ignores these variables.
         config.proxy_url = None;
     }
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kubeconfig_that_cannot_be_used_is_named_and_none_of_its_lines() {
+    async fn the_error_names_an_unusable_kubeconfig_and_quotes_none_of_its_lines() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);

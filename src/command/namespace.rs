@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_name_a_namespace_is_taken() {
+    fn only_valid_names_of_namespaces_are_accepted() {
         for name in ["bots", "a", "0", "a-b", "x--y", &"x".repeat(63), " bots "] {
             assert_eq!(namespace(name), Ok(name.trim().to_owned()));
             assert_eq!(namespace_or_all(name), Ok(name.trim().to_owned()));

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn incomplete_credentials_and_missing_ones_that_namespaces_may_use_are_refused() {
+    fn incomplete_credentials_are_refused_and_also_missing_ones_if_namespaces_may_use_them() {
         let bots = ["bots".to_owned()];
         let read = |id: &str, secret: &str, namespaces: &[String]| {
             let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());

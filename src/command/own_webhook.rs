@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn namespaces_without_a_webhook_end_the_start_and_a_webhook_without_namespaces_serves_nobody() {
+    fn namespaces_without_a_webhook_are_refused_and_a_webhook_without_namespaces_is_not_used() {
         let url = || Some("https://ci.example.com/hooks/T0ken".parse().unwrap());
         let read = |url, namespaces: &[&str]| {
             own_webhook(url, namespaces.iter().map(|name| (*name).to_owned()).collect(), &BaseUrl::public())

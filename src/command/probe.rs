@@ -98,8 +98,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::net::TcpListener;
 
-    /// A server that refuses this many requests before it answers with a success, and the number of requests that it
-    /// received.
+    /// Starts a server that refuses this many requests and then answers with a success. Returns its URL and the counter
+    /// of its requests.
     async fn server(refusals: usize) -> (Url, Arc<AtomicUsize>) {
         rustls::crypto::ring::default_provider().install_default().ok();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_asks_again_until_the_answer_is_a_success() {
+    async fn the_request_is_repeated_until_the_answer_is_a_success() {
         let (url, asked) = server(1).await;
         probe(ProbeArguments { url, within: Duration::from_secs(60) }).await.unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_nobody_listens_it_says_so() {
+    async fn if_nobody_listens_the_error_says_so() {
         rustls::crypto::ring::default_provider().install_default().ok();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/readyz", listener.local_addr().unwrap()).parse().unwrap();

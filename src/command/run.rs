@@ -46,7 +46,7 @@ pub enum RunError {
     /// The connection to the API server cannot be made.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    /// The address for metrics cannot be listened on.
+    /// The operator cannot listen on the address for metrics.
     #[error("cannot listen on {address} for metrics: {source}; choose another one with --metrics-addr")]
     Listen {
         /// The address.

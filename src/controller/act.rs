@@ -174,8 +174,8 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// Handles a request that was not sent. Nothing is known, so the operator sends it again later. If only the
-    /// operator's own budget had no room for it, this is not an error.
+    /// Handles a request that was not sent. There is no answer, so the operator sends it again later. If the only cause
+    /// is that the request budget had no room, this is not an error.
     async fn could_not_ask(&mut self, session: &Connection, failure: CallFailure) -> Result<Flow, Error> {
         if failure.cause == FailureCause::Budget && failure.retry_after().is_none() {
             return Ok(Flow::Rest(Some(HELD_BACK)));
@@ -184,8 +184,8 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// When the request was sent, if it began to wait for the request budget at `began`. An answer cannot describe an
-    /// earlier moment than that.
+    /// The time at which the last request was sent. At `began` it started to wait for the request budget. Its answer
+    /// describes the platform at this time or later.
     fn sent_after(&self, began: Now) -> Now {
         let Some(sent) = self.execution.requester.last_sent() else { return began };
         let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
@@ -313,8 +313,8 @@ pub(super) fn unreadable(what: &str) -> Obstacle {
     Obstacle::lasting(Cause::StatusUnreadable, message, Retry::InputChange)
 }
 
-/// Puts the operator's own warnings before those of the validation. If there are more than can be kept, half of the
-/// kept ones are the validation's.
+/// Puts the operator's own warnings before those of the validation. If there are more than [`MAX_WARNINGS`], the own
+/// warnings are cut first, down to half of that number.
 fn with_own_warnings(answer: ValidationAnswer, mut own: Vec<String>) -> ValidationAnswer {
     match answer {
         ValidationAnswer::Passed { warnings, capacity_utilization } => {
@@ -336,7 +336,7 @@ mod tests {
         for (own, theirs, kept_own) in [(2, 3, 2), (10, 0, 10), (10, 2, 8), (10, 10, 5), (0, 10, 0)] {
             let answer = ValidationAnswer::Passed { warnings: many("their", theirs), capacity_utilization: None };
             let ValidationAnswer::Passed { warnings, .. } = with_own_warnings(answer, many("own", own)) else {
-                panic!("it has passed")
+                panic!("the validation did not pass")
             };
             assert_eq!(warnings, [many("own", kept_own), many("their", theirs)].concat());
         }

@@ -50,14 +50,14 @@ impl ReconcileRun<'_> {
         })
     }
 
-    /// The validation was not sent, because the budget had no room for it. The rollout keeps its slot, and nothing has
-    /// failed.
+    /// Handles a validation that was not sent, because the budget had no room for it. The rollout keeps its slot, and
+    /// this is not an error.
     pub(super) fn keep_slot(&mut self, pause: Option<Duration>) -> Flow {
         self.execution.keeps_slot = true;
         Flow::Rest(Some(pause.unwrap_or(HELD_BACK)))
     }
 
-    /// The validation was answered: the rollout has used its slot.
+    /// Marks the slot of the rollout as used, because the validation was answered.
     pub(super) fn use_slot(&self) {
         self.context.resources.slot_used(&name_of(self.observed.object.as_ref()), self.context.now().uptime);
     }

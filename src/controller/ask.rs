@@ -20,7 +20,7 @@ impl ReconcileRun<'_> {
     /// try. Neither delays the call.
     pub(super) async fn ask<T>(&mut self, session: &Connection, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
-        // Removes failed tries of calls that were not made here, such as a delivery.
+        // Discards failed tries of earlier calls that this function did not make, such as a delivery.
         while self.execution.failed_tries.try_recv().is_ok() {}
         loop {
             let Execution { publisher, failed_tries, .. } = &mut self.execution;
@@ -40,7 +40,7 @@ impl ReconcileRun<'_> {
                 biased;
                 () = &mut report => {}
                 answer = &mut call => {
-                    // A write that has begun is finished.
+                    // Do not cancel a status write that has begun.
                     report.await;
                     return answer;
                 }

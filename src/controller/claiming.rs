@@ -55,7 +55,7 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// The API has accepted the validation: the resource claims the environment. If another resource has become its
+    /// Claims the environment, because the API has accepted the validation. If another resource has become its
     /// owner in the meantime, the intent is refused.
     pub(super) fn claim_environment(&mut self, session: &Connection) {
         claim::accept(&mut self.status, &session.origin);
@@ -64,7 +64,7 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// The API has refused the validation or the credentials. A claim under which nothing was deployed is released.
+    /// Handles a refused validation or refused credentials: releases the claim if nothing was deployed under it.
     pub(super) fn lose_claim(&mut self, session: &Connection) {
         if claim::refuse(&mut self.status, &session.origin) {
             self.context.resources.release_claim(&self.observed.uid);
@@ -110,7 +110,8 @@ impl ReconcileRun<'_> {
     }
 
     /// Finds another resource that owns the environment of this resource's attempt. The API server must confirm that
-    /// the other resource exists: if only an outdated list showed it, a new attempt because of it would deploy twice.
+    /// the other resource exists. It may be only in an outdated list, and then a new attempt because of it would deploy
+    /// the same configuration twice.
     pub(super) async fn find_other_owner(&mut self) -> Result<(), Error> {
         let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| attempt.has_intent()) else { return Ok(()) };
         let find = match attempt.is_in_flight() {

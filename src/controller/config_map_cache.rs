@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_known_until_it_is_old_or_its_map_has_changed() {
+    fn a_text_is_cached_until_it_is_old_or_its_config_map_has_changed() {
         let mut cache = ConfigMapCache::default();
         cache.put(key("flows"), text(10, 500));
         assert_eq!(cache.get(&key("flows"), Duration::from_secs(309)).unwrap().bytes(), 500);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_texts_are_read_the_oldest_make_room_for_the_others() {
+    fn the_oldest_texts_are_removed_if_there_is_no_room_for_a_new_one() {
         let (mut cache, quarter) = (ConfigMapCache::default(), MOST_BYTES / 4);
         for number in 0..40 {
             cache.put(key(&number.to_string()), text(number, quarter));
@@ -130,7 +130,7 @@ mod tests {
             (34..40).map(|number| cache.get(&key(&number.to_string()), Duration::from_secs(40)).is_some()).collect();
         assert_eq!(known, [false, false, true, true, true, true]);
         cache.put(key("large"), text(40, MOST_BYTES + 1));
-        assert!(cache.get(&key("large"), Duration::from_secs(40)).is_some(), "what is needed now is kept");
+        assert!(cache.get(&key("large"), Duration::from_secs(40)).is_some(), "the newest text is kept");
         cache.put(key("next"), text(41, 500));
         assert_eq!(cache.bytes(), 500);
     }

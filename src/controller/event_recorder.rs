@@ -106,7 +106,7 @@ fn instance_within_limit(pod: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// A DNS subdomain, as the API server has it.
+    /// Whether the API server accepts this name as a DNS subdomain.
     fn is_subdomain(name: &str) -> bool {
         let is_label = |label: &str| {
             !label.is_empty()
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_resource_with_any_name_has_a_name_that_may_be() {
+    fn the_name_of_an_event_is_valid_for_every_name_of_a_resource() {
         let now = Timestamp::now();
         let long = |letter: &str| letter.repeat(NAME_LIMIT);
         let dashes = format!("{}{}b", "a".repeat(230), "-".repeat(22));

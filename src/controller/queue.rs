@@ -28,9 +28,9 @@ impl Urgency {
     /// How many reconciles of this urgency may run at once for one namespace.
     fn of_one_namespace(self) -> usize {
         match self {
-            // More than one client's request budget can poll.
+            // This is more than the request budget of one client can poll.
             Self::InFlight => 256,
-            // The admission lets only a handful start for each client.
+            // Admission lets only a few rollouts of each client start at once.
             Self::NotSubmitted => 32,
         }
     }
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_taken_when_it_is_due_once_and_at_the_earlier_of_two_times() {
+    fn a_resource_that_was_added_twice_is_taken_once_at_the_earlier_time() {
         let mut queue = ReconcileQueue::default();
         queue.add(who("bots", "a"), Duration::from_secs(9));
         queue.add(who("bots", "a"), Duration::from_secs(5));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_flight_goes_before_what_is_not_submitted() {
+    fn rollouts_in_flight_go_before_rollouts_that_are_not_submitted() {
         let mut queue = ReconcileQueue::default();
         add_many(&mut queue, "bots", "waiting", 3);
         add_many(&mut queue, "bots", "flying", 2);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn one_namespace_leaves_slots_to_others_however_many_resources_it_has() {
+    fn one_namespace_with_many_resources_leaves_slots_to_others() {
         for (prefix, most) in [("waiting", 32), ("flying", 256)] {
             let mut queue = ReconcileQueue::default();
             add_many(&mut queue, "greedy", prefix, 3000);
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_free_again_goes_to_who_waits() {
+    fn a_free_slot_goes_to_a_waiting_resource() {
         let mut queue = ReconcileQueue::default();
         add_many(&mut queue, "greedy", "waiting", 33);
         let taken = take_all(&mut queue);

@@ -186,7 +186,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_others_have_noted_for_themselves_is_not_received() {
+    fn managed_fields_and_the_last_applied_configuration_are_dropped() {
         let sent = json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
             "kind": "CognigyDeployment",
@@ -202,7 +202,11 @@ mod tests {
         let whole: CognigyDeployment = serde_json::from_value(sent.clone()).unwrap();
         let received = serde_json::from_value::<Received>(sent.clone()).unwrap().understood().unwrap();
         let metadata: MetadataOnly = serde_json::from_value(json!({"metadata": sent["metadata"]})).unwrap();
-        assert_eq!(received.metadata, ObjectMeta::from(metadata.metadata), "the metadata alone parses to the same");
+        assert_eq!(
+            received.metadata,
+            ObjectMeta::from(metadata.metadata),
+            "the metadata parses to the same value on its own"
+        );
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));
         assert_eq!(received.annotations().keys().collect::<Vec<_>>(), ["team"]);
         let noted = whole.metadata;
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn who_manages_which_field_is_passed_over_however_deep_it_is() {
+    fn managed_fields_of_any_depth_are_skipped() {
         let deep = format!("{}1{}", "{\"f:a\":".repeat(9_000), "}".repeat(9_000));
         let metadata = format!(r#""metadata":{{"name":"flows","managedFields":[{{"fieldsV1":{deep}}}]}}"#);
         let map = format!(r#"{{{metadata},"data":{{"snapshot":"{{}}"}}}}"#);

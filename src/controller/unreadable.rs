@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_is_short_and_has_no_control_characters() {
+    fn a_quoted_value_is_short_and_has_no_control_characters() {
         let long = format!("\u{1b}[31m{}", "x".repeat(1000));
         let problem = unreadable(|object| object["status"]["phase"] = json!(long)).problem.clone();
         assert!(problem.len() < 400 && !problem.contains('\u{1b}'), "{problem}");
     }
 
     #[test]
-    fn it_claims_its_environment_and_is_in_flight_unless_its_verdict_is_there() {
+    fn an_unreadable_resource_claims_its_environment_and_is_in_flight_unless_it_has_a_verdict() {
         let table: [(&str, Change, bool); 8] = [
             (
                 "an unknown outcome of a settled attempt",
@@ -320,7 +320,7 @@ mod tests {
                 },
                 false,
             ),
-            ("an attempt that is no object", |status| status["attempt"] = json!(7), true),
+            ("an attempt that is not an object", |status| status["attempt"] = json!(7), true),
         ];
         for (what, change, in_flight) in table {
             let unreadable = unreadable(|object| change(&mut object["status"]));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_environment_or_an_api_it_claims_nothing() {
+    fn an_unreadable_resource_without_an_environment_or_an_api_claims_nothing() {
         let changes: [fn(&mut Value); 2] = [
             |object| object["spec"]["environmentId"] = json!({}),
             |object| object["status"] = json!({"phase": "Invented"}),

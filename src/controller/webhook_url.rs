@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_or_a_key_that_none_can_have_is_refused_before_anything_is_asked() {
+    fn an_invalid_name_or_key_is_refused_without_a_request() {
         for (name, key, says) in [
             ("?limit=0", "url", "spec.webhook.urlFrom.secretKeyRef.name is \"?limit=0\", which is not a valid name"),
             ("a b", "url", "secretKeyRef.name is \"a b\""),

@@ -21,7 +21,7 @@ struct Documented {
 }
 
 #[test]
-fn the_readmes_table_is_what_the_values_say() {
+fn the_table_in_the_readme_matches_the_values() {
     let readme = read(README);
     let (before, rest) = readme.split_once(TABLE_BEGINS).unwrap();
     let (_, after) = rest.split_once(TABLE_ENDS).unwrap();
@@ -30,7 +30,7 @@ fn the_readmes_table_is_what_the_values_say() {
 }
 
 #[test]
-fn the_schema_describes_every_value_in_the_words_of_its_comment() {
+fn the_schema_describes_every_value_with_its_comment() {
     let text = read(SCHEMA);
     let mut schema: Value = serde_json::from_str(&text).unwrap();
     for Documented { path, comment, .. } in values() {
@@ -42,7 +42,7 @@ fn the_schema_describes_every_value_in_the_words_of_its_comment() {
 }
 
 #[test]
-fn the_schema_knows_no_value_that_is_not_there_and_lets_none_pass() {
+fn the_schema_has_exactly_the_existing_values_and_refuses_others() {
     let schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
     let values: Value = serde_saphyr::from_str(&read(VALUES)).unwrap();
     let documented: BTreeSet<String> = values_of(&values).iter().map(|value| value.path.join(".")).collect();

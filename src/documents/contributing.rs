@@ -7,7 +7,7 @@ const DECISION: &str = "crates/rollout/src/apply/job.rs";
 const TESTS: &str = "crates/rollout/src/tests/job.rs";
 
 #[test]
-fn the_decision_that_the_guide_changes_is_as_it_says() {
+fn the_line_that_the_guide_changes_is_in_the_source() {
     let page = read(PAGE);
     let changed: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix('-')).filter(|line| line.contains("if ")).collect();
@@ -17,7 +17,7 @@ fn the_decision_that_the_guide_changes_is_as_it_says() {
 }
 
 #[test]
-fn the_test_that_the_guide_adds_speaks_the_language_of_its_neighbours() {
+fn the_test_that_the_guide_adds_uses_only_names_of_the_existing_tests() {
     let (page, tests) = (read(PAGE), read(TESTS));
     let added = page.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
     let words = |text: &str| -> Vec<String> {

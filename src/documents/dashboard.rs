@@ -69,7 +69,7 @@ fn it_can_be_imported_into_any_grafana() {
 }
 
 #[test]
-fn every_variable_that_is_named_is_declared_and_every_declared_one_is_named() {
+fn every_used_variable_is_declared_and_every_declared_one_is_used() {
     let dashboard = dashboard();
     let declared: BTreeSet<String> = dashboard["templating"]["list"]
         .as_array()

@@ -30,7 +30,7 @@ example, kubectl's client-side apply removes nulls from a `configurationSnapshot
 ";
 
 #[test]
-fn the_page_is_what_the_crd_generates() {
+fn the_page_matches_the_crd() {
     let generated = page();
     let path = root().join(PAGE);
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -63,7 +63,7 @@ const TOLD: [&str; 15] = [
 const MERGE: [&str; 3] = ["x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"];
 
 #[test]
-fn the_page_contains_all_that_the_definition_says_of_a_field() {
+fn the_page_covers_every_keyword_of_the_schema() {
     let version = version();
     let fields = &version["schema"]["openAPIV3Schema"]["properties"];
     let mut words = BTreeSet::new();

@@ -19,7 +19,7 @@ fn named<'d>(documents: &'d [Value], name: &str) -> &'d Value {
 }
 
 #[test]
-fn every_folder_that_is_to_be_applied_is_there() {
+fn every_path_that_a_tool_applies_has_a_kustomization() {
     let applications = documents(ARGO_CD);
     let kustomizations = documents(FLUX);
     let paths = applications.iter().map(|document| &document["spec"]["source"]["path"]);
@@ -34,7 +34,7 @@ fn every_folder_that_is_to_be_applied_is_there() {
 }
 
 #[test]
-fn what_is_deployed_comes_after_the_operator() {
+fn environments_are_applied_after_the_operator() {
     let applications = documents(ARGO_CD);
     let wave = |name: &str| -> i64 {
         let wave = &named(&applications, name)["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"];

@@ -28,7 +28,7 @@ fn operand<'i>(instructions: &'i [String], name: &str) -> &'i str {
 }
 
 #[test]
-fn the_image_holds_the_binary_its_licence_and_certificates_and_no_more() {
+fn the_image_contains_only_the_binary_its_licence_and_certificates() {
     let stage = last_stage();
     assert_eq!(stage[0], "FROM scratch");
     let copied: Vec<&str> = stage.iter().filter_map(|line| line.strip_prefix("COPY ")?.rsplit(' ').next()).collect();
@@ -37,7 +37,7 @@ fn the_image_holds_the_binary_its_licence_and_certificates_and_no_more() {
 }
 
 #[test]
-fn the_image_runs_as_the_deployment_wants_it() {
+fn the_image_agrees_with_the_deployment() {
     let stage = last_stage();
     let deployment: Value = serde_saphyr::from_str(&read("deploy/base/deployment.yaml")).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
@@ -60,7 +60,7 @@ fn the_image_is_built_from_this_version_with_this_compiler() {
 }
 
 #[test]
-fn whatever_is_released_is_built_with_the_same_features() {
+fn all_release_builds_have_the_same_features() {
     let build = "cargo build --release --locked --features otlp --bin cognigy-operator";
     for (file, text) in [
         (DOCKERFILE, build),
@@ -75,7 +75,7 @@ fn whatever_is_released_is_built_with_the_same_features() {
 }
 
 #[test]
-fn all_that_cargo_wants_to_see_reaches_the_build() {
+fn every_file_that_cargo_requires_reaches_the_build() {
     let ignored = read(".dockerignore");
     let lines: Vec<&str> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     assert_eq!(lines[0], "*", "everything is excluded by default");

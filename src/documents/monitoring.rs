@@ -17,7 +17,7 @@ const RUNBOOKS: &str = "docs/runbooks.md";
 const OF_THE_TARGET: [&str; 2] = ["namespace", "instance"];
 
 #[test]
-fn every_query_of_the_dashboard_asks_for_what_is_measured() {
+fn the_dashboard_queries_every_metric_and_no_unknown_one() {
     let panels = panels();
     let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
     let mut asked = BTreeSet::new();
@@ -26,7 +26,7 @@ fn every_query_of_the_dashboard_asks_for_what_is_measured() {
         assert_eq!(query["datasource"]["uid"], "${datasource}", "{query}");
     }
     let measured: BTreeSet<String> = listed().into_keys().collect();
-    // The limit and the waiting rollbacks show the same more clearly.
+    // Other metrics on the dashboard show the same more clearly: the limit, and the waiting rollbacks.
     let left_out = ["budget_clients", "budget_reserve_free_requests", "budget_reserve_requests"];
     let shown: BTreeSet<String> =
         asked.into_iter().chain(left_out.map(|name| format!("cognigy_operator_{name}"))).collect();
@@ -34,7 +34,7 @@ fn every_query_of_the_dashboard_asks_for_what_is_measured() {
 }
 
 #[test]
-fn the_panels_of_the_dashboard_lie_side_by_side_and_each_says_what_it_shows() {
+fn the_panels_of_the_dashboard_do_not_overlap_and_each_has_a_description() {
     let mut cells = BTreeSet::new();
     let mut ids = BTreeSet::new();
     for panel in panels() {
@@ -52,7 +52,7 @@ fn the_panels_of_the_dashboard_lie_side_by_side_and_each_says_what_it_shows() {
 }
 
 #[test]
-fn every_alert_asks_for_what_is_measured_and_says_how_bad_it_is() {
+fn every_alert_uses_existing_metrics_and_has_a_severity() {
     let mut alerts = 0;
     for rule in rules() {
         check_query(rule["expr"].as_str().unwrap());
@@ -66,7 +66,7 @@ fn every_alert_asks_for_what_is_measured_and_says_how_bad_it_is() {
 }
 
 #[test]
-fn every_alert_leads_to_its_runbook_and_every_runbook_is_for_an_alert() {
+fn every_alert_links_to_its_runbook_and_every_runbook_belongs_to_an_alert() {
     let page = read(RUNBOOKS);
     let mut names = BTreeSet::new();
     for rule in rules() {

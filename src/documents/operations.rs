@@ -20,7 +20,7 @@ const TRACES: [&str; 5] = [
 ];
 
 #[test]
-fn every_flag_stands_in_a_row_with_its_variable_and_its_default() {
+fn every_flag_has_a_row_with_its_variable_and_its_default() {
     let page = read(PAGE);
     let command = RunArguments::augment_args(clap::Command::new("run"));
     let mut known = BTreeSet::new();
@@ -42,7 +42,7 @@ fn every_flag_stands_in_a_row_with_its_variable_and_its_default() {
 }
 
 #[test]
-fn every_variable_that_is_named_is_read() {
+fn every_variable_on_the_page_is_read() {
     let command = RunArguments::augment_args(clap::Command::new("run"));
     let by_flags = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
     let read_somewhere: BTreeSet<&str> = by_flags.chain(NO_FLAG).chain(TRACES).collect();

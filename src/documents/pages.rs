@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 #[test]
-fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
+fn every_link_has_an_existing_file_and_heading() {
     let mut links = 0;
     for page in all() {
         let text = read(&page);
@@ -31,7 +31,7 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
 }
 
 #[test]
-fn every_page_can_be_reached_from_the_first() {
+fn every_page_is_linked_from_the_readme_directly_or_indirectly() {
     let all: BTreeSet<String> = all().into_iter().collect();
     let mut reached = BTreeSet::new();
     let mut to_read = vec!["README.md".to_owned()];

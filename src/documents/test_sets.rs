@@ -40,7 +40,7 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_test_binary_that_cargo_test_leaves_out_is_run_by_ci_and_named_in_the_guide() {
+fn every_test_binary_that_cargo_test_leaves_out_is_in_ci_and_in_the_guide() {
     let left_out = left_out();
     assert!(left_out.len() > 3, "{left_out:?}");
     for page in [CI, GUIDE] {
@@ -52,7 +52,7 @@ fn every_test_binary_that_cargo_test_leaves_out_is_run_by_ci_and_named_in_the_gu
 }
 
 #[test]
-fn what_is_ignored_for_want_of_a_tool_is_where_ci_includes_it() {
+fn ci_runs_every_test_that_is_ignored_because_it_needs_a_tool() {
     let ignored = "#[ignore = \"needs ";
     let mut files = 0;
     super::each_source(Path::new("tests"), &mut |path, text| {

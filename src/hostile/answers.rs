@@ -1,5 +1,5 @@
-//! Answers of Cognigy.AI, of its token endpoint and of webhooks. Each call of the client runs over a transport that may
-//! answer anything.
+//! Answers of Cognigy.AI, of its token endpoint and of webhooks. Each call of the client uses a transport
+//! that may give any answer.
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -81,7 +81,7 @@ impl Hostile {
         (200..300).contains(&self.status)
     }
 
-    /// The class that the contract's table gives the status. A success whose body does not fit the contract is a
+    /// The error class of the status, by the table of the contract. A success whose body violates the contract is a
     /// protocol error.
     fn class(&self) -> ErrorClass {
         match self.status {
@@ -134,10 +134,10 @@ fn good_token() -> Response<Bytes> {
     Response::new(Bytes::from_static(TOKENS[0].as_bytes()))
 }
 
-/// Runs in virtual time. The call must not take longer than the longest wait in the budget.
+/// Runs a call in virtual time. It must end within four times the longest wait in the budget.
 fn soon<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(MAX_QUEUE_WAIT * 4, future).await.expect("it ends") })
+    runtime.block_on(async { tokio::time::timeout(MAX_QUEUE_WAIT * 4, future).await.expect("the call ends in time") })
 }
 
 fn me() -> Requester {
@@ -166,7 +166,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_check_passes_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
+    fn a_validation_or_trace_passes_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
         let client = client(good_token(), answer.response());
         let (environment_id, snapshot) = ("env".parse().unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
         let isolation_rules =
@@ -230,9 +230,9 @@ proptest! {
                 fit_to_show(&message, 1024)?;
             }
             Err(JobError::Unreadable(error)) => fit(&error)?,
-            Err(JobError::NotSent(_)) => prop_assert!(false, "it was sent"),
+            Err(JobError::NotSent(_)) => prop_assert!(false, "the client says that the request was not sent"),
         }
-        // A new client, because a pause that the first answer asked for would keep this request from being sent.
+        // A new client, because the first answer may have requested a pause, and then this request would not be sent.
         match soon(client().health(&"env".parse().unwrap(), 0.05, &me())).unwrap() {
             HealthStatus::Good { error_rate } => {
                 prop_assert!(answer.is_good() && (0.0..0.05).contains(&error_rate));
@@ -248,7 +248,7 @@ proptest! {
     }
 
     #[test]
-    fn an_effect_is_believed_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
+    fn a_submit_rollback_or_audit_counts_as_accepted_only_if_the_answer_says_so(answer in answer(&ANSWERS)) {
         let client = client(good_token(), answer.response());
         let body = Bytes::from_static(br#"{"webhookCallbackUrl": "https://ci.example.com/hooks"}"#);
         match soon(client.submit(body, &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me())) {
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn a_token_is_taken_only_if_it_can_be_sent(token in answer(&TOKENS)) {
+    fn a_token_is_accepted_only_if_it_can_be_sent_in_a_header(token in answer(&TOKENS)) {
         let asked = soon(client(token.response(), Response::new(Bytes::new())).audit(Bytes::new(), &key(), &me()));
         match asked {
             Ok(()) => {
@@ -310,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn a_webhook_has_the_message_only_if_it_says_so_and_its_answer_is_not_quoted(answer in answer(&ANSWERS)) {
+    fn a_webhook_event_is_delivered_only_if_the_answer_says_so_and_no_message_quotes_the_answer(answer in answer(&ANSWERS)) {
         let platform = Arc::new(Platform { token: good_token(), other: answer.response() });
         let sender = WebhookSender::new(platform, ExchangeOptions::new(EgressPolicy::default()));
         let url = "https://ci.example.com/hooks/s3cr3t-of-the-client".parse().unwrap();

@@ -1,5 +1,5 @@
 //! Hostile input from outside: random bytes, and valid inputs that were damaged. No input may make the operator panic,
-//! keep it busy, fill its memory, or be read as something that it does not say.
+//! keep it busy, fill its memory, or make it read a value that the input does not contain.
 //!
 //! `PROPTEST_CASES` sets the number of cases of each kind.
 #![allow(clippy::unwrap_used, clippy::expect_used)]

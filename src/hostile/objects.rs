@@ -104,7 +104,7 @@ fn is_sent(bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn the_resource_of_these_tests_is_one() {
+fn the_resource_of_these_tests_is_valid() {
     assert!(matches!(serde_json::from_str(RESOURCE).unwrap(), Watched::Whole(_)));
     assert!(pointers().len() > 25, "{:?}", pointers());
 }
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn a_field_that_somebody_has_written_is_read_or_reported(
+    fn a_field_with_any_value_is_read_or_reported(
         edits in prop::collection::vec((prop::sample::select(pointers()), json_value()), 1..4),
     ) {
         let mut resource = resource();
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn an_annotation_of_any_length_is_remembered_in_few_bytes(value in text_like(&["now", "2026-01-01"]), times in 1usize..4096) {
+    fn an_annotation_of_any_length_is_stored_in_at_most_128_bytes(value in text_like(&["now", "2026-01-01"]), times in 1usize..4096) {
         let value = value.repeat(times);
         let mut object: CognigyDeployment = serde_json::from_value(resource()).unwrap();
         let annotations = [RETRY_ANNOTATION, ROLLBACK_ANNOTATION].map(|key| (key.to_owned(), value.clone()));

@@ -78,12 +78,12 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_snapshot_is_deployed_as_it_reads_or_refused(text in text_like(&SNAPSHOTS)) {
+    fn any_snapshot_is_read_correctly_or_refused(text in text_like(&SNAPSHOTS)) {
         check(&text)?;
     }
 }
 
-/// An alias bomb with this many levels. Each name stands for ten of the one before it.
+/// An alias bomb ("billion laughs") with this many levels. Each level refers ten times to the level before it.
 fn laughs(first: &str, levels: usize) -> String {
     let mut text = format!("a0: &a0 [{first}]\n");
     for level in 1..=levels {
@@ -94,7 +94,7 @@ fn laughs(first: &str, levels: usize) -> String {
 }
 
 #[test]
-fn a_small_text_that_stands_for_a_large_snapshot_is_refused() {
+fn a_small_text_that_expands_to_a_large_snapshot_is_refused() {
     for text in [
         laughs("lol", 9),
         laughs(&"x".repeat(100_000), 2),
@@ -105,14 +105,14 @@ fn a_small_text_that_stands_for_a_large_snapshot_is_refused() {
         format!("a: &a {}1{}\n", "[&b ".repeat(120), "]".repeat(120)).replace("1", &"1, ".repeat(50_000)),
         laughs("{k: v}", 9),
     ] {
-        let refused = desired(&text).expect_err("it is refused");
+        let refused = desired(&text).expect_err("the snapshot must be refused");
         let allowed = [Reason::SnapshotInvalid, Reason::SnapshotTooLarge];
         assert!(allowed.contains(&refused.reason()) && refused.message.len() <= 1024, "{refused:?}");
     }
 }
 
 #[test]
-fn however_deep_or_long_a_text_is_it_is_read_or_refused() {
+fn a_text_of_any_depth_or_length_is_read_or_refused() {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(200_000), close.repeat(200_000));
     for text in [
         deep("[", "]"),
@@ -139,7 +139,7 @@ fn however_deep_or_long_a_text_is_it_is_read_or_refused() {
 }
 
 #[test]
-fn names_that_stand_for_a_little_may_be_used() {
+fn aliases_of_small_values_are_accepted() {
     let text = "base: &base {retries: 3}\nflows: [*base, *base]\nmerged: {<<: *base, timeout: 5}\n";
     let desired = desired(text).unwrap();
     let snapshot = serde_json::to_value(&desired.snapshot).unwrap();

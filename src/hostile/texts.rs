@@ -60,9 +60,9 @@ fn secrets() -> impl Strategy<Value = BTreeMap<String, Vec<u8>>> {
 proptest! {
     #![proptest_config(config())]
 
-    /// The host that the policy checks is the host that is contacted: both parsers of a URL find the same host.
+    /// The policy checks the same host that the client contacts: both URL parsers find the same host.
     #[test]
-    fn a_url_that_is_let_through_means_one_public_place(text in text_like(&URLS)) {
+    fn an_allowed_url_has_one_public_host(text in text_like(&URLS)) {
         let Ok(url) = text.parse::<WebhookUrl>() else { return Ok(()) };
         prop_assert_eq!(format!("{url:?}"), format!("WebhookUrl({}, ..)", url.host()));
         prop_assert_eq!(&url.expose().parse::<WebhookUrl>().unwrap(), &url, "the written URL parses to the same URL");
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn an_api_has_one_origin_however_its_url_is_written(text in text_like(&URLS)) {
+    fn all_spellings_of_the_url_of_an_api_have_the_same_origin(text in text_like(&URLS)) {
         let Ok(base) = text.parse::<BaseUrl>() else { return Ok(()) };
         let longer = format!("{}/api/v2", base.origin());
         prop_assert!(longer.len() > 2048 || longer.parse::<BaseUrl>() == Ok(base.clone()));
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn a_secret_is_used_or_refused_by_the_name_of_a_key(data in secrets()) {
+    fn a_secret_is_used_or_refused_with_the_name_of_a_key(data in secrets()) {
         match read(&secret(data.clone())) {
             Ok(credentials) => {
                 let text = |key: &str| String::from_utf8(data[key].clone()).unwrap().trim().to_owned();
@@ -142,7 +142,7 @@ proptest! {
                 prop_assert!(data.keys().chain(&["clientId".to_owned(), "clientSecret".to_owned()]).any(|key| message.contains(key)));
                 let secret = ["clientSecret", "ca.crt"].into_iter().filter_map(|key| data.get(key));
                 for value in secret.filter_map(|value| std::str::from_utf8(value).ok()) {
-                    prop_assert!(value.trim().len() < 16 || !message.contains(value.trim()), "{message} tells {value}");
+                    prop_assert!(value.trim().len() < 16 || !message.contains(value.trim()), "{message} contains {value}");
                 }
             }
         }

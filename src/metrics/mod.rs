@@ -1,6 +1,6 @@
 //! Metrics, in the OpenMetrics format. Every label takes its values from a fixed set: no resource's name, no error's
-//! text. The only exception is `resource_info`, which is off by default and has a limit. Each series with a fixed set of labels exists from the start, with the value 0, so that its first event is
-//! visible as an increase.
+//! text. The only exception is `resource_info`, which is off by default and has a limit. Each series with a fixed set
+//! of labels exists from the start, with the value 0, so that its first event is visible as an increase.
 //!
 //! Counters and histograms change when something happens. Gauges are read at the scrape. `docs/metrics.md` lists all
 //! metrics, and a test compares the page to the registered metrics.

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_processor_time_is_read_whatever_the_process_is_called() {
+    fn the_processor_time_is_read_for_any_name_of_the_process() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 900 0 3 0 150 25 0 0 20 0 4 0 100 1000 10";
         assert_eq!(processor_seconds(stat), Some(1.75));
         assert_eq!(processor_seconds("7 (a) S 1"), None);

@@ -19,7 +19,7 @@ pub const MAX_INFOS: usize = 10_000;
 /// The longest value of a label, in bytes. Kubernetes' own limit for a name is the same.
 const MAX_VALUE_BYTES: usize = 253;
 
-/// What the metrics tell about one resource.
+/// The labels of the series of one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceInfo {
     /// Its namespace.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_those_that_need_a_person_are_shown_first() {
+    fn if_there_are_too_many_resources_those_that_need_a_person_are_shown_first() {
         let all = [
             info("a", ConditionSummary::Ready),
             info("b", ConditionSummary::Suspended),

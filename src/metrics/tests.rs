@@ -44,7 +44,7 @@ fn a_request_is_counted_by_call_and_class_and_its_time_by_call() {
     assert_eq!(
         value(&metrics, requests),
         Some(0.0),
-        "there before anything has happened, so that a first one is a rise"
+        "the series exists from the start, so the first request is visible as an increase"
     );
     metrics.observed(&operations::HEALTH, "transient", Duration::from_millis(70));
     assert_eq!(value(&metrics, requests), Some(1.0));
@@ -70,7 +70,7 @@ fn reconciles_and_writes_are_counted_by_result() {
 }
 
 #[test]
-fn what_is_over_of_a_rollout_is_counted_and_timed() {
+fn completed_steps_and_rollouts_are_counted_and_timed() {
     let metrics = metrics();
     metrics.passed(Transition::Step { step: Step::RollingOut, took: Duration::from_secs(60) });
     metrics.passed(Transition::RollbackAccepted {
@@ -95,7 +95,7 @@ fn client(id: &str) -> ClientFingerprint {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_budgets_of_all_clients_are_summed_up_and_the_fullest_stands_out() {
+async fn the_budgets_of_all_clients_are_summed_and_the_fullest_one_has_its_own_gauge() {
     let budgets = Arc::new(Budgets::default());
     let metrics = Metrics::new(Arc::clone(&budgets), &operations::ALL, Arc::new(Counted::default()));
     assert_eq!(value(&metrics, "cognigy_operator_budget_clients"), Some(0.0));
@@ -124,7 +124,7 @@ async fn the_budgets_of_all_clients_are_summed_up_and_the_fullest_stands_out() {
 }
 
 #[test]
-fn the_wait_for_a_turn_is_timed_and_who_got_none_is_counted_by_why() {
+fn waits_for_the_budget_are_timed_and_refusals_are_counted_by_reason() {
     let metrics = metrics();
     metrics.waited(Priority::Rollback, "admitted", Duration::from_millis(40));
     metrics.waited(Priority::Audit, "busy", Duration::from_secs(75));

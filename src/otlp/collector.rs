@@ -15,7 +15,7 @@ use url::{ParseError, Url};
 /// How long a request to the collector may take (OpenTelemetry's default for `OTEL_EXPORTER_OTLP_TIMEOUT`).
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The endpoint is not shown: it may hold a password.
+/// The message for an endpoint without a scheme. It does not show the endpoint, which may contain a password.
 const NO_SCHEME: &str = "the endpoint needs a scheme, for example http://otel-collector:4318";
 
 /// Sends spans to a collector. The exporter runs in its own thread; the requests run on the operator's runtime.

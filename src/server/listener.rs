@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_says_nothing_is_disconnected() {
+    async fn a_client_that_sends_nothing_is_disconnected() {
         let address = start_with(Limits { headers_within: Duration::from_millis(50), ..Limits::default() }).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
     }
 
     #[tokio::test]
-    async fn a_client_that_holds_all_connections_keeps_nobody_away() {
+    async fn a_client_that_holds_all_connections_does_not_block_others() {
         let limits = Limits { connections: 2, ..Limits::default() };
         let address = start_with(limits).await;
         let mut held = Vec::new();

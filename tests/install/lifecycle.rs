@@ -121,6 +121,6 @@ fn copy_folder(from: &Path, to: &Path) {
 
 fn replace(file: &Path, old: &str, new: &str) {
     let text = std::fs::read_to_string(file).unwrap();
-    assert!(text.contains(old), "{} has {old:?}", file.display());
+    assert!(text.contains(old), "{} does not contain {old:?}", file.display());
     std::fs::write(file, text.replace(old, new)).unwrap();
 }

@@ -192,7 +192,7 @@ async fn a_certificate_authority_in_the_secret_is_trusted_for_the_api_but_not_fo
     let object = bot.until_ready().await;
     let object = match object.says(ConditionType::Delivered) {
         (Unknown, Reason::DeliveryPending) => object,
-        other => panic!("the webhook got the event: {other:?}"),
+        other => panic!("the event is not pending, although the webhook has an untrusted certificate: {other:?}"),
     };
     assert_eq!(object.attempt().outcome(), Some(Outcome::Succeeded));
     namespace.operator().until_logged_anywhere("webhook at 127.0.0.1: no connection: invalid peer certificate").await;

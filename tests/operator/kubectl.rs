@@ -82,7 +82,9 @@ fn event_rows(described: &str) -> Vec<EventRow> {
     let events = rows.map(|row| {
         // At least two spaces separate the columns: type, reason, age, from, message.
         let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-        let [kind, reason, _age, from, message] = cells[..] else { panic!("five columns: {row}") };
+        let [kind, reason, _age, from, message] = cells[..] else {
+            panic!("the row does not have five columns: {row}")
+        };
         let [kind, reason, from, message] = [kind, reason, from, message].map(str::to_owned);
         EventRow { kind, reason, from, message }
     });

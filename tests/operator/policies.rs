@@ -18,7 +18,7 @@ async fn until(arguments: &[&str], input: &str, accepted: bool) -> String {
     let deadline = Instant::now() + KNOWN_WITHIN;
     loop {
         let output = timeout_at(deadline, kubectl(arguments, input)).await;
-        let output = output.unwrap_or_else(|_| panic!("{arguments:?} was never {accepted}: {input}"));
+        let output = output.unwrap_or_else(|_| panic!("{arguments:?}: success was never {accepted}: {input}"));
         if output.status.success() == accepted {
             return String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         }

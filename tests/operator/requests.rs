@@ -11,7 +11,7 @@ async fn a_requested_rollback_after_a_success_does_not_change_the_outcome() {
 
     bot.request_rollback("2026-01-01").await;
     let object = bot
-        .until("it is rolled back and told", |object| {
+        .until("it is rolled back, and the events are delivered", |object| {
             object.is_true(ConditionType::RolledBack)
                 && object.attempt().step == Step::Settled
                 && object.recorded().outbox.is_empty()

@@ -18,7 +18,7 @@ const ACCOUNT: &str = "limited";
 const FOR_OLDER_SERVERS: &str = "list";
 
 #[tokio::test]
-async fn without_any_single_right_the_operator_is_refused_something() {
+async fn the_operator_needs_each_single_right() {
     let granted = granted().await;
     assert_eq!(granted.len(), 13, "{granted:?}");
     let granted = &granted;

@@ -184,12 +184,12 @@ async fn planted_secrets(namespace: &TestNamespace) -> Vec<PlantedSecret> {
         ("the Secret's clientSecret", CLIENT_SECRET),
         ("the operator's own client secret", OWN_CLIENT_SECRET),
         ("a clientSecret that is wrong", WRONG_CLIENT_SECRET),
-        ("a key of the Secret that is not the operator's", UNREAD),
+        ("a key of the Secret that the operator does not use", UNREAD),
         ("the webhook's path", HOOK),
         ("the webhook's query", HOOK_KEY),
         ("the path of the operator's own webhook", OWN_HOOK),
         ("the proxy's password", PROXY_PASSWORD),
-        ("what cannot be used of a Secret", MALFORMED),
+        ("an invalid value of a Secret", MALFORMED),
         ("the service account's token", kubeconfig["users"][0]["user"]["token"].as_str().unwrap()),
     ];
     let mut planted: Vec<PlantedSecret> =

@@ -158,7 +158,7 @@ pub fn judge(drawn: &Drawn) -> (Vec<Broken>, Run) {
     let end = end::of(&named, &run);
     let web = &end.resources["web"];
     if web.outcomes.last() != Some(&Some(Outcome::Succeeded)) || web.runs != LAST || !end.rests {
-        broken.push(Broken::new("a good end", format!("all is well again, but it ended as {end:?}")));
+        broken.push(Broken::new("a good end", format!("all faults were removed, but the run ended as {end:?}")));
     }
     (broken, run)
 }

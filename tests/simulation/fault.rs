@@ -1,4 +1,4 @@
-//! What can go wrong at one request of the operator.
+//! The faults that can hit a request of the operator.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::stage::{WatchLoss, WatchReturn};
 
-/// What goes wrong at one request.
+/// A fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The process crashes before the request is sent.
@@ -18,7 +18,7 @@ pub enum Fault {
     CrashThenStale,
     /// The process crashes, and the request takes effect later, after the next process has acted.
     CrashWhileUnderWay,
-    /// The same as [`CrashAfter`](Self::CrashAfter), but no process takes over until every deadline has passed.
+    /// The same as [`CrashAfter`](Self::CrashAfter), but no process starts until every deadline has passed.
     CrashForLong,
     /// The request took effect, but the connection is lost before the answer.
     AnswerLost,
@@ -71,14 +71,14 @@ impl Display for Fault {
             Self::CrashAfter => "crash after its effect",
             Self::CrashThenStale => "crash after its effect, and a stale list for the next",
             Self::CrashWhileUnderWay => "crash while it is under way, effect later",
-            Self::CrashForLong => "crash after its effect, and nobody takes over for long",
+            Self::CrashForLong => "crash after its effect, and no process starts for a long time",
             Self::AnswerLost => "answer lost",
             Self::AnswerLate => "answer late",
             Self::Refused => "no connection",
-            Self::Conflict => "somebody else writes first",
-            Self::WatchLost => "the watch is lost, and begins with a list",
-            Self::PausedBefore => "stands still before it, another takes over",
-            Self::PausedAfter => "stands still after its effect, another takes over",
+            Self::Conflict => "another client writes first",
+            Self::WatchLost => "the watch is lost, and starts again with a list",
+            Self::PausedBefore => "paused before it, and another process takes over",
+            Self::PausedAfter => "paused after its effect, and another process takes over",
         })
     }
 }
@@ -114,7 +114,7 @@ pub const RESTART: WatchLoss = WatchLoss {
 };
 /// How long after a crash the next process starts.
 pub const TAKE_OVER: Duration = Duration::from_secs(2);
-/// How long no process takes over after [`Fault::CrashForLong`].
+/// How long no process starts after [`Fault::CrashForLong`].
 pub const LONG: Duration = Duration::from_secs(1200);
 /// How long after a crash a request takes effect that was in flight.
 pub const UNDER_WAY: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Every request of the operator passes through here, and is hit by faults here.
+//! Every request of the operator passes through here. This is where faults hit it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! How kstatus reads an object, by the rules of its library (cli-utils, `pkg/kstatus/status`). Flux and kpt use no
-//! other information about a resource.
+//! How kstatus reads an object, by the rules of its library (cli-utils, `pkg/kstatus/status`). Flux and kpt decide only
+//! by this reading.
 
 use serde_json::Value;
 

@@ -75,7 +75,7 @@ fn every_promise_holds_whatever_goes_wrong_at_any_one_request() {
 }
 
 #[test]
-fn no_question_is_asked_again_because_somebody_else_writes_the_resource_too() {
+fn a_write_conflict_causes_no_additional_request_to_the_platform() {
     let plain = ["success", "rollback by health", "rollback by job failure", "validation refused"];
     let stories: Vec<_> = stories::all().into_iter().filter(|story| plain.contains(&story.name)).collect();
     assert_eq!(stories.len(), plain.len());

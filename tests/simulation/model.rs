@@ -22,17 +22,17 @@ use world::Budget;
 
 const NOTHING: Budget = Budget { crashes: 0, losses: 0, delays: 0, refusals: 0, edits: 0, rollback_requests: 0 };
 
-/// Looks at every state, and asserts that each promise holds in all of them and that each story is told by one.
+/// Checks every state. Asserts that each promise holds in all states, and that each story occurs in at least one.
 fn holds_everywhere(name: &str, protocol: Protocol) {
     let began = Instant::now();
     let checker = protocol.checker().threads(2).spawn_bfs().join();
     let states = checker.unique_state_count();
     println!("{name}: {states} states, {:.1} s", began.elapsed().as_secs_f64());
-    assert!(checker.is_done(), "not every state was looked at");
+    assert!(checker.is_done(), "not every state was checked");
     checker.assert_properties();
 }
 
-/// Asserts that the checker finds a world in which this promise is broken.
+/// Asserts that the checker finds a state in which this promise is broken.
 fn breaks(promise: &'static str, protocol: Protocol) {
     let began = Instant::now();
     let until = HasDiscoveries::AllOf(BTreeSet::from([promise]));
@@ -46,7 +46,7 @@ fn alone(budget: Budget) -> Protocol {
     Protocol::new(1, budget)
 }
 
-/// Two processes that act at the same time, as no lease would let them.
+/// Two processes that act at the same time. A lease would prevent this.
 fn both(budget: Budget) -> Protocol {
     Protocol::new(2, budget)
 }
@@ -81,16 +81,16 @@ fn two_operators_at_once_keep_the_promises_that_need_no_lease() {
     holds_everywhere("two, delay", both(Budget { delays: 1, ..NOTHING }).telling(&["success"]));
 }
 
-/// The platform refuses the one that wrote the intent, after it has taken the other's POST. With a lease, the first stops
-/// before the second starts.
+/// The platform accepts the POST of the second process, and then refuses the process that wrote the intent. With a
+/// lease, the first process stops before the second one starts.
 #[test]
 fn without_a_lease_a_rejection_can_be_wrong() {
     let protocol = both(Budget { refusals: 1, ..NOTHING });
     breaks(REJECTED_HAS_NO_JOB, protocol.promising(REJECTED_HAS_NO_JOB));
 }
 
-/// A POST that is under way for longer than the attempt had, and whose outcome was given up, starts a job when the next
-/// attempt has one. The deadline has passed, as promised, but the environment is left with the older configuration.
+/// A POST arrives after the deadline of its attempt, when the next attempt already has a job. It then starts the job of
+/// the older attempt. S3 holds, because the deadline has passed, but the older configuration is deployed last.
 #[test]
 fn a_submit_later_than_its_deadline_can_start_the_older_configuration_last() {
     let protocol = alone(Budget { crashes: 1, edits: 1, ..NOTHING });

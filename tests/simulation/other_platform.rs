@@ -56,7 +56,7 @@ impl InMemory {
     }
 }
 
-/// The same platform, as a kind and as a client of it.
+/// The same platform, as a provider and as a client.
 struct Shared(Arc<InMemory>);
 
 impl Provider for Shared {
@@ -169,14 +169,14 @@ impl Platform for Shared {
     }
 
     fn describe(&self, failed: &FailedTry) -> Obstacle {
-        panic!("no try fails here: {failed:?}")
+        panic!("a try failed, but this platform never fails: {failed:?}")
     }
 }
 
 /// A rollout that was played on the platform in memory.
 struct Played {
     outcomes: Vec<Outcome>,
-    /// What the platform was asked.
+    /// The calls that the platform received.
     calls: Vec<String>,
     /// The messages of the conditions, and the notes of the events.
     messages: BTreeSet<String>,

@@ -84,7 +84,7 @@ pub struct Scenario {
     pub horizon: Duration,
     /// The expected end without faults, by the name of the resource.
     pub ends: Vec<(&'static str, Ending)>,
-    /// The differences that are right if there are faults.
+    /// The difference from this end that is tolerated if there are faults.
     pub tolerates: Tolerance,
 }
 
@@ -372,7 +372,7 @@ fn store(plural: &'static str, name: &'static str, object: impl Fn() -> Value + 
 
 /// Deletes a Secret or a ConfigMap.
 pub fn remove_object(plural: &'static str, name: &'static str) -> Action {
-    action(format!("{plural} {name} is taken away"), move |stage| {
+    action(format!("{plural} {name} is deleted"), move |stage| {
         let now = stage.time.wall();
         stage.kubernetes.delete(now, &ObjectName::new(plural, NAMESPACE, name));
     })
@@ -402,7 +402,7 @@ pub fn breaks(rule: &'static str) -> Action {
 
 /// Removes all faults of the platform.
 pub fn faults_removed() -> Action {
-    action("the platform is mended", |stage| stage.platform.clear_faults())
+    action("all faults of the platform are removed", |stage| stage.platform.clear_faults())
 }
 
 /// Every token is revoked.
@@ -412,7 +412,7 @@ pub fn tokens_revoked() -> Action {
 
 /// The operator crashes, and starts again after this many seconds.
 pub fn operator_down(seconds: u64) -> Action {
-    action(format!("the operator is killed, back in {seconds} s"), move |stage| {
+    action(format!("the operator is killed, and starts again after {seconds} s"), move |stage| {
         stage.signal(Signal::KillOperator { next_in: Duration::from_secs(seconds) });
     })
 }

@@ -78,7 +78,7 @@ pub struct Stage {
     pub watch_losses: (u32, Option<WatchLoss>),
     plan: Plan,
     requests: usize,
-    /// The requests of the operator, with what decides which faults can hit them.
+    /// The requests of the operator, with their kinds. The kind decides which faults can hit a request.
     pub ios: Vec<Io>,
     noted_versions: u64,
     cues: Vec<Planned>,

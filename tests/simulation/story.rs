@@ -46,7 +46,7 @@ pub struct Exchange {
     pub status: u16,
     pub answer: Value,
     pub delivery: Delivery,
-    /// Whether the answer is the first answer to the same key.
+    /// Whether the answer repeats the first answer to the same key.
     pub repeated: bool,
     /// The job whose snapshot runs in the environment after the request.
     pub deployed: Option<JobId>,
@@ -105,10 +105,10 @@ impl Display for Entry {
         write!(formatter, "{:>10.3} s  ", self.at.as_secs_f64())?;
         match &self.what {
             Happening::Started(process) => write!(formatter, "{process} starts"),
-            Happening::Crashed(process) => write!(formatter, "{process} is gone"),
-            Happening::Paused(process) => write!(formatter, "{process} stands still"),
-            Happening::Resumed(process) => write!(formatter, "{process} goes on"),
-            Happening::ListedOld(process) => write!(formatter, "{process} lists from an older cache"),
+            Happening::Crashed(process) => write!(formatter, "{process} crashes"),
+            Happening::Paused(process) => write!(formatter, "{process} is paused"),
+            Happening::Resumed(process) => write!(formatter, "{process} is resumed"),
+            Happening::ListedOld(process) => write!(formatter, "{process} receives a list from an older cache"),
             Happening::Io { process, index, what, fault } => {
                 write!(formatter, "{process} [{index}] {what}")?;
                 fault.as_ref().map_or(Ok(()), |fault| write!(formatter, "   <- {fault}"))
@@ -142,7 +142,7 @@ impl Display for Entry {
                     delivery => write!(formatter, " {delivery:?}"),
                 }
             }
-            Happening::Heard(number) => write!(formatter, "      heard #{number}"),
+            Happening::Heard(number) => write!(formatter, "      the operator received the answer to #{number}"),
             Happening::Acted(what) => write!(formatter, "   *** {what}"),
             Happening::Failed(error) => write!(formatter, "      the reconcile failed: {error}"),
         }

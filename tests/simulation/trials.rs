@@ -238,8 +238,8 @@ fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
     report
 }
 
-/// Plays the scenario once for each write of its resource. Each time, another client writes just before. The operator
-/// must not send more requests to the platform than without the conflict.
+/// Plays the scenario once for each write of its resource. Each time, another client writes just before this write. The
+/// operator must not send more requests to the platform than without the conflict.
 pub fn every_write_overtaken(scenario: &Scenario) -> Report {
     let (rehearsal, mut report) = rehearse(scenario);
     let asked = questions(&rehearsal.ios);
@@ -249,14 +249,15 @@ pub fn every_write_overtaken(scenario: &Scenario) -> Report {
         report.add(played);
         let again = questions(&run.ios);
         if again != asked {
-            let how = format!("{} overtaken: asked {again:?}, and otherwise {asked:?}", io.what);
-            report.failures.extend(failed(scenario, &plan, vec![Broken::new("no question twice", how)], &run));
+            let how =
+                format!("a conflict at {}: the requests are {again:?}, but without the conflict {asked:?}", io.what);
+            report.failures.extend(failed(scenario, &plan, vec![Broken::new("no additional request", how)], &run));
         }
     }
     report
 }
 
-/// The requests to the platform. Their paths are absolute, unlike those of requests to Kubernetes.
+/// The requests to the platform. Their paths begin with a slash, unlike those of requests to Kubernetes.
 fn questions(ios: &[Io]) -> Vec<&str> {
     ios.iter().map(|io| io.what.as_str()).filter(|what| what.contains(" /")).collect()
 }

@@ -24,16 +24,16 @@ pub enum Wait {
 /// What the status says about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Not there yet. It comes without a person.
+    /// The state is not reached yet. No person needs to act.
     Pending {
         /// The present state.
         message: String,
     },
-    /// What was waited for is there.
+    /// The awaited state is reached.
     Well {
         /// The job that deployed the configuration.
         job_id: Option<JobId>,
-        /// Since when: the moment of the success, or of the submit.
+        /// When it was reached: the time of the success, or of the submit.
         since: Timestamp,
         /// The state in a sentence.
         message: String,
@@ -103,10 +103,10 @@ fn of_verdict(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Ver
         Outcome::Succeeded => succeeded(status, attempt, verdict, wait),
         Outcome::RolledBack => bad(status, attempt, reason),
         Outcome::RollbackFailed | Outcome::Unknown => needs_person(status, attempt, reason),
-        // With a job, the bad release is still live: the policy leaves it to a person.
+        // If there is a job, the bad release is still live, because autoTrigger is off. A person must decide.
         Outcome::Failed if attempt.job.is_some() => needs_person(status, attempt, reason),
         Outcome::Failed | Outcome::Superseded => bad(status, attempt, reason),
-        // Nobody watches a rollout that was given up after its submit.
+        // The attempt was abandoned after its submit, so nobody watches its rollout any more.
         Outcome::Abandoned if attempt.has_intent() => needs_person(status, attempt, reason),
         Outcome::Abandoned => bad(status, attempt, reason),
     }
@@ -140,7 +140,7 @@ fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Dige
         ),
     };
     match status.conditions.find(ConditionType::Ready).map(|ready| ready.reason) {
-        // Nobody knows which configuration the spec asks for while its snapshot cannot be read.
+        // While the snapshot cannot be read, it is unknown which configuration the spec asks for.
         Some(
             Reason::Suspended
             | Reason::SnapshotNotFound
@@ -164,7 +164,7 @@ fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Dige
     }
 }
 
-/// An older attempt must end first. If it needs a person, so does what waits for it.
+/// An older attempt must end first. If it needs a person, this configuration needs a person as well.
 fn waits_for(status: &CognigyDeploymentStatus, older: &Attempt) -> Finding {
     let what = format!("waits for the end of attempt {} ({})", older.number, older.configuration());
     match stalled(status) {

@@ -28,7 +28,8 @@ const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a failure is returned to all callers before the token endpoint is called again.
 const FAILURE_SHARED: Duration = Duration::from_secs(1);
-/// The maximum of this time if the token endpoint requests a longer wait. A rollback may need the token.
+/// The maximum of the time above, which applies if the token endpoint requests a longer wait. It is short, because a
+/// rollback may need the token.
 const MAX_FAILURE_SHARED: Duration = Duration::from_secs(30);
 /// After a renewal failed: how long a token that is still valid is used before the next try to renew it.
 const RETRY_RENEWAL_AFTER: Duration = Duration::from_secs(30);

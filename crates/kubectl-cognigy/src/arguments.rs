@@ -9,7 +9,7 @@ const EXAMPLES: &str = "\
 Examples:
   kubectl cognigy list -A                                  what runs in the whole fleet, and what waits
   kubectl cognigy status customer-service-prod --watch     one deployment, step by step
-  kubectl cognigy explain customer-service-prod            why it is where it is, and what to do
+  kubectl cognigy explain customer-service-prod            why it is in this state, and what to do
   kubectl cognigy apply -f production.yaml --wait          for pipelines: apply, and wait for the verdict
 
 Exit codes:

@@ -1,4 +1,4 @@
-//! `kubectl cognigy`: what runs and why, for people; a verdict, for pipelines.
+//! `kubectl cognigy` shows people what runs and why, and gives pipelines a verdict.
 //!
 //! The plugin reads and writes the same resources as `kubectl`, with the caller's own rights. It needs nothing from the
 //! operator but the status that the operator writes.

@@ -28,8 +28,8 @@ pub trait Platform: Send + Sync + 'static {
     /// How many requests a minute the platform allows this client.
     fn requests_per_minute(&self) -> NonZeroU32;
 
-    /// How many requests a rollout usually needs. The operator estimates with it how long a rollout waits for its start
-    /// until it has seen some rollouts start.
+    /// How many requests a rollout usually needs. Until the operator has seen some rollouts start, it uses this number
+    /// to estimate how long a rollout waits for its start.
     fn requests_per_rollout(&self) -> NonZeroU32;
 
     /// Validates whether the environment can run this configuration.

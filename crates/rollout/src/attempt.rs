@@ -1,4 +1,4 @@
-//! How an attempt starts, makes way for another one, and ends.
+//! How an attempt starts, is replaced by another one, and ends.
 
 use super::claim;
 use super::conditions::{self, ConditionUpdate};
@@ -44,15 +44,16 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
     superseded.effects.and(replaced).and(started)
 }
 
-/// Another resource has deployed over this one's success. This one starts again, and waits for the environment.
+/// The event if another resource has deployed to the environment after the success of this resource. This resource
+/// starts another attempt, and waits for the environment.
 fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     let attempt = status.attempt.as_ref().filter(|attempt| claim::says_that_it_runs(attempt));
     match (attempt, &facts.other_owner) {
         (Some(attempt), Some(owner)) => {
             let number = attempt.number;
             let note = format!(
-                "{owner}; it deployed there after attempt {number} of this resource, which is not ready any more and \
-                 deploys again when it owns the environment"
+                "{owner}; it deployed there after attempt {number} of this resource; this resource is not \
+                 ready any more, and deploys again when it owns the environment"
             );
             Effects::warning(Reason::EnvironmentInUse, note)
         }
@@ -97,7 +98,7 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
         Some(_) => Effects::none(),
         None => Effects::normal(
             Reason::Superseded,
-            format!("attempt {number} made way for a newer configuration before it was submitted"),
+            format!("attempt {number} was replaced by a newer configuration before it was submitted"),
         ),
     };
     let superseded = || Verdict { outcome: Outcome::Superseded, reason: Reason::Superseded, at: facts.now.wall };

@@ -9,8 +9,8 @@ use api::{Digest, IdempotencyKey};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// A health poll that starts later than this after the job poll does not follow it at once. While an answer was late or a
-/// request waited for the budget, health may have been bad, and the platform may have rolled back.
+/// The answer to the first health poll must arrive within this time after the job poll was sent. If it arrives later,
+/// health may have been bad in between, and the platform may have rolled back.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// What this process remembers about one attempt.
@@ -241,8 +241,8 @@ impl PollMemory {
         self.last_at
     }
 
-    /// A poll was sent at this moment. Its answer is in doubt if it was bad or could not be read. Then the next poll is not
-    /// delayed, however busy the budget is.
+    /// A poll was sent at this moment. `in_doubt` says whether its answer was bad or could not be read. If so, the next
+    /// poll is not delayed, even if the budget is busy.
     pub fn note(&mut self, asked: Now, in_doubt: bool) {
         self.last_at = Some(asked.uptime);
         self.in_doubt = in_doubt;
@@ -268,7 +268,7 @@ impl PollMemory {
         self.no_good_answer_at_age = Some(age);
     }
 
-    /// How old the submit was when the last poll was sent that got no good answer.
+    /// The age of the submit at the time of the last poll that got no good answer.
     #[must_use]
     pub fn no_good_answer_at_age(&self) -> Option<Duration> {
         self.no_good_answer_at_age
@@ -284,8 +284,8 @@ pub struct HealthMemory {
 }
 
 impl HealthMemory {
-    /// The status says that an answer has counted. Only the wall clock tells when, and it may have jumped or belong to
-    /// another machine. So this process takes the moment at which it first saw this.
+    /// The status says that an answer was counted. The recorded time is from the wall clock, which may have jumped or
+    /// may belong to another machine. So this process uses the moment at which it first saw this.
     fn observe_counted(&mut self, now: Now) {
         self.counted_at.get_or_insert(now.uptime);
     }
@@ -296,19 +296,19 @@ impl HealthMemory {
         self.counted_at
     }
 
-    /// The answer to a request of this moment counts.
+    /// The answer to a request that was sent at this moment counts.
     pub fn count(&mut self, asked: Now) {
         self.counted_at = Some(asked.uptime);
     }
 
-    /// The job has completed, as the answer to a poll of this moment says.
+    /// A poll that was sent at this moment found that the job has completed.
     pub fn begin_after_job(&mut self, asked: Now) {
         self.must_check_job = false;
         self.undisturbed_until = Some(asked.uptime + AT_ONCE);
     }
 
-    /// A good answer arrived. Returns whether nothing can have happened unseen since the job was seen completed: health was
-    /// good each time, and the polls followed each other closely.
+    /// A good answer arrived. Returns true if no bad health can have been missed since the job completed: each answer
+    /// was good, and the polls followed each other closely.
     pub fn note_good(&mut self, asked: Now, answered: Now, interval: Duration) -> bool {
         let undisturbed = self.undisturbed_until.is_some_and(|until| answered.uptime <= until);
         // The next poll follows one interval later.
@@ -341,7 +341,7 @@ impl HealthMemory {
 /// What this process remembers about the rollback.
 #[derive(Clone, Debug, Default)]
 pub struct RollbackMemory {
-    /// Identifies the rollback. Another one is remembered from the beginning.
+    /// Identifies the rollback. If another rollback begins, the memory of this one is dropped.
     key: Option<IdempotencyKey>,
     verification: Option<ObservedTime>,
     not_healthy_at_age: Option<Duration>,
@@ -374,7 +374,7 @@ impl RollbackMemory {
         self.not_healthy_at_age = Some(self.verification_age(asked));
     }
 
-    /// How long after the rollback health was last polled without a good answer.
+    /// The time from the rollback to the last health poll that got no good answer.
     #[must_use]
     pub fn not_healthy_at_age(&self) -> Option<Duration> {
         self.not_healthy_at_age

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 /// A check that is older than this is made again before the next step uses it: the environment may have changed meanwhile.
 ///
-/// The age is checked before the trace and before the intent. Each of the two counts from the check before it, so that a
-/// trace that waits for a long time, or fails for a long time, cannot make an attempt check forever.
+/// The age is checked before the trace and before the intent. Before the trace, the age of the validation counts.
+/// Before the intent, the age of the trace counts. So a trace that takes a long time cannot make an attempt repeat its
+/// checks forever.
 pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// Whether the next step may use the results: they are not too old, and they are from the API that the credentials point to.
-/// A process that has not read the credentials yet finds out about the API before it writes the intent.
+/// Whether the next step may use the results: they are not too old, and they are from the API that the credentials
+/// point to. If this process has not read the credentials yet, it compares the API later, before it writes the intent.
 #[must_use]
 pub fn are_valid(checks: &Checks, facts: &Facts<'_>) -> bool {
     let latest = checks.passed_at().or_else(|| checks.validation.as_ref().map(|validation| validation.passed_at));

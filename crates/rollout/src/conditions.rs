@@ -46,7 +46,8 @@ pub fn set_condition(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, up
     });
 }
 
-/// Sets a condition, unless it says the same already. Then even its generation stays, because each change is a write.
+/// Sets a condition if its status, reason or message changes. Otherwise its generation stays as well, because each
+/// change is an API write.
 pub fn set_if_changed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, update: ConditionUpdate) {
     let is_same = status.conditions.find(update.condition_type).is_some_and(|present| {
         (present.status, present.reason, &present.message) == (update.status, update.reason, &update.message)
@@ -56,7 +57,7 @@ pub fn set_if_changed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, u
     }
 }
 
-/// Nothing is known yet about the new attempt.
+/// Sets the conditions of all stages to Unknown, because nothing is known yet about the new attempt.
 pub fn reset_story(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     for condition_type in ConditionType::STAGES {
         set_condition(
@@ -67,8 +68,8 @@ pub fn reset_story(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     }
 }
 
-/// The attempt has ended: a condition of a stage that it has not reached says nothing, and is removed. Delivered still changes
-/// after the end.
+/// The attempt has ended: removes the conditions of the stages that it has not reached. Delivered stays, because it
+/// still changes after the end.
 pub fn withdraw_unreached(status: &mut CognigyDeploymentStatus) {
     status.conditions.retain(|condition| {
         condition.reason != Reason::AttemptStarted || condition.condition_type == ConditionType::Delivered

@@ -15,9 +15,9 @@ pub fn is_past_deadline(facts: &Facts<'_>, memory: &Memory) -> bool {
 
 /// The age from which a request without a good answer is a verdict: the time-out, or a little more.
 ///
-/// The time before this process observed the rollout is known only by the wall clock, and its first request may fail for
-/// reasons of its own. So a rollout that this process finds always has at least as long as bad health needs for a verdict,
-/// however late it seems.
+/// If the rollout began before this process observed it, its age is known only by the wall clock, and the first request
+/// of this process may fail for another reason. So this process gives such a rollout at least the time that bad health
+/// needs for a verdict, even if the deadline has passed.
 #[must_use]
 pub fn timeout_verdict_age(facts: &Facts<'_>, since: Option<ObservedTime>) -> Duration {
     let answers = u32::try_from(facts.spec.rollback_policy.health_threshold).unwrap_or(1);

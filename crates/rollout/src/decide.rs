@@ -24,7 +24,7 @@ const KEY_MARGIN: Duration = Duration::from_secs(600);
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Record the request annotations that were there before the operator was. They are not acted on.
+    /// Record the request annotations that existed before the operator first saw the resource. They are not acted on.
     NoteRequests,
     /// Do what a person has requested by annotation.
     HandleRequest(Request),
@@ -167,8 +167,8 @@ fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> D
     next_check(facts, attempt)
 }
 
-/// The recorded results of the checks decide, so that a gate or a restart between two of them repeats nothing. Nothing is
-/// submitted unless both have passed.
+/// The recorded results of the checks decide. So a suspension, another wait or a restart between two checks repeats no
+/// check. Nothing is submitted unless both have passed.
 fn next_check(facts: &Facts<'_>, attempt: &Attempt) -> Decision {
     let checks = &attempt.checks;
     match (&checks.validation, checks.passed_at()) {
@@ -229,7 +229,7 @@ fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decisio
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    // If the record that the job has completed was lost, the job is polled as usual.
+    // If the completion of the job was not recorded, the step is still RollingOut, and the job is polled as usual.
     if memory.attempt.health.must_check_job() && attempt.step == Step::Monitoring {
         return Decision::CheckJob;
     }
@@ -264,12 +264,12 @@ fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
         Duration::ZERO if is_deployed_over(facts, attempt) => Decision::Start,
         Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
-        // A retry request waits for this moment as well.
+        // A requested retry waits until then as well.
         left => Decision::Wait(Some(left)),
     }
 }
 
-/// However long the next step could wait, the operator must act when the grace ends.
+/// Limits a wait to the rest of the grace, because the operator must act when the grace ends.
 fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decision {
     let left = grace_left(facts, memory);
     match decision {
@@ -284,7 +284,7 @@ fn grace_left(facts: &Facts<'_>, memory: &Memory) -> Duration {
     grace.saturating_sub(memory.deletion_age(facts.now)).max(chance)
 }
 
-/// A deleted resource. A rollout in flight is brought to its end, as far as the grace allows.
+/// The decision for a deleted resource. A rollout in flight is finished first, if the grace is long enough.
 fn finish_deleted(
     facts: &Facts<'_>,
     status: &CognigyDeploymentStatus,
@@ -299,7 +299,7 @@ fn finish_deleted(
             Decision::Abandon(Abandonment::GraceExpired)
         }
         Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack => in_flight(facts, attempt, memory),
-        // If it must go as well, the next decision gives up the rollback, with a Warning.
+        // If the resource must also be released now, the next decision gives up this rollback, with a Warning.
         Step::VerifyingRollback | Step::Settled if must_be_undone(facts, attempt) => {
             Decision::BeginRollback(RollbackReason::ResourceDeleted)
         }

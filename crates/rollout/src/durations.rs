@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// How many recent ages of each kind are remembered.
 const RECENT_AGES: usize = 32;
-/// One job in so many may end early without any effect on when jobs are polled.
+/// One in this many jobs may end early without an effect on the times of polls.
 const EXCEPTIONS: usize = 16;
 /// The longest distance between two probes, in jobs. A probe is a job that is polled earlier, to find out whether jobs end
 /// before they are polled.
@@ -80,8 +80,8 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         })
     }
 
-    /// Makes a job that was not polled yet the probe, if one is due. There is one probe at a time. If its end is never seen,
-    /// another job becomes the probe later.
+    /// Makes the job in this environment the probe, if a probe is due. The job must not have been polled yet. There is
+    /// only one probe at a time. If its end is never seen, another job becomes the probe later.
     pub fn offer_as_probe(&mut self, environment: &Environment) {
         if self.jobs_since_probe >= self.probe_every && self.probe.is_none() {
             self.probe = Some(environment.clone());
@@ -106,8 +106,8 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         let had_ended =
             was_probe && run.running.is_none() && self.end.is_some_and(|end| run.ended + margin(run.ended) < end);
         if had_ended {
-            // The probe had ended before the usual first poll, so the other polls say nothing about the end of jobs.
-            // The next probe is polled even earlier.
+            // The probe shows that jobs end before the usual first poll. So the earlier ages say nothing about the end
+            // of jobs. The next probe is polled even earlier.
             self.running.clear();
             self.not_ended.clear();
             self.probe_every = 1;
@@ -120,7 +120,7 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
             _ if had_ended => run.ended,
             (None, None) => self.closer(run.ended),
             (None, Some(_)) => run.ended,
-            // The first poll was too early, and this one was soon enough.
+            // The first poll was too early. The age at which this job was seen ended is the new expectation.
             (Some(end), Some(running)) if running >= end => run.ended,
             // The first poll can come earlier, unless this job was an exception that ended early.
             (Some(end), None) if self.earliest().is_none_or(|earliest| run.ended > earliest) => {
@@ -139,7 +139,7 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
         self.environments.put(environment, JobRun { running, ..run });
     }
 
-    /// An age that is closer to the end of the usual job than this one, at which a job had ended.
+    /// An age that is probably closer to the real end than `ended`, an age at which a job had ended.
     fn closer(&self, ended: Duration) -> Duration {
         let before = self.running.iter().copied().filter(|running| *running < ended);
         closer(ended, before.max().unwrap_or_default())

@@ -66,7 +66,7 @@ mod tests {
 
     /// Somebody resets the status, and the number starts again.
     #[test]
-    fn an_attempt_with_the_number_of_an_earlier_one_has_keys_of_its_own() {
+    fn an_attempt_with_the_number_of_an_earlier_attempt_has_different_keys() {
         let digest: Digest = serde_json::from_value("v1:b".into()).unwrap();
         let first: Timestamp = "2026-01-01T12:00:00.000001Z".parse().unwrap();
         let second: Timestamp = "2026-01-01T12:00:00.000002Z".parse().unwrap();

@@ -43,7 +43,7 @@ pub struct Memory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Blocked {
     obstacle: Obstacle,
-    /// An edit of the spec is worth another try.
+    /// After an edit of the spec, the obstacle no longer counts, and the operator tries again.
     generation: i64,
 }
 
@@ -59,7 +59,8 @@ impl Memory {
         }
         match attempt {
             Some(attempt) => self.attempt.observe(attempt, now),
-            // After a reset of the status, the next attempt may have the number of one that a person requested before.
+            // After a reset of the status, the next attempt may have the same number as an earlier attempt that a
+            // person requested.
             None => self.requested_attempt = None,
         }
     }

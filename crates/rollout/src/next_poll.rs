@@ -6,7 +6,7 @@ use super::polling::{NextPoll, PollInterval, time_for_verdict};
 use api::status::{Attempt, Step};
 use std::time::Duration;
 
-/// The time until the next poll of whatever the attempt's step watches.
+/// The time until the next poll of the job or of health. The attempt's step says which of them is polled.
 #[must_use]
 pub fn due_in(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration {
     let Some(polled_at) = memory.attempt.polls.last_at() else {
@@ -58,7 +58,7 @@ fn next_poll(facts: &Facts<'_>, memory: &Memory, age: Duration) -> NextPoll {
     NextPoll { interval: PollInterval::of(facts.spec), age, room }
 }
 
-/// After a rollback, a poll must only not come later than the end of the verification.
+/// After a rollback, the only limit is that the next poll comes before the end of the verification.
 fn after_rollback(facts: &Facts<'_>, memory: &Memory) -> NextPoll {
     let age = age_at_last_poll(facts, memory, memory.verification_age(facts.now));
     NextPoll { interval: PollInterval::of(facts.spec), age, room: facts.timeout().saturating_sub(age) }

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_only_led_to_the_next_is_told_with_it_and_all_else_by_itself() {
+    fn a_step_that_leads_to_the_next_one_is_merged_into_its_event() {
         let checked = announced(false, Reason::ValidationPassed, "fits");
         let traced = announced(false, Reason::TracePassed, "no conflict");
         let taken = announced(false, Reason::SubmitAccepted, "taken");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_are_told_together_have_the_time_of_the_last() {
+    fn merged_steps_have_the_time_of_the_last_step() {
         let steps = [(1, Reason::ValidationPassed), (2, Reason::TracePassed), (3, Reason::SubmitAccepted)];
         let steps = steps.map(|(second, reason)| at(second, &announced(false, reason, "done"))).to_vec();
         let [all] = &Happened::merged(steps, 100)[..] else { panic!("they are told together") };

@@ -70,7 +70,7 @@ pub struct NextPoll {
     pub interval: PollInterval,
     /// The job's age at the last poll that found it running. Zero if there was none.
     pub age: Duration,
-    /// The next poll may come this long after the last one, and still leave time for a verdict.
+    /// The longest time between the last poll and the next one that still leaves time for a verdict.
     pub room: Duration,
 }
 
@@ -95,7 +95,8 @@ impl NextPoll {
         self.bounded(self.interval.stretched(tuning.stretch))
     }
 
-    /// Not before the job is likely to have ended, but soon after it may have ended.
+    /// The first poll comes when the job has usually ended, but at most about one interval after the age at which jobs
+    /// begin to end.
     fn first(self, expected: ExpectedDuration) -> Duration {
         let end = expected.end.min(expected.earliest + self.interval.shortest + margin(expected.earliest));
         // A probe comes one interval earlier, so that the poll after it comes when the job has usually ended.

@@ -45,8 +45,8 @@ pub fn is_new(value: Option<&String>, handled: Option<&String>) -> bool {
     value.is_some() && value != handled
 }
 
-/// Records the values that were there before the operator was, without acting on them. An object that was restored or created
-/// again has old requests.
+/// Records the values that existed before the operator first saw the resource, without acting on them. An object that
+/// was restored or created again has old requests.
 pub fn note(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     status.handled_requests =
         Some(HandledRequests { retry: facts.requests.retry.clone(), rollback: facts.requests.rollback.clone() });

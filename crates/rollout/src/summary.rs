@@ -152,7 +152,8 @@ fn deadline(facts: &Facts<'_>, attempt: &Attempt) -> String {
     )
 }
 
-/// While the platform cannot be asked, there is no verdict, however late it is. A person should know that.
+/// The summary if the deadline has passed, and the platform cannot be reached. There is no verdict until it answers, so
+/// a person should know.
 fn no_answer_past_deadline(facts: &Facts<'_>, memory: &Memory) -> Option<ReadySummary> {
     let obstacle = memory.obstacle(facts.generation).filter(|obstacle| !obstacle.needs_person())?;
     is_past_deadline(facts, memory).then(|| {
@@ -205,7 +206,7 @@ fn ended(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt,
     }
 }
 
-/// A suspension is visible also after the end of an attempt, before it holds anything back.
+/// Adds the suspension to the summary of an ended attempt, even if no new configuration waits yet.
 fn suspended(facts: &Facts<'_>, summary: ReadySummary) -> ReadySummary {
     if !facts.spec.suspend {
         return summary;
@@ -236,7 +237,8 @@ fn verdict_summary(
     match (verdict.outcome, &facts.other_owner) {
         (Outcome::RolledBack, _) => rolled_back(status),
         (Outcome::Succeeded, _) if attempt.rollback.is_some() => {
-            let message = format!("a rollback was decided, and given up before {} had answered", facts.platform());
+            let message =
+                format!("a rollback was requested, but the operator gave it up before {} answered", facts.platform());
             ReadySummary::Stalled(Reason::DeletionGraceExpired, message)
         }
         (Outcome::Succeeded, Some(owner)) => ReadySummary::Stalled(Reason::EnvironmentInUse, owner.clone()),
@@ -287,7 +289,7 @@ fn failure(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdic
         Reason::Cancelled => "stopped by request before anything was submitted".to_owned(),
         _ => format!("the attempt ended as {}: {}", verdict.outcome, verdict.reason),
     });
-    // Only a job that was accepted can have failed with its release in place.
+    // Only an attempt with a job can have failed and left its release in place.
     match verdict.outcome == Outcome::Failed && attempt.job.is_some() {
         true => format!(
             "{message}; autoTrigger is off: set the annotation deploy.cognigy.ai/rollback to roll back, or deploy a new \

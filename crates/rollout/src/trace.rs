@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(
             trace.to_string(),
             "dab54e02b4c237363880a4bfea3afe71",
-            "another version of the operator would go on with another trace"
+            "another version of the operator would continue the attempt in another trace"
         );
         assert_ne!(trace, TraceId::of("6f2c0f0e", 2, began));
         assert_ne!(trace, TraceId::of("6f2c0f0e", 1, later));

@@ -54,8 +54,9 @@ fn is_same(recorded: &Attempt, attempt: &Attempt) -> bool {
     recorded.number == attempt.number && recorded.started_at == attempt.started_at && recorded.digest == attempt.digest
 }
 
-/// The outcomes that are new in this record, the oldest first: of the recorded attempt if a newer one has replaced it, of the
-/// attempts between the two, and of the present one. The outcomes in `known`, the recorded history, were counted before.
+/// The outcomes that are new in this record, the oldest first. They belong to the recorded attempt (if a newer one has
+/// replaced it), to the attempts between the two, and to the current attempt. The outcomes in the recorded history
+/// `known` were counted before.
 fn ended(
     recorded: Option<&Attempt>,
     known: &[PastAttempt],
@@ -64,7 +65,7 @@ fn ended(
 ) -> Vec<Outcome> {
     let first_open = recorded.map_or(0, |recorded| recorded.number + i64::from(recorded.verdict.is_some()));
     let past = after.history.iter().rev().filter(|past| past.number >= first_open && !known.contains(past));
-    // If no history is kept, an attempt that is gone and whose end was never recorded was superseded.
+    // If no history is kept, an attempt can be gone although its end was never recorded. It was superseded.
     let is_forgotten = |number: i64| after.history.iter().all(|past| past.number != number);
     let forgotten = (first_open..attempt.number).next().filter(|number| recorded.is_some() && is_forgotten(*number));
     let present = attempt.outcome().filter(|_| first_open <= attempt.number);
@@ -100,7 +101,7 @@ fn is_over(attempt: &Attempt, step: Step) -> bool {
     }
 }
 
-/// How long an ended step took. Nothing if nobody can tell, because another process made the checks.
+/// How long an ended step took. `None` if this is unknown, because another process made the checks.
 fn took(attempt: &Attempt, step: Step, memory: &AttemptMemory, now: Timestamp) -> Option<Duration> {
     let from = |began: Option<Timestamp>, ended: Timestamp| began.map(|began| between(began, ended));
     let verdict_at = attempt.verdict.as_ref().map(|verdict: &Verdict| verdict.at);

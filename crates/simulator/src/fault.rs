@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Times {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Fault {
-    /// Another status than the honest answer has.
+    /// A status that differs from the status of the honest answer.
     Status {
         /// The status.
         code: Status,

@@ -25,7 +25,7 @@ pub struct Job {
     pub submission: Value,
     /// Its state.
     pub phase: Phase,
-    /// The configuration that it replaced, after it has replaced it. A rollback restores this.
+    /// The configuration that this job replaced. Present once the job has replaced it. A rollback restores it.
     pub replaced: Option<Deployed>,
     /// The rollback that was accepted.
     pub rollback: Option<Rollback>,

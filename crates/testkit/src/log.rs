@@ -59,7 +59,8 @@ impl Log {
     }
 }
 
-/// Whether a line contains a text in any of its fields. Errors quote the API server's messages, some of them twice.
+/// Whether a line contains a text in any of its fields. Backslashes are ignored, because an error may quote
+/// a message that is already quoted.
 pub(super) fn holds(line: &Value, text: &str) -> bool {
     let line = line.to_string();
     line.contains(text) || line.replace('\\', "").contains(text)

@@ -88,7 +88,7 @@ impl OperatorProcess {
         let is_it = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
         match timeout(DEADLINE, self.log.until(1, is_it)).await {
             Ok(Some(mut lines)) => lines.swap_remove(0),
-            _ => panic!("the operator never said `{message}`:\n{}", self.log.tail()),
+            _ => panic!("the operator never logged `{message}`:\n{}", self.log.tail()),
         }
     }
 
@@ -100,7 +100,7 @@ impl OperatorProcess {
     /// Waits until this many lines contain a text in any of their fields.
     pub async fn until_logged_times(&self, times: usize, text: &str) {
         let seen = timeout(DEADLINE, self.log.until(times, |line| holds(line, text))).await;
-        assert!(matches!(seen, Ok(Some(_))), "the operator never said `{text}` {times} times:\n{}", self.log.tail());
+        assert!(matches!(seen, Ok(Some(_))), "the operator did not log `{text}` {times} times:\n{}", self.log.tail());
     }
 
     /// Its log.
@@ -173,7 +173,7 @@ impl OperatorProcess {
             }
         };
         if timeout(DEADLINE, wait).await.is_err() {
-            panic!("{series} never was {value}:\n{}\n{}", self.get("/metrics").await, self.log.tail());
+            panic!("{series} never had the value {value}:\n{}\n{}", self.get("/metrics").await, self.log.tail());
         }
     }
 

@@ -70,7 +70,7 @@ fn spellings(secret: &str) -> Vec<String> {
     all
 }
 
-/// The base64 characters that are certain if this number of bytes (modulo 3) comes before these bytes.
+/// The base64 characters that depend only on these bytes, if this number of other bytes (modulo 3) precedes them.
 fn base64(bytes: &[u8], before: usize, last_two: &[u8; 2]) -> String {
     let alphabet: Vec<u8> =
         (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last_two.iter().copied()).collect();
@@ -78,7 +78,7 @@ fn base64(bytes: &[u8], before: usize, last_two: &[u8; 2]) -> String {
         .chain(bytes.iter().copied())
         .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1))
         .collect();
-    // A character that shares its six bits with a neighbouring byte could be any character.
+    // The first and the last character may also contain bits of a neighbouring byte, so they are left out.
     let first = (before * 8).div_ceil(6);
     let whole = bits.chunks_exact(6).skip(first);
     whole.map(|six| char::from(alphabet[six.iter().fold(0, |value, &bit| value << 1 | usize::from(bit))])).collect()

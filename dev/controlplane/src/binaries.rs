@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn without_go_a_person_is_told_of_assets_and_of_a_cluster() {
+    fn without_go_the_error_lists_the_other_choices() {
         let shown = CONTROL_PLANE.none("there is no `go` in PATH").to_string();
         for choice in ["KUBEBUILDER_ASSETS", "install Go", "--kubeconfig", "KUBECONFIG"] {
             assert!(shown.contains(choice), "{shown}");

@@ -204,7 +204,7 @@ mod tests {
     use crate::recipe::EXAMPLE;
 
     #[test]
-    fn a_failed_build_is_an_error_with_the_compilers_words() {
+    fn the_error_of_a_failed_build_shows_the_output_of_the_compiler() {
         let folder = tempfile::tempdir().unwrap();
         let workspace = Workspace::create(&EXAMPLE, folder.path().join("build")).unwrap();
         let mut command = leashed("sh");
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn binaries_appear_whole_in_place_of_what_a_killed_build_left() {
+    fn complete_binaries_replace_the_files_of_a_killed_build() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("v1");
         fs::create_dir(&place).unwrap();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_builder_waits_until_the_first_lets_go() {
+    fn the_second_builder_waits_until_the_first_releases_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v1.lock");
         let first = lock(&EXAMPLE, &path, &mut Progress::start("example")).unwrap();

@@ -7,7 +7,7 @@ use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 pub enum Error {
     /// There are no binaries, and none can be built. The caller shows the choices, which the message lists.
     #[error(
-        "there is no {wanted} to start, and they can't be built: {reason}. \
+        "{wanted} were not found, and cannot be built: {reason}. \
          Either set {variable} to a folder that holds both, or install Go 1.26 or newer and try again{otherwise}"
     )]
     NoBinaries {
@@ -35,7 +35,7 @@ pub enum Error {
 
     /// `go` ran and failed. Its output shows the cause: the network (modules must be downloaded), the disk, or the Go
     /// version.
-    #[error("building {wanted} with {command} failed ({status}); its last words:\n{log_tail}")]
+    #[error("building {wanted} with {command} failed ({status}); the end of its output:\n{log_tail}")]
     Build {
         /// The programs.
         wanted: &'static str,

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn letting_the_leash_go_ends_the_program() {
+    fn dropping_the_leash_ends_the_program() {
         let mut process = Process::start(long_program()).unwrap();
         let mut stderr = BufReader::new(process.take_stderr().unwrap());
         let mut line = String::new();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_by_itself_is_noticed_while_the_leash_is_held() {
+    async fn the_end_of_the_program_is_noticed_while_the_leash_is_held() {
         let mut command = leashed("sh");
         command.args(["-c", "exit 3"]);
         let process = Process::start(command).unwrap();

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_is_in_the_named_folder_else_in_the_home_folder() {
+    fn the_cache_is_in_xdg_cache_home_or_otherwise_in_the_home_folder() {
         let home = Some(PathBuf::from("/home/someone"));
         let named = EXAMPLE.cache_folder(Some("/caches".into()), home.clone()).unwrap();
         assert!(named.starts_with("/caches/cognigy-operator/example"), "{}", named.display());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_in_another_way_has_another_folder() {
+    fn binaries_of_another_build_have_another_folder() {
         let key = EXAMPLE.cache_key();
         assert!(key.starts_with("v1-"), "{key}");
         for other in [
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_serves_only_with_all_its_programs_and_the_error_names_the_missing_one() {
+    fn a_folder_is_used_only_if_it_has_all_programs_and_the_error_names_the_missing_one() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("one"), "").unwrap();
         assert_eq!(EXAMPLE.missing_in(folder.path()), Some("two"));

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_is_there_is_never_used() {
+    fn an_existing_folder_is_never_used() {
         let below = tempfile::tempdir().unwrap();
         let first = create_below(below.path()).unwrap();
         let (prefix, number) = first.to_str().unwrap().rsplit_once('-').unwrap();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_private_and_goes_with_its_owner_whatever_is_in_it() {
+    fn the_folder_is_private_and_is_removed_with_its_contents_when_its_owner_is_dropped() {
         let scratch = ScratchFolder::create().unwrap();
         let path = scratch.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);

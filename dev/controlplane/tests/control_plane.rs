@@ -49,7 +49,7 @@ impl<'a> Caller<'a> {
 }
 
 #[tokio::test]
-async fn it_is_the_release_we_name_and_authorizes_by_role() {
+async fn the_api_server_has_the_named_release_and_authorizes_by_role() {
     let control_plane = ControlPlane::start(Options::default()).await.unwrap();
     let caller = Caller::of(&control_plane);
 
@@ -99,7 +99,7 @@ async fn a_killed_api_server_refuses_connections_and_comes_back_with_its_data() 
 }
 
 #[tokio::test]
-async fn an_api_server_that_cannot_run_is_an_error_with_its_own_words() {
+async fn the_error_of_an_api_server_that_cannot_start_shows_its_log() {
     let options = Options { api_server_flags: vec!["--no-such-flag=1".to_owned()], ..Options::default() };
     let error = ControlPlane::start(options).await.err().expect("it must not start");
     assert!(matches!(error, Error::Ended { program: "kube-apiserver", .. }), "{error}");

@@ -41,8 +41,9 @@ impl Access {
 
     /// The value of the operator's flag `--kubeconfig`.
     ///
-    /// The operator has no flag for a context. It uses the current context, and of several files the first one that names a
-    /// context decides. So a file that only names the context comes before the kubeconfig, and no credentials are copied.
+    /// The operator has no flag for a context, and uses the current one. If there are several files, the first file
+    /// that names a current context decides. So the demo puts a file that only names the context before the kubeconfig.
+    /// It copies no credentials.
     pub fn for_the_operator(&self) -> Result<OperatorsKubeconfig, Error> {
         let Some(context) = &self.context else {
             return Ok(OperatorsKubeconfig { paths: self.file.clone().into_os_string(), _selection: None });

@@ -139,7 +139,7 @@ impl<'a> Board<'a> {
         platform.with(|world| {
             let requests: Vec<&RequestRecord> = world.requests(&RequestFilter::default()).collect();
             match requests.last() {
-                None => format!("{elapsed} s; Cognigy.AI has not been asked for anything yet"),
+                None => format!("{elapsed} s; no request to Cognigy.AI yet"),
                 Some(last) => {
                     let count = requests.len();
                     format!("{elapsed} s; {count} requests to Cognigy.AI, the last: {} {}", last.method, last.path)

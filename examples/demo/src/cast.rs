@@ -126,18 +126,18 @@ mod tests {
     }
 
     #[test]
-    fn no_name_in_the_demo_is_one_of_the_first_resource() {
+    fn the_demo_and_the_first_resource_share_no_name() {
         let first = first_resource();
         for manifest in manifests() {
             for path in ["/metadata/namespace", "/metadata/name", "/spec/environmentId", "/spec/credentialsRef/name"] {
-                assert!(first.pointer(path).is_some(), "{path} is no field of the first resource");
+                assert!(first.pointer(path).is_some(), "the first resource has no field {path}");
                 assert_ne!(manifest.pointer(path), first.pointer(path), "{path}");
             }
         }
     }
 
     #[test]
-    fn every_manifest_names_what_the_demo_makes() {
+    fn every_manifest_names_only_objects_that_the_demo_creates() {
         for (role, manifest) in CAST.iter().zip(manifests()) {
             assert_eq!(manifest["metadata"]["name"], role.name);
             assert_eq!(manifest["metadata"]["namespace"], NAMESPACE, "{}", role.name);

@@ -52,7 +52,7 @@ pub enum Error {
     #[error("the simulated Cognigy.AI cannot be started: {0}")]
     Simulator(#[from] simulator::ServerError),
     /// A file that is built into the demo cannot be read: a mistake in it.
-    #[error("{file} is not what it should be: {problem}")]
+    #[error("{file}, which is built into the demo, is invalid: {problem}")]
     Script {
         /// Which file.
         file: &'static str,

@@ -170,7 +170,7 @@ async fn show_on(
 async fn keep_running(operator: &mut Operator, narrator: &Narrator) -> Result<(), Error> {
     loop {
         let how = operator.ended().await;
-        narrator.say(&format!("the operator {how}; starting it again, to go on from what the status says"))?;
+        narrator.say(&format!("the operator {how}; starting it again; it continues from the recorded status"))?;
         operator.restart().await?;
         narrator.say(&format!("the operator is ready again, as process {}", operator.process_id()))?;
     }

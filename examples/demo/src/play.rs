@@ -72,7 +72,7 @@ async fn submit(kubernetes: &Client, role: &'static Role) -> Result<Fate, Error>
             Ok(Fate::Taken(Box::new(taken)))
         }
         Err(kube::Error::Api(refusal)) if refusal.code == 422 => Ok(Fate::Refused(refusal.message)),
-        Err(error) => Err(error).trying("take a resource"),
+        Err(error) => Err(error).trying("accept a resource"),
     }
 }
 

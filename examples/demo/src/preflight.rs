@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_demo_left_is_removed_first() {
+    fn objects_of_a_killed_demo_are_removed_first() {
         for (definition, namespace) in
             [(Maker::Demo, Maker::Demo), (Maker::Demo, Maker::Nobody), (Maker::Nobody, Maker::Demo)]
         {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_of_somebody_else_are_named_in_the_refusal_whoever_made_the_definition() {
+    fn the_refusal_names_resources_of_somebody_else_even_if_the_demo_made_the_definition() {
         let elsewhere: Vec<String> = (1..=5).map(|number| format!("bots/bot-{number}")).collect();
         for definition in [Maker::Demo, Maker::SomebodyElse] {
             let refusal = refusal(&Found { definition, namespace: Maker::Demo, elsewhere: elsewhere.clone() });

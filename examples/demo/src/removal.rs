@@ -41,7 +41,10 @@ pub async fn remove_everything(kubernetes: &Client, access: &Access) -> Result<V
         remove(&definitions, "crd", &definition, access).await?;
         done.push(format!("the CRD {crd} is removed"));
     } else {
-        done.push(format!("the CRD {crd} stays: without it, these would be deleted too: {}", users.join(", ")));
+        done.push(format!(
+            "the CRD {crd} stays, because its removal would also delete these resources: {}",
+            users.join(", ")
+        ));
     }
     Ok(done)
 }
@@ -51,7 +54,7 @@ async fn made_by_the_demo<K>(objects: &Api<K>, name: &str) -> Result<Option<K>, 
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
-    let found = objects.get_opt(name).await.trying("look for what the demo made")?;
+    let found = objects.get_opt(name).await.trying("look for the objects of the demo")?;
     Ok(found.filter(|object| preflight::maker(Some(object)) == Maker::Demo))
 }
 
@@ -65,7 +68,7 @@ async fn remove_resources(kubernetes: &Client) -> Result<(), Error> {
         let name = object.name_any();
         let without_finalizers = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let patched = resources.patch(&name, &PatchParams::default(), &without_finalizers).await;
-        if_there(patched).trying("take the finalizer off a resource")?;
+        if_there(patched).trying("remove the finalizer of a resource")?;
         if_there(resources.delete(&name, &DeleteParams::default()).await).trying("delete a resource")?;
     }
     Ok(())
@@ -77,7 +80,7 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let name = &object.name_any();
-    if_there(objects.delete(name, &DeleteParams::default()).await).trying("delete what the demo made")?;
+    if_there(objects.delete(name, &DeleteParams::default()).await).trying("delete the objects of the demo")?;
     let uid = object.uid().unwrap_or_default();
     match timeout(GONE_WITHIN, await_condition(objects.clone(), name, conditions::is_deleted(&uid))).await {
         Ok(Ok(_)) => Ok(()),

@@ -50,7 +50,7 @@ impl Stage {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.kubernetes.clone());
         let mut definition = crd::definition();
         definition.labels_mut().extend([made_by_the_demo()]);
-        definitions.create(&PostParams::default(), &definition).await.trying("take the CRD")?;
+        definitions.create(&PostParams::default(), &definition).await.trying("accept the CRD")?;
         await_condition(definitions, &definition.name_any(), conditions::is_crd_established())
             .await
             .map_err(|error| Error::Kubernetes { what: "serve the CRD", problem: error.to_string() })?;
@@ -61,7 +61,7 @@ impl Stage {
         let namespaces: Api<Namespace> = Api::all(self.kubernetes.clone());
         let mut namespace = Namespace { metadata: named(NAMESPACE), ..Namespace::default() };
         namespace.labels_mut().extend([made_by_the_demo()]);
-        namespaces.create(&PostParams::default(), &namespace).await.trying("make the namespace")?;
+        namespaces.create(&PostParams::default(), &namespace).await.trying("create the namespace")?;
 
         let platform = self.simulator.url();
         let credentials = BTreeMap::from([
@@ -75,7 +75,7 @@ impl Stage {
         let secrets: Api<Secret> = Api::namespaced(self.kubernetes.clone(), NAMESPACE);
         for (name, content) in [(CREDENTIALS, credentials), (WEBHOOKS, webhooks)] {
             let secret = Secret { metadata: named(name), string_data: Some(content), ..Secret::default() };
-            secrets.create(&PostParams::default(), &secret).await.trying("take a Secret")?;
+            secrets.create(&PostParams::default(), &secret).await.trying("accept a Secret")?;
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl Record {
         let mut story = format!("{}: {}\n", part.role.name, part.role.shows);
         for Moment { at, told_by, what } in moments {
             let seconds = at.duration_since(part.applied_at).as_secs_f64();
-            // A String takes whatever is written.
+            // Writing into a String cannot fail.
             let _ = writeln!(story, "  {seconds:+7.2} s  {told_by:<10}  {what}");
         }
         story.push('\n');

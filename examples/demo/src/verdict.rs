@@ -9,16 +9,18 @@ use serde_json::Value;
 use simulator::{Call, RequestRecord, Violation, WorldHandle};
 use std::fmt::Debug;
 
-/// Each difference from what should be, one in each line. Empty if there is none.
+/// All differences from the expected end. Empty if there are none.
 pub fn differences(parts: &[Part], record: &Record, platform: &WorldHandle) -> Vec<String> {
     let mut found = Vec::new();
     for part in parts {
         let of_part = match (&part.role.ending, &part.fate) {
             (Ending::Refused { because }, Fate::Refused(message)) if message.contains(because) => Vec::new(),
             (Ending::Refused { because }, Fate::Refused(message)) => {
-                vec![format!("it was refused, but not because \"{because}\": {message}")]
+                vec![format!("it was refused, but the message does not contain \"{because}\": {message}")]
             }
-            (Ending::Refused { .. }, Fate::Taken(_)) => vec!["the API server took it, but should refuse it".to_owned()],
+            (Ending::Refused { .. }, Fate::Taken(_)) => {
+                vec!["the API server accepted it, but should have refused it".to_owned()]
+            }
             (Ending::Settled(_), Fate::Refused(message)) => vec![format!("the API server refused it: {message}")],
             (Ending::Settled(settlement), Fate::Taken(_)) => {
                 let mut found = in_the_cluster(settlement, part);
@@ -55,9 +57,14 @@ fn at_the_platform(settlement: &Settlement, part: &Part, record: &Record) -> Vec
     let audited = settlement.audited_success.map(|success| success.to_string());
     let announced = vec![settlement.announced_success.to_string()];
     let mut found = Vec::new();
-    compare(&mut found, "what Cognigy.AI was asked for", decisive.collect(), settlement.calls.to_vec());
-    compare(&mut found, "what the audit log was told", told(Call::Audit, "deploymentSuccess"), Vec::from_iter(audited));
-    compare(&mut found, "what the webhook was told", told(Call::Webhook, "success"), announced);
+    compare(&mut found, "the list of calls to Cognigy.AI", decisive.collect(), settlement.calls.to_vec());
+    compare(
+        &mut found,
+        "the success in the audit records",
+        told(Call::Audit, "deploymentSuccess"),
+        Vec::from_iter(audited),
+    );
+    compare(&mut found, "the success in the webhook events", told(Call::Webhook, "success"), announced);
     for reason in told(Call::Rollback, "reason") {
         compare(&mut found, "the reason of the rollback", reason.as_str(), r#""health_check_failure""#);
     }
@@ -68,7 +75,7 @@ fn at_the_platform(settlement: &Settlement, part: &Part, record: &Record) -> Vec
 fn against_the_contract(platform: &WorldHandle) -> Vec<String> {
     platform.with(|world| {
         let violation = |violation: &Violation| {
-            format!("request {} is not as the contract writes it: {}", violation.sequence, violation.message)
+            format!("request {} violates the contract: {}", violation.sequence, violation.message)
         };
         world.violations().map(violation).collect()
     })

@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_its_event_and_the_spans_around_it_say() {
+    fn a_line_has_the_fields_of_its_event_and_of_the_spans_around_it() {
         let line = logged(|| {
             let resource = tracing::info_span!("resource", namespace = "bots", resource = "bot");
             let attempt = tracing::info_span!(parent: &resource, "reconcile", attempt = 2, trace_id = "4bf9");
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn where_names_meet_the_innermost_stands() {
+    fn of_fields_with_the_same_name_the_innermost_is_kept() {
         let line = logged(|| {
             let outer = tracing::info_span!("outer", name = "outer", level = "none");
             let _entered = outer.enter();

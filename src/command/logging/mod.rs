@@ -46,7 +46,7 @@ impl Log {
     }
 }
 
-/// Targets that RUST_LOG cannot switch on. kube logs the whole of an answer that it cannot read: the specs of all
+/// Targets that RUST_LOG cannot switch on. kube logs the whole answer if it cannot read it: the specs of all
 /// tenants, or a Secret. It also dumps errors that the operator itself logs in a readable form.
 const ALWAYS_OFF: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher=off"];
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_that_cannot_be_read_or_is_not_there_is_the_usual_one() {
+    fn a_missing_or_invalid_filter_is_replaced_by_the_default() {
         let shown = |wanted| filter(wanted, DEFAULT_FILTER).to_string();
         for unreadable in [None, Some("cognigy_operator=lots"), Some("=,=")] {
             assert_eq!(shown(unreadable), EnvFilter::new(DEFAULT_FILTER).to_string(), "{unreadable:?}");

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_about_no_resource_holds_only_what_it_says() {
+    fn a_line_about_no_resource_has_only_the_level_the_message_and_its_fields() {
         assert_eq!(logged(|| tracing::info!("cognigy-operator is running")), "INFO  cognigy-operator is running");
         let audit = logged(|| tracing::info!(target: "audit", id = "7", "an audit record was written"));
         assert_eq!(audit, "INFO  audit: an audit record was written id=7");

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_that_would_let_two_lead_or_hang_on_one_renewal_are_refused_by_the_name_of_their_flag() {
+    fn unsafe_durations_are_refused_with_the_name_of_the_flag() {
         let cases = [
             ((15_000, 10_000, 2_000), None),
             ((3_000, 2_000, 500), None),

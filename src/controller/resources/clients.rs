@@ -56,7 +56,7 @@ impl Clients {
     ) -> SlotAnswer {
         let mut called = self.join(uid, &ticket.who, account, now);
         let client = self.client_of(account);
-        // Joins first, so that it is among those who are called.
+        // Join first, so that this rollout can be among those that get a slot.
         let mut answer = client.admission.request_slot(ticket, now);
         called.extend(client.admission.grant_slots(now));
         if called.contains(&ticket.who) {

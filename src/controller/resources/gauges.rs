@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_in_outboxes_is_counted_for_each_receiver_until_its_resource_goes() {
+    fn undelivered_messages_are_counted_for_each_receiver_until_their_resource_is_deleted() {
         let registry = ResourceRegistry::default();
         registry.observe(&Event::Apply(with_outbox("a", "Monitoring")));
         registry.observe(&Event::Apply(with_outbox("b", "Settled")));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_resource_is_shown_by_name_as_the_watch_showed_it_last_until_it_goes() {
+    fn each_resource_has_a_series_with_its_last_watched_state_until_it_is_deleted() {
         let registry = ResourceRegistry::new(true);
         registry.observe(&Event::Apply(stalled("b")));
         registry.observe(&Event::Apply(resource("a", json!(null))));
@@ -201,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_shown_once_when_its_resource_is_created_again() {
+    fn a_name_has_one_series_after_its_resource_is_created_again() {
         let named_bot = |mut watched: Watched| {
-            let Watched::Whole(object) = &mut watched else { panic!("it can be read") };
+            let Watched::Whole(object) = &mut watched else { panic!("the resource could not be read") };
             std::sync::Arc::make_mut(object).metadata.name = Some("bot".to_owned());
             watched
         };
@@ -217,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_by_name_unless_it_is_asked_for() {
+    fn nothing_is_kept_by_name_without_resource_metrics() {
         let registry = ResourceRegistry::default();
         registry.observe(&Event::Apply(stalled("a")));
         assert_eq!(registry.infos(), None);
     }
 
     #[test]
-    fn a_resource_is_counted_once_as_it_was_shown_last() {
+    fn a_resource_is_counted_once_in_its_last_watched_state() {
         let registry = ResourceRegistry::default();
         registry.observe(&Event::InitApply(stalled("a")));
         registry.observe(&Event::Apply(standing("a", &[("Ready", "True", "Succeeded")])));

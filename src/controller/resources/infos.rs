@@ -1,4 +1,4 @@
-//! What `--resource-metrics` shows of each resource. Nothing is kept unless the flag is set.
+//! The data for the series of `--resource-metrics`, for each resource. Nothing is kept if the flag is not set.
 
 use super::gauges::summary;
 use super::name_of;
@@ -10,8 +10,8 @@ use rollout::admission::ResourceName;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The resources as the watch showed them last. There is one for each name, also if a resource was deleted and created again
-/// before the deletion of the first one was seen: two series of one name would be an error.
+/// The last watched state of each resource. There is only one for each name, because two series with the same name
+/// would be an error. A resource may be deleted and created again before its deletion is seen.
 #[derive(Default)]
 pub(super) struct Infos {
     by_name: BTreeMap<ResourceName, Kept>,

@@ -63,7 +63,7 @@ struct Inner {
     entries: HashMap<Arc<str>, Entry>,
     claims: Claims,
     clients: Clients,
-    /// What the metrics tell about each resource, if `--resource-metrics` is set.
+    /// The data for the series of each resource, if `--resource-metrics` is set.
     infos: Option<Infos>,
     /// Resources to reconcile because another one has released the environment or the slot for which they wait.
     requeued: Vec<ResourceName>,

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_reconcile_is_cancelled_if_it_would_decide_otherwise_and_only_then() {
+    fn a_running_reconcile_is_cancelled_only_if_the_change_leads_to_another_decision() {
         for (what, now, is_cancelled) in [
             ("its own status write", resource(8, 1, None), false),
             ("an annotation of somebody else's", resource(8, 1, Some(("argocd/tracking-id", "1"))), false),

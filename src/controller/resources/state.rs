@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_here_is_newer_than_an_older_watch_until_a_write_is_refused() {
+    fn a_written_version_replaces_an_older_watched_one_until_a_write_is_refused() {
         let mut state = ResourceState { newest: Some(at("40")), ..ResourceState::default() };
         assert_eq!(newest(&mut state, "30").as_deref(), Some("40"), "the watch lags behind");
         state.conflicted(None);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_after_a_conflict_is_newer_than_an_older_watch_until_the_watch_has_caught_up() {
+    fn a_version_that_was_read_after_a_conflict_replaces_an_older_watched_one_until_the_watch_catches_up() {
         let mut state = ResourceState { newest: Some(at("40")), ..ResourceState::default() };
         state.conflicted(Some(at("42")));
         assert_eq!(newest(&mut state, "30").as_deref(), Some("42"), "the watch lags behind");
@@ -195,7 +195,7 @@ mod tests {
         state.know_desired(&first, &desired);
         let known = state.known_desired(&object(2, inline("1"))).unwrap();
         assert_eq!(known.target, desired.target);
-        // After an etcd was put back, one generation may have had two specs.
+        // After etcd was restored from a backup, one generation may have two specs.
         assert!(state.known_desired(&object(1, inline("2"))).is_none());
         state.know_desired(&object(3, of_a_map.clone()), &desired);
         assert!(state.known_desired(&object(3, of_a_map)).is_none(), "the map may have changed");

@@ -1,4 +1,4 @@
-//! The entries of resources: what is kept of which, and what is forgotten.
+//! The entries of resources: what they keep, and when they are forgotten.
 
 #![allow(clippy::unwrap_used)]
 
@@ -49,7 +49,7 @@ fn a_change_of_a_resource_cancels_its_own_reconcile_and_no_other() {
     let (one, other) =
         (registry.begin("one", &metadata("one", 7, 1)), registry.begin("other", &metadata("other", 7, 1)));
     registry.observe(&Event::Apply(watched("one", 8, 1)));
-    assert!(!one.is_cancelled(), "nothing that a decision rests on has changed");
+    assert!(!one.is_cancelled(), "no input of the decision has changed");
     registry.observe(&Event::Apply(watched("one", 9, 2)));
     assert!(one.is_cancelled() && !other.is_cancelled());
     registry.observe(&Event::Delete(watched("other", 8, 1)));
@@ -57,7 +57,7 @@ fn a_change_of_a_resource_cancels_its_own_reconcile_and_no_other() {
 }
 
 #[test]
-fn the_next_reconcile_begins_with_a_token_of_its_own_unless_the_process_stops() {
+fn the_next_reconcile_gets_a_new_token_unless_the_process_stops() {
     let registry = ResourceRegistry::default();
     let first = registry.begin("uid", &metadata("uid", 7, 1));
     registry.observe(&Event::Apply(watched("uid", 8, 2)));
@@ -69,7 +69,7 @@ fn the_next_reconcile_begins_with_a_token_of_its_own_unless_the_process_stops() 
 }
 
 #[test]
-fn only_the_version_that_was_written_here_is_nothing_new() {
+fn only_the_version_that_this_process_wrote_last_is_nothing_new() {
     let registry = ResourceRegistry::default();
     let at = |version: &str| ObjectMeta { resource_version: Some(version.to_owned()), ..metadata("a-uid", 0, 1) };
     assert!(!registry.has_written(&at("7")));
@@ -82,11 +82,11 @@ fn only_the_version_that_was_written_here_is_nothing_new() {
     registry.forget_written();
     assert!(!registry.has_written(&at("7")), "a whole list follows");
     registry.wrote(&at("seven"));
-    assert!(!registry.has_written(&at("eight")), "versions that are no numbers cannot be told apart");
+    assert!(!registry.has_written(&at("eight")), "versions that are not numbers cannot be compared");
 }
 
 #[test]
-fn a_resource_at_rest_keeps_its_claim_and_nothing_that_is_for_work() {
+fn a_resource_at_rest_keeps_its_claim_and_drops_the_data_for_work() {
     let registry = ResourceRegistry::default();
     registry.observe(&Event::Apply(watched("uid", 7, 1)));
     registry.accept_claim(&environment(), claimant("uid"));
@@ -96,11 +96,15 @@ fn a_resource_at_rest_keeps_its_claim_and_nothing_that_is_for_work() {
     registry.rest("uid", NOW);
     assert!(!registry.is_active("uid"));
     assert_eq!(registry.request_environment(&environment(), &claimant("younger")), Err(claimant("uid")));
-    assert!(size_of::<Entry>() <= 56, "it is there for each resource: {} bytes", size_of::<Entry>());
+    assert!(
+        size_of::<Entry>() <= 56,
+        "an entry exists for each resource, so it must be small: {} bytes",
+        size_of::<Entry>()
+    );
 }
 
 #[test]
-fn whatever_is_kept_of_a_resource_is_forgotten_in_one_go_and_those_who_waited_are_requeued() {
+fn one_call_forgets_everything_about_a_resource_and_requeues_the_waiting_resources() {
     let registry = ResourceRegistry::default();
     registry.observe(&Event::Apply(watched("gone", 7, 1)));
     registry.accept_claim(&environment(), claimant("gone"));
@@ -119,13 +123,16 @@ fn whatever_is_kept_of_a_resource_is_forgotten_in_one_go_and_those_who_waited_ar
 }
 
 #[test]
-fn a_resource_that_is_created_again_shares_nothing_with_the_one_before() {
+fn a_resource_that_is_created_again_shares_nothing_with_the_old_one() {
     let registry = ResourceRegistry::default();
     registry.accept_claim(&environment(), Claimant { who: claimant("bot").who, ..claimant("a-first") });
     let _ = registry.failed("a-first", 1);
     let successor = Claimant { who: claimant("bot").who, ..claimant("b-second") };
     assert!(!registry.is_active("b-second"));
-    assert!(registry.request_environment(&environment(), &successor).is_err(), "the old one has the environment");
+    assert!(
+        registry.request_environment(&environment(), &successor).is_err(),
+        "the old resource still owns the environment"
+    );
     registry.forget("a-first", NOW);
     assert_eq!(registry.take_requeued(), [claimant("bot").who]);
     assert_eq!(registry.request_environment(&environment(), &successor), Ok(()));

@@ -20,7 +20,7 @@ struct Unasked;
 
 impl Transport for Unasked {
     fn send(&self, request: Request<bytes::Bytes>) -> BoxFuture<'_, Result<Response<bytes::Bytes>, TransportError>> {
-        panic!("{} was asked for", request.uri())
+        panic!("unexpected request for {}", request.uri())
     }
 }
 
@@ -35,9 +35,9 @@ fn sessions(kubernetes: kube::Client) -> Sessions {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_under_a_name_that_no_secret_can_have() {
+async fn an_invalid_name_of_a_secret_causes_no_request() {
     let api_server = service_fn(|request: Request<Body>| async move {
-        panic!("{} was asked for", request.uri());
+        panic!("unexpected request for {}", request.uri());
         #[allow(unreachable_code)]
         Ok::<Response<Full<bytes::Bytes>>, Infallible>(Response::default())
     });
@@ -78,7 +78,7 @@ fn connection(provider: &dyn Provider, client_secret: &str, requests_per_minute:
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_counts_apart_until_a_token_was_granted_for_it_and_then_among_its_clients_others() {
+async fn the_requests_of_a_secret_are_counted_separately_until_a_token_was_granted_for_it() {
     let provider = provider(Arc::new(|_| Ok(Arc::new(Granting))));
     let (right, wrong) = (connection(&*provider, "right", 6000), connection(&*provider, "wrong", 1));
     let ask = async |connection: &Connection| {

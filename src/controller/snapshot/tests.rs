@@ -10,8 +10,8 @@ use std::sync::Weak;
 use tower::service_fn;
 
 #[tokio::test]
-async fn an_answer_that_was_overtaken_by_a_change_is_not_believed_the_next_time() {
-    // The ConfigMap changes while each answer is on its way; the watch is quicker.
+async fn an_answer_that_was_outdated_on_arrival_is_not_cached() {
+    // The ConfigMap changes while each answer is on its way, and the watch shows the change before the answer arrives.
     let texts = Mutex::new(vec!["version: 3", "version: 2", "version: 1"]);
     let object: CognigyDeployment = serde_json::from_value(json!({
         "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
@@ -37,9 +37,9 @@ async fn an_answer_that_was_overtaken_by_a_change_is_not_believed_the_next_time(
 }
 
 #[tokio::test]
-async fn nothing_is_asked_under_a_name_or_a_key_that_none_can_have() {
+async fn an_invalid_name_or_key_of_a_config_map_causes_no_request() {
     let api_server = service_fn(|request: Request<Body>| async move {
-        panic!("{} was asked for", request.uri());
+        panic!("unexpected request for {}", request.uri());
         #[allow(unreachable_code)]
         Ok::<Response<Full<bytes::Bytes>>, Infallible>(Response::default())
     });

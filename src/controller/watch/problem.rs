@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_said_nothing_for_long_is_no_outage() {
+    fn a_watch_that_was_silent_for_a_long_time_is_no_outage() {
         let timed_out = || kube::Error::ReadEvents(std::io::Error::new(std::io::ErrorKind::TimedOut, "timed out"));
         assert_eq!(Problem::of(&watcher::Error::WatchFailed(timed_out())), Problem::SilentWatch);
         let unreachable = Problem::Unreachable("timed out".to_owned());
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_forgotten_place_in_history_asks_for_a_list() {
+    fn only_an_expired_resource_version_requires_a_new_list() {
         for (code, is_expired) in [(410, true), (404, false), (429, false), (500, false), (504, false)] {
             assert_eq!(Problem::of_call(&status(code, "")).is_expired(), is_expired, "{code}");
         }

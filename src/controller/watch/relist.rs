@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_list_is_passed_on_as_it_is_even_if_it_is_begun_twice() {
+    fn the_first_list_is_passed_on_unchanged_even_if_it_is_started_twice() {
         let mut watch = Watch::new();
         assert_eq!(watch.tell(Event::Init), ["init"]);
         assert_eq!(watch.tell(Event::InitApply(object("a", "1", 1))), ["listed a/1@1"]);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_list_does_not_name_is_deleted_and_nothing_before_it_is_complete() {
+    fn objects_missing_in_a_later_list_are_deleted_when_the_list_is_complete() {
         let mut watch = Watch::after_a_first_list();
         watch.tell(Event::Init);
         watch.tell(Event::InitApply(object("a", "1", 1)));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_list_that_is_begun_again_forgets_what_it_has_named() {
+    fn a_later_list_that_is_started_again_forgets_its_earlier_objects() {
         let mut watch = Watch::after_a_first_list();
         watch.tell(Event::Init);
         watch.tell(Event::InitApply(object("b", "2", 2)));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_was_replaced_by_one_of_the_same_name_is_deleted_first() {
+    fn an_object_is_deleted_before_another_one_with_the_same_name_is_applied() {
         let mut watch = Watch::after_a_first_list();
         watch.tell(Event::Init);
         assert_eq!(watch.tell(Event::InitApply(object("a", "9", 7))), ["deleted a/1@1", "applied a/9@7"]);

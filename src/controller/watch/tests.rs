@@ -74,7 +74,7 @@ impl Scripted {
 const A_WHILE: Duration = Duration::from_secs(600);
 
 #[tokio::test(start_paused = true)]
-async fn a_list_is_followed_by_changes_for_as_long_as_they_come() {
+async fn changes_follow_the_list() {
     let mut script = list();
     script.push(Ok(Event::Apply(2)));
     let mut watch = Scripted::new([script]);
@@ -83,7 +83,7 @@ async fn a_list_is_followed_by_changes_for_as_long_as_they_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_streaming_list_is_read_in_pages_at_once_and_from_then_on() {
+async fn after_a_refused_streaming_list_all_lists_are_read_in_pages_at_once() {
     for code in [400, 422] {
         let mut watch = Scripted::new([vec![Err(error(code))], list()]);
         let began = Instant::now();
@@ -94,7 +94,7 @@ async fn a_refused_streaming_list_is_read_in_pages_at_once_and_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_fails_otherwise_goes_on_by_itself_after_a_short_pause() {
+async fn a_list_that_fails_for_another_reason_continues_after_a_short_pause() {
     for code in [401, 403, 404, 410, 429, 500, 503] {
         let mut script: Script = vec![Err(error(code))];
         script.extend(list());
@@ -105,7 +105,7 @@ async fn a_list_that_fails_otherwise_goes_on_by_itself_after_a_short_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_long_the_api_server_was_away_it_is_asked_again_within_seconds() {
+async fn after_an_outage_of_any_length_the_watch_is_tried_again_within_seconds() {
     let asked = Arc::<Mutex<Vec<Instant>>>::default();
     let noted = Arc::clone(&asked);
     let failing = stream::repeat_with(move || {
@@ -121,7 +121,7 @@ async fn however_long_the_api_server_was_away_it_is_asked_again_within_seconds()
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_outage_a_forgotten_place_in_history_costs_no_long_pause() {
+async fn an_expired_resource_version_after_an_outage_causes_no_long_pause() {
     let expired_at = Arc::<Mutex<Option<Instant>>>::default();
     let noted = Arc::clone(&expired_at);
     let outage = stream::iter((0..8).map(|_| Err(unreachable())));
@@ -135,7 +135,7 @@ async fn after_an_outage_a_forgotten_place_in_history_costs_no_long_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_falls_silent_is_begun_again_and_read_in_pages_the_third_time() {
+async fn a_silent_list_is_started_again_and_the_third_one_is_read_in_pages() {
     let silent = || vec![Ok(Event::Init), Ok(Event::InitApply(1))];
     let mut watch = Scripted::new([silent(), silent(), list()]);
     assert_eq!(watch.events_within(A_WHILE).await, ["init", "listed", "init", "listed", "init", "listed", "done"]);
@@ -143,7 +143,7 @@ async fn a_list_that_falls_silent_is_begun_again_and_read_in_pages_the_third_tim
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_not_even_begun_is_begun_again() {
+async fn a_list_without_a_first_event_is_started_again() {
     let mut watch = Scripted::new([Vec::new(), list()]);
     let began = Instant::now();
     assert_eq!(word(&watch.endless.next().await), "init");
@@ -151,7 +151,7 @@ async fn a_list_that_is_not_even_begun_is_begun_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_list_that_says_something_all_the_time_is_waited_for() {
+async fn a_long_list_that_is_never_silent_is_not_interrupted() {
     let long = stream::iter([Ok(Event::Init)]).chain(trickle().take(9)).chain(stream::iter([Ok(Event::InitDone)]));
     let mut watch = Scripted::of([long.chain(stream::pending()).boxed()]);
     let events = watch.events_within(STREAMING_LIST_DEADLINE - LIST_SILENCE).await;
@@ -176,14 +176,14 @@ fn trickle() -> impl Stream<Item = watcher::Result<Event<u8>>> + Send {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_list_is_read_again_at_the_relist_interval_whatever_the_watch_has_missed() {
+async fn the_list_is_read_again_at_every_relist_interval() {
     let mut watch = Scripted::new([list(), list(), list()]);
     let events = watch.events_within(2 * RELIST_INTERVAL + A_WHILE).await;
     assert_eq!(events.iter().filter(|word| **word == "done").count(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_is_under_way_goes_on_if_another_one_is_refused() {
+async fn a_running_watch_continues_if_the_list_of_another_watch_is_refused() {
     let mut watch = Scripted::new([list()]);
     watch.events_within(Duration::from_secs(1)).await;
     watch.endless.lists.give_up("a test says so");

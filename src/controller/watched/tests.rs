@@ -79,7 +79,7 @@ fn kept(object: &Value) -> Watched {
 }
 
 #[test]
-fn of_a_resource_at_rest_only_its_identity_and_its_claim_are_kept() {
+fn for_a_resource_at_rest_only_its_identity_and_its_claim_are_kept() {
     let rested = kept(&succeeded());
     assert!(matches!(rested, Watched::AtRest(_)));
     let identity = json!({
@@ -114,7 +114,7 @@ fn a_resource_claims_what_its_status_records() {
         ),
         ("a job that runs", |status| status["attempt"]["step"] = json!("RollingOut"), deployed(true, submitted)),
         (
-            "an outcome that nobody knows",
+            "an unknown outcome",
             |status| {
                 status["attempt"]["verdict"]["outcome"] = json!("Unknown");
                 status["attempt"].as_object_mut().unwrap().remove("job");
@@ -165,7 +165,7 @@ fn a_resource_at_rest_shows_whether_it_is_ready() {
     assert!(kept(&succeeded()).rests_ready());
     let mut suspended = succeeded();
     suspended["status"]["conditions"] = json!([]);
-    assert!(!kept(&suspended).rests_ready(), "its conditions are still to be written");
+    assert!(!kept(&suspended).rests_ready(), "its conditions are not written yet");
     let over = Some("another resource owns the environment".to_owned());
     let watched = Watched::deserialize(&succeeded()).unwrap().pruned(&Settings::default(), over, now());
     assert!(watched.whole().is_some(), "its status must change to not ready");
@@ -203,7 +203,7 @@ fn each_of_these_keeps_a_resource_whole() {
 }
 
 #[test]
-fn what_others_have_noted_for_themselves_is_not_kept() {
+fn managed_fields_and_the_last_applied_configuration_are_not_kept() {
     let watched = Watched::deserialize(&succeeded()).unwrap();
     let object = watched.whole().unwrap();
     assert_eq!(object.metadata.managed_fields, None);
@@ -211,7 +211,7 @@ fn what_others_have_noted_for_themselves_is_not_kept() {
 }
 
 #[test]
-fn a_resource_is_known_by_the_config_map_that_it_takes_its_snapshot_from() {
+fn a_resource_is_found_by_the_config_map_of_its_snapshot() {
     let mut object = succeeded();
     object["spec"]["configurationSnapshotFrom"] = json!({"configMapKeyRef": {"name": "map", "key": "snapshot"}});
     object["spec"].as_object_mut().unwrap().remove("configurationSnapshot");
@@ -235,7 +235,7 @@ fn a_resource_that_cannot_be_read_is_reported_by_its_name_and_left_alone() {
 }
 
 #[test]
-fn a_snapshot_of_any_depth_is_received_alone_in_a_page_and_in_an_event() {
+fn a_snapshot_of_any_depth_can_be_received_alone_in_a_page_and_in_an_event() {
     let deep = |levels: usize| {
         let snapshot = format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
         serde_json::to_string(&succeeded()).unwrap().replace(r#"{"botVersion":"2.4.1"}"#, &snapshot)
@@ -256,7 +256,7 @@ fn a_snapshot_of_any_depth_is_received_alone_in_a_page_and_in_an_event() {
 }
 
 #[test]
-fn an_object_that_is_not_understood_is_received_alone_however_deep_it_is() {
+fn an_object_that_cannot_be_read_is_received_at_any_depth() {
     let deep = format!("{}{}", "[".repeat(9_000), "]".repeat(9_000));
     for field in ["\"generation\":1", "\"manager\":\"kubectl\"", "\"environmentId\":\"env\"", "\"handledRequests\":{}"]
     {
@@ -273,7 +273,7 @@ fn an_object_that_is_not_understood_is_received_alone_however_deep_it_is() {
 }
 
 #[test]
-fn two_versions_of_a_resource_share_a_snapshot_that_is_the_same() {
+fn two_versions_of_a_resource_share_the_same_snapshot() {
     let text =
         |watched: &Watched| watched.whole().unwrap().spec.configuration_snapshot.as_ref().unwrap().text().as_ptr();
     let known = Watched::deserialize(&succeeded()).unwrap();

@@ -41,9 +41,9 @@ pub(crate) fn commands_of(page: &str, text: &str) -> Vec<String> {
             _ if is_prose => found.extend(between_backticks(part)),
             Some(("console", block)) => found.extend(of_console(page, block)),
             Some((kind, block)) => {
-                assert!(OTHER_BLOCKS.contains(&kind), "{page}: commands stand in a block marked console, not {kind}");
+                assert!(OTHER_BLOCKS.contains(&kind), "{page}: write commands in a block marked console, not {kind}");
                 let astray = block.lines().find(|line| is_command(line.trim_start().trim_start_matches("$ ")));
-                assert_eq!(astray, None, "{page}: no test finds a command in a block that is not marked console");
+                assert_eq!(astray, None, "{page}: no test runs this command, because its block is not marked console");
             }
             None => {}
         }

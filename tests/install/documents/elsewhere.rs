@@ -104,11 +104,11 @@ fn names_tests(command: &str) {
             "--profile" => assert!(manifest().contains(&format!("[profile.{}]", words.next().unwrap())), "{command}"),
             "--features" => names_feature(words.next().unwrap(), command),
             filter => {
-                assert!(!filter.starts_with('-'), "this test knows no {filter}: {command}");
+                assert!(!filter.starts_with('-'), "this test does not know the argument {filter}: {command}");
                 for part in filter.split("::") {
                     assert!(
                         read(&format!("mod {part}")) || read(&format!("fn {part}")),
-                        "no test is in {part}: {command}"
+                        "there is no test or module {part}: {command}"
                     );
                 }
             }
@@ -255,11 +255,11 @@ fn names_a_folder(command: &str) {
 fn names_build_arguments(command: &str) {
     let dockerfile = read("Dockerfile");
     let mut arguments = words(command).skip_while(|word| *word != "--build-arg").peekable();
-    assert!(arguments.peek().is_some(), "{command} has build arguments");
+    assert!(arguments.peek().is_some(), "{command} has no build arguments");
     while let Some(word) = arguments.next() {
         if word == "--build-arg" {
             let name = arguments.next().unwrap().split('=').next().unwrap();
-            assert!(dockerfile.contains(&format!("ARG {name}")), "the Dockerfile takes no {name}");
+            assert!(dockerfile.contains(&format!("ARG {name}")), "the Dockerfile has no argument {name}");
         }
     }
 }
@@ -292,7 +292,7 @@ fn names_the_release(command: &str) {
 
 fn names_the_deployment(command: &str) {
     let named = command.contains("deployment/cognigy-operator") || command.contains("deploy/cognigy-operator");
-    assert!(named, "{command} names the Deployment");
+    assert!(named, "{command} does not name the Deployment");
 }
 
 fn words(command: &str) -> impl Iterator<Item = &str> {
@@ -300,7 +300,7 @@ fn words(command: &str) -> impl Iterator<Item = &str> {
 }
 
 fn after<'c>(command: &'c str, flag: &str) -> &'c str {
-    words(command).skip_while(|word| *word != flag).nth(1).unwrap_or_else(|| panic!("{command} has {flag}"))
+    words(command).skip_while(|word| *word != flag).nth(1).unwrap_or_else(|| panic!("{command} has no {flag}"))
 }
 
 fn is_there(path: &str) -> bool {
@@ -328,7 +328,7 @@ fn sources() -> Vec<String> {
     for folder in ["src", "crates", "tests"] {
         gather(&root().join(folder), &mut texts);
     }
-    assert!(texts.len() > 100, "sources were found");
+    assert!(texts.len() > 100, "too few sources were found");
     texts
 }
 

@@ -157,7 +157,7 @@ async fn follow(pages: &[&str]) {
             run += 1;
         }
     }
-    assert!(run > 0, "commands were found in {pages:?}");
+    assert!(run > 0, "no commands were found in {pages:?}");
     println!("{run} commands were run");
 }
 

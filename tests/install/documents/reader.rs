@@ -62,7 +62,10 @@ impl<'c> Reader<'c> {
             return String::new();
         }
         let program = command.split(' ').next().unwrap();
-        assert!(RUN.contains(&program), "{page}: say in the table of reasons why this is not run: {command}");
+        assert!(
+            RUN.contains(&program),
+            "{page}: add this command to elsewhere.rs, with the reason why no test runs it: {command}"
+        );
         let command = self.with_addresses(command);
         let mut shell = self.shell().await;
         shell.args(["-c", &command]);
@@ -120,7 +123,7 @@ impl<'c> Reader<'c> {
 
 /// The first loopback address in a line.
 fn address_in(line: &str) -> String {
-    let start = line.find("127.0.0.1:").unwrap_or_else(|| panic!("an address is in: {line}"));
+    let start = line.find("127.0.0.1:").unwrap_or_else(|| panic!("the line has no address: {line}"));
     let is_address = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | ':');
     line[start..].chars().take_while(|letter| is_address(*letter)).collect()
 }

@@ -22,14 +22,16 @@ use crate::story::Happening;
 
 /// When the call works again, in seconds. By then every call has failed for three minutes, and no deadline has passed.
 pub const MENDED_AT: u64 = 240;
-/// When a person acts, in seconds. A rollout that goes on by itself has ended by then, except for its deliveries.
+/// When a person acts, in seconds. A rollout that continues by itself has ended by then, except for its deliveries.
 const PERSON_AT: u64 = 900;
-/// How long after the last event of the story the operator may still ask. No pause is longer than ten minutes.
+/// How long after the last event of the story the operator may still send requests. No pause is longer than ten
+/// minutes.
 const REST_WITHIN: Duration = Duration::from_secs(900);
-/// The most requests to the platform in any minute: those of a rollout, and the three tries of a call after each of the
-/// first, short pauses.
+/// The maximum number of requests to the platform in any minute: those of a rollout, and three tries of the call after
+/// each of the first, short pauses.
 const MOST_A_MINUTE: usize = 20;
-/// The most writes of the resource in a run: seven for a rollout without faults, and a few that show the fault.
+/// The maximum number of writes of the resource in a run: seven for a rollout without faults, and a few that show the
+/// fault.
 const MOST_WRITES: usize = 16;
 
 /// What the conditions show.
@@ -72,7 +74,7 @@ pub struct Seen {
     pub runs: String,
     /// What the conditions show at the end.
     pub end: Option<Shows>,
-    /// Whether the operator came to rest: it asks nothing more, however long the run goes on.
+    /// Whether the operator came to rest: it sends no more requests, even if the run continues.
     pub rests: bool,
     /// Everything that is wrong: broken promises, requests without a pause, an operator that never rests.
     pub wrong: Vec<String>,
@@ -186,7 +188,7 @@ fn speaks_of(call: Call) -> Option<ConditionType> {
     }
 }
 
-/// Reports an operator that asks the platform too often or for too long, or writes the resource too often.
+/// Reports if the operator sends requests to the platform too often or for too long, or writes the resource too often.
 pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
     let mut wrong = Vec::new();
     let last_cue = Duration::from_secs(last_cue);
@@ -197,13 +199,13 @@ pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
         .map(|entry| entry.at)
         .collect();
     if let Some(last) = asked.last().filter(|last| **last > last_cue + REST_WITHIN) {
-        wrong.push(format!("it still asks {} s after the start", last.as_secs()));
+        wrong.push(format!("it still sends requests {} s after the start", last.as_secs()));
     }
     let busiest = asked
         .iter()
         .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(*at)).count());
     if let Some(most) = busiest.max().filter(|most| *most > most_a_minute) {
-        wrong.push(format!("it asks without a pause: {most} requests in a minute"));
+        wrong.push(format!("it sends requests without a pause: {most} in a minute"));
     }
     let writes =
         Record::of(run).operator_writes().filter(|write| write.object.metadata.name.as_deref() == Some("web")).count();

@@ -1,5 +1,5 @@
-//! A call that is accepted and never answered. While it lasts, people see the steps before it. They also see that its
-//! first try has failed, long before all of its tries have failed.
+//! A call that is accepted and never answered. During the call, users see the events of the steps before it. They also
+//! see that the first try has failed, long before the last try fails.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::story::Happening;
 use crate::time::time_of_day;
 
 const MENDED_AT: u64 = 400;
-/// How long a call may take before the events recorded before it are published, and a moment more.
+/// The time after which a call that hangs lets earlier events be published, plus a second.
 const SOON: Duration = Duration::from_secs(11);
-/// How long one try may take, and a moment more.
+/// The time limit of one try, plus a second.
 const FIRST_TRY: Duration = Duration::from_secs(31);
 
 struct Told<'r> {
@@ -80,16 +80,15 @@ fn a_first_try_that_is_not_answered_is_shown_before_the_next_one_ends() {
         });
         assert!(shown.is_some_and(|write| write.at <= by), "{call:?}: the condition\n{}", story(&run));
         let told = told(&run, words);
-        let [event] = &told[..] else { panic!("{call:?}: one event\n{}", story(&run)) };
+        let [event] = &told[..] else { panic!("{call:?}: {} events instead of one\n{}", told.len(), story(&run)) };
         assert!(event.published <= by && event.warning == warning, "{call:?}: {}\n{}", event.note, story(&run));
         assert!(run.log.contains(words), "{call:?}: the log");
     }
 }
 
-/// The events recorded before a call that hangs are published while it hangs, each with its own time. A delivery is such a
-/// call, too.
+/// The events before a call that hangs are published while it hangs, each with its own time. This includes deliveries.
 #[test]
-fn what_led_to_a_call_that_hangs_is_published_meanwhile_and_has_its_own_time() {
+fn events_before_a_call_that_hangs_are_published_during_the_call_with_their_own_times() {
     for (call, words) in [
         (Call::Validate, "attempt 1 has started"),
         (Call::Submit, "the synthetic trace found no conflict"),
@@ -100,14 +99,14 @@ fn what_led_to_a_call_that_hangs_is_published_meanwhile_and_has_its_own_time() {
         let run = play(call);
         let asked = first_asked(&run, call);
         let told = told(&run, words);
-        let [event] = &told[..] else { panic!("{call:?}: one event\n{}", story(&run)) };
+        let [event] = &told[..] else { panic!("{call:?}: {} events instead of one\n{}", told.len(), story(&run)) };
         assert!(event.published <= asked + SOON, "{call:?}: {:?}\n{}", event.published, story(&run));
         assert!(event.at.is_some_and(|at| at <= time_of_day(asked)), "{call:?}: {:?}\n{}", event.at, story(&run));
     }
 }
 
 #[test]
-fn a_rollback_that_hangs_is_one_warning_and_one_write_however_often_it_is_tried() {
+fn a_rollback_that_hangs_causes_one_warning_and_one_write_for_all_its_tries() {
     let run = play(Call::Rollback);
     let record = Record::of(&run);
     let tries = record.calls(Call::Rollback).filter(|asked| asked.at < Duration::from_secs(MENDED_AT)).count();

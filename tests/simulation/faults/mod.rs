@@ -1,4 +1,4 @@
-//! Faults of the API: every call of the contract against every kind of fault, and receivers that are down for long.
+//! Faults of the API: every call of the contract with every kind of fault, and receivers that are down for a long time.
 //!
 //! `docs/faults.md` is written from the same table.
 
@@ -43,18 +43,18 @@ fn cells() -> Vec<Cell> {
 }
 
 #[test]
-fn every_call_is_tried_against_every_kind_of_fault() {
+fn the_table_has_each_call_with_each_kind_of_fault() {
     for (call, rows) in TABLE {
         let kinds: Vec<Kind> = rows.iter().flat_map(|row| row.kinds.iter().copied()).collect();
         let distinct: BTreeSet<Kind> = kinds.iter().copied().collect();
-        assert_eq!(kinds.len(), distinct.len(), "{call:?}: a kind stands in two rows");
+        assert_eq!(kinds.len(), distinct.len(), "{call:?}: a kind of fault is in two rows");
         let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !distinct.contains(kind)).collect();
         assert_eq!(missing, [], "{call:?}");
     }
 }
 
 #[test]
-fn no_fault_of_the_api_wedges_spins_or_misleads() {
+fn every_fault_of_the_api_ends_as_the_table_says() {
     let cells = cells();
     let failures = Mutex::new(Vec::new());
     for_all(&cells, |cell| {

@@ -1,5 +1,5 @@
-//! Receivers that are down for long, or refuse for good: which messages the outbox keeps, in which order it delivers
-//! them, and which it gives up.
+//! Receivers that are down for a long time or refuse every message: which messages the outbox keeps, in which order it
+//! delivers them, and which ones it gives up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::scenario::{Scenario, create, deploy, operator_down};
 use crate::story::Happening;
 
 const HOUR: u64 = 3600;
-/// The most messages that a status holds (docs/fields.md).
+/// The maximum number of messages in a status (docs/fields.md).
 const MOST: usize = 40;
 
 fn play(scenario: &Scenario) -> Run {
@@ -50,7 +50,7 @@ fn ids(run: &Run, name: &str, kind: DeliveryKind, attempts: i64) -> Vec<String> 
     (1..=attempts).map(|number| key::outcome_message(&uid, number, began(number), kind).as_str().to_owned()).collect()
 }
 
-/// The ids of the messages that the receiver answered with a 2xx which reached the operator, in order.
+/// The ids of the messages that the receiver accepted with a 2xx that the operator received, in order.
 fn taken(run: &Run, kind: DeliveryKind) -> Vec<String> {
     let call = if kind == Audit { Call::Audit } else { Call::Webhook };
     let record = Record::of(run);
@@ -117,7 +117,7 @@ fn receivers_down_for_an_hour_get_every_message_once_and_in_order_through_three_
 }
 
 #[test]
-fn a_receiver_that_refuses_for_good_is_given_up_after_72_hours_in_a_warning_and_the_log_and_blocks_nothing() {
+fn a_refused_message_is_given_up_after_72_hours_with_a_warning_and_a_log_line_and_blocks_no_rollout() {
     for (call, kind, refuses) in [(Call::Audit, Audit, Kind::Unprocessable), (Call::Webhook, Webhook, Kind::NotFound)] {
         let scenario = Scenario::new("a receiver that refuses for good", "")
             .at(0, breaks(call, refuses))
@@ -147,7 +147,7 @@ fn a_receiver_that_refuses_for_good_is_given_up_after_72_hours_in_a_warning_and_
 }
 
 #[test]
-fn an_outbox_that_is_full_gives_its_oldest_message_to_the_log_first() {
+fn a_full_outbox_moves_its_oldest_messages_to_the_log() {
     const VERSIONS: u64 = 25;
     let mut scenario = Scenario::new("more messages than the outbox holds", "")
         .at(0, breaks(Call::Audit, Kind::Unavailable))
@@ -159,7 +159,7 @@ fn an_outbox_that_is_full_gives_its_oldest_message_to_the_log_first() {
     let runs = (VERSIONS + 1).to_string();
     let scenario = scenario.at(VERSIONS * 120 + 300, faults_removed()).lasting(Duration::from_secs(3 * HOUR));
     let run = run(&scenario, &Plan::new());
-    assert_eq!(promises::broken(&scenario, &run), [], "no status is too large, and S8 holds");
+    assert_eq!(promises::broken(&scenario, &run), [], "a promise was broken");
     assert!(run.rests);
     let environment =
         run.platform.environments().find(|(id, _)| id.as_str() == "env").map(|(_, env)| env.deployed().clone());
@@ -168,7 +168,7 @@ fn an_outbox_that_is_full_gives_its_oldest_message_to_the_log_first() {
 
     let record = Record::of(&run);
     let sizes = writes(&record, "web").filter_map(Write::status).map(|status| status.outbox.len());
-    assert_eq!(sizes.max(), Some(MOST), "as many as it holds, and no more");
+    assert_eq!(sizes.max(), Some(MOST), "the outbox holds its maximum, and no more");
     let attempts = i64::try_from(VERSIONS).unwrap_or_default();
     // For each attempt, the audit record enters the outbox first, then the event for the webhook.
     let in_order: Vec<String> = ids(&run, "web", Audit, attempts)

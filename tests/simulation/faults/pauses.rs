@@ -1,4 +1,4 @@
-//! An API that asks for a pause of an hour: the operator still watches live rollouts, and rolls them back.
+//! An API that asks for a pause of an hour. The operator still polls rollouts in flight, and rolls them back.
 
 use std::time::Duration;
 
@@ -46,14 +46,14 @@ fn played(scenario: &Scenario) -> Run {
 }
 
 #[test]
-fn a_rollback_is_tried_again_within_a_minute_whatever_the_api_asks_for() {
+fn a_rollback_is_tried_again_within_a_minute_even_if_the_api_asks_for_a_longer_pause() {
     let story = story(Call::Rollback, "    deploymentsAreUnhealthy: true\n").ending(&[Outcome::RolledBack], "1");
     let (tries, gap) = longest_gap(&played(&story), Call::Rollback);
     assert!(gap <= Duration::from_secs(60) && tries > 15, "{tries} tries, {gap:?} apart");
 }
 
 #[test]
-fn a_job_is_asked_again_within_minutes_and_its_deadline_is_a_verdict_of_such_a_question() {
+fn a_job_is_polled_again_within_minutes_and_such_a_poll_after_the_deadline_gives_the_verdict() {
     let story = story(Call::Job, "").ending(&[Outcome::RolledBack], "1");
     let (tries, gap) = longest_gap(&played(&story), Call::Job);
     assert!(gap <= Duration::from_secs(140) && tries > 2, "{tries} tries, {gap:?} apart");

@@ -191,7 +191,7 @@ const JOB: &[Row] = &[
         stalled(Reason::RolledBack).and(ConditionType::RolledOut, False, Reason::JobGone),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
     ),
-    // A question that was not sent has no answer. Neither has a question that waits for the end of a pause.
+    // A poll that was not sent, or that waits for the end of a pause, gives no answer.
     row(
         &[NoConnection],
         reconciling(Reason::ApiUnavailable).and(ConditionType::RolledOut, Unknown, Reason::SubmitAccepted),
@@ -242,7 +242,7 @@ const HEALTH: &[Row] = &[
         stalled(Reason::RolledBack).and(ConditionType::Healthy, False, Reason::HealthBad),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
     ),
-    // A question that was not sent has no answer. Neither has a question that waits for the end of a pause.
+    // A poll that was not sent, or that waits for the end of a pause, gives no answer.
     row(
         &[NoConnection],
         reconciling(Reason::ApiUnavailable).and(ConditionType::Healthy, Unknown, Reason::AttemptStarted),
@@ -297,7 +297,7 @@ const ROLLBACK: &[Row] = &[
     ),
 ];
 
-/// A 200 of the receiver is enough, whatever its body says. Only a refused message waits.
+/// A 200 of the receiver is enough, with any body. Only a refused message waits.
 const AUDIT: &[Row] = DELIVERIES;
 const WEBHOOK: &[Row] = DELIVERIES;
 
@@ -335,7 +335,7 @@ const DELIVERIES: &[Row] = &[
 
 const SUCCEEDS: Ends = Ends { persons: &[], outcomes: &[Outcome::Succeeded], shows: Reason::Succeeded };
 const ROLLED_BACK: Ends = Ends { persons: &[], outcomes: &[Outcome::RolledBack], shows: Reason::RolledBack };
-/// The attempt goes on from the step that it had reached.
+/// The attempt continues from the step that it had reached.
 const SUCCEEDS_WITH_SECRET_OR_RETRY: Ends = Ends { persons: &[Person::ChangesTheSecret, Person::Retries], ..SUCCEEDS };
 /// The attempt has ended; the next one succeeds.
 const SUCCEEDS_ANEW: Ends =

@@ -1,4 +1,4 @@
-//! A token becomes invalid while a rollout is in flight, and the token endpoint grants no other.
+//! All tokens become invalid while a rollout is in flight, and the token endpoint grants no new one.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::scenario::{Action, Cue, Scenario, tokens_revoked};
 /// When the token endpoint works again, in seconds.
 const MENDED_AT: u64 = 400;
 
-/// The most requests to the platform in any minute. Health and the audit log are called at the same time, and each
-/// refusal costs a token request and a second try.
+/// The maximum number of requests to the platform in any minute. Health and the audit log are called at the same time,
+/// and each refusal causes a token request and a second try.
 const MOST_A_MINUTE: usize = 30;
 
-/// No token is valid any more, and the token endpoint grants no other.
+/// Makes all tokens invalid. The token endpoint grants no new one.
 fn locked_out(kind: Kind) -> Action {
     let (revoked, broken) = (tokens_revoked(), breaks(Call::Token, kind));
     let act = move |stage: &mut crate::stage::Stage| {
@@ -32,7 +32,7 @@ fn locked_out(kind: Kind) -> Action {
 }
 
 #[test]
-fn a_rollout_that_is_locked_out_at_any_step_comes_to_its_end_by_itself() {
+fn a_rollout_without_a_valid_token_at_any_step_ends_by_itself() {
     let steps = [
         (Step::Submitting, Outcome::Succeeded),
         (Step::RollingOut, Outcome::Succeeded),

@@ -38,7 +38,7 @@ struct Check {
 }
 
 impl Expressions {
-    /// Reads the expressions of the example. If the resource has several sets, they must be the same.
+    /// Reads the expressions of the example. If it has several sets for the resource, they must be the same.
     pub fn read() -> Self {
         let text = fs::read_to_string(root().join(EXAMPLE)).expect("the example is there");
         let documents: Vec<Kustomization> = serde_saphyr::from_multiple(&text).expect("Kustomizations");
@@ -50,7 +50,7 @@ impl Expressions {
         checks.dedup();
         let [in_progress, failed, current]: [Option<String>; 3] = match checks.as_slice() {
             [check] => check.clone(),
-            other => panic!("{} ways to judge a CognigyDeployment", other.len()),
+            other => panic!("{EXAMPLE} has {} different sets of expressions for a CognigyDeployment", other.len()),
         };
         let all = [(Reading::InProgress, in_progress), (Reading::Failed, failed), (Reading::Current, current)];
         let program = |text: String| Program::compile(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -68,7 +68,7 @@ impl Expressions {
         }
         let holds = |program: &Program| match program.execute(&context) {
             Ok(CelValue::Bool(holds)) => holds,
-            other => panic!("{other:?} is no answer: {object}"),
+            other => panic!("an expression must be true or false, not {other:?}: {object}"),
         };
         self.0.iter().find(|(_, program)| holds(program)).map_or(Reading::InProgress, |(reading, _)| *reading)
     }

@@ -21,7 +21,7 @@ fn is_held_back(object: &Value) -> bool {
 
 #[test]
 #[ignore = "needs Go, which builds Argo CD's Lua: .ci/run runs it"]
-fn argo_cd_reads_every_status_as_kstatus_does_but_knows_what_is_suspended() {
+fn argo_cd_reads_every_status_like_kstatus_but_shows_suspended_resources_as_suspended() {
     // Argo CD does not run the script for objects that are being deleted.
     let states: Vec<_> = states::all().iter().filter(|state| reading(&state.object) != Reading::Terminating).collect();
     let objects: Vec<&Value> = states.iter().map(|state| state.object.as_ref()).collect();
@@ -40,11 +40,11 @@ fn argo_cd_reads_every_status_as_kstatus_does_but_knows_what_is_suspended() {
 }
 
 #[test]
-fn flux_reads_every_status_as_kstatus_does_but_does_not_wait_for_what_is_suspended() {
+fn flux_reads_every_status_like_kstatus_but_does_not_wait_for_suspended_resources() {
     let expressions = flux::Expressions::read();
     for state in states::all() {
         let expected = match reading(&state.object) {
-            // Flux uses kstatus for such objects, whatever the expressions are.
+            // Flux uses kstatus, and not the expressions, for objects that are being deleted.
             Reading::Terminating => continue,
             _ if is_held_back(&state.object) => Reading::Failed,
             reading => reading,
@@ -54,7 +54,7 @@ fn flux_reads_every_status_as_kstatus_does_but_does_not_wait_for_what_is_suspend
 }
 
 #[test]
-fn every_kind_of_reading_is_among_the_statuses() {
+fn the_statuses_contain_every_kind_of_reading() {
     for wanted in [Reading::Terminating, Reading::InProgress, Reading::Current, Reading::Failed] {
         assert!(states::all().iter().any(|state| reading(&state.object) == wanted), "{wanted:?}");
     }

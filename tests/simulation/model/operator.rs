@@ -2,7 +2,7 @@
 //! decisions.
 //!
 //! This file models the part of the controller that has effects: the order of writes, what a conflict discards, and
-//! which call is sent. Steps without an effect outside of the process (a decision, a passed check) are taken together.
+//! which call is sent. Steps without an effect outside of the process (a decision, a passed check) are combined.
 
 use super::protocol::Mutant;
 use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
@@ -172,7 +172,7 @@ impl Brain {
             Decision::BeginRollback(reason) => apply::rollback::begin(status, facts, memory, reason),
             Decision::Settle => apply::rollback::settle(status, facts),
             Decision::Abandon(reason) => attempt::abandon(status, facts, reason),
-            other => unreachable!("{other:?} is not a step that nobody sees"),
+            other => unreachable!("{other:?} has an effect outside of the process"),
         };
     }
 
@@ -210,8 +210,8 @@ pub(super) fn without_words(status: &mut CognigyDeploymentStatus) {
     status.conditions.clear();
 }
 
-/// Leaves out what is about other rollouts: when this one may start, and what its job teaches about durations. It only
-/// changes times.
+/// Removes the memory that depends on other rollouts: when this rollout may start, and the known durations of jobs.
+/// This memory only changes times.
 fn without_the_fleet(memory: &mut Memory) {
     memory.attempt.slot = AdmissionSlot::NotRequested;
     memory.attempt.job.forget_durations();

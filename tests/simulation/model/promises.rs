@@ -13,7 +13,7 @@ pub(super) const ROLLBACK_INTENT_FIRST: &str = "no rollback arrives without a re
 /// S7.
 pub(super) const NEVER_REWRITTEN: &str = "a verdict is never rewritten";
 pub(super) const REJECTED_HAS_NO_JOB: &str = "a rejected attempt has no job";
-pub(super) const NEWEST_LAST: &str = "no job starts after one of a later attempt";
+pub(super) const NEWEST_LAST: &str = "no job starts after a job of a later attempt";
 
 /// The promises and the stories that are checked in this model.
 pub(super) fn of(protocol: &Protocol) -> Vec<Property<Protocol>> {
@@ -35,28 +35,33 @@ fn always() -> Vec<Property<Protocol>> {
         }),
         Property::always(INTENT_FIRST, |_, world: &World| !world.wrongs.submit_without_intent),
         // S3.
-        Property::always("no job starts before the one before has ended or had its time", |_, world: &World| {
-            !world.wrongs.job_too_early
-        }),
+        Property::always(
+            "no job starts before the previous one has ended or its deadline has passed",
+            |_, world: &World| !world.wrongs.job_too_early,
+        ),
         Property::always(ROLLBACK_INTENT_FIRST, |_, world: &World| !world.wrongs.rollback_without_intent),
         // S5.
         Property::always("no rollback without a bad answer, a deadline or a request", |_, world: &World| {
             !world.wrongs.rollback_without_cause
         }),
         Property::always(NEVER_REWRITTEN, |_, world: &World| !world.wrongs.verdict_rewritten),
-        Property::always("an attempt that may be out is never dropped", |_, world: &World| {
-            !world.wrongs.attempt_dropped
-        }),
+        Property::always(
+            "an attempt that may have been submitted is never dropped, and its job is never replaced",
+            |_, world: &World| !world.wrongs.attempt_dropped,
+        ),
         Property::always("a recorded rollback has happened", a_recorded_rollback_has_happened),
-        // L1 and L2: a state without successors is settled, whatever faults came before.
-        Property::always("what ends is settled", |protocol: &Protocol, world: &World| {
-            let mut actions = Vec::new();
-            protocol.is_final(world)
-                || world.tick < HORIZON && {
-                    protocol.actions(world, &mut actions);
-                    !actions.is_empty()
-                }
-        }),
+        // L1 and L2: a state without successors is settled, after any faults.
+        Property::always(
+            "if nothing more can happen, the last request is settled",
+            |protocol: &Protocol, world: &World| {
+                let mut actions = Vec::new();
+                protocol.is_final(world)
+                    || world.tick < HORIZON && {
+                        protocol.actions(world, &mut actions);
+                        !actions.is_empty()
+                    }
+            },
+        ),
     ]
 }
 

@@ -7,9 +7,9 @@ use api::JobId;
 use api::status::{Attempt, CognigyDeploymentStatus, HandledRequests, Step};
 use stateright::{Model, Property};
 
-/// Until this tick the world may leave the resource without any operator.
+/// Until this tick the resource may be without any operator.
 const OUTAGE_ENDS: u8 = 8;
-/// A world that has not settled by this tick never will.
+/// The last tick. A world that has not settled by then counts as one that never settles.
 pub(super) const HORIZON: u8 = 24;
 
 /// A mistake in the protocol, which the checker must find.
@@ -17,32 +17,32 @@ pub(super) const HORIZON: u8 = 24;
 pub(super) enum Mutant {
     /// The submit is sent before its intent is recorded.
     NoIntent,
-    /// The intent is written whatever has been written since.
+    /// The intent overwrites changes that were written since the decision.
     UnguardedIntent,
-    /// Each POST of a submit has a key of its own.
+    /// Each POST of a submit has its own random key.
     RandomKey,
-    /// The job is written whatever has been written since.
+    /// The job overwrites changes that were written since the submit.
     UnguardedJob,
     /// The submit is sent again after the platform has forgotten its key.
     KeyReusedAfterExpiry,
-    /// Any refusal of a submit is taken for a rejection, whoever wrote the intent.
+    /// Any refusal of a submit counts as a rejection, even if another process wrote the intent.
     AnyRefusalRejects,
-    /// The next attempt begins, and this one's answers are forgotten, before its outcome is recorded.
+    /// The next attempt begins before the outcome of this one is recorded, and the answers to this one are lost.
     NextAttemptBeforeTheRecord,
     /// The rollback is sent before it is recorded.
     RollbackBeforeItsRecord,
 }
 
-/// The model: so many processes that act at the same time, and so much that may go wrong.
+/// The model: the number of processes that act at the same time, and the number of faults.
 #[derive(Clone, Debug)]
 pub(super) struct Protocol {
     pub(super) brain: Brain,
     operators: usize,
     budget: Budget,
     pub(super) mutant: Option<Mutant>,
-    /// Promises that are checked beside those that always are.
+    /// Promises that are checked in addition to those that are always checked.
     pub(super) promised: Vec<&'static str>,
-    /// Stories that some world must tell.
+    /// Stories that must occur in at least one state.
     pub(super) told: Vec<&'static str>,
 }
 
@@ -51,9 +51,9 @@ pub(super) enum Action {
     /// A process starts, and reads the resource.
     Start(usize),
     Crash(usize),
-    /// A process learns of the newest version.
+    /// A process reads the newest version.
     Look(usize),
-    /// A process writes what it has not recorded; the write is guarded by the version it has seen.
+    /// A process writes its unrecorded status. The write is guarded by the version that it has read.
     Write(usize),
     /// The same, but its answer is lost.
     WriteUnheard(usize),
@@ -62,19 +62,19 @@ pub(super) enum Action {
     FailToSend(usize),
     AskJob(usize, JobWord),
     AskHealth(usize, HealthWord),
-    /// A request arrives; its sender hears the answer if it still waits.
+    /// A request arrives. Its sender receives the answer if it still waits.
     Deliver(usize),
-    /// A request arrives and is turned away with a 4xx.
+    /// A request arrives and is refused with a 4xx.
     Refuse(usize),
-    /// A request arrives; its answer is lost.
+    /// A request arrives, but its answer is lost.
     LoseAnswer(usize),
     /// A request is lost.
     Lose(usize),
-    /// The sender waits no longer; the request is still under way.
+    /// The sender stops waiting, but the request is still under way.
     StopWaiting(usize),
     /// Somebody edits the configuration.
     Edit,
-    /// Somebody asks for a rollback.
+    /// Somebody requests a rollback.
     AskForRollback,
     Tick,
 }
@@ -96,18 +96,18 @@ pub(super) enum HealthWord {
 
 impl Protocol {
     pub(super) fn new(operators: usize, budget: Budget) -> Self {
-        // Who may hear a rejection rests on the lease (or on there being one operator).
+        // This promise needs a lease, or a single operator.
         let promised = if operators == 1 { vec![REJECTED_HAS_NO_JOB] } else { Vec::new() };
         Self { brain: Brain::new(None), operators, budget, mutant: None, promised, told: Vec::new() }
     }
 
-    /// Checks this promise, too.
+    /// Also checks this promise.
     pub(super) fn promising(mut self, promise: &'static str) -> Self {
         self.promised.push(promise);
         self
     }
 
-    /// Checks that these stories are told.
+    /// Also checks that these stories occur.
     pub(super) fn telling(self, stories: &[&'static str]) -> Self {
         Self { told: stories.to_vec(), ..self }
     }
@@ -116,13 +116,13 @@ impl Protocol {
         Self { brain: Brain::new(Some(mutant)), mutant: Some(mutant), ..self }
     }
 
-    /// What each process that may act does next.
+    /// The next step of each process that does not wait for an answer.
     pub(super) fn nexts(&self, world: &World) -> Vec<(usize, Next)> {
         let acting = running(world).filter(|(_, process)| !process.is_waiting);
         acting.map(|(who, process)| (who, self.brain.plan(process, world.tick).next)).collect()
     }
 
-    /// What can happen by itself, without anything going wrong and without anybody asking for anything.
+    /// The actions that can happen without a fault and without a request of a user.
     pub(super) fn progress(&self, world: &World, nexts: &[(usize, Next)], actions: &mut Vec<Action>) {
         let outdated = running(world).filter(|(_, process)| process.is_idle() && !process.is_current);
         actions.extend(outdated.map(|(who, _)| Action::Look(who)));
@@ -136,7 +136,7 @@ impl Protocol {
                 }
                 Next::AskHealth => {
                     actions.push(Action::AskHealth(who, HealthWord::Good));
-                    // After a rollback a bad answer changes nothing but how long health is watched.
+                    // After a rollback, a bad answer only changes how long health is polled.
                     if attempt_of(world, who).is_some_and(|attempt| attempt.step == Step::Monitoring) {
                         actions.push(Action::AskHealth(who, HealthWord::Bad));
                     }
@@ -147,7 +147,7 @@ impl Protocol {
         actions.extend(waited_for.map(|(number, _)| Action::Deliver(number)));
     }
 
-    /// What a kind world would do without.
+    /// The faults that can happen.
     fn misfortunes(&self, world: &World, nexts: &[(usize, Next)], actions: &mut Vec<Action>) {
         let left = &world.left;
         if left.crashes > 0 {
@@ -164,7 +164,7 @@ impl Protocol {
         }
         for (number, request) in world.network.iter().enumerate() {
             if request.asker.is_none() {
-                // Nobody waits for it: that it is lost costs nobody anything.
+                // Nobody waits for this request, so its loss is not taken from the budget of losses.
                 actions.extend([Action::Lose(number), Action::Deliver(number)]);
                 continue;
             }
@@ -180,8 +180,9 @@ impl Protocol {
         }
     }
 
-    /// Time passes when nothing else happens, and, for a price, when something could. A request neither is waited for
-    /// nor stays under way for ever.
+    /// Whether time may pass. It passes if nothing else can happen. If something else can happen, it passes only if the
+    /// budget has delays left. It does not pass while a process waits for a request, or if a request has been under way
+    /// for the maximum time.
     fn may_tick(&self, world: &World, could_progress: bool) -> bool {
         let holds_up = |request: &Request| request.asker.is_some() || world.tick - request.sent_at >= LATEST;
         if world.tick >= HORIZON || world.network.iter().any(holds_up) {
@@ -195,7 +196,7 @@ impl Protocol {
         }
     }
 
-    /// What was asked for last is settled, and nothing is under way.
+    /// Whether the last request of the users is settled, and nothing is under way.
     pub(super) fn is_final(&self, world: &World) -> bool {
         let asked = world.resource.asked;
         let handled = world.resource.status.handled_requests.as_ref().is_some_and(|handled| handled.rollback.is_some());
@@ -215,7 +216,7 @@ fn attempt_of(world: &World, who: usize) -> Option<&Attempt> {
     world.operators[who].as_ref()?.working.attempt.as_ref()
 }
 
-/// What the platform may say about the job that a process knows.
+/// The possible answers of the platform about the job that a process knows.
 fn job_words(world: &World, who: usize) -> &'static [JobWord] {
     let job = attempt_of(world, who).and_then(|attempt| attempt.job_id()).and_then(job_number);
     match job.map(|job| world.platform.jobs[job].phase) {
@@ -275,7 +276,8 @@ impl Model for Protocol {
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
-        // An action that is offered can happen: to ignore it would hide a world that is stuck.
+        // Every listed action must be possible. If an impossible one were ignored, a stuck world would look as if it
+        // could continue.
         self.happen(&mut next, action).unwrap();
         next.order_what_is_alike();
         Some(next)

@@ -10,23 +10,26 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Time passes in ticks. Every pause of the operator is shorter than one, and one is the interval between two polls.
+/// Time passes in ticks. A tick is longer than every pause of the operator, and as long as the interval between two
+/// polls.
 pub(super) const TICK: Duration = Duration::from_secs(300);
 /// A rollout must have its verdict this many ticks after its intent.
 pub(super) const TIMEOUT: u8 = 2;
-/// The platform remembers a key for this many ticks; two of them are the operator's margin.
+/// The platform remembers a key for this many ticks. The operator stops sending two ticks earlier (its margin).
 pub(super) const KEY_TTL: u8 = 5;
-/// No request is under way for longer than this many ticks: what the operator's margin stands for.
+/// No request is under way for longer than this many ticks. The operator's margin assumes the same.
 pub(super) const LATEST: u8 = 2;
 
-/// The moment of a tick. The process's clock starts with the world: decisions look at differences only.
+/// The time of a tick. The uptime of a process counts from the start of the world, because decisions use only
+/// differences of uptimes.
 pub(super) fn moment(tick: u8) -> Now {
     let passed = TICK * u32::from(tick);
     let seconds = i64::try_from(passed.as_secs()).unwrap();
     Now { wall: Timestamp::from_second(1_767_225_600 + seconds).unwrap(), uptime: passed }
 }
 
-/// A value that is compared and hashed by its debug print, taken once: the core's types have no hash of their own.
+/// A value that is compared and hashed by its debug output, because the core's types do not implement `Hash`. The
+/// output is computed once.
 pub(super) struct Printed<T> {
     value: Arc<T>,
     print: u64,
@@ -83,7 +86,7 @@ pub(super) fn hash_of(value: &impl Hash) -> u64 {
 /// The recorded status.
 pub(super) type Recorded = Printed<CognigyDeploymentStatus>;
 
-/// What people have asked for.
+/// The requests of the users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     /// The configuration was edited once.
@@ -104,12 +107,13 @@ pub(super) struct Resource {
 pub(super) struct Process {
     /// The resource as last seen or written.
     pub(super) view: Resource,
-    /// Whether `view` has the stored resource version. The number itself would only tell equal states apart.
+    /// Whether `view` has the stored resource version. The number itself is left out, because
+    /// it would make equal states differ.
     pub(super) is_current: bool,
-    /// The status with what is not recorded yet.
+    /// The status with the changes that are not recorded yet.
     pub(super) working: Recorded,
     pub(super) memory: Printed<Memory>,
-    /// The key whose body this process has in memory, so that it need not be built again from the spec.
+    /// The key of the submit whose body this process has in memory. Such a body need not be built again from the spec.
     pub(super) body_of: Option<u64>,
     /// Whether it waits for the answer to a call.
     pub(super) is_waiting: bool,
@@ -128,7 +132,7 @@ impl Process {
         }
     }
 
-    /// Whether it may begin anew with another view: nothing is under way.
+    /// Whether it may continue with another view: it waits for no answer and has no unrecorded changes.
     pub(super) fn is_idle(&self) -> bool {
         !self.is_waiting && self.working == self.view.status
     }
@@ -139,7 +143,7 @@ impl Process {
         self.working = resource.status.clone();
     }
 
-    /// What was not recorded has not happened; what is remembered stays.
+    /// Drops the unrecorded changes of the status. The memory stays.
     pub(super) fn drop_work(&mut self) {
         self.working = self.view.status.clone();
     }
@@ -148,7 +152,7 @@ impl Process {
 /// A call with an effect, under way to the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Request {
-    /// The operator that waits for the answer, if any still does.
+    /// The process that still waits for the answer, if there is one.
     pub(super) asker: Option<usize>,
     pub(super) attempt: i64,
     pub(super) sent_at: u8,
@@ -159,7 +163,7 @@ pub(super) struct Request {
 pub(super) enum Call {
     Submit {
         key: u64,
-        /// Whether the sender takes it for the first POST under its key, so that a refusal is a rejection.
+        /// Whether this is the first POST with this key as far as the sender knows. Then a refusal is a rejection.
         is_first: bool,
         deadline: u8,
     },
@@ -201,22 +205,22 @@ pub(super) struct Platform {
     pub(super) keys: Vec<KeptKey>,
 }
 
-/// How often more the world may still be unkind. Bounds make the model finite.
+/// How many faults and requests of users may still happen. The limits make the model finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Budget {
-    /// A process ends, and all it remembers is gone.
+    /// A process crashes, and loses its memory.
     pub(super) crashes: u8,
-    /// A request, an answer or the answer to a write is lost; an answer cannot be read.
+    /// A request or an answer is lost, or an answer is unreadable.
     pub(super) losses: u8,
-    /// A tick passes, or an answer is not waited for any longer, although something else could happen.
+    /// Time passes although something else could happen, or a process stops waiting for an answer.
     pub(super) delays: u8,
-    /// The platform turns a call away with a 4xx.
+    /// The platform refuses a call with a 4xx.
     pub(super) refusals: u8,
     pub(super) edits: u8,
     pub(super) rollback_requests: u8,
 }
 
-/// What an observer who sees everything has seen go wrong. The states themselves no longer show it.
+/// The violations so far. They are stored here, because a later state does not show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Wrongs {
     pub(super) submit_without_intent: bool,
@@ -241,7 +245,7 @@ pub(super) struct World {
     /// The attempts whose intent to submit, or to roll back, was ever recorded.
     pub(super) submit_intents: Vec<i64>,
     pub(super) rollback_intents: Vec<i64>,
-    /// POSTs sent, where the model's protocol draws a new key for each.
+    /// The number of POSTs, if each one gets its own key ([`Mutant::RandomKey`](super::protocol::Mutant::RandomKey)).
     pub(super) posts: u8,
     pub(super) wrongs: Wrongs,
 }
@@ -261,7 +265,7 @@ impl World {
         self.network.is_empty() && self.attempt().is_some_and(|attempt| attempt.step == Step::Settled)
     }
 
-    /// Replaces the stored status, and watches over what must not change by it.
+    /// Replaces the stored status, and notes each violation that this causes.
     pub(super) fn store(&mut self, status: Recorded) {
         let old = &self.resource.status;
         for (number, outcome) in verdicts(old) {
@@ -282,8 +286,8 @@ impl World {
         self.outdate_views();
     }
 
-    /// Which of two alike processes is the first, and in which order requests were sent, makes no difference to what can
-    /// happen: one order stands for all.
+    /// Sorts the processes and the requests. Their order does not change what can happen, so states that differ only in
+    /// this order become equal.
     pub(super) fn order_what_is_alike(&mut self) {
         let is_waited_for = |world: &Self, who: usize| {
             let of = |request: &&Request| request.asker == Some(who);
@@ -325,7 +329,7 @@ impl World {
         job
     }
 
-    /// A rollback arrives. It is accepted, also where it has happened already.
+    /// A rollback arrives. It is accepted, even if the job was already rolled back.
     pub(super) fn roll_back(&mut self, number: i64, job: usize) {
         let is_asked = self.resource.asked.rollback;
         let job = &mut self.platform.jobs[job];

@@ -75,14 +75,15 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
             continue;
         };
         if recorded.get(id) != Some(&body) {
-            broken.push(Broken::new("S8", format!("the log tells of a record that was not recorded so: {line}")));
+            broken
+                .push(Broken::new("S8", format!("the log shows a record that differs from the recorded one: {line}")));
         }
         // A resource that was restored from a backup of another one holds the same records.
         let resource = line.split_once(" resource=").and_then(|(_, rest)| rest.split(' ').next());
         let count = told.entry((resource.unwrap_or_default(), id)).or_default();
         *count += 1;
         if *count > most {
-            broken.push(Broken::new("S8", format!("the log tells of a record more than once in a process: {line}")));
+            broken.push(Broken::new("S8", format!("a process logged a record more than once: {line}")));
         }
     }
     let told: BTreeSet<&str> = told.into_keys().map(|(_, id)| id).collect();
@@ -101,8 +102,10 @@ fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Brok
         let submit = record.calls(Call::Submit).find(|submit| is_of_job(submit.exchange));
         if let Some(submit) = submit.filter(|submit| submit.exchange.server != audit.exchange.server) {
             let (number, to, taken_by) = (audit.exchange.number, &audit.exchange.server, &submit.exchange.server);
-            broken
-                .push(Broken::new("S8", format!("audit record #{number} went to {to}, but its rollout to {taken_by}")));
+            broken.push(Broken::new(
+                "S8",
+                format!("audit record #{number} was sent to {to}, but {taken_by} accepted its rollout"),
+            ));
         }
     }
 }
@@ -117,7 +120,10 @@ fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Br
         let stranger = strangers.rfind(|asked| asked.exchange.call != Some(Call::Token));
         if let Some(stranger) = stranger {
             let (number, server) = (told.exchange.number, &stranger.exchange.server);
-            broken.push(Broken::new("S9", format!("webhook event #{number} tells the operator's webhook of {server}")));
+            broken.push(Broken::new(
+                "S9",
+                format!("webhook event #{number} tells the operator's webhook about a rollout at {server}"),
+            ));
         }
     }
 }
@@ -134,7 +140,10 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
             let success = verdict.outcome == Outcome::Succeeded;
             let job = attempt.job_id().map_or(Value::Null, |job| Value::from(job.as_str()));
             if taken.record["deploymentSuccess"] != success || taken.record["jobId"] != job {
-                broken.push(Broken::new("S8", format!("the audit of attempt {} is {}", attempt.number, taken.record)));
+                broken.push(Broken::new(
+                    "S8",
+                    format!("the audit record of attempt {} is wrong: {}", attempt.number, taken.record),
+                ));
             }
         }
         None if is_given_up_rightly(record, id.as_str()) => {}

@@ -45,42 +45,45 @@ fn forms(object: &Value) -> Vec<String> {
     must(status["observedGeneration"] == object["metadata"]["generation"], "observedGeneration is not the generation");
     must(find("Ready").is_some(), "Ready is missing");
     let (reconciling, stalled) = (find("Reconciling"), find("Stalled"));
-    must(reconciling.is_none() || stalled.is_none(), "Reconciling and Stalled are both there");
+    must(reconciling.is_none() || stalled.is_none(), "Reconciling and Stalled are both set");
     for flag in [reconciling, stalled].into_iter().flatten() {
-        must(flag["status"] == "True", "a condition that is there only when True is there without");
+        must(flag["status"] == "True", "Reconciling or Stalled is set, but not True");
     }
     must(
         says("Ready", "Unknown") == reconciling.is_some(),
-        "Ready is Unknown without Reconciling, or the other way round",
+        "Ready is Unknown without Reconciling, or Reconciling is set and Ready is not Unknown",
     );
-    must(stalled.is_none() || says("Ready", "False"), "Stalled beside a Ready that is not False");
+    must(stalled.is_none() || says("Ready", "False"), "Stalled is set, but Ready is not False");
     let is_suspended = find("Ready").is_some_and(|ready| ready["reason"] == "Suspended");
-    must(!says("Ready", "False") || stalled.is_some() != is_suspended, "Ready is False, neither stalled nor suspended");
+    must(
+        !says("Ready", "False") || stalled.is_some() != is_suspended,
+        "Ready is False, but the resource is neither stalled nor suspended",
+    );
     if says("Ready", "True") {
         for good in ["Validated", "TracePassed", "RolledOut", "Healthy"] {
-            must(says(good, "True"), &format!("Ready without {good}"));
+            must(says(good, "True"), &format!("Ready is True without {good}"));
         }
-        must(!says("RolledBack", "True"), "Ready although it was rolled back");
+        must(!says("RolledBack", "True"), "Ready is True, but the rollout was rolled back");
     }
 
     let mut types: Vec<&str> = conditions(object).filter_map(|condition| condition["type"].as_str()).collect();
     let count = types.len();
     types.sort_unstable();
     types.dedup();
-    must(types.len() == count, "a condition is there twice");
+    must(types.len() == count, "a condition is set twice");
     for condition in conditions(object) {
-        must(condition["lastTransitionTime"].is_string(), "a condition without its time");
-        must(condition["reason"].as_str().is_some_and(is_camel_case), "a reason that is no CamelCase word");
+        must(condition["lastTransitionTime"].is_string(), "a condition has no lastTransitionTime");
+        must(condition["reason"].as_str().is_some_and(is_camel_case), "a reason is not a CamelCase word");
         let seen = condition["observedGeneration"].as_i64();
         must(
             seen.is_some() && seen <= status["observedGeneration"].as_i64(),
-            "a condition speaks of another generation",
+            "a condition is about another generation",
         );
     }
     let is_of_now = |condition: &Value| condition["observedGeneration"] == status["observedGeneration"];
     must(
         [find("Ready"), reconciling, stalled].into_iter().flatten().all(is_of_now),
-        "how it stands is told of an older generation",
+        "Ready, Reconciling or Stalled is about an older generation",
     );
     wrong
 }
@@ -107,11 +110,11 @@ fn too_early(record: &Record<'_>, place: usize, object: &Value) -> Option<String
     match reading(object) {
         _ if wanted.is_null() => None,
         Reading::Current if !was_asked(Call::Submit, "configuration_snapshot") => {
-            Some("current, and what the spec wants was never submitted".to_owned())
+            Some("it is Current, but the configuration of the spec was never submitted".to_owned())
         }
         Reading::Failed if TRIED.contains(&ready["reason"].as_str()?) => {
             let was_tried = was_asked(Call::Validate, "configurationSnapshot");
-            (!was_tried).then(|| "failed, and what the spec wants was never tried".to_owned())
+            (!was_tried).then(|| "it is Failed, but the configuration of the spec was never tried".to_owned())
         }
         _ => None,
     }

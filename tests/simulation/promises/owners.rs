@@ -27,7 +27,8 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
             for (other, _) in
                 others.filter(|(_, object)| object["spec"]["environmentId"] == after["spec"]["environmentId"])
             {
-                let how = format!("{} becomes ready, and {} says that it runs there", name.name, other.name);
+                let how =
+                    format!("{} becomes ready, although {} is ready in the same environment", name.name, other.name);
                 broken.push(Broken::new("S10", how));
             }
         }
@@ -36,7 +37,7 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     for name in record.run.kubernetes.names(DEPLOYMENTS) {
         let Some(object) = record.run.kubernetes.object(&name).filter(|object| is_ready(object)) else { continue };
         if let Some(other) = ready.insert(object["spec"]["environmentId"].to_string(), name.name.clone()) {
-            broken.push(Broken::new("S10", format!("in the end {other} and {} both say that they run", name.name)));
+            broken.push(Broken::new("S10", format!("at the end {other} and {} are both ready", name.name)));
         }
     }
 }

@@ -49,7 +49,8 @@ fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let lost = record.run.story[part].iter().filter(|entry| is_interruption(&entry.what)).count();
     let threshold = usize::try_from(write.object.spec.rollback_policy.health_threshold).unwrap_or(usize::MAX);
     if counted > threshold.saturating_add(lost) {
-        let how = format!("{counted} bad answers in a row were heard before a verdict, and {threshold} are allowed");
+        let how =
+            format!("{counted} bad answers in a row were received before a verdict, but the threshold is {threshold}");
         broken.push(Broken::new("S4", how));
     }
 }
@@ -128,7 +129,7 @@ fn streaks(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let since = last_growth(record, write);
     let heard = record.heard(Call::Health, since..write.place).filter(|asked| is_bad(asked, write)).count();
     if usize::try_from(grown).is_ok_and(|grown| grown > heard) {
-        broken.push(Broken::new("S6", format!("the streak grew by {grown}, but {heard} bad answers were heard")));
+        broken.push(Broken::new("S6", format!("the streak grew by {grown}, but {heard} bad answers were received")));
     }
 }
 
@@ -158,13 +159,13 @@ fn reasons(record: &Record<'_>, rollback: &Asked<'_>, broken: &mut Vec<Broken>) 
     let key = rollback.exchange.key.as_deref().unwrap_or_default();
     let decided = record.writes.iter().find(|write| decides(write, key)).filter(|write| write.place < rollback.place);
     let Some(write) = decided else {
-        broken.push(Broken::new("S5", format!("rollback #{number} was asked for before it was decided on")));
+        broken.push(Broken::new("S5", format!("rollback #{number} was requested before the decision was written")));
         return;
     };
     let Some(attempt) = write.attempt() else { return };
     let reason = rollback.exchange.body["reason"].as_str().unwrap_or_default();
     if !is_justified(record, write, attempt, reason) {
-        broken.push(Broken::new("S5", format!("rollback #{number} has no ground for its reason {reason}")));
+        broken.push(Broken::new("S5", format!("rollback #{number} has the reason {reason}, which is not justified")));
     }
 }
 

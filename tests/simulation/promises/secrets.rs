@@ -17,7 +17,7 @@ use testkit::PlantedSecret;
 const PLANTED: [(&str, &str); 6] = [
     ("the client's secret", CLIENT_SECRET),
     ("the next client's secret", NEXT_CLIENT_SECRET),
-    ("what else the Secret holds", UNREAD_SECRET),
+    ("another key of the Secret", UNREAD_SECRET),
     ("the webhook's path", WEBHOOK_SECRET),
     ("the webhook's query", WEBHOOK_KEY),
     ("the path of the operator's own webhook", OPERATORS_WEBHOOK_SECRET),

@@ -68,7 +68,7 @@ fn forms(write: &Write, broken: &mut Vec<Broken>) {
         && conditions.is_true(ConditionType::Ready)
         && attempt.outcome() != Some(Outcome::Succeeded)
     {
-        broken.push(Broken::new("S10", "Ready without a success"));
+        broken.push(Broken::new("S10", "Ready is True without a success"));
     }
 }
 
@@ -83,7 +83,7 @@ fn claims(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     if is_new(attempt.job_completed_at().is_some(), |attempt| attempt.job_completed_at().is_some())
         && !heard_job(record, write.place, attempt.job_id(), "completed")
     {
-        broken.push(Broken::new("S10", "the job is said to have completed, and nobody said so"));
+        broken.push(Broken::new("S10", "the status says that the job has completed, but no answer said so"));
     }
 }
 
@@ -97,7 +97,7 @@ fn verdicts(record: &Record<'_>, broken: &mut Vec<Broken>) {
                     .heard(Call::Rollback, 0..place)
                     .any(|asked| is_it(&asked.exchange.job, judged.job) && (200..300).contains(&asked.exchange.status));
                 if !accepted && !heard_job(record, place, judged.job, "rolled_back") {
-                    broken.push(Broken::new("S10", "RolledBack is claimed, and nobody said so"));
+                    broken.push(Broken::new("S10", "the status says RolledBack, but no answer said so"));
                 }
             }
             _ => {}
@@ -109,14 +109,17 @@ fn verdicts(record: &Record<'_>, broken: &mut Vec<Broken>) {
 fn success(record: &Record<'_>, judged: &Judged<'_>, broken: &mut Vec<Broken>) {
     let place = judged.write.place;
     if !heard_job(record, place, judged.job, "completed") {
-        broken.push(Broken::new("S10", "a success is claimed, and the job never completed"));
+        broken.push(Broken::new("S10", "the status says that the attempt succeeded, but the job never completed"));
     }
     let last = record.heard(Call::Health, 0..place).last();
     if !last.is_some_and(|asked| asked.exchange.answer["status"] == "healthy") {
-        broken.push(Broken::new("S10", "a success is claimed, and health was not good"));
+        broken.push(Broken::new("S10", "the status says that the attempt succeeded, but health was not good"));
     }
     if !last.is_some_and(|asked| is_it(&asked.exchange.deployed, judged.job)) {
-        broken.push(Broken::new("S10", "a success is claimed, and another snapshot ran when health was good"));
+        broken.push(Broken::new(
+            "S10",
+            "the status says that the attempt succeeded, but another snapshot ran when health was good",
+        ));
     }
 }
 
@@ -152,8 +155,10 @@ fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
                     *count
                 });
                 if count.is_none_or(|count| count > processes) {
-                    broken
-                        .push(Broken::new("S10", format!("an event says once more, or of a job that is not: {note}")));
+                    broken.push(Broken::new(
+                        "S10",
+                        format!("an event repeats another one, or names a job that does not exist: {note}"),
+                    ));
                 }
             }
             _ => {}

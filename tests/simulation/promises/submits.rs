@@ -96,8 +96,10 @@ fn checked_before(record: &Record<'_>, submit: &Asked<'_>, broken: &mut Vec<Brok
     });
     for (is_so, what) in [(valid, "validated"), (traced, "traced")] {
         if !is_so {
-            broken
-                .push(Broken::new("S2", format!("submit #{} was sent, but not {what} before", submit.exchange.number)));
+            broken.push(Broken::new(
+                "S2",
+                format!("submit #{} was sent, but its snapshot was not {what} before", submit.exchange.number),
+            ));
         }
     }
 }

@@ -53,7 +53,8 @@ fn special() -> Vec<Scenario> {
             .creating(|_| {})
             .when(Cue::Written(Step::RollingOut), delete("web"))
             .gone("2")
-            // A process that starts when the grace is over has a minute, and the webhook takes its message in it.
+            // A process that starts after the grace period has one more minute. The webhook accepts its message in this
+            // minute.
             .tolerating(Tolerance::Timing),
         Scenario::new("deleted and created again with the same name", "")
             .creating(|_| {})

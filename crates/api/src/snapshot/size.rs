@@ -39,7 +39,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     #[test]
-    fn what_the_api_server_escapes_is_counted_so() {
+    fn characters_that_the_api_server_escapes_are_counted_with_their_escapes() {
         for (value, stored) in [
             (json!({"a": "b"}), r#"{"a":"b"}"#),
             (json!("<b>&</b>"), r#""\u003cb\u003e\u0026\u003c/b\u003e""#),

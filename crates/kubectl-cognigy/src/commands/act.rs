@@ -205,9 +205,9 @@ pub async fn resume(
 struct Request {
     /// What would happen, as the end of "This will …".
     question: String,
-    /// What to say afterwards.
+    /// The message after the write.
     done: String,
-    /// Whether to say how to follow what happens.
+    /// Whether to print the command that shows the progress.
     follow: bool,
 }
 

@@ -18,7 +18,7 @@ exec kubectl-cognigy __complete -- \"$@\"
 ";
 /// Tells kubectl not to offer files, and not to add anything.
 const NO_FILES: &str = ":4";
-/// Somebody waits for the candidates with a finger on the key.
+/// The maximum time to find candidates. A person waits for them while typing.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `completion`.

@@ -10,7 +10,7 @@ use kube::core::Status;
 /// How many objects are read with one request.
 const PAGE: u32 = 500;
 
-/// A deployment, or why it could not be read. One that cannot be read never hides another.
+/// A deployment, or the reason why it could not be read. A deployment that cannot be read does not hide the others.
 pub struct Listed {
     /// The namespace.
     pub namespace: String,
@@ -25,7 +25,7 @@ pub struct Listed {
 /// # Errors
 /// [`Failure::NotFound`] with what to look at, or another failure of the request.
 pub async fn get(connection: &Connection, name: &str) -> Result<CognigyDeployment, Failure> {
-    // As its type, straight from the answer: a snapshot keeps its numbers exactly as they were written.
+    // The answer is parsed directly into this type, so a snapshot keeps its numbers exactly as they were written.
     let api: Api<CognigyDeployment> = Api::namespaced(connection.client.clone(), &connection.namespace);
     api.get(name).await.map_err(|error| of_get(connection, name, error))
 }

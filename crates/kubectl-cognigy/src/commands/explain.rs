@@ -1,4 +1,4 @@
-//! `explain`: why a deployment is where it is, and what to do.
+//! `explain`: why a deployment is in its state, and what to do.
 
 use super::{act, deployments};
 use crate::connection::Connection;
@@ -45,7 +45,7 @@ pub struct Explanation {
     runs: String,
     /// What the reason means, in general.
     meaning: String,
-    /// What happens without anybody's help.
+    /// What happens next without a person.
     next: String,
     /// What a person should do.
     what_to_do: String,
@@ -70,7 +70,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     Ok(Exit::Well)
 }
 
-/// Explains where a deployment is.
+/// Explains the state of a deployment.
 #[must_use]
 pub fn explanation(deployment: &CognigyDeployment) -> Explanation {
     let state = state(deployment);

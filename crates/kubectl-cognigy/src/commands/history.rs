@@ -98,7 +98,7 @@ fn entries(deployment: &CognigyDeployment) -> Vec<Entry> {
         }
     });
     let mut entries: Vec<Entry> = current.chain(past).collect();
-    // An attempt that has ended may stand in both places.
+    // An attempt that has ended may be the current attempt and in the history. It is shown once.
     entries.dedup_by_key(|entry| entry.attempt);
     entries
 }

@@ -96,7 +96,7 @@ fn entry(listed: Listed) -> Entry {
     let (runs, since) =
         deployment.status.as_ref().map(running).unwrap_or(crate::view::running::Running::Nothing).short();
     let State { word, style, message, .. } = state(&deployment);
-    // A deployment that is well needs no words; one that waits says what for.
+    // A good deployment shows what happens next. Any other deployment shows the message of its state.
     let message = if style == Style::Good { state::next(&deployment) } else { message };
     Entry {
         namespace,

@@ -28,7 +28,7 @@ pub enum Command {
     Status(status::Arguments),
     /// Show the attempts of a deployment and how they ended.
     History(history::Arguments),
-    /// Say why a deployment is where it is, and what to do.
+    /// Explain the state of a deployment, and say what to do.
     Explain(explain::Arguments),
     /// Show the events of deployments.
     Events(events::Arguments),

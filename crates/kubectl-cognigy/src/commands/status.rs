@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::pin::pin;
 use std::time::Duration;
 
-/// How often the times on the screen move on. No request is made for that.
+/// How often the times on the screen are refreshed. This sends no request.
 const TICK: Duration = Duration::from_secs(1);
 /// The width of the first column.
 const NAME: usize = 12;

@@ -23,7 +23,7 @@ pub fn advice(reason: Reason) -> Option<Advice> {
     Some(Advice { meaning: cells.next()?, what_to_do: cells.next()? })
 }
 
-/// Markdown as plain text: of a link, its text remains, and the page if it is another one.
+/// Markdown as plain text. A link becomes its text, followed by its page if that is another page.
 fn plain(markdown: &str) -> String {
     let mut text = String::new();
     let mut rest = markdown;

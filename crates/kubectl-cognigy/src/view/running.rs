@@ -3,7 +3,8 @@
 use api::status::{Attempt, CognigyDeploymentStatus, LastSuccessful, Outcome};
 use jiff::Timestamp;
 
-/// What the environment runs, as far as this resource knows. Nothing here was asked for now: it is the operator's record.
+/// What the environment runs, as far as this resource knows. It is the operator's record; the environment itself is not
+/// queried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Running {
     /// This resource has deployed nothing that is still there.
@@ -123,7 +124,7 @@ impl Running {
                 format!("the environment runs the snapshot {snapshot} again; {instead_of} was rolled back")
             }
             Self::Restored { snapshot: None, instead_of, .. } => {
-                format!("the environment runs the snapshot before {instead_of} again, which was rolled back")
+                format!("the environment runs the snapshot before {instead_of} again; {instead_of} was rolled back")
             }
             Self::Unknown { configuration, .. } => {
                 format!("nobody can tell whether the environment runs {configuration}: its submit was not answered")

@@ -11,9 +11,9 @@ use serde::Serialize;
 /// How far a stage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Progress {
-    /// It is not its turn yet.
+    /// It has not started yet.
     Waiting,
-    /// It is going on.
+    /// It is in progress.
     Active,
     /// It has ended well.
     Done,
@@ -59,7 +59,7 @@ pub struct Stage {
     /// When it reached this point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// What there is to know about it.
+    /// The details.
     pub detail: String,
 }
 
@@ -155,7 +155,7 @@ impl View<'_> {
             }
             (None, Step::RollingOut) => self.active(name, None),
             (None, _) => {
-                let detail = "not seen to its end".to_owned();
+                let detail = "its end was not seen".to_owned();
                 Stage { name, progress: Progress::Failed, at: None, detail }
             }
         }
@@ -168,7 +168,7 @@ impl View<'_> {
         if self.attempt.step == Step::Monitoring {
             let bad = self.attempt.health.bad_streak;
             let detail = match bad {
-                0 => format!("asked every {interval} s"),
+                0 => format!("polled every {interval} s"),
                 bad => format!("{bad} of {threshold} bad answers in a row"),
             };
             return Stage { name, progress: Progress::Active, at: self.attempt.health.last_counted_at, detail };
@@ -280,7 +280,7 @@ impl View<'_> {
         }
     }
 
-    /// A stage that goes on, in the words of the condition Ready.
+    /// A stage in progress, with the message of the condition Ready.
     fn active(&self, name: &'static str, at: Option<Timestamp>) -> Stage {
         let detail = self.status.conditions.find(ConditionType::Ready).map(|ready| ready.message.clone());
         Stage { name, progress: Progress::Active, at, detail: detail.unwrap_or_default() }

@@ -74,7 +74,7 @@ fn is_waiting(ready: &Condition) -> bool {
     )
 }
 
-/// What happens next without anybody's help.
+/// What happens next without a person.
 #[must_use]
 pub fn next(deployment: &CognigyDeployment) -> String {
     let Some(status) = observed(deployment) else {
@@ -101,7 +101,7 @@ pub fn next(deployment: &CognigyDeployment) -> String {
         Step::Pending | Step::Validating => "validation, the synthetic trace, and the submit".to_owned(),
         Step::Tracing => "the synthetic trace, and the submit".to_owned(),
         Step::Submitting => "Cognigy.AI names the job; the submit is repeated under the same key until then".to_owned(),
-        Step::RollingOut => "the job ends; then health is asked".to_owned(),
+        Step::RollingOut => "the job ends; then health is polled".to_owned(),
         Step::Monitoring => format!(
             "one good answer about health is success; {} bad ones in a row, and {if_bad}",
             policy.health_threshold
@@ -121,7 +121,7 @@ fn settled(
     let waits = status.conditions.find(ConditionType::Ready).is_some_and(is_waiting);
     match (waits, needs_person) {
         (true, _) => "the newer configuration starts".to_owned(),
-        (false, true) => format!("nothing by itself: attempt {} has ended, and a person decides", attempt.number),
+        (false, true) => format!("nothing by itself: attempt {} has ended, and a person must decide", attempt.number),
         (false, false) if !status.outbox.is_empty() => {
             format!("{} are delivered", messages(status.outbox.len()))
         }

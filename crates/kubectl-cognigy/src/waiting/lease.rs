@@ -11,10 +11,11 @@ use tokio::time::Instant;
 const LEASE: &str = "cognigy-operator";
 /// How often the Lease is read.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// For how many of its own durations a Lease must stay unrenewed until the operator counts as gone.
+/// If a Lease was not renewed for this many of its own durations, the operator counts as gone.
 const DURATIONS: u32 = 4;
 
-/// Looks at the Lease now and then. A caller without the right to read it learns nothing, and nothing follows from that.
+/// Reads the Lease from time to time. If the caller may not read it, nothing is known about the operator, and it does
+/// not count as gone.
 pub struct Observer {
     leases: Option<Api<Lease>>,
     read_at: Option<Instant>,

@@ -24,8 +24,8 @@ use std::time::Duration;
 pub use target::Target;
 use tokio::time::{Instant, sleep_until};
 
-/// For how long a person must be needed, before there is a verdict, until the wait ends: a Secret that is applied a moment
-/// after the resource makes it Stalled for a moment.
+/// Before there is a verdict, the wait ends only if a person has been needed for this long. If a Secret is applied a
+/// moment after the resource, the resource is Stalled only for that moment.
 const PERSON_NEEDED_FOR: Duration = Duration::from_secs(20);
 /// How often a snapshot that could not be read is read again, and the operator's lease looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ pub async fn run(
     Ok(ended.iter().map(|ended| ended.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Well))
 }
 
-/// Which of two results a pipeline must hear of.
+/// How bad a result is. The worst result determines the exit code.
 fn severity(exit: Exit) -> u8 {
     match exit {
         Exit::Well => 0,

@@ -99,10 +99,9 @@ impl<'t> Report<'t> {
         Self { terminal, options, names_each, last: RefCell::default() }
     }
 
-    /// Tells what has changed, in one line. Says nothing twice.
+    /// Prints a change in one line. Prints no line twice.
     ///
-    /// # Errors
-    /// Never at present; the signature is that of the other methods.
+    /// # Errors Never at present. The signature is the same as that of the other methods.
     pub fn progress(
         &self,
         target: &Target,
@@ -121,7 +120,7 @@ impl<'t> Report<'t> {
         Ok(())
     }
 
-    /// Tells of trouble with the watch. It goes on by itself.
+    /// Reports a problem with the watch. The watch continues by itself.
     ///
     /// # Errors
     /// The trouble does not go away by itself: the caller lacks a right.

@@ -19,7 +19,7 @@ pub struct Target {
     pub namespace: String,
     /// The name.
     pub name: String,
-    /// The object: another one of the same name is not what was waited for.
+    /// The uid of the object. Another object of the same name is not this target.
     uid: Option<String>,
     /// The generation that asked for the configuration. A status of an older one says nothing.
     generation: i64,
@@ -117,7 +117,7 @@ impl Target {
     /// The resource was deleted.
     #[must_use]
     pub fn ended_deleted(&self, began: Instant) -> Ended {
-        let message = "the resource was deleted while its verdict was waited for".to_owned();
+        let message = "the resource was deleted before it had a verdict".to_owned();
         Ended::new(
             self,
             Exit::Bad,

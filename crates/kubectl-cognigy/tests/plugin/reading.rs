@@ -80,7 +80,7 @@ async fn a_viewer_may_read_everything_and_change_nothing() {
     }
     assert_eq!(bot.get().await.metadata.resource_version, before, "nothing was written");
     let doctor = as_viewer(&["doctor"]).await.exits(0);
-    assert!(doctor.stdout.contains("nor may you patch cognigydeployments (for retry, rollback"), "{doctor:#?}");
+    assert!(doctor.stdout.contains("you may also not patch cognigydeployments (for retry, rollback"), "{doctor:#?}");
     assert!(doctor.stdout.contains("you may not list events (for events)"), "{doctor:#?}");
 }
 

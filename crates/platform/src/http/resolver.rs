@@ -23,8 +23,8 @@ pub(super) struct CheckedResolver {
     pub(super) lookup: Lookup,
     pub(super) policy: EgressPolicy,
     pub(super) route: Route,
-    /// The host of the operator's own proxy, which may have any address. A URL with this host gains no access by that,
-    /// because its request is sent through the proxy.
+    /// The host of the operator's own proxy, which may have any address. This gives a URL with the same host no extra
+    /// access, because its request is sent through the proxy.
     pub(super) proxy_host: Option<String>,
 }
 

@@ -39,8 +39,8 @@ struct Entry {
 }
 
 impl FairQueue {
-    /// Joins, behind the rollouts of the same namespace that have waited longer. A namespace that had no waiting rollout has
-    /// its turn in the next round, however often it comes back.
+    /// Joins, behind the rollouts of the same namespace that have waited longer. A namespace that had no waiting
+    /// rollout has its turn in the next round, even if it leaves and joins again often.
     pub(super) fn join(&mut self, who: &ResourceName, since: Timestamp) {
         let next = self.round + 1;
         let line = self
@@ -104,7 +104,8 @@ impl FairQueue {
 }
 
 impl Line {
-    /// How many rollouts of this line go before one of another line whose turn is in this round.
+    /// How many rollouts of this line start before `other`. `other` belongs to another line, and its turn is in
+    /// `round`.
     fn before(&self, round: u64, other: &Entry) -> usize {
         let Ok(rounds) = usize::try_from(round.saturating_sub(self.round)) else { return self.entries.len() };
         if round < self.round {

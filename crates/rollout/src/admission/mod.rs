@@ -33,13 +33,15 @@ const RETRIES_IN_A_ROW: u32 = 3;
 const USED_WITHIN: Duration = Duration::from_secs(30);
 /// After a restart, the rollouts that waited before have this much time to take their positions again.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
-/// The rate of starts is measured over the last starts: at most so many, and at most so long ago.
+/// The maximum number of recent starts over which the rate of starts is measured.
 const MEASURED_STARTS: usize = 32;
+/// The maximum age of these starts.
 const MEASURED_OVER: Duration = Duration::from_secs(300);
 /// Fewer starts than this tell nothing about the rate.
 const FEWEST_MEASURED: usize = 4;
-/// The shortest and the longest time after which a waiting rollout requests a slot again by itself. It is requeued when it
-/// gets a slot. It asks earlier to refresh the expected start time, and because a requeue may be lost.
+/// The shortest and the longest time after which a waiting rollout requests a slot again by itself. The rollout is also
+/// requeued when it gets a slot. It requests again earlier to refresh the expected start time, and because a requeue
+/// may be lost.
 const ASKS_AGAIN: (Duration, Duration) = (NOTICEABLE, Duration::from_secs(600));
 
 /// A request for a slot.
@@ -165,7 +167,7 @@ impl Admission {
 
     /// A rollout requests a slot at this uptime.
     pub fn request_slot(&mut self, ticket: &Ticket, now: Duration) -> Answer {
-        // The rollout in flight was another attempt of the same resource.
+        // The rollout in flight was an earlier attempt of this resource. It has ended.
         if self.in_flight.contains_key(&ticket.who) {
             self.leave(&ticket.who);
         }
@@ -332,8 +334,8 @@ impl Admission {
         }
     }
 
-    /// How long it takes until so many rollouts have started, at the recent rate. Before any rollout was seen, the rate is
-    /// what the platform says.
+    /// The expected time until `places` rollouts have started, at the recent rate of starts. If there are too few
+    /// recent starts, the rate follows from the request rates of the platform.
     fn time_for(&self, places: usize, now: Duration) -> Duration {
         let lately = self.starts.iter().filter(|start| now.saturating_sub(**start) < MEASURED_OVER);
         let measured = lately.clone().count();

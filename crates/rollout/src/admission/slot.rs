@@ -57,8 +57,8 @@ impl AdmissionSlot {
         Self::Granted(self.position())
     }
 
-    /// The attempt waits at this position. The shown position is kept while the expected start does not change noticeably.
-    /// It is shown together with the time at which the attempt had it.
+    /// The attempt waits at this position. The shown position is kept while the expected start does not change
+    /// noticeably. The shown position includes the time at which the attempt had it.
     #[must_use]
     pub fn wait(self, position: usize, of: usize, left: Duration, now: Timestamp) -> Self {
         let new = QueuePosition { position, of, seen_at: now, starts_at: after(now, left) };

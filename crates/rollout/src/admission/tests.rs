@@ -32,14 +32,14 @@ fn ticket(namespace: &str, name: &str, since: i64) -> Ticket {
     }
 }
 
-/// Everybody asks, nobody is called yet.
+/// All request a slot. No slot is granted yet.
 fn all_ask(admission: &mut Admission, tickets: &[Ticket]) {
     for ticket in tickets {
         assert!(matches!(admission.request_slot(ticket, NOW), Answer::Wait { .. }));
     }
 }
 
-/// Who begins, in order, where each has its answer and ends before the next one comes.
+/// The names in the order in which the rollouts start. Each has started and ended before the next one starts.
 fn order(admission: &mut Admission) -> Vec<String> {
     let mut began = Vec::new();
     let mut called = VecDeque::from(admission.grant_slots(NOW));
@@ -53,7 +53,7 @@ fn order(admission: &mut Admission) -> Vec<String> {
 }
 
 #[test]
-fn with_room_for_it_a_rollout_begins_at_once() {
+fn a_rollout_starts_at_once_if_a_slot_is_free() {
     let mut admission = Admission::new(rates(100));
     let ticket = ticket("bots", "one", 1);
     admission.request_slot(&ticket, NOW);
@@ -63,22 +63,26 @@ fn with_room_for_it_a_rollout_begins_at_once() {
 }
 
 #[test]
-fn no_more_than_a_handful_wait_for_their_validation() {
+fn only_a_few_rollouts_wait_for_their_validation() {
     for (limit, handful) in [(1, 2), (100, 3), (1000, 12)] {
         let mut admission = Admission::new(rates(limit));
         let tickets: Vec<_> = (0..20).map(|number| ticket("bots", &format!("{number:02}"), number)).collect();
-        // Looked at so seldom that watching takes nothing.
+        // The poll interval is so long that polling uses almost nothing of the budget.
         let tickets: Vec<_> =
             tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
         all_ask(&mut admission, &tickets);
         assert_eq!(admission.grant_slots(NOW).len(), handful, "limit {limit}");
         admission.note_started(&tickets[0].who, NOW);
-        assert_eq!(admission.grant_slots(NOW), [tickets[handful].who.clone()], "the next, as soon as one has begun");
+        assert_eq!(
+            admission.grant_slots(NOW),
+            [tickets[handful].who.clone()],
+            "the next one gets a slot as soon as one has started"
+        );
     }
 }
 
 #[test]
-fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
+fn no_more_rollouts_are_in_flight_than_can_be_polled_at_their_longest_intervals() {
     for (longest, most) in [(15, 23), (60, 95), (120, 190)] {
         let mut admission = Admission::new(rates(100));
         for number in 0..300 {
@@ -91,12 +95,12 @@ fn no_more_are_in_flight_than_can_be_watched_at_their_longest_intervals() {
         let reading = admission.counts();
         assert_eq!((reading.in_flight, reading.waiting), (most, 300 - most), "longest interval {longest} s");
         admission.leave(&who("bots", "0"));
-        assert_eq!(admission.grant_slots(NOW).len(), 1, "one ends, one begins");
+        assert_eq!(admission.grant_slots(NOW).len(), 1, "one ends, one starts");
     }
 }
 
 #[test]
-fn a_rollout_that_could_never_be_watched_within_the_budget_begins_where_it_is_alone() {
+fn a_rollout_whose_polls_exceed_the_budget_starts_only_if_it_is_alone() {
     let mut admission = Admission::new(rates(1));
     let restless = Ticket { interval: interval(1, 1), ..ticket("bots", "restless", 1) };
     admission.request_slot(&restless, NOW);
@@ -120,7 +124,7 @@ fn the_oldest_goes_first_and_namespaces_take_turns() {
 }
 
 #[test]
-fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
+fn a_namespace_that_joins_again_and_again_has_one_turn_in_each_round() {
     let mut admission = Admission::new(rates(100));
     let waiting: Vec<_> = (0..30)
         .map(|number| ticket(if number % 2 == 0 { "a" } else { "b" }, &format!("{number:02}"), number))
@@ -140,7 +144,7 @@ fn a_namespace_that_comes_back_again_and_again_has_one_turn_in_a_round() {
 }
 
 #[test]
-fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row() {
+fn requested_retries_start_first_but_at_most_three_in_a_row() {
     let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..3).map(|number| ticket("bots", &format!("old{number}"), number)).collect();
     tickets.extend(
@@ -153,7 +157,7 @@ fn a_retry_that_a_person_asked_for_goes_ahead_but_never_more_than_three_in_a_row
 }
 
 #[test]
-fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
+fn a_retry_request_moves_a_waiting_rollout_ahead() {
     let mut admission = Admission::new(rates(100));
     let tickets = [ticket("bots", "first", 1), ticket("bots", "second", 2)];
     all_ask(&mut admission, &tickets);
@@ -163,7 +167,7 @@ fn a_retry_that_is_asked_for_while_it_waits_takes_it_ahead() {
 }
 
 #[test]
-fn whoever_leaves_makes_room_for_the_next() {
+fn a_rollout_that_leaves_frees_a_slot_for_the_next_one() {
     let mut admission = Admission::new(rates(1));
     let tickets: Vec<_> = (0..4).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
@@ -175,7 +179,7 @@ fn whoever_leaves_makes_room_for_the_next() {
 }
 
 #[test]
-fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
+fn an_unused_slot_is_lost_until_the_rollout_requests_it_again() {
     let mut admission = Admission::new(rates(1));
     let tickets: Vec<_> = (0..3).map(|number| ticket("bots", &number.to_string(), number)).collect();
     let tickets: Vec<_> = tickets.into_iter().map(|ticket| Ticket { interval: interval(15, 3600), ..ticket }).collect();
@@ -183,21 +187,21 @@ fn one_that_is_called_and_does_not_come_loses_its_turn_until_it_asks() {
     assert_eq!(admission.grant_slots(NOW).len(), 2);
     assert_eq!(admission.request_slot(&tickets[1], NOW), Answer::Begin);
     assert_eq!(admission.grant_slots(NOW + seconds(29)), []);
-    assert_eq!(admission.grant_slots(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not come");
+    assert_eq!(admission.grant_slots(NOW + seconds(30)), [tickets[2].who.clone()], "the first has not used its slot");
     assert!(matches!(admission.request_slot(&tickets[0], NOW + seconds(31)), Answer::Wait { position: 1, of: 1, .. }));
     admission.leave(&tickets[1].who);
     assert_eq!(admission.grant_slots(NOW + seconds(32)), [tickets[0].who.clone()]);
 }
 
 #[test]
-fn after_a_restart_those_who_waited_take_their_places_again_before_anybody_is_called() {
+fn after_a_restart_no_slot_is_granted_before_earlier_waiters_can_join_again() {
     let mut admission = Admission::new(rates(100));
     let mut tickets: Vec<_> = (0..6).map(|number| ticket("bots", &number.to_string(), number)).collect();
     tickets.iter_mut().for_each(|ticket| ticket.is_back = true);
     let mut asked_again = Vec::new();
     for ticket in tickets.iter().rev() {
         let Answer::Wait { ask_again, .. } = admission.request_slot(ticket, NOW) else {
-            panic!("nobody is called yet")
+            panic!("no slot is granted yet")
         };
         asked_again.push(ask_again);
         assert_eq!(admission.grant_slots(NOW), []);
@@ -219,7 +223,7 @@ fn a_new_attempt_of_a_resource_that_was_in_flight_waits_like_any_other() {
 }
 
 #[test]
-fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
+fn the_expected_wait_follows_the_recent_rate_of_starts_or_else_the_limit() {
     let mut admission = Admission::new(rates(100));
     admission.watch(&who("bots", "elder"), interval(1, 1));
     admission.watch(&who("bots", "other"), interval(1, 1));
@@ -233,11 +237,11 @@ fn the_wait_is_told_by_the_rate_of_late_and_by_the_limit_before_there_is_one() {
     assert_eq!(left(&mut admission, NOW).as_secs(), 42, "seven requests each, at a hundred a minute");
     admission.starts.extend((0..5).map(|start| NOW + seconds(20 * start)));
     assert_eq!(left(&mut admission, NOW + seconds(100)).as_secs(), 200, "five in a hundred seconds");
-    assert_eq!(left(&mut admission, NOW + seconds(1000)).as_secs(), 42, "too long ago to tell");
+    assert_eq!(left(&mut admission, NOW + seconds(1000)).as_secs(), 42, "the last starts are too old");
 }
 
 #[test]
-fn a_place_is_told_again_only_where_it_is_worth_a_write() {
+fn a_queue_position_is_refreshed_only_if_it_changes_noticeably() {
     let now = Timestamp::from_second(1_000_000).unwrap();
     let told = AdmissionSlot::NotRequested.wait(100, 200, seconds(600), now);
     let later = |passed: u64, position, left| told.wait(position, 200, seconds(left), after_seconds(now, passed));
@@ -246,7 +250,7 @@ fn a_place_is_told_again_only_where_it_is_worth_a_write() {
     assert_eq!(later(540, 2, 60), told, "nearly there, as expected");
     assert_ne!(later(300, 100, 600), told, "nothing moves");
     assert_ne!(later(120, 90, 800), told, "minutes late");
-    assert_eq!(told.grant().position(), told.position(), "it is shown as waiting until it has begun");
+    assert_eq!(told.grant().position(), told.position(), "it is shown as waiting until it has started");
 }
 
 fn after_seconds(moment: Timestamp, passed: u64) -> Timestamp {
@@ -254,7 +258,7 @@ fn after_seconds(moment: Timestamp, passed: u64) -> Timestamp {
 }
 
 #[test]
-fn a_place_is_written_for_people() {
+fn a_queue_position_is_shown_in_words() {
     let [seen_at, starts_at] = ["2026-01-01T18:24:59Z", "2026-01-01T18:42:31Z"].map(|moment| moment.parse().unwrap());
     let position = QueuePosition { position: 12, of: 340, seen_at, starts_at };
     assert_eq!(position.to_string(), "position 12 of 340 at 18:24, expected to start at about 18:42 UTC");
@@ -285,7 +289,7 @@ fn named(namespace: u8, name: u8) -> ResourceName {
 
 proptest! {
     #[test]
-    fn whatever_happens_everybody_is_counted_once_and_nobody_is_forgotten(limit in 1u32..300, events in events()) {
+    fn each_rollout_is_counted_exactly_once_after_any_events(limit in 1u32..300, events in events()) {
         let mut admission = Admission::new(rates(limit));
         let mut now = NOW;
         for event in events {
@@ -317,9 +321,9 @@ proptest! {
         }
     }
 
-    /// However many others keep coming, and however old they are: each waits for at most so many turns.
+    /// Each rollout waits for a limited number of turns, even if others join all the time.
     #[test]
-    fn nobody_starves(
+    fn every_waiting_rollout_starts_eventually(
         waiting in proptest::collection::vec((0u8..5, 0i64..50, prop::bool::weighted(0.3)), 1..40),
         coming in proptest::collection::vec((0u8..5, 100i64..200, any::<bool>()), 2000),
     ) {
@@ -349,7 +353,7 @@ proptest! {
     }
 
     #[test]
-    fn the_place_told_is_the_number_of_turns_until_it_comes(
+    fn the_position_is_the_number_of_turns_until_the_rollout_starts(
         waiting in proptest::collection::vec((0u8..5, 0i64..20), 1..60),
     ) {
         let mut turns = FairQueue::default();
@@ -369,7 +373,7 @@ proptest! {
 
     /// Jain's index over the turns of namespaces that always have somebody waiting.
     #[test]
-    fn namespaces_that_wait_have_the_same_number_of_turns(namespaces in 2u8..8, turns in 20usize..100) {
+    fn waiting_namespaces_have_the_same_number_of_turns(namespaces in 2u8..8, turns in 20usize..100) {
         let mut admission = Admission::new(rates(100));
         let mut served = vec![0usize; usize::from(namespaces)];
         for namespace in 0..namespaces {

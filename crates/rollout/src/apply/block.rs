@@ -34,8 +34,8 @@ pub fn block(
     }
 }
 
-/// One try of the present call failed, and the call repeats it by itself. An obstacle that is already shown stays, because
-/// it says more.
+/// One try of the current call failed, and the call makes another try. If an obstacle is already shown, it stays,
+/// because it says more.
 pub fn failed_try(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,

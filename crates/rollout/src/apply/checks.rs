@@ -40,7 +40,7 @@ pub fn validation(
                 attempt.checks.api_origin = Some(api_origin.clone());
                 attempt.checks.validation =
                     Some(Validation { passed_at: facts.now.wall, warnings: bounded(warnings), capacity_utilization });
-                // An earlier trace proves nothing about this validation's API and checks.
+                // An earlier trace does not count: it may belong to another API or to other checks.
                 attempt.checks.synthetic_trace = None;
             }
             Effects::normal(Reason::ValidationPassed, message)
@@ -57,8 +57,8 @@ pub fn validation(
     }
 }
 
-/// The API at `api_origin` has answered the synthetic trace. A conflict stops the deployment, and so does an answer that
-/// it has not passed.
+/// The API at `api_origin` has answered the synthetic trace. The attempt fails if the trace found a conflict, or if the
+/// API says that the trace has not passed.
 pub fn trace(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,

@@ -66,7 +66,7 @@ fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Me
     memory.attempt.polls.set_in_doubt(false);
     let undisturbed = memory.attempt.health.note_good(facts.asked, facts.now, facts.interval());
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
-    // A good answer ends a row of bad ones, however soon it comes.
+    // A good answer ends a row of bad answers, even if it comes too soon to count.
     attempt.health.bad_streak = 0;
     // After the deadline, any good answer is a success.
     if !counts(facts, memory) && !is_past_deadline(facts, memory) {
@@ -107,8 +107,9 @@ fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Mem
     Effects::warning(Reason::HealthBad, message)
 }
 
-/// An answer counts if 0.9 of an interval has passed since the last one that counted, or since this process first saw that
-/// one had counted. So neither a shorter interval, nor a restart, nor a jump of the wall clock speeds a verdict up.
+/// An answer counts if 0.9 of an interval has passed since the last counted answer. After a restart, this time begins
+/// when the process first sees in the status that an answer was counted. So polls in quick succession, a restart or a
+/// jump of the wall clock cannot cause an earlier verdict.
 fn counts(facts: &Facts<'_>, memory: &Memory) -> bool {
     let spacing = facts.interval().mul_f64(0.9);
     memory.attempt.health.counted_at().is_none_or(|at| facts.asked.uptime.saturating_sub(at) >= spacing)

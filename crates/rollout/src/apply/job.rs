@@ -81,7 +81,7 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
             job.completed_at = Some(facts.now.wall);
         }
     }
-    // Health is polled at once, whatever is remembered of an earlier answer whose record was lost.
+    // Health is polled at once. The memory of an earlier answer that was not recorded must not delay this poll.
     memory.attempt.polls.make_due();
     memory.attempt.health.begin_after_job(facts.asked);
     Effects::normal(Reason::JobCompleted, message)
@@ -100,7 +100,8 @@ fn fail(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, failure: JobFai
     set_condition(status, facts, ConditionUpdate::no(ConditionType::RolledOut, reason, message));
 }
 
-/// One such answer may be the fault of one replica of the API. After a second one, at least an interval later, the job is gone.
+/// One such answer may come from one faulty replica of the API. A second one, at least an interval later, means that
+/// the job is gone.
 fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     let Some(since) = memory.attempt.job.note_missing(facts.asked) else {
         memory.note_no_good_answer(facts.asked);
@@ -149,7 +150,7 @@ pub fn checked_before_success(
         JobAnswer::EndedBadly(word) => ended_badly(status, facts, memory, word),
         JobAnswer::Running | JobAnswer::NotFound | JobAnswer::Unreadable(_) => {
             if is_past_deadline(facts, memory) {
-                // Health was good after the deadline.
+                // The deadline has passed, and health was good. This is a success.
                 return attempt::succeed(status, facts);
             }
             // Health and job are polled again one interval later.

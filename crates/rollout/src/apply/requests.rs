@@ -17,7 +17,8 @@ pub fn handle(
     request: Request,
 ) -> Effects {
     let handled = status.handled_requests.get_or_insert_default();
-    // If somebody removes an annotation, its value stays handled. Put back, it is not a new value.
+    // If somebody removes an annotation, its value stays handled. If somebody adds the same value again, it is not a
+    // new request.
     if facts.requests.retry.is_some() {
         handled.retry.clone_from(&facts.requests.retry);
     }

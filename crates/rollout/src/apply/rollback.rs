@@ -75,7 +75,7 @@ pub fn remember_for_later(status: &mut CognigyDeploymentStatus, facts: &Facts<'_
 
 fn remember(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: RollbackReason) {
     let Some(attempt) = &mut status.attempt else { return };
-    // If the clock stands still or goes back, this rollback must not have the key of the one before.
+    // Each rollback must have its own key, even if the clock stands still or goes back.
     let earliest = attempt.rollback.as_ref().map(|before| after(before.requested_at, Duration::from_micros(1)));
     let requested_at = earliest.map_or(facts.now.wall, |earliest| facts.now.wall.max(earliest));
     attempt.rollback = Some(Rollback {
@@ -128,7 +128,8 @@ pub(super) fn restored(status: &CognigyDeploymentStatus) -> String {
     }
 }
 
-/// If the last success is what was rolled back, the environment no longer runs it.
+/// Records that the environment no longer runs the last successful attempt, if this attempt is the one that was rolled
+/// back.
 pub(super) fn note_undone_success(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     let number = status.attempt.as_ref().map(|attempt| attempt.number);
     if let Some(last) = status.last_successful.as_mut().filter(|last| Some(last.number) == number) {

@@ -38,8 +38,8 @@ pub fn intend(
     if attempt.checks.api_origin.as_ref() != Some(&identity.api_origin) {
         return attempt::check_again(status, facts);
     }
-    // A recorded key is kept, whichever version of the operator derived it: if somebody turned the step back, a job may be
-    // running under it.
+    // A recorded key is kept, even if another version of the operator derived it. If somebody set the step in the
+    // status back, a job may already be running under this key.
     let recorded = attempt.idempotency_key().cloned();
     let is_new = recorded.is_none();
     let derive = || key::submit(facts.uid, attempt.number, attempt.started_at, &attempt.digest);
@@ -59,7 +59,7 @@ pub fn intend(
     Effects::none()
 }
 
-/// The answer to the submit that this process remembers, because its record failed.
+/// Applies the remembered answer to the submit again, because the status with this answer could not be recorded.
 pub fn remembered_answer(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     match memory.attempt.submission.answer().cloned() {
         Some(answer) => submit(status, facts, memory, answer),
@@ -120,8 +120,9 @@ pub fn submit(
     }
 }
 
-/// If the rollout was accepted long after its intent, because the operator was down or the platform could not be reached, its
-/// whole time counts from now. It may have begun only now, and would otherwise be rolled back at the first poll.
+/// If the rollout was accepted long after its intent (the operator was down, or the platform could not be reached), its
+/// time-out counts from now. The rollout may have begun only now. With the old deadline, the first poll could roll it
+/// back.
 fn count_from_now(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &Memory) {
     if memory.submit_age(facts.now) <= facts.interval() {
         return;
@@ -132,16 +133,16 @@ fn count_from_now(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memor
     }
 }
 
-/// The submit is not sent, because the API would not recognize it: its body can no longer be built to the recorded hash, or
-/// the credentials belong to another client.
+/// The submit is not sent, because the API would not recognize it: the body that can be built now does not have the
+/// recorded hash, or the credentials belong to another client.
 pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     memory.attempt.submission.set_body_lost(true);
     unknown(
         status,
         facts,
         memory,
-        "the spec, its webhook or the client in its Secret has changed since the intent was written, so that the submit \
-         cannot be repeated as it was"
+        "the spec, its webhook or the client in its Secret has changed since the intent was written, so the same submit \
+         cannot be sent again"
             .to_owned(),
     )
 }

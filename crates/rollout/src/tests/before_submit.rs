@@ -40,7 +40,7 @@ fn a_rollout_goes_from_checks_to_success() {
 }
 
 #[test]
-fn a_refused_validation_ends_the_attempt_before_anything_is_submitted() {
+fn a_refused_validation_ends_the_attempt_before_the_submit() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Ok(refused(&["memory limit exceeded", "tenant isolation violated"]))];
     rollout.run_for(3600);
@@ -53,7 +53,7 @@ fn a_refused_validation_ends_the_attempt_before_anything_is_submitted() {
 }
 
 #[test]
-fn conflicts_and_any_status_but_passed_end_the_attempt_before_anything_is_submitted() {
+fn a_conflict_or_a_status_other_than_passed_ends_the_attempt_before_the_submit() {
     for (answer, says) in [
         (trace_answer("passed", &["nlp-core 3.1 vs 3.2"]), "nlp-core 3.1 vs 3.2"),
         (trace_answer("failed", &[]), "its status is failed"),
@@ -71,7 +71,7 @@ fn conflicts_and_any_status_but_passed_end_the_attempt_before_anything_is_submit
 }
 
 #[test]
-fn after_a_refusal_a_new_configuration_new_checks_or_a_retry_start_again() {
+fn after_a_refusal_a_new_configuration_changed_checks_or_a_retry_start_another_attempt() {
     let stories: [fn(&mut Rollout) -> &mut Rollout; 3] =
         [|it| it.edit_digest("2.5.0"), |it| it.edit_checks("other"), |it| it.ask_for_retry("1")];
     for change in stories {
@@ -94,7 +94,7 @@ fn after_a_refusal_other_edits_start_nothing() {
 }
 
 #[test]
-fn an_unavailable_api_delays_with_growing_pauses_and_loses_no_attempt() {
+fn an_unavailable_api_causes_growing_pauses_and_does_not_end_the_attempt() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Err(unavailable())];
     rollout.run();
@@ -154,7 +154,7 @@ fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
 }
 
 #[test]
-fn a_missing_configmap_stalls_and_one_that_is_awaited_does_not() {
+fn a_missing_configmap_stalls_and_an_awaited_one_does_not() {
     for (cause, told) in
         [(Cause::SnapshotNotFound, ConditionType::Stalled), (Cause::AwaitingSnapshot, ConditionType::Reconciling)]
     {
@@ -170,7 +170,7 @@ fn a_missing_configmap_stalls_and_one_that_is_awaited_does_not() {
 }
 
 #[test]
-fn an_environment_in_use_stalls_until_its_owner_lets_go() {
+fn an_environment_in_use_stalls_until_its_owner_gives_it_up() {
     let mut rollout = Rollout::new();
     let in_use = Obstacle::lasting(Cause::EnvironmentInUse, "bots/other owns it", Retry::OwnerGone);
     rollout.world.validation.insert(0, Err(in_use));
@@ -195,20 +195,20 @@ fn a_crash_between_the_checks_and_the_intent_repeats_only_what_was_not_recorded(
 }
 
 #[test]
-fn a_gate_between_the_trace_and_the_intent_records_the_checks_so_that_a_restart_repeats_none() {
+fn a_suspension_before_the_intent_records_the_checks_so_a_restart_repeats_none() {
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::Intend).suspend(true).run_for(60);
     let checks = rollout.attempt().checks.clone();
     assert!(checks.passed_at().is_some());
     rollout.crash();
-    assert_eq!(rollout.attempt().checks, checks, "the gate had them recorded");
+    assert_eq!(rollout.attempt().checks, checks, "the checks were recorded before the wait");
     rollout.suspend(false).run_for(60);
     assert_eq!((rollout.count(&Decision::Validate), rollout.count(&Decision::Trace)), (1, 1));
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
 
 #[test]
-fn checks_that_have_become_too_old_behind_a_gate_are_made_again() {
+fn checks_that_expire_during_a_suspension_are_made_again() {
     let most = crate::checks_validity::MAX_AGE.as_secs();
     for (waited, checked) in [(most, 1), (most + 1, 2)] {
         let mut rollout = Rollout::new();
@@ -219,7 +219,7 @@ fn checks_that_have_become_too_old_behind_a_gate_are_made_again() {
 }
 
 #[test]
-fn a_validation_that_has_become_too_old_is_made_again_before_the_trace_but_a_late_trace_is_used() {
+fn an_expired_validation_is_repeated_before_the_trace_but_a_late_trace_is_used() {
     let most = crate::checks_validity::MAX_AGE.as_secs();
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::Trace).suspend(true).run_for(most + 1).suspend(false).run_for(60);
@@ -228,11 +228,11 @@ fn a_validation_that_has_become_too_old_is_made_again_before_the_trace_but_a_lat
     let mut slow = Rollout::new();
     slow.before_decision(&Decision::Trace).world.latency = std::time::Duration::from_secs(most + 1);
     slow.step();
-    assert_eq!(slow.decision(), Decision::Intend, "otherwise a slow API would be asked for ever");
+    assert_eq!(slow.decision(), Decision::Intend, "otherwise the checks at a slow API would never end");
 }
 
 #[test]
-fn checks_of_another_api_are_made_again_at_each_point_where_that_is_found_out() {
+fn checks_of_another_api_are_repeated_before_the_trace_and_before_the_intent() {
     for point in [Decision::Trace, Decision::Intend] {
         for is_known in [true, false] {
             let mut rollout = Rollout::new();

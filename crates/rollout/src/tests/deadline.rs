@@ -33,7 +33,7 @@ fn health_that_stays_unreadable_past_the_deadline_is_rolled_back() {
 }
 
 #[test]
-fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
+fn a_poll_that_cannot_be_sent_is_no_verdict_even_long_after_the_deadline() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
         rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "it asks for a pause", None));
@@ -49,7 +49,7 @@ fn a_question_that_cannot_be_sent_is_no_verdict_however_late_it_is() {
 }
 
 #[test]
-fn a_question_that_could_not_be_sent_is_asked_again_within_an_interval() {
+fn a_poll_that_could_not_be_sent_is_repeated_within_an_interval() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "no connection", None));
     rollout.run_for(10 * INTERVAL);
@@ -69,7 +69,7 @@ fn without_auto_trigger_the_deadline_waits_for_a_person() {
 }
 
 #[test]
-fn an_operator_that_was_down_past_the_deadline_asks_first() {
+fn an_operator_that_was_down_past_the_deadline_polls_first() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
         rollout.restart_after(10 * TIMEOUT);
@@ -81,7 +81,7 @@ fn an_operator_that_was_down_past_the_deadline_asks_first() {
 }
 
 #[test]
-fn an_operator_that_was_down_past_the_deadline_judges_by_what_it_hears() {
+fn an_operator_that_was_down_past_the_deadline_decides_by_the_answers() {
     let mut running = Rollout::at(Step::RollingOut);
     running.job_says(&[JobAnswer::Running]).restart_after(10 * TIMEOUT).run_for(PATIENCE);
     assert_eq!(running.outcome(), Some((Outcome::RolledBack, Reason::DeadlineExceeded)));
@@ -94,7 +94,7 @@ fn an_operator_that_was_down_past_the_deadline_judges_by_what_it_hears() {
 }
 
 #[test]
-fn a_first_question_that_fails_is_no_verdict_on_what_nobody_has_watched() {
+fn after_a_restart_a_first_poll_that_fails_is_no_verdict() {
     let mut running = Rollout::at(Step::RollingOut);
     running.job_says(&[unreadable_job(), JobAnswer::Running, JobAnswer::Completed]);
     let mut monitored = Rollout::at(Step::Monitoring);
@@ -106,7 +106,7 @@ fn a_first_question_that_fails_is_no_verdict_on_what_nobody_has_watched() {
 }
 
 #[test]
-fn a_wall_clock_that_went_ahead_over_a_restart_rolls_nothing_back_that_is_well_soon() {
+fn a_forward_clock_jump_during_a_restart_does_not_roll_back_a_rollout_that_becomes_healthy() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::Running, JobAnswer::Completed]);
     rollout.wall_clock_jumps(86_400).restart_after(1).run_for(INTERVAL);
@@ -121,7 +121,7 @@ fn past_the_deadline_one_good_answer_is_enough() {
 }
 
 #[test]
-fn past_the_deadline_a_good_answer_is_success_however_soon_after_a_bad_one() {
+fn past_the_deadline_a_good_answer_is_success_even_directly_after_a_bad_one() {
     let mut rollout = Rollout::of(|spec| {
         spec.rollback_policy.timeout_seconds = 290;
         spec.rollback_policy.health_threshold = 20;
@@ -134,7 +134,7 @@ fn past_the_deadline_a_good_answer_is_success_however_soon_after_a_bad_one() {
 }
 
 #[test]
-fn a_question_asked_before_the_deadline_is_no_verdict_when_it_is_answered_after_it() {
+fn a_poll_that_is_sent_before_the_deadline_and_answered_after_it_is_no_verdict() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::Running]).run_for(TIMEOUT - INTERVAL - 1);
     rollout.world.latency = Duration::from_secs(30);
@@ -166,7 +166,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
 }
 
 #[test]
-fn a_wall_clock_that_went_back_over_a_restart_rolls_nothing_back() {
+fn a_backward_clock_jump_during_a_restart_causes_no_rollback() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad(), HealthAnswer::Good]).run();
     rollout.wall_clock_jumps(-86_400).restart_after(1).run_for(60);
@@ -174,7 +174,7 @@ fn a_wall_clock_that_went_back_over_a_restart_rolls_nothing_back() {
 }
 
 #[test]
-fn an_edit_of_the_timeout_acts_on_the_running_attempt() {
+fn an_edit_of_the_time_out_affects_the_running_attempt() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[JobAnswer::Running]).run_for(200);
     rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 3600).run_for(3000);

@@ -19,21 +19,21 @@ fn at(step: Step, policy: DeletionPolicy) -> Rollout {
 }
 
 /// How many seconds after its deletion the resource was gone.
-fn went_after(rollout: &Rollout) -> u64 {
+fn seconds_until_gone(rollout: &Rollout) -> u64 {
     assert!(rollout.is_released, "the resource is still there");
     let gone = rollout.given.now.wall.duration_since(rollout.given.deleted_at.unwrap());
     gone.as_secs().unsigned_abs()
 }
 
 #[test]
-fn before_there_was_an_attempt_the_resource_goes_at_once() {
+fn a_resource_without_an_attempt_is_removed_at_once() {
     let mut rollout = Rollout::new();
     rollout.delete().run();
     assert!(rollout.is_released && rollout.status.attempt.is_none());
 }
 
 #[test]
-fn before_the_intent_the_resource_goes_at_once() {
+fn before_the_intent_the_resource_is_removed_at_once() {
     for step in [Step::Pending, Step::Validating, Step::Tracing] {
         for policy in POLICIES {
             let mut rollout = at(step, policy);
@@ -57,7 +57,7 @@ fn in_flight_the_resource_stays_until_the_verdict() {
 }
 
 #[test]
-fn with_the_policy_rollback_a_success_is_undone_before_the_resource_goes() {
+fn with_the_policy_rollback_a_success_is_rolled_back_before_the_resource_is_removed() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::Settled] {
         let mut rollout = at(step, DeletionPolicy::Rollback);
         rollout.delete().run_for(60);
@@ -69,7 +69,7 @@ fn with_the_policy_rollback_a_success_is_undone_before_the_resource_goes() {
 }
 
 #[test]
-fn what_goes_bad_after_the_deletion_is_rolled_back_under_both_policies() {
+fn a_rollout_that_fails_after_the_deletion_is_rolled_back_under_both_policies() {
     for policy in POLICIES {
         let mut rollout = at(Step::Monitoring, policy);
         rollout.health_says(&[bad()]).delete().run_for(120);
@@ -79,7 +79,7 @@ fn what_goes_bad_after_the_deletion_is_rolled_back_under_both_policies() {
 }
 
 #[test]
-fn a_rollback_under_way_is_finished_first_and_not_verified() {
+fn a_rollback_in_progress_is_finished_before_the_removal_but_not_verified() {
     for policy in POLICIES {
         let mut rollout = at(Step::RollingBack, policy);
         rollout.health_says(&[bad()]).delete().run();
@@ -92,14 +92,14 @@ fn a_rollback_under_way_is_finished_first_and_not_verified() {
 }
 
 #[test]
-fn a_settled_attempt_lets_the_resource_go() {
+fn a_resource_with_a_settled_attempt_is_removed() {
     let mut rollout = at(Step::Settled, DeletionPolicy::Retain);
     rollout.delete().run();
     assert!(rollout.is_released && rollout.count(&Decision::Rollback) == 0);
 }
 
 #[test]
-fn when_the_grace_is_over_the_resource_goes_with_a_warning_and_the_job() {
+fn after_the_grace_the_resource_is_removed_with_a_warning_that_names_the_job() {
     for policy in POLICIES {
         let mut rollout = at(Step::RollingOut, policy);
         rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 86_400);
@@ -121,25 +121,25 @@ fn a_long_interval_does_not_outlast_the_grace() {
         spec.rollback_policy.timeout_seconds = 86_400;
     });
     rollout.job_says(&[JobAnswer::Running]).delete().run_for(4 * GRACE);
-    assert_eq!(went_after(&rollout), GRACE);
+    assert_eq!(seconds_until_gone(&rollout), GRACE);
 }
 
 #[test]
 fn an_unanswered_submit_or_rollback_does_not_outlast_the_grace() {
     let mut submitting = at(Step::Submitting, DeletionPolicy::Rollback);
     submitting.submit_says(&[SubmitAnswer::NotYet(unavailable())]).delete().run_for(4 * GRACE);
-    assert_eq!(went_after(&submitting), GRACE);
+    assert_eq!(seconds_until_gone(&submitting), GRACE);
     assert_eq!(submitting.outcome().unwrap().0, Outcome::Abandoned);
     for step in [Step::RollingBack, Step::Settled] {
         let mut rolling_back = at(step, DeletionPolicy::Rollback);
         rolling_back.rollback_says(&[RollbackAnswer::NotYet(unavailable())]).delete().run_for(4 * GRACE);
-        assert_eq!(went_after(&rolling_back), GRACE, "{step:?}");
+        assert_eq!(seconds_until_gone(&rolling_back), GRACE, "{step:?}");
         assert_eq!(rolling_back.warned(Reason::DeletionGraceExpired), 1);
     }
 }
 
 #[test]
-fn messages_that_nobody_takes_do_not_outlast_the_grace() {
+fn messages_that_are_not_accepted_do_not_outlast_the_grace() {
     let mut rollout = at(Step::Settled, DeletionPolicy::Retain);
     rollout.status.outbox = vec![OutboxEntry {
         id: IdempotencyKey::new("message"),
@@ -149,11 +149,11 @@ fn messages_that_nobody_takes_do_not_outlast_the_grace() {
         api_origin: None,
     }];
     rollout.delete().run_for(4 * GRACE);
-    assert_eq!(went_after(&rollout), GRACE, "the operator acts when the grace period is over");
+    assert_eq!(seconds_until_gone(&rollout), GRACE, "the operator acts when the grace period is over");
 }
 
 #[test]
-fn without_credentials_the_resource_goes_at_once() {
+fn without_credentials_the_resource_is_removed_at_once() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack, Step::Settled] {
         let mut rollout = at(step, DeletionPolicy::Rollback);
         rollout.memory.credentials_gone = true;
@@ -174,7 +174,7 @@ fn the_grace_counts_across_restarts() {
 }
 
 #[test]
-fn an_operator_that_was_down_past_the_grace_still_does_what_it_can() {
+fn an_operator_that_was_down_past_the_grace_still_tries_for_a_minute() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack, Step::Settled] {
         let mut rollout = at(step, DeletionPolicy::Rollback);
         rollout.delete().restart_after(2 * GRACE).run_for(LAST_CHANCE);

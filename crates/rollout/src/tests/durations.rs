@@ -40,12 +40,12 @@ fn seconds(seconds: f64) -> Duration {
 }
 
 #[test]
-fn before_anything_was_seen_nothing_is_expected() {
+fn without_observed_jobs_there_is_no_expectation() {
     assert_eq!(Durations::default().expect(&1), None);
 }
 
 #[test]
-fn jobs_that_always_take_the_same_time_are_soon_looked_at_once_about_a_second_after_their_end() {
+fn jobs_of_constant_duration_are_soon_polled_once_about_a_second_after_their_end() {
     for takes in [16.0, 60.0, 61.0, 90.5, 200.0] {
         let mut durations = Durations::default();
         for environment in 0..20 {
@@ -60,7 +60,7 @@ fn jobs_that_always_take_the_same_time_are_soon_looked_at_once_about_a_second_af
 }
 
 #[test]
-fn jobs_shorter_than_the_interval_are_looked_at_after_one_interval() {
+fn jobs_shorter_than_the_interval_are_polled_after_one_interval() {
     let mut durations = Durations::default();
     for environment in 0..100 {
         let cost = watch(&mut durations, environment, seconds(3.0));
@@ -69,7 +69,7 @@ fn jobs_shorter_than_the_interval_are_looked_at_after_one_interval() {
 }
 
 #[test]
-fn jobs_that_take_longer_from_some_day_on_are_followed_at_once() {
+fn the_expectation_follows_at_once_if_jobs_take_longer() {
     let mut durations = Durations::default();
     for environment in 0..50 {
         watch(&mut durations, environment, seconds(60.0));
@@ -84,7 +84,7 @@ fn jobs_that_take_longer_from_some_day_on_are_followed_at_once() {
 }
 
 #[test]
-fn jobs_that_become_shorter_are_found_out_by_a_probe() {
+fn a_probe_notices_that_jobs_have_become_shorter() {
     let mut durations = Durations::default();
     for environment in 0..50 {
         watch(&mut durations, environment, seconds(120.0));
@@ -118,7 +118,7 @@ fn an_environment_whose_jobs_take_longer_than_others_has_its_own_expectation() {
 }
 
 #[test]
-fn one_early_end_among_many_does_not_cost_the_others_a_look() {
+fn one_early_end_among_many_causes_no_extra_polls_of_other_jobs() {
     let mut durations = Durations::default();
     for environment in 0..60 {
         watch(&mut durations, environment, seconds(60.0));
@@ -131,7 +131,7 @@ fn one_early_end_among_many_does_not_cost_the_others_a_look() {
 proptest! {
     /// Compares with fixed intervals, which notice an end half an interval late on average.
     #[test]
-    fn however_varied_jobs_are_it_costs_no_more_looks_and_ends_are_noticed_in_time(
+    fn for_any_durations_there_are_no_more_polls_and_ends_are_noticed_in_time(
         seed: u64, shortest in 1.0f64..60.0, spread in 1.0f64..120.0,
     ) {
         let mut random = fastrand::Rng::with_seed(seed);

@@ -35,7 +35,7 @@ fn a_new_configuration_after_the_intent_waits_for_the_outcome() {
 }
 
 #[test]
-fn a_waiting_configuration_is_told() {
+fn a_waiting_configuration_is_shown() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
         rollout.edit_digest("2.5.0").refresh();
@@ -122,7 +122,7 @@ fn a_new_configuration_starts_after_every_outcome() {
 }
 
 #[test]
-fn history_is_as_long_as_asked_for_and_attempts_count_on() {
+fn history_has_the_configured_length_and_attempt_numbers_continue() {
     for limit in [0, 1, 3] {
         let mut rollout = Rollout::of(|spec| spec.history_limit = limit);
         for version in ["1", "2", "3", "4", "5"] {

@@ -8,7 +8,7 @@ use api::reason::Reason;
 use api::status::{Outcome, RollbackReason, Step};
 
 #[test]
-fn as_many_bad_answers_in_a_row_as_the_threshold_roll_back() {
+fn a_threshold_of_bad_answers_in_a_row_causes_a_rollback() {
     for threshold in [1, 3, 5] {
         let mut rollout = Rollout::of(|spec| spec.rollback_policy.health_threshold = threshold);
         rollout.health_says(&[bad()]).before_decision(&Decision::Rollback);
@@ -23,7 +23,7 @@ fn as_many_bad_answers_in_a_row_as_the_threshold_roll_back() {
 }
 
 #[test]
-fn fewer_bad_answers_in_a_row_do_not() {
+fn fewer_bad_answers_in_a_row_cause_no_rollback() {
     let mut rollout = Rollout::new();
     rollout.health_says(&[bad(), bad(), Good]).run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
@@ -39,7 +39,7 @@ fn a_good_answer_between_bad_ones_breaks_the_row() {
 }
 
 #[test]
-fn as_many_good_answers_in_a_row_as_asked_for_are_success() {
+fn a_threshold_of_good_answers_in_a_row_is_a_success() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 3);
     rollout.health_says(&[Good, Good, bad(), Good, Good, Good]).run_for(3 * INTERVAL);
     assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 1));
@@ -68,7 +68,7 @@ fn unreadable_health_does_not_break_a_row_of_bad_answers() {
 }
 
 #[test]
-fn a_restart_does_not_speed_a_verdict_up() {
+fn a_restart_does_not_cause_an_earlier_verdict() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad()]).run();
     for _ in 0..10 {
@@ -80,7 +80,7 @@ fn a_restart_does_not_speed_a_verdict_up() {
 }
 
 #[test]
-fn a_restart_does_not_speed_a_verdict_up_whatever_the_wall_clock_says() {
+fn a_restart_with_a_clock_jump_does_not_cause_an_earlier_verdict() {
     for jump in [-86_400, 0, 86_400] {
         let mut rollout = Rollout::at(Step::Monitoring);
         rollout.health_says(&[bad()]).run();
@@ -92,7 +92,7 @@ fn a_restart_does_not_speed_a_verdict_up_whatever_the_wall_clock_says() {
 }
 
 #[test]
-fn an_edit_of_the_interval_does_not_speed_a_verdict_up_beyond_what_it_asks_for() {
+fn a_longer_interval_delays_the_next_poll() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad()]).run_for(2);
     rollout.edit(|spec| spec.monitoring.interval_seconds = 60).pass(20).run();
@@ -112,7 +112,7 @@ fn a_good_answer_too_soon_to_count_still_breaks_a_row_of_bad_ones() {
 }
 
 #[test]
-fn the_threshold_of_the_moment_counts() {
+fn the_current_threshold_counts() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad()]).run_for(INTERVAL);
     assert_eq!(rollout.attempt().health.bad_streak, 2);
@@ -131,7 +131,7 @@ fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
 }
 
 #[test]
-fn a_rollback_that_a_person_asks_for_then_is_told_as_one() {
+fn a_rollback_that_a_person_requests_after_a_bad_verdict_is_shown_as_rolled_back() {
     let mut rollout = Rollout::of(|spec| spec.rollback_policy.auto_trigger = false);
     rollout.health_says(&[bad(), bad(), bad(), Good]).run_for(120);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Failed);

@@ -9,7 +9,7 @@ use api::status::{Outcome, RollbackReason, Step};
 use std::time::Duration;
 
 #[test]
-fn the_job_is_first_asked_an_interval_after_the_submit_then_every_interval() {
+fn the_job_is_polled_one_interval_after_the_submit_and_then_every_interval() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::Running]).run_for(INTERVAL - 1);
     assert_eq!(rollout.count(&Decision::AskJob), 0);
@@ -20,7 +20,7 @@ fn the_job_is_first_asked_an_interval_after_the_submit_then_every_interval() {
 }
 
 #[test]
-fn health_is_asked_at_once_when_the_job_has_completed() {
+fn health_is_polled_at_once_when_the_job_has_completed() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.run_for(INTERVAL);
     assert_eq!(rollout.asked[rollout.asked.len() - 2..], [Decision::AskJob, Decision::AskHealth]);
@@ -54,7 +54,7 @@ fn a_job_that_is_not_found_once_is_not_gone() {
 }
 
 #[test]
-fn a_job_that_cannot_be_read_is_told_until_it_can_be_again() {
+fn an_unreadable_job_is_shown_until_it_can_be_read_again() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[unreadable_job(), JobAnswer::Running, JobAnswer::Completed]).run_for(INTERVAL);
     assert_eq!(rollout.says(ConditionType::RolledOut), "Unknown/JobUnreadable");
@@ -84,7 +84,7 @@ fn an_edit_of_the_interval_does_not_make_a_job_gone_sooner() {
 }
 
 #[test]
-fn a_job_that_the_platform_rolled_back_is_rolled_back_without_a_request_of_ours() {
+fn a_job_that_the_platform_rolled_back_needs_no_rollback_request() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::RolledBack]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RolledBackByPlatform)));
@@ -94,7 +94,7 @@ fn a_job_that_the_platform_rolled_back_is_rolled_back_without_a_request_of_ours(
 }
 
 #[test]
-fn healthy_after_a_disturbance_may_be_the_old_configuration() {
+fn after_a_disturbance_good_health_may_belong_to_the_old_configuration() {
     for disturbance in [bad(), unreadable()] {
         let mut rollout = Rollout::at(Step::RollingOut);
         rollout.job_says(&[JobAnswer::Completed, JobAnswer::RolledBack]);
@@ -105,14 +105,14 @@ fn healthy_after_a_disturbance_may_be_the_old_configuration() {
 }
 
 #[test]
-fn healthy_after_a_restart_may_be_the_old_configuration() {
+fn after_a_restart_good_health_may_belong_to_the_old_configuration() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.job_says(&[JobAnswer::RolledBack]).restart_after(60).run();
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RolledBackByPlatform)));
 }
 
 #[test]
-fn a_last_look_that_finds_the_job_completed_is_success() {
+fn a_final_job_check_that_finds_the_job_completed_is_success() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.health_says(&[bad(), HealthAnswer::Good]).run_for(60);
     assert_eq!(rollout.count(&Decision::CheckJob), 1);
@@ -120,7 +120,7 @@ fn a_last_look_that_finds_the_job_completed_is_success() {
 }
 
 #[test]
-fn a_last_look_that_tells_nothing_is_repeated_an_interval_later() {
+fn a_final_job_check_without_a_result_is_repeated_an_interval_later() {
     for nothing in [unreadable_job(), JobAnswer::Running, JobAnswer::NotFound] {
         let mut rollout = Rollout::at(Step::RollingOut);
         rollout.job_says(&[JobAnswer::Completed, nothing.clone(), nothing, JobAnswer::Completed]);
@@ -132,7 +132,7 @@ fn a_last_look_that_tells_nothing_is_repeated_an_interval_later() {
 }
 
 #[test]
-fn a_last_look_that_finds_the_job_failed_is_a_bad_verdict() {
+fn a_final_job_check_that_finds_the_job_failed_is_a_bad_verdict() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::Completed, failed_job()]);
     rollout.health_says(&[bad(), HealthAnswer::Good]).run_for(TIMEOUT);
@@ -156,7 +156,7 @@ fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
 }
 
 #[test]
-fn without_a_disturbance_the_job_is_not_asked_again() {
+fn without_a_disturbance_the_job_is_not_polled_again() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 3);
     rollout.run_for(120);
     assert_eq!((rollout.count(&Decision::AskJob), rollout.count(&Decision::CheckJob)), (1, 0));
@@ -164,7 +164,7 @@ fn without_a_disturbance_the_job_is_not_asked_again() {
 }
 
 #[test]
-fn a_job_whose_end_was_not_recorded_is_asked_again_whatever_was_heard_since() {
+fn a_job_whose_end_was_not_recorded_is_polled_again_despite_later_answers() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.run().pass(INTERVAL);
     // Late answers, after which the job must be polled once more.

@@ -6,7 +6,7 @@ use crate::answer::{RollbackAnswer, SubmitAnswer, ValidationAnswer};
 use api::status::Outcome;
 
 #[test]
-fn a_success_is_told_with_the_time_from_submit_to_verdict() {
+fn a_success_message_has_the_time_from_submit_to_verdict() {
     let mut rollout = Rollout::new();
     rollout.run_for(60);
     assert_eq!(rollout.audits(), [(true, 15.0)]);
@@ -14,7 +14,7 @@ fn a_success_is_told_with_the_time_from_submit_to_verdict() {
 }
 
 #[test]
-fn a_rollback_is_told_when_it_was_accepted_or_refused() {
+fn a_rollback_message_is_sent_when_the_rollback_was_accepted_or_refused() {
     for answer in [RollbackAnswer::Accepted, RollbackAnswer::Refused("no".to_owned())] {
         let mut rollout = Rollout::new();
         rollout.health_says(&[bad()]).rollback_says(&[answer]).run_for(45 + 2 * TIMEOUT);
@@ -24,7 +24,7 @@ fn a_rollback_is_told_when_it_was_accepted_or_refused() {
 }
 
 #[test]
-fn a_refused_validation_is_told_with_a_rate_of_nothing() {
+fn a_refused_validation_has_a_success_rate_of_0() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: Vec::new() })];
     rollout.run();
@@ -32,7 +32,7 @@ fn a_refused_validation_is_told_with_a_rate_of_nothing() {
 }
 
 #[test]
-fn a_trace_that_did_not_pass_is_told_with_a_rate_of_a_half() {
+fn a_trace_that_did_not_pass_has_a_success_rate_of_one_half() {
     let mut rollout = Rollout::new();
     rollout.world.trace = vec![Ok(trace_answer("failed", &[]))];
     rollout.run();
@@ -40,14 +40,14 @@ fn a_trace_that_did_not_pass_is_told_with_a_rate_of_a_half() {
 }
 
 #[test]
-fn an_attempt_that_was_stopped_before_any_check_is_told_with_a_rate_of_nothing() {
+fn an_attempt_that_was_stopped_before_any_check_has_a_success_rate_of_0() {
     let mut rollout = Rollout::at(api::status::Step::Pending);
     rollout.ask_for_rollback("1").run();
     assert_eq!((rollout.audits(), rollout.webhooks()), (vec![], vec![(false, 0.0, 0.0)]));
 }
 
 #[test]
-fn an_unknown_outcome_is_told_without_a_job() {
+fn the_message_about_an_unknown_outcome_has_no_job() {
     let mut rollout = Rollout::new();
     rollout.given.settings = unsupported();
     rollout.submit_says(&[SubmitAnswer::Unknown { message: "409".to_owned() }]).run();
@@ -60,7 +60,7 @@ fn an_unknown_outcome_is_told_without_a_job() {
 }
 
 #[test]
-fn without_a_webhook_only_the_audit_log_is_told() {
+fn without_a_webhook_only_the_audit_log_gets_a_message() {
     let mut silent = Rollout::of(|spec| spec.webhook = None);
     silent.run_for(60);
     assert_eq!((silent.audits().len(), silent.webhooks().len()), (1, 0));
@@ -71,7 +71,7 @@ fn without_a_webhook_only_the_audit_log_is_told() {
 }
 
 #[test]
-fn the_audit_log_is_told_what_the_author_attests_and_when_the_verdict_was_known() {
+fn an_audit_record_has_the_compliance_statements_and_the_time_of_the_verdict() {
     for approved in [true, false] {
         let mut rollout = Rollout::of(|spec| spec.compliance.governance_approved = approved);
         rollout.run_for(3600);
@@ -82,7 +82,7 @@ fn the_audit_log_is_told_what_the_author_attests_and_when_the_verdict_was_known(
 }
 
 #[test]
-fn a_crash_before_the_record_tells_the_same_message_again_under_the_same_id() {
+fn a_crash_before_the_record_creates_the_same_message_with_the_same_id() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[failed_job()]).before_decision(&crate::Decision::Rollback);
     rollout.step();

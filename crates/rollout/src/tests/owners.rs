@@ -28,7 +28,7 @@ fn deployed_over(rollout: &mut Rollout) -> &mut Rollout {
 }
 
 #[test]
-fn a_success_that_was_deployed_over_begins_again_with_a_warning() {
+fn a_replaced_success_starts_another_attempt_with_a_warning() {
     let mut rollout = settled(|_| ());
     assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
     assert_eq!(deployed_over(&mut rollout).step(), Decision::Start);
@@ -40,7 +40,7 @@ fn a_success_that_was_deployed_over_begins_again_with_a_warning() {
 }
 
 #[test]
-fn a_success_that_was_deployed_over_is_never_ready_whatever_else_holds_it() {
+fn a_replaced_success_is_never_ready() {
     let mut suspended = settled(|_| ());
     deployed_over(&mut suspended).suspend(true).run();
     assert_eq!(suspended.says(ConditionType::Ready), "False/Suspended");
@@ -51,7 +51,7 @@ fn a_success_that_was_deployed_over_is_never_ready_whatever_else_holds_it() {
 }
 
 #[test]
-fn what_was_not_ready_before_is_not_begun_again() {
+fn a_resource_that_was_not_ready_before_starts_no_other_attempt() {
     let table: [Case; 3] = [
         (Outcome::RolledBack, |rollout| {
             rollout.health_says(&[bad(), bad(), bad(), HealthAnswer::Good]);
@@ -72,7 +72,7 @@ fn what_was_not_ready_before_is_not_begun_again() {
 }
 
 #[test]
-fn what_another_resource_has_deployed_is_not_rolled_back() {
+fn a_configuration_that_another_resource_deployed_is_not_rolled_back() {
     let mut asked = settled(|rollout| {
         rollout.given.spec.rollback_policy.auto_trigger = false;
         rollout.health_says(&[bad()]);
@@ -94,7 +94,7 @@ fn without_another_owner_nothing_changes() {
 }
 
 #[test]
-fn a_claim_is_made_by_an_accepted_validation_and_outlives_the_attempt() {
+fn an_accepted_validation_makes_a_claim_that_outlives_the_attempt() {
     let origin = api::identifier::ApiOrigin::new("https://api.cognigy.ai");
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::Validate);
@@ -121,7 +121,7 @@ fn a_claim_is_made_by_an_accepted_validation_and_outlives_the_attempt() {
 }
 
 #[test]
-fn a_submit_that_nobody_can_tell_of_counts_as_a_deployment_and_a_rejected_one_does_not() {
+fn an_unknown_submit_counts_as_a_deployment_and_a_rejected_one_does_not() {
     let unknown = settled(|rollout| {
         rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]);
         rollout.world.body_is_lost = true;
@@ -140,9 +140,9 @@ fn a_submit_that_nobody_can_tell_of_counts_as_a_deployment_and_a_rejected_one_do
     assert_eq!(claim::recorded(&refused.status), None);
 }
 
-/// When a deleted resource is gone, its claim is gone too. But its rollout may still run until its deadline.
+/// The claim of a deleted resource ends with the resource, but the rollout may run until its deadline.
 #[test]
-fn a_deleted_resource_whose_rollout_may_run_goes_no_sooner_than_its_deadline() {
+fn a_deleted_resource_whose_rollout_may_run_stays_until_its_deadline() {
     let mut rollout = Rollout::new();
     rollout.given.settings.submit_idempotency = crate::facts::SubmitIdempotency::Unsupported;
     rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]).run();
@@ -154,7 +154,7 @@ fn a_deleted_resource_whose_rollout_may_run_goes_no_sooner_than_its_deadline() {
 }
 
 #[test]
-fn what_is_told_and_what_is_decided_agree_for_every_step() {
+fn the_summary_and_the_decision_agree_for_every_step() {
     for step in Step::ALL.into_iter().filter(|step| *step != Step::Validating) {
         let mut rollout = Rollout::at(step);
         deployed_over(&mut rollout);

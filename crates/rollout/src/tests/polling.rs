@@ -42,7 +42,7 @@ fn looks(rollout: &mut Rollout, count: usize) -> Vec<u64> {
 }
 
 #[test]
-fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_useful_look() {
+fn polls_of_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_useful_poll() {
     for (stretch, named, expected) in [
         (1.0, None, [15, 30, 45, 60, 75, 90]),
         (1.6, None, [24, 48, 72, 96, 120, 144]),
@@ -57,14 +57,14 @@ fn looks_at_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_
 }
 
 #[test]
-fn a_job_that_is_overdue_is_looked_at_closely_at_first_and_then_less_and_less() {
+fn an_overdue_job_is_polled_often_at_first_and_then_less_and_less_often() {
     let mut rollout = Rollout::new();
     rollout.given.polling = PollTuning { stretch: 50.0, expected: usually(60, 58) };
     assert_eq!(looks(&mut rollout, 6), [60, 75, 90, 105, 128, 162]);
 }
 
 #[test]
-fn the_first_look_waits_for_when_the_job_is_usually_done() {
+fn the_first_poll_waits_until_the_job_has_usually_ended() {
     for (usual, stretch, expected) in [
         (usually(61, 58), 1.0, 61),
         (usually(61, 20), 1.0, 36),
@@ -80,7 +80,7 @@ fn the_first_look_waits_for_when_the_job_is_usually_done() {
 }
 
 #[test]
-fn a_probe_looks_one_interval_earlier_so_that_the_next_look_comes_in_time() {
+fn a_probe_is_polled_one_interval_earlier_so_the_next_poll_comes_in_time() {
     let mut rollout = Rollout::new();
     let probe = ExpectedDuration { end: seconds(61), earliest: seconds(58), is_probe: true };
     rollout.given.polling = PollTuning { stretch: 1.0, expected: Some(probe) };
@@ -91,7 +91,7 @@ fn a_probe_looks_one_interval_earlier_so_that_the_next_look_comes_in_time() {
 }
 
 #[test]
-fn no_load_makes_a_bad_verdict_slower() {
+fn no_load_delays_a_bad_verdict() {
     let mut calm = Rollout::of(|_| ());
     let mut loaded = Rollout::of(|_| ());
     loaded.given.polling = busy(100.0);
@@ -103,7 +103,7 @@ fn no_load_makes_a_bad_verdict_slower() {
 }
 
 #[test]
-fn a_job_that_cannot_be_read_or_found_is_asked_again_at_the_plain_interval() {
+fn a_job_that_cannot_be_read_or_found_is_polled_again_at_the_plain_interval() {
     for answer in [unreadable_job(), JobAnswer::NotFound] {
         let mut rollout = Rollout::new();
         rollout.given.polling = busy(4.0);
@@ -115,7 +115,7 @@ fn a_job_that_cannot_be_read_or_found_is_asked_again_at_the_plain_interval() {
 }
 
 #[test]
-fn good_answers_in_a_row_and_the_watch_after_a_rollback_are_stretched() {
+fn polls_between_good_answers_and_after_a_rollback_are_stretched() {
     let mut streak = Rollout::of(|spec| spec.monitoring.success_threshold = 4);
     streak.given.polling = busy(2.0);
     streak = streak.brought_to(Step::Monitoring);
@@ -127,7 +127,7 @@ fn good_answers_in_a_row_and_the_watch_after_a_rollback_are_stretched() {
 }
 
 #[test]
-fn what_the_looks_told_of_a_job_is_kept_for_others_to_learn_from() {
+fn the_observed_duration_of_a_job_is_kept_for_learning() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[JobAnswer::Running, JobAnswer::Running, JobAnswer::Completed]).run_for(3 * INTERVAL);
     let run = rollout.memory.attempt.job.take_finished_run().unwrap();
@@ -142,7 +142,7 @@ fn what_the_looks_told_of_a_job_is_kept_for_others_to_learn_from() {
 }
 
 #[test]
-fn an_attempt_asks_for_its_turn_before_anything_else_and_no_later_step_does() {
+fn an_attempt_requests_its_slot_before_anything_else_and_no_later_step_does() {
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::RequestSlot);
     assert_eq!(rollout.step_now(), Step::Pending);
@@ -157,7 +157,7 @@ fn an_attempt_asks_for_its_turn_before_anything_else_and_no_later_step_does() {
 }
 
 #[test]
-fn a_suspended_or_deleted_or_stalled_attempt_asks_for_no_turn() {
+fn a_suspended_deleted_or_stalled_attempt_requests_no_slot() {
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::RequestSlot).suspend(true);
     assert!(matches!(rollout.decision(), Decision::Wait(None)));
@@ -179,7 +179,7 @@ fn paces() -> impl Strategy<Value = PollTuning> {
 
 proptest! {
     #[test]
-    fn a_look_is_never_before_the_interval_nor_past_what_leaves_time_for_a_verdict(
+    fn a_poll_is_never_too_early_and_always_leaves_time_for_a_verdict(
         interval in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000,
     ) {
         let look = NextPoll { interval, age: seconds(age), room: seconds(room) };
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn more_load_never_means_an_earlier_look(
+    fn more_load_never_causes_an_earlier_poll(
         interval in rhythms(), pace in paces(), age in 0u64..500, room in 0u64..2000, more in 1.0f64..10.0,
     ) {
         let look = NextPoll { interval, age: seconds(age), room: seconds(room) };
@@ -221,7 +221,7 @@ proptest! {
 
     /// Plays whole rollouts: the job ends at any age that still allows a verdict, and health stays bad.
     #[test]
-    fn no_bad_rollout_ends_by_its_deadline_because_of_the_load(
+    fn load_never_makes_a_bad_rollout_end_by_its_deadline(
         pace in paces(), interval in 5u64..40, threshold in 1u64..5, slack in 0u64..300, ends_at in 0u64..400,
     ) {
         let timeout = interval * (threshold + 3) + slack;

@@ -44,7 +44,7 @@ impl Promises {
         self.nothing_is_submitted_unchecked(decision, after, given);
         self.nothing_is_rolled_back_without_cause(decision, before, after, memory);
         one_attempt_has_one_submit(before, after);
-        nothing_starts_over_a_rollout_that_is_out(decision, before);
+        nothing_starts_while_a_rollout_is_in_flight(decision, before);
         self.an_unreadable_answer_counts_as_nothing(decision, before, after);
         an_outcome_is_never_rewritten(before, after);
         summary_is_what_kstatus_understands(after, given);
@@ -52,7 +52,7 @@ impl Promises {
         every_message_has_its_own_id(notices);
         every_submitted_attempt_is_audited(after, notices, given);
         history_is_as_long_as_the_spec_says(before, after, given);
-        what_is_at_rest_needs_no_memory(after, given, memory);
+        a_resource_at_rest_needs_no_memory(after, given, memory);
     }
 
     /// S2.
@@ -140,7 +140,7 @@ fn one_attempt_has_one_submit(before: &CognigyDeploymentStatus, after: &CognigyD
 }
 
 /// S3.
-fn nothing_starts_over_a_rollout_that_is_out(decision: &Decision, before: &CognigyDeploymentStatus) {
+fn nothing_starts_while_a_rollout_is_in_flight(decision: &Decision, before: &CognigyDeploymentStatus) {
     if let (Decision::Start, Some(attempt)) = (decision, &before.attempt) {
         assert!(!attempt.is_in_flight(), "S3: an attempt starts while another one is in flight");
     }
@@ -222,7 +222,7 @@ fn history_is_as_long_as_the_spec_says(
 }
 
 /// The memory of a resource at rest may be dropped, because it leads to no action.
-fn what_is_at_rest_needs_no_memory(after: &CognigyDeploymentStatus, given: &Given, memory: &Memory) {
+fn a_resource_at_rest_needs_no_memory(after: &CognigyDeploymentStatus, given: &Given, memory: &Memory) {
     let facts = given.facts(given.now);
     if is_at_rest(&facts, after) {
         assert_eq!(

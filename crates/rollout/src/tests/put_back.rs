@@ -15,7 +15,7 @@ fn removals(status: &CognigyDeploymentStatus) -> [Option<CognigyDeploymentStatus
 }
 
 #[test]
-fn a_status_that_is_removed_in_flight_is_put_back_as_it_was_with_a_warning_that_names_the_job() {
+fn a_status_that_is_removed_in_flight_is_restored_with_a_warning_that_names_the_job() {
     for (step, named) in [
         (Step::Submitting, "the submit of attempt 1"),
         (Step::RollingOut, "job_1"),
@@ -36,7 +36,7 @@ fn a_status_that_is_removed_in_flight_is_put_back_as_it_was_with_a_warning_that_
 }
 
 #[test]
-fn a_rollback_that_is_asked_for_after_a_success_is_in_flight_as_well() {
+fn a_requested_rollback_of_a_success_is_in_flight_as_well() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.ask_for_rollback("1").before_decision(&crate::Decision::Rollback);
     let status = rollout.status;
@@ -55,7 +55,7 @@ fn a_status_that_is_removed_while_nothing_is_in_flight_stays_removed() {
 }
 
 #[test]
-fn messages_that_wait_are_put_back_and_the_rest_stays_removed() {
+fn waiting_messages_are_restored_and_the_rest_stays_removed() {
     let mut status = Rollout::at(Step::Settled).status;
     let entry = |id: &str| {
         let entry = json!({"id": id, "kind": "Audit", "body": "{}", "createdAt": "2026-01-01T12:00:00Z"});
@@ -75,7 +75,7 @@ fn messages_that_wait_are_put_back_and_the_rest_stays_removed() {
 }
 
 #[test]
-fn a_status_with_an_attempt_is_believed_and_one_that_nobody_remembers_is_not_made_up() {
+fn a_status_with_an_attempt_is_accepted_and_an_unremembered_status_is_not_invented() {
     let in_flight = Rollout::at(Step::RollingOut).status;
     for arrived in [Step::Submitting, Step::RollingOut, Step::Settled] {
         assert_eq!(after_removal(Some(&Rollout::at(arrived).status), Some(&in_flight)), None, "{arrived:?}");
@@ -86,7 +86,7 @@ fn a_status_with_an_attempt_is_believed_and_one_that_nobody_remembers_is_not_mad
 /// S10 and S8. Otherwise the API would answer with the job of the earlier attempt, and a receiver would treat the new
 /// message as a repeat.
 #[test]
-fn an_attempt_after_a_reset_has_the_number_of_an_earlier_one_and_keys_of_its_own() {
+fn an_attempt_after_a_reset_has_an_earlier_number_but_different_keys() {
     let mut rollout = Rollout::at(Step::Settled);
     let (mut keys, mut messages) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..3 {

@@ -45,7 +45,7 @@ fn a_rollback_while_submitting_begins_once_the_job_is_known() {
 }
 
 #[test]
-fn a_rollback_of_a_submit_that_is_rejected_has_nothing_to_do() {
+fn a_requested_rollback_ends_if_the_submit_is_rejected() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.submit_says(&[SubmitAnswer::Rejected { message: "400".to_owned() }]).ask_for_rollback("1").run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::SubmitRejected)));
@@ -63,7 +63,7 @@ fn a_rollback_in_flight_begins_at_once() {
 }
 
 #[test]
-fn a_rollback_while_one_is_under_way_adds_none() {
+fn a_rollback_request_during_a_rollback_adds_no_second_rollback() {
     let mut rollout = Rollout::at(Step::RollingBack);
     let key = rollout.attempt().rollback.as_ref().unwrap().key.clone();
     rollout.ask_for_rollback("1").run_for(60);
@@ -72,7 +72,7 @@ fn a_rollback_while_one_is_under_way_adds_none() {
 }
 
 #[test]
-fn a_rollback_of_what_is_rolled_back_is_not_possible() {
+fn a_second_rollback_of_the_same_attempt_is_not_possible() {
     let mut rollout = Rollout::at(Step::VerifyingRollback);
     rollout.ask_for_rollback("1").run_for(3600);
     assert_eq!((rollout.count(&Decision::Rollback), rollout.announced(Reason::RollbackNotPossible)), (1, 1));
@@ -82,7 +82,7 @@ fn a_rollback_of_what_is_rolled_back_is_not_possible() {
 }
 
 #[test]
-fn a_rollback_of_a_success_keeps_the_outcome_and_tells_the_webhook_once_more() {
+fn a_rollback_of_a_success_keeps_the_outcome_and_notifies_the_webhook_once_more() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.ask_for_rollback("1").run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
@@ -97,7 +97,7 @@ fn a_rollback_of_a_success_keeps_the_outcome_and_tells_the_webhook_once_more() {
 }
 
 #[test]
-fn a_rollback_of_a_success_that_is_refused_can_be_asked_for_again() {
+fn a_refused_rollback_of_a_success_can_be_requested_again() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.rollback_says(&[RollbackAnswer::Refused("409".to_owned()), RollbackAnswer::Accepted]);
     rollout.ask_for_rollback("1").run_for(60);
@@ -118,7 +118,7 @@ fn a_retry_starts_another_attempt_from_every_final_step() {
 }
 
 #[test]
-fn a_retry_in_flight_is_ignored_and_told() {
+fn a_retry_in_flight_is_ignored_with_an_event() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack] {
         let mut rollout = Rollout::at(step);
         rollout.ask_for_retry("1").run_for(3600);
@@ -144,7 +144,7 @@ fn each_value_is_acted_on_once() {
 }
 
 #[test]
-fn a_value_that_is_taken_away_and_put_back_is_not_acted_on_again() {
+fn a_value_that_is_removed_and_added_again_is_not_acted_on_again() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.ask_for_retry("1").run_for(60);
     rollout.given.requests.retry = None;
@@ -173,14 +173,14 @@ fn a_retry_waits_while_suspended() {
 }
 
 #[test]
-fn a_rollback_is_obeyed_while_suspended() {
+fn a_requested_rollback_is_carried_out_while_suspended() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.suspend(true).ask_for_rollback("1").run_for(60);
     assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
 }
 
 #[test]
-fn a_retry_after_a_failure_that_was_left_in_place_starts_again() {
+fn a_retry_after_a_failure_that_was_left_in_place_starts_another_attempt() {
     let mut rollout = Rollout::of(|spec| spec.rollback_policy.auto_trigger = false);
     rollout.health_says(&[bad(), bad(), bad(), crate::answer::HealthAnswer::Good]).run_for(TIMEOUT);
     rollout.ask_for_retry("1").run_for(60);

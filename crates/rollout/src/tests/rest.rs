@@ -34,7 +34,7 @@ fn outcome(rollout: &Rollout) -> Option<Outcome> {
 }
 
 #[test]
-fn every_outcome_comes_to_rest_but_the_one_that_nobody_knows() {
+fn every_outcome_except_unknown_is_at_rest() {
     let table: [Case<Outcome>; 5] = [
         (Outcome::Succeeded, |_| ()),
         (Outcome::RolledBack, |rollout| {
@@ -61,14 +61,14 @@ fn every_outcome_comes_to_rest_but_the_one_that_nobody_knows() {
 /// The environment is not free until the deadline has passed on the process's own clock. The process must not forget
 /// that.
 #[test]
-fn an_outcome_that_nobody_knows_is_never_at_rest() {
+fn an_unknown_outcome_is_never_at_rest() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]).run_for(2 * DAY);
     assert_eq!((outcome(&rollout), rests(&rollout)), (Some(Outcome::Unknown), false));
 }
 
 #[test]
-fn no_step_on_the_way_is_at_rest() {
+fn no_step_before_the_outcome_is_at_rest() {
     let steps = [
         Step::Pending,
         Step::Validating,
@@ -88,7 +88,7 @@ fn no_step_on_the_way_is_at_rest() {
 }
 
 #[test]
-fn each_thing_that_is_still_to_be_done_keeps_it_awake() {
+fn a_resource_with_pending_work_is_not_at_rest() {
     let table: [Case<&str>; 11] = [
         ("a new configuration", |rollout| {
             rollout.edit_digest("2.5.0");
@@ -133,7 +133,7 @@ fn each_thing_that_is_still_to_be_done_keeps_it_awake() {
 }
 
 #[test]
-fn changed_checks_rouse_what_failed_them() {
+fn changed_checks_end_the_rest_of_an_attempt_that_failed_its_checks() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]).run_for(TIMEOUT);
     rollout.edit_checks("production-eu").turn_to();
@@ -148,7 +148,7 @@ fn changed_checks_rouse_what_failed_them() {
 }
 
 #[test]
-fn what_is_suspended_rests_until_it_is_let_go() {
+fn a_suspended_resource_is_at_rest_until_it_is_resumed() {
     for mut rollout in [Rollout::of(|spec| spec.suspend = true), Rollout::at(Step::Pending)] {
         rollout.suspend(true).run();
         assert!(rests(&rollout));
@@ -158,7 +158,7 @@ fn what_is_suspended_rests_until_it_is_let_go() {
 }
 
 #[test]
-fn a_process_that_remembers_nothing_does_nothing_for_what_is_at_rest() {
+fn a_process_without_memory_does_nothing_for_a_resource_at_rest() {
     let mut rollout = succeeded();
     let before = rollout.status.clone();
     for downtime in [0, TIMEOUT, 30 * DAY] {

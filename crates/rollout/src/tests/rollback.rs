@@ -37,7 +37,7 @@ fn an_accepted_rollback_is_the_outcome_and_health_is_watched_until_it_is_good() 
 }
 
 #[test]
-fn an_environment_that_is_not_well_after_the_rollback_is_a_warning() {
+fn an_unhealthy_environment_after_the_rollback_is_a_warning() {
     for (answer, healthy) in [(bad(), "False/RolledBackUnhealthy"), (unreadable(), "Unknown/RolledBackUnhealthy")] {
         let mut rollout = failing();
         rollout.health_says(&[answer]).run_for(60 + TIMEOUT);
@@ -50,7 +50,7 @@ fn an_environment_that_is_not_well_after_the_rollback_is_a_warning() {
 }
 
 #[test]
-fn a_refused_rollback_stalls_and_is_not_asked_again() {
+fn a_refused_rollback_stalls_and_is_not_requested_again() {
     let mut rollout = failing();
     rollout.rollback_says(&[refusal()]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::RollbackFailed, Reason::RollbackRefused)));
@@ -61,7 +61,7 @@ fn a_refused_rollback_stalls_and_is_not_asked_again() {
 }
 
 #[test]
-fn a_refused_rollback_is_asked_again_under_a_new_key_when_a_person_says_so() {
+fn a_refused_rollback_is_requested_again_under_a_new_key_if_a_person_requests_it() {
     let mut rollout = failing();
     rollout.rollback_says(&[refusal(), RollbackAnswer::Accepted]).run_for(600);
     let first = rollout.attempt().rollback.as_ref().unwrap().key.clone();
@@ -73,7 +73,7 @@ fn a_refused_rollback_is_asked_again_under_a_new_key_when_a_person_says_so() {
 }
 
 #[test]
-fn a_clock_that_stands_still_or_goes_back_gives_no_two_rollbacks_one_key() {
+fn every_rollback_has_its_own_key_even_if_the_clock_stands_still_or_goes_back() {
     for jump in [0, -7200] {
         let mut rollout = failing();
         rollout.rollback_says(&[refusal()]).run_for(600);
@@ -87,7 +87,7 @@ fn a_clock_that_stands_still_or_goes_back_gives_no_two_rollbacks_one_key() {
 }
 
 #[test]
-fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
+fn an_unreachable_rollback_is_requested_until_it_is_accepted() {
     let mut rollout = failing();
     rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(0);
     assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
@@ -106,7 +106,7 @@ fn an_unreachable_rollback_is_asked_until_it_is_accepted() {
 }
 
 #[test]
-fn an_unauthorized_rollback_stalls_and_is_asked_every_minute() {
+fn an_unauthorized_rollback_stalls_and_is_requested_every_minute() {
     let mut rollout = failing();
     rollout.rollback_says(&[RollbackAnswer::NotYet(unauthorized())]).before_decision(&Decision::Rollback).run_for(600);
     assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
@@ -116,7 +116,7 @@ fn an_unauthorized_rollback_stalls_and_is_asked_every_minute() {
 }
 
 #[test]
-fn a_crash_while_rolling_back_asks_again_under_the_same_key() {
+fn after_a_crash_the_rollback_is_requested_again_under_the_same_key() {
     let mut rollout = Rollout::at(Step::RollingBack);
     let key = rollout.attempt().rollback.as_ref().unwrap().key.clone();
     rollout.step();
@@ -128,7 +128,7 @@ fn a_crash_while_rolling_back_asks_again_under_the_same_key() {
 }
 
 #[test]
-fn a_restart_during_the_verification_goes_on_with_it() {
+fn a_restart_during_the_verification_continues_it() {
     let mut rollout = failing();
     rollout.health_says(&[bad()]).run_for(60).restart_after(60);
     assert_eq!(rollout.decision(), Decision::AskHealth);
@@ -141,7 +141,7 @@ fn a_restart_during_the_verification_goes_on_with_it() {
 }
 
 #[test]
-fn a_rollback_that_fails_is_told_again_only_if_the_cause_changes() {
+fn a_failing_rollback_is_announced_again_only_if_the_cause_changes() {
     let fails = |words: &str| RollbackAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, words, None));
     let mut rollout = failing();
     rollout.rollback_says(&[
@@ -164,7 +164,7 @@ fn a_rollback_that_fails_is_told_again_only_if_the_cause_changes() {
 }
 
 #[test]
-fn a_rollback_that_a_person_asked_for_is_not_of_a_bad_release() {
+fn the_message_about_a_requested_rollback_names_no_bad_release() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.rollback_says(&[not_yet()]).ask_for_rollback("1").run();
     let message = &rollout.condition(ConditionType::Stalled).message;
@@ -182,7 +182,7 @@ fn a_rollback_is_tried_again_at_least_every_minute() {
 }
 
 #[test]
-fn what_could_not_be_recorded_is_told_with_the_next_try() {
+fn an_event_that_was_not_recorded_is_published_with_the_next_try() {
     let mut rollout = failing();
     rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).step();
     rollout.record_fails().memory.note_lost_event();
@@ -192,7 +192,7 @@ fn what_could_not_be_recorded_is_told_with_the_next_try() {
 }
 
 #[test]
-fn the_first_try_of_a_call_that_fails_is_shown_while_the_call_goes_on() {
+fn a_failed_first_try_is_shown_while_the_call_continues() {
     let hangs = || Obstacle::transient(Cause::ApiUnavailable, "no answer within 30 s; try 2 of 3", None);
     for (step, shown, warnings) in [
         (Step::Pending, "Reconciling=ApiUnavailable", 0),

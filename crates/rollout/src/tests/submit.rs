@@ -67,7 +67,7 @@ fn an_answer_whose_record_failed_is_recorded_without_another_post() {
 }
 
 #[test]
-fn an_outcome_is_recorded_before_the_next_attempt_takes_its_place_in_the_memory() {
+fn an_outcome_is_recorded_before_the_next_attempt_replaces_it_in_memory() {
     for is_edit in [true, false] {
         let mut rollout = Rollout::at(Step::Submitting);
         rollout.submit_says(&[SubmitAnswer::Rejected { message: "400".to_owned() }, accepted()]).step();
@@ -86,7 +86,7 @@ fn an_outcome_is_recorded_before_the_next_attempt_takes_its_place_in_the_memory(
 }
 
 #[test]
-fn a_submit_that_did_not_leave_can_still_be_rejected() {
+fn a_submit_that_was_not_sent_can_still_be_rejected() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::NotSent(unavailable()), accepted()]).run();
     assert!(is_unsent(&rollout));
@@ -105,7 +105,7 @@ fn an_unanswered_submit_is_sent_again_and_can_no_longer_be_rejected() {
 }
 
 #[test]
-fn a_rejected_submit_fails_with_nothing_out() {
+fn a_rejected_submit_fails_and_nothing_is_deployed() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::Rejected { message: "400: no such package".to_owned() }]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::SubmitRejected)));
@@ -125,7 +125,7 @@ fn refused_credentials_at_the_submit_stall_and_are_tried_again() {
 }
 
 #[test]
-fn an_unknown_outcome_is_shown_at_once_while_the_key_is_still_tried() {
+fn an_unknown_outcome_is_shown_at_once_while_the_submit_is_still_repeated() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[unknown(), unknown(), accepted()]).run();
     assert_eq!(rollout.says(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
@@ -162,14 +162,14 @@ fn the_key_is_not_sent_in_the_last_ten_minutes_of_its_life() {
 }
 
 #[test]
-fn the_key_is_not_sent_by_an_operator_that_was_down_for_a_day() {
+fn an_operator_that_was_down_for_a_day_does_not_send_the_key() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.restart_after(DAY);
     assert_eq!(rollout.decision(), Decision::GiveUpSubmit);
 }
 
 #[test]
-fn where_keys_are_ignored_nothing_ambiguous_is_sent_again() {
+fn if_keys_are_ignored_an_ambiguous_submit_is_not_repeated() {
     let mut crashed = Rollout::new();
     crashed.given.settings = unsupported();
     crashed.before_decision(&Decision::Submit).restart_after(1).run_for(60);
@@ -187,7 +187,7 @@ fn where_keys_are_ignored_nothing_ambiguous_is_sent_again() {
 }
 
 #[test]
-fn a_body_that_is_lost_is_not_sent_and_waits_for_the_deadline() {
+fn a_submit_with_a_lost_body_is_not_sent_and_waits_for_the_deadline() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.restart_after(1).world.body_is_lost = true;
     rollout.run();
@@ -199,7 +199,7 @@ fn a_body_that_is_lost_is_not_sent_and_waits_for_the_deadline() {
 }
 
 #[test]
-fn a_body_that_is_found_again_is_sent_for_as_long_as_the_key_lives() {
+fn a_body_that_can_be_built_again_is_sent_until_the_key_expires() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.restart_after(1).submit_says(&[not_yet()]).world.body_is_lost = true;
     rollout.run();
@@ -238,7 +238,7 @@ fn a_new_configuration_after_an_unknown_outcome_waits_for_the_deadline() {
 
 /// An upgrade while an intent is in flight. The older version derived its keys differently.
 #[test]
-fn a_recorded_key_stays_what_it_is_also_where_a_step_is_turned_back() {
+fn a_recorded_key_is_kept_even_if_somebody_sets_the_step_back() {
     let mut rollout = Rollout::at(Step::Submitting);
     let recorded: api::IdempotencyKey = serde_json::from_value("of-another-version".into()).unwrap();
     let submission = rollout.status.attempt.as_mut().unwrap().submission.as_mut().unwrap();

@@ -71,7 +71,7 @@ fn an_audit_record_for_another_api_says_where_it_belongs_and_what_to_do() {
 }
 
 #[test]
-fn looking_again_changes_nothing() {
+fn a_second_refresh_changes_nothing() {
     for step in [Step::Pending, Step::RollingOut, Step::Monitoring, Step::VerifyingRollback, Step::Settled] {
         let mut rollout = Rollout::at(step);
         rollout.refresh();
@@ -92,7 +92,7 @@ fn a_poll_that_learns_nothing_changes_nothing() {
 }
 
 #[test]
-fn obstacles_in_flight_are_told_and_forgotten() {
+fn obstacles_in_flight_are_shown_until_they_are_gone() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.job_says(&[JobAnswer::Running]).submit_says(&[SubmitAnswer::NotYet(unauthorized())]).run();
     assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
@@ -101,7 +101,7 @@ fn obstacles_in_flight_are_told_and_forgotten() {
 }
 
 #[test]
-fn messages_that_wait_are_told_until_they_are_taken() {
+fn waiting_messages_are_shown_until_they_are_accepted() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.refresh();
@@ -113,7 +113,7 @@ fn messages_that_wait_are_told_until_they_are_taken() {
 }
 
 #[test]
-fn messages_of_the_attempt_before_are_not_told_as_waiting_once_they_are_taken() {
+fn accepted_messages_of_an_earlier_attempt_are_not_shown_as_waiting() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.edit_digest("2.5.0").before_decision(&Decision::AskJob);
@@ -124,7 +124,7 @@ fn messages_of_the_attempt_before_are_not_told_as_waiting_once_they_are_taken() 
 }
 
 #[test]
-fn a_message_that_was_given_up_is_not_told_as_taken_after_another_one_was() {
+fn a_message_that_was_given_up_is_not_shown_as_accepted_after_another_one() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.refresh();
     let given_up = Condition {
@@ -141,7 +141,7 @@ fn a_message_that_was_given_up_is_not_told_as_taken_after_another_one_was() {
 }
 
 #[test]
-fn a_status_that_was_edited_by_hand_is_told() {
+fn a_status_that_was_edited_by_hand_is_reported() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.attempt.as_mut().unwrap().verdict = None;
     rollout.refresh();
@@ -149,14 +149,14 @@ fn a_status_that_was_edited_by_hand_is_told() {
 }
 
 #[test]
-fn the_outcome_of_an_older_configuration_is_not_told_of_a_newer_one() {
+fn the_outcome_of_an_older_configuration_is_not_shown_for_a_newer_one() {
     let waits = "Unknown/NewerConfigurationWaiting";
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").refresh();
     assert_eq!(
         rollout.says(ConditionType::Ready),
         waits,
-        "who waits for the newer one must not find the older one's success"
+        "a person who waits for the newer configuration must not read the success of the older one"
     );
 
     let mut rollout = Rollout::at(Step::RollingOut);
@@ -171,7 +171,7 @@ fn the_outcome_of_an_older_configuration_is_not_told_of_a_newer_one() {
 }
 
 #[test]
-fn a_refusal_is_not_told_of_checks_that_were_changed_since() {
+fn a_refusal_is_not_shown_after_the_checks_have_changed() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["segment".to_owned()] })];
     rollout.run();
@@ -181,7 +181,7 @@ fn a_refusal_is_not_told_of_checks_that_were_changed_since() {
 }
 
 #[test]
-fn nothing_newer_is_awaited_where_the_resource_goes_or_is_suspended() {
+fn a_deleted_or_suspended_resource_does_not_announce_a_newer_configuration() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").delete().refresh();
     assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
@@ -265,7 +265,7 @@ fn a_success_that_is_rolled_back_no_longer_says_what_runs() {
 }
 
 #[test]
-fn a_time_out_says_what_was_known_last() {
+fn a_time_out_message_has_the_last_known_state() {
     let mut running = Rollout::new();
     running.job_says(&[JobAnswer::Running]).run_for(400);
     let said = |rollout: &Rollout| {

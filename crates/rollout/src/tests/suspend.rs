@@ -6,7 +6,7 @@ use api::condition::ConditionType;
 use api::status::{Outcome, Step};
 
 #[test]
-fn a_suspended_resource_begins_nothing() {
+fn a_suspended_resource_starts_nothing() {
     let mut rollout = Rollout::of(|spec| spec.suspend = true);
     rollout.run_for(3600);
     assert_eq!(rollout.asked, [Decision::NoteRequests]);
@@ -17,7 +17,7 @@ fn a_suspended_resource_begins_nothing() {
 }
 
 #[test]
-fn before_the_intent_a_suspension_holds_the_attempt_where_it_is() {
+fn before_the_intent_a_suspension_stops_the_attempt_at_its_step() {
     for step in [Step::Pending, Step::Validating, Step::Tracing] {
         let mut rollout = Rollout::at(step);
         let asked = rollout.asked.len();
@@ -30,7 +30,7 @@ fn before_the_intent_a_suspension_holds_the_attempt_where_it_is() {
 }
 
 #[test]
-fn a_suspension_right_before_the_intent_holds_it() {
+fn a_suspension_directly_before_the_intent_prevents_it() {
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::Intend).suspend(true).run_for(3600);
     assert_eq!(rollout.count(&Decision::Intend), 0);
@@ -47,7 +47,7 @@ fn after_the_intent_a_suspension_changes_nothing() {
 }
 
 #[test]
-fn what_goes_bad_while_suspended_is_rolled_back() {
+fn a_rollout_that_fails_while_suspended_is_rolled_back() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack] {
         let mut rollout = Rollout::at(step);
         rollout.health_says(&[bad()]).suspend(true).run_for(120);

@@ -43,7 +43,7 @@ fn each_step_of_a_success_is_timed_once() {
 }
 
 #[test]
-fn the_wait_for_a_rollback_is_timed_from_the_verdict_also_across_a_restart() {
+fn the_wait_for_a_rollback_is_timed_from_the_verdict_even_across_a_restart() {
     let mut rollout = Rollout::at(Step::RollingBack);
     rollout.restart_after(40).run_for(60);
     let waited = rollout.transitions.iter().filter(|passage| matches!(passage, Transition::RollbackAccepted { .. }));
@@ -55,7 +55,7 @@ fn the_wait_for_a_rollback_is_timed_from_the_verdict_also_across_a_restart() {
 }
 
 #[test]
-fn a_refused_rollback_was_not_accepted() {
+fn a_refused_rollback_is_not_counted_as_accepted() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[failed_job()]).rollback_says(&[RollbackAnswer::Refused("422".to_owned())]).run_for(600);
     assert!(!rollout.transitions.iter().any(|passage| matches!(passage, Transition::RollbackAccepted { .. })));
@@ -74,7 +74,7 @@ fn an_outcome_whose_record_failed_is_not_counted_until_it_is_recorded() {
 }
 
 #[test]
-fn an_attempt_that_makes_way_is_counted_as_superseded_whether_or_not_a_history_is_kept() {
+fn a_replaced_attempt_is_counted_as_superseded_with_and_without_a_history() {
     for kept in [0, 10] {
         let mut rollout = Rollout::of(|spec| spec.history_limit = kept).brought_to(Step::Validating);
         assert!(matches!(rollout.step(), Decision::Wait(_)), "the outcome is recorded before the wait");
@@ -84,7 +84,7 @@ fn an_attempt_that_makes_way_is_counted_as_superseded_whether_or_not_a_history_i
 }
 
 #[test]
-fn an_attempt_that_fails_its_checks_was_never_submitted() {
+fn an_attempt_that_fails_its_checks_has_no_submit_step() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: Vec::new() })];
     rollout.run_for(60);
@@ -93,7 +93,7 @@ fn an_attempt_that_fails_its_checks_was_never_submitted() {
 }
 
 #[test]
-fn a_rollback_of_a_success_leaves_the_outcome_as_it_was_counted() {
+fn a_rollback_of_a_success_does_not_count_another_outcome() {
     let mut rollout = Rollout::new();
     rollout.run_for(60).ask_for_rollback("1").run_for(120);
     assert_eq!(outcomes(&rollout), [Outcome::Succeeded]);
@@ -113,7 +113,7 @@ fn monitoring_lasts_until_the_verdict() {
 }
 
 #[test]
-fn an_outcome_in_the_history_is_not_counted_again_after_somebody_took_the_attempt_out() {
+fn an_outcome_in_the_history_is_not_counted_again_after_the_attempt_was_removed() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2").run_for(600);
     assert_eq!(outcomes(&rollout), [Outcome::Succeeded; 2]);

@@ -23,7 +23,7 @@ fn candidate(leases: &Leases, identity: &str) -> Elector {
     Elector::new(leases.client(), "cognigy-system", "cognigy-operator", identity.to_owned(), terms)
 }
 
-/// Longer than any wait for the lease that ends.
+/// Longer than any successful wait for the lease.
 const FOREVER: Duration = Duration::from_secs(1_500);
 
 /// Waits until the lease is acquired.
@@ -43,7 +43,7 @@ fn keep(elector: &Elector) -> tokio::task::JoinSet<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_candidates_at_once_one_leads() {
+async fn if_two_candidates_try_at_once_only_one_leads() {
     for held_before in [false, true] {
         let leases = Leases::default();
         if held_before {
@@ -72,7 +72,7 @@ async fn a_lease_that_is_renewed_is_never_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crashed_leader_is_followed_after_the_lease_and_not_before() {
+async fn a_crashed_leader_is_replaced_when_its_lease_expires_and_not_before() {
     let leases = Leases::default();
     let (leader, other) = (candidate(&leases, "a"), candidate(&leases, "b"));
     acquire(&leader).await;
@@ -84,7 +84,7 @@ async fn a_crashed_leader_is_followed_after_the_lease_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_took_its_time_does_not_shorten_anybody_s_lease() {
+async fn a_slow_answer_does_not_shorten_the_lease_of_the_holder() {
     let leases = Leases::default();
     let (leader, other) = (candidate(&leases, "a"), candidate(&leases, "b"));
     leases.hold("a", LEASE);
@@ -154,7 +154,7 @@ async fn a_leader_may_not_act_past_its_deadline_even_before_it_notices() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_finds_another_s_name_stops_at_once() {
+async fn a_leader_that_reads_another_holder_stops_at_once() {
     let leases = Leases::default();
     let leader = candidate(&leases, "a");
     acquire(&leader).await;
@@ -168,7 +168,7 @@ async fn a_leader_that_finds_another_s_name_stops_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_over_its_own_lease_does_not_end_a_term() {
+async fn a_write_conflict_does_not_end_the_leadership_of_the_holder() {
     let leases = Leases::default();
     let leader = candidate(&leases, "a");
     acquire(&leader).await;
@@ -179,7 +179,7 @@ async fn a_conflict_over_its_own_lease_does_not_end_a_term() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_was_let_go_is_taken_at_the_next_look() {
+async fn a_released_lease_is_taken_at_the_next_read() {
     let leases = Leases::default();
     let (leader, other) = (candidate(&leases, "a"), candidate(&leases, "b"));
     acquire(&leader).await;
@@ -199,7 +199,7 @@ async fn a_lease_that_was_let_go_is_taken_at_the_next_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn letting_go_never_takes_the_lease_from_another_nor_waits_for_long() {
+async fn a_release_never_takes_the_lease_from_another_holder_and_never_waits_for_long() {
     let leases = Leases::default();
     let leader = candidate(&leases, "a");
     acquire(&leader).await;
@@ -214,7 +214,7 @@ async fn letting_go_never_takes_the_lease_from_another_nor_waits_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_lease_is_put_back_by_its_holder_and_not_taken_by_a_candidate_that_saw_it_held() {
+async fn a_deleted_lease_is_created_again_by_its_holder_and_not_taken_by_a_candidate_that_saw_it_held() {
     let leases = Leases::default();
     let (leader, other) = (candidate(&leases, "a"), candidate(&leases, "b"));
     acquire(&leader).await;
@@ -232,7 +232,7 @@ async fn a_deleted_lease_is_put_back_by_its_holder_and_not_taken_by_a_candidate_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_lease_of_the_holder_is_waited_for() {
+async fn a_candidate_waits_for_the_lease_duration_of_the_holder_if_it_is_longer() {
     let leases = Leases::default();
     leases.hold("an older release with longer terms", LEASE * 4);
     let began = Instant::now();
@@ -270,7 +270,7 @@ impl Transport for Wire {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_leaves_a_process_that_may_no_longer_act() {
+async fn a_process_that_may_not_act_sends_no_request() {
     let leases = Leases::default();
     let leader = candidate(&leases, "a");
     let wire = Arc::new(Wire::default());

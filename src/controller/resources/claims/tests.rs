@@ -52,7 +52,7 @@ fn owner(claims: &Claims) -> Option<String> {
 }
 
 #[test]
-fn each_of_these_comes_before_the_next() {
+fn each_of_these_claimants_comes_before_the_next() {
     let in_another_namespace =
         Claimant { who: ResourceName { namespace: "zoo".into(), name: "a".into() }, ..accepted("a-uid", 3) };
     let order = [
@@ -60,9 +60,9 @@ fn each_of_these_comes_before_the_next() {
         ("deployed last", deployed("last", 8, 100)),
         ("deployed before", deployed("before", 1, 50)),
         ("accepted, the oldest", accepted("z", 2)),
-        ("of the next second, the first by name", accepted("a", 3)),
-        ("and the next by name", accepted("b", 3)),
-        ("in a later namespace, whatever its name", in_another_namespace),
+        ("created a second later, the first by name", accepted("a", 3)),
+        ("created in the same second, the next by name", accepted("b", 3)),
+        ("created in the same second, in a later namespace", in_another_namespace),
     ];
     for (place, (what, stronger)) in order.iter().enumerate() {
         for (_, weaker) in &order[place + 1..] {
@@ -92,13 +92,13 @@ fn claimants() -> impl Strategy<Value = Vec<Claimant>> {
 
 proptest! {
     #[test]
-    fn there_is_one_owner_whatever_the_order_in_which_resources_are_seen(
+    fn the_owner_does_not_depend_on_the_order_in_which_resources_are_seen(
         (all, shuffled) in claimants().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
     ) {
         let (one, other) = (listed(all.clone()), listed(shuffled));
         prop_assert_eq!(owner(&one), owner(&other));
         let without = |claimant: &&Claimant| one.other_owner(&claimant.uid).is_none();
-        prop_assert_eq!(all.iter().filter(without).count(), 1, "all but one know that they do not own it");
+        prop_assert_eq!(all.iter().filter(without).count(), 1, "all resources but one have another owner");
     }
 
     #[test]
@@ -136,14 +136,18 @@ fn only_an_accepted_validation_makes_a_claim() {
     let mut claims = Claims::default();
     assert_eq!(claims.request(&shared_environment(), &accepted("asks", 1)), Ok(()));
     assert_eq!(claims.begin(&shared_environment(), &accepted("asks", 1)), Err(Refusal::NotAccepted));
-    assert_eq!(claims.request(&shared_environment(), &accepted("younger", 2)), Ok(()), "it stands in nobody's way");
+    assert_eq!(
+        claims.request(&shared_environment(), &accepted("younger", 2)),
+        Ok(()),
+        "a request alone makes no claim"
+    );
     let _ = claims.accept(&shared_environment(), &accepted("younger", 2));
     assert_eq!(claims.begin(&shared_environment(), &accepted("younger", 2)), Ok(()));
     assert_eq!(claims.begin(&environment("other"), &accepted("younger", 2)), Err(Refusal::NotAccepted));
 }
 
 #[test]
-fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
+fn of_two_accepted_resources_the_older_one_is_the_owner_until_one_is_in_flight() {
     let mut claims = Claims::default();
     for (uid, created) in [("young", 2), ("old", 1)] {
         let _ = claims.accept(&shared_environment(), &accepted(uid, created));
@@ -158,7 +162,7 @@ fn of_two_that_were_accepted_the_older_goes_first_until_one_is_in_flight() {
 }
 
 #[test]
-fn waiting_resources_are_requeued_when_the_owner_goes_or_claims_another_environment() {
+fn waiting_resources_are_requeued_if_the_owner_is_deleted_or_claims_another_environment() {
     for leave in [
         |claims: &mut Claims| claims.release("owner"),
         |claims: &mut Claims| claims.accept(&environment("other"), &accepted("owner", 1)),
@@ -172,7 +176,7 @@ fn waiting_resources_are_requeued_when_the_owner_goes_or_claims_another_environm
 }
 
 #[test]
-fn a_request_for_another_environment_gives_nothing_up() {
+fn a_request_for_another_environment_releases_no_claim() {
     let mut claims = listed([deployed("owner", 1, 5)]);
     assert_eq!(claims.request(&environment("other"), &accepted("owner", 1)), Ok(()));
     assert!(claims.request(&shared_environment(), &accepted("next", 2)).is_err());
@@ -188,7 +192,7 @@ fn a_resource_that_loses_the_environment_by_a_watched_claim_is_requeued() {
 }
 
 #[test]
-fn what_the_watch_shows_late_weakens_no_claim() {
+fn an_outdated_watch_event_weakens_no_claim() {
     let mut claims = Claims::default();
     let now = |version, claim| Claimant { version, ..claimant("bot", 1, claim) };
     let _ = claims.accept(&shared_environment(), &now(5, Claim::ACCEPTED));
@@ -206,7 +210,7 @@ fn what_the_watch_shows_late_weakens_no_claim() {
 }
 
 #[test]
-fn an_intent_that_was_not_recorded_holds_nothing() {
+fn an_intent_that_was_not_recorded_makes_no_claim() {
     let mut claims = Claims::default();
     let _ = claims.accept(&shared_environment(), &accepted("young", 2));
     claims.begin(&shared_environment(), &accepted("young", 2)).unwrap();
@@ -215,7 +219,7 @@ fn an_intent_that_was_not_recorded_holds_nothing() {
 }
 
 #[test]
-fn of_two_in_flight_only_one_may_report_ready_in_the_end() {
+fn of_two_rollouts_in_flight_only_one_may_report_ready_at_the_end() {
     let both =
         |uid, at| Claimant { claim: Claim { in_flight: true, ..deployed(uid, 1, at).claim }, ..accepted(uid, 1) };
     let mut claims = listed([both("first", 1), both("last", 2)]);

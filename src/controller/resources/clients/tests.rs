@@ -44,7 +44,7 @@ fn pace(clients: &mut Clients, who: &str) -> PollTuning {
 }
 
 #[test]
-fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
+fn a_secret_with_the_client_id_of_another_client_changes_nothing_for_that_client() {
     let mut clients = Clients::default();
     let (owner, garbage) = (account(secret("right"), true, 100), account(secret("wrong"), false, 1));
     for number in 0..20 {
@@ -56,15 +56,15 @@ fn a_secret_with_somebody_elses_client_id_changes_nothing_for_that_client() {
         let _ = clients.request_slot(&uid(&who), garbage, &ticket(&who), NOW);
         clients.watch(&uid(&who), &name(&format!("{who}-in-flight")), Some(garbage), interval(), NOW);
     }
-    assert_eq!(pace(&mut clients, "owners-0"), before, "they are looked at as closely as before");
+    assert_eq!(pace(&mut clients, "owners-0"), before, "its rollouts are polled as often as before");
     assert!(
         matches!(clients.request_slot(&uid("next"), owner, &ticket("next"), NOW).answer, Answer::Begin),
-        "and the next one begins"
+        "the next rollout of the client begins"
     );
 }
 
 #[test]
-fn those_who_waited_until_their_client_was_proven_keep_their_places() {
+fn waiting_rollouts_keep_their_places_when_their_credentials_are_proven() {
     let mut clients = Clients::default();
     let credentials = secret("right");
     let (before, after) = (account(credentials, false, 100), account(credentials, true, 100));
@@ -80,7 +80,7 @@ fn those_who_waited_until_their_client_was_proven_keep_their_places() {
 }
 
 #[test]
-fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
+fn rollouts_of_a_second_secret_join_the_queue_of_the_client_once_the_secret_is_proven() {
     let mut clients = Clients::default();
     let (first, second) = (secret("old"), secret("new"));
     clients.watch(&uid("first"), &name("first"), Some(account(first, true, 100)), interval(), NOW);
@@ -97,7 +97,7 @@ fn those_of_a_second_secret_ask_among_their_clients_others_once_it_is_proven() {
 }
 
 #[test]
-fn a_resource_that_is_created_again_under_the_same_name_takes_nothing_over_and_loses_nothing_to_the_old_one() {
+fn a_resource_that_is_created_again_with_the_same_name_shares_nothing_with_the_old_one() {
     let mut clients = Clients::default();
     let account = account(secret("right"), true, 100);
     clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);

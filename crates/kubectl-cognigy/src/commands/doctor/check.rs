@@ -11,7 +11,7 @@ pub enum Verdict {
     Warning,
     /// It does not work.
     Problem,
-    /// The caller may not look.
+    /// It could not be checked, for example because the caller lacks a right.
     Unknown,
 }
 
@@ -52,13 +52,13 @@ impl Check {
         Self { verdict: Verdict::Problem, what_to_do: Some(what_to_do.into()), ..Self::good(name, detail) }
     }
 
-    /// The caller may not look.
+    /// It could not be checked, for example because the caller lacks a right.
     #[must_use]
     pub fn unknown(name: &'static str, detail: impl Into<String>) -> Self {
         Self { verdict: Verdict::Unknown, ..Self::good(name, detail) }
     }
 
-    /// The same check, whose problem means that the operator does not act.
+    /// Returns the same check, with the note that a problem means that the operator does not act.
     #[must_use]
     pub fn about_operator(self) -> Self {
         Self { is_about_operator: true, ..self }

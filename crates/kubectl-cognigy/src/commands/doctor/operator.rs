@@ -12,7 +12,7 @@ use kube::api::{Api, ListParams};
 
 /// The operator's Lease, and the label of its Deployment.
 const NAME: &str = "cognigy-operator";
-/// A resource that was not looked at for this long after a change of its spec is not being looked at.
+/// If the operator has not seen a change of a spec after this time, it probably does not watch the resource.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(60);
 
 /// What can be known about the operator.
@@ -67,7 +67,7 @@ impl Operator {
                 return Check::warning(
                     name,
                     format!("no Deployment has the label app.kubernetes.io/name={NAME}"),
-                    "if the operator runs outside of the cluster, this is as it should be; or else: docs/install.md",
+                    "if the operator runs outside of the cluster, this is correct; otherwise install it: docs/install.md",
                 );
             }
         };
@@ -100,7 +100,7 @@ impl Operator {
                 return Check::warning(
                     name,
                     format!("there is no Lease {NAME}"),
-                    "an operator that was started without --leader-elect has none; or else it has never run here",
+                    "an operator that was started without --leader-elect has no Lease; otherwise it has never run here",
                 );
             }
         };

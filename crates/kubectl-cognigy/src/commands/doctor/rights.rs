@@ -72,10 +72,10 @@ pub async fn checks(connection: &Connection) -> Vec<Check> {
         ));
     }
     if !to_write.is_empty() {
-        let detail = format!("you may read, and not {}", list(&to_write));
+        let detail = format!("you may read, but not {}", list(&to_write));
         checks.push(match to_read.is_empty() {
             true => Check::good(name, format!("in the namespace {namespace} {detail}")),
-            false => Check::unknown(name, format!("nor may you {}", list(&to_write))),
+            false => Check::unknown(name, format!("you may also not {}", list(&to_write))),
         });
     }
     checks
