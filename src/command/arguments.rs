@@ -18,8 +18,7 @@ use clap::{Parser, Subcommand};
 Examples:
   cognigy-operator crd | kubectl apply --server-side -f -
   cognigy-operator run --namespace bots
-  cognigy-operator validate -f customer-service.yaml
-  cognigy-operator run --help"
+  cognigy-operator validate -f customer-service.yaml"
 )]
 pub struct Arguments {
     /// What to do.
