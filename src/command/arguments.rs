@@ -16,11 +16,9 @@ use clap::{Parser, Subcommand};
     max_term_width = 100,
     after_long_help = "\
 Examples:
-  cognigy-operator crd | kubectl apply --server-side -f -
   cognigy-operator run --namespace bots
   cognigy-operator validate -f customer-service.yaml
-  cognigy-operator deploy -f customer-service.yaml
-  cognigy-operator run --help"
+  cognigy-operator deploy -f customer-service.yaml"
 )]
 pub struct Arguments {
     /// What to do.

@@ -243,7 +243,7 @@ fn a_snapshot_in_a_config_map_of_the_same_files_is_checked_too() {
         (
             "{\"a\": 1, \"a\": 2}",
             reference.clone(),
-            "configMapKeyRef: the snapshot cannot be deployed: a is there twice",
+            "configMapKeyRef: the snapshot cannot be deployed: the key a is duplicated",
         ),
         ("a: yes", reference.clone(), "warning: spec.configurationSnapshotFrom.configMapKeyRef: "),
         (
