@@ -85,12 +85,9 @@ fn fields(file: &str, object: &str) -> BTreeSet<String> {
         let name = line.trim_start_matches("pub ").split_once(": ").map(|(name, _)| name);
         match name {
             _ if line == "#[serde(skip)]" => is_skipped = true,
-            Some(name) if !line.starts_with("//") => {
-                if !std::mem::take(&mut is_skipped) {
-                    found.insert(camel_case(name));
-                }
-            }
-            _ => {}
+            Some(_) if line.starts_with("//") || std::mem::take(&mut is_skipped) => {}
+            Some(name) => _ = found.insert(camel_case(name)),
+            None => {}
         }
     }
     assert!(found.len() > 2, "{file}: {object} has fields");
