@@ -2,7 +2,7 @@
 //! server.
 
 use super::root;
-use api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, WATCH_LABEL, crd};
+use api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, SUSPENDED_BY_ANNOTATION, WATCH_LABEL, crd};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -115,6 +115,7 @@ fn add_names(page: &mut String) {
     let names = [
         (RETRY_ANNOTATION, "annotation", "any new value requests another attempt"),
         (ROLLBACK_ANNOTATION, "annotation", "any new value requests a rollback"),
+        (SUSPENDED_BY_ANNOTATION, "annotation", "who suspended the resource with `kubectl cognigy`, when and why"),
         (FINALIZER, "finalizer", "the operator's own: holds a deleted resource until its rollout is settled"),
         (
             WATCH_LABEL,

@@ -15,6 +15,8 @@ mod metrics;
 mod monitoring;
 mod operations;
 mod pages;
+mod pipelines;
+mod plugin;
 mod reasons;
 mod test_sets;
 

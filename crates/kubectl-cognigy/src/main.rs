@@ -10,6 +10,8 @@ mod commands;
 mod connection;
 mod exit;
 mod output;
+#[cfg(test)]
+mod pages;
 mod view;
 mod waiting;
 

@@ -46,10 +46,11 @@ const DEPLOYED: &str =
 
 const RELEASE: &str = ".github/workflows/release.yaml";
 
-static ELSEWHERE: [Elsewhere; 24] = [
+static ELSEWHERE: [Elsewhere; 25] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run -p cognigy-demo", why: "it is a step of .ci/run", judge: names_the_demo },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
+    Elsewhere { begins: "cargo install", why: "it is a long build of what is tested", judge: names_a_binary },
     Elsewhere {
         begins: "cargo bench",
         why: "it measures for long; .ci/run checks that it builds",
@@ -74,7 +75,11 @@ static ELSEWHERE: [Elsewhere; 24] = [
     Elsewhere { begins: "kind", why: "it needs a container engine", judge: names_the_tutorials_cluster },
     Elsewhere { begins: "argocd", why: "it needs an Argo CD", judge: names_an_application },
     Elsewhere { begins: "flux", why: "it needs a Flux", judge: names_a_kustomization },
-    Elsewhere { begins: "kubectl cognigy", why: "the tests of the plugin run it", judge: names_a_plugin_command },
+    Elsewhere {
+        begins: "kubectl cognigy",
+        why: "a test of the plugin reads each of these command lines (crates/kubectl-cognigy/src/pages.rs)",
+        judge: names_a_command_of_the_plugin,
+    },
     Elsewhere { begins: "helm test", why: PODS, judge: names_the_release },
     Elsewhere { begins: "kubectl -n cognigy-system rollout status", why: PODS, judge: names_the_deployment },
     Elsewhere { begins: "kubectl -n cognigy-system logs", why: PODS, judge: names_the_deployment },
@@ -127,6 +132,24 @@ fn deploys_a_file(command: &str) {
     assert!(is_own || is_there(file.to_str().unwrap()), "{command}");
 }
 
+/// The folder holds a crate with a binary.
+fn names_a_binary(command: &str) {
+    let folder = after(command, "--path");
+    assert!(is_there(&format!("{folder}/Cargo.toml")) && is_there(&format!("{folder}/src/main.rs")), "{command}");
+}
+
+fn names_a_command_of_the_plugin(command: &str) {
+    let commands = read("crates/kubectl-cognigy/src/commands/mod.rs");
+    let name = words(command).nth(2).unwrap();
+    let variant = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+    let is_known =
+        [format!("    {variant}("), format!("    {variant},")].iter().any(|line| commands.contains(line.as_str()));
+    assert!(is_known, "the plugin has no {name}: {command}");
+    for file in words(command).filter(|word| word.starts_with("deploy/")) {
+        assert!(is_there(file), "{file} is not there: {command}");
+    }
+}
+
 fn names_the_demo(command: &str) {
     assert!(read(".ci/run").contains("cargo run --locked -p cognigy-demo"), "{command} is no step of .ci/run");
     let arguments = read("examples/demo/src/main.rs");
@@ -136,15 +159,6 @@ fn names_the_demo(command: &str) {
 }
 
 /// The plugin has the command, and the files are there.
-fn names_a_plugin_command(command: &str) {
-    let commands = read("crates/kubectl-cognigy/src/commands/mod.rs");
-    let name = words(command).nth(2).unwrap_or_default();
-    assert!(commands.contains(&format!("mod {name};")), "the plugin has no command {name}: {command}");
-    for file in words(command).filter(|word| word.starts_with("deploy/")) {
-        assert!(is_there(file), "{file} is not there: {command}");
-    }
-}
-
 fn is_in_ci(command: &str) {
     assert!(read(".ci/run").contains("step sbom dev/sbom --check"), "{command}: no step of .ci/run uses it");
 }

@@ -102,7 +102,7 @@ pub async fn retry(arguments: &RetryArguments, connection: &Connection, terminal
     if let Some(attempt) = attempt.filter(|attempt| attempt.is_in_flight()) {
         return Err(Failure::Refused(format!(
             "attempt {} of {} is in flight ({}): a retry now would be ignored; wait for its verdict with \
-             `kubectl cognigy wait {}`, or stop it with `kubectl cognigy rollback {}`",
+             `kubectl cognigy wait {}`, or stop it with `kubectl cognigy rollback {} --reason …`",
             attempt.number,
             full_name(&seen),
             attempt.step.as_str(),
@@ -138,7 +138,8 @@ pub async fn rollback(
     let attempt = seen.status.as_ref().and_then(|status| status.attempt.as_ref());
     let Some(attempt) = attempt else {
         return Err(Failure::Refused(format!(
-            "{} has made no attempt yet: there is nothing to roll back; `kubectl cognigy suspend {}` keeps it from starting",
+            "{} has made no attempt yet: there is nothing to roll back; `kubectl cognigy suspend {} --reason …` keeps it \
+             from starting",
             full_name(&seen),
             seen.name_any()
         )));
