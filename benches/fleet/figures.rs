@@ -87,7 +87,7 @@ pub struct Evidence<'e> {
     pub contended: Range<Duration>,
     /// Whether the run is complete, so that no other rollout follows.
     pub is_over: bool,
-    /// What the client sent.
+    /// The requests of the client, as the platform counted them.
     pub traffic: ClientTraffic,
     /// The time of each accepted request.
     pub arrivals: &'e [Duration],

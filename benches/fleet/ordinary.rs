@@ -76,7 +76,7 @@ impl Bucket {
 /// Prepares an ordinary operator.
 ///
 /// # Errors
-/// If it cannot reach what it needs.
+/// If the Secret cannot be read, or the network cannot be made.
 pub async fn run(place: &Place, client: Client, stopped: CancellationToken) -> Result<Work, Failure> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &name_of(0));
     let data = secrets.get("cognigy-api").await?.data.unwrap_or_default();

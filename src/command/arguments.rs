@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_of_an_address_without_a_scheme_is_refused_with_what_to_write() {
+    fn a_probe_of_an_invalid_url_is_refused_with_a_correction() {
         for (url, refusal) in [
             ("127.0.0.1:8080/readyz", "needs a scheme, for example http://127.0.0.1:8080/readyz"),
             ("localhost:8080/readyz", "needs a scheme, for example http://localhost:8080/readyz"),

@@ -97,7 +97,7 @@ mod tests {
         ConfigMapKey { namespace: "bots".to_owned(), name: name.to_owned(), key: "snapshot".to_owned() }
     }
 
-    /// A text that takes so many bytes.
+    /// A text that takes this many bytes.
     fn text(at: u64, bytes: usize) -> CachedText {
         let room = bytes - size_of::<ReadText>();
         let json = format!("{{\"\":\"{}\"}}", "x".repeat(room - r#"{"":""}"#.len()));

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_take_turns_and_each_goes_in_order() {
+    fn namespaces_take_turns_and_each_keeps_the_order_of_its_resources() {
         let mut queue = ReconcileQueue::default();
         add_many(&mut queue, "many", "a", 3);
         add_many(&mut queue, "few", "b", 1);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_slots_of_its_own_even_if_a_hundred_others_hold_all_that_are_shared() {
+    fn a_namespace_keeps_its_own_slots_even_if_other_namespaces_hold_all_shared_slots() {
         let mut queue = ReconcileQueue::default();
         for number in 0..100 {
             add_many(&mut queue, &format!("greedy-{number}"), "flying", 300);

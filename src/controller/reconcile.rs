@@ -27,8 +27,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-/// The maximum number of decisions in one reconcile. No reconcile needs so many: the limit ends the endless loop of a
-/// decision that does not change the status, which would be a bug.
+/// The maximum number of decisions in one reconcile. No correct reconcile needs so many. The limit stops an endless
+/// loop, which a bug could cause: a decision that does not change the status.
 const MOST_DECISIONS: usize = 32;
 
 /// Does everything that can be done for one resource now. Returns the longest time until the next reconcile; `None` if

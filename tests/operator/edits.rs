@@ -65,7 +65,7 @@ async fn a_changed_threshold_acts_on_the_running_attempt_and_starts_none() {
 }
 
 #[tokio::test]
-async fn an_edit_that_does_not_change_the_configuration_updates_the_observed_generation_and_not_ready() {
+async fn an_edit_without_a_new_configuration_updates_the_observed_generation_and_leaves_ready_unchanged() {
     let namespace = new_namespace().await;
     let bot = namespace.apply(sample()).await;
     let before = bot.until_settled(1, Outcome::Succeeded).await;

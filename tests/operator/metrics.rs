@@ -88,7 +88,7 @@ fn info_of(namespace: &TestNamespace, state: &str, reason: &str, phase: &str) ->
 }
 
 #[tokio::test]
-async fn with_resource_metrics_a_resource_has_one_series_with_its_state_until_it_goes() {
+async fn with_resource_metrics_a_resource_has_one_series_with_its_state_until_it_is_deleted() {
     let namespace = plan().await.flags(&["--resource-metrics"]).start().await;
     let bot = namespace.apply(sample()).await;
     bot.until_settled(1, Outcome::Succeeded).await;
@@ -105,7 +105,7 @@ async fn with_resource_metrics_a_resource_has_one_series_with_its_state_until_it
 }
 
 #[tokio::test]
-async fn with_resource_metrics_set_by_the_environment_a_resource_that_needs_a_person_says_why() {
+async fn resource_metrics_can_be_set_by_the_environment_and_show_why_a_resource_needs_a_person() {
     let namespace = plan()
         .await
         .scenario("environments: {env_prod_us_01: {deploymentsAreUnhealthy: true}}")

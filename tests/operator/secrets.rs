@@ -82,7 +82,7 @@ fn unusable(namespace: &TestNamespace) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn the_operator_never_shows_a_secret_whatever_the_outcome_of_a_rollout() {
+async fn the_operator_shows_no_secret_with_any_outcome_of_a_rollout() {
     let namespace = plan()
         .await
         .without_secret()

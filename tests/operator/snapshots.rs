@@ -32,7 +32,8 @@ async fn a_snapshot_that_differs_only_in_syntax_is_the_same_configuration() {
     bot.until_settled(1, Outcome::Succeeded).await;
 
     namespace.put_config_map("flows", "nlpEngine: v3.2\nbotVersion: 1.0.0\n").await;
-    // When the next real change is deployed, the one before has been seen and has started nothing.
+    // When the next real change is deployed, the operator has already seen this change, and has started no attempt for
+    // it.
     namespace.put_config_map("flows", SECOND).await;
     bot.until_settled(2, Outcome::Succeeded).await;
     assert_eq!(deployed_versions(&namespace).len(), 2);

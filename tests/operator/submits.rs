@@ -1,4 +1,4 @@
-//! Each attempt is submitted once, whatever fails in the network.
+//! Each attempt is submitted once, even if the network fails.
 
 use crate::support::*;
 

@@ -89,7 +89,7 @@ current-context: control-plane
         )
     }
 
-    /// TLS for a client that trusts only this control plane, whatever the process' default provider is.
+    /// TLS for a client that trusts only this control plane. It does not use the default provider of the process.
     pub(crate) fn client_tls(&self) -> Result<ClientConfig, rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca_der.clone())?;

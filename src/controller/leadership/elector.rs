@@ -48,8 +48,8 @@ enum Renewal {
 }
 
 impl Elector {
-    /// A candidate for that Lease. The identity must differ from every other candidate's, also from that of its own
-    /// predecessor.
+    /// A candidate for that Lease. The identity must be unique. A process that restarts must not reuse the
+    /// identity of its predecessor.
     #[must_use]
     pub fn new(kubernetes: kube::Client, namespace: &str, name: &str, identity: String, terms: Terms) -> Self {
         let leases = Api::namespaced(kubernetes, namespace);

@@ -114,7 +114,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_about_faults_is_what_the_table_says() {
+fn the_page_about_faults_matches_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, page()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -38,8 +38,8 @@ fn bad_verdicts(write: &Write, broken: &mut Vec<Broken>) {
     }
 }
 
-/// The verdict comes with the bad answer that reaches the threshold, whatever happens to the operator. An interruption
-/// may lose the answers that were received and not recorded, and one more answer if the write was lost.
+/// The bad answer that reaches the threshold leads to the verdict, even if the operator is interrupted. Each
+/// interruption may lose one more bad answer.
 fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
     let Some((before, attempt)) = write.same_attempt() else { return };
     let intent = attempt.idempotency_key().and_then(|key| record.intent(key.as_str()));
