@@ -2,6 +2,7 @@
 
 use crate::commands::Command;
 use clap::{Args, Parser, ValueEnum};
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ Examples:
   kubectl cognigy apply -f production.yaml --wait          for pipelines: apply, and wait for the verdict
 
 Exit codes:
-  0 well   1 bad verdict   2 usage   3 time-out   4 a person is needed   5 the operator does not act";
+  0 success   1 bad verdict   2 usage   3 time-out   4 a person is needed   5 the operator does not act";
 
 /// See what Cognigy.AI deployments run and why, act on them, and wait for verdicts in pipelines.
 #[derive(Debug, Parser)]
@@ -60,6 +61,20 @@ pub struct GlobalArguments {
     /// When to use colour. `auto`: on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value = "auto")]
     pub color: Color,
+}
+
+impl GlobalArguments {
+    /// The flags that choose the cluster and the user, for kubectl.
+    #[must_use]
+    pub fn for_kubectl(&self) -> Vec<OsString> {
+        let mut flags = Vec::new();
+        let mut add = |flag: &str, value: &OsStr| flags.extend([OsString::from(flag), value.to_owned()]);
+        self.kubeconfig.iter().for_each(|path| add("--kubeconfig", path.as_os_str()));
+        self.context.iter().for_each(|context| add("--context", context.as_ref()));
+        self.as_user.iter().for_each(|user| add("--as", user.as_ref()));
+        self.as_group.iter().for_each(|group| add("--as-group", group.as_ref()));
+        flags
+    }
 }
 
 /// When to use colour.

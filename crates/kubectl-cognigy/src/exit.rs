@@ -5,18 +5,18 @@ use std::process::ExitCode;
 /// The result of a command, as a pipeline sees it. docs/pipelines.md documents these numbers; they never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything is well.
-    Well = 0,
+    /// Success: what was asked for is there.
+    Succeeded = 0,
     /// A bad verdict: the configuration was refused, failed or was rolled back. For `plan`: there are changes.
-    Bad = 1,
+    Failed = 1,
     /// The command line, a file or the connection is wrong. Nothing was done.
     Usage = 2,
     /// The time-out passed before there was a verdict.
-    TimeOut = 3,
+    TimedOut = 3,
     /// A person is needed: the deployment is suspended, stalled, or waits for an approval. For `plan`: it would be refused.
     NeedsPerson = 4,
     /// The operator does not act.
-    OperatorSilent = 5,
+    OperatorNotActing = 5,
 }
 
 impl From<Exit> for ExitCode {

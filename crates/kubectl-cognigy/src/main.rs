@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         // Help and the version are no errors, and go to stdout.
         Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Well };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Succeeded };
             return error.print().map_or(ExitCode::FAILURE, |()| exit.into());
         }
     };

@@ -188,7 +188,7 @@ pub async fn resume(
     let seen = deployments::get(connection, &arguments.request.name).await?;
     if !seen.spec.suspend {
         terminal.line(&format!("{} is not suspended", full_name(&seen)))?;
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     warn_of_git(&seen, terminal);
     let by = seen.annotations().get(SUSPENDED_BY_ANNOTATION);
@@ -229,7 +229,7 @@ impl Request {
         self.write(arguments, seen, change, connection).await?;
         if arguments.dry_run {
             terminal.line(&format!("{name}: this would {} (dry run: nothing was written)", self.question))?;
-            return Ok(Exit::Well);
+            return Ok(Exit::Succeeded);
         }
         terminal.line(&format!("{name}: {}", self.done))?;
         if self.follow {
@@ -239,7 +239,7 @@ impl Request {
                 connection.namespace
             ));
         }
-        Ok(Exit::Well)
+        Ok(Exit::Succeeded)
     }
 
     fn is_confirmed(&self, arguments: &RequestArguments, name: &str, terminal: &Terminal) -> Result<bool, Failure> {

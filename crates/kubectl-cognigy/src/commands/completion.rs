@@ -60,13 +60,13 @@ pub fn print(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure
         Kind::Zsh => Shell::Zsh,
         Kind::Kubectl => {
             terminal.line(FOR_KUBECTL)?;
-            return Ok(Exit::Well);
+            return Ok(Exit::Succeeded);
         }
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut CommandLine::command(), "kubectl-cognigy", &mut script);
     terminal.line(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 /// Prints the man page.
@@ -77,7 +77,7 @@ pub fn print_man(terminal: &Terminal) -> Result<Exit, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
     terminal.line(&String::from_utf8_lossy(&page))?;
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 /// Prints candidates for the last word, one a line, and then the directive that kubectl expects.
@@ -105,7 +105,7 @@ pub async fn complete(
     lines.extend(names(&words, global).await);
     lines.push(NO_FILES.to_owned());
     terminal.line(&lines.join("\n"))?;
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 fn first_line(help: &str) -> &str {

@@ -64,11 +64,11 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     if let Some(format) = arguments.output {
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         terminal.line(&format.write(&entries, &names)?)?;
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     if entries.is_empty() {
         terminal.note("there are no events; a cluster keeps them for an hour by default, and `history` shows attempts");
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     let now = Timestamp::now();
     let mut headings = vec!["AGO", "NAME", "REASON", "MESSAGE"];
@@ -92,7 +92,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
         table.push(row);
     }
     table.lines(terminal).iter().try_for_each(|line| terminal.line(line))?;
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 fn entry(event: Event) -> Entry {

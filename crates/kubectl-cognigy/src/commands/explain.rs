@@ -62,12 +62,12 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     let explanation = explanation(&deployment);
     if let Some(format) = arguments.output {
         terminal.line(&format.write(&explanation, std::slice::from_ref(&arguments.name))?)?;
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     for line in text(&explanation, &deployment, terminal) {
         terminal.line(&line)?;
     }
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 /// Explains the state of a deployment.

@@ -5,7 +5,7 @@ use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, DataFormat, Style, Table, Terminal, age, clock_time, short_duration};
 use api::CognigyDeployment;
-use api::status::{Outcome, Verdict};
+use api::status::{CognigyDeploymentStatus, Outcome, Verdict};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -40,6 +40,9 @@ struct Entry {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     job_id: Option<String>,
+    /// When Cognigy.AI accepted to roll it back after its success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rolled_back_at: Option<Timestamp>,
     #[serde(skip)]
     style: Style,
 }
@@ -53,18 +56,18 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     let entries = entries(&deployment);
     if let Some(format) = arguments.output {
         terminal.line(&format.write(&entries, std::slice::from_ref(&arguments.name))?)?;
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     if entries.is_empty() {
         terminal.note(&format!("{}/{} has made no attempt yet", connection.namespace, arguments.name));
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     table(&entries).lines(terminal).iter().try_for_each(|line| terminal.line(line))?;
     let kept = deployment.spec.history_limit;
     if entries.len() > usize::try_from(kept).unwrap_or_default() {
         terminal.note(&format!("spec.historyLimit keeps {kept} earlier attempts; older ones are in the audit log"));
     }
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 fn entries(deployment: &CognigyDeployment) -> Vec<Entry> {
@@ -80,6 +83,7 @@ fn entries(deployment: &CognigyDeployment) -> Vec<Entry> {
             outcome,
             reason,
             job_id: attempt.job_id().map(|job_id| job_id.as_str().to_owned()),
+            rolled_back_at: later_rollback(status, attempt.number, attempt.outcome()),
             style,
         }
     });
@@ -94,6 +98,7 @@ fn entries(deployment: &CognigyDeployment) -> Vec<Entry> {
             outcome,
             reason,
             job_id: past.job_id.as_ref().map(|job_id| job_id.as_str().to_owned()),
+            rolled_back_at: later_rollback(status, past.number, Some(past.verdict.outcome)),
             style,
         }
     });
@@ -101,6 +106,12 @@ fn entries(deployment: &CognigyDeployment) -> Vec<Entry> {
     // An attempt that has ended may be the current attempt and in the history. It is shown once.
     entries.dedup_by_key(|entry| entry.attempt);
     entries
+}
+
+/// When an attempt was rolled back after it had succeeded. The status knows this of the last success only.
+fn later_rollback(status: &CognigyDeploymentStatus, number: i64, outcome: Option<Outcome>) -> Option<Timestamp> {
+    let last = status.last_successful.as_ref().filter(|last| last.number == number)?;
+    last.rolled_back_at.filter(|_| outcome == Some(Outcome::Succeeded))
 }
 
 fn ended(verdict: Option<&Verdict>) -> (Option<String>, Option<String>, Option<Timestamp>, Style) {
@@ -111,6 +122,14 @@ fn ended(verdict: Option<&Verdict>) -> (Option<String>, Option<String>, Option<T
         Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Failed | Outcome::Unknown => Style::Bad,
     };
     (Some(verdict.outcome.to_string()), Some(verdict.reason.to_string()), Some(verdict.at), style)
+}
+
+fn outcome(entry: &Entry) -> Cell {
+    match (&entry.outcome, entry.rolled_back_at) {
+        (None, _) => Cell::styled(entry.style, "in progress"),
+        (Some(outcome), None) => Cell::styled(entry.style, outcome),
+        (Some(outcome), Some(_)) => Cell::styled(Style::Bad, format!("{outcome}, rolled back later")),
+    }
 }
 
 fn table(entries: &[Entry]) -> Table {
@@ -124,7 +143,7 @@ fn table(entries: &[Entry]) -> Table {
             Cell::plain(clock_time(entry.started_at, now)),
             Cell::plain(age(entry.started_at, now)),
             Cell::plain(took.unwrap_or_default()),
-            Cell::styled(entry.style, entry.outcome.clone().unwrap_or_else(|| "in progress".to_owned())),
+            outcome(entry),
             Cell::plain(entry.reason.clone().unwrap_or_default()),
             Cell::plain(entry.job_id.clone().unwrap_or_default()),
         ]);

@@ -60,7 +60,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     if let Some(format) = arguments.output {
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         terminal.line(&format.write(&entries, &names)?)?;
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     if entries.is_empty() {
         let place = match arguments.all_namespaces {
@@ -68,10 +68,10 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
             false => format!("the namespace {} (-A shows all)", connection.namespace),
         };
         terminal.note(&format!("there are no such CognigyDeployments in {place}"));
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     table(&entries, arguments.all_namespaces).lines(terminal).iter().try_for_each(|line| terminal.line(line))?;
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 fn entry(listed: Listed) -> Entry {

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod act;
+mod apply;
 mod completion;
 mod deployments;
 mod doctor;
@@ -42,6 +43,8 @@ pub enum Command {
     Suspend(act::SuspendArguments),
     /// Let new configurations start again.
     Resume(act::ResumeArguments),
+    /// Apply manifests, and wait for the verdict on exactly what they contain.
+    Apply(apply::Arguments),
     /// Wait for a verdict, or until a deployment is ready or submitted.
     Wait(wait::Arguments),
     /// Show what applying manifests would change and start. Reads only.
@@ -81,7 +84,8 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Suspend(command) => act::suspend(command, &connection, terminal).await,
         Command::Resume(command) => act::resume(command, &connection, terminal).await,
         Command::Plan(command) => plan::run(command, &connection, terminal).await,
+        Command::Apply(command) => apply::run(command, &arguments.global, &connection, terminal).await,
         Command::Wait(command) => wait::run(command, &connection, terminal).await,
-        Command::Completion(_) | Command::Man | Command::Complete(_) => Ok(Exit::Well),
+        Command::Completion(_) | Command::Man | Command::Complete(_) => Ok(Exit::Succeeded),
     }
 }

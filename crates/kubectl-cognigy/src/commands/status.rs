@@ -74,13 +74,13 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     if let Some(format) = arguments.output {
         let summary = summary(&deployment, Timestamp::now());
         terminal.line(&format.write(&summary, std::slice::from_ref(&arguments.name))?)?;
-        return Ok(Exit::Well);
+        return Ok(Exit::Succeeded);
     }
     if arguments.watch {
         return follow(deployment, connection, terminal).await;
     }
     tree(&deployment, Timestamp::now(), terminal).iter().try_for_each(|line| terminal.line(line))?;
-    Ok(Exit::Well)
+    Ok(Exit::Succeeded)
 }
 
 /// Shows each change. On a terminal the tree is painted over; elsewhere each change is one line.
@@ -116,7 +116,7 @@ async fn follow(first: CognigyDeployment, connection: &Connection, terminal: &Te
                 Some(Ok(Event::Apply(object) | Event::InitApply(object))) => (latest, trouble) = (object, None),
                 Some(Ok(Event::Delete(_))) => {
                     terminal.line(&format!("{name} was deleted"))?;
-                    return Ok(Exit::Well);
+                    return Ok(Exit::Succeeded);
                 }
                 Some(Ok(Event::Init | Event::InitDone)) => {}
                 Some(Err(error)) => {

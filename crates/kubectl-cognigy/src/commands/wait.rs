@@ -1,13 +1,17 @@
 //! `wait`: until there is a verdict on one configuration.
 
+use super::apply::read_valid;
 use super::deployments;
 use crate::arguments::duration;
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{DataFormat, Terminal};
 use crate::waiting::{self, CiFormat, Options, Target, WaitFor};
+use api::CognigyDeployment;
 use clap::Args;
-use std::path::PathBuf;
+use kube::ResourceExt;
+use manifest::Document;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -77,6 +81,22 @@ impl WaitingArguments {
     }
 }
 
+/// The configuration of a deployment in a manifest.
+fn of_file(live: &CognigyDeployment, file: &Path, terminal: &Terminal) -> Result<Target, Failure> {
+    let (_, manifests) = read_valid(&[file.to_owned()], false, terminal)?;
+    let (namespace, name) = (live.namespace().unwrap_or_default(), live.name_any());
+    let is_it = |document: &&Document| {
+        document.name() == Some(&name) && document.namespace().is_none_or(|theirs| theirs == namespace)
+    };
+    match manifests.deployments.iter().find(is_it) {
+        Some(document) => Target::of_manifest(live, document, &manifests),
+        None => Err(Failure::Usage(format!(
+            "{} has no CognigyDeployment {name} for the namespace {namespace}; name another file",
+            file.display()
+        ))),
+    }
+}
+
 /// Waits for one deployment.
 ///
 /// # Errors
@@ -85,7 +105,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     let live = deployments::get(connection, &arguments.name).await?;
     let target = match (&arguments.digest, &arguments.file) {
         (Some(digest), _) => Target::of_digest(&live, digest)?,
-        (None, Some(file)) => Target::of_file(&live, file)?,
+        (None, Some(file)) => of_file(&live, file, terminal)?,
         (None, None) => Target::of_spec(&live),
     };
     waiting::run(vec![target], &arguments.waiting.options(), connection, terminal).await

@@ -1,11 +1,14 @@
 //! The state of a deployment in one word and one sentence, and what happens next.
 
 use crate::output::Style;
-use api::CognigyDeployment;
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use api::status::{Attempt, CognigyDeploymentStatus, Step};
+use api::{CognigyDeployment, SUSPENDED_BY_ANNOTATION};
 use jiff::Timestamp;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
+
+/// How many characters of the annotation about a suspension are shown.
+const LONGEST_SIGNATURE: usize = 400;
 
 /// The state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +55,17 @@ pub fn state(deployment: &CognigyDeployment) -> State {
         style,
         reason: Some(ready.reason),
         since: Some(ready.last_transition_time),
-        message: ready.message.clone(),
+        message: with_suspension(deployment, &ready.message),
     }
+}
+
+/// The message, with who suspended the deployment and why, if `kubectl cognigy suspend` did it.
+fn with_suspension(deployment: &CognigyDeployment, message: &str) -> String {
+    let by = deployment.annotations().get(SUSPENDED_BY_ANNOTATION).filter(|_| deployment.spec.suspend);
+    let Some(by) = by else { return message.to_owned() };
+    // Everybody who may edit the deployment can write this text.
+    let by: String = by.chars().filter(|letter| !letter.is_control()).take(LONGEST_SIGNATURE).collect();
+    format!("{message} (suspended {by})")
 }
 
 /// The status, if it describes the present spec.

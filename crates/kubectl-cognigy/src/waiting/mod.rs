@@ -111,18 +111,18 @@ pub async fn run(
         targets.into_iter().map(|target| wait_for(target, options, connection, &report)).collect();
     let ended: Vec<Ended> = waits.try_collect().await?;
     report.finish(&ended)?;
-    Ok(ended.iter().map(|ended| ended.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Well))
+    Ok(ended.iter().map(|ended| ended.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Succeeded))
 }
 
 /// How bad a result is. The worst result determines the exit code.
 fn severity(exit: Exit) -> u8 {
     match exit {
-        Exit::Well => 0,
-        Exit::TimeOut => 1,
+        Exit::Succeeded => 0,
+        Exit::TimedOut => 1,
         Exit::NeedsPerson => 2,
-        Exit::OperatorSilent => 3,
+        Exit::OperatorNotActing => 3,
         Exit::Usage => 4,
-        Exit::Bad => 5,
+        Exit::Failed => 5,
     }
 }
 
@@ -166,7 +166,7 @@ async fn wait_for(
             (None, Some(problem)) => Finding::Pending { message: problem.clone() },
             (None, None) => Finding::Pending { message: "the resource is being read".to_owned() },
         };
-        report.progress(&target, status, &finding)?;
+        report.progress(&target, latest.as_ref(), &finding);
         if let Some(exit) = progress.exit(&finding, status, target.digest.as_ref()) {
             return Ok(target.ended(exit, finding, status, began));
         }
@@ -174,7 +174,7 @@ async fn wait_for(
             return Ok(target.ended_silent(lease.describe(), status, began));
         }
         if Instant::now() >= deadline {
-            return Ok(target.ended(Exit::TimeOut, finding, status, began));
+            return Ok(target.ended(Exit::TimedOut, finding, status, began));
         }
     }
 }
@@ -198,8 +198,8 @@ impl Progress {
         let Finding::NeedsPerson { .. } = finding else {
             self.person_needed_since = None;
             return match finding {
-                Finding::Well { .. } => Some(Exit::Well),
-                Finding::Bad { .. } => Some(Exit::Bad),
+                Finding::Well { .. } => Some(Exit::Succeeded),
+                Finding::Bad { .. } => Some(Exit::Failed),
                 Finding::Pending { .. } | Finding::NeedsPerson { .. } => None,
             };
         };

@@ -3,9 +3,12 @@
 use super::{CiFormat, Options, Target};
 use crate::exit::{Exit, Failure, causes};
 use crate::output::{Style, Terminal, short_duration};
+use crate::view::state::state;
+use api::CognigyDeployment;
 use api::status::CognigyDeploymentStatus;
 use api::verdict::Finding;
 use jiff::{SignedDuration, Timestamp};
+use kube::runtime::watcher;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,7 +31,7 @@ pub struct Ended {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
-    /// Well, Bad, NeedsPerson, TimeOut or OperatorSilent.
+    /// Succeeded, Failed, NeedsPerson, TimedOut or OperatorNotActing.
     result: &'static str,
     exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +60,7 @@ impl Ended {
         lasted: Duration,
     ) -> Self {
         let (reason, message) = match finding {
-            Finding::Pending { message } if exit == Exit::TimeOut => {
+            Finding::Pending { message } if exit == Exit::TimedOut => {
                 (None, format!("the time-out passed before there was a verdict; last state: {message}"))
             }
             Finding::Pending { message } | Finding::Well { message, .. } => (None, message),
@@ -73,12 +76,12 @@ impl Ended {
             name: target.name.clone(),
             digest: target.digest.as_ref().map(ToString::to_string),
             result: match exit {
-                Exit::Well => "Well",
-                Exit::Bad => "Bad",
+                Exit::Succeeded => "Succeeded",
+                Exit::Failed => "Failed",
                 Exit::Usage => "Usage",
-                Exit::TimeOut => "TimeOut",
+                Exit::TimedOut => "TimedOut",
                 Exit::NeedsPerson => "NeedsPerson",
-                Exit::OperatorSilent => "OperatorSilent",
+                Exit::OperatorNotActing => "OperatorNotActing",
             },
             exit_code: exit as u8,
             reason,
@@ -100,39 +103,31 @@ impl<'t> Report<'t> {
     }
 
     /// Prints a change in one line. Prints no line twice.
-    ///
-    /// # Errors Never at present. The signature is the same as that of the other methods.
-    pub fn progress(
-        &self,
-        target: &Target,
-        status: Option<&CognigyDeploymentStatus>,
-        finding: &Finding,
-    ) -> Result<(), Failure> {
-        let phase =
-            status.and_then(|status| status.phase).map_or_else(|| "Waiting".to_owned(), |phase| format!("{phase:?}"));
+    pub fn progress(&self, target: &Target, object: Option<&CognigyDeployment>, finding: &Finding) {
+        let word = object.map_or_else(|| "Waiting".to_owned(), |object| state(object).word);
         let (style, message) = match finding {
             Finding::Pending { message } => (Style::Attention, message),
             Finding::Well { message, .. } => (Style::Good, message),
             Finding::Bad { message, .. } | Finding::NeedsPerson { message, .. } => (Style::Bad, message),
         };
-        let line = format!("{}  {message}", self.terminal.paint(style, &format!("{phase:<17}")));
-        self.say(target, line);
-        Ok(())
+        self.say(target, format!("{}  {message}", self.terminal.paint(style, &format!("{word:<17}"))));
     }
 
     /// Reports a problem with the watch. The watch continues by itself.
     ///
     /// # Errors
-    /// The trouble does not go away by itself: the caller lacks a right.
-    pub fn trouble(&self, target: &Target, error: &kube::runtime::watcher::Error) -> Result<(), Failure> {
-        let text = causes(error);
-        if text.contains("403") || text.contains("orbidden") {
+    /// The caller lacks a right, so the watch cannot continue.
+    pub fn trouble(&self, target: &Target, error: &watcher::Error) -> Result<(), Failure> {
+        let name = format!("{}/{}", target.namespace, target.name);
+        if is_forbidden(error) {
             return Err(Failure::Forbidden(format!(
-                "cannot watch cognigydeployment {}/{}: {text}; the right `watch` is missing",
-                target.namespace, target.name
+                "cannot watch cognigydeployment {name}: the rights `list` and `watch` are needed; `kubectl cognigy doctor \
+                 -n {}` shows your rights",
+                target.namespace
             )));
         }
-        self.say(target, format!("the API server cannot be watched at the moment, trying again: {text}"));
+        let problem = causes(error);
+        self.say(target, format!("the API server cannot be watched at the moment, trying again: {problem}"));
         Ok(())
     }
 
@@ -169,11 +164,11 @@ impl<'t> Report<'t> {
 
     fn summary(&self, ended: &Ended) -> String {
         let (style, word) = match ended.exit {
-            Exit::Well => (Style::Good, "well"),
-            Exit::Bad => (Style::Bad, "bad verdict"),
-            Exit::TimeOut => (Style::Attention, "time-out"),
+            Exit::Succeeded => (Style::Good, "success"),
+            Exit::Failed => (Style::Bad, "bad verdict"),
+            Exit::TimedOut => (Style::Attention, "time-out"),
             Exit::NeedsPerson => (Style::Attention, "a person is needed"),
-            Exit::OperatorSilent | Exit::Usage => (Style::Bad, "the operator does not act"),
+            Exit::OperatorNotActing | Exit::Usage => (Style::Bad, "the operator does not act"),
         };
         let lasted = short_duration(SignedDuration::from_secs(i64::try_from(ended.seconds).unwrap_or(i64::MAX)));
         let reason = ended.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -196,15 +191,15 @@ impl<'t> Report<'t> {
         match self.options.ci {
             Some(CiFormat::Github) => {
                 let level = match ended.exit {
-                    Exit::Well => "notice",
-                    Exit::NeedsPerson | Exit::TimeOut => "warning",
-                    Exit::Bad | Exit::Usage | Exit::OperatorSilent => "error",
+                    Exit::Succeeded => "notice",
+                    Exit::NeedsPerson | Exit::TimedOut => "warning",
+                    Exit::Failed | Exit::Usage | Exit::OperatorNotActing => "error",
                 };
                 let (title, message) = (github_escaped(&title, true), github_escaped(&ended.message, false));
                 self.terminal.line(&format!("::{level} title={title}::{message}"))
             }
-            Some(CiFormat::Azure) if ended.exit != Exit::Well => {
-                let kind = if ended.exit == Exit::Bad { "error" } else { "warning" };
+            Some(CiFormat::Azure) if ended.exit != Exit::Succeeded => {
+                let kind = if ended.exit == Exit::Failed { "error" } else { "warning" };
                 self.terminal.line(&format!("##vso[task.logissue type={kind}]{title}: {}", one_line(&ended.message)))
             }
             Some(CiFormat::Gitlab) => {
@@ -218,6 +213,17 @@ impl<'t> Report<'t> {
             Some(CiFormat::Azure | CiFormat::Auto | CiFormat::None) | None => Ok(()),
         }
     }
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::WatchError(status) => status.code,
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code,
+        _ => return false,
+    };
+    matches!(code, 401 | 403)
 }
 
 fn one_line(text: &str) -> String {

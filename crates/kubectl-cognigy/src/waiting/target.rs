@@ -9,7 +9,9 @@ use api::{CognigyDeployment, Digest, RETRY_ANNOTATION, Snapshot};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::{Resource, ResourceExt};
-use std::path::Path;
+use manifest::plan::snapshot_of;
+use manifest::validate::{Held, text_of};
+use manifest::{Document, Manifests};
 use tokio::time::Instant;
 
 /// One resource, and the configuration of it that somebody waits for.
@@ -70,15 +72,33 @@ impl Target {
         Ok(Self { digest: Some(digest), problem: None, ..Self::of_spec(live) })
     }
 
-    /// The configuration in a manifest.
+    /// The configuration in a manifest, which was applied to `live`. If its snapshot is in a ConfigMap that is not among the
+    /// manifests, it is read from the cluster later.
     ///
     /// # Errors
-    /// The file cannot be read, or does not hold the deployment.
-    pub fn of_file(live: &CognigyDeployment, file: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
-        let _ = (live, text);
-        Err(Failure::Usage("--file is not built yet".to_owned()))
+    /// The manifest is no deployment that can be read, or its snapshot cannot be deployed.
+    pub fn of_manifest(live: &CognigyDeployment, document: &Document, manifests: &Manifests) -> Result<Self, Failure> {
+        let wrong = |problem: String| Failure::Usage(format!("{}: {problem}", document.label()));
+        let desired = document.deployment().map_err(|error| wrong(error.to_string()))?;
+        let namespace = live.namespace().unwrap_or_default();
+        let text = desired.spec.configuration_snapshot_from.as_ref().and_then(|source| {
+            match text_of(&manifests.config_maps, Some(&namespace), &source.config_map_key_ref) {
+                Held::Text(text) => Some(text),
+                _ => None,
+            }
+        });
+        let digest = match snapshot_of(&desired.spec, text) {
+            None => None,
+            Some(snapshot) => {
+                let digest = Digest::of_deployment(&desired.spec, &snapshot);
+                Some(digest.map_err(|problem| wrong(format!("the snapshot: {problem}")))?)
+            }
+        };
+        let of_spec = Self::of_spec(live);
+        Ok(match digest {
+            Some(digest) => Self { digest: Some(digest), problem: None, ..of_spec },
+            None => Self { digest: None, ..of_spec },
+        })
     }
 
     /// The status, if it describes the generation that asked for the configuration.
@@ -120,7 +140,7 @@ impl Target {
         let message = "the resource was deleted before it had a verdict".to_owned();
         Ended::new(
             self,
-            Exit::Bad,
+            Exit::Failed,
             Finding::Bad { reason: api::Reason::ResourceDeleted, message },
             None,
             began.elapsed(),
@@ -132,7 +152,7 @@ impl Target {
     pub fn ended_silent(&self, lease: String, status: Option<&CognigyDeploymentStatus>, began: Instant) -> Ended {
         let message =
             format!("the operator does not act on this resource ({lease}); look at it with `kubectl cognigy doctor`");
-        Ended::new(self, Exit::OperatorSilent, Finding::Pending { message }, status, began.elapsed())
+        Ended::new(self, Exit::OperatorNotActing, Finding::Pending { message }, status, began.elapsed())
     }
 }
 

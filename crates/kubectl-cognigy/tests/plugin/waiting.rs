@@ -9,7 +9,7 @@ async fn a_good_verdict_exits_with_0_and_says_what_was_deployed() {
     namespace.apply(sample()).await;
     let said = cognigy(&namespace, &["wait", "bot", "-o", "json"]).await.exits(0);
     let result = said.json();
-    assert_eq!((&result["result"], &result["version"]), (&json!("Well"), &json!("2.4.1")), "{result:#}");
+    assert_eq!((&result["result"], &result["version"]), (&json!("Succeeded"), &json!("2.4.1")), "{result:#}");
     assert!(said.stderr.lines().count() >= 1, "progress goes to stderr: {said:#?}");
 }
 
@@ -68,4 +68,38 @@ async fn a_snapshot_in_a_config_map_is_waited_for_by_its_digest() {
     namespace.apply(sample().snapshot_from("snapshot")).await;
     let result = cognigy(&namespace, &["wait", "bot", "-o", "json"]).await.exits(0).json();
     assert_eq!(result["version"], "3.0.0", "{result:#}");
+}
+
+#[tokio::test]
+async fn apply_waits_for_the_verdict_on_the_file_and_applies_nothing_if_the_file_has_a_mistake() {
+    let namespace = new_namespace().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bot.yaml");
+    let path = file.to_str().unwrap();
+    let write = |sample: testkit::Sample| std::fs::write(&file, sample.object().to_string()).unwrap();
+
+    write(sample().threshold(0));
+    let said = cognigy(&namespace, &["apply", "-f", path, "--wait"]).await.exits(2);
+    assert!(said.stderr.contains("spec.rollbackPolicy.healthThreshold"), "{said:#?}");
+    assert_eq!(namespace.resources().list(&Default::default()).await.unwrap().items.len(), 0, "nothing was applied");
+
+    write(sample());
+    let said = cognigy(&namespace, &["apply", "-f", path, "--wait", "-o", "json"]).await.exits(0);
+    assert_eq!(said.json()["version"], "2.4.1", "{said:#?}");
+    assert!(said.stderr.contains("bot created"), "kubectl's own words: {said:#?}");
+    // Nothing has changed, so the verdict is there already.
+    cognigy(&namespace, &["apply", "-f", path, "--wait"]).await.exits(0);
+
+    // Another pipeline replaces the configuration: the wait for the file ends with that, and not with its success.
+    let other = json!({"spec": {"configurationSnapshot": {"botVersion": "3.0.0"}}});
+    namespace.resource("bot").patch(other).await;
+    namespace
+        .resource("bot")
+        .until("3.0.0 is deployed", |object| {
+            let attempt = object.status.as_ref().and_then(|status| status.attempt.as_ref());
+            attempt.is_some_and(|attempt| attempt.version.as_deref() == Some("3.0.0") && attempt.verdict.is_some())
+        })
+        .await;
+    let said = cognigy(&namespace, &["wait", "bot", "--file", path, "--timeout=5s"]).await;
+    assert_ne!(said.exit, 0, "{said:#?}");
 }

@@ -30,6 +30,9 @@ pub struct Arguments {
 /// # Errors
 /// The cluster cannot be reached.
 pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Terminal) -> Result<Exit, Failure> {
+    if arguments.output == Some(DataFormat::Name) {
+        return Err(Failure::Usage("doctor describes checks and no objects: write -o json or -o yaml".to_owned()));
+    }
     let mut checks = cluster::checks(connection).await?;
     let operator = operator::Operator::find(connection).await;
     checks.extend(operator.checks());
@@ -57,9 +60,9 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
 fn exit(checks: &[Check]) -> Exit {
     let problems = || checks.iter().filter(|check| check.verdict == Verdict::Problem);
     match (problems().any(|check| check.is_about_operator), problems().next()) {
-        (true, _) => Exit::OperatorSilent,
-        (false, Some(_)) => Exit::Bad,
-        (false, None) => Exit::Well,
+        (true, _) => Exit::OperatorNotActing,
+        (false, Some(_)) => Exit::Failed,
+        (false, None) => Exit::Succeeded,
     }
 }
 

@@ -28,7 +28,7 @@ const GROUP: &str = "deploy.cognigy.ai";
 
 const RIGHTS: &[Right] = &[
     right(GROUP, "cognigydeployments", "get", "status, explain, history, plan", true),
-    right(GROUP, "cognigydeployments", "list", "list", true),
+    right(GROUP, "cognigydeployments", "list", "list, wait, status --watch", true),
     right(GROUP, "cognigydeployments", "watch", "wait, status --watch", true),
     right("events.k8s.io", "events", "list", "events", true),
     right(GROUP, "cognigydeployments", "patch", "retry, rollback, suspend, resume, apply", false),

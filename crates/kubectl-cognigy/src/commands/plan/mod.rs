@@ -92,8 +92,8 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     Ok(match () {
         () if has_unread || is_unanswered => Exit::Usage,
         () if report.is_refused() => Exit::NeedsPerson,
-        () if report.has_changes() => Exit::Bad,
-        () => Exit::Well,
+        () if report.has_changes() => Exit::Failed,
+        () => Exit::Succeeded,
     })
 }
 

@@ -1,0 +1,160 @@
+//! `apply`: applies manifests with the caller's own kubectl, and waits for the verdict on exactly what they contain.
+
+use super::deployments;
+use super::wait::WaitingArguments;
+use crate::arguments::GlobalArguments;
+use crate::connection::Connection;
+use crate::exit::{Exit, Failure};
+use crate::output::Terminal;
+use crate::waiting::{self, Target};
+use clap::Args;
+use manifest::read::Input;
+use manifest::validate::{Rules, validate};
+use manifest::{Document, Manifests, Problem, read};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+const EXAMPLES: &str = "\
+Examples:
+  kubectl cognigy apply -f production.yaml --wait                     apply, and wait for the verdict
+  kubectl kustomize overlays/prod | kubectl cognigy apply -f - --wait
+  kubectl cognigy apply -f production.yaml --wait --ci --timeout=1h   in a pipeline
+
+The deployments are validated first. If one of them is wrong, nothing is applied. Then `kubectl apply` applies the files, with
+the objects of all kinds that they contain.
+
+Exit codes with --wait:
+  0 success   1 bad verdict   2 usage   3 time-out   4 a person is needed   5 the operator does not act";
+
+/// `apply`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A file, a folder, or - for standard input. Repeatable.
+    #[arg(long = "filename", short = 'f', value_name = "FILE|DIR|-", required = true)]
+    filenames: Vec<PathBuf>,
+
+    /// Also read the folders in a folder.
+    #[arg(long, short = 'R')]
+    recursive: bool,
+
+    /// Wait for the verdicts on what was applied.
+    #[arg(long)]
+    wait: bool,
+
+    /// Apply on the server: `kubectl apply --server-side`.
+    #[arg(long)]
+    server_side: bool,
+
+    /// Take over fields that another tool has applied.
+    #[arg(long, requires = "server_side")]
+    force_conflicts: bool,
+
+    /// Let the API server check the write, but write nothing.
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
+
+    /// How to wait.
+    #[command(flatten)]
+    waiting: WaitingArguments,
+}
+
+/// Applies manifests.
+///
+/// # Errors
+/// [`Failure`] if a manifest is wrong, or kubectl fails.
+pub async fn run(
+    arguments: &Arguments,
+    global: &GlobalArguments,
+    connection: &Connection,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
+    let (inputs, manifests) = read_valid(&arguments.filenames, arguments.recursive, terminal)?;
+    kubectl_apply(arguments, global, connection, &inputs, terminal)?;
+    if !arguments.wait {
+        return Ok(Exit::Succeeded);
+    }
+    let mut targets = Vec::new();
+    for document in &manifests.deployments {
+        targets.push(target(document, &manifests, connection).await?);
+    }
+    waiting::run(targets, &arguments.waiting.options(), connection, terminal).await
+}
+
+/// What to wait for: the configuration in the manifest, and not the one that is live by now.
+///
+/// # Errors
+/// [`Failure`] if the object cannot be read.
+pub async fn target(document: &Document, manifests: &Manifests, connection: &Connection) -> Result<Target, Failure> {
+    let namespace = document.namespace().unwrap_or(&connection.namespace).to_owned();
+    let there = Connection { client: connection.client.clone(), namespace };
+    let live = deployments::get(&there, document.name().unwrap_or_default()).await?;
+    Target::of_manifest(&live, document, manifests)
+}
+
+/// Runs `kubectl apply` with the same cluster, user and namespace. Its output goes to stderr: stdout is for the result.
+fn kubectl_apply(
+    arguments: &Arguments,
+    global: &GlobalArguments,
+    connection: &Connection,
+    inputs: &[Input],
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let mut kubectl = Command::new("kubectl");
+    kubectl.args(global.for_kubectl()).args(["--namespace", &connection.namespace]).arg("apply");
+    let flags = [
+        (arguments.recursive, "--recursive"),
+        (arguments.server_side, "--server-side"),
+        (arguments.force_conflicts, "--force-conflicts"),
+        (arguments.dry_run, "--dry-run=server"),
+    ];
+    kubectl.args(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag));
+    for filename in &arguments.filenames {
+        kubectl.arg("--filename").arg(filename);
+    }
+    // Standard input was read to its end for the validation, so kubectl gets its text again.
+    let stdin = inputs.iter().find(|input| input.name == "-");
+    kubectl.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped());
+    let mut running = kubectl.spawn().map_err(|error| {
+        Failure::Usage(format!("kubectl cannot be started ({error}): put it on the PATH; it applies the files"))
+    })?;
+    if let (Some(input), Some(mut pipe)) = (stdin, running.stdin.take()) {
+        // If kubectl ends before it has read everything, its exit code says why.
+        pipe.write_all(input.text.as_bytes()).ok();
+    }
+    let output = running.wait_with_output()?;
+    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| terminal.note(line));
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Failure::Refused("kubectl apply has failed; its message is above".to_owned())),
+    }
+}
+
+/// Reads and validates manifests. Warnings are shown.
+///
+/// # Errors
+/// [`Failure::Usage`] with every problem, or if there is no deployment.
+pub fn read_valid(
+    filenames: &[PathBuf],
+    recursive: bool,
+    terminal: &Terminal,
+) -> Result<(Vec<Input>, Manifests), Failure> {
+    let rules = Rules::of_the_crd().map_err(|error| Failure::Usage(error.to_string()))?;
+    let (inputs, unreadable) = read::collect(filenames, recursive, &mut std::io::stdin().lock());
+    let manifests = read::read(&inputs);
+    let mut problems = validate(&manifests, &rules);
+    problems.extend(unreadable);
+    problems.sort();
+    problems.dedup();
+    let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(Problem::is_error);
+    warnings.iter().for_each(|warning| terminal.note(&warning.to_string()));
+    if !errors.is_empty() {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        return Err(Failure::Usage(format!("the files have mistakes, and nothing was done:\n{}", lines.join("\n"))));
+    }
+    if manifests.deployments.is_empty() {
+        return Err(Failure::Usage("there is no CognigyDeployment in these files; name others with -f".to_owned()));
+    }
+    Ok((inputs, manifests))
+}
