@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::UNIX_EPOCH;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -19,6 +20,8 @@ const LETTERS_OF_A_SHORT_DESCRIPTION: usize = 50;
 #[test]
 fn an_archive_of_the_plugin_holds_the_binary_its_completion_its_man_pages_and_the_licence() {
     let release = Release::packed();
+    let git = Command::new("git").current_dir(root()).args(["log", "-1", "--format=%ct"]).output().unwrap();
+    let committed: u64 = String::from_utf8(git.stdout).unwrap().trim().parse().unwrap();
     for (platform, _, _) in PLATFORMS {
         let folder = release.unpacked(platform);
         let file = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -32,6 +35,9 @@ fn an_archive_of_the_plugin_holds_the_binary_its_completion_its_man_pages_and_th
         assert_eq!(file("man/kubectl-cognigy-wait.1"), "one command\n");
         for (name, mode) in [("kubectl-cognigy", 0o755), ("kubectl_complete-cognigy", 0o755), ("LICENSE", 0o644)] {
             assert_eq!(mode_of(&folder.join(name)), mode, "{platform}: {name}");
+            // The time of the commit, so that the same commit gives the same archives at any time.
+            let packed = fs::metadata(folder.join(name)).unwrap().modified().unwrap();
+            assert_eq!(packed.duration_since(UNIX_EPOCH).unwrap().as_secs(), committed, "{platform}: {name}");
         }
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 4, "{platform} holds nothing else");
     }
