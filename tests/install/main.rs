@@ -10,6 +10,7 @@ mod lifecycle;
 mod manifest;
 mod monitoring;
 mod overlays;
+mod plugin;
 mod release;
 mod rights;
 mod rules;

@@ -46,7 +46,7 @@ const DEPLOYED: &str =
 
 const RELEASE: &str = ".github/workflows/release.yaml";
 
-static ELSEWHERE: [Elsewhere; 25] = [
+static ELSEWHERE: [Elsewhere; 27] = [
     Elsewhere { begins: "cargo test", why: "it is this run of the tests, or a part of it", judge: names_tests },
     Elsewhere { begins: "cargo run -p cognigy-demo", why: "it is a step of .ci/run", judge: names_the_demo },
     Elsewhere { begins: "cargo build", why: "it is a long build; .ci/run tests what it builds", judge: names_features },
@@ -63,6 +63,16 @@ static ELSEWHERE: [Elsewhere; 25] = [
     },
     Elsewhere { begins: "dev/sbom", why: "it takes a tool that .ci/run uses if it is there", judge: is_in_ci },
     Elsewhere { begins: "dev/release/pack", why: "it packs the binaries of a release", judge: packs_a_platform },
+    Elsewhere {
+        begins: "tar -xzf kubectl-cognigy",
+        why: "it needs an archive of a release; tests/install/plugin.rs unpacks one",
+        judge: names_an_archive_of_the_plugin,
+    },
+    Elsewhere {
+        begins: "kubectl krew",
+        why: "it needs a release; tests/install/plugin.rs lets krew install archives",
+        judge: names_the_plugin_to_krew,
+    },
     Elsewhere { begins: "cargo run -- deploy", why: DEPLOYED, judge: deploys_a_file },
     Elsewhere { begins: "cognigy-operator deploy", why: DEPLOYED, judge: deploys_a_file },
     Elsewhere { begins: "git tag", why: "it begins a release", judge: names_a_tag },
@@ -166,6 +176,30 @@ fn is_in_ci(command: &str) {
 fn packs_a_platform(command: &str) {
     let folders: Vec<&str> = words(command).skip(1).collect();
     assert!(read(RELEASE).contains(&format!("run: dev/release/pack {}\n", folders.join(" "))), "{command}");
+}
+
+/// The archive is one of this version, for a platform that is packed, and its folder has the same name.
+fn names_an_archive_of_the_plugin(command: &str) {
+    let archive = words(command).nth(2).unwrap();
+    let folder = archive.strip_suffix(".tar.gz").unwrap();
+    let platform = folder.strip_prefix(concat!("kubectl-cognigy-", env!("CARGO_PKG_VERSION"), "-"));
+    let platform = platform.unwrap_or_else(|| panic!("{command}: {archive} is not of this version"));
+    assert!(read("dev/release/archive.sh").contains(&format!("\n        {platform}) ")), "{command}");
+    assert!(words(command).any(|word| word == format!("{folder}/kubectl*")), "{command}");
+}
+
+/// krew gets the manifest of a release, or the plugin's name in it.
+fn names_the_plugin_to_krew(command: &str) {
+    let script = read("dev/release/krew");
+    let found = match words(command).nth(2) {
+        Some("install") => {
+            let file = words(command).find_map(|word| word.strip_prefix("--manifest=")).unwrap();
+            format!("/{file}\" <<MANIFEST")
+        }
+        Some("uninstall") => format!("\n  name: {}\n", words(command).nth(3).unwrap()),
+        _ => panic!("this test does not know the command: {command}"),
+    };
+    assert!(script.contains(&found), "{command}");
 }
 
 /// The workflow runs for this tag, and the tag is for this version.

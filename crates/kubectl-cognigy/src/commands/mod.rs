@@ -51,9 +51,9 @@ pub enum Command {
     Plan(plan::Arguments),
     /// Print the completion script of a shell, or the plugin's completion for kubectl.
     Completion(completion::Arguments),
-    /// Print the man page.
+    /// Print the man page, or write one page for each command.
     #[command(hide = true)]
-    Man,
+    Man(completion::ManArguments),
     /// Print candidates for a command line that is being typed. The completion scripts call it.
     #[command(name = "__complete", hide = true)]
     Complete(completion::CompleteArguments),
@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
     // These work without a cluster.
     match &arguments.command {
         Command::Completion(command) => return completion::print(command, terminal),
-        Command::Man => return completion::print_man(terminal),
+        Command::Man(command) => return completion::man(command, terminal),
         Command::Complete(command) => return completion::complete(command, &arguments.global, terminal).await,
         _ => {}
     }
@@ -86,6 +86,6 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Plan(command) => plan::run(command, &connection, terminal).await,
         Command::Apply(command) => apply::run(command, &arguments.global, &connection, terminal).await,
         Command::Wait(command) => wait::run(command, &connection, terminal).await,
-        Command::Completion(_) | Command::Man | Command::Complete(_) => Ok(Exit::Succeeded),
+        Command::Completion(_) | Command::Man(_) | Command::Complete(_) => Ok(Exit::Succeeded),
     }
 }
