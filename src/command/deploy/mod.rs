@@ -23,6 +23,7 @@ pub use result::{AttemptReport, OutputFormat, OwedReport, Report, RunResult};
 use super::confidential::Confidential;
 use super::environment::variable;
 use super::logging::{self, LogFormat};
+use super::manifests::ManifestArguments;
 use super::platform::PlatformArguments;
 use super::settings::duration;
 use clap::Args;
@@ -56,9 +57,9 @@ Exit codes: 0 deployed, 1 refused, failed or rolled back, 2 usage, 3 --timeout i
 If a run was stopped or has crashed, run the same command again: it goes on where the journal ends, and never
 submits twice.")]
 pub struct DeployArguments {
-    /// Manifest: one CognigyDeployment, and the Secrets and ConfigMaps that it refers to; - for the standard input.
-    #[arg(short, long, value_name = "FILE")]
-    pub file: PathBuf,
+    /// The manifest: one CognigyDeployment, and the Secrets and ConfigMaps that it refers to.
+    #[command(flatten)]
+    pub manifests: ManifestArguments,
 
     /// Journal of this deployment. If not set: NAMESPACE.NAME.json in $XDG_STATE_HOME/cognigy-operator, or in
     /// ~/.local/state/cognigy-operator. Keep it as long as you deploy to the environment.
@@ -139,7 +140,11 @@ pub async fn deploy(arguments: DeployArguments) -> ExitCode {
             ExitCode::from(report.exit_code)
         }
         Err(error) => {
-            let _ = writeln!(io::stderr().lock(), "error: {error}");
+            let mut stderr = io::stderr().lock();
+            if let DeployError::Input(InputError::Documents(DocumentsError::Invalid { lines, .. })) = &error {
+                lines.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
+            }
+            let _ = writeln!(stderr, "error: {error}");
             ExitCode::from(USAGE)
         }
     }

@@ -47,11 +47,12 @@ const DELETION_GRACE: Duration = Duration::ZERO;
 /// [`DeployError`] if the run could not begin. Nothing was sent.
 pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployError> {
     let began = Instant::now();
-    let signals = Signals::receive().map_err(DeployError::Signals)?;
-    let inputs = Inputs::read(&arguments.file, arguments.webhook_url.as_ref())?;
+    let inputs = Inputs::read(&arguments.manifests, arguments.webhook_url.as_ref())?;
     let identity = Identity::of(&inputs.manifest);
     let path = arguments.journal.map_or_else(|| default_journal(&identity), Ok)?;
     let journal = Journal::open(&path, &identity)?;
+    // Until here, a signal ends the process: reading the standard input can take for ever, and nothing has begun.
+    let signals = Signals::receive().map_err(DeployError::Signals)?;
     let is_resumed = journal.record().is_some();
     let (sender, told) = mpsc::unbounded_channel();
     let store = Store::new(&inputs, journal, sender);
@@ -60,7 +61,9 @@ pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployErro
     let desired = snapshots.desired(&inputs.deployment, Duration::ZERO).await;
     let desired = desired.map_err(|obstacle| DeployError::Snapshot(obstacle.message))?;
     let mut progress = Progress::new();
-    for warning in inputs.warnings.iter().cloned().chain(desired.warnings()) {
+    // The validation has said most of what the snapshot is warned about.
+    let is_new = |warning: &String| !inputs.warnings.iter().any(|line| line.ends_with(warning));
+    for warning in inputs.warnings.iter().cloned().chain(desired.warnings().into_iter().filter(is_new)) {
         progress.note("Warning", warning);
     }
     let begin = store.begin(&inputs, arguments.retry, Timestamp::now());
