@@ -66,7 +66,7 @@ mod tests {
 
     /// The words of a line, up to a pipe or a redirection.
     fn words(line: &str) -> Vec<&str> {
-        line.split_whitespace().take_while(|word| !["|", ">"].contains(word)).collect()
+        line.split_whitespace().take_while(|word| !["|", "<", ">"].contains(word)).collect()
     }
 
     #[test]

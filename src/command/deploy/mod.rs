@@ -31,7 +31,6 @@ use platform::{HttpTransportError, WebhookUrl};
 use record::Identity;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// The exit code if the run could not begin: a flag, the manifest or the journal cannot be used.
@@ -127,17 +126,18 @@ pub enum DeployError {
     Signals(#[source] io::Error),
 }
 
-/// Deploys what a manifest describes, and returns when there is a verdict.
-pub async fn deploy(arguments: DeployArguments) -> ExitCode {
+/// Deploys what a manifest describes, and ends the process when there is a verdict.
+pub async fn deploy(arguments: DeployArguments) -> ! {
     let log = logging::start_with(LogFormat::Text, if arguments.verbose { "info" } else { QUIET });
     let output = arguments.output;
     let ended = run::run(arguments).await;
     log.end().await;
-    match ended {
+    let code = match ended {
         Ok(report) => {
             // If nobody reads the standard output, the exit code still says how it ended.
-            let _ = io::stdout().lock().write_all(report.text(output).as_bytes());
-            ExitCode::from(report.exit_code)
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(report.text(output).as_bytes()).and_then(|()| stdout.flush());
+            report.exit_code
         }
         Err(error) => {
             let mut stderr = io::stderr().lock();
@@ -145,9 +145,12 @@ pub async fn deploy(arguments: DeployArguments) -> ExitCode {
                 lines.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
             }
             let _ = writeln!(stderr, "error: {error}");
-            ExitCode::from(USAGE)
+            USAGE
         }
-    }
+    };
+    // The end of the runtime would wait for the look-up of a name, for many seconds and deaf to signals. The journal is on the
+    // disk, and the system releases its lock.
+    std::process::exit(code.into())
 }
 
 /// The journal's file if no flag names one.

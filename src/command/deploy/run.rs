@@ -88,6 +88,7 @@ pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployErro
         deadline: arguments.timeout.map(|timeout| began + timeout),
         delivery_timeout: arguments.delivery_timeout,
         final_since: None,
+        is_journal_failing: false,
         object,
     };
     let ending = run.until_end().await;
@@ -120,6 +121,8 @@ struct Run {
     delivery_timeout: Duration,
     /// When this run first saw a final finding.
     final_since: Option<Instant>,
+    /// Whether the last write of the journal has failed.
+    is_journal_failing: bool,
     /// The resource, as it was last looked at.
     object: CognigyDeployment,
 }
@@ -148,7 +151,8 @@ impl Run {
         let result = self.during(work, STOP_WITHIN).await?;
         self.look();
         Ok(result.unwrap_or_else(|error| {
-            if !matches!(error, Error::Conflict | Error::Cancelled) {
+            // The progress has said already that the journal cannot be written.
+            if !matches!(error, Error::Conflict | Error::Cancelled) && !self.is_journal_failing {
                 self.progress.note("Error", format!("{error}; trying again"));
             }
             after_failure(&watched, &error, &self.context)
@@ -175,7 +179,7 @@ impl Run {
         let ending = loop {
             tokio::select! {
                 biased;
-                Some(told) = self.told.recv() => self.progress.show(&told),
+                Some(told) = self.told.recv() => self.show(&told),
                 done = &mut work => return Ok(done),
                 interruption = self.signals.first() => break Some(Ending::Interrupted(interruption)),
                 () = at(until) => break None,
@@ -207,13 +211,26 @@ impl Run {
     }
 
     fn out_of_time(&self) -> Ending {
-        timed_out(found(&self.object, &self.digest), self.object.status.as_ref())
+        match timed_out(found(&self.object, &self.digest), self.object.status.as_ref()) {
+            // The disk is to blame, and not Cognigy.AI.
+            Ending::NotReached if self.is_journal_failing => Ending::TimedOut,
+            ending => ending,
+        }
+    }
+
+    fn show(&mut self, told: &Told) {
+        match told {
+            Told::NotWritten(_) => self.is_journal_failing = true,
+            Told::Status { .. } => self.is_journal_failing = false,
+            Told::Event { .. } => {}
+        }
+        self.progress.show(told);
     }
 
     /// Shows what was told until now, and looks at the resource.
     fn look(&mut self) {
         while let Ok(told) = self.told.try_recv() {
-            self.progress.show(&told);
+            self.show(&told);
         }
         if let Some(object) = self.store.object() {
             self.object = object;
