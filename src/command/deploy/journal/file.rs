@@ -73,7 +73,7 @@ pub(super) fn private(path: &Path) -> io::Result<File> {
 /// The system's error.
 pub(super) fn fresh(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => create(path),
     }
 }
