@@ -35,7 +35,7 @@ async fn carry_out(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(arguments) => run::run(*arguments).await?,
         Command::Validate(arguments) => return Ok(validate::run(&arguments)?),
-        Command::Deploy(arguments) => return Ok(deploy::deploy(*arguments).await),
+        Command::Deploy(arguments) => deploy::deploy(*arguments).await,
         Command::Crd => crd::print()?,
         Command::Probe(arguments) => logged(probe::probe(arguments)).await?,
         Command::Simulator(arguments) => logged(simulator::command::run(arguments)).await?,

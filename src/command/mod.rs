@@ -7,6 +7,7 @@ pub mod crd;
 pub mod deploy;
 pub mod environment;
 pub mod logging;
+pub mod manifests;
 mod namespace;
 pub mod own_client;
 mod own_webhook;

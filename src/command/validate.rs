@@ -1,12 +1,11 @@
 //! `cognigy-operator validate`: manifests, offline.
 
+use super::manifests::{ManifestArguments, counted};
 use clap::{Args, ValueEnum};
-use manifest::problem::Problem;
-use manifest::read::{collect, read};
-use manifest::validate::{NoSchema, Rules, validate};
+use manifest::Problem;
+use manifest::validate::NoSchema;
 use serde::Serialize;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -22,13 +21,9 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ValidateArguments {
-    /// A file, a folder, or - for standard input. Repeatable.
-    #[arg(long = "filename", short = 'f', value_name = "FILE|DIR|-", required = true)]
-    pub filenames: Vec<PathBuf>,
-
-    /// Also reads the folders in a folder.
-    #[arg(long, short = 'R')]
-    pub recursive: bool,
+    /// The manifests.
+    #[command(flatten)]
+    pub manifests: ManifestArguments,
 
     /// How to print the result.
     #[arg(long, short = 'o', value_enum, default_value = "text")]
@@ -74,33 +69,27 @@ pub fn run(arguments: &ValidateArguments) -> Result<ExitCode, ValidateError> {
 }
 
 fn check(arguments: &ValidateArguments, input: &mut dyn Read, output: &mut dyn Write) -> Result<bool, ValidateError> {
-    let (inputs, unreadable) = collect(&arguments.filenames, arguments.recursive, input);
-    let mut manifests = read(&inputs);
-    manifests.problems.extend(unreadable);
-    let is_empty = manifests.deployments.is_empty() && manifests.problems.is_empty();
-    let problems = validate(&manifests, &Rules::of_the_crd()?);
-    let valid = !is_empty && !problems.iter().any(Problem::is_error);
+    let validated = arguments.manifests.validated(input)?;
+    let (manifests, problems, errors) = (&validated.manifests, &validated.problems, validated.errors());
     let (deployments, ignored) = (manifests.deployments.len(), manifests.ignored);
+    let valid = errors == 0 && deployments > 0;
     match arguments.output {
         OutputFormat::Json => {
-            let report = Report { valid, deployments, ignored, problems: &problems };
+            let report = Report { valid, deployments, ignored, problems };
             let text = serde_json::to_string_pretty(&report).map_err(io::Error::from)?;
             writeln!(output, "{text}")?;
         }
         OutputFormat::Text => {
-            for problem in &problems {
-                // A manifest must not draw over the terminal.
-                let line = problem.to_string().replace(char::is_control, "\u{fffd}");
+            for line in validated.lines() {
                 writeln!(output, "{line}")?;
             }
-            writeln!(output, "{}", summary(deployments, ignored, &problems))?;
+            writeln!(output, "{}", summary(deployments, ignored, errors))?;
         }
     }
     Ok(valid)
 }
 
-fn summary(deployments: usize, ignored: usize, problems: &[Problem]) -> String {
-    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+fn summary(deployments: usize, ignored: usize, errors: usize) -> String {
     let ignored = match ignored {
         0 => String::new(),
         ignored => format!("; {} ignored", counted(ignored, "object of another kind", "objects of other kinds")),
@@ -117,10 +106,6 @@ fn summary(deployments: usize, ignored: usize, problems: &[Problem]) -> String {
     format!("{deployments}{verdict}{ignored}")
 }
 
-fn counted(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -130,7 +115,8 @@ mod tests {
     const VALID: &str = "apiVersion: deploy.cognigy.ai/v1alpha1\nkind: CognigyDeployment\nmetadata: {name: prod, namespace: bots}\nspec: {environmentId: e, configurationSnapshot: {a: 1}}\n";
 
     fn checked(text: &str, output: OutputFormat) -> (bool, String) {
-        let arguments = ValidateArguments { filenames: vec!["-".into()], recursive: false, output };
+        let manifests = ManifestArguments { filenames: vec!["-".into()], recursive: false };
+        let arguments = ValidateArguments { manifests, output };
         let mut printed = Vec::new();
         let is_valid = check(&arguments, &mut text.as_bytes(), &mut printed).unwrap();
         (is_valid, String::from_utf8(printed).unwrap())

@@ -58,6 +58,23 @@ async fn a_journal_that_cannot_be_written_is_refused_before_anything_is_sent() {
     assert_eq!(stage.calls(Call::Token), 0);
 }
 
+/// As if the disk were full.
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_any_more_stops_the_run_before_its_submit() {
+    let stage = Stage::new("faults: [{call: validate, fault: {delay: {seconds: 2}}}]").await;
+    let first = stage.spawn(&["--timeout", "6s"]);
+    stage.until_called(Call::Validate, 1).await;
+    std::fs::create_dir(stage.path("journal.json.tmp")).unwrap();
+    let ran = first.ended().await;
+    ran.ended_as(3, RunResult::TimedOut);
+    assert!(ran.stderr.contains("the journal cannot be written, so nothing more is sent"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("API server"), "{}", ran.stderr);
+    assert_eq!((stage.calls(Call::Submit), stage.jobs()), (0, 0));
+    std::fs::remove_dir(stage.path("journal.json.tmp")).unwrap();
+    stage.run(&[]).await.ended_as(0, RunResult::Deployed);
+    assert_eq!(stage.jobs(), 1);
+}
+
 /// A job may be out at the first API, so nothing of it may be asked of another one.
 #[tokio::test]
 async fn a_rollout_in_flight_is_not_watched_at_another_api() {

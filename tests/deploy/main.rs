@@ -6,6 +6,7 @@ mod crashes;
 mod examples;
 mod faults;
 mod journals;
+mod manifests;
 mod outcomes;
 mod secrets;
 mod signals;

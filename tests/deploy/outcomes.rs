@@ -181,7 +181,7 @@ async fn what_cannot_be_used_is_refused_before_anything_is_sent() {
         stage.run(&[]).await.refused(says);
     }
     std::fs::remove_file(stage.path("release.yaml")).unwrap();
-    stage.run(&[]).await.refused("release.yaml cannot be read");
+    stage.run(&[]).await.refused("release.yaml: the file cannot be read");
     assert_eq!(stage.calls(Call::Token), 0);
     assert!(!crate::stage::exists(&stage.journal()));
 }

@@ -38,3 +38,19 @@ async fn a_second_signal_ends_the_run_at_once() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?}");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+/// Nothing has begun yet, so there is nothing to stop in order.
+#[tokio::test]
+async fn a_signal_ends_a_run_that_waits_for_its_manifest() {
+    let stage = Stage::new("").await;
+    let pipe = stage.path("release.yaml");
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap().success());
+    let run = stage.spawn(&[]);
+    // This waits until the run has opened the pipe.
+    let writer = tokio::task::spawn_blocking(move || std::fs::File::create(pipe).unwrap()).await.unwrap();
+    run.signal("-INT").await;
+    let ran = tokio::time::timeout(std::time::Duration::from_secs(20), run.ended()).await.expect("the run must end");
+    assert_eq!((ran.code, ran.stdout.as_str()), (None, ""), "{ran:?}");
+    drop(writer);
+}

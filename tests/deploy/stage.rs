@@ -164,6 +164,14 @@ impl Stage {
         handle.with(|world| world.environments().map(|(_, environment)| environment.jobs().len()).sum())
     }
 
+    /// The snapshots that were submitted.
+    pub fn submitted(&self) -> Vec<Value> {
+        let filter = RequestFilter { call: Some(Call::Submit), ..RequestFilter::default() };
+        let snapshot = |body: &Value| body["configuration_snapshot"].clone();
+        let handle = self.platform.handle();
+        handle.with(|world| world.requests(&filter).filter_map(|request| request.body.as_ref().map(snapshot)).collect())
+    }
+
     /// Whether each accepted audit record says that the rollout was successful.
     pub fn audit(&self) -> Vec<bool> {
         let handle = self.platform.handle();

@@ -1,10 +1,12 @@
 //! What was read: the deployments, and the objects that they refer to.
 
 use crate::node::{Content, Node};
+use crate::objects;
 use crate::problem::{Problem, Severity};
 use crate::read::Doubt;
 use api::CognigyDeployment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// The group of the resource.
 pub(crate) const GROUP: &str = "deploy.cognigy.ai";
@@ -102,7 +104,60 @@ impl Document {
     }
 }
 
-/// The ConfigMap keys that a manifest holds. Namespace and name, then key and text.
+/// A Secret. Its values are shown by [`data`](Self::data) only.
+#[derive(Clone)]
+pub struct SecretDocument {
+    /// Kind, namespace and name, without the values.
+    place: Document,
+    data: BTreeMap<String, Vec<u8>>,
+}
+
+impl SecretDocument {
+    /// The rest of the document is dropped: an annotation or a doubt may quote a value.
+    pub(crate) fn new(document: &Document, data: BTreeMap<String, Vec<u8>>) -> Self {
+        let picked = |node: &Node, keys: &[&str]| {
+            let entries = keys.iter().filter_map(|key| Some(((*key).to_owned(), node.get(key)?.clone())));
+            Node { line: node.line, content: Content::Map(entries.collect()) }
+        };
+        let mut root = picked(&document.root, &["kind"]);
+        if let (Some(metadata), Content::Map(entries)) = (document.root.get("metadata"), &mut root.content) {
+            entries.push(("metadata".to_owned(), picked(metadata, &["name", "namespace"])));
+        }
+        let place = Document { file: document.file.clone(), root, doubts: Vec::new(), ..*document };
+        Self { place, data }
+    }
+
+    /// The Secret's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.place.name()
+    }
+
+    /// The Secret's namespace, if it names one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.place.namespace()
+    }
+
+    /// The keys with their values, as the API server stores them. They are secret.
+    #[must_use]
+    pub fn data(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.data
+    }
+}
+
+/// Shows where the Secret is, and no value.
+impl fmt::Debug for SecretDocument {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("SecretDocument").field(&self.place.label()).finish()
+    }
+}
+
+/// How many kinds of ignored objects are kept, and how many characters of each.
+const MOST_KINDS: usize = 10;
+const LONGEST_KIND: usize = 60;
+
+/// The ConfigMaps that a manifest holds: namespace and name, then key and text. `binaryData` is left out.
 pub type ConfigMaps = BTreeMap<(Option<String>, String), BTreeMap<String, String>>;
 
 /// Everything that was read.
@@ -112,10 +167,12 @@ pub struct Manifests {
     pub deployments: Vec<Document>,
     /// The texts of ConfigMaps.
     pub config_maps: ConfigMaps,
-    /// Namespace and name of each Secret. Its content is never kept.
-    pub secrets: Vec<(Option<String>, String)>,
+    /// The Secrets, in the order in which they were read.
+    pub secrets: Vec<SecretDocument>,
     /// How many objects of other kinds were ignored.
     pub ignored: usize,
+    /// Some of these kinds.
+    pub ignored_kinds: BTreeSet<String>,
     /// How many documents were read.
     pub(crate) documents: usize,
     /// What could not be read.
@@ -138,31 +195,26 @@ impl Manifests {
             }
             ("v1", "ConfigMap") => self.add_config_map(&document),
             ("v1", "Secret") => {
-                let name = document.name().unwrap_or_default().to_owned();
-                self.secrets.push((document.namespace().map(str::to_owned), name));
+                let (secret, problems) = objects::secret(&document);
+                self.secrets.push(secret);
+                self.problems.extend(problems);
             }
-            _ => self.ignored += 1,
+            _ => {
+                self.ignored += 1;
+                if self.ignored_kinds.len() < MOST_KINDS {
+                    self.ignored_kinds.insert(kind.chars().take(LONGEST_KIND).collect());
+                }
+            }
         }
     }
 
     fn add_config_map(&mut self, document: &Document) {
-        let name = document.name().unwrap_or_default().to_owned();
-        let data = match document.root.get("data") {
-            Some(Node { content: Content::Map(entries), .. }) => entries.as_slice(),
-            _ => &[],
-        };
-        let mut texts = BTreeMap::new();
-        for (key, value) in data {
-            match &value.content {
-                Content::Text(text) => drop(texts.insert(key.clone(), text.clone())),
-                _ => {
-                    let path = crate::node::join("data", key);
-                    let message =
-                        "a ConfigMap holds texts only: write the value in quotes, or as a block that begins with |";
-                    self.problems.push(document.problem(Severity::Error, &path, message));
-                }
-            }
+        let (texts, problems) = objects::config_map(document);
+        self.problems.extend(problems);
+        let place = (document.namespace().map(str::to_owned), document.name().unwrap_or_default().to_owned());
+        if self.config_maps.insert(place, texts).is_some() {
+            let message = "the same ConfigMap is there twice, and kubectl takes the last one: keep one of the two";
+            self.problems.push(document.problem(Severity::Error, "metadata.name", message));
         }
-        self.config_maps.insert((document.namespace().map(str::to_owned), name), texts);
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod document;
 mod node;
+mod objects;
 pub mod plan;
 pub mod problem;
 pub mod read;
@@ -14,5 +15,5 @@ pub mod validate;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Document, Manifests};
+pub use document::{Document, Manifests, SecretDocument};
 pub use problem::{Problem, Severity};

@@ -117,8 +117,12 @@ impl Node {
     }
 }
 
-/// Appends a key to a path. A key that is not a word is written in brackets.
+/// Appends a key to a path. A key that is not a word is written in brackets. A key that is a URL is not quoted: it may be the URL
+/// of a webhook.
 pub(crate) fn join(path: &str, key: &str) -> String {
+    if key.contains("://") {
+        return format!("{path}[a URL]");
+    }
     let is_word =
         !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$'));
     match is_word {

@@ -2,8 +2,9 @@
 //!
 //! A Secret in the manifest wins over the environment, because the manifest names it.
 
-use super::documents::{Documents, DocumentsError, LARGEST, read_documents};
+use super::documents::{Documents, DocumentsError, read_documents};
 use super::record::Identity;
+use crate::command::manifests::ManifestArguments;
 use crate::command::own_client::{self, OwnClientError};
 use api::CognigyDeployment;
 use api::spec::{SecretKeyReference, Webhook, WebhookUrlSource};
@@ -14,8 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use platform::WebhookUrl;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
 
 /// The Secret with the webhook of the environment, for a manifest that names no webhook. Nobody writes this name by chance.
 const WEBHOOK_SECRET: &str = "ci-cd-webhook-url.cognigy-operator-deploy";
@@ -37,22 +37,9 @@ pub(super) struct Inputs {
 /// The inputs cannot be used. The message says what to change.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// The manifest cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
     /// The manifest cannot be used.
     #[error(transparent)]
     Documents(#[from] DocumentsError),
-    /// The name or namespace cannot be that of an object.
-    #[error(
-        "metadata.name and metadata.namespace of the CognigyDeployment must be names such as customer-service-prod"
-    )]
-    Name,
     /// Only one half of the credentials is in the environment.
     #[error(transparent)]
     OwnClient(#[from] OwnClientError),
@@ -72,9 +59,9 @@ impl Inputs {
     ///
     /// # Errors
     /// [`InputError`]. Its message holds no secret.
-    pub(super) fn read(file: &Path, webhook_url: Option<&WebhookUrl>) -> Result<Self, InputError> {
-        let text = text_of(file).map_err(|source| InputError::File { path: file.to_owned(), source })?;
-        Self::of(read_documents(&text)?, own_client::from_environment(&[])?, webhook_url)
+    pub(super) fn read(arguments: &ManifestArguments, webhook_url: Option<&WebhookUrl>) -> Result<Self, InputError> {
+        let documents = read_documents(arguments, &mut io::stdin().lock())?;
+        Self::of(documents, own_client::from_environment(&[])?, webhook_url)
     }
 
     /// The inputs from documents that were read.
@@ -87,12 +74,16 @@ impl Inputs {
         webhook_url: Option<&WebhookUrl>,
     ) -> Result<Self, InputError> {
         let Documents { deployment: manifest, mut secrets, config_maps, warnings } = documents;
-        let identity = Identity::of(&manifest);
-        if !identity.is_valid() {
-            return Err(InputError::Name);
-        }
         let mut deployment = manifest.clone();
-        deployment.metadata.namespace = Some(identity.namespace);
+        // As in the API server, a manifest cannot say that the resource is being deleted, or who owns it. A manifest that was
+        // exported from a cluster has such fields.
+        deployment.metadata = ObjectMeta {
+            name: manifest.metadata.name.clone(),
+            namespace: Some(Identity::of(&manifest).namespace),
+            labels: manifest.metadata.labels.clone(),
+            annotations: manifest.metadata.annotations.clone(),
+            ..ObjectMeta::default()
+        };
         match (&manifest.spec.credentials_ref, &own_client) {
             (Some(reference), _) if secrets.contains_key(&reference.name) => {}
             (Some(reference), Some(client)) => {
@@ -133,29 +124,18 @@ fn put(secrets: &mut BTreeMap<String, Secret>, name: &str, data: &[(&str, &str)]
     secrets.insert(name.to_owned(), Secret { metadata, data: Some(data), ..Secret::default() });
 }
 
-/// The text of a file, or of the standard input for `-`. One byte more than may be used is enough.
-fn text_of(file: &Path) -> io::Result<String> {
-    let limit = LARGEST as u64 + 1;
-    let mut text = String::new();
-    if file == Path::new("-") {
-        io::stdin().lock().take(limit).read_to_string(&mut text)?;
-    } else {
-        std::fs::File::open(file)?.take(limit).read_to_string(&mut text)?;
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::command::deploy::documents::documents_of;
 
     const PLAIN: &str = "apiVersion: deploy.cognigy.ai/v1alpha1\nkind: CognigyDeployment\nmetadata: {name: bot}\n\
                          spec: {environmentId: env, configurationSnapshot: {a: 1}}\n";
 
     fn read(spec: &str, secrets: &str, has_client: bool, webhook: Option<&str>) -> Result<Inputs, String> {
         let text = PLAIN.replace("a: 1}", &format!("a: 1}}{spec}"));
-        let documents = read_documents(&format!("{text}{secrets}")).unwrap();
+        let documents = documents_of(&format!("{text}{secrets}")).unwrap();
         let client = has_client.then(|| OwnClient { id: "demo".to_owned(), secret: "s3cr3t".to_owned().into() });
         let webhook = webhook.map(|url| url.parse().unwrap());
         Inputs::of(documents, client, webhook.as_ref()).map_err(|error| error.to_string())
@@ -191,11 +171,5 @@ mod tests {
         assert_eq!(value(&given, WEBHOOK_SECRET, WEBHOOK_KEY), b"https://ci.example.com/h00k");
         assert!(given.manifest.spec.webhook.is_none() && given.deployment.spec.webhook.is_some());
         assert!(read("", "", true, None).unwrap().deployment.spec.webhook.is_none());
-    }
-
-    #[test]
-    fn a_name_that_can_be_no_files_name_is_refused() {
-        let documents = read_documents(&PLAIN.replace("name: bot", "name: ../../etc/passwd")).unwrap();
-        assert!(matches!(Inputs::of(documents, None, None), Err(InputError::Name)));
     }
 }

@@ -2,16 +2,20 @@
 //!
 //! A write is complete or has not happened: it goes to a second file, which then replaces the journal, and both the file and
 //! its folder are synced. A lock on a file beside the journal keeps two runs from using it at the same time. The system
-//! releases the lock when the process ends, however it ends.
+//! releases the lock when the process ends, however it ends. If somebody removes the lock, a write still never replaces the
+//! write of another process.
+
+mod file;
 
 use super::record::{Identity, Record};
+use file::{folder_of, fresh, private};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// What the file is, for whoever opens it.
@@ -22,9 +26,6 @@ const VERSION: u64 = 1;
 
 /// The largest file that is read. A status has at most 64 KiB.
 const LARGEST: u64 = 1024 * 1024;
-
-/// Only the user may read it: it says what runs where.
-const MODE: u32 = 0o600;
 
 /// A journal cannot be used. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,8 @@ struct Envelope {
 pub(super) struct Journal {
     path: PathBuf,
     record: Option<Record>,
+    /// Hashes of the texts that may be on the disk: the one before the last write, and the last one.
+    own_texts: Vec<String>,
     /// Held as long as this value lives.
     _lock: File,
 }
@@ -123,24 +126,21 @@ impl Journal {
     /// [`JournalError`] if it is in use or cannot be used for this deployment. The file is then left as it is.
     pub(super) fn open(path: &Path, identity: &Identity) -> Result<Self, JournalError> {
         let failed = |source| JournalError::File { path: path.to_owned(), source };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path)).map_err(failed)?;
         let lock = private(&beside(path, ".lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let record = match read(path).map_err(failed)? {
-            Some(text) => Some(parse(path, &text)?),
-            None => None,
-        };
+        let text = file::read(path, LARGEST).map_err(failed)?;
+        let own_texts = text.iter().map(|text| hash(text)).collect();
+        let record = text.map(|text| parse(path, &text)).transpose()?;
         if let Some(record) = record.as_ref().filter(|record| record.identity != *identity) {
             let (theirs, ours) = (in_words(&record.identity), in_words(identity));
             return Err(JournalError::Foreign { path: path.to_owned(), theirs, ours });
         }
-        Ok(Self { path: path.to_owned(), record, _lock: lock })
+        Ok(Self { path: path.to_owned(), record, own_texts, _lock: lock })
     }
 
     /// What it holds. `None` until the first write.
@@ -153,25 +153,30 @@ impl Journal {
     /// # Errors
     /// The system's error. The journal may or may not have changed on the disk; what `record` returns has not.
     pub(super) fn write(&mut self, record: Record) -> io::Result<()> {
+        let text = text_of(&record)?;
+        if text.len() as u64 > LARGEST {
+            return Err(io::Error::other(format!(
+                "it would be too large ({} bytes); shorten the annotations",
+                text.len()
+            )));
+        }
+        let on_disk = file::read(&self.path, LARGEST)?.map(|text| hash(&text));
+        if on_disk.as_ref().is_some_and(|text| !self.own_texts.contains(text)) {
+            return Err(io::Error::other(
+                "another process has changed it; stop one of the two and run the command again",
+            ));
+        }
+        // If the next lines fail, either text may be on the disk.
+        self.own_texts = on_disk.into_iter().chain([hash(text.as_bytes())]).collect();
         let temporary = beside(&self.path, ".tmp");
-        let mut file = private(&temporary)?;
-        file.set_len(0)?;
-        file.write_all(text_of(&record)?.as_bytes())?;
+        let mut file = fresh(&temporary)?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, &self.path)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(folder_of(&self.path))?.sync_all()?;
         self.record = Some(record);
         Ok(())
     }
-}
-
-/// Opens or creates a file that only the user may read.
-fn private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path)?;
-    // It may have been there before, with other rights.
-    file.set_permissions(Permissions::from_mode(MODE))?;
-    Ok(file)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -183,16 +188,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 fn in_words(identity: &Identity) -> String {
     let Identity { namespace, name, environment_id } = identity;
     format!("{namespace}/{name} in the environment {environment_id}")
-}
-
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let mut text = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut text)?;
-    Ok(Some(text))
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<Record, JournalError> {
@@ -214,7 +209,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Record, JournalError> {
         return Err(JournalError::Newer { path: path(), version: header.version });
     }
     let envelope: Envelope = serde_json::from_slice(text).map_err(|error| damaged(&error.to_string()))?;
-    if hash(envelope.record.get()) != envelope.sha256 {
+    if hash(envelope.record.get().as_bytes()) != envelope.sha256 {
         return Err(damaged("its checksum does not fit its content"));
     }
     // There is one version so far. A later one gets its own type here, and a golden file in the tests.
@@ -223,7 +218,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<Record, JournalError> {
 
 fn text_of(record: &Record) -> io::Result<String> {
     let record = serde_json::value::to_raw_value(record)?;
-    let envelope = Envelope { kind: KIND.to_owned(), version: VERSION, sha256: hash(record.get()), record };
+    let envelope = Envelope { kind: KIND.to_owned(), version: VERSION, sha256: hash(record.get().as_bytes()), record };
     Ok(format!("{}\n", serde_json::to_string(&envelope)?))
 }
 
@@ -232,8 +227,8 @@ fn opening() -> String {
     format!("{{\"kind\":\"{KIND}\"")
 }
 
-fn hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text.as_bytes()))
+fn hash(text: &[u8]) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 #[cfg(test)]

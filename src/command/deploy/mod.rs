@@ -23,6 +23,7 @@ pub use result::{AttemptReport, OutputFormat, OwedReport, Report, RunResult};
 use super::confidential::Confidential;
 use super::environment::variable;
 use super::logging::{self, LogFormat};
+use super::manifests::ManifestArguments;
 use super::platform::PlatformArguments;
 use super::settings::duration;
 use clap::Args;
@@ -30,7 +31,6 @@ use platform::{HttpTransportError, WebhookUrl};
 use record::Identity;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// The exit code if the run could not begin: a flag, the manifest or the journal cannot be used.
@@ -56,9 +56,9 @@ Exit codes: 0 deployed, 1 refused, failed or rolled back, 2 usage, 3 --timeout i
 If a run was stopped or has crashed, run the same command again: it goes on where the journal ends, and never
 submits twice.")]
 pub struct DeployArguments {
-    /// Manifest: one CognigyDeployment, and the Secrets and ConfigMaps that it refers to; - for the standard input.
-    #[arg(short, long, value_name = "FILE")]
-    pub file: PathBuf,
+    /// The manifest: one CognigyDeployment, and the Secrets and ConfigMaps that it refers to.
+    #[command(flatten)]
+    pub manifests: ManifestArguments,
 
     /// Journal of this deployment. If not set: NAMESPACE.NAME.json in $XDG_STATE_HOME/cognigy-operator, or in
     /// ~/.local/state/cognigy-operator. Keep it as long as you deploy to the environment.
@@ -126,23 +126,31 @@ pub enum DeployError {
     Signals(#[source] io::Error),
 }
 
-/// Deploys what a manifest describes, and returns when there is a verdict.
-pub async fn deploy(arguments: DeployArguments) -> ExitCode {
+/// Deploys what a manifest describes, and ends the process when there is a verdict.
+pub async fn deploy(arguments: DeployArguments) -> ! {
     let log = logging::start_with(LogFormat::Text, if arguments.verbose { "info" } else { QUIET });
     let output = arguments.output;
     let ended = run::run(arguments).await;
     log.end().await;
-    match ended {
+    let code = match ended {
         Ok(report) => {
             // If nobody reads the standard output, the exit code still says how it ended.
-            let _ = io::stdout().lock().write_all(report.text(output).as_bytes());
-            ExitCode::from(report.exit_code)
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(report.text(output).as_bytes()).and_then(|()| stdout.flush());
+            report.exit_code
         }
         Err(error) => {
-            let _ = writeln!(io::stderr().lock(), "error: {error}");
-            ExitCode::from(USAGE)
+            let mut stderr = io::stderr().lock();
+            if let DeployError::Input(InputError::Documents(DocumentsError::Invalid { lines, .. })) = &error {
+                lines.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
+            }
+            let _ = writeln!(stderr, "error: {error}");
+            USAGE
         }
-    }
+    };
+    // The end of the runtime would wait for the look-up of a name, for many seconds and deaf to signals. The journal is on the
+    // disk, and the system releases its lock.
+    std::process::exit(code.into())
 }
 
 /// The journal's file if no flag names one.

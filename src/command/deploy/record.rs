@@ -2,7 +2,6 @@
 //!
 //! The spec is not kept, because it may hold the URL of a webhook. A hash of it tells whether the manifest was edited.
 
-use api::spec::ObjectName;
 use api::{CognigyDeployment, CognigyDeploymentStatus, RETRY_ANNOTATION};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -65,11 +64,6 @@ impl Identity {
             name: manifest.name_any(),
             environment_id: manifest.spec.environment_id.as_str().to_owned(),
         }
-    }
-
-    /// Whether its name and namespace can be those of an object, and so a file's name.
-    pub(super) fn is_valid(&self) -> bool {
-        ObjectName::of(&self.name).is_some() && ObjectName::of(&self.namespace).is_some()
     }
 }
 

@@ -47,11 +47,12 @@ const DELETION_GRACE: Duration = Duration::ZERO;
 /// [`DeployError`] if the run could not begin. Nothing was sent.
 pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployError> {
     let began = Instant::now();
-    let signals = Signals::receive().map_err(DeployError::Signals)?;
-    let inputs = Inputs::read(&arguments.file, arguments.webhook_url.as_ref())?;
+    let inputs = Inputs::read(&arguments.manifests, arguments.webhook_url.as_ref())?;
     let identity = Identity::of(&inputs.manifest);
     let path = arguments.journal.map_or_else(|| default_journal(&identity), Ok)?;
     let journal = Journal::open(&path, &identity)?;
+    // Until here, a signal ends the process: reading the standard input can take for ever, and nothing has begun.
+    let signals = Signals::receive().map_err(DeployError::Signals)?;
     let is_resumed = journal.record().is_some();
     let (sender, told) = mpsc::unbounded_channel();
     let store = Store::new(&inputs, journal, sender);
@@ -60,7 +61,9 @@ pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployErro
     let desired = snapshots.desired(&inputs.deployment, Duration::ZERO).await;
     let desired = desired.map_err(|obstacle| DeployError::Snapshot(obstacle.message))?;
     let mut progress = Progress::new();
-    for warning in inputs.warnings.iter().cloned().chain(desired.warnings()) {
+    // The validation has said most of what the snapshot is warned about.
+    let is_new = |warning: &String| !inputs.warnings.iter().any(|line| line.ends_with(warning));
+    for warning in inputs.warnings.iter().cloned().chain(desired.warnings().into_iter().filter(is_new)) {
         progress.note("Warning", warning);
     }
     let begin = store.begin(&inputs, arguments.retry, Timestamp::now());
@@ -85,6 +88,7 @@ pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployErro
         deadline: arguments.timeout.map(|timeout| began + timeout),
         delivery_timeout: arguments.delivery_timeout,
         final_since: None,
+        is_journal_failing: false,
         object,
     };
     let ending = run.until_end().await;
@@ -117,6 +121,8 @@ struct Run {
     delivery_timeout: Duration,
     /// When this run first saw a final finding.
     final_since: Option<Instant>,
+    /// Whether the last write of the journal has failed.
+    is_journal_failing: bool,
     /// The resource, as it was last looked at.
     object: CognigyDeployment,
 }
@@ -145,7 +151,8 @@ impl Run {
         let result = self.during(work, STOP_WITHIN).await?;
         self.look();
         Ok(result.unwrap_or_else(|error| {
-            if !matches!(error, Error::Conflict | Error::Cancelled) {
+            // The progress has said already that the journal cannot be written.
+            if !matches!(error, Error::Conflict | Error::Cancelled) && !self.is_journal_failing {
                 self.progress.note("Error", format!("{error}; trying again"));
             }
             after_failure(&watched, &error, &self.context)
@@ -172,7 +179,7 @@ impl Run {
         let ending = loop {
             tokio::select! {
                 biased;
-                Some(told) = self.told.recv() => self.progress.show(&told),
+                Some(told) = self.told.recv() => self.show(&told),
                 done = &mut work => return Ok(done),
                 interruption = self.signals.first() => break Some(Ending::Interrupted(interruption)),
                 () = at(until) => break None,
@@ -204,13 +211,26 @@ impl Run {
     }
 
     fn out_of_time(&self) -> Ending {
-        timed_out(found(&self.object, &self.digest), self.object.status.as_ref())
+        match timed_out(found(&self.object, &self.digest), self.object.status.as_ref()) {
+            // The disk is to blame, and not Cognigy.AI.
+            Ending::NotReached if self.is_journal_failing => Ending::TimedOut,
+            ending => ending,
+        }
+    }
+
+    fn show(&mut self, told: &Told) {
+        match told {
+            Told::NotWritten(_) => self.is_journal_failing = true,
+            Told::Status { .. } => self.is_journal_failing = false,
+            Told::Event { .. } => {}
+        }
+        self.progress.show(told);
     }
 
     /// Shows what was told until now, and looks at the resource.
     fn look(&mut self) {
         while let Ok(told) = self.told.try_recv() {
-            self.progress.show(&told);
+            self.show(&told);
         }
         if let Some(object) = self.store.object() {
             self.object = object;

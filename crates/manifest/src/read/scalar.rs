@@ -33,7 +33,8 @@ pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Scal
         (Some("null"), Scalar::Null) | (Some("bool"), Scalar::Truth(_)) | (Some("float"), Scalar::Number(_)) => scalar,
         (Some("int"), Scalar::Number(_)) if integer(&text.replace('_', "")).is_some() => scalar,
         (Some(name @ ("null" | "bool" | "float" | "int")), _) => {
-            Scalar::Refused(format!("{text:?} is not what its tag !!{name} says: remove the tag or change the value"))
+            // The value may be a secret.
+            Scalar::Refused(format!("the value is not what its tag !!{name} says: remove the tag or change the value"))
         }
         _ => Scalar::Refused("its tag means nothing in a manifest: remove the tag".to_owned()),
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod files;
+mod objects;
 mod pages;
 mod plans;
 mod properties;

@@ -139,8 +139,11 @@ fn lists_are_opened_and_other_kinds_are_counted() {
     let manifests = read_text(&text);
     assert_eq!(manifests.problems, []);
     assert_eq!((manifests.deployments.len(), manifests.config_maps.len(), manifests.ignored), (1, 1, 1));
-    assert_eq!(manifests.secrets, [(None, "cognigy-api".to_owned())]);
-    assert!(!format!("{manifests:?}").contains("hush"), "nothing of a Secret is kept");
+    assert_eq!(manifests.ignored_kinds.iter().collect::<Vec<_>>(), ["Deployment"]);
+    let [secret] = manifests.secrets.as_slice() else { panic!("{manifests:?}") };
+    assert_eq!((secret.namespace(), secret.name()), (None, Some("cognigy-api")));
+    assert_eq!(secret.data()["clientSecret"], b"hush");
+    assert!(!format!("{manifests:?}").contains("hush"), "a Secret shows no value");
     let document = &manifests.deployments[0];
     assert_eq!((document.number(), document.line()), (1, 4));
     assert_eq!(document.doubts[0].path, "spec.v");

@@ -31,7 +31,7 @@ const LONGEST_LABEL: usize = 63;
 const MOST_ANNOTATIONS: usize = 256 * 1024;
 
 /// Everything in the metadata that the API server refuses.
-pub(super) fn check(root: &Node, found: &mut Vec<Mismatch>) {
+pub(crate) fn check(root: &Node, found: &mut Vec<Mismatch>) {
     let mut refuse = |path: String, message: String| found.push(Mismatch { path, message, is_blocking: false });
     let Some(Node { content: Content::Map(entries), .. }) = root.get("metadata") else {
         refuse("metadata".to_owned(), "it is missing; write metadata with a name".to_owned());

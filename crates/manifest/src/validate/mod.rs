@@ -2,7 +2,7 @@
 //!
 //! What the API server refuses is refused here, at the same path. A test compares the two.
 
-mod metadata;
+pub(crate) mod metadata;
 pub(crate) mod schema;
 mod snapshot;
 

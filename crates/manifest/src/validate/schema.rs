@@ -31,9 +31,9 @@ pub(crate) const KNOWN_WORDS: [&str; 19] = [
 
 /// A value that the schema refuses.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mismatch {
-    pub(super) path: String,
-    pub(super) message: String,
+pub(crate) struct Mismatch {
+    pub(crate) path: String,
+    pub(crate) message: String,
     /// Whether rules cannot be evaluated on such a value.
     pub(super) is_blocking: bool,
 }
@@ -64,7 +64,11 @@ pub(super) fn check(node: &Node, schema: &Value, path: &str, found: &mut Vec<Mis
         _ => false,
     };
     if !is_right {
-        let message = format!("{} is here; {}", what_it_is(&node.content), what_to_write(kind, &node.content));
+        let is = match &node.content {
+            Content::Text(_) if is_confidential(path) => "a text".to_owned(),
+            content => what_it_is(content),
+        };
+        let message = format!("{is} is here; {}", what_to_write(kind, &node.content));
         found.push(Mismatch { path: path.to_owned(), message, is_blocking: true });
     }
 }
@@ -107,7 +111,7 @@ fn first_sentence(schema: &Value) -> String {
 }
 
 /// A field that nobody knows, with the field that was probably meant.
-pub(super) fn unknown(name: &str, fields: &Map<String, Value>) -> String {
+pub(crate) fn unknown(name: &str, fields: &Map<String, Value>) -> String {
     let short: String = name.chars().take(60).collect();
     let nearest = fields.keys().map(|known| (distance(&short.to_lowercase(), &known.to_lowercase()), known)).min();
     match nearest {
@@ -194,6 +198,11 @@ fn numeric(number: &str, kind: &str, schema: &Value, path: &str, found: &mut Vec
 
 fn bound(schema: &Value, word: &str) -> Option<usize> {
     schema[word].as_u64().and_then(|bound| usize::try_from(bound).ok())
+}
+
+/// Whether a text in the wrong place may be a secret or the URL of a webhook.
+fn is_confidential(path: &str) -> bool {
+    ["spec.webhook", "spec.credentialsRef"].iter().any(|field| path.starts_with(field))
 }
 
 fn what_it_is(content: &Content) -> String {

@@ -1,10 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::file::{MODE, Owner};
 use super::*;
 use api::CognigyDeployment;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 fn manifest() -> CognigyDeployment {
     serde_json::from_value(json!({
@@ -81,7 +84,7 @@ fn a_file_that_cannot_be_used_is_refused_with_what_to_do_and_left_as_it_is() {
         let mut envelope: Value = serde_json::from_str(&text).unwrap();
         envelope["record"]["identity"][field] = json!(value);
         let record = envelope["record"].to_string();
-        envelope["sha256"] = json!(hash(&record));
+        envelope["sha256"] = json!(hash(record.as_bytes()));
         format!("{{\"kind\":\"{KIND}\",\"version\":1,\"sha256\":{},\"record\":{record}}}", envelope["sha256"])
     };
     for (content, says) in [
@@ -115,6 +118,87 @@ fn a_journal_in_the_first_format_is_read() {
     );
     let status = record.status.as_ref().unwrap();
     assert_eq!(status.attempt.as_ref().unwrap().job_id().unwrap().as_str(), "job_8f3a2c");
+}
+
+#[test]
+fn a_link_beside_the_journal_leads_no_write_elsewhere() {
+    for suffix in [".tmp", ".lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, record) = written(folder.path());
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o644)).unwrap();
+        let _ = fs::remove_file(beside(&path, suffix));
+        std::os::unix::fs::symlink(&victim, beside(&path, suffix)).unwrap();
+        // A refusal is as good as a write that does not follow the link.
+        if let Ok(mut journal) = opened(&path) {
+            journal.write(Record { resource_version: 7, ..record }).unwrap();
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "{suffix}");
+        assert_eq!(fs::metadata(&victim).unwrap().permissions().mode() & 0o777, 0o644, "{suffix}");
+    }
+}
+
+/// A write would replace the link and leave the file behind it as it was, with an old state.
+#[test]
+fn a_journal_that_is_a_link_or_no_plain_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = written(folder.path());
+    let link = folder.path().join("link.json");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let refused = opened(&link).err().unwrap().to_string();
+    assert!(refused.contains("is no plain file") && refused.contains("--journal"), "{refused}");
+    let socket = folder.path().join("socket.json");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert!(opened(&socket).err().unwrap().to_string().contains("is no plain file"));
+}
+
+/// For example after somebody has removed the lock, or on a disk without locks.
+#[test]
+fn a_journal_that_another_process_has_changed_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, record) = written(folder.path());
+    let mut first = opened(&path).unwrap();
+    fs::remove_file(beside(&path, ".lock")).unwrap();
+    let mut second = opened(&path).unwrap();
+    second.write(Record { resource_version: 2, ..record.clone() }).unwrap();
+    let refused = first.write(Record { resource_version: 3, ..record.clone() }).unwrap_err();
+    assert!(refused.to_string().contains("another process has changed it"), "{refused}");
+    second.write(Record { resource_version: 4, ..record }).unwrap();
+    drop((first, second));
+    assert_eq!(opened(&path).unwrap().record().unwrap().resource_version, 4);
+}
+
+#[test]
+fn a_journal_that_was_removed_during_a_run_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, record) = written(folder.path());
+    let mut journal = opened(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    journal.write(Record { resource_version: 2, ..record }).unwrap();
+    drop(journal);
+    assert_eq!(opened(&path).unwrap().record().unwrap().resource_version, 2);
+}
+
+/// It would be read as a damaged one.
+#[test]
+fn a_record_that_could_not_be_read_again_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, record) = written(folder.path());
+    let mut journal = opened(&path).unwrap();
+    let uid = "x".repeat(usize::try_from(LARGEST).unwrap());
+    assert!(journal.write(Record { uid, ..record.clone() }).unwrap_err().to_string().contains("too large"));
+    drop(journal);
+    assert_eq!(opened(&path).unwrap().record(), Some(&record));
+}
+
+#[test]
+fn a_journal_of_another_user_in_a_folder_of_everybody_is_not_believed() {
+    let other = Owner { uid: 1000, is_folder_open: true };
+    assert!(other.refusal(Some(1001)).is_some_and(|problem| problem.contains("user 1000")));
+    assert!(other.refusal(Some(1000)).is_none() && other.refusal(None).is_none());
+    assert!(Owner { is_folder_open: false, ..other }.refusal(Some(1001)).is_none());
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::command::deploy::documents::read_documents;
+use crate::command::deploy::documents::documents_of;
 use crate::command::deploy::record::Identity;
 use serde_json::Value;
 use std::path::Path;
@@ -32,7 +32,7 @@ struct Stage {
 }
 
 fn inputs() -> Inputs {
-    Inputs::of(read_documents(MANIFEST).unwrap(), None, None).unwrap()
+    Inputs::of(documents_of(MANIFEST).unwrap(), None, None).unwrap()
 }
 
 fn store_at(journal: &Path) -> (Store, UnboundedReceiver<Told>) {
@@ -120,7 +120,7 @@ fn the_manifest_is_served_as_it_is_and_nothing_else() {
     let stage = stage();
     let request = Request::builder().uri(RESOURCE).body(Bytes::new()).unwrap();
     let (_, text) = stage.store.answer(&request);
-    assert!(text.contains(r#"{"weight":1.50}"#), "{text}");
+    assert!(text.contains(r#"{"weight":1.5}"#), "{text}");
     let (status, secret) = stage.ask(&Method::GET, "/api/v1/namespaces/bots/secrets/api", &Value::Null);
     assert_eq!((status, &secret["data"]["clientId"]), (200, &json!("ZGVtbw==")));
     for path in [
