@@ -137,7 +137,10 @@ impl CognigyDeploymentStatus {
         match attempt.outcome() {
             Some(_) if has_rollback => rolled_back(attempt),
             Some(Outcome::RolledBack) => rolled_back(attempt),
-            None => format!("a rollout is changing the environment to {configuration}; it runs: {text}"),
+            None => match &running.before {
+                Some(before) => format!("the environment is changing from {} to {configuration}", before.configuration),
+                None => format!("the environment is changing to {configuration}"),
+            },
             Some(Outcome::Succeeded) => format!("the environment runs {configuration}"),
             Some(_) if running.before.is_none() && attempt.job_completed_at().is_some() => {
                 format!("the environment still runs {configuration}, which is bad")

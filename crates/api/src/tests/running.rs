@@ -122,10 +122,7 @@ fn the_sentence_says_what_happened() {
     };
     assert_eq!(words(&ended("Succeeded", &json!({}))), "the environment runs version 2.5.0");
     assert_eq!(words(&ended("Failed", &json!({}))), "the environment still runs version 2.5.0, which is bad");
-    assert_eq!(
-        words(&attempt(&json!({}))),
-        "a rollout is changing the environment to version 2.5.0; it runs: 2.4.1 or 2.5.0"
-    );
+    assert_eq!(words(&attempt(&json!({}))), "the environment is changing from 2.4.1 to version 2.5.0");
     assert_eq!(
         words(&ended("RolledBack", &json!({"submission": {"revertSnapshotId": "snap_x"}}))),
         "the environment runs the snapshot snap_x again; version 2.5.0 was rolled back"
