@@ -79,10 +79,10 @@ impl Context {
         self.process.jitter.lock().u64(..)
     }
 
-    /// Whether a resource at rest reports that it is ready, although another resource now owns its environment.
+    /// Whether a resource at rest reports what its environment runs, although another resource now owns the environment.
     #[must_use]
     pub fn is_deployed_over(&self, watched: &Watched, uid: &str) -> bool {
-        watched.rests_ready() && self.resources.other_owner(uid).is_some()
+        watched.rests_and_says_what_runs() && self.resources.other_owner(uid).is_some()
     }
 
     /// Asks the API server whether a resource is gone, and forgets it if so. A list or a watch may come from an old

@@ -1,10 +1,10 @@
-//! An object as the API server sends it, without two parts of its metadata: the managed fields and the last
-//! configuration of `kubectl apply`. These may be larger than the object, and the operator does not use them. No write
-//! removes them from the object, because a write of the status leaves everything else unchanged in the API server.
+//! An object as the API server sends it, without the parts of its metadata that the operator does not use: the managed
+//! fields, the last configuration of `kubectl apply`, and all labels but the version. The first two may be larger than
+//! the object. No write removes them from the object, because a write of the status leaves everything else unchanged in the API server.
 
 use super::unreadable::Unreadable;
 use api::spec::ObjectName;
-use api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
+use api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus, VERSION_LABEL};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -84,6 +84,7 @@ pub(super) struct Metadata {
     creation_timestamp: Option<Time>,
     deletion_timestamp: Option<Time>,
     finalizers: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -163,6 +164,7 @@ impl From<Metadata> for ObjectMeta {
         if let Some(annotations) = &mut annotations {
             annotations.remove(LAST_APPLIED);
         }
+        let version = metadata.labels.and_then(|mut labels| labels.remove_entry(VERSION_LABEL));
         Self {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -172,6 +174,7 @@ impl From<Metadata> for ObjectMeta {
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
             finalizers: metadata.finalizers,
+            labels: version.map(|version| BTreeMap::from([version])),
             annotations,
             ..Self::default()
         }
@@ -186,14 +189,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn managed_fields_and_the_last_applied_configuration_are_dropped() {
+    fn managed_fields_the_last_applied_configuration_and_other_labels_are_dropped() {
         let sent = json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
             "kind": "CognigyDeployment",
             "metadata": {
                 "name": "bot", "namespace": "bots", "uid": "a-uid", "resourceVersion": "7", "generation": 2,
                 "creationTimestamp": "2026-01-01T12:00:00Z", "deletionTimestamp": "2026-01-02T12:00:00Z",
-                "finalizers": ["deploy.cognigy.ai/rollout"], "labels": {"team": "bots"},
+                "finalizers": ["deploy.cognigy.ai/rollout"], "labels": {"team": "bots", VERSION_LABEL: "7"},
                 "annotations": {LAST_APPLIED: "{}", "team": "bots"},
                 "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}],
             },
@@ -213,7 +216,7 @@ mod tests {
         let kept = ObjectMeta {
             annotations: received.metadata.annotations.clone(),
             managed_fields: None,
-            labels: None,
+            labels: Some([(VERSION_LABEL.to_owned(), "7".to_owned())].into()),
             ..noted
         };
         assert_eq!(received.metadata, kept, "all other fields are kept");

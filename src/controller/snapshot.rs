@@ -5,7 +5,7 @@ use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
 use api::snapshot::{MAX_BYTES, MAX_WARNINGS, ReadSnapshot, stored_size};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
-use api::{CognigyDeployment, CognigyDeploymentSpec, Digest, Snapshot, SnapshotProblem};
+use api::{CognigyDeployment, Digest, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
@@ -84,12 +84,12 @@ impl Snapshots {
         let spec = &object.spec;
         match (&spec.configuration_snapshot, &spec.configuration_snapshot_from) {
             (Some(snapshot), _) => fits(object)
-                .and_then(|()| target(spec, snapshot).map_err(|problem| inline_problem(&problem)))
+                .and_then(|()| target(object, snapshot).map_err(|problem| inline_problem(&problem)))
                 .map(|target| Desired { target, snapshot: snapshot.clone(), read_warnings: Vec::new() }),
             (None, Some(source)) => {
                 let (namespace, reference) = (object.namespace().unwrap_or_default(), &source.config_map_key_ref);
                 match self.in_config_map(&namespace, reference, uptime).await {
-                    Ok(read) => read.and_then(|read| desired(spec, reference, &read)),
+                    Ok(read) => read.and_then(|read| desired(object, reference, &read)),
                     Err(error) => Err(unreadable(&reference.name, &error)),
                 }
             }
@@ -197,16 +197,17 @@ fn unreadable(name: &str, error: &Error) -> Obstacle {
     Obstacle::transient(Cause::AwaitingSnapshot, message, None)
 }
 
-fn target(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Target, SnapshotProblem> {
-    let digest = Digest::of_deployment(spec, snapshot)?;
-    Ok(Target { digest, checks_digest: Digest::of_checks(spec), version: snapshot.version() })
+fn target(object: &CognigyDeployment, snapshot: &Snapshot) -> Result<Target, SnapshotProblem> {
+    let digest = Digest::of_deployment(&object.spec, snapshot)?;
+    let checks_digest = Digest::of_checks(&object.spec);
+    Ok(Target { digest, checks_digest, version: object.version_of(snapshot) })
 }
 
 /// The target of an inline snapshot, if it can be deployed.
 #[must_use]
 pub fn written_target(object: &CognigyDeployment) -> Option<Target> {
     let snapshot = object.spec.configuration_snapshot.as_ref()?;
-    fits(object).ok().and_then(|()| target(&object.spec, snapshot).ok())
+    fits(object).ok().and_then(|()| target(object, snapshot).ok())
 }
 
 /// Refuses a spec that is so large that etcd would refuse later writes of its status.
@@ -242,14 +243,14 @@ fn awaited(reference: &ConfigMapKeyReference, wanted: &str) -> Obstacle {
 
 /// The configuration that a text in a ConfigMap contains.
 fn desired(
-    spec: &CognigyDeploymentSpec,
+    object: &CognigyDeployment,
     reference: &ConfigMapKeyReference,
     read: &ReadText,
 ) -> Result<Desired, Obstacle> {
     let place = place_of(reference);
     let read = read.snapshot.clone();
     let desired = read.and_then(|ReadSnapshot { snapshot, warnings }| {
-        Ok(Desired { target: target(spec, &snapshot)?, snapshot, read_warnings: warnings })
+        Ok(Desired { target: target(object, &snapshot)?, snapshot, read_warnings: warnings })
     });
     desired.map_err(|problem| {
         let reason = match &problem {

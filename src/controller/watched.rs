@@ -10,10 +10,9 @@ use super::resources::state::version;
 use super::sessions::Source;
 use super::unreadable::Unreadable;
 use super::{record, snapshot};
-use api::condition::ConditionSet;
+use api::CognigyDeployment;
 use api::spec::SecretReference;
 use api::status::Attempt;
-use api::{CognigyDeployment, ConditionType};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -43,8 +42,8 @@ pub struct AtRest {
     metadata: ObjectMeta,
     /// The Secret with its credentials, if the spec names one.
     secret: Option<SecretReference>,
-    /// Whether its status says that the environment runs the deployed configuration.
-    is_ready: bool,
+    /// Whether its status says what the environment runs. This is so whenever it is ready.
+    says_what_runs: bool,
 }
 
 impl Watched {
@@ -125,10 +124,10 @@ impl Watched {
         }
     }
 
-    /// Whether it is at rest, and its status says that the environment runs the deployed configuration.
+    /// Whether it is at rest, and its status says what the environment runs.
     #[must_use]
-    pub fn rests_ready(&self) -> bool {
-        matches!(self, Self::AtRest(rested) if rested.is_ready)
+    pub fn rests_and_says_what_runs(&self) -> bool {
+        matches!(self, Self::AtRest(rested) if rested.says_what_runs)
     }
 }
 
@@ -186,7 +185,7 @@ impl AtRest {
         Self {
             metadata: essentials(&object.metadata),
             secret: object.spec.credentials_ref.clone(),
-            is_ready: object.status.as_ref().is_some_and(|status| status.conditions.is_true(ConditionType::Ready)),
+            says_what_runs: object.status.as_ref().is_some_and(|status| status.running.is_some()),
         }
     }
 

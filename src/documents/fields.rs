@@ -2,7 +2,7 @@
 //! server.
 
 use super::root;
-use api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, SUSPENDED_BY_ANNOTATION, WATCH_LABEL, crd};
+use api::{FINALIZER, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, SUSPENDED_BY_ANNOTATION, VERSION_LABEL, WATCH_LABEL, crd};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,6 +22,8 @@ An edit has one of these effects:
   starts.
 - If `isolationRules` or `traceOptions` change, the checks are made again for an attempt that was not submitted yet or
   that failed its checks.
+- `displayVersion` and the label `app.kubernetes.io/version` are only shown. An edit of them starts nothing. An attempt
+  keeps the version that it had when it started, so the next attempt shows the new one.
 - All other edits affect the current attempt, and start no new one.
 
 The operator passes on a snapshot as it is written, each number to its last digit. A snapshot may be 126 levels deep.
@@ -116,6 +118,7 @@ fn add_names(page: &mut String) {
         (RETRY_ANNOTATION, "annotation", "any new value requests another attempt"),
         (ROLLBACK_ANNOTATION, "annotation", "any new value requests a rollback"),
         (SUSPENDED_BY_ANNOTATION, "annotation", "who suspended the resource with `kubectl cognigy`, when and why"),
+        (VERSION_LABEL, "label", "the version of the configuration for people, if `spec.displayVersion` is not set"),
         (FINALIZER, "finalizer", "the operator's own: holds a deleted resource until its rollout is settled"),
         (
             WATCH_LABEL,

@@ -84,7 +84,12 @@ fn look_at(watched: Watched) {
         [(wall, Duration::from_secs(60)), (Timestamp::MIN, Duration::ZERO), (Timestamp::MAX, Duration::MAX)]
     {
         let seen = watched.clone().pruned(&settings, None, Now { wall, uptime });
-        let _ = (seen.rests_ready(), seen.source(), seen.recorded_claim(), seen.takes_snapshot_from("bots", "flows"));
+        let _ = (
+            seen.rests_and_says_what_runs(),
+            seen.source(),
+            seen.recorded_claim(),
+            seen.takes_snapshot_from("bots", "flows"),
+        );
         if let Watched::Unreadable(unreadable) = &seen {
             assert!(!unreadable.problem.is_empty());
         }

@@ -51,19 +51,46 @@ async fn a_rollout_from_apply_to_delete() {
 
     let table = kubectl.ok(&["get", "cognigydeployments"]).await;
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "VERSION", "SINCE", "JOB", "AGE"]);
-    let job = bot_job(&namespace).await;
+    assert_eq!(lines.next().unwrap(), ["NAME", "ENVIRONMENT", "READY", "PHASE", "RUNS", "SINCE", "REASON", "AGE"]);
     let line = lines.next().unwrap();
-    assert_eq!((&line[..5], line[6]), (&["bot", ENVIRONMENT, "True", "Succeeded", "2.4.1"][..], job.as_str()));
+    assert_eq!(line.len(), 8, "SINCE and AGE are there: {table}");
+    assert_eq!((&line[..5], line[6]), (&["bot", ENVIRONMENT, "True", "Succeeded", "2.4.1"][..], "Succeeded"));
     let wide = kubectl.ok(&["get", "cgd", "-o", "wide"]).await;
     let heading: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(heading[8..], ["REASON", "ATTEMPT", "SUSPENDED", "MESSAGE"]);
+    assert_eq!(heading[8..], ["JOB", "ATTEMPT", "VERSION", "SUSPENDED", "MESSAGE"]);
+    let line: Vec<_> = wide.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(line[8..12], [bot_job(&namespace).await.as_str(), "1", "2.4.1", "false"]);
     assert!(kubectl.ok(&["get", "cognigy"]).await.contains("bot"), "the category contains the resource");
     let described = kubectl.ok(&["describe", "cgd", "bot"]).await;
     assert!(described.contains("SubmitAccepted"), "events are shown:\n{described}");
 
     kubectl.ok(&["delete", "cgd", "bot", "--timeout=60s"]).await;
     assert_eq!(kubectl.ok(&["get", "cgd", "-o", "name"]).await, "");
+}
+
+#[tokio::test]
+async fn people_see_the_version_that_they_name_and_naming_it_starts_no_attempt() {
+    let namespace = new_namespace().await;
+    let kubectl = Kubectl { namespace: &namespace };
+    let mut manifest = sample().object();
+    manifest["metadata"]["labels"] = json!({"app.kubernetes.io/version": "spring-7"});
+    kubectl.ok_with(&["apply", "-f", "-"], &manifest.to_string()).await;
+    let bot = namespace.resource("bot");
+    bot.until_settled(1, Outcome::Succeeded).await;
+    let runs = ["get", "cgd", "bot", "-o", "jsonpath={.status.running.configuration} {.status.running.attempt}"];
+    assert_eq!(kubectl.ok(&runs).await, "spring-7 1");
+
+    kubectl.ok(&["label", "cgd", "bot", "--overwrite", "app.kubernetes.io/version=spring-8"]).await;
+    let patch = r#"{"spec": {"displayVersion": "Summer release"}}"#;
+    kubectl.ok(&["patch", "cgd", "bot", "--type=merge", "-p", patch]).await;
+    kubectl.ok(&["wait", "--for=jsonpath={.status.observedGeneration}=2", "--timeout=60s", "cgd/bot"]).await;
+    assert_eq!(kubectl.ok(&runs).await, "spring-7 1");
+
+    let remove = r#"[{"op": "remove", "path": "/spec/displayVersion"}]"#;
+    kubectl.ok(&["patch", "cgd", "bot", "--type=json", "-p", remove]).await;
+    kubectl.ok(&["annotate", "cgd", "bot", "deploy.cognigy.ai/retry=1"]).await;
+    bot.until_settled(2, Outcome::Succeeded).await;
+    assert_eq!(kubectl.ok(&runs).await, "spring-8 2");
 }
 
 /// A row of the events at the end of `kubectl describe`.

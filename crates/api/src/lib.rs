@@ -63,5 +63,8 @@ pub const ROLLBACK_ANNOTATION: &str = "deploy.cognigy.ai/rollback";
 /// Annotation: who suspended the deployment, when and why. `kubectl cognigy suspend` writes it; the operator does not read it.
 pub const SUSPENDED_BY_ANNOTATION: &str = "deploy.cognigy.ai/suspended-by";
 
+/// Label: the version of the configuration for people, if `spec.displayVersion` is not set.
+pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
+
 /// Label: a ConfigMap with the value `true` is watched. A ConfigMap without it is read again every five minutes.
 pub const WATCH_LABEL: &str = "deploy.cognigy.ai/watch";

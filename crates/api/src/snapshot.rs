@@ -108,8 +108,7 @@ impl Snapshot {
         let versions: Versions<'_> = serde_json::from_str(self.text()).ok()?;
         let text = |value: Option<&RawValue>| {
             let text: String = serde_json::from_str(value?.get()).ok()?;
-            let is_label = !text.trim().is_empty() && text.len() <= MAX_VERSION_BYTES;
-            (is_label && !text.chars().any(char::is_control)).then_some(text)
+            is_version(&text).then_some(text)
         };
         text(versions.bot_version).or_else(|| text(versions.version))
     }
@@ -120,6 +119,11 @@ impl Snapshot {
             false => Err(SnapshotProblem::NotAnObject),
         }
     }
+}
+
+/// Whether a text can be shown as a version.
+pub(crate) fn is_version(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= MAX_VERSION_BYTES && !text.chars().any(char::is_control)
 }
 
 /// Shows only the size, because a whole snapshot would make a message unreadable.

@@ -10,6 +10,7 @@ mod digests;
 mod names;
 mod policy;
 mod source;
+mod version;
 
 pub use names::{ObjectName, is_key};
 pub use policy::{
@@ -59,30 +60,30 @@ use serde::{Deserialize, Serialize};
         description = "The state of the current attempt."
     ),
     printcolumn(
-        name = "Version",
+        name = "Runs",
         type_ = "string",
-        json_path = ".status.attempt.version",
-        description = "The version of the configuration in the current attempt, if its snapshot names one."
+        json_path = ".status.running.configuration",
+        description = "What the environment runs, as far as this resource knows."
     ),
     printcolumn(
         name = "Since",
         type_ = "date",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].lastTransitionTime",
-        description = "For how long Ready has had its value."
+        json_path = ".status.running.since",
+        description = "For how long the environment has run this."
     ),
-    printcolumn(
-        name = "Job",
-        type_ = "string",
-        json_path = ".status.attempt.job.id",
-        description = "The Cognigy.AI job of the current attempt."
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        priority = 1,
         description = "Why Ready has its value."
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Job",
+        type_ = "string",
+        json_path = ".status.attempt.job.id",
+        priority = 1,
+        description = "The Cognigy.AI job of the current attempt."
     ),
     printcolumn(
         name = "Attempt",
@@ -90,6 +91,13 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.attempt.number",
         priority = 1,
         description = "The number of the current attempt."
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.attempt.version",
+        priority = 1,
+        description = "The version of the configuration in the current attempt, if it has one."
     ),
     printcolumn(
         name = "Suspended",
@@ -133,6 +141,17 @@ pub struct CognigyDeploymentSpec {
     /// The ConfigMap key that contains the configuration to deploy. Set either this field or configurationSnapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_snapshot_from: Option<SnapshotSource>,
+
+    /// The version of this configuration, for people: a release name or number of your choice, such as 2.4.1. Without it, the label
+    /// app.kubernetes.io/version is shown, or else the text `botVersion` or `version` of the snapshot. It is only shown: an edit of it
+    /// starts no attempt, and the next attempt shows the new text. 1 to 64 bytes without control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new(r"bytes(self).size() <= 64 && self.matches('^[^\\p{Cc}]*[^\\p{Cc}\\s][^\\p{Cc}]*$')")
+            .message("displayVersion must be 1 to 64 bytes long and must not have control characters: write a short version, for example 2.4.1")
+    )]
+    pub display_version: Option<String>,
 
     /// The package versions that the snapshot was tested with. At most 128, and each package at most once.
     #[serde(default)]

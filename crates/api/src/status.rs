@@ -7,6 +7,7 @@ mod attempt;
 mod outbox;
 mod outcome;
 mod rollback;
+mod running;
 
 use super::claim::EnvironmentClaim;
 use super::condition::Condition;
@@ -14,6 +15,7 @@ pub use attempt::{Attempt, Checks, Health, Job, JobFailure, Step, Submission, Sy
 pub use outbox::{DeliveryKind, OutboxEntry};
 pub use outcome::{LastSuccessful, Outcome, PastAttempt, Verdict};
 pub use rollback::{Rollback, RollbackReason};
+pub use running::{RanBefore, Running, running};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,11 @@ pub struct CognigyDeploymentStatus {
     /// deploys to the environment while this resource has a rollout in flight there, or was the last to deploy there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<EnvironmentClaim>,
+
+    /// What the environment runs, for people, as far as this resource knows. Missing if this resource has deployed nothing there, or
+    /// if another resource owns the environment. The operator does not query the environment, and does not use this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
 
     /// The last attempt that succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +147,7 @@ impl Default for CognigyDeploymentStatus {
             conditions: Vec::new(),
             attempt: None,
             claim: None,
+            running: None,
             last_successful: None,
             history: Vec::new(),
             handled_requests: None,
@@ -149,9 +157,9 @@ impl Default for CognigyDeploymentStatus {
 }
 
 impl CognigyDeploymentStatus {
-    /// What the environment runs, as far as this resource knows: its last success, unless that was rolled back.
+    /// The last success of this resource, unless it was rolled back.
     #[must_use]
-    pub fn running(&self) -> Option<&LastSuccessful> {
+    pub fn standing_success(&self) -> Option<&LastSuccessful> {
         self.last_successful.as_ref().filter(|last| last.rolled_back_at.is_none())
     }
 

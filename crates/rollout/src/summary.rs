@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::time::after;
 use api::condition::{ConditionSet, ConditionType};
 use api::reason::Reason;
-use api::status::{Attempt, CognigyDeploymentStatus, Outcome, Phase, Step, Verdict};
+use api::status::{Attempt, CognigyDeploymentStatus, Outcome, Phase, Running, Step, Verdict, running};
 use jiff::Timestamp;
 
 /// The value of the condition Ready, and of the flag beside it.
@@ -67,7 +67,14 @@ pub fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: 
     }
     delivery_summary::refresh(status, facts);
     status.phase = Some(phase(status.attempt.as_ref()));
+    status.running = running_here(status, facts);
     status.observed_generation = facts.generation;
+}
+
+/// What the environment runs. It is not known if another resource owns the environment and this one has no rollout in flight.
+fn running_here(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Running> {
+    let is_in_flight = status.attempt.as_ref().is_some_and(Attempt::is_in_flight);
+    running(status).filter(|_| is_in_flight || facts.other_owner.is_none())
 }
 
 fn summarize(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> ReadySummary {

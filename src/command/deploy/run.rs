@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: DeployArguments) -> Result<Report, DeployErro
     }
     let begin = store.begin(&inputs, arguments.retry, Timestamp::now());
     let object = begin.map_err(|source| DeployError::Write { path: path.clone(), source })?;
-    let (digest, version) = (desired.target.digest, desired.snapshot.version());
+    let (digest, version) = (desired.target.digest, desired.target.version);
     let target = (&digest, version);
     if let Some(ending) = ended_before(&object, &digest) {
         return Ok(Report::of(&ending, &object, target, true, &path));

@@ -115,10 +115,13 @@ impl ResourceState {
         }
     }
 
-    /// The desired configuration of the resource, if it is known and depends on the spec alone.
+    /// The desired configuration of the resource, if it is known and depends on the object alone.
     #[must_use]
     pub fn known_desired(&self, object: &CognigyDeployment) -> Option<Desired> {
-        let digested = self.digested.as_ref().filter(|digested| digested.object.spec == object.spec);
+        // The version may be a label, and an edit of a label leaves the spec as it is.
+        let is_same =
+            |known: &CognigyDeployment| known.spec == object.spec && known.metadata.labels == object.metadata.labels;
+        let digested = self.digested.as_ref().filter(|digested| is_same(&digested.object));
         // Use the snapshot of this object, so that the same text is not kept twice.
         let snapshot = object.spec.configuration_snapshot.clone()?;
         digested.map(|digested| Desired { snapshot, ..digested.desired.clone() })

@@ -161,11 +161,11 @@ fn a_resource_claims_what_its_status_records() {
 }
 
 #[test]
-fn a_resource_at_rest_shows_whether_it_is_ready() {
-    assert!(kept(&succeeded()).rests_ready());
+fn a_resource_at_rest_shows_whether_it_says_what_runs() {
+    assert!(kept(&succeeded()).rests_and_says_what_runs());
     let mut suspended = succeeded();
     suspended["status"]["conditions"] = json!([]);
-    assert!(!kept(&suspended).rests_ready(), "its conditions are not written yet");
+    assert!(!kept(&suspended).rests_and_says_what_runs(), "its conditions are not written yet");
     let over = Some("another resource owns the environment".to_owned());
     let watched = Watched::deserialize(&succeeded()).unwrap().pruned(&Settings::default(), over, now());
     assert!(watched.whole().is_some(), "its status must change to not ready");

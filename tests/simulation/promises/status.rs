@@ -1,7 +1,7 @@
 //! S7: a recorded outcome never changes. S10: the status never claims what was not observed.
 
 use api::condition::ConditionSet;
-use api::status::{Attempt, Outcome, Verdict};
+use api::status::{Attempt, CognigyDeploymentStatus, Outcome, Verdict};
 use api::{self, ConditionType};
 use simulator::{self, Call};
 use std::collections::BTreeMap;
@@ -64,11 +64,24 @@ fn forms(write: &Write, broken: &mut Vec<Broken>) {
     if size > LARGEST {
         broken.push(Broken::new("S10", format!("the status is {size} bytes long")));
     }
+    running(status, broken);
     if let Some((_, attempt)) = write.same_attempt()
         && conditions.is_true(ConditionType::Ready)
         && attempt.outcome() != Some(Outcome::Succeeded)
     {
         broken.push(Broken::new("S10", "Ready is True without a success"));
+    }
+}
+
+/// A configuration of the current attempt runs for certain only after its success.
+fn running(status: &CognigyDeploymentStatus, broken: &mut Vec<Broken>) {
+    let (Some(running), Some(attempt)) = (&status.running, &status.attempt) else { return };
+    let is_certain = running.before.is_none() && Some(&running.configuration) == attempt.version.as_ref();
+    let is_undone = attempt.rollback.as_ref().is_some_and(|rollback| rollback.accepted_at.is_some());
+    let has_succeeded = attempt.outcome() == Some(Outcome::Succeeded) && !is_undone;
+    if running.attempt == attempt.number && is_certain && !has_succeeded {
+        broken
+            .push(Broken::new("S10", format!("the status says that {} runs without a success", running.configuration)));
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Attempt {
     /// Hash of the configuration that this attempt deploys: environment, snapshot, dependency locks and capacity.
     pub digest: Digest,
 
-    /// The version of the configuration, for people: the text `botVersion` of the snapshot, or else its `version`. Missing if
-    /// the snapshot has neither.
+    /// The version of the configuration, for people, as it was when the attempt started: spec.displayVersion, or else the label
+    /// app.kubernetes.io/version, or else the text `botVersion` of the snapshot, or else its `version`. Missing if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 

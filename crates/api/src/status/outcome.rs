@@ -82,7 +82,7 @@ pub struct LastSuccessful {
     pub number: i64,
     /// Hash of the configuration that it deployed.
     pub digest: Digest,
-    /// The version of that configuration, if its snapshot names one.
+    /// The version of that configuration, for people, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its job at Cognigy.AI.
@@ -111,7 +111,7 @@ pub struct PastAttempt {
     pub number: i64,
     /// Hash of the configuration of this attempt.
     pub digest: Digest,
-    /// The version of that configuration, if its snapshot names one.
+    /// The version of that configuration, for people, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its job at Cognigy.AI, if there was one.

@@ -7,9 +7,11 @@ mod definition;
 mod digest;
 mod oracle;
 mod rules;
+mod running;
 mod snapshot;
 mod status_size;
 mod verdict;
+mod version;
 
 use super::CognigyDeployment;
 use serde_json::{Value, json};

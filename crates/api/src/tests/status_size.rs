@@ -6,8 +6,8 @@ use crate::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::reason::Reason;
 use crate::status::{
     Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, HandledRequests, Health, Job, JobFailure, LastSuccessful,
-    OutboxEntry, Outcome, PastAttempt, Phase, Rollback, RollbackReason, Step, Submission, SyntheticTrace, Validation,
-    Verdict,
+    OutboxEntry, Outcome, PastAttempt, Phase, RanBefore, Rollback, RollbackReason, Running, Step, Submission,
+    SyntheticTrace, Validation, Verdict,
 };
 use crate::{Digest, EnvironmentClaim, IdempotencyKey, JobId};
 use jiff::Timestamp;
@@ -83,6 +83,12 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             verdict: Some(verdict.clone()),
         }),
         claim: Some(EnvironmentClaim { api_origin: ApiOrigin::new("x".repeat(256)), deployed_at: Some(at) }),
+        running: Some(Running {
+            configuration: "x".repeat(338),
+            since: at,
+            attempt: i64::MAX,
+            before: Some(RanBefore { configuration: "x".repeat(270), since: at, attempt: i64::MAX }),
+        }),
         last_successful: Some(LastSuccessful {
             number: i64::MAX,
             digest: digest.clone(),

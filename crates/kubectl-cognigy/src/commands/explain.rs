@@ -5,7 +5,6 @@ use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{DataFormat, Style, Terminal, age, clock_time, paragraph};
 use crate::view::advice::advice;
-use crate::view::running::running;
 use crate::view::state::{next, state};
 use api::CognigyDeployment;
 use clap::Args;
@@ -86,7 +85,7 @@ pub fn explanation(deployment: &CognigyDeployment) -> Explanation {
             "wait a few seconds; if nothing happens, run kubectl cognigy doctor".to_owned(),
         ),
     };
-    let runs = deployment.status.as_ref().map(running).unwrap_or(crate::view::running::Running::Nothing);
+    let status = deployment.status.clone().unwrap_or_default();
     Explanation {
         namespace: deployment.namespace().unwrap_or_default(),
         name: deployment.name_any(),
@@ -94,7 +93,7 @@ pub fn explanation(deployment: &CognigyDeployment) -> Explanation {
         reason: state.reason.map(|reason| reason.to_string()),
         since: state.since,
         message: state.message,
-        runs: runs.sentence(),
+        runs: status.running_in_words(),
         meaning,
         next: next(deployment),
         what_to_do,

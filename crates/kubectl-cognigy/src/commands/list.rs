@@ -4,7 +4,6 @@ use super::deployments::{self, Listed};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, DataFormat, Style, Table, Terminal, age};
-use crate::view::running::running;
 use crate::view::state::{self, State, state};
 use clap::Args;
 use jiff::Timestamp;
@@ -93,8 +92,7 @@ fn entry(listed: Listed) -> Entry {
             };
         }
     };
-    let (runs, since) =
-        deployment.status.as_ref().map(running).unwrap_or(crate::view::running::Running::Nothing).short();
+    let status = deployment.status.clone().unwrap_or_default();
     let State { word, style, message, .. } = state(&deployment);
     // A good deployment shows what happens next. Any other deployment shows the message of its state.
     let message = if style == Style::Good { state::next(&deployment) } else { message };
@@ -102,8 +100,8 @@ fn entry(listed: Listed) -> Entry {
         namespace,
         name,
         environment: Some(deployment.spec.environment_id.as_str().to_owned()),
-        runs: Some(runs),
-        since,
+        runs: Some(status.running_in_short()),
+        since: status.running.map(|running| running.since),
         state: word,
         message,
         style,

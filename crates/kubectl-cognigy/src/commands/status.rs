@@ -4,7 +4,6 @@ use super::{act, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, paragraph, short_duration};
-use crate::view::running::{Running, running};
 use crate::view::stages::{Stage, stages};
 use crate::view::state::{next, state};
 use api::CognigyDeployment;
@@ -137,8 +136,8 @@ fn change(deployment: &CognigyDeployment) -> String {
 
 fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
     let state = state(deployment);
-    let running = deployment.status.as_ref().map_or(Running::Nothing, running);
-    let attempt = deployment.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let status = deployment.status.clone().unwrap_or_default();
+    let attempt = status.attempt.as_ref();
     Summary {
         namespace: deployment.metadata.namespace.clone().unwrap_or_default(),
         name: deployment.metadata.name.clone().unwrap_or_default(),
@@ -146,8 +145,8 @@ fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
         state: state.word,
         reason: state.reason.map(|reason| reason.to_string()),
         message: state.message,
-        runs: running.sentence(),
-        runs_since: running.short().1,
+        runs: status.running_in_words(),
+        runs_since: status.running.as_ref().map(|running| running.since),
         attempt: attempt.map(|attempt| attempt.number),
         digest: attempt.map(|attempt| attempt.digest.to_string()),
         version: attempt.and_then(|attempt| attempt.version.clone()),
@@ -160,8 +159,8 @@ fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
 /// The tree.
 fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> Vec<String> {
     let state = state(deployment);
-    let running = deployment.status.as_ref().map_or(Running::Nothing, running);
-    let attempt = deployment.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let status = deployment.status.clone().unwrap_or_default();
+    let attempt = status.attempt.as_ref();
     let row = |name: &str, text: &str| {
         fit(&format!("{}{text}", terminal.paint(Style::Dim, &format!("{name:<NAME$}"))), terminal)
     };
@@ -174,8 +173,8 @@ fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> 
         ),
         row("environment", deployment.spec.environment_id.as_str()),
     ];
-    let runs_since = running.short().1.map(|since| format!(" (since {} UTC)", clock_time(since, now)));
-    lines.push(row("runs", &format!("{}{}", running.sentence(), runs_since.unwrap_or_default())));
+    let runs_since = status.running.as_ref().map(|running| format!(" (since {} UTC)", clock_time(running.since, now)));
+    lines.push(row("runs", &format!("{}{}", status.running_in_words(), runs_since.unwrap_or_default())));
     if let Some(attempt) = attempt {
         let ended = attempt.verdict.as_ref().map(|verdict| format!(", ended as {}", verdict.outcome));
         let text = format!(

@@ -13,7 +13,7 @@ pub use next::{Event, Next};
 pub use target::{Part, Texts};
 
 use api::spec::CognigyDeploymentSpec;
-use api::status::LastSuccessful;
+use api::status::Running;
 use api::{CognigyDeployment, Digest, PlanId};
 use change::Changes;
 use next::Question;
@@ -45,12 +45,14 @@ pub struct Plan {
     pub digest: Option<Digest>,
     /// The digest of what it is checked against.
     pub checks_digest: Digest,
-    /// The version that the snapshot names.
+    /// The version of the configuration, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// What the environment runs now, as far as the live object knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Running>,
+    /// Whether the environment runs this configuration now, as far as the live object knows.
+    pub is_running: bool,
     /// The differences, by path. For a new object, what differs from the defaults.
     pub changes: Vec<Change>,
     /// How many differences are not listed.
@@ -95,19 +97,6 @@ pub enum RemoteResult {
     Unanswered,
 }
 
-/// What the environment runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Running {
-    /// The digest of the configuration.
-    pub digest: Digest,
-    /// The version that its snapshot named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The number of the attempt that deployed it.
-    pub attempt: i64,
-}
-
 /// What kind of change a manifest makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Kind {
@@ -115,6 +104,8 @@ pub enum Kind {
     Nothing,
     /// Only labels or annotations change.
     Metadata,
+    /// Only the version that is shown.
+    Shown,
     /// Only how a rollout is watched, reported, rolled back or kept. No attempt starts.
     Settings,
     /// What a configuration is checked against. An attempt before its submit repeats its checks.
@@ -164,7 +155,8 @@ pub fn plan(
 ) -> Result<Plan, Refused> {
     let status = live.and_then(|live| live.status.as_ref());
     let attempt = status.and_then(|status| status.attempt.as_ref());
-    let running = status.and_then(api::CognigyDeploymentStatus::running);
+    let running = status.and_then(|status| status.running.clone());
+    let success = status.and_then(api::CognigyDeploymentStatus::standing_success);
     let wanted = Wanted::of(&desired.spec, texts.desired.as_deref())?;
     let before = live.and_then(|live| Wanted::of(&live.spec, texts.live.as_deref()).ok());
     let is_awaited = wanted.is_awaited;
@@ -197,6 +189,7 @@ pub fn plan(
             Kind::Attempt
         }
         _ if has_spec_changes && !is_same_checks => Kind::Checks,
+        (Some(live), _) if has_spec_changes && target::is_only_shown(&live.spec, &desired.spec) => Kind::Shown,
         _ if has_spec_changes => Kind::Settings,
         _ if !changes.is_empty() => Kind::Metadata,
         _ => Kind::Nothing,
@@ -223,6 +216,10 @@ pub fn plan(
     if kind == Kind::Settings && !parts.is_empty() {
         notes.push("the latest attempt was already at this configuration".to_owned());
     }
+    let is_running = success.is_some_and(|success| {
+        let is_it = |running: &Running| running.attempt == success.number && running.before.is_none();
+        running.as_ref().is_some_and(is_it) && target.as_ref().is_some_and(|target| target.digest == success.digest)
+    });
     Ok(Plan {
         namespace: desired.metadata.namespace.clone().unwrap_or_default(),
         name: desired.metadata.name.clone().unwrap_or_default(),
@@ -232,11 +229,12 @@ pub fn plan(
         parts,
         plan_id: target
             .as_ref()
-            .map(|target| PlanId::of(&target.digest, &checks_digest, running.map(|last| &last.digest))),
+            .map(|target| PlanId::of(&target.digest, &checks_digest, success.map(|last| &last.digest))),
         digest: target.map(|target| target.digest),
         checks_digest,
-        version: wanted.snapshot.as_ref().and_then(api::Snapshot::version),
-        running: running.map(running_of),
+        version: wanted.snapshot.as_ref().and_then(|snapshot| desired.version_of(snapshot)),
+        running,
+        is_running,
         changes: changes.listed,
         more_changes: changes.more,
         next,
@@ -249,10 +247,6 @@ pub fn plan(
 #[must_use]
 pub fn snapshot_of(spec: &CognigyDeploymentSpec, text: Option<&str>) -> Option<api::Snapshot> {
     Wanted::of(spec, text).ok()?.snapshot
-}
-
-fn running_of(last: &LastSuccessful) -> Running {
-    Running { digest: last.digest.clone(), version: last.version.clone(), attempt: last.number }
 }
 
 /// A spec in which every field has its default.

@@ -136,6 +136,7 @@ impl Question<'_> {
             let what = match self.kind {
                 Kind::Nothing => "nothing changes",
                 Kind::Metadata => "only metadata changes: no attempt starts",
+                Kind::Shown => "only the shown version changes, from the next attempt on: no attempt starts",
                 Kind::Settings | Kind::Checks | Kind::Attempt | Kind::Unknown => "no attempt starts",
             };
             return say(

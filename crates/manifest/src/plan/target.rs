@@ -114,6 +114,16 @@ pub(super) fn parts(
     differs.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| part).collect()
 }
 
+/// Whether two specs, whose snapshots are the same, differ only in the version that is shown.
+pub(super) fn is_only_shown(live: &CognigyDeploymentSpec, desired: &CognigyDeploymentSpec) -> bool {
+    let without = |spec: &CognigyDeploymentSpec| CognigyDeploymentSpec {
+        display_version: None,
+        configuration_snapshot: None,
+        ..spec.clone()
+    };
+    live.display_version != desired.display_version && without(live) == without(desired)
+}
+
 /// Compares everything but the snapshot. A new object is compared with the defaults.
 pub(super) fn compare_specs(
     changes: &mut Changes,

@@ -58,6 +58,7 @@ fn summary(plan: &Plan) -> String {
     match plan.kind {
         Kind::Nothing => "no changes".to_owned(),
         Kind::Metadata => "only labels or annotations change".to_owned(),
+        Kind::Shown => "only the shown version changes; it starts no attempt".to_owned(),
         Kind::Settings => "only settings change; they start no attempt".to_owned(),
         Kind::Checks => "what the configuration is checked against changes".to_owned(),
         Kind::Attempt if plan.is_new => "a new object: the environment gets its first configuration from it".to_owned(),
@@ -74,13 +75,13 @@ fn listed(parts: &[&str]) -> String {
     }
 }
 
-/// `version 2.4.1 → version 2.4.2`; nothing if neither is known.
+/// `2.4.1 → 2.4.2`; nothing if neither is known.
 fn versions(plan: &Plan) -> Option<String> {
-    let new = plan.digest.as_ref()?.named(plan.version.as_deref());
+    let new = plan.version.as_deref().unwrap_or(plan.digest.as_ref()?.short());
     match &plan.running {
-        Some(running) if Some(&running.digest) == plan.digest.as_ref() => Some(format!("{new}, which runs now")),
-        Some(running) => Some(format!("{} → {new}", running.digest.named(running.version.as_deref()))),
-        None => Some(new),
+        Some(_) if plan.is_running => Some(format!("{new}, which runs now")),
+        Some(running) => Some(format!("{} → {new}", running.configuration)),
+        None => Some(new.to_owned()),
     }
 }
 

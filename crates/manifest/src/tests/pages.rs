@@ -28,7 +28,8 @@ fn the_page_names_each_field_and_each_word_of_a_report() {
     let mut words: Vec<String> = report["plans"][0].as_object().unwrap().keys().cloned().collect();
     words.extend(report["plans"][0]["next"].as_object().unwrap().keys().cloned());
     words.extend(report["plans"][0]["changes"][0].as_object().unwrap().keys().cloned());
-    for kind in [Kind::Nothing, Kind::Metadata, Kind::Settings, Kind::Checks, Kind::Attempt, Kind::Unknown] {
+    for kind in [Kind::Nothing, Kind::Metadata, Kind::Shown, Kind::Settings, Kind::Checks, Kind::Attempt, Kind::Unknown]
+    {
         words.push(word(kind));
     }
     for event in [

@@ -37,6 +37,7 @@ pub(crate) fn live(step: &str, outcome: Option<&str>) -> CognigyDeployment {
     value["metadata"]["uid"] = json!("6f2c");
     value["status"] = json!({"observedGeneration": 3, "attempt": attempt, "handledRequests": {}});
     if outcome == Some("Succeeded") {
+        value["status"]["running"] = json!({"configuration": "2.4.1", "since": "2026-01-01T12:01:00Z", "attempt": 7});
         value["status"]["lastSuccessful"] = json!({"number": 7, "digest": attempt["digest"], "version": "2.4.1", "jobId": "job-1", "at": "2026-01-01T12:01:00Z"});
     }
     object(&value)
@@ -55,7 +56,7 @@ fn a_plan_of_what_runs_is_empty() {
     let plan = planned(&live("Settled", Some("Succeeded")), &json!({}));
     assert_eq!((plan.kind, plan.next.event, plan.changes.len()), (Kind::Nothing, Event::Nothing, 0));
     assert!(!plan.has_changes() && !plan.is_refused());
-    assert_eq!(plan.running.as_ref().unwrap().digest, *plan.digest.as_ref().unwrap());
+    assert_eq!((plan.running.as_ref().unwrap().configuration.as_str(), plan.is_running), ("2.4.1", true));
 }
 
 #[test]
@@ -134,6 +135,8 @@ fn settings_checks_and_metadata_start_no_attempt() {
         (json!({"rollbackPolicy": {"autoTrigger": false}}), Kind::Settings),
         (json!({"historyLimit": 3, "deletionPolicy": "Rollback"}), Kind::Settings),
         (json!({"suspend": true}), Kind::Settings),
+        (json!({"displayVersion": "spring-7"}), Kind::Shown),
+        (json!({"displayVersion": "spring-7", "suspend": true}), Kind::Settings),
         (json!({"traceOptions": {"simulationDepth": 9}}), Kind::Checks),
     ] {
         let plan = planned(&live_object, &patch);

@@ -30,7 +30,7 @@ CognigyDeployment bots/customer-service-prod (environment env_prod_us_01): a new
   ~ configurationSnapshot.botVersion: \"2.4.1\" → \"2.4.2\"
   + configurationSnapshot.flow: {{\"a\":1}}
   - configurationSnapshot.integrations: [\"salesforce_crm\",\"sap_erp\"]
-  configuration: version 2.4.1 → version 2.4.2
+  configuration: 2.4.1 → 2.4.2
   next: attempt 8 starts at once
   plan: {id}
 "

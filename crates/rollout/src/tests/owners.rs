@@ -166,3 +166,14 @@ fn the_summary_and_the_decision_agree_for_every_step() {
         assert_eq!(starts, is_settled, "{step:?}");
     }
 }
+
+#[test]
+fn a_resource_does_not_say_what_runs_while_another_one_owns_the_environment() {
+    let mut rollout = settled(|rollout| {
+        rollout.given.spec.rollback_policy.auto_trigger = false;
+        rollout.health_says(&[bad()]);
+    });
+    assert_eq!(rollout.status.running.as_ref().unwrap().configuration, "2.4.1 (bad)");
+    deployed_over(&mut rollout).refresh();
+    assert_eq!(rollout.status.running, None);
+}

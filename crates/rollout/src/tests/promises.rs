@@ -49,6 +49,7 @@ impl Promises {
         an_outcome_is_never_rewritten(before, after);
         summary_is_what_kstatus_understands(after, given);
         times_move_only_with_the_status(before, after);
+        what_runs_changes_only_with_the_attempt(before, after, given);
         every_message_has_its_own_id(notices);
         every_submitted_attempt_is_audited(after, notices, given);
         history_is_as_long_as_the_spec_says(before, after, given);
@@ -188,6 +189,22 @@ fn times_move_only_with_the_status(before: &CognigyDeploymentStatus, after: &Cog
             let time = |condition: &Condition| condition.last_transition_time;
             assert_eq!(time(was), time(now), "the time of {} moved without its status", now.condition_type);
         }
+    }
+}
+
+/// So it costs no write of its own. S10: it names a configuration without a doubt only after a success.
+fn what_runs_changes_only_with_the_attempt(
+    before: &CognigyDeploymentStatus,
+    after: &CognigyDeploymentStatus,
+    given: &Given,
+) {
+    let is_changed =
+        before.attempt != after.attempt || before.conditions != after.conditions || given.other_owner.is_some();
+    assert!(is_changed || before.running == after.running, "only what runs has changed");
+    let (Some(running), Some(attempt)) = (&after.running, &after.attempt) else { return };
+    let is_certain = running.before.is_none() && Some(&running.configuration) == attempt.version.as_ref();
+    if running.attempt == attempt.number && is_certain {
+        assert_eq!(attempt.outcome(), Some(Outcome::Succeeded), "S10: it runs without a success");
     }
 }
 

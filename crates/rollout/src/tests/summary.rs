@@ -275,3 +275,40 @@ fn a_time_out_message_has_the_last_known_state() {
     assert!(said(&running).contains("within 300 seconds; last known state:"), "{}", said(&running));
     assert!(said(&running).contains("job_1 is running"), "{}", said(&running));
 }
+
+fn runs(rollout: &Rollout) -> Option<&str> {
+    rollout.status.running.as_ref().map(|running| running.configuration.as_str())
+}
+
+#[test]
+fn the_status_says_what_runs_from_the_intent_to_the_rollback() {
+    let mut rollout = Rollout::at(Step::Tracing);
+    rollout.refresh();
+    assert_eq!(runs(&rollout), None);
+    let mut rollout = rollout.brought_to(Step::Submitting);
+    rollout.refresh();
+    assert_eq!(runs(&rollout), Some("perhaps 2.4.1"));
+    let mut rollout = rollout.brought_to(Step::Settled);
+    rollout.refresh();
+    assert_eq!(runs(&rollout), Some("2.4.1"));
+
+    rollout.edit_digest("2.5.0").health_says(&[bad()]);
+    let mut rollout = rollout.brought_to(Step::Tracing);
+    rollout.refresh();
+    assert_eq!(runs(&rollout), Some("2.4.1"), "nothing is submitted yet");
+    let mut rollout = rollout.brought_to(Step::RollingOut);
+    rollout.refresh();
+    assert_eq!(runs(&rollout), Some("2.4.1 or 2.5.0"));
+    rollout.run_for(120);
+    assert_eq!(runs(&rollout), Some("before 2.5.0"));
+}
+
+#[test]
+fn a_display_version_that_changes_alone_starts_nothing_and_waits_for_the_next_attempt() {
+    let mut rollout = Rollout::at(Step::Settled);
+    rollout.edit(|spec| spec.display_version = Some("spring".to_owned())).run();
+    assert_eq!((rollout.attempt().number, rollout.attempt().version.as_deref()), (1, Some("2.4.1")));
+    rollout.edit(|spec| spec.dependency_locks.clear()).run_for(120);
+    assert_eq!((rollout.attempt().number, rollout.attempt().version.as_deref()), (2, Some("spring")));
+    assert_eq!(runs(&rollout), Some("spring"));
+}
