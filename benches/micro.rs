@@ -160,7 +160,7 @@ impl Case {
             Self { spec, target, status: CognigyDeploymentStatus::default(), settings: Settings::default(), now };
         let mut status = CognigyDeploymentStatus::default();
         // The events are not part of the measurement.
-        drop(requests::note(&mut status, &case.facts()));
+        drop(requests::record_without_acting(&mut status, &case.facts()));
         drop(attempt::start(&mut status, &case.facts()));
         if let Some(attempt) = &mut status.attempt {
             attempt.step = step;
@@ -183,7 +183,7 @@ impl Case {
             credentials_origin: None,
             has_default_webhook: false,
             polling: PollTuning::default(),
-            asked: self.now,
+            sent_at: self.now,
             now: self.now,
         }
     }
@@ -209,7 +209,7 @@ const STEPS: [Step; 4] = [Step::Pending, Step::RollingOut, Step::Monitoring, Ste
 fn decide_what_comes_next(bencher: Bencher, step: &Step) {
     let case = Case::at(*step);
     let mut memory = Memory::default();
-    memory.turn_to(case.status.attempt.as_ref(), None, case.now);
+    memory.prepare_for(case.status.attempt.as_ref(), None, case.now);
     bencher.bench_local(|| decide(black_box(&case.facts()), black_box(&case.status), &memory));
 }
 

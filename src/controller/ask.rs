@@ -61,7 +61,7 @@ impl ReconcileRun<'_> {
         if let Err(error) = self.record_while_waiting().await {
             tracing::debug!(%error, "a failed try could not be recorded in the status");
         }
-        self.execution.publisher.begin();
+        self.execution.publisher.start();
     }
 }
 

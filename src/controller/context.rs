@@ -81,7 +81,7 @@ impl Context {
 
     /// Whether a resource at rest reports that it is ready, although another resource now owns its environment.
     #[must_use]
-    pub fn is_deployed_over(&self, watched: &Watched, uid: &str) -> bool {
+    pub fn is_replaced(&self, watched: &Watched, uid: &str) -> bool {
         watched.rests_ready() && self.resources.other_owner(uid).is_some()
     }
 

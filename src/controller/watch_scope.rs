@@ -123,7 +123,7 @@ pub fn needs_reconcile(watched: &Watched, context: &Context) -> bool {
         Watched::Whole(object) => !context.resources.has_written(&object.metadata),
         Watched::AtRest(_) => {
             let uid = watched.meta().uid.as_deref();
-            uid.is_some_and(|uid| context.resources.is_active(uid) || context.is_deployed_over(watched, uid))
+            uid.is_some_and(|uid| context.resources.is_active(uid) || context.is_replaced(watched, uid))
         }
         Watched::Unreadable(_) => true,
     }

@@ -230,7 +230,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
         credentials_origin: None,
         has_default_webhook: false,
         polling: PollTuning::default(),
-        asked: now,
+        sent_at: now,
         now,
     };
     is_at_rest(&facts, status)

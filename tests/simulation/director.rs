@@ -42,7 +42,7 @@ pub struct Run {
 }
 
 /// The maximum number of requests in a run. It stops an operator that never rests.
-const MOST_REQUESTS: usize = 6000;
+const MAX_REQUESTS: usize = 6000;
 
 /// How long the platform continues after the end of the run.
 const AFTERWARDS: Duration = Duration::from_secs(3600);
@@ -129,7 +129,7 @@ impl<'s> Director<'s> {
             if self.is_over() {
                 break true;
             }
-            if self.stage.lock().requests() > MOST_REQUESTS {
+            if self.stage.lock().requests() > MAX_REQUESTS {
                 break false;
             }
             match self.turn(end).await {

@@ -29,10 +29,10 @@ const PERSON_AT: u64 = 900;
 const REST_WITHIN: Duration = Duration::from_secs(900);
 /// The maximum number of requests to the platform in any minute: those of a rollout, and three tries of the call after
 /// each of the first, short pauses.
-const MOST_A_MINUTE: usize = 20;
+const MAX_A_MINUTE: usize = 20;
 /// The maximum number of writes of the resource in a run: seven for a rollout without faults, and a few that show the
 /// fault.
-const MOST_WRITES: usize = 16;
+const MAX_WRITES: usize = 16;
 
 /// What the conditions show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub fn play(call: Call, kind: Kind, person: Option<Person>) -> Seen {
     let ending = end.resources.get("web").cloned().unwrap_or_default();
     let mut wrong: Vec<String> =
         promises::broken(&scenario, &run).iter().map(|broken| format!("{}: {}", broken.promise, broken.how)).collect();
-    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }, MOST_A_MINUTE));
+    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }, MAX_A_MINUTE));
     Seen {
         during: shown_at(&run, call, Duration::from_secs(MENDED_AT - 1)),
         after: shown_at(&run, call, Duration::from_secs(PERSON_AT - 1)),
@@ -209,7 +209,7 @@ pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
     }
     let writes =
         Record::of(run).operator_writes().filter(|write| write.object.metadata.name.as_deref() == Some("web")).count();
-    if writes > MOST_WRITES {
+    if writes > MAX_WRITES {
         wrong.push(format!("it writes the resource {writes} times"));
     }
     wrong

@@ -19,7 +19,7 @@ const MENDED_AT: u64 = 400;
 
 /// The maximum number of requests to the platform in any minute. Health and the audit log are called at the same time,
 /// and each refusal causes a token request and a second try.
-const MOST_A_MINUTE: usize = 30;
+const MAX_A_MINUTE: usize = 30;
 
 /// Makes all tokens invalid. The token endpoint grants no new one.
 fn locked_out(kind: Kind) -> Action {
@@ -57,7 +57,7 @@ fn a_rollout_without_a_valid_token_at_any_step_ends_by_itself() {
             let run = run(&scenario, &Plan::new());
             let told = format!("{step:?} {kind:?}");
             let story: String = run.story.iter().map(|entry| format!("{entry}\n")).collect();
-            assert_eq!(restless(&run, MENDED_AT, MOST_A_MINUTE), Vec::<String>::new(), "{told}\n{story}");
+            assert_eq!(restless(&run, MENDED_AT, MAX_A_MINUTE), Vec::<String>::new(), "{told}\n{story}");
             assert_eq!(promises::broken(&scenario, &run), [], "{told}\n{story}");
             let end = end::of(&scenario, &run);
             assert!(end.rests, "{told}");

@@ -57,13 +57,13 @@ impl Protocol {
                 let request = world.network.pop()?;
                 self.hear(world, &request, Answer::NotSent);
             }
-            Action::AskJob(who, word) => {
+            Action::PollJob(who, word) => {
                 world.left.losses -= u8::from(word == JobWord::Unreadable);
-                self.ask_job(world, who, word)?;
+                self.poll_job(world, who, word)?;
             }
-            Action::AskHealth(who, word) => {
+            Action::PollHealth(who, word) => {
                 world.left.losses -= u8::from(word == HealthWord::Unreadable);
-                self.ask_health(world, who, word)?;
+                self.poll_health(world, who, word)?;
             }
             Action::Deliver(number) => {
                 let request = world.network.remove(number);
@@ -210,11 +210,11 @@ impl Protocol {
         }
     }
 
-    fn ask_job(&self, world: &mut World, who: usize, word: JobWord) -> Option<()> {
+    fn poll_job(&self, world: &mut World, who: usize, word: JobWord) -> Option<()> {
         let tick = world.tick;
         let process = world.operators[who].as_mut()?;
         let plan = self.brain.plan(process, tick);
-        let is_last_look = plan.next == Next::CheckJob;
+        let is_last_poll = plan.next == Next::CheckJob;
         process.follow(plan);
         let job = process.working.attempt.as_ref()?.job_id().and_then(job_number)?;
         let job = &mut world.platform.jobs[job];
@@ -232,7 +232,7 @@ impl Protocol {
         job.was_bad |= word == JobWord::Failed;
         let facts = self.brain.facts(process.view.asked, tick);
         process.answered(&facts, |status, facts, memory| {
-            match is_last_look {
+            match is_last_poll {
                 true => apply::job::checked_before_success(status, facts, memory, &answer),
                 false => apply::job::job(status, facts, memory, answer),
             };
@@ -240,7 +240,7 @@ impl Protocol {
         Some(())
     }
 
-    fn ask_health(&self, world: &mut World, who: usize, word: HealthWord) -> Option<()> {
+    fn poll_health(&self, world: &mut World, who: usize, word: HealthWord) -> Option<()> {
         let tick = world.tick;
         let process = world.operators[who].as_mut()?;
         let plan = self.brain.plan(process, tick);

@@ -23,9 +23,9 @@ pub(super) enum Next {
     Write,
     SendSubmit,
     SendRollback,
-    AskJob,
+    PollJob,
     CheckJob,
-    AskHealth,
+    PollHealth,
 }
 
 /// The state of a process before its next step with an effect.
@@ -87,7 +87,7 @@ impl Brain {
             credentials_origin: None,
             has_default_webhook: false,
             polling: PollTuning::default(),
-            asked: moment(tick),
+            sent_at: moment(tick),
             now: moment(tick),
         }
     }
@@ -99,7 +99,7 @@ impl Brain {
         let mut memory = (*process.memory).clone();
         let mut body_of = process.body_of;
         let next = loop {
-            memory.turn_to(status.attempt.as_ref(), None, facts.now);
+            memory.prepare_for(status.attempt.as_ref(), None, facts.now);
             let decision = decide(&facts, &status, &memory);
             let must_write = decision.needs_record(&status) && !self.skips_record(&decision);
             if must_write && status != *process.view.status {
@@ -108,15 +108,15 @@ impl Brain {
             match decision {
                 Decision::Wait(_) if status != *process.view.status => break Next::Write,
                 Decision::Wait(_) => break Next::Rest,
-                Decision::AskJob => break Next::AskJob,
+                Decision::PollJob => break Next::PollJob,
                 Decision::CheckJob => break Next::CheckJob,
-                Decision::AskHealth => break Next::AskHealth,
+                Decision::PollHealth => break Next::PollHealth,
                 Decision::Rollback => break Next::SendRollback,
                 Decision::Submit => {
                     if body_of == key_of(&status) || self.can_build_body(&facts, &status) {
                         break Next::SendSubmit;
                     }
-                    apply::submit::body_lost(&mut status, &facts, &mut memory);
+                    apply::submit::body_changed(&mut status, &facts, &mut memory);
                 }
                 decision => self.take(decision, &mut status, &facts, &mut memory, &mut body_of),
             }
@@ -135,7 +135,7 @@ impl Brain {
         body_of: &mut Option<u64>,
     ) {
         match decision {
-            Decision::NoteRequests => requests::note(status, facts),
+            Decision::NoteRequests => requests::record_without_acting(status, facts),
             Decision::HandleRequest(request) => apply::requests::handle(status, facts, memory, request),
             Decision::Start => attempt::start(status, facts),
             Decision::CheckAgain => attempt::check_again(status, facts),

@@ -60,8 +60,8 @@ pub(super) enum Action {
     Send(usize),
     /// The call does not leave the process.
     FailToSend(usize),
-    AskJob(usize, JobWord),
-    AskHealth(usize, HealthWord),
+    PollJob(usize, JobWord),
+    PollHealth(usize, HealthWord),
     /// A request arrives. Its sender receives the answer if it still waits.
     Deliver(usize),
     /// A request arrives and is refused with a 4xx.
@@ -131,14 +131,14 @@ impl Protocol {
                 Next::Rest => {}
                 Next::Write => actions.push(Action::Write(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::Send(who)),
-                Next::AskJob | Next::CheckJob => {
-                    actions.extend(job_words(world, who).iter().map(|word| Action::AskJob(who, *word)));
+                Next::PollJob | Next::CheckJob => {
+                    actions.extend(job_words(world, who).iter().map(|word| Action::PollJob(who, *word)));
                 }
-                Next::AskHealth => {
-                    actions.push(Action::AskHealth(who, HealthWord::Good));
+                Next::PollHealth => {
+                    actions.push(Action::PollHealth(who, HealthWord::Good));
                     // After a rollback, a bad answer only changes how long health is polled.
                     if attempt_of(world, who).is_some_and(|attempt| attempt.step == Step::Monitoring) {
-                        actions.push(Action::AskHealth(who, HealthWord::Bad));
+                        actions.push(Action::PollHealth(who, HealthWord::Bad));
                     }
                 }
             }
@@ -158,8 +158,8 @@ impl Protocol {
                 Next::Rest => {}
                 Next::Write => actions.push(Action::WriteUnheard(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::FailToSend(who)),
-                Next::AskJob | Next::CheckJob => actions.push(Action::AskJob(who, JobWord::Unreadable)),
-                Next::AskHealth => actions.push(Action::AskHealth(who, HealthWord::Unreadable)),
+                Next::PollJob | Next::CheckJob => actions.push(Action::PollJob(who, JobWord::Unreadable)),
+                Next::PollHealth => actions.push(Action::PollHealth(who, HealthWord::Unreadable)),
             }
         }
         for (number, request) in world.network.iter().enumerate() {
