@@ -153,7 +153,7 @@ impl ReconcileRun<'_> {
     /// try.
     pub(super) fn note_refused(&mut self, session: &Connection) {
         self.state.refused = Some(session.fingerprint);
-        self.state.looked_again_at = Some(self.context.now().uptime);
+        self.state.obstacle_checked_at = Some(self.context.now().uptime);
     }
 
     async fn poll_job(&mut self, is_last_poll: bool) -> Result<Flow, Error> {
@@ -232,7 +232,7 @@ impl ReconcileRun<'_> {
         for entry in std::mem::take(&mut self.status.outbox) {
             self.drop_message(&entry, "the resource is deleted");
         }
-        record::take_finalizer(self.context, &self.observed.object).await?;
+        record::remove_finalizer(self.context, &self.observed.object).await?;
         self.mark_recorded();
         self.forget();
         Ok(Flow::Gone)
@@ -292,7 +292,7 @@ impl ReconcileRun<'_> {
             }
             Err(obstacle) => {
                 self.state.refused = None;
-                self.state.looked_again_at = Some(self.context.now().uptime);
+                self.state.obstacle_checked_at = Some(self.context.now().uptime);
                 self.block(obstacle);
                 Ok(None)
             }

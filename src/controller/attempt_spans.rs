@@ -27,7 +27,7 @@ impl AttemptSpans {
     }
 
     /// Notes a transition. The attempt's own span, the parent of the others, is sent once the attempt has its outcome.
-    pub(super) fn passed(&self, transition: Transition, uid: &str, attempt: Option<&Attempt>) {
+    pub(super) fn record_transition(&self, transition: Transition, uid: &str, attempt: Option<&Attempt>) {
         #[cfg(feature = "otlp")]
         if let (Transition::Ended(outcome), Some(attempt)) = (transition, attempt)
             && attempt.outcome() == Some(outcome)

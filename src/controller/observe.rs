@@ -154,14 +154,14 @@ impl<'c> ReconcileRun<'c> {
         let now = self.context.now();
         let Some(obstacle) = self.state.memory.obstacle(self.observed.generation()).cloned() else { return Ok(()) };
         let is_due =
-            self.state.looked_again_at.is_none_or(|at| now.uptime.saturating_sub(at) >= OBSTACLE_CHECK_INTERVAL);
+            self.state.obstacle_checked_at.is_none_or(|at| now.uptime.saturating_sub(at) >= OBSTACLE_CHECK_INTERVAL);
         let is_fixed = match obstacle.retry {
             Retry::Later { .. } | Retry::SnapshotChange => false,
             Retry::OwnerGone => self.retry_environment().await?,
             Retry::InputChange if obstacle.cause == Cause::StatusUnreadable => status_is_whole(&self.status),
             _ if !is_due => false,
             Retry::CredentialsChange | Retry::InputChange => {
-                self.state.looked_again_at = Some(now.uptime);
+                self.state.obstacle_checked_at = Some(now.uptime);
                 match obstacle.cause {
                     Cause::WebhookUrlNotFound => self.own_webhook_url().await?.is_ok(),
                     _ => self.reread_credentials().await?,
@@ -171,7 +171,7 @@ impl<'c> ReconcileRun<'c> {
         if is_fixed {
             self.state.memory.clear_failures();
             // If it is not fixed, the next step meets the obstacle again at once. The next check must wait then.
-            self.state.looked_again_at = Some(now.uptime);
+            self.state.obstacle_checked_at = Some(now.uptime);
         }
         Ok(())
     }

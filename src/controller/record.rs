@@ -107,7 +107,7 @@ pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Res
 ///
 /// # Errors
 /// [`Error::Conflict`] after a conflict; another error if the API server failed.
-pub async fn take_finalizer(context: &Context, object: &CognigyDeployment) -> Result<(), Error> {
+pub async fn remove_finalizer(context: &Context, object: &CognigyDeployment) -> Result<(), Error> {
     let finalizers = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
     match write_finalizers(context, object, finalizers).await {
         Ok(_) | Err(Error::Gone) => Ok(()),

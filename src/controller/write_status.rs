@@ -150,8 +150,8 @@ impl ReconcileRun<'_> {
     fn count_transitions(&self) {
         let (before, memory) = (self.observed.object.status.as_ref(), &self.state.memory.attempt);
         for transition in transitions(before, &self.status, memory, self.context.now().wall) {
-            self.context.metrics.passed(transition);
-            self.execution.spans.passed(transition, &self.observed.uid, self.status.attempt.as_ref());
+            self.context.metrics.record_transition(transition);
+            self.execution.spans.record_transition(transition, &self.observed.uid, self.status.attempt.as_ref());
         }
     }
 
