@@ -5,7 +5,7 @@
 //! which call is sent. Steps without an effect outside of the process (a decision, a passed check) are combined.
 
 use super::protocol::Mutant;
-use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
+use super::world::{Printed, Process, TICK, UserRequests, hash_of, moment};
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::status::CognigyDeploymentStatus;
 use api::{CognigyDeploymentSpec, Digest};
@@ -38,7 +38,7 @@ pub(super) struct Plan {
 
 /// What all processes share: the two configurations and the settings.
 #[derive(Clone, Debug)]
-pub(super) struct Brain {
+pub(super) struct Core {
     before_edit: Variant,
     after_edit: Variant,
     settings: Settings,
@@ -51,7 +51,7 @@ struct Variant {
     target: Target,
 }
 
-impl Brain {
+impl Core {
     pub(super) fn new(mutant: Option<Mutant>) -> Self {
         let key_ttl = match mutant {
             Some(Mutant::KeyReusedAfterExpiry) => TICK * 1000,
@@ -65,23 +65,23 @@ impl Brain {
         }
     }
 
-    fn variant(&self, asked: Asked) -> &Variant {
-        if asked.edit { &self.after_edit } else { &self.before_edit }
+    fn variant(&self, requests: UserRequests) -> &Variant {
+        if requests.edit { &self.after_edit } else { &self.before_edit }
     }
 
-    pub(super) fn digest(&self, asked: Asked) -> &Digest {
-        &self.variant(asked).target.digest
+    pub(super) fn digest(&self, requests: UserRequests) -> &Digest {
+        &self.variant(requests).target.digest
     }
 
-    pub(super) fn facts(&self, asked: Asked, tick: u8) -> Facts<'_> {
-        let variant = self.variant(asked);
+    pub(super) fn facts(&self, requests: UserRequests, tick: u8) -> Facts<'_> {
+        let variant = self.variant(requests);
         Facts {
             uid: "0f8e7d6c",
-            generation: 1 + i64::from(asked.edit),
+            generation: 1 + i64::from(requests.edit),
             deleted_at: None,
             spec: &variant.spec,
             target: Ok(variant.target.clone()),
-            requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
+            requests: Requests { retry: None, rollback: requests.rollback.then(|| "please".to_owned()) },
             other_owner: None,
             settings: &self.settings,
             credentials_origin: None,
@@ -94,7 +94,7 @@ impl Brain {
 
     /// Decides, and takes all steps without an effect outside of the process.
     pub(super) fn plan(&self, process: &Process, tick: u8) -> Plan {
-        let facts = self.facts(process.view.asked, tick);
+        let facts = self.facts(process.view.user_requests, tick);
         let mut status = (*process.working).clone();
         let mut memory = (*process.memory).clone();
         let mut body_of = process.body_of;
