@@ -229,13 +229,13 @@ fn runtime() -> Runtime {
 }
 
 /// A limit of requests per minute that is so high that no request waits.
-const PLENTY: NonZeroU32 = NonZeroU32::MAX;
+const UNLIMITED: NonZeroU32 = NonZeroU32::MAX;
 
 /// A permit of a free budget, which is granted at once.
 #[divan::bench]
 fn a_turn_in_a_free_budget(bencher: Bencher) {
     let runtime = runtime();
-    let budget = runtime.block_on(async { Budget::new(PLENTY) });
+    let budget = runtime.block_on(async { Budget::new(UNLIMITED) });
     let requester = Requester::new("team", "bot");
     bencher.bench_local(|| drop(runtime.block_on(budget.admit(Priority::Health, &requester)).unwrap()));
 }
@@ -282,9 +282,9 @@ fn a_call_of_the_client(bencher: Bencher) {
         base_url: BaseUrl::public(),
         token_url: TokenUrl::public(),
         ca_pem: None,
-        requests_per_minute: Some(PLENTY),
+        requests_per_minute: Some(UNLIMITED),
     };
-    let budget = runtime.block_on(async { Budget::new(PLENTY) });
+    let budget = runtime.block_on(async { Budget::new(UNLIMITED) });
     let options = ExchangeOptions::new(EgressPolicy::new(Vec::new()));
     let client = Client::new(&credentials, Arc::new(Instantly), options, budget, 7);
     let environment: EnvironmentId = "env_prod_us_01".parse().unwrap();

@@ -106,7 +106,7 @@ impl Connection {
                 Ok(Err(error)) => Problem::of_call(&error),
                 Err(_) => Problem::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())),
             };
-            log.met(&problem);
+            log.report(&problem);
             tokio::time::sleep(backoff.next().unwrap_or(CALL_DEADLINE)).await;
         }
     }

@@ -92,7 +92,7 @@ impl ReconcileRun<'_> {
         let object = Arc::clone(&self.observed.object);
         let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
         let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
-        match self.ask(&session, session.platform.validate(configuration, &requester)).await {
+        match self.await_answer(&session, session.platform.validate(configuration, &requester)).await {
             Ok(answer) => {
                 self.use_slot();
                 let is_accepted = matches!(answer, ValidationAnswer::Passed { .. });
@@ -119,7 +119,7 @@ impl ReconcileRun<'_> {
         let object = Arc::clone(&self.observed.object);
         let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
         let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
-        match self.ask(&session, session.platform.trace(configuration, &requester)).await {
+        match self.await_answer(&session, session.platform.trace(configuration, &requester)).await {
             Ok(answer) => {
                 self.answered(sent_at, |status, facts, memory| {
                     apply::checks::trace(status, facts, memory, &session.origin, answer)
@@ -159,7 +159,7 @@ impl ReconcileRun<'_> {
     async fn poll_job(&mut self, is_last_poll: bool) -> Result<Flow, Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(Flow::Again) };
         let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
-        let polled = match self.ask(&session, session.platform.job(&job_id, &requester)).await {
+        let polled = match self.await_answer(&session, session.platform.job(&job_id, &requester)).await {
             Ok(polled) => polled,
             Err(failure) => return self.handle_unsent(&session, failure).await,
         };
@@ -198,7 +198,7 @@ impl ReconcileRun<'_> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         let object = Arc::clone(&self.observed.object);
         let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
-        let polled = match self.ask(&session, session.platform.health(&object.spec, &requester)).await {
+        let polled = match self.await_answer(&session, session.platform.health(&object.spec, &requester)).await {
             Ok(polled) => polled,
             Err(failure) => return self.handle_unsent(&session, failure).await,
         };
@@ -219,7 +219,7 @@ impl ReconcileRun<'_> {
         };
         let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
         let call = session.platform.roll_back(&job_id, &key, rollback.reason, &requester);
-        let answer = self.ask(&session, call).await;
+        let answer = self.await_answer(&session, call).await;
         if matches!(&answer, RollbackAnswer::NotYet(obstacle) if obstacle.retry == Retry::CredentialsChange) {
             self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);

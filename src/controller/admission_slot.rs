@@ -69,7 +69,7 @@ impl ReconcileRun<'_> {
     pub(super) fn update_queue(&mut self) {
         let (resources, uid) = (&self.context.resources, &self.observed.uid);
         let now = self.context.now().uptime;
-        if self.status.attempt.as_ref().is_some_and(is_watched) {
+        if self.status.attempt.as_ref().is_some_and(is_polled) {
             let account = self.execution.session.as_ref().map(account_of);
             resources.note_in_flight(
                 uid,
@@ -86,7 +86,7 @@ impl ReconcileRun<'_> {
 
     /// How often the rollout may be polled now.
     pub(super) fn polling(&self) -> PollTuning {
-        let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| is_watched(attempt)) else {
+        let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| is_polled(attempt)) else {
             return PollTuning::default();
         };
         let is_first_poll =
@@ -108,6 +108,6 @@ impl ReconcileRun<'_> {
 }
 
 /// Whether the attempt's job or its environment's health is polled.
-pub(super) fn is_watched(attempt: &Attempt) -> bool {
+pub(super) fn is_polled(attempt: &Attempt) -> bool {
     attempt.is_in_flight() || attempt.step == Step::VerifyingRollback
 }

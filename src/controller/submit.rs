@@ -68,7 +68,7 @@ impl ReconcileRun<'_> {
         };
         let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
         let submit = Submit { body, key: &wire_key, first };
-        let answer = self.ask(&session, session.platform.submit(submit, &requester)).await;
+        let answer = self.await_answer(&session, session.platform.submit(submit, &requester)).await;
         if are_credentials_refused(&answer) {
             self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);

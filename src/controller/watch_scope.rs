@@ -112,7 +112,7 @@ fn note_claim(received: Watched, context: &Context) -> Watched {
 fn other_owner(watched: &Watched, uid: &str, context: &Context) -> Option<String> {
     let object = watched.whole()?;
     let owner = context.resources.other_owner(uid)?;
-    Some(in_use_by(&object.spec.environment_id, &owner.who, &object.namespace().unwrap_or_default()))
+    Some(in_use_by(&object.spec.environment_id, &owner.resource, &object.namespace().unwrap_or_default()))
 }
 
 /// Whether a watched resource needs a reconcile: there may be work for it, or state to drop. A version that this

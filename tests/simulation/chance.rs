@@ -48,14 +48,14 @@ pub fn draw(seed: u64) -> Drawn {
         let at = random.u64(0..FAULTS_END_AT - 300);
         scenario = scenario.at(at, action(&mut random));
     }
-    scenario = at_peace(scenario);
+    scenario = without_faults(scenario);
     let plan =
         (0..random.usize(0..5)).map(|_| (random.usize(0..90), Fault::ALL[random.usize(0..Fault::ALL.len())])).collect();
     Drawn { seed, scenario, plan }
 }
 
 /// Removes all faults, and deploys a version that was not deployed before.
-fn at_peace(scenario: Scenario) -> Scenario {
+fn without_faults(scenario: Scenario) -> Scenario {
     scenario
         .at(FAULTS_END_AT, faults_removed())
         .at(FAULTS_END_AT, environment("{}"))

@@ -135,7 +135,7 @@ impl<'s> Director<'s> {
             match self.turn(end).await {
                 Turn::End => break false,
                 Turn::Item(item) => self.carry_out(item),
-                Turn::Signal(signal) => self.heed(signal),
+                Turn::Signal(signal) => self.handle_signal(signal),
             }
         };
         let mut stage = self.stage.lock();
@@ -204,11 +204,11 @@ impl<'s> Director<'s> {
     /// Handles the signals that did not come from a process.
     fn drain(&mut self) {
         while let Ok(signal) = self.signals.try_recv() {
-            self.heed(signal);
+            self.handle_signal(signal);
         }
     }
 
-    fn heed(&mut self, signal: Signal) {
+    fn handle_signal(&mut self, signal: Signal) {
         match signal {
             Signal::AtRest(id) => {
                 let stage = self.stage.lock();

@@ -123,7 +123,7 @@ pub fn play(rehearsal: &Rehearsal, plan: &Plan) -> (Report, Run) {
 }
 
 /// Plays the scenario with these faults. If a promise is broken, the report contains only the necessary faults.
-fn play_to_tell(rehearsal: &Rehearsal, plan: &Plan) -> Report {
+fn play_and_shrink(rehearsal: &Rehearsal, plan: &Plan) -> Report {
     let (mut report, _) = play(rehearsal, plan);
     if !report.failures.is_empty() {
         let shortest = shortest(plan.clone(), |plan| !play(rehearsal, plan).0.failures.is_empty());
@@ -233,7 +233,7 @@ fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
     for (index, fault) in pairs.skip(from).step_by(share) {
         let mut plan = first.plan.clone();
         plan.insert(index, fault);
-        report.add(play_to_tell(first.rehearsal, &plan));
+        report.add(play_and_shrink(first.rehearsal, &plan));
     }
     report
 }

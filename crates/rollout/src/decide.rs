@@ -183,13 +183,13 @@ fn in_flight(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     match attempt.step {
         Step::RollingBack => paused(facts, memory).unwrap_or(Decision::Rollback),
         Step::Submitting => submitting(facts, attempt, memory),
-        Step::Monitoring => watching(facts, attempt, memory, Decision::PollHealth),
+        Step::Monitoring => polling(facts, attempt, memory, Decision::PollHealth),
         Step::RollingOut
         | Step::Pending
         | Step::Validating
         | Step::Tracing
         | Step::VerifyingRollback
-        | Step::Settled => watching(facts, attempt, memory, Decision::PollJob),
+        | Step::Settled => polling(facts, attempt, memory, Decision::PollJob),
     }
 }
 
@@ -220,7 +220,7 @@ fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool
     }
 }
 
-fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
+fn polling(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
     // A missing answer is no verdict: after a down time or a jump of the clock, the operator must poll first.
     let verdict_age = timeout_verdict_age(facts, memory.attempt.submission.observed());
     if memory.attempt.polls.no_good_answer_at_age().is_some_and(|age| age >= verdict_age) {

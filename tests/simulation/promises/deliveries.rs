@@ -150,14 +150,14 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
                 ));
             }
         }
-        None if is_given_up_rightly(record, id.as_str()) => {}
+        None if may_be_given_up(record, id.as_str()) => {}
         None => broken.push(Broken::new("S8", format!("attempt {} was submitted and never audited", attempt.number))),
     }
 }
 
 /// Whether the log has this record as given up for a valid reason: 72 hours have passed since it was recorded, the
 /// resource was deleted, or the outbox was full.
-fn is_given_up_rightly(record: &Record<'_>, id: &str) -> bool {
+fn may_be_given_up(record: &Record<'_>, id: &str) -> bool {
     let Some(line) = record.run.log.lines().find(|line| line.contains("given up: ") && line.contains(id)) else {
         return false;
     };

@@ -91,7 +91,7 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
     for ((uid, number), attempt) in record.attempts() {
         let Some(rollback) = &attempt.rollback else { continue };
-        if is_let_go(record, &uid, number) {
+        if is_released(record, &uid, number) {
             continue;
         }
         let is_answered = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
@@ -106,7 +106,7 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
 
 /// Whether a deleted resource was removed with a warning before its rollback was answered, because its grace period was
 /// over or its Secret was deleted (L4 comes before L2).
-fn is_let_go(record: &Record<'_>, uid: &str, number: i64) -> bool {
+fn is_released(record: &Record<'_>, uid: &str, number: i64) -> bool {
     record.operator_writes().any(|write| {
         let says_so = |status: &CognigyDeploymentStatus| {
             status.conditions.iter().any(|condition| condition.reason == Reason::DeletionGraceExpired)
@@ -205,7 +205,7 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
             let deadline = intent.at + timeout;
             let last = record.answered(Call::Health, part.clone()).last();
             let was_good_before = last.is_some_and(|request| is_good(request) && request.at >= deadline);
-            was_asked_in_vain(record, write, attempt, part, deadline) && !was_good_before
+            polls_had_no_good_answer(record, write, attempt, part, deadline) && !was_good_before
         }
         "manual" => is_new_request(record, write),
         "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
@@ -215,7 +215,7 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
 
 /// Whether the process that decides has polled the job or health after the deadline, and got no good answer. Only
 /// requests that reached the platform count.
-fn was_asked_in_vain(
+fn polls_had_no_good_answer(
     record: &Record<'_>,
     write: &Write,
     attempt: &Attempt,

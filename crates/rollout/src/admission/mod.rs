@@ -38,7 +38,7 @@ const MEASURED_STARTS: usize = 32;
 /// The maximum age of these starts.
 const MEASURED_OVER: Duration = Duration::from_secs(300);
 /// Fewer starts than this tell nothing about the rate.
-const FEWEST_MEASURED: usize = 4;
+const MIN_MEASURED: usize = 4;
 /// The shortest and the longest time after which a waiting rollout requests a slot again by itself. The rollout is also
 /// requeued when it gets a slot. It requests again earlier to refresh the expected start time, and because a requeue
 /// may be lost.
@@ -345,7 +345,7 @@ impl Admission {
         let lately = self.starts.iter().filter(|start| now.saturating_sub(**start) < MEASURED_OVER);
         let measured = lately.clone().count();
         let each = match lately.min() {
-            Some(first) if measured >= FEWEST_MEASURED => {
+            Some(first) if measured >= MIN_MEASURED => {
                 now.saturating_sub(*first) / u32::try_from(measured).unwrap_or(1)
             }
             _ => self.rates.time_between_starts(),
