@@ -241,8 +241,8 @@ impl PollMemory {
         self.last_at
     }
 
-    /// A poll was sent at this moment. `last_answer_was_not_good` says whether its answer was bad or could not be read. If so, the next
-    /// poll is not delayed, even if the budget is busy.
+    /// A poll was sent at this moment. `last_answer_was_not_good` says whether its answer was bad or could not be read.
+    /// If so, the next poll is not delayed, even if the budget is busy.
     pub fn note(&mut self, sent_at: Now, last_answer_was_not_good: bool) {
         self.last_at = Some(sent_at.uptime);
         self.last_answer_was_not_good = last_answer_was_not_good;

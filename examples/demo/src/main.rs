@@ -10,9 +10,9 @@
 //! The exit code is 0 if each resource ended as it should, judged by its status and by the requests that Cognigy.AI
 //! received. Otherwise it is 1, with a list of the differences.
 //!
-//! Read the files in this order: `releases` (the resources), `cluster` (where they are applied), `setup` (what the operator needs
-//! there), `operator` (how it is started), `rollouts` (apply and watch), `board` (the live table), `timeline` (the timeline),
-//! `verdict` (what must be true at the end).
+//! Read the files in this order: `releases` (the resources), `cluster` (where they are applied), `setup` (what the
+//! operator needs there), `operator` (how it is started), `rollouts` (apply and watch), `board` (the live table),
+//! `timeline` (what each resource did), `verdict` (what must be true at the end).
 
 mod access;
 mod board;

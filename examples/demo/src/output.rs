@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Prints what happens, with the seconds since the demo started. The time to build the program and the API server does not count.
+/// Prints what happens, with the seconds since the demo started. The time to build the program and the API server does not
+/// count.
 pub struct Output {
     started_at: Instant,
     is_terminal: bool,

@@ -44,7 +44,8 @@ impl Timeline {
         all_applied: &[AppliedRelease],
     ) -> Result<Self, Error> {
         let events: Api<Event> = Api::namespaced(kubernetes.clone(), NAMESPACE);
-        // Events arrive later than what they describe, and nothing depends on them. If one does not arrive, the timeline omits it.
+        // Events arrive later than what they describe, and nothing depends on them. If one does not arrive, the timeline
+        // omits it.
         let _ = timeout(EVENTS_WITHIN, every_verdict_has_an_event(events.clone(), all_applied)).await;
         let events = events.list(&ListParams::default()).await.trying("list the Events")?.items;
         let requests = platform.with(|world| world.requests(&RequestFilter::default()).cloned().collect());

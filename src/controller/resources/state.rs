@@ -85,9 +85,9 @@ impl DeliveryPause {
 
     /// Notes a failure. The receiver may have asked for a pause.
     pub fn failed(&mut self, now: Duration, retry_after: Option<Duration>) {
-        let asked = retry_after.unwrap_or_default().min(LONGEST_DELIVERY_PAUSE);
+        let requested = retry_after.unwrap_or_default().min(LONGEST_DELIVERY_PAUSE);
         let pause = self.backoff.next().unwrap_or(LONGEST_DELIVERY_PAUSE);
-        self.until = now + pause.max(asked);
+        self.until = now + pause.max(requested);
         self.failures = self.failures.saturating_add(1);
     }
 }

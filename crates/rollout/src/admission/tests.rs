@@ -312,7 +312,9 @@ proptest! {
                     }
                 }
                 Event::Leave { namespace, name } => admission.leave(&named(namespace, name)),
-                Event::NoteInFlight { namespace, name } => admission.note_in_flight(&named(namespace, name), interval(15, 60)),
+                Event::NoteInFlight { namespace, name } => {
+                    admission.note_in_flight(&named(namespace, name), interval(15, 60));
+                }
                 Event::Grant => {
                     for granted in admission.grant_slots(now) {
                         admission.note_started(&granted, now);
@@ -337,7 +339,8 @@ proptest! {
         let mut admission = Admission::new(rates(100));
         let mut first = BTreeSet::new();
         for (number, (namespace, since, is_retry)) in waiting.iter().enumerate() {
-            let request = SlotRequest { is_retry: *is_retry, ..request(&format!("ns{namespace}"), &format!("first{number}"), *since) };
+            let request =
+                SlotRequest { is_retry: *is_retry, ..request(&format!("ns{namespace}"), &format!("first{number}"), *since) };
             admission.request_slot(&request, NOW);
             first.insert(request.resource);
         }
@@ -386,7 +389,8 @@ proptest! {
         for namespace in 0..namespaces {
             // The first namespace has a hundred times as many waiting.
             for name in 0..if namespace == 0 { 250 } else { 100 } {
-                admission.request_slot(&SlotRequest { resource: named(namespace, name), ..request("", "", i64::from(namespace)) }, NOW);
+                let request = SlotRequest { resource: named(namespace, name), ..request("", "", i64::from(namespace)) };
+                admission.request_slot(&request, NOW);
             }
         }
         for _ in 0..turns {
