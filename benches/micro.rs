@@ -160,7 +160,7 @@ impl Case {
             Self { spec, target, status: CognigyDeploymentStatus::default(), settings: Settings::default(), now };
         let mut status = CognigyDeploymentStatus::default();
         // The events are not part of the measurement.
-        drop(requests::note(&mut status, &case.facts()));
+        drop(requests::record_without_acting(&mut status, &case.facts()));
         drop(attempt::start(&mut status, &case.facts()));
         if let Some(attempt) = &mut status.attempt {
             attempt.step = step;
@@ -183,7 +183,7 @@ impl Case {
             credentials_origin: None,
             has_default_webhook: false,
             polling: PollTuning::default(),
-            asked: self.now,
+            sent_at: self.now,
             now: self.now,
         }
     }
@@ -209,7 +209,7 @@ const STEPS: [Step; 4] = [Step::Pending, Step::RollingOut, Step::Monitoring, Ste
 fn decide_what_comes_next(bencher: Bencher, step: &Step) {
     let case = Case::at(*step);
     let mut memory = Memory::default();
-    memory.turn_to(case.status.attempt.as_ref(), None, case.now);
+    memory.prepare_for(case.status.attempt.as_ref(), None, case.now);
     bencher.bench_local(|| decide(black_box(&case.facts()), black_box(&case.status), &memory));
 }
 
@@ -229,13 +229,13 @@ fn runtime() -> Runtime {
 }
 
 /// A limit of requests per minute that is so high that no request waits.
-const PLENTY: NonZeroU32 = NonZeroU32::MAX;
+const UNLIMITED: NonZeroU32 = NonZeroU32::MAX;
 
 /// A permit of a free budget, which is granted at once.
 #[divan::bench]
 fn a_turn_in_a_free_budget(bencher: Bencher) {
     let runtime = runtime();
-    let budget = runtime.block_on(async { Budget::new(PLENTY) });
+    let budget = runtime.block_on(async { Budget::new(UNLIMITED) });
     let requester = Requester::new("team", "bot");
     bencher.bench_local(|| drop(runtime.block_on(budget.admit(Priority::Health, &requester)).unwrap()));
 }
@@ -282,9 +282,9 @@ fn a_call_of_the_client(bencher: Bencher) {
         base_url: BaseUrl::public(),
         token_url: TokenUrl::public(),
         ca_pem: None,
-        requests_per_minute: Some(PLENTY),
+        requests_per_minute: Some(UNLIMITED),
     };
-    let budget = runtime.block_on(async { Budget::new(PLENTY) });
+    let budget = runtime.block_on(async { Budget::new(UNLIMITED) });
     let options = ExchangeOptions::new(EgressPolicy::new(Vec::new()));
     let client = Client::new(&credentials, Arc::new(Instantly), options, budget, 7);
     let environment: EnvironmentId = "env_prod_us_01".parse().unwrap();

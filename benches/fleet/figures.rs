@@ -1,6 +1,6 @@
 //! Computes the figures of a run from its rollouts.
 
-use crate::kubernetes::Asked;
+use crate::kubernetes::RequestCounts;
 use crate::rollouts::Rollout;
 use serde::Serialize;
 use simulator::ClientTraffic;
@@ -30,7 +30,7 @@ pub struct Figures {
     /// From the end of a bad rollout's job to its rollback.
     pub job_to_rollback: Spread,
     /// From the last health poll of a bad rollout to its rollback.
-    pub look_to_rollback: Spread,
+    pub health_poll_to_rollback: Spread,
     /// Rollouts that were rolled back.
     pub rolled_back: usize,
     /// Rollouts that were rolled back because there was no verdict before the deadline.
@@ -78,7 +78,7 @@ impl Spread {
 }
 
 /// The raw measurements of a run.
-pub struct Evidence<'e> {
+pub struct RawMeasurements<'e> {
     /// Every rollout.
     pub rollouts: &'e [Rollout],
     /// The time in which there was more work than the request limit allowed.
@@ -93,17 +93,17 @@ pub struct Evidence<'e> {
     pub arrivals: &'e [Duration],
     /// The request limit per minute.
     pub limit: u32,
-    /// The time in which `asked` and `processor` were counted.
+    /// The time in which `counts` and `processor` were counted.
     pub counted: Range<Duration>,
     /// The requests to the API server.
-    pub asked: Asked,
+    pub counts: RequestCounts,
     /// The processor time of the operator's thread.
     pub processor: Duration,
     /// The number of namespaces.
     pub namespaces: usize,
 }
 
-impl Evidence<'_> {
+impl RawMeasurements<'_> {
     /// Computes the figures.
     pub fn figures(&self) -> Figures {
         let hours = (self.saturated.end - self.saturated.start).as_secs_f64() / 3600.0;
@@ -134,36 +134,38 @@ impl Evidence<'_> {
             job_to_rollback: Spread::of(
                 rolled_back().filter_map(|(rollout, rollback)| Some(seconds(rollout.job_ended?, rollback.at))),
             ),
-            look_to_rollback: Spread::of(
+            health_poll_to_rollback: Spread::of(
                 rolled_back()
                     .filter(|(_, rollback)| !rollback.by_deadline)
-                    .filter_map(|(rollout, rollback)| Some(seconds(rollout.last_look?, rollback.at))),
+                    .filter_map(|(rollout, rollback)| Some(seconds(rollout.last_health_poll?, rollback.at))),
             ),
             rolled_back: rolled_back().count(),
             by_deadline: rolled_back().filter(|(_, rollback)| rollback.by_deadline).count(),
             missed: watched.filter(|rollout| rollout.rollback.is_none()).count(),
             most_in_flight: most_at_once(self.rollouts),
             jain: jain(&self.begun_by_namespace()),
-            writes_per_rollout: per(self.asked.writes() as f64, counted),
-            events_per_rollout: per(self.asked.events as f64, counted),
+            writes_per_rollout: per(self.counts.writes() as f64, counted),
+            events_per_rollout: per(self.counts.events as f64, counted),
             processor_milliseconds_per_rollout: per(self.processor.as_secs_f64() * 1000.0, counted),
         }
     }
 
     fn begun_by_namespace(&self) -> Vec<f64> {
         let begun = |namespace| {
-            let is_one = |rollout: &&Rollout| rollout.namespace == namespace && self.contended.contains(&rollout.began);
+            let is_one =
+                |rollout: &&Rollout| rollout.namespace == namespace && self.contended.contains(&rollout.started_at);
             self.rollouts.iter().filter(is_one).count() as f64
         };
         (0..self.namespaces).map(begun).collect()
     }
 }
 
-/// For each namespace the time at which its last rollout began, in ascending order. In a run that starts with all
+/// For each namespace the time at which its last rollout started, in ascending order. In a run that starts with all
 /// rollouts, every namespace has rollouts waiting until the first of these times.
-pub fn last_begins(rollouts: &[Rollout], namespaces: usize) -> Vec<Duration> {
-    let last =
-        |namespace| rollouts.iter().filter(|rollout| rollout.namespace == namespace).map(|rollout| rollout.began).max();
+pub fn last_starts(rollouts: &[Rollout], namespaces: usize) -> Vec<Duration> {
+    let last = |namespace| {
+        rollouts.iter().filter(|rollout| rollout.namespace == namespace).map(|rollout| rollout.started_at).max()
+    };
     let mut last: Vec<Duration> = (0..namespaces).filter_map(last).collect();
     last.sort_unstable();
     last
@@ -188,7 +190,7 @@ fn jain(shares: &[f64]) -> f64 {
 fn most_at_once(rollouts: &[Rollout]) -> usize {
     let mut steps: Vec<(Duration, i64)> = Vec::new();
     for rollout in rollouts {
-        if let (Some(from), Some(until)) = (rollout.submitted, rollout.watched_until()) {
+        if let (Some(from), Some(until)) = (rollout.submitted, rollout.polled_until()) {
             steps.extend([(from, 1), (until, -1)]);
         }
     }

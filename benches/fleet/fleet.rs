@@ -104,7 +104,7 @@ impl Fleet {
 }
 
 /// The simulated users who own the resources.
-pub struct People {
+pub struct SimulatedUsers {
     client: Client,
     time: Time,
 }
@@ -118,7 +118,7 @@ pub struct Ended {
     pub at: Duration,
 }
 
-impl People {
+impl SimulatedUsers {
     /// Users with this client. They act in real time, and virtual time does not jump while they act.
     pub fn new(client: Client, time: Time) -> Self {
         Self { client, time }

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 
 /// The number of requests of a client to the API server.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Asked {
+pub struct RequestCounts {
     /// Writes of a resource's status.
     pub status_writes: u64,
     /// Writes of a resource, such as its finalizer.
@@ -27,14 +27,14 @@ pub struct Asked {
     pub reads: u64,
 }
 
-impl Asked {
+impl RequestCounts {
     /// Writes of resources and of their status, without events.
     pub fn writes(self) -> u64 {
         self.status_writes + self.resource_writes + self.other_writes
     }
 }
 
-impl Sub for Asked {
+impl Sub for RequestCounts {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
@@ -54,10 +54,10 @@ pub struct Counter(Arc<[AtomicU64; 5]>);
 
 impl Counter {
     /// The requests so far.
-    pub fn asked(&self) -> Asked {
+    pub fn counts(&self) -> RequestCounts {
         let [status_writes, resource_writes, events, other_writes, reads] =
             self.0.each_ref().map(|count| count.load(Ordering::Relaxed));
-        Asked { status_writes, resource_writes, events, other_writes, reads }
+        RequestCounts { status_writes, resource_writes, events, other_writes, reads }
     }
 
     fn count(&self, request: &Request<Body>) {

@@ -57,7 +57,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match take_part(&arguments) {
+    match run_benchmarks(&arguments) {
         Ok(report) if arguments.check && report.misses() > 0 => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn take_part(arguments: &Arguments) -> Result<Report, Failure> {
+fn run_benchmarks(arguments: &Arguments) -> Result<Report, Failure> {
     // One TLS provider for the whole process. If there is one already, it is kept.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -79,9 +79,9 @@ fn take_part(arguments: &Arguments) -> Result<Report, Failure> {
                 continue;
             }
             eprintln!("{} ...", run.name());
-            let stage = Stage::set().await?;
+            let stage = Stage::start().await?;
             run.measure(&stage, &mut report).await?;
-            stage.strike();
+            stage.stop();
         }
         Ok(report)
     })

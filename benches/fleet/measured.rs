@@ -3,7 +3,7 @@
 use crate::figures::Figures;
 use crate::fleet::Ended;
 use crate::operator::Kind;
-use crate::plan::{Course, Plan};
+use crate::plan::{Plan, Workload};
 use crate::report::Line;
 use crate::report::Target::{self, AtLeast, AtMost};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct Measured {
     /// Real time that passed.
     pub real_time: Duration,
     /// Violations of the contract, and jobs that started in an environment that already had one.
-    pub offences: usize,
+    pub violations: usize,
 }
 
 impl Measured {
@@ -43,10 +43,10 @@ impl Measured {
         let is_ours = plan.kind == Kind::Cognigy;
         let ours = |target| if is_ours { target } else { Target::None };
         // The targets are for jobs of one minute. Runs with longer jobs measure how many rollouts can be in flight.
-        let is_short = plan.manners.job_seconds <= 60;
+        let is_short = plan.behaviour.job_seconds <= 60;
         let when_short = |target| if is_short { ours(target) } else { Target::None };
         let when_long = |target| if is_short { Target::None } else { ours(target) };
-        let limit = f64::from(plan.manners.requests_per_minute);
+        let limit = f64::from(plan.behaviour.requests_per_minute);
         let line = |what, measured, target| Line { what, measured, target };
         let mut lines = vec![
             line("rollouts an hour while saturated", figures.rollouts_per_hour, when_short(AtLeast(ROLLOUTS_AN_HOUR))),
@@ -63,7 +63,11 @@ impl Measured {
             line("job ended -> rollback accepted, s, p50", figures.job_to_rollback.p50, when_short(AtMost(33.0))),
             line("job ended -> rollback accepted, s, p99", figures.job_to_rollback.p99, when_short(AtMost(40.0))),
             line("job ended -> rollback accepted, s, most", figures.job_to_rollback.max, Target::None),
-            line("last bad answer -> rollback accepted, s, p99", figures.look_to_rollback.p99, ours(AtMost(1.0))),
+            line(
+                "last bad answer -> rollback accepted, s, p99",
+                figures.health_poll_to_rollback.p99,
+                ours(AtMost(1.0)),
+            ),
             line("rolled back", figures.rolled_back as f64, Target::None),
             line("rolled back by deadline", figures.by_deadline as f64, ours(AtMost(0.0))),
             line("bad, and not rolled back", figures.missed as f64, ours(AtMost(0.0))),
@@ -76,9 +80,9 @@ impl Measured {
                 figures.processor_milliseconds_per_rollout,
                 Target::None,
             ),
-            line("violations of the contract", self.offences as f64, ours(AtMost(0.0))),
+            line("violations of the contract", self.violations as f64, ours(AtMost(0.0))),
         ];
-        if let Course::Once { give_up, .. } = plan.course {
+        if let Workload::Once { give_up, .. } = plan.workload {
             let resources = self.ended.map_or(0, |ended| ended.resources);
             let last = self.ended.map_or(give_up, |ended| ended.at);
             lines.push(line("came to rest", resources as f64, ours(AtLeast(plan.size as f64))));

@@ -82,20 +82,20 @@ impl Kind {
         let counter = Counter::default();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let (tell, told) = oneshot::channel();
+        let (ready, is_ready) = oneshot::channel();
         let (own, counts) = (place.clone(), counter.clone());
         place.time.spawn("operator", move || async move {
             match self.prepare(&own, &counts, stopped).await {
                 // If nobody receives the result, the run is already over.
                 Ok((work, processor)) => {
-                    if tell.send(Ok(processor)).is_ok() {
+                    if ready.send(Ok(processor)).is_ok() {
                         work.await;
                     }
                 }
-                Err(error) => drop(tell.send(Err(error))),
+                Err(error) => drop(ready.send(Err(error))),
             }
         })?;
-        let processor = told.await.map_err(|_| Failure::Ended("the operator"))??;
+        let processor = is_ready.await.map_err(|_| Failure::Ended("the operator"))??;
         Ok(Running { counter, processor, _stop: stop.drop_guard() })
     }
 

@@ -1,7 +1,7 @@
 //! The plans of the runs.
 
 use crate::operator::Kind;
-use crate::platform::Manners;
+use crate::platform::PlatformBehaviour;
 use std::time::Duration;
 
 /// One run of a fleet.
@@ -14,16 +14,16 @@ pub struct Plan {
     /// The number of resources.
     pub size: usize,
     /// The behaviour of the platform.
-    pub manners: Manners,
+    pub behaviour: PlatformBehaviour,
     /// The time-out of a rollout, in seconds.
     pub timeout_seconds: u32,
     /// The rollouts of the resources.
-    pub course: Course,
+    pub workload: Workload,
 }
 
 /// The rollouts of the resources of a run.
 #[derive(Clone, Copy, Debug)]
-pub enum Course {
+pub enum Workload {
     /// Each rollout is followed by another one, so the fleet is always busy.
     Busy {
         /// The time before the measurement begins.
@@ -47,26 +47,26 @@ impl Plan {
     /// All plans. The figures of quick runs are not published.
     pub fn all(is_quick: bool) -> Vec<Self> {
         let shorter = |length: Duration| if is_quick { length / 6 } else { length };
-        let busy = |minutes| Course::Busy { warm_up: 10 * MINUTE, measured: shorter(minutes * MINUTE) };
-        let once = |minutes| Course::Once { warm_up: 5 * MINUTE, give_up: minutes * MINUTE };
+        let busy = |minutes| Workload::Busy { warm_up: 10 * MINUTE, measured: shorter(minutes * MINUTE) };
+        let once = |minutes| Workload::Once { warm_up: 5 * MINUTE, give_up: minutes * MINUTE };
         let saturated = Self {
             name: "saturated-150",
             kind: Kind::Cognigy,
             size: 150,
-            manners: Manners { job_seconds: 60, requests_per_minute: 100 },
+            behaviour: PlatformBehaviour { job_seconds: 60, requests_per_minute: 100 },
             timeout_seconds: 300,
-            course: busy(120),
+            workload: busy(120),
         };
         vec![
             saturated.clone(),
-            Self { name: "ordinary-150", kind: Kind::Ordinary, course: busy(60), ..saturated.clone() },
-            Self { name: "saturated-1000", size: 1000, course: once(200), ..saturated.clone() },
+            Self { name: "ordinary-150", kind: Kind::Ordinary, workload: busy(60), ..saturated.clone() },
+            Self { name: "saturated-1000", size: 1000, workload: once(200), ..saturated.clone() },
             Self {
                 name: "in-flight",
                 size: 200,
-                manners: Manners { job_seconds: 600, ..saturated.manners },
+                behaviour: PlatformBehaviour { job_seconds: 600, ..saturated.behaviour },
                 timeout_seconds: 1200,
-                course: once(200),
+                workload: once(200),
                 ..saturated
             },
         ]

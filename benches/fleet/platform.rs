@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 
 /// The behaviour of the platform in a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Manners {
+pub struct PlatformBehaviour {
     /// How long a job takes, in seconds.
     pub job_seconds: u32,
     /// The maximum number of requests per minute, including token requests.
     pub requests_per_minute: u32,
 }
 
-impl Manners {
+impl PlatformBehaviour {
     /// A platform with this behaviour. Deployments in these environments are unhealthy.
     ///
     /// # Errors
@@ -63,22 +63,22 @@ impl Platform {
     /// If it cannot listen.
     pub async fn open(time: &Time, scenario: Scenario) -> Result<Self, Failure> {
         let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = oneshot::channel();
+        let (ready, is_ready) = oneshot::channel();
         let thread = time.spawn("platform", move || async move {
             let bound = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), scenario, None).await;
             let server = match bound {
                 Ok(server) => server,
-                Err(error) => return drop(tell.send(Err(error))),
+                Err(error) => return drop(ready.send(Err(error))),
             };
             let handle = server.handle();
             let opened = Opened { url: server.url(), epoch: handle.now(), handle };
-            if tell.send(Ok(opened)).is_ok() {
+            if ready.send(Ok(opened)).is_ok() {
                 // When the sender is dropped, this ends with an error, as intended.
                 let _ = stopped.await;
             }
             server.shutdown().await;
         })?;
-        let Opened { handle, url, epoch } = told.await.map_err(|_| Failure::Ended("the platform"))??;
+        let Opened { handle, url, epoch } = is_ready.await.map_err(|_| Failure::Ended("the platform"))??;
         Ok(Self { handle, url, epoch, _stop: stop, _thread: thread })
     }
 

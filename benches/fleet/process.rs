@@ -33,7 +33,7 @@ impl Process {
     /// If it does not start, or is not ready in time.
     pub async fn start(stage: &Stage) -> Result<Self, Failure> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let began = Instant::now();
+        let started_at = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_cognigy-operator"))
             .arg("run")
             .arg("--kubeconfig")
@@ -49,7 +49,7 @@ impl Process {
         let id = child.id().ok_or(Failure::Ended("the operator"))?;
         let mut process = Self { child, id, address, ready_after: Duration::ZERO };
         process.become_ready().await?;
-        process.ready_after = began.elapsed();
+        process.ready_after = started_at.elapsed();
         Ok(process)
     }
 

@@ -37,8 +37,8 @@ pub async fn measure(stage: &Stage, size: usize) -> Result<Vec<Line>, Failure> {
     let client = stage.client(&Time::new()).await?;
     let platform = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Scenario::parse("{}")?, None).await?;
     let model = bring_one_to_rest(stage, &client, &platform.url()).await?;
-    let asked = || platform.handle().with(|world| world.requests(&RequestFilter::default()).count());
-    let asked_by_one = asked();
+    let request_count = || platform.handle().with(|world| world.requests(&RequestFilter::default()).count());
+    let requests_of_one = request_count();
 
     let alone = Process::start(stage).await?;
     tokio::time::sleep(SETTLES_WITHIN).await;
@@ -68,7 +68,7 @@ pub async fn measure(stage: &Stage, size: usize) -> Result<Vec<Line>, Failure> {
         line("lists and watches of resources", after.lists - before.lists, Target::None),
         line("reads of single resources", after.gets - before.gets, AtMost(0.0)),
         line("writes of resources", after.writes - before.writes, AtMost(0.0)),
-        line("requests to Cognigy.AI", (asked() - asked_by_one) as f64, AtMost(0.0)),
+        line("requests to Cognigy.AI", (request_count() - requests_of_one) as f64, AtMost(0.0)),
     ])
 }
 

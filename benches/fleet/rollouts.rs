@@ -1,4 +1,4 @@
-//! The course of each rollout. It is read from the requests that the platform received, not from the status that an
+//! The steps of each rollout. It is read from the requests that the platform received, not from the status that an
 //! operator writes.
 
 use crate::fleet::Fleet;
@@ -15,7 +15,7 @@ pub struct Rollout {
     /// Whether its deployment was unhealthy.
     pub is_bad: bool,
     /// The time of its first request.
-    pub began: Duration,
+    pub started_at: Duration,
     /// The time at which its submit was accepted.
     pub submitted: Option<Duration>,
     /// The time at which its job ended.
@@ -23,7 +23,7 @@ pub struct Rollout {
     /// The time of the first poll of the job after its end.
     pub noticed: Option<Duration>,
     /// The time of the last health poll before the rollback. Without a rollback, the time of the last health poll.
-    pub last_look: Option<Duration>,
+    pub last_health_poll: Option<Duration>,
     /// Its rollback, if one was accepted.
     pub rollback: Option<Rollback>,
     /// The time at which its audit record was accepted.
@@ -45,17 +45,17 @@ pub struct Rollback {
 
 impl Rollout {
     /// When the polling of the rollout ended.
-    pub fn watched_until(&self) -> Option<Duration> {
-        self.rollback.map(|rollback| rollback.at).or(self.last_look)
+    pub fn polled_until(&self) -> Option<Duration> {
+        self.rollback.map(|rollback| rollback.at).or(self.last_health_poll)
     }
 }
 
-/// All rollouts, in the order in which they began.
-pub fn told_by(world: &World, epoch: Timestamp, fleet: &Fleet, job_length: Duration) -> Vec<Rollout> {
+/// All rollouts, in the order in which they started.
+pub fn rollouts_of(world: &World, epoch: Timestamp, fleet: &Fleet, job_length: Duration) -> Vec<Rollout> {
     let members = fleet.members.iter().map(|member| (member.environment.as_str(), (member.namespace, member.is_bad)));
     let mut story = Story { members: members.collect(), epoch, job_length, ..Story::default() };
     for record in world.requests(&RequestFilter::default()) {
-        story.go_on(record);
+        story.add(record);
     }
     story.rollouts
 }
@@ -72,7 +72,7 @@ struct Story<'f> {
 }
 
 impl Story<'_> {
-    fn go_on(&mut self, record: &RequestRecord) {
+    fn add(&mut self, record: &RequestRecord) {
         let at = Duration::try_from(record.received_at.duration_since(self.epoch)).unwrap_or_default();
         let Some(index) = self.rollout_of(record, at) else { return };
         if let (Some(Call::Submit), Some(job)) = (record.call, &record.job_id) {
@@ -92,7 +92,7 @@ impl Story<'_> {
             Some(Call::Job) if rollout.job_ended.is_some_and(|ended| ended <= at) => {
                 rollout.noticed.get_or_insert(at);
             }
-            Some(Call::Health) if rollout.rollback.is_none() => rollout.last_look = Some(at),
+            Some(Call::Health) if rollout.rollback.is_none() => rollout.last_health_poll = Some(at),
             Some(Call::Rollback) => {
                 let reason = record.body.as_ref().and_then(|body| body["reason"].as_str());
                 rollout.rollback.get_or_insert(Rollback { at, by_deadline: reason == Some("timeout") });
@@ -111,8 +111,8 @@ impl Story<'_> {
         }
         let environment = record.environment_id.as_ref()?.as_str();
         let latest = self.by_environment.get(environment).copied();
-        let goes_on = |index: &usize| record.call != Some(Call::Validate) || self.rollouts[*index].submitted.is_none();
-        if let Some(index) = latest.filter(goes_on) {
+        let belongs = |index: &usize| record.call != Some(Call::Validate) || self.rollouts[*index].submitted.is_none();
+        if let Some(index) = latest.filter(belongs) {
             return Some(index);
         }
         if let Some(previous) = latest {
@@ -122,11 +122,11 @@ impl Story<'_> {
         self.rollouts.push(Rollout {
             namespace,
             is_bad,
-            began: at,
+            started_at: at,
             submitted: None,
             job_ended: None,
             noticed: None,
-            last_look: None,
+            last_health_poll: None,
             rollback: None,
             audited: None,
             requests: 0,

@@ -1,12 +1,12 @@
 //! A busy fleet with a real operator process, in real time: the memory and the processor time of the process.
 
 use crate::Failure;
-use crate::fleet::{Fleet, People, Policy, name_of};
-use crate::platform::Manners;
+use crate::fleet::{Fleet, Policy, SimulatedUsers, name_of};
+use crate::platform::PlatformBehaviour;
 use crate::process::Process;
 use crate::report::Line;
 use crate::report::Target::{self, AtMost};
-use crate::rollouts::told_by;
+use crate::rollouts::rollouts_of;
 use crate::stage::Stage;
 use crate::time::Time;
 use crate::yardstick::Yardstick;
@@ -25,9 +25,9 @@ const WARM_UP: Duration = Duration::from_secs(3 * 60);
 /// If the platform, the operator or the API server fails.
 pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failure> {
     let fleet = Fleet::of(SIZE);
-    let manners = Manners { job_seconds: 60, requests_per_minute: 100 };
+    let behaviour = PlatformBehaviour { job_seconds: 60, requests_per_minute: 100 };
     let bad = fleet.members.iter().filter(|member| member.is_bad).map(|member| member.environment.as_str());
-    let platform = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), manners.scenario(bad)?, None).await?;
+    let platform = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), behaviour.scenario(bad)?, None).await?;
     let (world, epoch) = (platform.handle(), platform.handle().now());
     let real_time = Time::new();
     let client = stage.client(&real_time).await?;
@@ -35,24 +35,24 @@ pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failu
     let process = Process::start(stage).await?;
     let before = process.resident_kib()?;
     fleet.make(&client, &platform.url(), Policy { timeout_seconds: 300 }).await?;
-    let people = People::new(client, real_time);
+    let users = SimulatedUsers::new(client, real_time);
     let read = fleet.members.first().ok_or(Failure::Ended("the fleet"))?;
     let watched = async {
         tokio::time::sleep(WARM_UP).await;
         let (used, written, at) = (process.processor()?, writes(&process).await?, world.now());
-        let yardstick = Yardstick::lay(stage.kubeconfig(), name_of(read.namespace), read.name.clone())?;
+        let yardstick = Yardstick::start(stage.kubeconfig(), name_of(read.namespace), read.name.clone())?;
         tokio::time::sleep(length).await;
         let (used, written) = (process.processor()? - used, writes(&process).await? - written);
         Ok::<_, Failure>((used, written, at, yardstick.read().await?))
     };
     let (used, writes, from, one_read) = tokio::select! {
         watched = watched => watched?,
-        failure = people.keep_busy() => return Err(failure),
+        failure = users.keep_busy() => return Err(failure),
     };
     let most = process.most_resident_kib()?;
     let from = Duration::try_from(from.duration_since(epoch)).unwrap_or_default();
     let (ended, refused) = world.with(|world| {
-        let rollouts = told_by(world, epoch, &fleet, Duration::from_secs(manners.job_seconds.into()));
+        let rollouts = rollouts_of(world, epoch, &fleet, Duration::from_secs(behaviour.job_seconds.into()));
         let ended = rollouts.iter().filter(|rollout| rollout.audited.is_some_and(|at| at >= from)).count();
         (ended as f64, world.traffic().map(|(_, traffic)| traffic.refused).sum::<u64>())
     });

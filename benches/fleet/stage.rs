@@ -21,7 +21,7 @@ impl Stage {
     ///
     /// # Errors
     /// If it does not become ready.
-    pub async fn set() -> Result<Self, Failure> {
+    pub async fn start() -> Result<Self, Failure> {
         let control_plane = ControlPlane::start(control_plane::Options::default()).await?;
         let stage = Self { control_plane };
         let client = stage.client(&Time::new()).await?;
@@ -46,8 +46,8 @@ impl Stage {
         self.control_plane.kubeconfig_path()
     }
 
-    /// Ends the control plane.
-    pub fn strike(self) {
+    /// Stops the control plane.
+    pub fn stop(self) {
         self.control_plane.stop();
     }
 }

@@ -32,9 +32,9 @@ struct Shared {
     now: watch::Sender<Duration>,
     is_over: AtomicBool,
     holds: AtomicUsize,
-    /// Until when the watch may deliver a written object back, in microseconds of real time since `began`.
+    /// Until when the watch may deliver a written object back, in microseconds of real time since `started_at`.
     echo_until: AtomicU64,
-    began: Instant,
+    started_at: Instant,
     followers: Mutex<Vec<Arc<Follower>>>,
     driver: Mutex<Option<Thread>>,
 }
@@ -62,7 +62,7 @@ impl Time {
             is_over: AtomicBool::new(false),
             holds: AtomicUsize::new(0),
             echo_until: AtomicU64::new(0),
-            began: Instant::now(),
+            started_at: Instant::now(),
             followers: Mutex::default(),
             driver: Mutex::default(),
         };
@@ -154,24 +154,24 @@ impl Time {
 
     fn pass(&self) {
         while !self.shared.is_over.load(Ordering::Acquire) {
-            let began = Instant::now();
+            let started_at = Instant::now();
             let is_quiet = loop {
                 if self.is_quiet() {
                     break true;
                 }
-                match TICK.checked_sub(began.elapsed()) {
+                match TICK.checked_sub(started_at.elapsed()) {
                     Some(left) if !left.is_zero() => thread::park_timeout(left),
                     _ => break false,
                 }
             };
-            let passed = if is_quiet { STEP } else { began.elapsed() };
+            let passed = if is_quiet { STEP } else { started_at.elapsed() };
             self.shared.now.send_modify(|now| *now += passed);
         }
     }
 
     fn is_quiet(&self) -> bool {
         let now = self.now();
-        let real = u64::try_from(self.shared.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let real = u64::try_from(self.shared.started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.holds.load(Ordering::Acquire) == 0
             && self.shared.echo_until.load(Ordering::Acquire) <= real
             && lock(&self.shared.followers).iter().all(|follower| follower.waits_at(now))
@@ -205,7 +205,7 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let shared = &self.time.shared;
         if self.has_echo {
-            let until = shared.began.elapsed() + ECHO;
+            let until = shared.started_at.elapsed() + ECHO;
             shared.echo_until.fetch_max(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::AcqRel);
         }
         shared.holds.fetch_sub(1, Ordering::AcqRel);

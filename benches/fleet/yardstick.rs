@@ -25,12 +25,12 @@ impl Yardstick {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn lay(kubeconfig: PathBuf, namespace: String, name: String) -> Result<Self, Failure> {
+    pub fn start(kubeconfig: PathBuf, namespace: String, name: String) -> Result<Self, Failure> {
         let (stop, stopped) = oneshot::channel();
-        let (tell, measured) = oneshot::channel();
+        let (result, measured) = oneshot::channel();
         thread::Builder::new().name("yardstick".to_owned()).spawn(move || {
             // If the run has failed, nobody receives the result.
-            let _ = tell.send(read(&kubeconfig, &namespace, &name, stopped));
+            let _ = result.send(read(&kubeconfig, &namespace, &name, stopped));
         })?;
         Ok(Self { stop, measured })
     }

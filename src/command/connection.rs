@@ -99,14 +99,14 @@ impl Connection {
         let mut log = ProblemLog::new(&self.url, &*plural);
         let mut backoff = watch::backoff();
         loop {
-            let asked = self.watches.list_api_group_resources(&group_version);
-            let problem = match tokio::time::timeout(CALL_DEADLINE, asked).await {
+            let listing = self.watches.list_api_group_resources(&group_version);
+            let problem = match tokio::time::timeout(CALL_DEADLINE, listing).await {
                 Ok(Ok(served)) if served.resources.iter().any(|resource| resource.name == plural) => return,
                 Ok(Ok(_)) => Problem::NotServed,
                 Ok(Err(error)) => Problem::of_call(&error),
                 Err(_) => Problem::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())),
             };
-            log.met(&problem);
+            log.report(&problem);
             tokio::time::sleep(backoff.next().unwrap_or(CALL_DEADLINE)).await;
         }
     }

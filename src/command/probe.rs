@@ -102,8 +102,8 @@ mod tests {
     /// of its requests.
     async fn server(refusals: usize) -> (Url, Arc<AtomicUsize>) {
         rustls::crypto::ring::default_provider().install_default().ok();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&asked);
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
         let answer = move || {
             let count = counted.fetch_add(1, Ordering::Relaxed);
             async move { if count < refusals { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK } }
@@ -111,14 +111,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/readyz", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/readyz", get(answer))).await });
-        (url, asked)
+        (url, requests)
     }
 
     #[tokio::test]
     async fn the_request_is_repeated_until_the_answer_is_a_success() {
-        let (url, asked) = server(1).await;
+        let (url, requests) = server(1).await;
         probe(ProbeArguments { url, within: Duration::from_secs(60) }).await.unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(requests.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

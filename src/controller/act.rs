@@ -37,11 +37,11 @@ impl ReconcileRun<'_> {
             Decision::Intend => self.intend().await?,
             Decision::Submit => self.submit().await?,
             Decision::ApplySubmitAnswer => self.change(apply::submit::remembered_answer),
-            Decision::AskJob => return self.ask_job(false).await,
-            Decision::CheckJob => return self.ask_job(true).await,
-            Decision::AskHealth => return self.ask_health().await,
+            Decision::PollJob => return self.poll_job(false).await,
+            Decision::CheckJob => return self.poll_job(true).await,
+            Decision::PollHealth => return self.poll_health().await,
             Decision::Rollback => self.roll_back().await?,
-            Decision::NoteRequests => self.change(|status, facts, _| requests::note(status, facts)),
+            Decision::NoteRequests => self.change(|status, facts, _| requests::record_without_acting(status, facts)),
             Decision::HandleRequest(request) => {
                 self.change(|status, facts, memory| apply::requests::handle(status, facts, memory, request));
             }
@@ -66,14 +66,14 @@ impl ReconcileRun<'_> {
         self.answered(self.context.now(), change);
     }
 
-    /// Changes the status according to the answer to a request that was sent at `asked`.
+    /// Changes the status according to the answer to a request that was sent at `sent_at`.
     pub(super) fn answered(
         &mut self,
-        asked: Now,
+        sent_at: Now,
         change: impl FnOnce(&mut CognigyDeploymentStatus, &Facts<'_>, &mut Memory) -> Effects,
     ) {
         let object = Arc::clone(&self.observed.object);
-        let facts = self.facts(&object, asked);
+        let facts = self.facts(&object, sent_at);
         let effects = change(&mut self.status, &facts, &mut self.state.memory);
         self.apply_effects(effects);
     }
@@ -91,8 +91,8 @@ impl ReconcileRun<'_> {
         }
         let object = Arc::clone(&self.observed.object);
         let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
-        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
-        match self.ask(&session, session.platform.validate(configuration, &requester)).await {
+        let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
+        match self.await_answer(&session, session.platform.validate(configuration, &requester)).await {
             Ok(answer) => {
                 self.use_slot();
                 let is_accepted = matches!(answer, ValidationAnswer::Passed { .. });
@@ -100,7 +100,7 @@ impl ReconcileRun<'_> {
                     answer,
                     self.observed.desired.as_ref().map(Desired::warnings).unwrap_or_default(),
                 );
-                self.answered(asked, |status, facts, memory| {
+                self.answered(sent_at, |status, facts, memory| {
                     apply::checks::validation(status, facts, memory, &session.origin, answer)
                 });
                 match is_accepted {
@@ -118,10 +118,10 @@ impl ReconcileRun<'_> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
         let object = Arc::clone(&self.observed.object);
         let configuration = Configuration { spec: &object.spec, snapshot: &snapshot };
-        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
-        match self.ask(&session, session.platform.trace(configuration, &requester)).await {
+        let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
+        match self.await_answer(&session, session.platform.trace(configuration, &requester)).await {
             Ok(answer) => {
-                self.answered(asked, |status, facts, memory| {
+                self.answered(sent_at, |status, facts, memory| {
                     apply::checks::trace(status, facts, memory, &session.origin, answer)
                 });
             }
@@ -153,20 +153,20 @@ impl ReconcileRun<'_> {
     /// try.
     pub(super) fn note_refused(&mut self, session: &Connection) {
         self.state.refused = Some(session.fingerprint);
-        self.state.looked_again_at = Some(self.context.now().uptime);
+        self.state.obstacle_checked_at = Some(self.context.now().uptime);
     }
 
-    async fn ask_job(&mut self, is_last_look: bool) -> Result<Flow, Error> {
+    async fn poll_job(&mut self, is_last_poll: bool) -> Result<Flow, Error> {
         let Some((session, job_id)) = self.session_and_job().await? else { return Ok(Flow::Again) };
-        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
-        let polled = match self.ask(&session, session.platform.job(&job_id, &requester)).await {
+        let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
+        let polled = match self.await_answer(&session, session.platform.job(&job_id, &requester)).await {
             Ok(polled) => polled,
-            Err(failure) => return self.could_not_ask(&session, failure).await,
+            Err(failure) => return self.handle_unsent(&session, failure).await,
         };
         self.forget_client_if(polled.are_credentials_refused);
         let answer = polled.answer;
-        let asked = self.sent_after(asked);
-        self.answered(asked, |status, facts, memory| match is_last_look {
+        let sent_at = self.sent_after(sent_at);
+        self.answered(sent_at, |status, facts, memory| match is_last_poll {
             true => apply::job::checked_before_success(status, facts, memory, &answer),
             false => apply::job::job(status, facts, memory, answer),
         });
@@ -176,7 +176,7 @@ impl ReconcileRun<'_> {
 
     /// Handles a request that was not sent. There is no answer, so the operator sends it again later. If the only cause
     /// is that the request budget had no room, this is not an error.
-    async fn could_not_ask(&mut self, session: &Connection, failure: CallFailure) -> Result<Flow, Error> {
+    async fn handle_unsent(&mut self, session: &Connection, failure: CallFailure) -> Result<Flow, Error> {
         if failure.cause == FailureCause::Budget && failure.retry_after().is_none() {
             return Ok(Flow::Rest(Some(HELD_BACK)));
         }
@@ -184,27 +184,27 @@ impl ReconcileRun<'_> {
         Ok(Flow::Again)
     }
 
-    /// The time at which the last request was sent. At `began` it started to wait for the request budget. Its answer
+    /// The time at which the last request was sent. At `requested_at` it started to wait for the request budget. Its answer
     /// describes the platform at this time or later.
-    fn sent_after(&self, began: Now) -> Now {
-        let Some(sent) = self.execution.requester.last_sent() else { return began };
-        let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(began.uptime);
+    fn sent_after(&self, requested_at: Now) -> Now {
+        let Some(sent) = self.execution.requester.last_sent() else { return requested_at };
+        let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(requested_at.uptime);
         // To the microsecond, like every recorded time.
         let waited = Duration::from_micros(u64::try_from(waited.as_micros()).unwrap_or_default());
-        Now { wall: after(began.wall, waited), uptime: began.uptime + waited }
+        Now { wall: after(requested_at.wall, waited), uptime: requested_at.uptime + waited }
     }
 
-    async fn ask_health(&mut self) -> Result<Flow, Error> {
+    async fn poll_health(&mut self) -> Result<Flow, Error> {
         let Some(session) = self.session().await? else { return Ok(Flow::Again) };
         let object = Arc::clone(&self.observed.object);
-        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
-        let polled = match self.ask(&session, session.platform.health(&object.spec, &requester)).await {
+        let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
+        let polled = match self.await_answer(&session, session.platform.health(&object.spec, &requester)).await {
             Ok(polled) => polled,
-            Err(failure) => return self.could_not_ask(&session, failure).await,
+            Err(failure) => return self.handle_unsent(&session, failure).await,
         };
         self.forget_client_if(polled.are_credentials_refused);
-        let asked = self.sent_after(asked);
-        self.answered(asked, |status, facts, memory| apply::health::health(status, facts, memory, polled.answer));
+        let sent_at = self.sent_after(sent_at);
+        self.answered(sent_at, |status, facts, memory| apply::health::health(status, facts, memory, polled.answer));
         Ok(Flow::Again)
     }
 
@@ -217,14 +217,14 @@ impl ReconcileRun<'_> {
             self.block(unreadable("attempt.rollback"));
             return Ok(());
         };
-        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
+        let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
         let call = session.platform.roll_back(&job_id, &key, rollback.reason, &requester);
-        let answer = self.ask(&session, call).await;
+        let answer = self.await_answer(&session, call).await;
         if matches!(&answer, RollbackAnswer::NotYet(obstacle) if obstacle.retry == Retry::CredentialsChange) {
             self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);
         }
-        self.answered(asked, |status, facts, memory| apply::rollback::rollback(status, facts, memory, answer));
+        self.answered(sent_at, |status, facts, memory| apply::rollback::rollback(status, facts, memory, answer));
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl ReconcileRun<'_> {
         for entry in std::mem::take(&mut self.status.outbox) {
             self.drop_message(&entry, "the resource is deleted");
         }
-        record::take_finalizer(self.context, &self.observed.object).await?;
+        record::remove_finalizer(self.context, &self.observed.object).await?;
         self.mark_recorded();
         self.forget();
         Ok(Flow::Gone)
@@ -269,9 +269,9 @@ impl ReconcileRun<'_> {
     /// The client for the current step. If there is none, the obstacle is recorded.
     pub(super) async fn session(&mut self) -> Result<Option<Connection>, Error> {
         // Credentials are read once for each attempt.
-        let began = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
-        let is_new_attempt = self.state.credentials_read_for != began;
-        self.state.credentials_read_for = began;
+        let started_at = self.status.attempt.as_ref().map(|attempt| attempt.started_at);
+        let is_new_attempt = self.state.credentials_read_for != started_at;
+        self.state.credentials_read_for = started_at;
         let session = match is_new_attempt {
             true => self.context.platforms.sessions.fresh(&self.observed.source).await?,
             false => self.context.platforms.sessions.known_or_fresh(&self.observed.source).await?,
@@ -292,7 +292,7 @@ impl ReconcileRun<'_> {
             }
             Err(obstacle) => {
                 self.state.refused = None;
-                self.state.looked_again_at = Some(self.context.now().uptime);
+                self.state.obstacle_checked_at = Some(self.context.now().uptime);
                 self.block(obstacle);
                 Ok(None)
             }

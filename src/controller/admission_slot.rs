@@ -8,7 +8,7 @@ use super::resources::name_of;
 use super::sessions::account_of;
 use api::status::{Attempt, Step};
 use rollout::PollTuning;
-use rollout::admission::{AdmissionSlot, Answer, Ticket};
+use rollout::admission::{AdmissionSlot, Answer, SlotRequest};
 use rollout::polling::PollInterval;
 use std::time::Duration;
 
@@ -26,26 +26,28 @@ impl ReconcileRun<'_> {
             return Ok(Flow::Again);
         }
         let Some(attempt) = &mut self.status.attempt else { return Ok(Flow::Again) };
-        let ticket = Ticket {
-            who: name_of(self.observed.object.as_ref()),
+        let request = SlotRequest {
+            resource: name_of(self.observed.object.as_ref()),
             since: attempt.started_at,
             is_retry: self.state.memory.is_requested(attempt),
             interval: PollInterval::of(&self.observed.object.spec),
-            is_back: self.state.memory.attempt.slot == AdmissionSlot::NotRequested && attempt.queued_at.is_some(),
+            waited_before_restart: self.state.memory.attempt.slot == AdmissionSlot::NotRequested
+                && attempt.queued_at.is_some(),
         };
         let now = self.context.now();
-        let answer = self.context.resources.request_slot(&self.observed.uid, account_of(&session), &ticket, now.uptime);
+        let answer =
+            self.context.resources.request_slot(&self.observed.uid, account_of(&session), &request, now.uptime);
         let slot = &mut self.state.memory.attempt.slot;
         Ok(match answer {
-            Answer::Begin => {
+            Answer::Start => {
                 *slot = slot.grant();
                 Flow::Again
             }
-            Answer::Wait { position, of, left, ask_again } => {
+            Answer::Wait { position, of, left, request_again_after } => {
                 *slot = slot.wait(position, of, left, now.wall);
                 attempt.queued_at.get_or_insert(now.wall);
                 self.execution.keeps_slot = true;
-                Flow::Rest(Some(ask_again))
+                Flow::Rest(Some(request_again_after))
             }
         })
     }
@@ -59,7 +61,7 @@ impl ReconcileRun<'_> {
 
     /// Marks the slot of the rollout as used, because the validation was answered.
     pub(super) fn use_slot(&self) {
-        self.context.resources.slot_used(&name_of(self.observed.object.as_ref()), self.context.now().uptime);
+        self.context.resources.note_started(&name_of(self.observed.object.as_ref()), self.context.now().uptime);
     }
 
     /// Counts the rollout as in flight, or takes it out of the queue if it is not in flight and does not wait for its
@@ -67,9 +69,9 @@ impl ReconcileRun<'_> {
     pub(super) fn update_queue(&mut self) {
         let (resources, uid) = (&self.context.resources, &self.observed.uid);
         let now = self.context.now().uptime;
-        if self.status.attempt.as_ref().is_some_and(is_watched) {
+        if self.status.attempt.as_ref().is_some_and(is_polled) {
             let account = self.execution.session.as_ref().map(account_of);
-            resources.watch_rollout(
+            resources.note_in_flight(
                 uid,
                 &name_of(self.observed.object.as_ref()),
                 account,
@@ -84,13 +86,13 @@ impl ReconcileRun<'_> {
 
     /// How often the rollout may be polled now.
     pub(super) fn polling(&self) -> PollTuning {
-        let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| is_watched(attempt)) else {
+        let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| is_polled(attempt)) else {
             return PollTuning::default();
         };
-        let is_first_look =
+        let is_first_poll =
             attempt.step == Step::RollingOut && self.state.memory.attempt.job.last_running_age().is_none();
         let environment = &self.observed.object.spec.environment_id;
-        self.context.resources.pace(&name_of(self.observed.object.as_ref()), environment, is_first_look)
+        self.context.resources.pace(&name_of(self.observed.object.as_ref()), environment, is_first_poll)
     }
 
     /// Reports the duration of a job whose end was observed. The polls of later rollouts are planned with it.
@@ -106,6 +108,6 @@ impl ReconcileRun<'_> {
 }
 
 /// Whether the attempt's job or its environment's health is polled.
-pub(super) fn is_watched(attempt: &Attempt) -> bool {
+pub(super) fn is_polled(attempt: &Attempt) -> bool {
     attempt.is_in_flight() || attempt.step == Step::VerifyingRollback
 }

@@ -15,19 +15,19 @@ pub(super) struct AttemptSpans {
 impl AttemptSpans {
     /// The span for this attempt. Before the first attempt it belongs to no trace of a rollout.
     pub(super) fn span(&mut self, uid: &str, attempt: Option<&Attempt>) -> Span {
-        let began = attempt.map(|attempt| attempt.started_at);
+        let started_at = attempt.map(|attempt| attempt.started_at);
         match &self.present {
-            Some((present, span)) if *present == began => span.clone(),
+            Some((present, span)) if *present == started_at => span.clone(),
             _ => {
                 let span = new_span(uid, attempt);
-                self.present = Some((began, span.clone()));
+                self.present = Some((started_at, span.clone()));
                 span
             }
         }
     }
 
     /// Notes a transition. The attempt's own span, the parent of the others, is sent once the attempt has its outcome.
-    pub(super) fn passed(&self, transition: Transition, uid: &str, attempt: Option<&Attempt>) {
+    pub(super) fn record_transition(&self, transition: Transition, uid: &str, attempt: Option<&Attempt>) {
         #[cfg(feature = "otlp")]
         if let (Transition::Ended(outcome), Some(attempt)) = (transition, attempt)
             && attempt.outcome() == Some(outcome)

@@ -147,14 +147,14 @@ impl ReconcileRun<'_> {
 
     fn in_use_message(&self, owner: &Claimant) -> String {
         let namespace = self.observed.object.metadata.namespace.as_deref().unwrap_or_default();
-        in_use_by(&self.observed.object.spec.environment_id, &owner.who, namespace)
+        in_use_by(&self.observed.object.spec.environment_id, &owner.resource, namespace)
     }
 
     /// Only the platform team reads the log, so the log may name the owner.
     fn in_use(&self, owner: &Claimant) -> Obstacle {
         let known = self.state.memory.obstacle(self.observed.generation());
         if known.is_none_or(|known| known.cause != Cause::EnvironmentInUse) {
-            let ResourceName { namespace, name } = &owner.who;
+            let ResourceName { namespace, name } = &owner.resource;
             let environment = &self.observed.object.spec.environment_id;
             tracing::info!(%environment, owner = format!("{namespace}/{name}"), "another resource owns the environment");
         }

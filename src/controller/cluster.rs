@@ -58,8 +58,8 @@ impl Cluster {
 
     /// The last watched version of a resource.
     #[must_use]
-    pub fn find(&self, who: &ResourceName) -> Option<Arc<Watched>> {
-        let name = ObjectRef::new(&who.name).within(&who.namespace);
+    pub fn find(&self, resource: &ResourceName) -> Option<Arc<Watched>> {
+        let name = ObjectRef::new(&resource.name).within(&resource.namespace);
         self.stores.get()?.iter().find_map(|store| store.get(&name))
     }
 
@@ -72,12 +72,12 @@ impl Cluster {
     /// Whether the watches show this resource. Another resource with the same name does not count.
     #[must_use]
     pub fn shows(&self, claimant: &Claimant) -> bool {
-        self.find(&claimant.who).is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))
+        self.find(&claimant.resource).is_some_and(|shown| shown.meta().uid.as_deref() == Some(&*claimant.uid))
     }
 
     /// How urgent a resource's reconcile is.
     #[must_use]
-    pub fn urgency_of(&self, who: &ResourceName) -> Urgency {
-        self.find(who).map_or(Urgency::NotSubmitted, |found| found.urgency())
+    pub fn urgency_of(&self, resource: &ResourceName) -> Urgency {
+        self.find(resource).map_or(Urgency::NotSubmitted, |found| found.urgency())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long a cached text is used before it is read again. A change that the watch shows removes it earlier.
 pub const READ_AGAIN: Duration = Duration::from_secs(300);
 /// The maximum size in bytes of all cached snapshots together. A single one may have 1 MiB, the limit of a ConfigMap.
-pub const MOST_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The key of a ConfigMap that holds a text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl ConfigMapCache {
     pub fn put(&mut self, key: ConfigMapKey, text: CachedText) {
         let now = text.at;
         self.by_key.retain(|other, text| *other != key && is_fresh(text, now));
-        let room = MOST_BYTES.saturating_sub(text.bytes());
+        let room = MAX_BYTES.saturating_sub(text.bytes());
         let mut bytes = self.bytes();
         while bytes > room {
             let oldest = self.by_key.iter().min_by_key(|(_, text)| text.at).map(|(key, _)| key.clone());
@@ -121,15 +121,15 @@ mod tests {
 
     #[test]
     fn the_oldest_texts_are_removed_if_there_is_no_room_for_a_new_one() {
-        let (mut cache, quarter) = (ConfigMapCache::default(), MOST_BYTES / 4);
+        let (mut cache, quarter) = (ConfigMapCache::default(), MAX_BYTES / 4);
         for number in 0..40 {
             cache.put(key(&number.to_string()), text(number, quarter));
-            assert!(cache.bytes() <= MOST_BYTES);
+            assert!(cache.bytes() <= MAX_BYTES);
         }
         let known: Vec<bool> =
             (34..40).map(|number| cache.get(&key(&number.to_string()), Duration::from_secs(40)).is_some()).collect();
         assert_eq!(known, [false, false, true, true, true, true]);
-        cache.put(key("large"), text(40, MOST_BYTES + 1));
+        cache.put(key("large"), text(40, MAX_BYTES + 1));
         assert!(cache.get(&key("large"), Duration::from_secs(40)).is_some(), "the newest text is kept");
         cache.put(key("next"), text(41, 500));
         assert_eq!(cache.bytes(), 500);

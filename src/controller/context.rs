@@ -81,7 +81,7 @@ impl Context {
 
     /// Whether a resource at rest reports what its environment runs, although another resource now owns the environment.
     #[must_use]
-    pub fn is_deployed_over(&self, watched: &Watched, uid: &str) -> bool {
+    pub fn is_replaced(&self, watched: &Watched, uid: &str) -> bool {
         watched.rests_and_says_what_runs() && self.resources.other_owner(uid).is_some()
     }
 
@@ -91,12 +91,12 @@ impl Context {
     /// # Errors
     /// The API server failed.
     pub async fn forget_if_gone(&self, claimant: &Claimant) -> Result<bool, Error> {
-        let uid = record::uid_of(self, &claimant.who).await?;
+        let uid = record::uid_of(self, &claimant.resource).await?;
         let is_gone = uid.as_deref() != Some(&*claimant.uid);
         if is_gone {
             tracing::info!(
-                namespace = &*claimant.who.namespace,
-                resource = &*claimant.who.name,
+                namespace = &*claimant.resource.namespace,
+                resource = &*claimant.resource.name,
                 "the resource is gone, and its environment is free"
             );
             self.resources.forget(&claimant.uid, self.now().uptime);

@@ -14,7 +14,7 @@ use futures::future;
 use parking_lot::Mutex;
 use platform::{Connection, FailureCause, SecretName, WebhookUrl};
 use rollout::conditions::{ConditionUpdate, set_condition};
-use rollout::memory::LOOK_AGAIN;
+use rollout::memory::OBSTACLE_CHECK_INTERVAL;
 use rollout::{Effects, Obstacle};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl ReconcileRun<'_> {
         audits.retain(|entry| outbox::is_for(entry, &session.origin));
         self.state.credentials_origin = Some(session.origin.clone());
         if audits.len() < before {
-            self.state.held_back_until = Some(self.context.now().uptime + LOOK_AGAIN);
+            self.state.held_back_until = Some(self.context.now().uptime + OBSTACLE_CHECK_INTERVAL);
             self.context.platforms.sessions.forget(&self.observed.source);
             tracing::warn!(
                 held_back = before - audits.len(),
@@ -230,7 +230,7 @@ impl ReconcileRun<'_> {
         set_condition(
             &mut self.status,
             &facts,
-            ConditionUpdate::no(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()),
+            ConditionUpdate::set_false(ConditionType::Delivered, Reason::DeliveryGivenUp, note.clone()),
         );
         self.apply_effects(Effects::warning(Reason::DeliveryGivenUp, note));
     }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
-use rollout::{Announcement, Happened};
+use rollout::{EventText, TimedEvent};
 
 /// The name that events give to their publisher.
 const CONTROLLER: &str = "cognigy-operator";
@@ -44,8 +44,8 @@ impl EventRecorder {
 
     /// Publishes events about a resource, in order, each with the time at which it happened. If an event cannot be
     /// published, it is only logged, because nothing depends on it.
-    pub async fn record(&self, regarding: ObjectReference, mut happened: Vec<Happened>) {
-        for Announcement { warning, reason, note } in happened.iter_mut().map(|happened| &mut happened.announcement) {
+    pub async fn record(&self, regarding: ObjectReference, mut events: Vec<TimedEvent>) {
+        for EventText { warning, reason, note } in events.iter_mut().map(|event| &mut event.event) {
             api::condition::truncate(note, NOTE_LIMIT);
             match warning {
                 true => tracing::warn!(%reason, "{note}"),
@@ -53,11 +53,11 @@ impl EventRecorder {
             }
         }
         let namespace = regarding.namespace.as_deref().unwrap_or_default();
-        let events: Api<Event> = Api::namespaced(self.kubernetes.clone(), namespace);
+        let api: Api<Event> = Api::namespaced(self.kubernetes.clone(), namespace);
         let publish = async {
-            for happened in Happened::merged(happened, NOTE_LIMIT) {
-                let event = event(happened, regarding.clone(), &self.instance, Timestamp::now());
-                if let Err(error) = events.create(&PostParams::default(), &event).await {
+            for event in TimedEvent::merged(events, NOTE_LIMIT) {
+                let event = kubernetes_event(event, regarding.clone(), &self.instance, Timestamp::now());
+                if let Err(error) = api.create(&PostParams::default(), &event).await {
                     let reason = event.reason.unwrap_or_default();
                     tracing::debug!(error = cause(&error), %reason, "an event could not be published");
                 }
@@ -70,8 +70,8 @@ impl EventRecorder {
 }
 
 /// `now` becomes a part of the name, so that events of the same moment have different names.
-fn event(happened: Happened, regarding: ObjectReference, instance: &str, now: Timestamp) -> Event {
-    let Happened { at, announcement: Announcement { warning, reason, note } } = happened;
+fn kubernetes_event(timed: TimedEvent, regarding: ObjectReference, instance: &str, now: Timestamp) -> Event {
+    let TimedEvent { at, event: EventText { warning, reason, note } } = timed;
     let name = name_within_limit(regarding.name.as_deref().unwrap_or(CONTROLLER), now);
     Event {
         metadata: ObjectMeta { name: Some(name), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },

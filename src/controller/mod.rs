@@ -3,8 +3,8 @@
 
 mod act;
 mod admission_slot;
-mod ask;
 mod attempt_spans;
+mod await_answer;
 pub mod cause;
 mod claiming;
 pub mod clock;

@@ -16,8 +16,8 @@ use api::{CognigyDeployment, IdempotencyKey, Reason};
 use kube::{Resource, ResourceExt};
 use rollout::answer::Retry;
 use rollout::facts::Requests;
-use rollout::memory::LOOK_AGAIN;
-use rollout::{Announcement, Cause, Facts, Happened, Now, Obstacle};
+use rollout::memory::OBSTACLE_CHECK_INTERVAL;
+use rollout::{Cause, EventText, Facts, Now, Obstacle, TimedEvent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ pub(super) async fn resource_to_reconcile(
         context.resources.finish(uid, std::mem::take(state));
         return Ok(None);
     }
-    if context.is_deployed_over(watched, uid) {
+    if context.is_replaced(watched, uid) {
         return record::read(context, watched).await.map(Some);
     }
     context.resources.rest(uid, context.now().uptime);
@@ -101,17 +101,17 @@ pub(super) async fn resource_to_reconcile(
 async fn report_unreadable(watched: &Watched, unreadable: &Unreadable, state: &mut ResourceState, context: &Context) {
     let problem = &unreadable.problem;
     if state.reported_problem.as_ref() != Some(problem) {
-        let announcement = Announcement { warning: true, reason: Reason::StatusUnreadable, note: problem.clone() };
-        let happened = Happened { at: context.now().wall, announcement };
-        context.cluster.events.record(watched.object_ref(&()), vec![happened]).await;
+        let event = EventText { warning: true, reason: Reason::StatusUnreadable, note: problem.clone() };
+        let event = TimedEvent { at: context.now().wall, event };
+        context.cluster.events.record(watched.object_ref(&()), vec![event]).await;
     }
     *state = ResourceState { reported_problem: Some(problem.clone()), ..ResourceState::default() };
 }
 
 impl<'c> ReconcileRun<'c> {
-    /// The inputs of a decision, or of the function that handles an answer. `asked` is the time at which its request
+    /// The inputs of a decision, or of the function that handles an answer. `sent_at` is the time at which its request
     /// was sent.
-    pub(super) fn facts<'o>(&self, object: &'o CognigyDeployment, asked: Now) -> Facts<'o>
+    pub(super) fn facts<'o>(&self, object: &'o CognigyDeployment, sent_at: Now) -> Facts<'o>
     where
         'c: 'o,
     {
@@ -127,7 +127,7 @@ impl<'c> ReconcileRun<'c> {
             has_default_webhook: self.has_default_webhook(),
             credentials_origin: self.credentials_origin(),
             polling: self.polling(),
-            asked,
+            sent_at,
             now: self.context.now(),
         }
     }
@@ -153,14 +153,15 @@ impl<'c> ReconcileRun<'c> {
     pub(super) async fn check_obstacle(&mut self) -> Result<(), Error> {
         let now = self.context.now();
         let Some(obstacle) = self.state.memory.obstacle(self.observed.generation()).cloned() else { return Ok(()) };
-        let is_due = self.state.looked_again_at.is_none_or(|at| now.uptime.saturating_sub(at) >= LOOK_AGAIN);
+        let is_due =
+            self.state.obstacle_checked_at.is_none_or(|at| now.uptime.saturating_sub(at) >= OBSTACLE_CHECK_INTERVAL);
         let is_fixed = match obstacle.retry {
             Retry::Later { .. } | Retry::SnapshotChange => false,
             Retry::OwnerGone => self.retry_environment().await?,
             Retry::InputChange if obstacle.cause == Cause::StatusUnreadable => status_is_whole(&self.status),
             _ if !is_due => false,
             Retry::CredentialsChange | Retry::InputChange => {
-                self.state.looked_again_at = Some(now.uptime);
+                self.state.obstacle_checked_at = Some(now.uptime);
                 match obstacle.cause {
                     Cause::WebhookUrlNotFound => self.own_webhook_url().await?.is_ok(),
                     _ => self.reread_credentials().await?,
@@ -170,7 +171,7 @@ impl<'c> ReconcileRun<'c> {
         if is_fixed {
             self.state.memory.clear_failures();
             // If it is not fixed, the next step meets the obstacle again at once. The next check must wait then.
-            self.state.looked_again_at = Some(now.uptime);
+            self.state.obstacle_checked_at = Some(now.uptime);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::event_recorder::EventRecorder;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ObjectReference;
 use parking_lot::Mutex;
-use rollout::Happened;
+use rollout::TimedEvent;
 use std::pin::pin;
 use std::time::Duration;
 use tracing::{Instrument, Span};
@@ -20,7 +20,7 @@ pub(super) struct Publisher<'c> {
     recorder: &'c EventRecorder,
     regarding: ObjectReference,
     /// Not published yet.
-    waiting: Vec<Happened>,
+    waiting: Vec<TimedEvent>,
     /// Being published.
     under_way: Option<UnderWay<'c>>,
 }
@@ -41,23 +41,23 @@ impl<'c> Publisher<'c> {
     }
 
     /// Adds recorded events.
-    pub(super) fn add(&mut self, happened: impl IntoIterator<Item = Happened>) {
-        self.waiting.extend(happened);
+    pub(super) fn add(&mut self, events: impl IntoIterator<Item = TimedEvent>) {
+        self.waiting.extend(events);
     }
 
     /// Starts to publish the waiting events, in the current span. The publication makes progress only while `during` or
     /// `finish` is awaited.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn start(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
         let (recorder, regarding) = (self.recorder, self.regarding.clone());
-        let (happened, earlier) = (std::mem::take(&mut self.waiting), self.under_way.take());
+        let (events, earlier) = (std::mem::take(&mut self.waiting), self.under_way.take());
         let publish = async move {
             if let Some(earlier) = earlier {
                 earlier.into_inner().await;
             }
-            recorder.record(regarding, happened).await;
+            recorder.record(regarding, events).await;
         };
         self.under_way = Some(Mutex::new(Box::pin(publish.instrument(Span::current()))));
     }
@@ -71,14 +71,14 @@ impl<'c> Publisher<'c> {
                 biased;
                 answer = &mut call => return answer,
                 () = published(&mut self.under_way), if self.under_way.is_some() => self.under_way = None,
-                () = &mut patience, if !self.waiting.is_empty() => self.begin(),
+                () = &mut patience, if !self.waiting.is_empty() => self.start(),
             }
         }
     }
 
     /// Publishes all remaining events.
     pub(super) async fn finish(&mut self) {
-        self.begin();
+        self.start();
         published(&mut self.under_way).await;
         self.under_way = None;
     }

@@ -80,14 +80,14 @@ struct Slots {
 
 impl ReconcileQueue {
     /// Adds a resource to reconcile at that time. If it is already waiting, the earlier time counts.
-    pub fn add(&mut self, who: ResourceName, at: Duration) {
-        match self.due_at.get(&who) {
+    pub fn add(&mut self, resource: ResourceName, at: Duration) {
+        match self.due_at.get(&resource) {
             Some(present) if *present <= at => return,
-            Some(present) => drop(self.by_time.remove(&(*present, who.clone()))),
+            Some(present) => drop(self.by_time.remove(&(*present, resource.clone()))),
             None => {}
         }
-        self.due_at.insert(who.clone(), at);
-        self.by_time.insert((at, who));
+        self.due_at.insert(resource.clone(), at);
+        self.by_time.insert((at, resource));
     }
 
     /// When the next resource becomes due.
@@ -100,24 +100,24 @@ impl ReconcileQueue {
     /// [`finish`](Self::finish).
     pub fn take(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) -> Option<ResourceName> {
         self.make_ready(now, urgency_of);
-        let (who, urgency) = Urgency::ALL.into_iter().find_map(|urgency| {
+        let (resource, urgency) = Urgency::ALL.into_iter().find_map(|urgency| {
             let slots = &self.slots;
-            let who = self.ready[urgency as usize].take(|namespace| slots.has_room(namespace, urgency))?;
-            Some((who, urgency))
+            let resource = self.ready[urgency as usize].take(|namespace| slots.has_room(namespace, urgency))?;
+            Some((resource, urgency))
         })?;
-        self.urgencies.remove(&who);
-        self.slots.occupy(&who.namespace, urgency);
-        self.running.insert(who.clone(), urgency);
-        Some(who)
+        self.urgencies.remove(&resource);
+        self.slots.occupy(&resource.namespace, urgency);
+        self.running.insert(resource.clone(), urgency);
+        Some(resource)
     }
 
     /// A reconcile has ended; its slot is free.
-    pub fn finish(&mut self, who: &ResourceName, now: Duration) {
-        if let Some(urgency) = self.running.remove(who) {
-            self.slots.free(&who.namespace, urgency);
+    pub fn finish(&mut self, resource: &ResourceName, now: Duration) {
+        if let Some(urgency) = self.running.remove(resource) {
+            self.slots.free(&resource.namespace, urgency);
         }
-        if self.again.remove(who) {
-            self.add(who.clone(), now);
+        if self.again.remove(resource) {
+            self.add(resource.clone(), now);
         }
     }
 
@@ -125,28 +125,28 @@ impl ReconcileQueue {
     /// afterwards.
     fn make_ready(&mut self, now: Duration, urgency_of: impl Fn(&ResourceName) -> Urgency) {
         while self.next_at().is_some_and(|at| at <= now) {
-            let Some((_, who)) = self.by_time.pop_first() else { return };
-            self.due_at.remove(&who);
-            if self.running.contains_key(&who) {
-                self.again.insert(who);
+            let Some((_, resource)) = self.by_time.pop_first() else { return };
+            self.due_at.remove(&resource);
+            if self.running.contains_key(&resource) {
+                self.again.insert(resource);
                 continue;
             }
-            let urgency = urgency_of(&who);
-            match self.urgencies.get(&who) {
+            let urgency = urgency_of(&resource);
+            match self.urgencies.get(&resource) {
                 // It already waits for a slot, at the same or a higher urgency.
                 Some(present) if *present <= urgency => continue,
-                Some(present) => self.ready[*present as usize].remove(&who),
+                Some(present) => self.ready[*present as usize].remove(&resource),
                 None => {}
             }
-            self.urgencies.insert(who.clone(), urgency);
-            self.ready[urgency as usize].put(who);
+            self.urgencies.insert(resource.clone(), urgency);
+            self.ready[urgency as usize].put(resource);
         }
     }
 }
 
 impl NamespaceQueues {
-    fn put(&mut self, who: ResourceName) {
-        self.waiting.entry(Arc::clone(&who.namespace)).or_default().push_back(who);
+    fn put(&mut self, resource: ResourceName) {
+        self.waiting.entry(Arc::clone(&resource.namespace)).or_default().push_back(resource);
     }
 
     /// Takes the first resource of the next namespace that has room.
@@ -159,19 +159,19 @@ impl NamespaceQueues {
         let namespace =
             later.find(is_next).or_else(|| earlier.find(is_next)).map(|(namespace, _)| Arc::clone(namespace))?;
         let queue = self.waiting.get_mut(&namespace)?;
-        let who = queue.pop_front();
+        let resource = queue.pop_front();
         if queue.is_empty() {
             self.waiting.remove(&namespace);
         }
         self.last = Some(namespace);
-        who
+        resource
     }
 
-    fn remove(&mut self, who: &ResourceName) {
-        let Some(queue) = self.waiting.get_mut(&who.namespace) else { return };
-        queue.retain(|waiting| waiting != who);
+    fn remove(&mut self, resource: &ResourceName) {
+        let Some(queue) = self.waiting.get_mut(&resource.namespace) else { return };
+        queue.retain(|waiting| waiting != resource);
         if queue.is_empty() {
-            self.waiting.remove(&who.namespace);
+            self.waiting.remove(&resource.namespace);
         }
     }
 }
@@ -210,17 +210,17 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(60);
 
-    fn who(namespace: &str, name: impl ToString) -> ResourceName {
+    fn resource(namespace: &str, name: impl ToString) -> ResourceName {
         ResourceName { namespace: namespace.into(), name: name.to_string().into() }
     }
 
     /// Resources whose names begin with `flying` are in flight.
-    fn urgency(who: &ResourceName) -> Urgency {
-        if who.name.starts_with("flying") { Urgency::InFlight } else { Urgency::NotSubmitted }
+    fn urgency(resource: &ResourceName) -> Urgency {
+        if resource.name.starts_with("flying") { Urgency::InFlight } else { Urgency::NotSubmitted }
     }
 
     fn add_many(queue: &mut ReconcileQueue, namespace: &str, prefix: &str, count: usize) {
-        (0..count).for_each(|number| queue.add(who(namespace, format!("{prefix}-{number}")), NOW));
+        (0..count).for_each(|number| queue.add(resource(namespace, format!("{prefix}-{number}")), NOW));
     }
 
     /// Takes resources until there are no more slots. None of the reconciles ends.
@@ -229,35 +229,35 @@ mod tests {
     }
 
     fn of(taken: &[ResourceName], namespace: &str) -> usize {
-        taken.iter().filter(|who| &*who.namespace == namespace).count()
+        taken.iter().filter(|resource| &*resource.namespace == namespace).count()
     }
 
     #[test]
     fn a_resource_that_was_added_twice_is_taken_once_at_the_earlier_time() {
         let mut queue = ReconcileQueue::default();
-        queue.add(who("bots", "a"), Duration::from_secs(9));
-        queue.add(who("bots", "a"), Duration::from_secs(5));
-        queue.add(who("bots", "a"), Duration::from_secs(7));
+        queue.add(resource("bots", "a"), Duration::from_secs(9));
+        queue.add(resource("bots", "a"), Duration::from_secs(5));
+        queue.add(resource("bots", "a"), Duration::from_secs(7));
         assert_eq!(queue.next_at(), Some(Duration::from_secs(5)));
         assert_eq!(queue.take(Duration::from_secs(4), urgency), None);
-        assert_eq!(queue.take(Duration::from_secs(5), urgency), Some(who("bots", "a")));
+        assert_eq!(queue.take(Duration::from_secs(5), urgency), Some(resource("bots", "a")));
         assert_eq!((queue.take(Duration::from_secs(99), urgency), queue.next_at()), (None, None));
     }
 
     #[test]
     fn a_resource_never_runs_twice_at_once_and_is_run_again_if_it_was_triggered_meanwhile() {
         let mut queue = ReconcileQueue::default();
-        queue.add(who("bots", "a"), NOW);
+        queue.add(resource("bots", "a"), NOW);
         let running = queue.take(NOW, urgency);
-        assert_eq!(running, Some(who("bots", "a")));
+        assert_eq!(running, Some(resource("bots", "a")));
         for _ in 0..3 {
-            queue.add(who("bots", "a"), NOW);
+            queue.add(resource("bots", "a"), NOW);
             assert_eq!(queue.take(NOW, urgency), None);
         }
-        queue.finish(&who("bots", "a"), NOW);
+        queue.finish(&resource("bots", "a"), NOW);
         assert!(queue.running.is_empty());
-        assert_eq!(queue.take(NOW, urgency), Some(who("bots", "a")));
-        queue.finish(&who("bots", "a"), NOW);
+        assert_eq!(queue.take(NOW, urgency), Some(resource("bots", "a")));
+        queue.finish(&resource("bots", "a"), NOW);
         assert_eq!(queue.take(NOW, urgency), None);
     }
 
@@ -267,7 +267,7 @@ mod tests {
         add_many(&mut queue, "many", "a", 3);
         add_many(&mut queue, "few", "b", 1);
         add_many(&mut queue, "other", "c", 2);
-        let order: Vec<String> = take_all(&mut queue).iter().map(|who| who.name.to_string()).collect();
+        let order: Vec<String> = take_all(&mut queue).iter().map(|resource| resource.name.to_string()).collect();
         assert_eq!(order, ["b-0", "a-0", "c-0", "a-1", "c-1", "a-2"]);
     }
 
@@ -276,7 +276,7 @@ mod tests {
         let mut queue = ReconcileQueue::default();
         add_many(&mut queue, "bots", "waiting", 3);
         add_many(&mut queue, "bots", "flying", 2);
-        assert!(take_all(&mut queue)[..2].iter().all(|who| urgency(who) == Urgency::InFlight));
+        assert!(take_all(&mut queue)[..2].iter().all(|resource| urgency(resource) == Urgency::InFlight));
     }
 
     #[test]
@@ -284,12 +284,12 @@ mod tests {
         let mut queue = ReconcileQueue::default();
         add_many(&mut queue, "bots", "waiting", 40);
         assert_eq!(take_all(&mut queue).len(), 32);
-        let is_urgent = |who: &ResourceName| match &*who.name {
+        let is_urgent = |resource: &ResourceName| match &*resource.name {
             "waiting-39" => Urgency::InFlight,
             _ => Urgency::NotSubmitted,
         };
-        queue.add(who("bots", "waiting-39"), NOW);
-        assert_eq!(queue.take(NOW, is_urgent), Some(who("bots", "waiting-39")));
+        queue.add(resource("bots", "waiting-39"), NOW);
+        assert_eq!(queue.take(NOW, is_urgent), Some(resource("bots", "waiting-39")));
         assert_eq!(queue.take(NOW, is_urgent), None);
     }
 

@@ -18,9 +18,9 @@ use api::status::CognigyDeploymentStatus;
 use kube::{Resource, ResourceExt};
 use platform::Connection;
 use platform::{FailedTry, Requester};
-use rollout::memory::LOOK_AGAIN;
+use rollout::memory::OBSTACLE_CHECK_INTERVAL;
 use rollout::put_back::{self, PutBack};
-use rollout::{Decision, Effects, Happened, decide};
+use rollout::{Decision, Effects, TimedEvent, decide};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ use tracing::{Instrument, Span};
 
 /// The maximum number of decisions in one reconcile. No correct reconcile needs so many. The limit stops an endless
 /// loop, which a bug could cause: a decision that does not change the status.
-const MOST_DECISIONS: usize = 32;
+const MAX_DECISIONS: usize = 32;
 
 /// Does everything that can be done for one resource now. Returns the longest time until the next reconcile; `None` if
 /// only a change makes another one necessary.
@@ -80,7 +80,7 @@ pub(super) struct Execution<'c> {
     /// The rollout waits for its admission slot, or has one that it could not use yet.
     pub(super) keeps_slot: bool,
     /// Events of changes that are not recorded yet.
-    pub(super) unrecorded: Vec<Happened>,
+    pub(super) unrecorded: Vec<TimedEvent>,
     /// Events of changes that are recorded.
     pub(super) publisher: Publisher<'c>,
     /// The spans of the attempts that the reconcile works on.
@@ -169,7 +169,7 @@ impl<'c> ReconcileRun<'c> {
     fn decide(&mut self) -> Decision {
         let object = Arc::clone(&self.observed.object);
         let facts = self.facts(&object, self.context.now());
-        self.state.memory.turn_to(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
+        self.state.memory.prepare_for(self.status.attempt.as_ref(), facts.deleted_at, facts.now);
         decide(&facts, &self.status, &self.state.memory)
     }
 
@@ -237,11 +237,11 @@ struct Decisions {
 impl Decisions {
     /// Counts a decision. Returns how the reconcile continues if the decision must not be executed now.
     fn limit(&mut self, decision: &Decision) -> Option<Flow> {
-        if self.count == MOST_DECISIONS {
+        if self.count == MAX_DECISIONS {
             tracing::error!(
-                "the reconcile made {MOST_DECISIONS} decisions and continues later; this is a bug, please report it"
+                "the reconcile made {MAX_DECISIONS} decisions and continues later; this is a bug, please report it"
             );
-            return Some(Flow::Rest(Some(LOOK_AGAIN)));
+            return Some(Flow::Rest(Some(OBSTACLE_CHECK_INTERVAL)));
         }
         self.count += 1;
         if !decision.is_poll() {

@@ -34,11 +34,12 @@ pub async fn read(context: &Context, object: &impl ResourceExt) -> Result<Arc<Co
 ///
 /// # Errors
 /// An error means that the API server failed.
-pub async fn uid_of(context: &Context, who: &ResourceName) -> Result<Option<String>, Error> {
-    let request = requests_in(Some(&who.namespace)).get(&who.name, &GetParams::default()).map(|mut request| {
-        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
-        request
-    });
+pub async fn uid_of(context: &Context, resource: &ResourceName) -> Result<Option<String>, Error> {
+    let request =
+        requests_in(Some(&resource.namespace)).get(&resource.name, &GetParams::default()).map(|mut request| {
+            request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+            request
+        });
     match call("look for another resource", answer::<MetadataOnly>(&context.cluster.client, request)).await {
         Ok(found) => Ok(ObjectMeta::from(found.metadata).uid),
         Err(Error::Gone) => Ok(None),
@@ -107,7 +108,7 @@ pub async fn put_finalizer(context: &Context, object: &CognigyDeployment) -> Res
 ///
 /// # Errors
 /// [`Error::Conflict`] after a conflict; another error if the API server failed.
-pub async fn take_finalizer(context: &Context, object: &CognigyDeployment) -> Result<(), Error> {
+pub async fn remove_finalizer(context: &Context, object: &CognigyDeployment) -> Result<(), Error> {
     let finalizers = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
     match write_finalizers(context, object, finalizers).await {
         Ok(_) | Err(Error::Gone) => Ok(()),

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A reconcile that has ended.
 struct Finished {
-    who: ResourceName,
+    resource: ResourceName,
     object: Arc<Watched>,
     result: Result<Option<Duration>, Error>,
 }
@@ -28,7 +28,7 @@ pub struct Runner {
     context: Arc<Context>,
     queue: ReconcileQueue,
     running: FuturesUnordered<BoxFuture<'static, Finished>>,
-    began: Instant,
+    started_at: Instant,
 }
 
 impl Runner {
@@ -36,7 +36,7 @@ impl Runner {
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
         let (queue, running) = (ReconcileQueue::default(), FuturesUnordered::new());
-        Self { context, queue, running, began: Instant::now() }
+        Self { context, queue, running, started_at: Instant::now() }
     }
 
     /// Runs until `stop` is cancelled, then waits for the running reconciles to finish. Nothing is reconciled until the
@@ -53,12 +53,12 @@ impl Runner {
             if is_stopping && self.running.is_empty() {
                 return;
             }
-            let next_at = self.queue.next_at().filter(|_| is_ready).map(|at| self.began + at);
+            let next_at = self.queue.next_at().filter(|_| is_ready).map(|at| self.started_at + at);
             tokio::select! {
                 Some(finished) = self.running.next() => self.finish(finished),
-                Some(who) = triggers.next(), if !is_stopping => self.add(who, Duration::ZERO),
+                Some(resource) = triggers.next(), if !is_stopping => self.add(resource, Duration::ZERO),
                 requeued = context.resources.requeued(), if !is_stopping => {
-                    requeued.into_iter().for_each(|who| self.add(who, Duration::ZERO));
+                    requeued.into_iter().for_each(|resource| self.add(resource, Duration::ZERO));
                 }
                 () = until(next_at), if !is_stopping => {}
                 result = &mut ready, if !is_ready => match result {
@@ -78,30 +78,32 @@ impl Runner {
 
     fn start_what_is_due(&mut self) {
         let context = Arc::clone(&self.context);
-        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.cluster.urgency_of(who)) {
-            let Some(object) = context.cluster.find(&who) else {
-                self.queue.finish(&who, self.began.elapsed());
+        while let Some(resource) =
+            self.queue.take(self.started_at.elapsed(), |resource| context.cluster.urgency_of(resource))
+        {
+            let Some(object) = context.cluster.find(&resource) else {
+                self.queue.finish(&resource, self.started_at.elapsed());
                 continue;
             };
             let context = Arc::clone(&context);
             let reconcile = async move {
                 let result = guarded(Arc::clone(&object), context).await;
-                Finished { who, object, result }
+                Finished { resource, object, result }
             };
             self.running.push(reconcile.boxed());
         }
     }
 
-    fn finish(&mut self, Finished { who, object, result }: Finished) {
-        self.queue.finish(&who, self.began.elapsed());
+    fn finish(&mut self, Finished { resource, object, result }: Finished) {
+        self.queue.finish(&resource, self.started_at.elapsed());
         let again_in = result.unwrap_or_else(|error| after_failure(&object, &error, &self.context));
         if let Some(again_in) = again_in {
-            self.add(who, again_in);
+            self.add(resource, again_in);
         }
     }
 
-    fn add(&mut self, who: ResourceName, after: Duration) {
-        self.queue.add(who, self.began.elapsed() + after);
+    fn add(&mut self, resource: ResourceName, after: Duration) {
+        self.queue.add(resource, self.started_at.elapsed() + after);
     }
 }
 

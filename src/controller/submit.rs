@@ -63,17 +63,17 @@ impl ReconcileRun<'_> {
         let may_repeat = first == FirstPost::Yes || self.is_sender(&session);
         let body = self.recorded_body(&key, &session).await?.filter(|_| may_repeat);
         let Some(body) = body else {
-            self.change(apply::submit::body_lost);
+            self.change(apply::submit::body_changed);
             return Ok(());
         };
-        let (asked, requester) = (self.context.now(), self.execution.requester.clone());
+        let (sent_at, requester) = (self.context.now(), self.execution.requester.clone());
         let submit = Submit { body, key: &wire_key, first };
-        let answer = self.ask(&session, session.platform.submit(submit, &requester)).await;
+        let answer = self.await_answer(&session, session.platform.submit(submit, &requester)).await;
         if are_credentials_refused(&answer) {
             self.context.platforms.sessions.forget(&self.observed.source);
             self.note_refused(&session);
         }
-        self.answered(asked, |status, facts, memory| apply::submit::submit(status, facts, memory, answer));
+        self.answered(sent_at, |status, facts, memory| apply::submit::submit(status, facts, memory, answer));
         if self.status.attempt.as_ref().is_some_and(|attempt| attempt.job.is_some() || attempt.verdict.is_some()) {
             self.state.submit_body = None;
         }

@@ -112,7 +112,7 @@ fn note_claim(received: Watched, context: &Context) -> Watched {
 fn other_owner(watched: &Watched, uid: &str, context: &Context) -> Option<String> {
     let object = watched.whole()?;
     let owner = context.resources.other_owner(uid)?;
-    Some(in_use_by(&object.spec.environment_id, &owner.who, &object.namespace().unwrap_or_default()))
+    Some(in_use_by(&object.spec.environment_id, &owner.resource, &object.namespace().unwrap_or_default()))
 }
 
 /// Whether a watched resource needs a reconcile: there may be work for it, or state to drop. A version that this
@@ -123,7 +123,7 @@ pub fn needs_reconcile(watched: &Watched, context: &Context) -> bool {
         Watched::Whole(object) => !context.resources.has_written(&object.metadata),
         Watched::AtRest(_) => {
             let uid = watched.meta().uid.as_deref();
-            uid.is_some_and(|uid| context.resources.is_active(uid) || context.is_deployed_over(watched, uid))
+            uid.is_some_and(|uid| context.resources.is_active(uid) || context.is_replaced(watched, uid))
         }
         Watched::Unreadable(_) => true,
     }

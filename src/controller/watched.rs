@@ -1,7 +1,7 @@
 //! The copy of a resource that the operator keeps: the whole object while there is something to do for it, and only its
 //! name and version while it is at rest. So a large snapshot costs no memory while its resource is at rest.
 
-use super::admission_slot::is_watched;
+use super::admission_slot::is_polled;
 use super::queue::Urgency;
 use super::received::Received;
 use super::resources::claims::{ApiEnvironment, Claim, Claimant};
@@ -84,7 +84,7 @@ impl Watched {
     pub fn urgency(&self) -> Urgency {
         let is_urgent = self.whole().is_some_and(|object| {
             object.metadata.deletion_timestamp.is_some()
-                || attempt(object).is_some_and(is_watched)
+                || attempt(object).is_some_and(is_polled)
                 || asks_for_rollback(object)
         });
         if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
@@ -229,7 +229,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
         credentials_origin: None,
         has_default_webhook: false,
         polling: PollTuning::default(),
-        asked: now,
+        sent_at: now,
         now,
     };
     is_at_rest(&facts, status)
@@ -248,7 +248,7 @@ pub(super) fn recorded_claim(object: &CognigyDeployment) -> Option<(Arc<ApiEnvir
 pub(super) fn claimant(object: &impl ResourceExt, claim: Claim) -> Option<Claimant> {
     let created_at = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
     let uid = object.meta().uid.as_deref()?.into();
-    Some(Claimant { uid, who: name_of(object), created_at, version: version(object.meta()), claim })
+    Some(Claimant { uid, resource: name_of(object), created_at, version: version(object.meta()), claim })
 }
 
 /// Whether a rollback is requested that the operator has not handled yet.

@@ -15,11 +15,11 @@ use kube::ResourceExt;
 use rollout::facts::Requests;
 use rollout::requests::Request;
 use rollout::transition::transitions;
-use rollout::{Decision, Effects, Happened, summary};
+use rollout::{Decision, Effects, TimedEvent, summary};
 use std::sync::Arc;
 
 /// The maximum number of tries of one write. After the last one, the reconcile ends, and the next one decides again.
-const MOST_TIMES: usize = 16;
+const MAX_TRIES: usize = 16;
 
 impl ReconcileRun<'_> {
     /// Whether the status must be recorded before the decision is executed.
@@ -62,7 +62,7 @@ impl ReconcileRun<'_> {
     /// [`Error::Conflict`] if the status depends on the change, or every try has a conflict. Another error if the API
     /// server failed.
     async fn write_status(&mut self) -> Result<(), Error> {
-        for _ in 0..MOST_TIMES {
+        for _ in 0..MAX_TRIES {
             self.context.cluster.must_lead()?;
             self.status.limit_size();
             match record::status(self.context, &self.observed.object, &self.status).await {
@@ -150,8 +150,8 @@ impl ReconcileRun<'_> {
     fn count_transitions(&self) {
         let (before, memory) = (self.observed.object.status.as_ref(), &self.state.memory.attempt);
         for transition in transitions(before, &self.status, memory, self.context.now().wall) {
-            self.context.metrics.passed(transition);
-            self.execution.spans.passed(transition, &self.observed.uid, self.status.attempt.as_ref());
+            self.context.metrics.record_transition(transition);
+            self.execution.spans.record_transition(transition, &self.observed.uid, self.status.attempt.as_ref());
         }
     }
 
@@ -164,10 +164,10 @@ impl ReconcileRun<'_> {
     /// Queues the events and messages of a change.
     pub(super) fn apply_effects(&mut self, effects: Effects) {
         let at = self.context.now().wall;
-        let happened = effects.announcements.into_iter().map(|announcement| Happened { at, announcement });
-        self.execution.unrecorded.extend(happened);
-        for notice in &effects.notices {
-            if let Some(dropped) = outbox::put(&mut self.status, notice, self.context.platforms.sessions.provider()) {
+        let events = effects.events.into_iter().map(|event| TimedEvent { at, event });
+        self.execution.unrecorded.extend(events);
+        for message in &effects.messages {
+            if let Some(dropped) = outbox::put(&mut self.status, message, self.context.platforms.sessions.provider()) {
                 self.drop_message(&dropped, "the outbox is full");
             }
         }

@@ -6,7 +6,7 @@ use api::status::{CognigyDeploymentStatus, DeliveryKind, OutboxEntry};
 use bytes::Bytes;
 use jiff::Timestamp;
 use platform::{AuditRecord, Provider, WebhookEvent, WebhookEventKind, WebhookMetrics};
-use rollout::Notice;
+use rollout::OutboxMessage;
 use rollout::time::between;
 use std::time::Duration;
 
@@ -16,8 +16,12 @@ pub const KEPT_FOR: Duration = Duration::from_secs(72 * 3600);
 pub const MOST: usize = 40;
 
 /// Adds a message to the outbox, once for each id. If the outbox is full, the oldest message is removed and returned.
-pub fn put(status: &mut CognigyDeploymentStatus, notice: &Notice, provider: &dyn Provider) -> Option<OutboxEntry> {
-    let entry = entry(notice, provider);
+pub fn put(
+    status: &mut CognigyDeploymentStatus,
+    message: &OutboxMessage,
+    provider: &dyn Provider,
+) -> Option<OutboxEntry> {
+    let entry = entry(message, provider);
     if status.outbox.iter().any(|present| present.id == entry.id) {
         return None;
     }
@@ -39,9 +43,9 @@ pub fn take_expired(status: &mut CognigyDeploymentStatus, now: Timestamp) -> Vec
     expired
 }
 
-fn entry(notice: &Notice, provider: &dyn Provider) -> OutboxEntry {
-    match notice {
-        Notice::Audit { id, job_id, success, duration_seconds, compliance, at, api_origin } => {
+fn entry(message: &OutboxMessage, provider: &dyn Provider) -> OutboxEntry {
+    match message {
+        OutboxMessage::Audit { id, job_id, success, duration_seconds, compliance, at, api_origin } => {
             let job_id = on_the_wire(job_id.as_ref());
             let record = AuditRecord {
                 at: *at,
@@ -59,7 +63,7 @@ fn entry(notice: &Notice, provider: &dyn Provider) -> OutboxEntry {
                 api_origin: api_origin.clone(),
             }
         }
-        Notice::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at, api_origin } => {
+        OutboxMessage::Webhook { id, job_id, success, duration_seconds, validation_success_rate, at, api_origin } => {
             let job_id = on_the_wire(job_id.as_ref());
             let event = WebhookEvent {
                 event: WebhookEventKind::DeploymentComplete,

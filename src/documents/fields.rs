@@ -43,7 +43,7 @@ fn the_page_matches_the_crd() {
 }
 
 /// The keywords of a schema that the page covers, in its own sentences or in the descriptions and rules.
-const TOLD: [&str; 15] = [
+const COVERED_KEYWORDS: [&str; 15] = [
     "type",
     "format",
     "description",
@@ -70,7 +70,7 @@ fn the_page_covers_every_keyword_of_the_schema() {
     let fields = &version["schema"]["openAPIV3Schema"]["properties"];
     let mut words = BTreeSet::new();
     ["spec", "status"].iter().for_each(|part| gather(&fields[part], &mut words));
-    let known: BTreeSet<&str> = TOLD.into_iter().chain(MERGE).collect();
+    let known: BTreeSet<&str> = COVERED_KEYWORDS.into_iter().chain(MERGE).collect();
     assert_eq!(
         words.iter().map(String::as_str).collect::<BTreeSet<_>>(),
         known,

@@ -252,33 +252,33 @@ proptest! {
         let client = client(good_token(), answer.response());
         let body = Bytes::from_static(br#"{"webhookCallbackUrl": "https://ci.example.com/hooks"}"#);
         match soon(client.submit(body, &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me())) {
-            SubmitAnswer::Accepted(job) => {
+            ApiSubmitAnswer::Accepted(job) => {
                 prop_assert!(answer.is_good());
                 prop_assert!(answer.may_say("jobId", |id| id == job.as_str()));
             }
-            SubmitAnswer::Rejected { status, message } => {
+            ApiSubmitAnswer::Rejected { status, message } => {
                 prop_assert!(status == answer.status && (400..500).contains(&status) && status != 429);
                 fit_to_show(&message, 1024)?;
             }
-            SubmitAnswer::Transient { error, .. } => fit(&error)?,
-            SubmitAnswer::OutcomeUnknown { message } => fit_to_show(&message, 1024)?,
+            ApiSubmitAnswer::Transient { error, .. } => fit(&error)?,
+            ApiSubmitAnswer::OutcomeUnknown { message } => fit_to_show(&message, 1024)?,
             other => prop_assert!(false, "{other:?}"),
         }
         match soon(client.rollback(&"job_1".parse().unwrap(), &key(), RollbackReason::Manual, &me())) {
-            RollbackAnswer::Accepted => prop_assert!([200, 202, 204].contains(&answer.status)),
-            RollbackAnswer::Conflict { message } => {
+            ApiRollbackAnswer::Accepted => prop_assert!([200, 202, 204].contains(&answer.status)),
+            ApiRollbackAnswer::Conflict { message } => {
                 prop_assert_eq!(answer.status, 409);
                 fit_to_show(&message, 1024)?;
             }
-            RollbackAnswer::Unauthorized { message } => {
+            ApiRollbackAnswer::Unauthorized { message } => {
                 prop_assert!([401, 403].contains(&answer.status));
                 fit_to_show(&message, 1024)?;
             }
-            RollbackAnswer::Refused { status, message } => {
+            ApiRollbackAnswer::Refused { status, message } => {
                 prop_assert!(status == answer.status && (400..500).contains(&status));
                 fit_to_show(&message, 1024)?;
             }
-            RollbackAnswer::Transient(error) => fit(&error)?,
+            ApiRollbackAnswer::Transient(error) => fit(&error)?,
         }
         let audited = soon(client.audit(Bytes::from_static(b"{}"), &key(), &me()));
         prop_assert_eq!(audited.is_ok(), answer.is_good());

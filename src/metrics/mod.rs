@@ -76,8 +76,8 @@ impl Metrics {
     }
 
     /// Counts a rollout's transition that was recorded.
-    pub fn passed(&self, transition: Transition) {
-        self.rollouts.passed(transition);
+    pub fn record_transition(&self, transition: Transition) {
+        self.rollouts.record_transition(transition);
     }
 
     /// Sets whether this process acts.

@@ -55,7 +55,7 @@ impl Rollouts {
         Self { ended, steps, rollbacks }
     }
 
-    pub(super) fn passed(&self, transition: Transition) {
+    pub(super) fn record_transition(&self, transition: Transition) {
         match transition {
             Transition::Step { step, took } => {
                 self.steps.get_or_create(&Taken { step: step.as_str() }).observe(took.as_secs_f64());

@@ -72,12 +72,12 @@ fn reconciles_and_writes_are_counted_by_result() {
 #[test]
 fn completed_steps_and_rollouts_are_counted_and_timed() {
     let metrics = metrics();
-    metrics.passed(Transition::Step { step: Step::RollingOut, took: Duration::from_secs(60) });
-    metrics.passed(Transition::RollbackAccepted {
+    metrics.record_transition(Transition::Step { step: Step::RollingOut, took: Duration::from_secs(60) });
+    metrics.record_transition(Transition::RollbackAccepted {
         reason: RollbackReason::HealthCheckFailure,
         took: Duration::from_millis(400),
     });
-    metrics.passed(Transition::Ended(Outcome::RolledBack));
+    metrics.record_transition(Transition::Ended(Outcome::RolledBack));
     for (series, expected) in [
         (r#"step_duration_seconds_sum{step="RollingOut"}"#, 60.0),
         (r#"step_duration_seconds_count{step="Monitoring"}"#, 0.0),

@@ -234,7 +234,7 @@ async fn until_starved(outage: &mut Outage, account: &ServiceAccountAccess) -> J
     let starving = async {
         loop {
             let mut held = JoinSet::new();
-            held.spawn(hold_a_seat(client.clone(), url.clone(), account.token.clone()));
+            held.spawn(keep_connection_open(client.clone(), url.clone(), account.token.clone()));
             // A request that came before the flow schema was applied holds another seat.
             for _ in 0..5 {
                 // The client repeats a refused request by itself, for minutes.
@@ -248,7 +248,7 @@ async fn until_starved(outage: &mut Outage, account: &ServiceAccountAccess) -> J
 }
 
 /// A request whose body never ends takes a seat as long as its connection exists.
-async fn hold_a_seat(client: reqwest::Client, url: String, token: String) {
+async fn keep_connection_open(client: reqwest::Client, url: String, token: String) {
     let beginning = stream::once(future::ready(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))));
     let body = reqwest::Body::wrap(StreamBody::new(beginning.chain(stream::pending())));
     let request = client.post(url).bearer_auth(token).header("content-type", "application/json").body(body);

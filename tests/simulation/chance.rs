@@ -20,7 +20,7 @@ use super::stage::{WatchLoss, WatchReturn};
 use super::trials::{self, Failure, Report, failure};
 
 /// The time at which all faults are removed.
-const PEACE: u64 = 900;
+const FAULTS_END_AT: u64 = 900;
 /// The time at which earlier deletions and the longest outage of the operator are over, and the last version is
 /// deployed.
 const REST: u64 = 4000;
@@ -45,22 +45,22 @@ pub fn draw(seed: u64) -> Drawn {
     // A deletion that waits for the platform must be over when all faults are removed.
     scenario.setup.settings = Settings { deletion_grace: Duration::from_secs(300), ..Settings::default() };
     for _ in 0..random.usize(1..9) {
-        let at = random.u64(0..PEACE - 300);
+        let at = random.u64(0..FAULTS_END_AT - 300);
         scenario = scenario.at(at, action(&mut random));
     }
-    scenario = at_peace(scenario);
+    scenario = without_faults(scenario);
     let plan =
         (0..random.usize(0..5)).map(|_| (random.usize(0..90), Fault::ALL[random.usize(0..Fault::ALL.len())])).collect();
     Drawn { seed, scenario, plan }
 }
 
 /// Removes all faults, and deploys a version that was not deployed before.
-fn at_peace(scenario: Scenario) -> Scenario {
+fn without_faults(scenario: Scenario) -> Scenario {
     scenario
-        .at(PEACE, faults_removed())
-        .at(PEACE, environment("{}"))
-        .at(PEACE, credentials(CLIENT_SECRET))
-        .at(PEACE, delete("zweb"))
+        .at(FAULTS_END_AT, faults_removed())
+        .at(FAULTS_END_AT, environment("{}"))
+        .at(FAULTS_END_AT, credentials(CLIENT_SECRET))
+        .at(FAULTS_END_AT, delete("zweb"))
         .at(REST, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": LAST})))
         .at(REST, edit("nothing is suspended", |object| object["spec"]["suspend"] = json!(false)))
         .at(REST, deploy(LAST))
@@ -169,7 +169,7 @@ pub fn play(seed: u64) -> Report {
     let (broken, run) = judge(&drawn);
     let mut report = Report { runs: 1, faults: drawn.plan.len(), requests: run.ios.len(), ..Report::default() };
     if !broken.is_empty() {
-        report.failures.push(told(shortest(drawn)));
+        report.failures.push(failure_of(shortest(drawn)));
     }
     report
 }
@@ -186,7 +186,7 @@ fn shortest(mut drawn: Drawn) -> Drawn {
 
 fn without_one_act(drawn: &Drawn) -> Vec<Drawn> {
     let may_go = |planned: &Planned| {
-        planned.cue == Cue::Start && planned.delay > Duration::ZERO && planned.delay.as_secs() < PEACE
+        planned.cue == Cue::Start && planned.delay > Duration::ZERO && planned.delay.as_secs() < FAULTS_END_AT
     };
     let places =
         drawn.scenario.planned.iter().enumerate().filter(|(_, planned)| may_go(planned)).map(|(place, _)| place);
@@ -198,7 +198,7 @@ fn without_one_act(drawn: &Drawn) -> Vec<Drawn> {
     places.map(without).collect()
 }
 
-fn told(drawn: Drawn) -> Failure {
+fn failure_of(drawn: Drawn) -> Failure {
     let (broken, run) = judge(&drawn);
     let mut failure = failure(&drawn.scenario, drawn.plan.clone(), broken, &run);
     failure.seed = Some(drawn.seed);

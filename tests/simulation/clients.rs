@@ -14,8 +14,8 @@ use super::trials::failure;
 fn another_client_in_the_middle_of_a_submit() -> Scenario {
     let mut story = Scenario::new("another client in the middle of a submit", "")
         .creating(|_| {})
-        .when(Cue::Asked(Call::Submit, 1), credentials_of("next", NEXT_CLIENT_SECRET))
-        .when(Cue::Asked(Call::Submit, 1), operator_down(5));
+        .when(Cue::RequestReceived(Call::Submit, 1), credentials_of("next", NEXT_CLIENT_SECRET))
+        .when(Cue::RequestReceived(Call::Submit, 1), operator_down(5));
     let clients = format!(
         "clients: [{{clientId: demo, clientSecret: {CLIENT_SECRET}}}, {{clientId: next, clientSecret: {NEXT_CLIENT_SECRET}}}]\n"
     );

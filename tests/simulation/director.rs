@@ -42,7 +42,7 @@ pub struct Run {
 }
 
 /// The maximum number of requests in a run. It stops an operator that never rests.
-const MOST_REQUESTS: usize = 6000;
+const MAX_REQUESTS: usize = 6000;
 
 /// How long the platform continues after the end of the run.
 const AFTERWARDS: Duration = Duration::from_secs(3600);
@@ -129,13 +129,13 @@ impl<'s> Director<'s> {
             if self.is_over() {
                 break true;
             }
-            if self.stage.lock().requests() > MOST_REQUESTS {
+            if self.stage.lock().requests() > MAX_REQUESTS {
                 break false;
             }
             match self.turn(end).await {
                 Turn::End => break false,
                 Turn::Item(item) => self.carry_out(item),
-                Turn::Signal(signal) => self.heed(signal),
+                Turn::Signal(signal) => self.handle_signal(signal),
             }
         };
         let mut stage = self.stage.lock();
@@ -204,11 +204,11 @@ impl<'s> Director<'s> {
     /// Handles the signals that did not come from a process.
     fn drain(&mut self) {
         while let Ok(signal) = self.signals.try_recv() {
-            self.heed(signal);
+            self.handle_signal(signal);
         }
     }
 
-    fn heed(&mut self, signal: Signal) {
+    fn handle_signal(&mut self, signal: Signal) {
         match signal {
             Signal::AtRest(id) => {
                 let stage = self.stage.lock();

@@ -62,13 +62,13 @@ fn messages(run: &Run) -> Vec<String> {
     let audits = run.platform.audit().map(|taken| (taken.idempotency_key.clone(), audit(&taken.record)));
     let webhooks = run.platform.webhooks().map(|taken| (taken.idempotency_key.clone(), webhook(&taken.body)));
     let mut once = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for (key, text) in audits.chain(webhooks) {
         if once.insert(key, ()).is_none() {
-            told.push(text);
+            messages.push(text);
         }
     }
-    told
+    messages
 }
 
 fn audit(record: &Value) -> String {

@@ -91,7 +91,7 @@ pub enum IoKind {
     /// It writes the operator's resource.
     WriteResource,
     /// It publishes an event.
-    Announce,
+    PublishEvent,
     /// It makes the platform do something.
     Effect,
 }

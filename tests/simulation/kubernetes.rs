@@ -176,8 +176,8 @@ impl Kubernetes {
         if let Some(refusal) = refused(&target.name, &next) {
             return refusal;
         }
-        let is_let_go = !next["metadata"]["deletionTimestamp"].is_null() && finalizers(&next).is_empty();
-        match is_let_go {
+        let is_released = !next["metadata"]["deletionTimestamp"].is_null() && finalizers(&next).is_empty();
+        match is_released {
             true => {
                 self.store(target.name.clone(), None);
                 Answer::ok(Arc::new(next))

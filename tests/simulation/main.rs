@@ -59,9 +59,15 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 /// Prints what was tried. If a promise was broken, the test fails with the shortest stories.
-fn judge(began: Instant, mut report: Report) {
-    println!("{} runs, {} faults, {} requests in {:?}", report.runs, report.faults, report.requests, began.elapsed());
-    assert!(report.failures.is_empty(), "{}", report.told(3));
+fn judge(started_at: Instant, mut report: Report) {
+    println!(
+        "{} runs, {} faults, {} requests in {:?}",
+        report.runs,
+        report.faults,
+        report.requests,
+        started_at.elapsed()
+    );
+    assert!(report.failures.is_empty(), "{}", report.summary(3));
 }
 
 #[test]

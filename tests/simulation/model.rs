@@ -24,22 +24,22 @@ const NOTHING: Budget = Budget { crashes: 0, losses: 0, delays: 0, refusals: 0, 
 
 /// Checks every state. Asserts that each promise holds in all states, and that each story occurs in at least one.
 fn holds_everywhere(name: &str, protocol: Protocol) {
-    let began = Instant::now();
+    let started_at = Instant::now();
     let checker = protocol.checker().threads(2).spawn_bfs().join();
     let states = checker.unique_state_count();
-    println!("{name}: {states} states, {:.1} s", began.elapsed().as_secs_f64());
+    println!("{name}: {states} states, {:.1} s", started_at.elapsed().as_secs_f64());
     assert!(checker.is_done(), "not every state was checked");
     checker.assert_properties();
 }
 
 /// Asserts that the checker finds a state in which this promise is broken.
 fn breaks(promise: &'static str, protocol: Protocol) {
-    let began = Instant::now();
+    let started_at = Instant::now();
     let until = HasDiscoveries::AllOf(BTreeSet::from([promise]));
     let checker = protocol.checker().threads(2).finish_when(until).spawn_bfs().join();
     let path = checker.assert_any_discovery(promise).into_actions();
     let states = checker.unique_state_count();
-    println!("{promise}: broken after {states} states, {:.1} s, by {path:?}", began.elapsed().as_secs_f64());
+    println!("{promise}: broken after {states} states, {:.1} s, by {path:?}", started_at.elapsed().as_secs_f64());
 }
 
 fn alone(budget: Budget) -> Protocol {
@@ -54,31 +54,31 @@ fn both(budget: Budget) -> Protocol {
 #[test]
 fn one_operator_keeps_its_promises_through_crashes_losses_and_late_messages() {
     let budget = Budget { crashes: 1, losses: 1, delays: 1, ..NOTHING };
-    holds_everywhere("crash, loss, delay", alone(budget).telling(&["success", "unknown", "rollback after a crash"]));
+    holds_everywhere("crash, loss, delay", alone(budget).requiring(&["success", "unknown", "rollback after a crash"]));
 }
 
 #[test]
 fn one_operator_keeps_its_promises_through_edits_and_refusals() {
     let budget = Budget { losses: 1, refusals: 1, edits: 1, ..NOTHING };
-    holds_everywhere("loss, refusal, edit", alone(budget).telling(&["success", "rejected", "second success"]));
+    holds_everywhere("loss, refusal, edit", alone(budget).requiring(&["success", "rejected", "second success"]));
 }
 
 #[test]
 fn one_operator_keeps_its_promises_through_a_crash_while_people_ask() {
     let budget = Budget { crashes: 1, refusals: 1, rollback_requests: 1, ..NOTHING };
-    holds_everywhere("crash, refusal, request", alone(budget).telling(&["success", "rollback after a crash"]));
+    holds_everywhere("crash, refusal, request", alone(budget).requiring(&["success", "rollback after a crash"]));
     let budget = Budget { crashes: 1, edits: 1, ..NOTHING };
-    holds_everywhere("crash, edit", alone(budget).telling(&["unknown", "second success"]));
+    holds_everywhere("crash, edit", alone(budget).requiring(&["unknown", "second success"]));
 }
 
 #[test]
 fn two_operators_at_once_keep_the_promises_that_need_no_lease() {
     let budget = Budget { crashes: 1, ..NOTHING };
-    holds_everywhere("two, crash", both(budget).telling(&["success", "rollback after a crash"]));
-    holds_everywhere("two, edit", both(Budget { edits: 1, ..NOTHING }).telling(&["second success"]));
-    holds_everywhere("two, loss", both(Budget { losses: 1, ..NOTHING }).telling(&["success"]));
-    holds_everywhere("two, refusal", both(Budget { refusals: 1, ..NOTHING }).telling(&["success", "rejected"]));
-    holds_everywhere("two, delay", both(Budget { delays: 1, ..NOTHING }).telling(&["success"]));
+    holds_everywhere("two, crash", both(budget).requiring(&["success", "rollback after a crash"]));
+    holds_everywhere("two, edit", both(Budget { edits: 1, ..NOTHING }).requiring(&["second success"]));
+    holds_everywhere("two, loss", both(Budget { losses: 1, ..NOTHING }).requiring(&["success"]));
+    holds_everywhere("two, refusal", both(Budget { refusals: 1, ..NOTHING }).requiring(&["success", "rejected"]));
+    holds_everywhere("two, delay", both(Budget { delays: 1, ..NOTHING }).requiring(&["success"]));
 }
 
 /// The platform accepts the POST of the second process, and then refuses the process that wrote the intent. With a

@@ -192,7 +192,7 @@ fn play(platform: InMemory) -> Played {
     let statuses = record.writes.iter().filter_map(|write| write.object.status.as_ref());
     let conditions = statuses.flat_map(|status| status.conditions.iter().map(|condition| condition.message.clone()));
     let events = run.story.iter().filter_map(|entry| match &entry.what {
-        Happening::Announced { note, .. } => Some(note.clone()),
+        Happening::EventPublished { note, .. } => Some(note.clone()),
         _ => None,
     });
     let messages = conditions.chain(events).collect();

@@ -64,7 +64,7 @@ pub struct Process {
     watch: Watch,
     relist: Relist<Watched>,
     queue: ReconcileQueue,
-    began: Instant,
+    started_at: Instant,
     retires: Arc<AtomicBool>,
 }
 
@@ -94,8 +94,8 @@ enum Return {
 type Finished = (ResourceName, Arc<Watched>, Result<Option<Duration>, cognigy_operator::controller::error::Error>);
 
 impl Process {
-    /// Starts with empty memory, from a list of that age. Once `retires` is set, it finishes what it has begun and
-    /// begins nothing more.
+    /// Starts with empty memory, from a list of that age. Once `retires` is set, it finishes what it has started and
+    /// starts nothing more.
     pub fn start(gate: Gate, setup: &Setup, list: ListAge, retires: Arc<AtomicBool>) -> Self {
         let (store, writer) = reflector::store();
         let (time, clock_error) = {
@@ -113,34 +113,43 @@ impl Process {
         let losses = gate.stage.lock().watch_losses.0;
         let watch = Watch { delivered, lag: setup.watch_lag, behind_until, next_at: None, losses, returns: None };
         let relist = Relist::new(store.clone());
-        let mut process =
-            Self { gate, context, store, writer, watch, relist, queue: ReconcileQueue::default(), began: now, retires };
+        let mut process = Self {
+            gate,
+            context,
+            store,
+            writer,
+            watch,
+            relist,
+            queue: ReconcileQueue::default(),
+            started_at: now,
+            retires,
+        };
         process.list();
         process
     }
 
     fn list(&mut self) {
-        self.tell(Event::Init);
-        self.tell_listed();
-        self.tell(Event::InitDone);
+        self.deliver_event(Event::Init);
+        self.deliver_listed();
+        self.deliver_event(Event::InitDone);
     }
 
-    fn tell_listed(&mut self) {
+    fn deliver_listed(&mut self) {
         let listed = self.gate.stage.lock().kubernetes.list_at(DEPLOYMENTS, self.watch.delivered);
         for object in listed {
-            self.tell(Event::InitApply(received(&object)));
+            self.deliver_event(Event::InitApply(received(&object)));
         }
     }
 
     /// Passes an event of the watch through the same code as in production.
-    fn tell(&mut self, event: Event<Watched>) {
+    fn deliver_event(&mut self, event: Event<Watched>) {
         if matches!(event, Event::Init) && self.relist.has_listed() {
             self.context.resources.forget_written();
         }
-        self.relist.changes(event).into_iter().for_each(|event| self.tell_change(event));
+        self.relist.changes(event).into_iter().for_each(|event| self.deliver_change(event));
     }
 
-    fn tell_change(&mut self, event: Event<Watched>) {
+    fn deliver_change(&mut self, event: Event<Watched>) {
         let event = observe(event, &self.context);
         self.writer.apply_watcher_event(&event);
         if let Event::Apply(watched) | Event::InitApply(watched) = &event
@@ -151,7 +160,7 @@ impl Process {
     }
 
     /// Checks whether the watch was lost, and recovers it at its time.
-    fn mind_the_watch(&mut self) {
+    fn handle_watch_loss(&mut self) {
         let (losses, loss) = self.gate.stage.lock().watch_losses;
         if let Some(WatchLoss { silent, then }) = loss.filter(|_| losses != self.watch.losses) {
             let back = Instant::now() + silent;
@@ -174,12 +183,12 @@ impl Process {
                 self.watch.next_at = None;
                 self.watch.behind_until = Instant::now() + ends_after + stays_behind;
                 self.watch.returns = Some((Instant::now() + ends_after, Return::ListIsComplete));
-                self.tell(Event::Init);
-                self.tell_listed();
+                self.deliver_event(Event::Init);
+                self.deliver_listed();
                 let maps = self.gate.stage.lock().kubernetes.names("configmaps");
                 maps.iter().for_each(|map| self.config_map_changed(map));
             }
-            Some((_, Return::ListIsComplete)) => self.tell(Event::InitDone),
+            Some((_, Return::ListIsComplete)) => self.deliver_event(Event::InitDone),
         }
     }
 
@@ -189,15 +198,15 @@ impl Process {
         let changed = Arc::clone(&self.gate.stage.lock().changed);
         let context = Arc::clone(&self.context);
         loop {
-            let told = changed.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            self.mind_the_watch();
+            let notified = changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            self.handle_watch_loss();
             self.deliver();
             // An event of the watch may requeue other resources.
             let requeued = self.context.resources.take_requeued();
             requeued.into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
-            self.begin(&mut reconciles);
+            self.start_due(&mut reconciles);
             let returns = self.watch.returns.map(|(at, _)| at);
             let next = self.watch.next_at.into_iter().chain(returns).chain(self.next_due()).min();
             if next.is_none() && reconciles.is_empty() {
@@ -210,7 +219,7 @@ impl Process {
                     requeued.into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
                 }
                 () = until(next) => {}
-                () = told => {}
+                () = notified => {}
             }
         }
     }
@@ -239,7 +248,7 @@ impl Process {
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
         let watched = received(&object);
-        self.tell(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
+        self.deliver_event(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
     }
 
     fn config_map_changed(&mut self, map: &ObjectName) {
@@ -252,18 +261,18 @@ impl Process {
         if self.retires.load(Ordering::Relaxed) {
             return None;
         }
-        self.queue.next_at().map(|at| self.began + at)
+        self.queue.next_at().map(|at| self.started_at + at)
     }
 
     /// Starts the reconciles that are due, except for resources that are being reconciled.
-    fn begin(&mut self, reconciles: &mut FuturesUnordered<BoxFuture<'static, Finished>>) {
+    fn start_due(&mut self, reconciles: &mut FuturesUnordered<BoxFuture<'static, Finished>>) {
         if self.retires.load(Ordering::Relaxed) {
             return;
         }
         let context = Arc::clone(&self.context);
-        while let Some(who) = self.queue.take(self.began.elapsed(), |who| context.cluster.urgency_of(who)) {
+        while let Some(who) = self.queue.take(self.started_at.elapsed(), |who| context.cluster.urgency_of(who)) {
             let Some(object) = context.cluster.find(&who) else {
-                self.queue.finish(&who, self.began.elapsed());
+                self.queue.finish(&who, self.started_at.elapsed());
                 continue;
             };
             let context = Arc::clone(&context);
@@ -275,7 +284,7 @@ impl Process {
     }
 
     fn finish(&mut self, (who, object, result): Finished) {
-        self.queue.finish(&who, self.began.elapsed());
+        self.queue.finish(&who, self.started_at.elapsed());
         let come_back = result.unwrap_or_else(|error| {
             self.gate.stage.lock().note(Happening::Failed(error.to_string()));
             after_failure(&object, &error, &self.context)
@@ -286,7 +295,7 @@ impl Process {
     }
 
     fn schedule(&mut self, who: ResourceName, after: Duration) {
-        self.queue.add(who, self.began.elapsed() + after);
+        self.queue.add(who, self.started_at.elapsed() + after);
     }
 }
 

@@ -24,11 +24,11 @@ pub struct Write {
 }
 
 /// One exchange with the platform.
-pub struct Asked<'r> {
+pub struct RecordedRequest<'r> {
     pub place: usize,
     pub at: Duration,
     /// The place in the story at which the operator received the answer, if it did.
-    pub heard: Option<usize>,
+    pub answer_place: Option<usize>,
     pub exchange: &'r Exchange,
 }
 
@@ -36,7 +36,7 @@ pub struct Asked<'r> {
 pub struct Record<'r> {
     pub run: &'r Run,
     pub writes: Vec<Write>,
-    pub asked: Vec<Asked<'r>>,
+    pub requests: Vec<RecordedRequest<'r>>,
 }
 
 /// An attempt of one resource: uid and number.
@@ -44,18 +44,20 @@ pub type AttemptName = (String, i64);
 
 impl<'r> Record<'r> {
     pub fn of(run: &'r Run) -> Self {
-        let mut heard: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut answers: BTreeMap<u64, usize> = BTreeMap::new();
         let mut statuses: BTreeMap<&ObjectName, Option<CognigyDeploymentStatus>> = BTreeMap::new();
-        let (mut writes, mut asked) = (Vec::new(), Vec::new());
+        let (mut writes, mut requests) = (Vec::new(), Vec::new());
         for (place, entry) in run.story.iter().enumerate() {
             match &entry.what {
-                Happening::Heard(number) => {
-                    heard.insert(*number, place);
+                Happening::AnswerReceived(number) => {
+                    answers.insert(*number, place);
                 }
                 Happening::Changed { name, after: None, .. } => {
                     statuses.remove(name);
                 }
-                Happening::Asked(exchange) => asked.push(Asked { place, at: entry.at, heard: None, exchange }),
+                Happening::RequestReceived(exchange) => {
+                    requests.push(RecordedRequest { place, at: entry.at, answer_place: None, exchange })
+                }
                 Happening::Changed { by, name, after: Some(after), .. } if is_deployment(name) => {
                     let Ok(object) = CognigyDeployment::deserialize(after.as_ref()) else { continue };
                     let status_before = statuses.insert(name, object.status.clone()).flatten();
@@ -64,10 +66,10 @@ impl<'r> Record<'r> {
                 _ => {}
             }
         }
-        for asked in &mut asked {
-            asked.heard = heard.get(&asked.exchange.number).copied();
+        for request in &mut requests {
+            request.answer_place = answers.get(&request.exchange.number).copied();
         }
-        Self { run, writes, asked }
+        Self { run, writes, requests }
     }
 
     /// The writes of the operator.
@@ -76,13 +78,13 @@ impl<'r> Record<'r> {
     }
 
     /// The exchanges of one kind.
-    pub fn calls(&self, call: Call) -> impl Iterator<Item = &Asked<'r>> {
-        self.asked.iter().filter(move |asked| asked.exchange.call == Some(call))
+    pub fn calls(&self, call: Call) -> impl Iterator<Item = &RecordedRequest<'r>> {
+        self.requests.iter().filter(move |request| request.exchange.call == Some(call))
     }
 
     /// The exchanges of one kind whose answers the operator received in this part of the story.
-    pub fn heard(&self, call: Call, part: std::ops::Range<usize>) -> impl Iterator<Item = &Asked<'r>> {
-        self.calls(call).filter(move |asked| asked.heard.is_some_and(|heard| part.contains(&heard)))
+    pub fn answered(&self, call: Call, part: std::ops::Range<usize>) -> impl Iterator<Item = &RecordedRequest<'r>> {
+        self.calls(call).filter(move |request| request.answer_place.is_some_and(|place| part.contains(&place)))
     }
 
     /// The first write of an intent under this key.

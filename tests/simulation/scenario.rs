@@ -39,7 +39,7 @@ pub enum Cue {
     /// When the story begins.
     Start,
     /// When the platform receives its nth request of a kind.
-    Asked(Call, u32),
+    RequestReceived(Call, u32),
     /// When the operator first writes this step.
     Written(Step),
     /// When a resource is gone.

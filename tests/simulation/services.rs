@@ -62,7 +62,7 @@ fn kubernetes_io(request: &Request<Bytes>) -> Io {
     let path = request.uri().path();
     let kind = match *request.method() {
         Method::GET => IoKind::Read,
-        _ if path.contains("/events") => IoKind::Announce,
+        _ if path.contains("/events") => IoKind::PublishEvent,
         _ => IoKind::WriteResource,
     };
     let tail: Vec<&str> = path.split('/').skip_while(|part| *part != "namespaces").skip(2).collect();
@@ -98,15 +98,15 @@ impl Transport for PlatformTransport {
                 let _ = gate.pass(io, Latency::PLATFORM, |_| {}, |_| {}).await;
                 return Err(TransportError::NotConnected("refused".to_owned()));
             }
-            let asked = gate.pass(io, Latency::PLATFORM, |_| {}, move |stage| stage.ask_platform(&request)).await;
-            let (number, reply) = asked.map_err(|failure| match failure {
+            let passed = gate.pass(io, Latency::PLATFORM, |_| {}, move |stage| stage.ask_platform(&request)).await;
+            let (number, reply) = passed.map_err(|failure| match failure {
                 NoAnswer::NotConnected => TransportError::NotConnected("refused".to_owned()),
                 NoAnswer::Interrupted => TransportError::Interrupted("reset".to_owned()),
             })?;
             let answer = carry(reply).await;
             // If an answer is too long, the operator has still received its status.
             if matches!(answer, Ok(_) | Err(TransportError::TooLarge { .. })) {
-                gate.stage.lock().note(Happening::Heard(number));
+                gate.stage.lock().note(Happening::AnswerReceived(number));
             }
             answer
         }

@@ -82,7 +82,7 @@ pub struct Stage {
     pub ios: Vec<Io>,
     noted_versions: u64,
     cues: Vec<Planned>,
-    asked: BTreeMap<Call, u32>,
+    received: BTreeMap<Call, u32>,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
@@ -118,7 +118,7 @@ impl Stage {
             ios: Vec::new(),
             noted_versions: 0,
             cues,
-            asked: BTreeMap::new(),
+            received: BTreeMap::new(),
             signals,
         })))
     }
@@ -163,7 +163,7 @@ impl Stage {
         answer
     }
 
-    /// The platform answers the operator. `Happening::Heard` records later that the operator received the answer.
+    /// The platform answers the operator. `Happening::AnswerReceived` records later that the operator received the answer.
     pub fn ask_platform(&mut self, request: &Request<Bytes>) -> (u64, simulator::Reply) {
         let now = self.time.wall();
         self.platform.advance(now);
@@ -190,12 +190,12 @@ impl Stage {
             deployed: deployed.and_then(|(_, environment)| environment.deployed().job_id.clone()),
             violations: record.violations.clone(),
         };
-        self.note(Happening::Asked(Box::new(exchange)));
+        self.note(Happening::RequestReceived(Box::new(exchange)));
         if let Some(call) = call {
-            let count = self.asked.entry(call).or_default();
+            let count = self.received.entry(call).or_default();
             *count += 1;
             let count = *count;
-            self.cue(|cue| matches!(cue, Cue::Asked(of, nth) if *of == call && *nth == count));
+            self.cue(|cue| matches!(cue, Cue::RequestReceived(of, nth) if *of == call && *nth == count));
         }
         (number, reply)
     }
@@ -223,8 +223,12 @@ impl Stage {
     fn note_event(&mut self, event: &Value) {
         let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
         let at = event["eventTime"].as_str().and_then(|time| time.parse().ok());
-        let announced =
-            Happening::Announced { at, warning: text("type") == "Warning", reason: text("reason"), note: text("note") };
+        let announced = Happening::EventPublished {
+            at,
+            warning: text("type") == "Warning",
+            reason: text("reason"),
+            note: text("note"),
+        };
         self.note(announced);
     }
 

@@ -77,16 +77,16 @@ pub enum Happening {
         after: Option<Arc<Value>>,
     },
     /// An event was published. `at` is its time.
-    Announced {
+    EventPublished {
         at: Option<Timestamp>,
         warning: bool,
         reason: String,
         note: String,
     },
     /// A request reached the platform.
-    Asked(Box<Exchange>),
+    RequestReceived(Box<Exchange>),
     /// The operator received the answer.
-    Heard(u64),
+    AnswerReceived(u64),
     /// A user, or the simulation, did something.
     Acted(String),
     /// A reconcile ended with an error.
@@ -125,11 +125,11 @@ impl Display for Entry {
                     }
                 }
             }
-            Happening::Announced { warning, reason, note, .. } => {
+            Happening::EventPublished { warning, reason, note, .. } => {
                 let kind = if *warning { "Warning" } else { "Event" };
                 write!(formatter, "      {kind} {reason}: {note}")
             }
-            Happening::Asked(exchange) => {
+            Happening::RequestReceived(exchange) => {
                 let repeated = if exchange.repeated { " (again)" } else { "" };
                 let job = exchange.job.as_ref().map(|job| format!(" {job}")).unwrap_or_default();
                 write!(
@@ -142,7 +142,9 @@ impl Display for Entry {
                     delivery => write!(formatter, " {delivery:?}"),
                 }
             }
-            Happening::Heard(number) => write!(formatter, "      the operator received the answer to #{number}"),
+            Happening::AnswerReceived(number) => {
+                write!(formatter, "      the operator received the answer to #{number}")
+            }
             Happening::Acted(what) => write!(formatter, "   *** {what}"),
             Happening::Failed(error) => write!(formatter, "      the reconcile failed: {error}"),
         }

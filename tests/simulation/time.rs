@@ -20,18 +20,18 @@ pub fn time_of_day(passed: Duration) -> Timestamp {
 /// The time of one run. The operator's clocks may differ from it.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualTime {
-    began: Instant,
+    started_at: Instant,
 }
 
 impl VirtualTime {
     /// A run begins now.
     pub fn begin() -> Self {
-        Self { began: Instant::now() }
+        Self { started_at: Instant::now() }
     }
 
-    /// The time since the run began.
+    /// The time since the run started.
     pub fn passed(self) -> Duration {
-        self.began.elapsed()
+        self.started_at.elapsed()
     }
 
     /// The wall-clock time.

@@ -61,14 +61,14 @@ impl Report {
         self.faults += other.faults;
         self.requests += other.requests;
         for failure in other.failures {
-            if self.failures.iter().all(|told| told.name() != failure.name()) {
+            if self.failures.iter().all(|known| known.name() != failure.name()) {
                 self.failures.push(failure);
             }
         }
     }
 
     /// The failures as text. Those with the fewest faults and the shortest stories come first.
-    pub fn told(&mut self, most: usize) -> String {
+    pub fn summary(&mut self, most: usize) -> String {
         self.failures.sort_by_key(|failure| (failure.plan.len(), failure.story.len()));
         let mut text = String::new();
         for failure in self.failures.iter().take(most) {
@@ -123,7 +123,7 @@ pub fn play(rehearsal: &Rehearsal, plan: &Plan) -> (Report, Run) {
 }
 
 /// Plays the scenario with these faults. If a promise is broken, the report contains only the necessary faults.
-fn play_to_tell(rehearsal: &Rehearsal, plan: &Plan) -> Report {
+fn play_and_shrink(rehearsal: &Rehearsal, plan: &Plan) -> Report {
     let (mut report, _) = play(rehearsal, plan);
     if !report.failures.is_empty() {
         let shortest = shortest(plan.clone(), |plan| !play(rehearsal, plan).0.failures.is_empty());
@@ -233,7 +233,7 @@ fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
     for (index, fault) in pairs.skip(from).step_by(share) {
         let mut plan = first.plan.clone();
         plan.insert(index, fault);
-        report.add(play_to_tell(first.rehearsal, &plan));
+        report.add(play_and_shrink(first.rehearsal, &plan));
     }
     report
 }
@@ -242,15 +242,15 @@ fn every_pair_after(first: &Trial<'_>, from: usize, share: usize) -> Report {
 /// operator must not send more requests to the platform than without the conflict.
 pub fn every_write_overtaken(scenario: &Scenario) -> Report {
     let (rehearsal, mut report) = rehearse(scenario);
-    let asked = questions(&rehearsal.ios);
+    let expected = questions(&rehearsal.ios);
     for (index, io) in rehearsal.ios.iter().enumerate().filter(|(_, io)| Fault::Conflict.can_hit(io)) {
         let plan = Plan::from([(index, Fault::Conflict)]);
         let (played, run) = play(&rehearsal, &plan);
         report.add(played);
         let again = questions(&run.ios);
-        if again != asked {
+        if again != expected {
             let how =
-                format!("a conflict at {}: the requests are {again:?}, but without the conflict {asked:?}", io.what);
+                format!("a conflict at {}: the requests are {again:?}, but without the conflict {expected:?}", io.what);
             report.failures.extend(failed(scenario, &plan, vec![Broken::new("no additional request", how)], &run));
         }
     }

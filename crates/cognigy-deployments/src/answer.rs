@@ -285,14 +285,14 @@ fn lines(value: &Value, (count, bytes): (usize, usize), secrets: &Secrets) -> Ve
     };
     let shown = |entry: &Value| {
         let line = sanitize::json_message(entry, secrets);
-        if line.is_empty() { secrets.blank(&entry.to_string()) } else { line }
+        if line.is_empty() { secrets.redact(&entry.to_string()) } else { line }
     };
     entries.iter().take(count).map(|entry| sanitize::truncate(&shown(entry), bytes).into_owned()).collect()
 }
 
 /// One short line. Secrets are removed before the text is truncated, because a truncated secret would not be found.
 fn short_value(text: &str, secrets: &Secrets) -> String {
-    sanitize::truncate(&sanitize::single_line(&secrets.blank(text)), MAX_VALUE_BYTES).into_owned()
+    sanitize::truncate(&sanitize::single_line(&secrets.redact(text)), MAX_VALUE_BYTES).into_owned()
 }
 
 #[cfg(test)]

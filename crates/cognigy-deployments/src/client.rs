@@ -10,7 +10,7 @@ use super::caller::{ApiRequest, Caller, Failure, Repeat};
 use super::credentials::Credentials;
 use super::operations::{AUDIT, HEALTH, JOB, ROLLBACK, SUBMIT, TRACE, VALIDATE};
 use super::request::{RollbackRequest, TraceRequest, ValidateRequest, encode};
-use super::submit::{self, SubmitAnswer};
+use super::submit::{self, ApiSubmitAnswer};
 use api::identifier::ApiOrigin;
 use api::status::RollbackReason;
 use platform::{
@@ -58,7 +58,7 @@ pub enum NotSent {
 
 /// The result of a rollback request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RollbackAnswer {
+pub enum ApiRollbackAnswer {
     /// 200, 202 or 204.
     Accepted,
     /// 409: read the job. If it is `rolled_back`, the rollback counts as accepted; otherwise it is tried again.
@@ -157,14 +157,14 @@ impl Client {
         first: FirstPost,
         idempotency: SubmitIdempotency,
         requester: &Requester,
-    ) -> SubmitAnswer {
+    ) -> ApiSubmitAnswer {
         let repeat = match (idempotency, first) {
             (SubmitIdempotency::Supported, _) => Repeat::Always,
             (SubmitIdempotency::Unsupported, FirstPost::Yes) => Repeat::IfUnsent,
             (SubmitIdempotency::Unsupported, FirstPost::No) => {
                 let message = "an earlier submit may have taken effect, and this API does not support idempotency keys"
                     .to_owned();
-                return SubmitAnswer::OutcomeUnknown { message };
+                return ApiSubmitAnswer::OutcomeUnknown { message };
             }
         };
         let request =
@@ -214,7 +214,7 @@ impl Client {
         key: &IdempotencyKey,
         reason: RollbackReason,
         requester: &Requester,
-    ) -> RollbackAnswer {
+    ) -> ApiRollbackAnswer {
         let request = ApiRequest {
             operation: &ROLLBACK,
             path: format!("/deployments/{job_id}/rollback"),
@@ -222,7 +222,7 @@ impl Client {
             key: Some(key),
         };
         let error = match self.caller.call(&request, requester, Repeat::Always).await {
-            Ok(answer) if matches!(answer.status.as_u16(), 200 | 202 | 204) => return RollbackAnswer::Accepted,
+            Ok(answer) if matches!(answer.status.as_u16(), 200 | 202 | 204) => return ApiRollbackAnswer::Accepted,
             Ok(answer) => CallError::protocol(format!(
                 "{} answered {}, which is not a valid answer to a rollback",
                 self.server, answer.status
@@ -231,12 +231,12 @@ impl Client {
         };
         let message = error.message().to_owned();
         match error.class() {
-            ErrorClass::Rejected { status: 409 } => RollbackAnswer::Conflict { message },
-            ErrorClass::Rejected { status } => RollbackAnswer::Refused { status, message },
-            ErrorClass::Unauthorized => RollbackAnswer::Unauthorized { message },
+            ErrorClass::Rejected { status: 409 } => ApiRollbackAnswer::Conflict { message },
+            ErrorClass::Rejected { status } => ApiRollbackAnswer::Refused { status, message },
+            ErrorClass::Unauthorized => ApiRollbackAnswer::Unauthorized { message },
             // A rollback is never cancelled.
             ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Cancelled => {
-                RollbackAnswer::Transient(error)
+                ApiRollbackAnswer::Transient(error)
             }
         }
     }

@@ -32,7 +32,7 @@ mod tests;
 
 pub use answer::{HealthStatus, JobStatus, NotTheContract, Trace, Validation};
 pub use base_url::{BaseUrl, TokenUrl};
-pub use client::{Client, JobError, NotSent, RollbackAnswer};
+pub use client::{ApiRollbackAnswer, Client, JobError, NotSent};
 pub use credentials::Credentials;
 pub use provider::{CognigyDeployments, REQUIRED_SECRET_KEYS};
 pub use request::{
@@ -40,4 +40,4 @@ pub use request::{
     SubmitRequest, TraceOptions, TraceRequest, ValidateRequest,
 };
 pub use secret_keys::{Defaults, OwnClient};
-pub use submit::SubmitAnswer;
+pub use submit::ApiSubmitAnswer;

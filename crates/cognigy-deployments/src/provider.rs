@@ -1,11 +1,11 @@
 //! Implements the traits `Provider` and `Platform`.
 
 use super::answer::JobStatus;
-use super::client::{Client, JobError, NotSent, RollbackAnswer as Rolled};
+use super::client::{ApiRollbackAnswer, Client, JobError, NotSent};
 use super::credentials::Credentials;
 use super::request::{AuditCategory, AuditRecord as WireRecord, ComplianceFlags};
 use super::secret_keys::Defaults;
-use super::submit::SubmitAnswer as Submitted;
+use super::submit::ApiSubmitAnswer;
 use super::{operations, translate};
 use api::CognigyDeploymentSpec;
 use parking_lot::{Mutex, MutexGuard};
@@ -240,14 +240,14 @@ impl Platform for CognigyClient {
     ) -> BoxFuture<'a, RollbackAnswer> {
         async move {
             match self.client.rollback(job, key, reason, requester).await {
-                Rolled::Accepted => RollbackAnswer::Accepted,
-                Rolled::Refused { status: _, message } => RollbackAnswer::Refused(message),
-                Rolled::Transient(error) => RollbackAnswer::NotYet(translate::rollback_obstacle(&error)),
-                Rolled::Unauthorized { message } => {
+                ApiRollbackAnswer::Accepted => RollbackAnswer::Accepted,
+                ApiRollbackAnswer::Refused { status: _, message } => RollbackAnswer::Refused(message),
+                ApiRollbackAnswer::Transient(error) => RollbackAnswer::NotYet(translate::rollback_obstacle(&error)),
+                ApiRollbackAnswer::Unauthorized { message } => {
                     let message = format!("Cognigy.AI refuses the credentials: {message}; correct the Secret");
                     RollbackAnswer::NotYet(Obstacle::lasting(Cause::Unauthorized, message, Retry::CredentialsChange))
                 }
-                Rolled::Conflict { message } => self.after_conflict(job, message, requester).await,
+                ApiRollbackAnswer::Conflict { message } => self.after_conflict(job, message, requester).await,
             }
         }
         .boxed()
@@ -270,12 +270,12 @@ impl Platform for CognigyClient {
 
 impl CognigyClient {
     /// The submit took too long: it may have been sent.
-    fn submit_timed_out(&self) -> Submitted {
+    fn submit_timed_out(&self) -> ApiSubmitAnswer {
         let server = self.client.server();
         let message = format!("{server} did not answer the submit within {} s", SUBMIT_WITHIN.as_secs());
         match self.idempotency {
-            SubmitIdempotency::Supported => Submitted::StillInProgress { message },
-            SubmitIdempotency::Unsupported => Submitted::OutcomeUnknown { message },
+            SubmitIdempotency::Supported => ApiSubmitAnswer::StillInProgress { message },
+            SubmitIdempotency::Unsupported => ApiSubmitAnswer::OutcomeUnknown { message },
         }
     }
 

@@ -9,7 +9,7 @@ use rollout::facts::SubmitIdempotency;
 
 /// The result of a submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SubmitAnswer {
+pub enum ApiSubmitAnswer {
     /// The rollout was started.
     Accepted(JobId),
     /// The first POST was answered with 4xx: no rollout was started, and the same request would get the same answer.
@@ -50,7 +50,7 @@ pub(crate) fn evaluate(
     result: Result<Answer, Failure>,
     first: FirstPost,
     idempotency: SubmitIdempotency,
-) -> SubmitAnswer {
+) -> ApiSubmitAnswer {
     let failure = match result {
         Ok(answer) => return accepted(answer),
         Err(failure) => failure,
@@ -60,36 +60,40 @@ pub(crate) fn evaluate(
     let next = if was_first && !sent { FirstPost::Yes } else { FirstPost::No };
     let message = error.message().to_owned();
     match (error.class(), status) {
-        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, None) => SubmitAnswer::Unauthorized { message, next },
-        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, Some(status)) if was_first => {
-            SubmitAnswer::Rejected { status: status.as_u16(), message }
+        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, None) => {
+            ApiSubmitAnswer::Unauthorized { message, next }
         }
-        (ErrorClass::Rejected { .. }, Some(StatusCode::CONFLICT)) => SubmitAnswer::StillInProgress { message },
-        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, Some(_)) => SubmitAnswer::OutcomeUnknown { message },
-        (ErrorClass::Protocol, _) if sent => SubmitAnswer::OutcomeUnknown { message },
+        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, Some(status)) if was_first => {
+            ApiSubmitAnswer::Rejected { status: status.as_u16(), message }
+        }
+        (ErrorClass::Rejected { .. }, Some(StatusCode::CONFLICT)) => ApiSubmitAnswer::StillInProgress { message },
+        (ErrorClass::Unauthorized | ErrorClass::Rejected { .. }, Some(_)) => {
+            ApiSubmitAnswer::OutcomeUnknown { message }
+        }
+        (ErrorClass::Protocol, _) if sent => ApiSubmitAnswer::OutcomeUnknown { message },
         (ErrorClass::Transient, Some(StatusCode::TOO_MANY_REQUESTS))
             if idempotency == SubmitIdempotency::Unsupported =>
         {
             // The request was refused before it was processed: this POST had no effect, whether or not the API supports
             // keys.
-            SubmitAnswer::Transient { error, next: if was_first { FirstPost::Yes } else { FirstPost::No } }
+            ApiSubmitAnswer::Transient { error, next: if was_first { FirstPost::Yes } else { FirstPost::No } }
         }
         (ErrorClass::Transient, _) if sent && idempotency == SubmitIdempotency::Unsupported => {
-            SubmitAnswer::OutcomeUnknown { message }
+            ApiSubmitAnswer::OutcomeUnknown { message }
         }
         // A submit is never cancelled. If it were cancelled, it would not have been sent.
         (ErrorClass::Transient | ErrorClass::Protocol | ErrorClass::EgressRefused | ErrorClass::Cancelled, _) => {
-            SubmitAnswer::Transient { error, next }
+            ApiSubmitAnswer::Transient { error, next }
         }
     }
 }
 
-fn accepted(answer: Answer) -> SubmitAnswer {
+fn accepted(answer: Answer) -> ApiSubmitAnswer {
     let server = answer.server();
     let job_id = answer.into_body().map(|body| answer::read_job_id(&body));
     let job_id = job_id.map(|read| read.map_err(|error| format!("{server}: {error}")));
     match job_id.unwrap_or_else(|error| Err(error.message().to_owned())) {
-        Ok(job_id) => SubmitAnswer::Accepted(job_id),
-        Err(message) => SubmitAnswer::OutcomeUnknown { message },
+        Ok(job_id) => ApiSubmitAnswer::Accepted(job_id),
+        Err(message) => ApiSubmitAnswer::OutcomeUnknown { message },
     }
 }

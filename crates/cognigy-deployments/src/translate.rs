@@ -7,7 +7,7 @@ use super::request::{
     CapacityConstraints, DependencyLock, IsolationRules, RollbackPolicy, SubmitRequest, TraceOptions, TraceRequest,
     ValidateRequest,
 };
-use super::submit::SubmitAnswer as Submitted;
+use super::submit::ApiSubmitAnswer;
 use api::CognigyDeploymentSpec;
 use api::identifier::{ApiOrigin, JobId};
 use platform::{
@@ -104,18 +104,18 @@ pub fn trace(trace: answer::Trace) -> TraceAnswer {
 }
 
 /// The result of a submit call.
-pub fn submit(answer: Submitted) -> SubmitAnswer {
+pub fn submit(answer: ApiSubmitAnswer) -> SubmitAnswer {
     match answer {
-        Submitted::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
-        Submitted::Rejected { status: _, message } => SubmitAnswer::Rejected { message },
-        Submitted::Unauthorized { message, next } => {
+        ApiSubmitAnswer::Accepted(job_id) => SubmitAnswer::Accepted(JobId::new(job_id.as_str())),
+        ApiSubmitAnswer::Rejected { status: _, message } => SubmitAnswer::Rejected { message },
+        ApiSubmitAnswer::Unauthorized { message, next } => {
             sent(next, Obstacle::lasting(Cause::Unauthorized, message, Retry::CredentialsChange))
         }
-        Submitted::StillInProgress { message } => {
+        ApiSubmitAnswer::StillInProgress { message } => {
             SubmitAnswer::NotYet(Obstacle::transient(Cause::ApiUnavailable, message, None))
         }
-        Submitted::Transient { error, next } => sent(next, obstacle(&error)),
-        Submitted::OutcomeUnknown { message } => SubmitAnswer::Unknown { message },
+        ApiSubmitAnswer::Transient { error, next } => sent(next, obstacle(&error)),
+        ApiSubmitAnswer::OutcomeUnknown { message } => SubmitAnswer::Unknown { message },
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_refusal_contains_its_status_once() {
-        let refused = Submitted::Rejected { status: 422, message: MESSAGE.to_owned() };
+        let refused = ApiSubmitAnswer::Rejected { status: 422, message: MESSAGE.to_owned() };
         assert_eq!(submit(refused), SubmitAnswer::Rejected { message: MESSAGE.to_owned() });
         let error = CallError::new(ErrorClass::Rejected { status: 422 }, MESSAGE);
         assert_eq!(obstacle(&error).message.matches("422").count(), 1, "{}", obstacle(&error).message);

@@ -172,7 +172,7 @@ impl Answer {
     pub fn accepted(self, secrets: Secrets) -> Result<Self, CallError> {
         let Some(class) = class_of(self.status) else { return Ok(Self { secrets, ..self }) };
         let message = self.body.as_deref().map(sanitize::error_message).unwrap_or_default();
-        let status = status_with_message(self.status, &secrets.blank(&message));
+        let status = status_with_message(self.status, &secrets.redact(&message));
         let message = format!("{} answered {status}", self.shown_url());
         Err(CallError::new(class, message).with_retry_after(self.retry_after))
     }

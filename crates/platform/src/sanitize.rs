@@ -27,7 +27,7 @@ pub fn error_message(body: &[u8]) -> String {
 
 /// The message in a JSON string or object: one line without the secrets.
 pub fn json_message(value: &Value, secrets: &Secrets) -> String {
-    single_line(&secrets.blank(&flatten(value, MAX_DEPTH)))
+    single_line(&secrets.redact(&flatten(value, MAX_DEPTH)))
 }
 
 fn flatten(value: &Value, depth: usize) -> String {
@@ -79,7 +79,7 @@ pub fn single_line(text: &str) -> String {
 /// A user's value in quotes, for a message about it: one short line without the secrets.
 pub fn quoted(value: &str, secrets: &[&str]) -> String {
     const MAX_BYTES: usize = 100;
-    let shown = Secrets::new(secrets.iter().copied()).blank(value);
+    let shown = Secrets::new(secrets.iter().copied()).redact(value);
     format!("\"{}\"", truncate(&single_line(&shown), MAX_BYTES))
 }
 

@@ -47,7 +47,7 @@ impl Secrets {
     }
 
     /// Returns the text with every secret redacted; if the text is much longer than 4 KiB, only its first 4 KiB.
-    pub fn blank(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         let longest = self.0.iter().map(String::len).max().unwrap_or_default();
         let most = KEPT_BYTES + longest * LONGEST_ENCODING;
         let (searched, shown) = match text.len() <= most {

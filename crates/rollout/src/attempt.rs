@@ -3,9 +3,9 @@
 use super::claim;
 use super::conditions::{self, ConditionUpdate};
 use super::decide::Abandonment;
+use super::effects::{Effects, OutboxMessage};
 use super::facts::Facts;
 use super::key;
-use super::notice::{Effects, Notice};
 use super::time::between;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
@@ -36,7 +36,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         rollback: None,
         verdict: None,
     });
-    conditions::reset_story(status, facts);
+    conditions::reset_stages(status, facts);
     let started = Effects::normal(
         Reason::AttemptStarted,
         format!("attempt {number} has started, to deploy {}", target.digest.named(target.version.as_deref())),
@@ -47,7 +47,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
 /// The event if another resource has deployed to the environment after the success of this resource. This resource
 /// starts another attempt, and waits for the environment.
 fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
-    let attempt = status.attempt.as_ref().filter(|attempt| claim::says_that_it_runs(attempt));
+    let attempt = status.attempt.as_ref().filter(|attempt| claim::claims_to_run(attempt));
     match (attempt, &facts.other_owner) {
         (Some(attempt), Some(owner)) => {
             let number = attempt.number;
@@ -68,13 +68,13 @@ pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> E
         attempt.generation = facts.generation;
         attempt.step = Step::Pending;
     }
-    conditions::reset_story(status, facts);
+    conditions::reset_stages(status, facts);
     Effects::none()
 }
 
 /// The environment runs the configuration, and is healthy.
 pub fn succeed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
-    let healthy = ConditionUpdate::yes(ConditionType::Healthy, Reason::HealthGood, "the environment is healthy");
+    let healthy = ConditionUpdate::set_true(ConditionType::Healthy, Reason::HealthGood, "the environment is healthy");
     conditions::set_condition(status, facts, healthy);
     let note = status.attempt.as_ref().map_or_else(String::new, |attempt| {
         format!(
@@ -126,7 +126,7 @@ pub fn conclude(
     note: impl Into<String>,
 ) -> Effects {
     let success_rate = validation_success_rate(status);
-    conditions::withdraw_unreached(status);
+    conditions::remove_unreached(status);
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     attempt.step = Step::Settled;
     if attempt.verdict.is_some() {
@@ -153,11 +153,16 @@ pub fn conclude(
             Effects::warning(reason, note)
         }
     };
-    event.and(Effects { announcements: Vec::new(), notices: notices(attempt, facts, outcome, success_rate) })
+    event.and(Effects { events: Vec::new(), messages: messages(attempt, facts, outcome, success_rate) })
 }
 
 /// The audit log gets a record of each rollout that was submitted. The webhook gets every outcome.
-fn notices(attempt: &Attempt, facts: &Facts<'_>, outcome: Outcome, validation_success_rate: f64) -> Vec<Notice> {
+fn messages(
+    attempt: &Attempt,
+    facts: &Facts<'_>,
+    outcome: Outcome,
+    validation_success_rate: f64,
+) -> Vec<OutboxMessage> {
     let at = facts.now.wall;
     let success = outcome == Outcome::Succeeded;
     // Without a job, the outcome Failed after the intent means that the API refused the submit: nothing was submitted.
@@ -165,7 +170,7 @@ fn notices(attempt: &Attempt, facts: &Facts<'_>, outcome: Outcome, validation_su
     let submitted_at = attempt.intended_at().filter(|_| !was_rejected);
     let duration_seconds = submitted_at.map_or(0.0, |submitted_at| between(submitted_at, at).as_secs_f64());
     let id = |kind| key::outcome_message(facts.uid, attempt.number, attempt.started_at, kind);
-    let audit = submitted_at.map(|_| Notice::Audit {
+    let audit = submitted_at.map(|_| OutboxMessage::Audit {
         id: id(DeliveryKind::Audit),
         job_id: attempt.job_id().cloned(),
         success,
@@ -174,7 +179,7 @@ fn notices(attempt: &Attempt, facts: &Facts<'_>, outcome: Outcome, validation_su
         at,
         api_origin: attempt.api_origin().cloned(),
     });
-    let webhook = facts.has_webhook().then(|| Notice::Webhook {
+    let webhook = facts.has_webhook().then(|| OutboxMessage::Webhook {
         id: id(DeliveryKind::Webhook),
         job_id: attempt.job_id().cloned(),
         success,
@@ -223,7 +228,7 @@ pub fn give_up_submit(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -
     conditions::set_condition(
         status,
         facts,
-        ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, note),
+        ConditionUpdate::set_unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, note),
     );
     let effects = conclude(status, facts, Outcome::Unknown, Reason::SubmitOutcomeUnknown, note);
     claim::deploy(status);

@@ -82,16 +82,16 @@ pub struct SubmissionMemory {
     unsent: Option<IdempotencyKey>,
     answer: Option<SubmitAnswer>,
     unknown: Option<String>,
-    body_lost: bool,
+    body_changed: bool,
     observed: Option<ObservedTime>,
 }
 
 impl SubmissionMemory {
-    fn observe(&mut self, began: Option<Timestamp>, now: Now) {
-        if let Some(began) = began
-            && !self.observed.is_some_and(|observed| observed.began_at(began))
+    fn observe(&mut self, started_at: Option<Timestamp>, now: Now) {
+        if let Some(started_at) = started_at
+            && !self.observed.is_some_and(|observed| observed.is_from(started_at))
         {
-            self.observed = Some(ObservedTime::new(began, now));
+            self.observed = Some(ObservedTime::new(started_at, now));
         }
     }
 
@@ -101,7 +101,7 @@ impl SubmissionMemory {
         self.observed = Some(ObservedTime::new(now.wall, now));
     }
 
-    /// When the time for a verdict began.
+    /// When the time for a verdict started.
     #[must_use]
     pub fn observed(&self) -> Option<ObservedTime> {
         self.observed
@@ -151,14 +151,14 @@ impl SubmissionMemory {
     }
 
     /// Sets whether the body of the submit can no longer be built as it was recorded.
-    pub fn set_body_lost(&mut self, is_lost: bool) {
-        self.body_lost = is_lost;
+    pub fn set_body_changed(&mut self, is_lost: bool) {
+        self.body_changed = is_lost;
     }
 
     /// Whether the body of the submit can no longer be built as it was recorded.
     #[must_use]
-    pub fn is_body_lost(&self) -> bool {
-        self.body_lost
+    pub fn has_body_changed(&self) -> bool {
+        self.body_changed
     }
 }
 
@@ -201,19 +201,19 @@ impl JobMemory {
         self.finished_run = was_watched.then_some(JobRun { running: self.last_running_age, ended: age });
     }
 
-    /// What the polls of this job told about its duration. It is returned once.
+    /// What the polls of this job showed about its duration. It is returned once.
     pub fn take_finished_run(&mut self) -> Option<JobRun> {
         self.finished_run.take()
     }
 
     /// The API does not know the job. Returns the uptime of the first such answer, unless this is the first.
-    pub fn note_missing(&mut self, asked: Now) -> Option<Duration> {
+    pub fn note_missing(&mut self, sent_at: Now) -> Option<Duration> {
         let before = self.missing_at;
-        self.missing_at.get_or_insert(asked.uptime);
+        self.missing_at.get_or_insert(sent_at.uptime);
         before
     }
 
-    /// The API knows the job, or could not be asked.
+    /// The API knows the job, or the poll could not be sent.
     pub fn note_not_missing(&mut self) {
         self.missing_at = None;
     }
@@ -230,7 +230,7 @@ impl JobMemory {
 #[derive(Clone, Debug, Default)]
 pub struct PollMemory {
     last_at: Option<Duration>,
-    in_doubt: bool,
+    last_answer_was_not_good: bool,
     no_good_answer_at_age: Option<Duration>,
 }
 
@@ -241,22 +241,22 @@ impl PollMemory {
         self.last_at
     }
 
-    /// A poll was sent at this moment. `in_doubt` says whether its answer was bad or could not be read. If so, the next
-    /// poll is not delayed, even if the budget is busy.
-    pub fn note(&mut self, asked: Now, in_doubt: bool) {
-        self.last_at = Some(asked.uptime);
-        self.in_doubt = in_doubt;
+    /// A poll was sent at this moment. `last_answer_was_not_good` says whether its answer was bad or could not be read.
+    /// If so, the next poll is not delayed, even if the budget is busy.
+    pub fn note(&mut self, sent_at: Now, last_answer_was_not_good: bool) {
+        self.last_at = Some(sent_at.uptime);
+        self.last_answer_was_not_good = last_answer_was_not_good;
     }
 
     /// Whether the last answer was bad or could not be read.
     #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.in_doubt
+    pub fn last_answer_was_not_good(&self) -> bool {
+        self.last_answer_was_not_good
     }
 
     /// Sets whether the last answer was bad or could not be read.
-    pub fn set_in_doubt(&mut self, in_doubt: bool) {
-        self.in_doubt = in_doubt;
+    pub fn set_last_answer_was_not_good(&mut self, last_answer_was_not_good: bool) {
+        self.last_answer_was_not_good = last_answer_was_not_good;
     }
 
     /// The next poll is due at once.
@@ -297,22 +297,22 @@ impl HealthMemory {
     }
 
     /// The answer to a request that was sent at this moment counts.
-    pub fn count(&mut self, asked: Now) {
-        self.counted_at = Some(asked.uptime);
+    pub fn count(&mut self, sent_at: Now) {
+        self.counted_at = Some(sent_at.uptime);
     }
 
     /// A poll that was sent at this moment found that the job has completed.
-    pub fn begin_after_job(&mut self, asked: Now) {
+    pub fn begin_after_job(&mut self, sent_at: Now) {
         self.must_check_job = false;
-        self.undisturbed_until = Some(asked.uptime + AT_ONCE);
+        self.undisturbed_until = Some(sent_at.uptime + AT_ONCE);
     }
 
     /// A good answer arrived. Returns true if no bad health can have been missed since the job completed: each answer
     /// was good, and the polls followed each other closely.
-    pub fn note_good(&mut self, asked: Now, answered: Now, interval: Duration) -> bool {
-        let undisturbed = self.undisturbed_until.is_some_and(|until| answered.uptime <= until);
+    pub fn note_good(&mut self, sent_at: Now, answered_at: Now, interval: Duration) -> bool {
+        let undisturbed = self.undisturbed_until.is_some_and(|until| answered_at.uptime <= until);
         // The next poll follows one interval later.
-        self.undisturbed_until = undisturbed.then(|| asked.uptime + interval.mul_f64(1.5));
+        self.undisturbed_until = undisturbed.then(|| sent_at.uptime + interval.mul_f64(1.5));
         undisturbed
     }
 
@@ -370,8 +370,8 @@ impl RollbackMemory {
     }
 
     /// A poll of health after the rollback got no good answer. It was sent at this moment.
-    pub fn note_not_healthy(&mut self, asked: Now) {
-        self.not_healthy_at_age = Some(self.verification_age(asked));
+    pub fn note_not_healthy(&mut self, sent_at: Now) {
+        self.not_healthy_at_age = Some(self.verification_age(sent_at));
     }
 
     /// The time from the rollback to the last health poll that got no good answer.

@@ -60,6 +60,6 @@ pub fn keep(status: &mut CognigyDeploymentStatus) {
 
 /// Whether the environment runs what this attempt deployed, as far as the attempt itself says.
 #[must_use]
-pub fn says_that_it_runs(attempt: &Attempt) -> bool {
+pub fn claims_to_run(attempt: &Attempt) -> bool {
     attempt.outcome() == Some(Outcome::Succeeded) && attempt.rollback.is_none()
 }

@@ -17,19 +17,19 @@ pub struct ConditionUpdate {
 impl ConditionUpdate {
     /// The condition is True.
     #[must_use]
-    pub fn yes(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn set_true(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition_type, status: ConditionStatus::True, reason, message: message.into() }
     }
 
     /// The condition is False.
     #[must_use]
-    pub fn no(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn set_false(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition_type, status: ConditionStatus::False, reason, message: message.into() }
     }
 
     /// The condition is Unknown.
     #[must_use]
-    pub fn unknown(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn set_unknown(condition_type: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self { condition_type, status: ConditionStatus::Unknown, reason, message: message.into() }
     }
 }
@@ -58,19 +58,19 @@ pub fn set_if_changed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, u
 }
 
 /// Sets the conditions of all stages to Unknown, because nothing is known yet about the new attempt.
-pub fn reset_story(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+pub fn reset_stages(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     for condition_type in ConditionType::STAGES {
         set_condition(
             status,
             facts,
-            ConditionUpdate::unknown(condition_type, Reason::AttemptStarted, "not known yet in this attempt"),
+            ConditionUpdate::set_unknown(condition_type, Reason::AttemptStarted, "not known yet in this attempt"),
         );
     }
 }
 
 /// The attempt has ended: removes the conditions of the stages that it has not reached. Delivered stays, because it
 /// still changes after the end.
-pub fn withdraw_unreached(status: &mut CognigyDeploymentStatus) {
+pub fn remove_unreached(status: &mut CognigyDeploymentStatus) {
     status.conditions.retain(|condition| {
         condition.reason != Reason::AttemptStarted || condition.condition_type == ConditionType::Delivered
     });

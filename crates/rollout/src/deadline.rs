@@ -34,8 +34,8 @@ pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
 
 /// Whether the environment no longer runs what this attempt deployed, because another resource owns it now.
 #[must_use]
-pub fn is_deployed_over(facts: &Facts<'_>, attempt: &Attempt) -> bool {
-    facts.other_owner.is_some() && claim::says_that_it_runs(attempt)
+pub fn is_replaced(facts: &Facts<'_>, attempt: &Attempt) -> bool {
+    facts.other_owner.is_some() && claim::claims_to_run(attempt)
 }
 
 /// How long the environment stays reserved for this attempt. A rollout that may be running although nobody knows its job

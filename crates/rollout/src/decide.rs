@@ -5,9 +5,9 @@
 
 use super::checks_validity;
 use super::claim;
-use super::deadline::{is_deployed_over, is_outdated, time_until_free, timeout_verdict_age};
+use super::deadline::{is_outdated, is_replaced, time_until_free, timeout_verdict_age};
 use super::facts::{Facts, SubmitIdempotency};
-use super::memory::{LOOK_AGAIN, Memory};
+use super::memory::{Memory, OBSTACLE_CHECK_INTERVAL};
 use super::next_poll;
 use super::requests::{self, Request};
 use api::spec::DeletionPolicy;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// A deleted resource gets at least this much time after this process first saw the deletion, even if its grace is over by
 /// the wall clock: no operator may have been running, or the clock may have jumped.
-const LAST_CHANCE: Duration = Duration::from_secs(60);
+const MIN_GRACE_AFTER_OBSERVED: Duration = Duration::from_secs(60);
 
 /// The retries of a submit stop this long before the API forgets the key.
 const KEY_MARGIN: Duration = Duration::from_secs(600);
@@ -47,9 +47,9 @@ pub enum Decision {
     /// Nobody will ever know whether the submit was accepted. Stop sending it.
     GiveUpSubmit,
     /// Poll the job.
-    AskJob,
+    PollJob,
     /// Poll the environment's health.
-    AskHealth,
+    PollHealth,
     /// Health is good, but was not good all the time. Poll the job once more, because the platform may have rolled back.
     CheckJob,
     /// There was no verdict before the deadline.
@@ -81,7 +81,7 @@ impl Decision {
     /// Whether this polls the job or health. Polls repeat.
     #[must_use]
     pub fn is_poll(&self) -> bool {
-        matches!(self, Self::AskJob | Self::CheckJob | Self::AskHealth)
+        matches!(self, Self::PollJob | Self::CheckJob | Self::PollHealth)
     }
 
     /// Whether the status must be recorded before this is carried out.
@@ -104,8 +104,8 @@ impl Decision {
             | Self::Intend
             | Self::ApplySubmitAnswer
             | Self::GiveUpSubmit
-            | Self::AskJob
-            | Self::AskHealth
+            | Self::PollJob
+            | Self::PollHealth
             | Self::CheckJob
             | Self::DeclareTimeout
             | Self::BeginRollback(_)
@@ -120,7 +120,7 @@ impl Decision {
 #[must_use]
 pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> Decision {
     let Some(handled) = &status.handled_requests else { return Decision::NoteRequests };
-    if let Some(request) = requests::open(facts, status.attempt.as_ref(), handled, memory) {
+    if let Some(request) = requests::next_request(facts, status.attempt.as_ref(), handled, memory) {
         return Decision::HandleRequest(request);
     }
     match (&status.attempt, facts.deleted_at) {
@@ -134,7 +134,7 @@ fn begin(facts: &Facts<'_>) -> Decision {
     match &facts.target {
         Ok(_) if facts.spec.suspend => Decision::Wait(None),
         Ok(_) => Decision::Start,
-        Err(_) => Decision::Wait(Some(LOOK_AGAIN)),
+        Err(_) => Decision::Wait(Some(OBSTACLE_CHECK_INTERVAL)),
     }
 }
 
@@ -148,7 +148,7 @@ fn proceed(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
 }
 
 fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
-    let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
+    let Ok(target) = &facts.target else { return Decision::Wait(Some(OBSTACLE_CHECK_INTERVAL)) };
     if target.digest != attempt.digest {
         return Decision::Start;
     }
@@ -183,13 +183,13 @@ fn in_flight(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     match attempt.step {
         Step::RollingBack => paused(facts, memory).unwrap_or(Decision::Rollback),
         Step::Submitting => submitting(facts, attempt, memory),
-        Step::Monitoring => watching(facts, attempt, memory, Decision::AskHealth),
+        Step::Monitoring => polling(facts, attempt, memory, Decision::PollHealth),
         Step::RollingOut
         | Step::Pending
         | Step::Validating
         | Step::Tracing
         | Step::VerifyingRollback
-        | Step::Settled => watching(facts, attempt, memory, Decision::AskJob),
+        | Step::Settled => polling(facts, attempt, memory, Decision::PollJob),
     }
 }
 
@@ -211,7 +211,7 @@ fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool
     let is_ambiguous = submission.unknown().is_some() || !is_first;
     match facts.settings.submit_idempotency {
         SubmitIdempotency::Unsupported if is_ambiguous => true,
-        SubmitIdempotency::Unsupported | SubmitIdempotency::Supported if submission.is_body_lost() => {
+        SubmitIdempotency::Unsupported | SubmitIdempotency::Supported if submission.has_body_changed() => {
             age >= facts.timeout()
         }
         SubmitIdempotency::Unsupported | SubmitIdempotency::Supported => {
@@ -220,7 +220,7 @@ fn submit_is_over(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> bool
     }
 }
 
-fn watching(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
+fn polling(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: Decision) -> Decision {
     // A missing answer is no verdict: after a down time or a jump of the clock, the operator must poll first.
     let verdict_age = timeout_verdict_age(facts, memory.attempt.submission.observed());
     if memory.attempt.polls.no_good_answer_at_age().is_some_and(|age| age >= verdict_age) {
@@ -253,15 +253,15 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
     if let Some(wait) = paused(facts, memory) {
         return wait;
     }
-    poll_when_due(facts, attempt, memory, Decision::AskHealth)
+    poll_when_due(facts, attempt, memory, Decision::PollHealth)
 }
 
 fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
-    let Ok(target) = &facts.target else { return Decision::Wait(Some(LOOK_AGAIN)) };
+    let Ok(target) = &facts.target else { return Decision::Wait(Some(OBSTACLE_CHECK_INTERVAL)) };
     match time_until_free(facts, attempt, memory) {
         // Another resource has deployed over this one, so this one must not stay ready. The next attempt waits for the
         // environment, also while suspended.
-        Duration::ZERO if is_deployed_over(facts, attempt) => Decision::Start,
+        Duration::ZERO if is_replaced(facts, attempt) => Decision::Start,
         Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => Decision::Wait(None),
         Duration::ZERO => Decision::Start,
         // A requested retry waits until then as well.
@@ -280,7 +280,7 @@ fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decis
 
 fn grace_left(facts: &Facts<'_>, memory: &Memory) -> Duration {
     let grace = facts.settings.deletion_grace;
-    let chance = LAST_CHANCE.min(grace).saturating_sub(memory.deletion_known_for(facts.now));
+    let chance = MIN_GRACE_AFTER_OBSERVED.min(grace).saturating_sub(memory.deletion_known_for(facts.now));
     grace.saturating_sub(memory.deletion_age(facts.now)).max(chance)
 }
 
@@ -317,7 +317,7 @@ fn finish_deleted(
 fn must_be_undone(facts: &Facts<'_>, attempt: &Attempt) -> bool {
     // This resource must not undo what another resource has deployed since.
     facts.spec.deletion_policy == DeletionPolicy::Rollback
-        && claim::says_that_it_runs(attempt)
+        && claim::claims_to_run(attempt)
         && facts.other_owner.is_none()
 }
 
@@ -331,5 +331,5 @@ fn paused(facts: &Facts<'_>, memory: &Memory) -> Option<Decision> {
 /// it tries again after each pause.
 fn blocked(facts: &Facts<'_>, memory: &Memory) -> Option<Decision> {
     let obstacle = memory.obstacle(facts.generation)?;
-    (!obstacle.is_transient()).then_some(Decision::Wait(Some(LOOK_AGAIN)))
+    (!obstacle.is_transient()).then_some(Decision::Wait(Some(OBSTACLE_CHECK_INTERVAL)))
 }

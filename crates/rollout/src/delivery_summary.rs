@@ -21,7 +21,7 @@ pub(super) fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::yes(ConditionType::Delivered, Reason::Delivered, "every message was accepted"),
+                ConditionUpdate::set_true(ConditionType::Delivered, Reason::Delivered, "every message was accepted"),
             );
         }
         0 if status.attempt.is_none() => {}
@@ -30,7 +30,7 @@ pub(super) fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::unknown(ConditionType::Delivered, Reason::AttemptStarted, message),
+                ConditionUpdate::set_unknown(ConditionType::Delivered, Reason::AttemptStarted, message),
             );
         }
         _ if waits_for_another_api(status, facts) => set_waits_for_another_api(status, facts),
@@ -39,7 +39,7 @@ pub(super) fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::unknown(ConditionType::Delivered, Reason::DeliveryPending, message),
+                ConditionUpdate::set_unknown(ConditionType::Delivered, Reason::DeliveryPending, message),
             );
         }
     }
@@ -83,5 +83,9 @@ fn set_waits_for_another_api(status: &mut CognigyDeploymentStatus, facts: &Facts
         held_back.len(),
         oldest.created_at,
     );
-    set_condition(status, facts, ConditionUpdate::unknown(ConditionType::Delivered, Reason::EndpointChanged, message));
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::set_unknown(ConditionType::Delivered, Reason::EndpointChanged, message),
+    );
 }

@@ -18,11 +18,11 @@ const RECENT_AGES: usize = 32;
 const EXCEPTIONS: usize = 16;
 /// The longest distance between two probes, in jobs. A probe is a job that is polled earlier, to find out whether jobs end
 /// before they are polled.
-const SELDOM: u32 = 64;
+const MAX_PROBE_DISTANCE: u32 = 64;
 /// The longest distance between two probes if some jobs take longer: the others may end long before they are polled.
-const OFTEN: u32 = 4;
+const PROBE_DISTANCE_IF_SLOWER: u32 = 4;
 /// How many environments are remembered at most, in each of two generations.
-const MOST_ENVIRONMENTS: usize = 2048;
+const MAX_ENVIRONMENTS: usize = 2048;
 
 /// What the polls of one job showed, as ages of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
     pub fn learn(&mut self, environment: &Environment, run: JobRun, interval: Duration) {
         self.jobs_since_probe = self.jobs_since_probe.saturating_add(1);
         let was_probe = self.probe.as_ref() == Some(environment);
-        if was_probe || self.jobs_since_probe >= self.probe_every + SELDOM {
+        if was_probe || self.jobs_since_probe >= self.probe_every + MAX_PROBE_DISTANCE {
             self.probe = None;
             self.jobs_since_probe = 0;
         }
@@ -112,9 +112,9 @@ impl<Environment: Clone + Eq + Hash> Durations<Environment> {
             self.not_ended.clear();
             self.probe_every = 1;
         } else if was_probe {
-            self.probe_every = (2 * self.probe_every).min(SELDOM);
+            self.probe_every = (2 * self.probe_every).min(MAX_PROBE_DISTANCE);
         } else if run.running.is_some() {
-            self.probe_every = self.probe_every.min(OFTEN);
+            self.probe_every = self.probe_every.min(PROBE_DISTANCE_IF_SLOWER);
         }
         self.end = Some(match (self.end, run.running) {
             _ if had_ended => run.ended,
@@ -177,7 +177,7 @@ impl<Environment: Clone + Eq + Hash> Generations<Environment> {
     }
 
     fn put(&mut self, environment: &Environment, run: JobRun) {
-        if self.young.len() >= MOST_ENVIRONMENTS && !self.young.contains_key(environment) {
+        if self.young.len() >= MAX_ENVIRONMENTS && !self.young.contains_key(environment) {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(environment.clone(), run);

@@ -108,7 +108,7 @@ pub struct Facts<'a> {
     /// How polls are adjusted to the load and to the expected end of the job.
     pub polling: PollTuning,
     /// When the request was sent whose answer is being applied. The present moment if there is no answer.
-    pub asked: Now,
+    pub sent_at: Now,
     /// The present moment.
     pub now: Now,
 }
@@ -117,7 +117,7 @@ impl Facts<'_> {
     /// When the request was sent whose answer is being applied. The answer has arrived now.
     #[must_use]
     pub fn answered(&self) -> Answered {
-        Answered { asked: self.asked, answered: self.now }
+        Answered { sent_at: self.sent_at, answered_at: self.now }
     }
 
     /// The shortest time between two polls.

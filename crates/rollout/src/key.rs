@@ -70,11 +70,11 @@ mod tests {
         let digest: Digest = serde_json::from_value("v1:b".into()).unwrap();
         let first: Timestamp = "2026-01-01T12:00:00.000001Z".parse().unwrap();
         let second: Timestamp = "2026-01-01T12:00:00.000002Z".parse().unwrap();
-        let submit_at = |began| submit("6f2c0f0e", 2, began, &digest);
+        let submit_at = |started_at| submit("6f2c0f0e", 2, started_at, &digest);
         assert_eq!(submit_at(first), submit_at(first), "a repeat is known by its key");
         assert_ne!(submit_at(first), submit_at(second));
         for kind in DeliveryKind::ALL {
-            let id = |began| outcome_message("6f2c0f0e", 2, began, kind);
+            let id = |started_at| outcome_message("6f2c0f0e", 2, started_at, kind);
             assert_eq!(id(first), id(first), "{kind:?}");
             assert_ne!(id(first), id(second), "{kind:?}");
         }

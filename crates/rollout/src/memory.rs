@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// How often the operator checks again whether a person has removed an obstacle.
-pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
+pub const OBSTACLE_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The first pause after a failed try. It doubles with each failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause.
@@ -49,7 +49,7 @@ struct Blocked {
 
 impl Memory {
     /// Prepares for a decision about this attempt and this deletion. What was remembered about another attempt is forgotten.
-    pub fn turn_to(&mut self, attempt: Option<&Attempt>, deleted_at: Option<Timestamp>, now: Now) {
+    pub fn prepare_for(&mut self, attempt: Option<&Attempt>, deleted_at: Option<Timestamp>, now: Now) {
         if let (Some(deleted_at), None) = (deleted_at, self.deletion) {
             self.deletion = Some(ObservedTime::new(deleted_at, now));
         }
@@ -90,19 +90,21 @@ impl Memory {
     fn block_for(&mut self, pause: Duration, obstacle: Obstacle, generation: i64, now: Now) {
         let pause = match obstacle.retry {
             Retry::Later { at_least } => pause.max(at_least.unwrap_or_default()),
-            Retry::CredentialsChange | Retry::InputChange | Retry::SnapshotChange | Retry::OwnerGone => LOOK_AGAIN,
+            Retry::CredentialsChange | Retry::InputChange | Retry::SnapshotChange | Retry::OwnerGone => {
+                OBSTACLE_CHECK_INTERVAL
+            }
         };
         self.pause_for(pause, now);
-        self.show(obstacle, generation);
+        self.set_obstacle(obstacle, generation);
     }
 
     /// Remembers an obstacle while the call that met it continues.
-    pub fn show(&mut self, obstacle: Obstacle, generation: i64) {
+    pub fn set_obstacle(&mut self, obstacle: Obstacle, generation: i64) {
         self.blocked = Some(Blocked { obstacle, generation });
     }
 
     /// Keeps the present obstacle, and treats it as met in this generation. Does nothing if there is none.
-    pub fn keep_showing(&mut self, generation: i64) -> bool {
+    pub fn keep_obstacle(&mut self, generation: i64) -> bool {
         let Some(blocked) = &mut self.blocked else { return false };
         blocked.generation = generation;
         true
@@ -112,9 +114,11 @@ impl Memory {
     pub fn pause_rollback(&mut self, retry: Retry, now: Now) {
         let pause = match retry {
             Retry::Later { at_least } => {
-                self.pause(LONGEST_ROLLBACK_PAUSE).max(at_least.unwrap_or_default()).min(LOOK_AGAIN)
+                self.pause(LONGEST_ROLLBACK_PAUSE).max(at_least.unwrap_or_default()).min(OBSTACLE_CHECK_INTERVAL)
             }
-            Retry::CredentialsChange | Retry::InputChange | Retry::SnapshotChange | Retry::OwnerGone => LOOK_AGAIN,
+            Retry::CredentialsChange | Retry::InputChange | Retry::SnapshotChange | Retry::OwnerGone => {
+                OBSTACLE_CHECK_INTERVAL
+            }
         };
         self.pause_for(pause, now);
     }
@@ -195,8 +199,8 @@ impl Memory {
     }
 
     /// A request for the job or for health got no good answer. It was sent at this moment.
-    pub fn note_no_good_answer(&mut self, asked: Now) {
-        let age = self.submit_age(asked);
+    pub fn note_no_good_answer(&mut self, sent_at: Now) {
+        let age = self.submit_age(sent_at);
         self.attempt.polls.note_no_good_answer(age);
     }
 }

@@ -22,7 +22,8 @@ pub fn due_in(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Duration
             | Step::Settled => Duration::ZERO,
         };
     };
-    let gap = if memory.attempt.polls.is_in_doubt() { facts.interval() } else { gap(facts, attempt, memory) };
+    let gap =
+        if memory.attempt.polls.last_answer_was_not_good() { facts.interval() } else { gap(facts, attempt, memory) };
     (polled_at + gap).saturating_sub(facts.now.uptime)
 }
 

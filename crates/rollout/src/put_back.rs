@@ -1,7 +1,7 @@
 //! What happens if somebody removes the status while a rollout is in flight or messages wait. This process remembers the
 //! status, and restores what must not be lost.
 
-use super::notice::Effects;
+use super::effects::Effects;
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, OutboxEntry};
 

@@ -4,9 +4,9 @@
 //! handled.
 
 use super::deadline::time_until_free;
+use super::effects::Effects;
 use super::facts::Facts;
 use super::memory::Memory;
-use super::notice::Effects;
 use api::status::{Attempt, CognigyDeploymentStatus, HandledRequests};
 
 /// A request that a person can make.
@@ -20,7 +20,7 @@ pub enum Request {
 
 /// The request to handle next. A rollback wins over a retry; a retry waits while nothing new may start.
 #[must_use]
-pub fn open(
+pub fn next_request(
     facts: &Facts<'_>,
     attempt: Option<&Attempt>,
     handled: &HandledRequests,
@@ -47,7 +47,7 @@ pub fn is_new(value: Option<&String>, handled: Option<&String>) -> bool {
 
 /// Records the values that existed before the operator first saw the resource, without acting on them. An object that
 /// was restored or created again has old requests.
-pub fn note(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+pub fn record_without_acting(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     status.handled_requests =
         Some(HandledRequests { retry: facts.requests.retry.clone(), rollback: facts.requests.rollback.clone() });
     Effects::none()

@@ -41,18 +41,20 @@ impl ReadySummary {
 /// Writes the summary. Changes nothing if nothing has changed.
 pub fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &Memory) {
     let (ready, flag) = match summarize(facts, status, memory) {
-        ReadySummary::Ready(message) => (ConditionUpdate::yes(ConditionType::Ready, Reason::Succeeded, message), None),
+        ReadySummary::Ready(message) => {
+            (ConditionUpdate::set_true(ConditionType::Ready, Reason::Succeeded, message), None)
+        }
         ReadySummary::Reconciling(reason, message) => (
-            ConditionUpdate::unknown(ConditionType::Ready, reason, message.clone()),
+            ConditionUpdate::set_unknown(ConditionType::Ready, reason, message.clone()),
             Some((ConditionType::Reconciling, reason, message)),
         ),
         ReadySummary::Stalled(reason, message) => (
-            ConditionUpdate::no(ConditionType::Ready, reason, message.clone()),
+            ConditionUpdate::set_false(ConditionType::Ready, reason, message.clone()),
             Some((ConditionType::Stalled, reason, message)),
         ),
         ReadySummary::Suspended => {
             let message = "suspended with a configuration waiting: set spec.suspend to false to continue";
-            (ConditionUpdate::no(ConditionType::Ready, Reason::Suspended, message), None)
+            (ConditionUpdate::set_false(ConditionType::Ready, Reason::Suspended, message), None)
         }
     };
     set_condition(status, facts, ready);
@@ -63,7 +65,7 @@ pub fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: 
         }
     }
     if let Some((condition_type, reason, message)) = flag {
-        set_condition(status, facts, ConditionUpdate::yes(condition_type, reason, message));
+        set_condition(status, facts, ConditionUpdate::set_true(condition_type, reason, message));
     }
     delivery_summary::refresh(status, facts);
     status.phase = Some(phase(status.attempt.as_ref()));

@@ -13,11 +13,11 @@ pub struct Now {
     pub uptime: Duration,
 }
 
-/// When something began, and when this process first observed it. The time that passed since then is measured by the
+/// When something started, and when this process first observed it. The time that passed since then is measured by the
 /// uptime, so that a jump of the wall clock does not change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObservedTime {
-    began: Timestamp,
+    started_at: Timestamp,
     /// How old it was when this process first observed it, by the wall clock.
     age_at_first: Duration,
     /// The uptime at which this process first observed it.
@@ -25,16 +25,16 @@ pub struct ObservedTime {
 }
 
 impl ObservedTime {
-    /// Something that began at `began`, and that this process observes now for the first time.
+    /// Something that started at `started_at`, and that this process observes now for the first time.
     #[must_use]
-    pub fn new(began: Timestamp, now: Now) -> Self {
-        Self { began, age_at_first: between(began, now.wall), first_observed_at: now.uptime }
+    pub fn new(started_at: Timestamp, now: Now) -> Self {
+        Self { started_at, age_at_first: between(started_at, now.wall), first_observed_at: now.uptime }
     }
 
-    /// Whether it began at this moment.
+    /// Whether it started at this moment.
     #[must_use]
-    pub fn began_at(self, began: Timestamp) -> bool {
-        self.began == began
+    pub fn is_from(self, started_at: Timestamp) -> bool {
+        self.started_at == started_at
     }
 
     /// How old it was when this process first observed it, by the wall clock.
@@ -60,16 +60,16 @@ impl ObservedTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// When it was sent.
-    pub asked: Now,
+    pub sent_at: Now,
     /// When the answer arrived.
-    pub answered: Now,
+    pub answered_at: Now,
 }
 
 impl Answered {
     /// How long the answer took.
     #[must_use]
     pub fn took(self) -> Duration {
-        self.answered.uptime.saturating_sub(self.asked.uptime)
+        self.answered_at.uptime.saturating_sub(self.sent_at.uptime)
     }
 }
 

@@ -69,17 +69,17 @@ mod tests {
 
     #[test]
     fn an_attempt_has_the_same_trace_in_every_process_and_no_other_has_it() {
-        let began = Timestamp::from_microsecond(1_767_268_800_000_001).unwrap();
+        let started_at = Timestamp::from_microsecond(1_767_268_800_000_001).unwrap();
         let later = Timestamp::from_microsecond(1_767_268_800_000_002).unwrap();
-        let trace = TraceId::of("6f2c0f0e", 1, began);
+        let trace = TraceId::of("6f2c0f0e", 1, started_at);
         assert_eq!(
             trace.to_string(),
             "dab54e02b4c237363880a4bfea3afe71",
             "another version of the operator would continue the attempt in another trace"
         );
-        assert_ne!(trace, TraceId::of("6f2c0f0e", 2, began));
+        assert_ne!(trace, TraceId::of("6f2c0f0e", 2, started_at));
         assert_ne!(trace, TraceId::of("6f2c0f0e", 1, later));
-        assert_ne!(trace, TraceId::of("7a01b2c3", 1, began));
-        assert_ne!(trace.to_bytes()[..8], RootSpanId::of("6f2c0f0e", 1, began).to_bytes());
+        assert_ne!(trace, TraceId::of("7a01b2c3", 1, started_at));
+        assert_ne!(trace.to_bytes()[..8], RootSpanId::of("6f2c0f0e", 1, started_at).to_bytes());
     }
 }

@@ -103,12 +103,13 @@ fn is_over(attempt: &Attempt, step: Step) -> bool {
 
 /// How long an ended step took. `None` if this is unknown, because another process made the checks.
 fn took(attempt: &Attempt, step: Step, memory: &AttemptMemory, now: Timestamp) -> Option<Duration> {
-    let from = |began: Option<Timestamp>, ended: Timestamp| began.map(|began| between(began, ended));
+    let from =
+        |started_at: Option<Timestamp>, ended: Timestamp| started_at.map(|started_at| between(started_at, ended));
     let verdict_at = attempt.verdict.as_ref().map(|verdict: &Verdict| verdict.at);
     let rollback_requested_at = attempt.rollback.as_ref().map(|rollback| rollback.requested_at);
     let judged_at = verdict_at.into_iter().chain(rollback_requested_at).min().unwrap_or(now);
     match step {
-        Step::Pending => Some(between(attempt.started_at, memory.checks.validation?.asked.wall)),
+        Step::Pending => Some(between(attempt.started_at, memory.checks.validation?.sent_at.wall)),
         Step::Validating => Some(memory.checks.validation?.took()),
         Step::Tracing => Some(memory.checks.synthetic_trace?.took()),
         Step::Submitting => from(attempt.intended_at(), now),

@@ -25,10 +25,11 @@ impl Access {
     /// A client, and the URL of the API server. Nothing is asked yet.
     pub async fn connect(&self) -> Result<(Client, String), Error> {
         let unusable = |problem: String| Error::Kubeconfig { file: self.file.clone(), problem };
-        let kubeconfig = Kubeconfig::read_from(&self.file).map_err(|error| unusable(told(&error)))?;
+        let kubeconfig = Kubeconfig::read_from(&self.file).map_err(|error| unusable(problem_of(&error)))?;
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        let config =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unusable(told(&error)))?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|error| unusable(problem_of(&error)))?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         Ok((Client::try_from(config).map_err(|error| unusable(error.to_string()))?, server))
     }
@@ -76,7 +77,7 @@ impl Drop for Selection {
 }
 
 /// What is wrong with a kubeconfig, without the lines that its parser quotes: they may hold tokens and passwords.
-fn told(error: &KubeconfigError) -> String {
+fn problem_of(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(_) => "it is not valid YAML, or no kubeconfig".to_owned(),
         KubeconfigError::ReadConfig(error, _) => error.to_string(),

@@ -1,8 +1,8 @@
 //! The live table. On a terminal it is redrawn in place. Otherwise, each change is printed as a line.
 
 use crate::error::Error;
-use crate::narrator::Narrator;
-use crate::play::{Fate, Part};
+use crate::output::Output;
+use crate::rollouts::{AppliedRelease, ReleaseState};
 use api::ConditionType;
 use api::condition::ConditionSet;
 use simulator::{RequestFilter, RequestRecord, WorldHandle};
@@ -26,19 +26,19 @@ pub struct Row {
 
 impl Row {
     /// The state of a resource.
-    pub fn of(part: &Part) -> Self {
+    pub fn of(applied: &AppliedRelease) -> Self {
         let blank = || "-".to_owned();
         let row = Self {
-            name: part.role.name.to_owned(),
-            environment: part.role.environment.to_owned(),
+            name: applied.release.name.to_owned(),
+            environment: applied.release.environment.to_owned(),
             ready: blank(),
             phase: blank(),
             job: blank(),
             reason: blank(),
             message: String::new(),
         };
-        let object = match &part.fate {
-            Fate::Refused(message) => {
+        let object = match &applied.state {
+            ReleaseState::Refused(message) => {
                 return Self {
                     phase: "(refused)".to_owned(),
                     reason: "Invalid".to_owned(),
@@ -46,7 +46,7 @@ impl Row {
                     ..row
                 };
             }
-            Fate::Taken(object) => object,
+            ReleaseState::Accepted(object) => object,
         };
         let Some(status) = &object.status else { return row };
         let ready = status.conditions.find(ConditionType::Ready);
@@ -83,7 +83,7 @@ impl fmt::Display for Row {
 
 /// The table.
 pub struct Board<'a> {
-    narrator: &'a Narrator,
+    output: &'a Output,
     shown: Vec<Row>,
     /// How many lines of a terminal the table takes; none before it is first drawn.
     height: usize,
@@ -91,13 +91,13 @@ pub struct Board<'a> {
 
 impl<'a> Board<'a> {
     /// An empty table.
-    pub fn new(narrator: &'a Narrator) -> Self {
-        Self { narrator, shown: Vec::new(), height: 0 }
+    pub fn new(output: &'a Output) -> Self {
+        Self { output, shown: Vec::new(), height: 0 }
     }
 
     /// Shows the state of all resources.
     pub fn show(&mut self, rows: &[Row], platform: &WorldHandle) -> Result<(), Error> {
-        match self.narrator.is_terminal() {
+        match self.output.is_terminal() {
             true => self.draw(rows, platform),
             false => self.list_changes(rows),
         }
@@ -105,7 +105,7 @@ impl<'a> Board<'a> {
 
     /// Leaves the table as it is. Later output appears below it.
     pub fn close(self) -> Result<(), Error> {
-        self.narrator.print("\n")
+        self.output.print("\n")
     }
 
     fn draw(&mut self, rows: &[Row], platform: &WorldHandle) -> Result<(), Error> {
@@ -117,16 +117,16 @@ impl<'a> Board<'a> {
             height => format!("\x1b[{height}A\x1b[J"),
         };
         self.height = lines.len();
-        self.narrator.print(&format!("{back}{NO_WRAP}{}\n{WRAP}", lines.join("\n")))
+        self.output.print(&format!("{back}{NO_WRAP}{}\n{WRAP}", lines.join("\n")))
     }
 
     fn list_changes(&mut self, rows: &[Row]) -> Result<(), Error> {
         if self.shown.is_empty() {
-            self.narrator.print(&format!("          {}\n", Row::heading()))?;
+            self.output.print(&format!("          {}\n", Row::heading()))?;
         }
         for (index, row) in rows.iter().enumerate() {
             if self.shown.get(index) != Some(row) {
-                self.narrator.say(&row.to_string())?;
+                self.output.print_timed(&row.to_string())?;
             }
         }
         self.shown = rows.to_vec();
@@ -135,7 +135,7 @@ impl<'a> Board<'a> {
 
     /// Between two changes of a status, the operator may be waiting or sending requests. This line shows which.
     fn traffic(&self, platform: &WorldHandle) -> String {
-        let elapsed = self.narrator.elapsed().as_secs();
+        let elapsed = self.output.elapsed().as_secs();
         platform.with(|world| {
             let requests: Vec<&RequestRecord> = world.requests(&RequestFilter::default()).collect();
             match requests.last() {

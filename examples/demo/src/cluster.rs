@@ -1,10 +1,10 @@
 //! The cluster that the demo uses: its own API server, or an existing cluster of the user.
 
 use crate::access::Access;
-use crate::cast::NAMESPACE;
 use crate::error::{Error, Trying};
-use crate::narrator::Narrator;
+use crate::output::Output;
 use crate::preflight::{self, Leftovers};
+use crate::releases::NAMESPACE;
 use crate::removal;
 use control_plane::ControlPlane;
 use kube::Client;
@@ -36,20 +36,20 @@ pub async fn prepare() -> Result<(), Error> {
     if control_plane::is_built()? {
         return Ok(());
     }
-    Narrator::announce(
+    Output::print_untimed(
         "building kube-apiserver and etcd from their released sources: minutes, once on this machine.\n\
          With --kubeconfig the demo uses a cluster that you have, and builds nothing.\n",
     )?;
     let took = control_plane::build().await?.as_secs();
-    Narrator::announce(&format!("they are built, in {} min {:02} s; now the demo begins\n\n", took / 60, took % 60))
+    Output::print_untimed(&format!("they are built, in {} min {:02} s; now the demo begins\n\n", took / 60, took % 60))
 }
 
 impl Cluster {
     /// Opens the cluster that was given, or starts one.
-    pub async fn open(given: Option<Access>, narrator: &Narrator) -> Result<Self, Error> {
+    pub async fn open(given: Option<Access>, output: &Output) -> Result<Self, Error> {
         match given {
-            Some(access) => Self::enter(access, narrator).await,
-            None => Self::start(narrator).await,
+            Some(access) => Self::enter(access, output).await,
+            None => Self::start(output).await,
         }
     }
 
@@ -59,43 +59,45 @@ impl Cluster {
     }
 
     /// Ends it, or removes what the demo made in it. The operator must have stopped.
-    pub async fn close(self, narrator: &Narrator) -> Result<(), Error> {
+    pub async fn close(self, output: &Output) -> Result<(), Error> {
         match self.kind {
             Kind::Own(control_plane) => {
                 control_plane.stop();
-                narrator.say("the API server is stopped, and its kubeconfig is gone")
+                output.print_timed("the API server is stopped, and its kubeconfig is gone")
             }
             Kind::Given { _lock } => {
                 let done = removal::remove_everything(&self.kubernetes, &self.access).await?;
-                done.iter().try_for_each(|line| narrator.say(line))
+                done.iter().try_for_each(|line| output.print_timed(line))
             }
         }
     }
 
-    async fn start(narrator: &Narrator) -> Result<Self, Error> {
-        narrator.say("starting a Kubernetes API server")?;
+    async fn start(output: &Output) -> Result<Self, Error> {
+        output.print_timed("starting a Kubernetes API server")?;
         let control_plane = ControlPlane::start(control_plane::Options::default()).await?;
         let access = Access::new(control_plane.kubeconfig_path(), None);
         let (kubernetes, server) = access.connect().await?;
-        narrator.say(&format!("the API server is ready: {server}"))?;
+        output.print_timed(&format!("the API server is ready: {server}"))?;
         Ok(Self { kubernetes, access, kind: Kind::Own(Box::new(control_plane)) })
     }
 
-    async fn enter(access: Access, narrator: &Narrator) -> Result<Self, Error> {
+    async fn enter(access: Access, output: &Output) -> Result<Self, Error> {
         let (kubernetes, server) = access.connect().await?;
         let unreachable = |problem: String| Error::Unreachable { server: server.clone(), problem };
         let version = timeout(ANSWERS_WITHIN, kubernetes.apiserver_version()).await;
         let version = version
             .map_err(|_| unreachable(format!("no answer within {} s", ANSWERS_WITHIN.as_secs())))?
             .map_err(|error| unreachable(with_causes(&error)))?;
-        narrator.say(&format!("{server} runs Kubernetes {}", version.git_version))?;
+        output.print_timed(&format!("{server} runs Kubernetes {}", version.git_version))?;
         let lock = lock(&server)?;
         let found = preflight::look(&kubernetes).await?;
         let leftovers = preflight::judge(&found, &access.kubectl()).map_err(Error::Occupied)?;
         if leftovers == Leftovers::OfAnEarlierDemo {
-            narrator.say(&format!("an earlier demo was killed and left its namespace {NAMESPACE} or its CRD here"))?;
+            output.print_timed(&format!(
+                "an earlier demo was killed and left its namespace {NAMESPACE} or its CRD here"
+            ))?;
             let done = removal::remove_everything(&kubernetes, &access).await?;
-            done.iter().try_for_each(|line| narrator.say(line))?;
+            done.iter().try_for_each(|line| output.print_timed(line))?;
         }
         Ok(Self { kubernetes, access, kind: Kind::Given { _lock: lock } })
     }

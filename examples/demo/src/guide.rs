@@ -1,9 +1,9 @@
 //! Commands that users can paste to look around.
 
-use crate::cast::NAMESPACE;
 use crate::cluster::Cluster;
 use crate::operator::Operator;
-use crate::stage::Stage;
+use crate::releases::NAMESPACE;
+use crate::setup::Setup;
 
 /// How to watch the resources with kubectl.
 pub fn watching(cluster: &Cluster) -> String {
@@ -11,9 +11,9 @@ pub fn watching(cluster: &Cluster) -> String {
 }
 
 /// The commands to use while everything runs, one in each line.
-pub fn commands(cluster: &Cluster, stage: &Stage, operator: &Operator) -> String {
+pub fn commands(cluster: &Cluster, setup: &Setup, operator: &Operator) -> String {
     let kubectl = kubectl(cluster);
-    let (platform, numbers, log) = (stage.simulator.url(), operator.url(), operator.log().display());
+    let (platform, numbers, log) = (setup.simulator.url(), operator.url(), operator.log().display());
     let ask = |name, annotation| {
         format!(
             "{kubectl} annotate cognigydeployment {name} --overwrite deploy.cognigy.ai/{annotation}=\"$(date +%s)\""

@@ -10,24 +10,24 @@
 //! The exit code is 0 if each resource ended as it should, judged by its status and by the requests that Cognigy.AI
 //! received. Otherwise it is 1, with a list of the differences.
 //!
-//! Read the files in this order: `cast` (the resources), `cluster` (where they are applied), `stage` (what the operator needs
-//! there), `operator` (how it is started), `play` (apply and watch), `board` (the live table), `story` (the timeline),
-//! `verdict` (what must be true at the end).
+//! Read the files in this order: `releases` (the resources), `cluster` (where they are applied), `setup` (what the
+//! operator needs there), `operator` (how it is started), `rollouts` (apply and watch), `board` (the live table),
+//! `timeline` (what each resource did), `verdict` (what must be true at the end).
 
 mod access;
 mod board;
-mod cast;
 mod cluster;
 mod error;
 mod guide;
-mod narrator;
 mod operator;
-mod play;
+mod output;
 mod preflight;
+mod releases;
 mod removal;
+mod rollouts;
 mod scratch;
-mod stage;
-mod story;
+mod setup;
+mod timeline;
 mod verdict;
 
 use access::Access;
@@ -35,14 +35,14 @@ use clap::{Parser, Subcommand};
 use cluster::Cluster;
 use cognigy_operator::command::run::{self, RunArguments};
 use error::{Error, Trying};
-use narrator::Narrator;
 use operator::Operator;
-use stage::Stage;
+use output::Output;
+use setup::Setup;
 use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use story::Record;
+use timeline::Timeline;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -117,17 +117,17 @@ async fn show(arguments: Arguments) -> Result<bool, Error> {
     if given.is_none() {
         stop.or(cluster::prepare()).await?;
     }
-    let narrator = Narrator::start();
-    let cluster = stop.or(Cluster::open(given, &narrator)).await?;
-    let shown = show_in(&cluster, arguments.keep, &mut stop, &narrator).await;
-    let closed = stop.or(cluster.close(&narrator)).await;
+    let output = Output::start();
+    let cluster = stop.or(Cluster::open(given, &output)).await?;
+    let shown = show_in(&cluster, arguments.keep, &mut stop, &output).await;
+    let closed = stop.or(cluster.close(&output)).await;
     if let (Err(_), Err(error)) = (&shown, &closed) {
         // The demo returns the first error, so this one is only printed.
-        narrator.say(&error.to_string())?;
+        output.print_timed(&error.to_string())?;
     }
     let all_is_well = shown?;
     closed?;
-    narrator.say(match arguments.keep {
+    output.print_timed(match arguments.keep {
         true => "the demo has ended",
         false => "the demo has ended; with --keep it leaves everything running, to look around",
     })?;
@@ -135,66 +135,66 @@ async fn show(arguments: Arguments) -> Result<bool, Error> {
 }
 
 /// Shows everything in a cluster. The caller removes the objects from the cluster afterwards.
-async fn show_in(cluster: &Cluster, keep: bool, stop: &mut Stop, narrator: &Narrator) -> Result<bool, Error> {
-    let stage = stop.or(Stage::set(cluster, narrator)).await?;
-    let mut operator = stop.or(Operator::start(cluster.access(), narrator)).await?;
-    let shown = show_on(cluster, &stage, &mut operator, keep, stop, narrator).await;
+async fn show_in(cluster: &Cluster, keep: bool, stop: &mut Stop, output: &Output) -> Result<bool, Error> {
+    let setup = stop.or(Setup::prepare(cluster, output)).await?;
+    let mut operator = stop.or(Operator::start(cluster.access(), output)).await?;
+    let shown = show_with_operator(cluster, &setup, &mut operator, keep, stop, output).await;
     // The operator must have stopped before its resources are removed. Otherwise it would add its finalizer again.
     let stopped = operator.stop().await;
-    stage.strike().await;
+    setup.stop().await;
     let all_is_well = shown?;
     stopped?;
-    narrator.say("the operator and the simulated Cognigy.AI are stopped")?;
+    output.print_timed("the operator and the simulated Cognigy.AI are stopped")?;
     Ok(all_is_well)
 }
 
-async fn show_on(
+async fn show_with_operator(
     cluster: &Cluster,
-    stage: &Stage,
+    setup: &Setup,
     operator: &mut Operator,
     keep: bool,
     stop: &mut Stop,
-    narrator: &Narrator,
+    output: &Output,
 ) -> Result<bool, Error> {
-    narrator.say(&format!("to watch in another terminal: {}", guide::watching(cluster)))?;
-    let all_is_well = stop.or(perform(stage, operator, narrator)).await?;
+    output.print_timed(&format!("to watch in another terminal: {}", guide::watching(cluster)))?;
+    let all_is_well = stop.or(apply_and_check(setup, operator, output)).await?;
     if keep {
-        narrator.say("everything keeps running until Ctrl-C; look around in another terminal:")?;
-        narrator.print(&guide::commands(cluster, stage, operator))?;
-        stop.or_not(keep_running(operator, narrator)).await?;
+        output.print_timed("everything keeps running until Ctrl-C; look around in another terminal:")?;
+        output.print(&guide::commands(cluster, setup, operator))?;
+        stop.or_not(keep_running(operator, output)).await?;
     }
     Ok(all_is_well)
 }
 
 /// Restarts the operator whenever it ends, as a Deployment would.
-async fn keep_running(operator: &mut Operator, narrator: &Narrator) -> Result<(), Error> {
+async fn keep_running(operator: &mut Operator, output: &Output) -> Result<(), Error> {
     loop {
         let how = operator.ended().await;
-        narrator.say(&format!("the operator {how}; starting it again; it continues from the recorded status"))?;
+        output.print_timed(&format!("the operator {how}; starting it again; it continues from the recorded status"))?;
         operator.restart().await?;
-        narrator.say(&format!("the operator is ready again, as process {}", operator.process_id()))?;
+        output.print_timed(&format!("the operator is ready again, as process {}", operator.process_id()))?;
     }
 }
 
-async fn perform(stage: &Stage, operator: &mut Operator, narrator: &Narrator) -> Result<bool, Error> {
-    let platform = stage.simulator.handle();
-    let mut parts = play::apply(&stage.kubernetes, narrator).await?;
-    narrator.print("\n")?;
+async fn apply_and_check(setup: &Setup, operator: &mut Operator, output: &Output) -> Result<bool, Error> {
+    let platform = setup.simulator.handle();
+    let mut all_applied = rollouts::apply(&setup.kubernetes, output).await?;
+    output.print("\n")?;
     tokio::select! {
-        watched = play::watch(&stage.kubernetes, &platform, &mut parts, narrator) => watched?,
+        watched = rollouts::watch(&setup.kubernetes, &platform, &mut all_applied, output) => watched?,
         how = operator.ended() => return Err(operator.failed(&how)),
     }
-    let record = Record::read(&stage.kubernetes, &platform, &parts).await?;
-    record.tell(&parts, narrator)?;
-    let differences = verdict::differences(&parts, &record, &platform);
+    let timeline = Timeline::read(&setup.kubernetes, &platform, &all_applied).await?;
+    timeline.print(&all_applied, output)?;
+    let differences = verdict::differences(&all_applied, &timeline, &platform);
     match differences.as_slice() {
-        [] => narrator.say("each of the four ended as it should")?,
+        [] => output.print_timed("each of the four ended as it should")?,
         differences => {
-            narrator.say("not everything ended as it should:")?;
+            output.print_timed("not everything ended as it should:")?;
             for difference in differences {
-                narrator.print(&format!("  - {difference}\n"))?;
+                output.print(&format!("  - {difference}\n"))?;
             }
-            narrator.say(&format!("the operator's log may tell why: {}", operator.log().display()))?;
+            output.print_timed(&format!("the operator's log may tell why: {}", operator.log().display()))?;
         }
     }
     Ok(differences.is_empty())

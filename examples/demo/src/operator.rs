@@ -4,9 +4,9 @@
 //! `cargo run -p cognigy-demo` builds all that the demo needs before the demo begins.
 
 use crate::access::{Access, OperatorsKubeconfig};
-use crate::cast::NAMESPACE;
 use crate::error::{Error, Trying};
-use crate::narrator::Narrator;
+use crate::output::Output;
+use crate::releases::NAMESPACE;
 use crate::scratch;
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -59,7 +59,7 @@ struct Running {
 
 impl Operator {
     /// Starts it, and waits until it is ready.
-    pub async fn start(access: &Access, narrator: &Narrator) -> Result<Self, Error> {
+    pub async fn start(access: &Access, output: &Output) -> Result<Self, Error> {
         let kubeconfig = access.for_the_operator()?;
         let address = free_address()?;
         // The file is not removed, so that people can read it later.
@@ -68,7 +68,7 @@ impl Operator {
         let mut operator = Self { kubeconfig, address, log, running };
         operator.become_ready().await?;
         let (id, log) = (operator.process_id(), operator.log.display());
-        narrator.say(&format!("the operator is ready, as process {id}; its log: {log}"))?;
+        output.print_timed(&format!("the operator is ready, as process {id}; its log: {log}"))?;
         Ok(operator)
     }
 

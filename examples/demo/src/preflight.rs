@@ -1,7 +1,7 @@
 //! Decides whether the demo may use an existing cluster. It may not if it could disturb other users of the cluster.
 
-use crate::cast::NAMESPACE;
 use crate::error::{Error, Trying};
+use crate::releases::NAMESPACE;
 use api::CognigyDeployment;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -1,9 +1,9 @@
 //! Removes the demo's objects from a cluster of the user.
 
 use crate::access::Access;
-use crate::cast::NAMESPACE;
 use crate::error::{Error, Trying};
 use crate::preflight::{self, Maker};
+use crate::releases::NAMESPACE;
 use api::CognigyDeployment;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -1,8 +1,8 @@
 //! Checks that each resource ended as it should, by its status and, independently, by the requests that Cognigy.AI received.
 
-use crate::cast::{Ending, Settlement};
-use crate::play::{Fate, Part};
-use crate::story::Record;
+use crate::releases::{Ending, Settlement};
+use crate::rollouts::{AppliedRelease, ReleaseState};
+use crate::timeline::Timeline;
 use api::ConditionType;
 use api::condition::ConditionSet;
 use serde_json::Value;
@@ -10,34 +10,36 @@ use simulator::{Call, RequestRecord, Violation, WorldHandle};
 use std::fmt::Debug;
 
 /// All differences from the expected end. Empty if there are none.
-pub fn differences(parts: &[Part], record: &Record, platform: &WorldHandle) -> Vec<String> {
+pub fn differences(all_applied: &[AppliedRelease], timeline: &Timeline, platform: &WorldHandle) -> Vec<String> {
     let mut found = Vec::new();
-    for part in parts {
-        let of_part = match (&part.role.ending, &part.fate) {
-            (Ending::Refused { because }, Fate::Refused(message)) if message.contains(because) => Vec::new(),
-            (Ending::Refused { because }, Fate::Refused(message)) => {
+    for applied in all_applied {
+        let of_release = match (&applied.release.ending, &applied.state) {
+            (Ending::Refused { because }, ReleaseState::Refused(message)) if message.contains(because) => Vec::new(),
+            (Ending::Refused { because }, ReleaseState::Refused(message)) => {
                 vec![format!("it was refused, but the message does not contain \"{because}\": {message}")]
             }
-            (Ending::Refused { .. }, Fate::Taken(_)) => {
+            (Ending::Refused { .. }, ReleaseState::Accepted(_)) => {
                 vec!["the API server accepted it, but should have refused it".to_owned()]
             }
-            (Ending::Settled(_), Fate::Refused(message)) => vec![format!("the API server refused it: {message}")],
-            (Ending::Settled(settlement), Fate::Taken(_)) => {
-                let mut found = in_the_cluster(settlement, part);
-                found.extend(at_the_platform(settlement, part, record));
+            (Ending::Settled(_), ReleaseState::Refused(message)) => {
+                vec![format!("the API server refused it: {message}")]
+            }
+            (Ending::Settled(settlement), ReleaseState::Accepted(_)) => {
+                let mut found = in_the_cluster(settlement, applied);
+                found.extend(at_the_platform(settlement, applied, timeline));
                 found
             }
         };
-        found.extend(of_part.into_iter().map(|difference| format!("{}: {difference}", part.role.name)));
+        found.extend(of_release.into_iter().map(|difference| format!("{}: {difference}", applied.release.name)));
     }
     found.extend(against_the_contract(platform));
     found
 }
 
-fn in_the_cluster(settlement: &Settlement, part: &Part) -> Vec<String> {
-    let status = match &part.fate {
-        Fate::Taken(object) => object.status.clone().unwrap_or_default(),
-        Fate::Refused(_) => return Vec::new(),
+fn in_the_cluster(settlement: &Settlement, applied: &AppliedRelease) -> Vec<String> {
+    let status = match &applied.state {
+        ReleaseState::Accepted(object) => object.status.clone().unwrap_or_default(),
+        ReleaseState::Refused(_) => return Vec::new(),
     };
     let ready = status.conditions.find(ConditionType::Ready);
     let mut found = Vec::new();
@@ -49,23 +51,23 @@ fn in_the_cluster(settlement: &Settlement, part: &Part) -> Vec<String> {
     found
 }
 
-fn at_the_platform(settlement: &Settlement, part: &Part, record: &Record) -> Vec<String> {
-    let of = |call| record.requests(part).filter(move |request| request.call == Some(call));
-    let told = |call, field| of(call).map(|request| field_of(request, field)).collect::<Vec<_>>();
-    let received = record.requests(part).filter_map(|request| request.call);
+fn at_the_platform(settlement: &Settlement, applied: &AppliedRelease, timeline: &Timeline) -> Vec<String> {
+    let of = |call| timeline.requests(applied).filter(move |request| request.call == Some(call));
+    let fields = |call, field| of(call).map(|request| field_of(request, field)).collect::<Vec<_>>();
+    let received = timeline.requests(applied).filter_map(|request| request.call);
     let decisive = received.filter(|call| matches!(call, Call::Validate | Call::Trace | Call::Submit | Call::Rollback));
     let audited = settlement.audited_success.map(|success| success.to_string());
-    let announced = vec![settlement.announced_success.to_string()];
+    let notified = vec![settlement.webhook_success.to_string()];
     let mut found = Vec::new();
     compare(&mut found, "the list of calls to Cognigy.AI", decisive.collect(), settlement.calls.to_vec());
     compare(
         &mut found,
         "the success in the audit records",
-        told(Call::Audit, "deploymentSuccess"),
+        fields(Call::Audit, "deploymentSuccess"),
         Vec::from_iter(audited),
     );
-    compare(&mut found, "the success in the webhook events", told(Call::Webhook, "success"), announced);
-    for reason in told(Call::Rollback, "reason") {
+    compare(&mut found, "the success in the webhook events", fields(Call::Webhook, "success"), notified);
+    for reason in fields(Call::Rollback, "reason") {
         compare(&mut found, "the reason of the rollback", reason.as_str(), r#""health_check_failure""#);
     }
     found

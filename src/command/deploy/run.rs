@@ -27,7 +27,7 @@ use api::{CognigyDeployment, Digest, Finding};
 use cognigy_deployments::{OwnClient, operations};
 use jiff::Timestamp;
 use platform::{Budgets, HttpTransportError, OfferedNamespaces, Provider as _};
-use rollout::memory::LOOK_AGAIN;
+use rollout::memory::OBSTACLE_CHECK_INTERVAL;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ impl Run {
             if let Some(ending) = self.ending() {
                 return ending;
             }
-            if let Err(ending) = self.wait(again_in.unwrap_or(LOOK_AGAIN)).await {
+            if let Err(ending) = self.wait(again_in.unwrap_or(OBSTACLE_CHECK_INTERVAL)).await {
                 return ending;
             }
         }

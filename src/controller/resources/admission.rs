@@ -5,40 +5,40 @@ use super::ResourceRegistry;
 use super::clients::SlotAnswer;
 use api::EnvironmentId;
 use rollout::PollTuning;
-use rollout::admission::{Answer, ResourceName, Ticket};
+use rollout::admission::{Answer, ResourceName, SlotRequest};
 use rollout::durations::JobRun;
 use rollout::polling::PollInterval;
 use std::time::Duration;
 
 impl ResourceRegistry {
     /// Requests the admission slot of a rollout. Other rollouts that get a slot are requeued.
-    pub fn request_slot(&self, uid: &str, account: Account, ticket: &Ticket, now: Duration) -> Answer {
+    pub fn request_slot(&self, uid: &str, account: Account, request: &SlotRequest, now: Duration) -> Answer {
         let mut inner = self.inner.lock();
-        let uid = inner.queued(uid, &ticket.who);
-        let SlotAnswer { answer, called } = inner.clients.request_slot(&uid, account, ticket, now);
-        inner.requeued.extend(called);
+        let uid = inner.queued(uid, &request.resource);
+        let SlotAnswer { answer, granted } = inner.clients.request_slot(&uid, account, request, now);
+        inner.requeued.extend(granted);
         self.notify_requeued(&inner);
         answer
     }
 
-    /// Notes that the validation of a rollout was answered, so that the rollout has begun. Rollouts that get a slot are
+    /// Notes that the validation of a rollout was answered, so that the rollout has started. Rollouts that get a slot are
     /// requeued.
-    pub fn slot_used(&self, who: &ResourceName, now: Duration) {
-        self.change(|inner| inner.clients.begun(who, now));
+    pub fn note_started(&self, resource: &ResourceName, now: Duration) {
+        self.change(|inner| inner.clients.note_started(resource, now));
     }
 
     /// Counts a rollout as in flight, under its client if that is known. One that is not counted yet needs a client.
-    pub fn watch_rollout(
+    pub fn note_in_flight(
         &self,
         uid: &str,
-        who: &ResourceName,
+        resource: &ResourceName,
         account: Option<Account>,
         interval: PollInterval,
         now: Duration,
     ) {
         self.change(|inner| {
-            let uid = inner.queued(uid, who);
-            inner.clients.watch(&uid, who, account, interval, now)
+            let uid = inner.queued(uid, resource);
+            inner.clients.note_in_flight(&uid, resource, account, interval, now)
         });
     }
 
@@ -50,13 +50,13 @@ impl ResourceRegistry {
 
     /// How often a rollout in flight may be polled, and when the job in that environment is likely to be done.
     #[must_use]
-    pub fn pace(&self, who: &ResourceName, environment: &EnvironmentId, is_first_poll: bool) -> PollTuning {
-        self.inner.lock().clients.pace(who, environment, is_first_poll)
+    pub fn pace(&self, resource: &ResourceName, environment: &EnvironmentId, is_first_poll: bool) -> PollTuning {
+        self.inner.lock().clients.pace(resource, environment, is_first_poll)
     }
 
     /// Learns from the duration of a job whose end was observed.
-    pub fn learn_duration(&self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
-        self.inner.lock().clients.learn(who, environment, run);
+    pub fn learn_duration(&self, resource: &ResourceName, environment: &EnvironmentId, run: JobRun) {
+        self.inner.lock().clients.learn(resource, environment, run);
     }
 
     /// Forgets clients that nobody uses, if there are many.

@@ -37,7 +37,7 @@ pub struct Claimant {
     /// The resource's uid.
     pub uid: Arc<str>,
     /// The resource's name.
-    pub who: ResourceName,
+    pub resource: ResourceName,
     /// When it was created.
     pub created_at: Timestamp,
     /// The resource version that this was read from; 0 if it is not a number.
@@ -69,7 +69,7 @@ impl Claimant {
     /// one with the same name.
     fn rank(&self) -> impl Ord {
         let Claim { in_flight, deployed_at } = self.claim;
-        (!in_flight, Reverse(deployed_at), self.created_at, &self.who.namespace, &self.who.name, &self.uid)
+        (!in_flight, Reverse(deployed_at), self.created_at, &self.resource.namespace, &self.resource.name, &self.uid)
     }
 
     fn outranks(&self, other: &Self) -> bool {
@@ -130,7 +130,7 @@ impl Claims {
         let _ = self.put(environment, claimant);
         let Some(owner) = self.owner(environment) else { return Vec::new() };
         let losers = before.into_iter().chain([this]).filter(|loser| loser.uid != owner.uid);
-        losers.map(|loser| loser.who).collect()
+        losers.map(|loser| loser.resource).collect()
     }
 
     /// Requests the environment before its validation. A resource that is refused waits until the owner releases it.
@@ -141,7 +141,7 @@ impl Claims {
         let requested = Claimant { claim: self.claim_on(environment, &claimant.uid), ..claimant.clone() };
         match self.stronger(environment, &requested) {
             Some(owner) => {
-                let waiter = (Arc::clone(environment), claimant.who.clone());
+                let waiter = (Arc::clone(environment), claimant.resource.clone());
                 self.waiting.insert(Arc::clone(&claimant.uid), waiter);
                 Err(owner)
             }
@@ -183,7 +183,7 @@ impl Claims {
         let uid = Arc::clone(&claimant.uid);
         let mut requeued = self.put(environment, claimant);
         let owner = self.owner(environment).filter(|owner| owned && owner.uid != uid);
-        requeued.extend(owner.map(|owner| owner.who.clone()));
+        requeued.extend(owner.map(|owner| owner.resource.clone()));
         requeued
     }
 
@@ -288,7 +288,7 @@ impl Claims {
     fn interested(&self, environment: &Arc<ApiEnvironment>, uid: &str) -> Vec<ResourceName> {
         let claimants = self.at(environment).iter().filter(|claimant| &*claimant.uid != uid);
         let waiting = self.waiting.values().filter(|(wanted, _)| wanted == environment);
-        claimants.map(|claimant| &claimant.who).chain(waiting.map(|(_, who)| who)).cloned().collect()
+        claimants.map(|claimant| &claimant.resource).chain(waiting.map(|(_, resource)| resource)).cloned().collect()
     }
 }
 

@@ -6,7 +6,7 @@
 use super::super::sessions::{Account, Group};
 use api::EnvironmentId;
 use rollout::PollTuning;
-use rollout::admission::{Admission, Answer, ResourceName, Ticket};
+use rollout::admission::{Admission, Answer, ResourceName, SlotRequest};
 use rollout::durations::{Durations, JobRun};
 use rollout::polling::PollInterval;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How many unused clients are kept. The known durations of their jobs may be useful again.
-const MOST_IDLE_CLIENTS: usize = 64;
+const MAX_IDLE_CLIENTS: usize = 64;
 
 /// The clients of the API that rollouts use.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ struct Member {
 pub(super) struct SlotAnswer {
     pub(super) answer: Answer,
     /// The other rollouts that get a slot.
-    pub(super) called: Vec<ResourceName>,
+    pub(super) granted: Vec<ResourceName>,
 }
 
 impl Clients {
@@ -51,60 +51,65 @@ impl Clients {
         &mut self,
         uid: &Arc<str>,
         account: Account,
-        ticket: &Ticket,
+        request: &SlotRequest,
         now: Duration,
     ) -> SlotAnswer {
-        let mut called = self.join(uid, &ticket.who, account, now);
+        let mut granted = self.join(uid, &request.resource, account, now);
         let client = self.client_of(account);
         // Join first, so that this rollout can be among those that get a slot.
-        let mut answer = client.admission.request_slot(ticket, now);
-        called.extend(client.admission.grant_slots(now));
-        if called.contains(&ticket.who) {
-            called.retain(|who| *who != ticket.who);
-            answer = client.admission.request_slot(ticket, now);
+        let mut answer = client.admission.request_slot(request, now);
+        granted.extend(client.admission.grant_slots(now));
+        if granted.contains(&request.resource) {
+            granted.retain(|resource| *resource != request.resource);
+            answer = client.admission.request_slot(request, now);
         }
-        SlotAnswer { answer, called }
+        SlotAnswer { answer, granted }
     }
 
-    /// Notes that the validation of a rollout was answered, so that it has begun. Returns the rollouts that get a slot.
-    pub(super) fn begun(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
-        let Some(client) = self.known_client_of(who) else { return Vec::new() };
-        client.admission.note_started(who, now);
+    /// Notes that the validation of a rollout was answered, so that it has started. Returns the rollouts that get a slot.
+    pub(super) fn note_started(&mut self, resource: &ResourceName, now: Duration) -> Vec<ResourceName> {
+        let Some(client) = self.known_client_of(resource) else { return Vec::new() };
+        client.admission.note_started(resource, now);
         client.admission.grant_slots(now)
     }
 
     /// Notes that a rollout is in flight, under this client if that is known. Returns the rollouts that get a slot.
-    pub(super) fn watch(
+    pub(super) fn note_in_flight(
         &mut self,
         uid: &Arc<str>,
-        who: &ResourceName,
+        resource: &ResourceName,
         account: Option<Account>,
         interval: PollInterval,
         now: Duration,
     ) -> Vec<ResourceName> {
-        let mut called = Vec::new();
+        let mut granted = Vec::new();
         if let Some(account) = account {
-            called = self.join(uid, who, account, now);
+            granted = self.join(uid, resource, account, now);
             self.client_of(account);
         }
-        if let Some(client) = self.known_client_of(who) {
-            client.admission.watch(who, interval);
+        if let Some(client) = self.known_client_of(resource) {
+            client.admission.note_in_flight(resource, interval);
         }
-        called
+        granted
     }
 
     /// Removes a rollout that has ended or waits for something else. Returns the rollouts that get a slot. Does nothing
     /// if another resource has the same name now.
-    pub(super) fn leave(&mut self, uid: &str, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
-        match self.members.get(who) {
-            Some(member) if *member.uid == *uid => self.remove(who, now),
+    pub(super) fn leave(&mut self, uid: &str, resource: &ResourceName, now: Duration) -> Vec<ResourceName> {
+        match self.members.get(resource) {
+            Some(member) if *member.uid == *uid => self.remove(resource, now),
             _ => Vec::new(),
         }
     }
 
     /// How often a rollout in flight may be polled, and when the job in that environment is likely to be done.
-    pub(super) fn pace(&mut self, who: &ResourceName, environment: &EnvironmentId, is_first_poll: bool) -> PollTuning {
-        let Some(client) = self.known_client_of(who) else { return PollTuning::default() };
+    pub(super) fn pace(
+        &mut self,
+        resource: &ResourceName,
+        environment: &EnvironmentId,
+        is_first_poll: bool,
+    ) -> PollTuning {
+        let Some(client) = self.known_client_of(resource) else { return PollTuning::default() };
         if is_first_poll {
             client.durations.offer_as_probe(environment);
         }
@@ -112,21 +117,21 @@ impl Clients {
     }
 
     /// Learns from the duration of a job whose end was observed.
-    pub(super) fn learn(&mut self, who: &ResourceName, environment: &EnvironmentId, run: JobRun) {
-        let Some(client) = self.known_client_of(who) else { return };
-        let Some(interval) = client.admission.interval(who) else { return };
+    pub(super) fn learn(&mut self, resource: &ResourceName, environment: &EnvironmentId, run: JobRun) {
+        let Some(client) = self.known_client_of(resource) else { return };
+        let Some(interval) = client.admission.interval(resource) else { return };
         client.durations.learn(environment, run, interval.shortest);
     }
 
     /// Forgets clients that nobody uses, if there are many.
     pub(super) fn forget_idle(&mut self) {
-        if self.states.len() > MOST_IDLE_CLIENTS {
+        if self.states.len() > MAX_IDLE_CLIENTS {
             self.states.retain(|_, client| !client.admission.is_empty());
         }
     }
 
-    fn known_client_of(&mut self, who: &ResourceName) -> Option<&mut ClientState> {
-        self.states.get_mut(&self.members.get(who)?.group)
+    fn known_client_of(&mut self, resource: &ResourceName) -> Option<&mut ClientState> {
+        self.states.get_mut(&self.members.get(resource)?.group)
     }
 
     fn client_of(&mut self, account: Account) -> &mut ClientState {
@@ -138,14 +143,14 @@ impl Clients {
 
     /// Adds a resource to its client. It leaves the client whose credentials it no longer uses. An earlier resource
     /// with the same name leaves as well. Returns the rollouts that get a slot.
-    fn join(&mut self, uid: &Arc<str>, who: &ResourceName, account: Account, now: Duration) -> Vec<ResourceName> {
-        let mut called = self.adopt_proven(account);
+    fn join(&mut self, uid: &Arc<str>, resource: &ResourceName, account: Account, now: Duration) -> Vec<ResourceName> {
+        let mut granted = self.adopt_proven(account);
         let is_member = |member: &Member| member.uid == *uid && member.group == account.group;
-        if self.members.get(who).is_some_and(|member| !is_member(member)) {
-            called.extend(self.remove(who, now));
+        if self.members.get(resource).is_some_and(|member| !is_member(member)) {
+            granted.extend(self.remove(resource, now));
         }
-        self.members.insert(who.clone(), Member { uid: Arc::clone(uid), group: account.group });
-        called
+        self.members.insert(resource.clone(), Member { uid: Arc::clone(uid), group: account.group });
+        granted
     }
 
     /// Moves the rollouts of credentials that were just granted their first token to the client that the credentials
@@ -164,13 +169,13 @@ impl Clients {
             members.for_each(|member| member.group = account.group);
             return Vec::new();
         }
-        self.members.extract_if(|_, member| member.group == unproven).map(|(who, _)| who).collect()
+        self.members.extract_if(|_, member| member.group == unproven).map(|(resource, _)| resource).collect()
     }
 
-    fn remove(&mut self, who: &ResourceName, now: Duration) -> Vec<ResourceName> {
-        let Some(member) = self.members.remove(who) else { return Vec::new() };
+    fn remove(&mut self, resource: &ResourceName, now: Duration) -> Vec<ResourceName> {
+        let Some(member) = self.members.remove(resource) else { return Vec::new() };
         let Some(client) = self.states.get_mut(&member.group) else { return Vec::new() };
-        client.admission.leave(who);
+        client.admission.leave(resource);
         client.admission.grant_slots(now)
     }
 }

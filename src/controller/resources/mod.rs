@@ -116,10 +116,10 @@ impl Inner {
     }
 
     /// Notes the name under which a resource joins its client's queue. Returns the uid that is stored in the entry.
-    fn queued(&mut self, uid: &str, who: &ResourceName) -> Arc<str> {
+    fn queued(&mut self, uid: &str, resource: &ResourceName) -> Arc<str> {
         let active = self.active(uid);
-        if active.queued_as.as_ref() != Some(who) {
-            active.queued_as = Some(who.clone());
+        if active.queued_as.as_ref() != Some(resource) {
+            active.queued_as = Some(resource.clone());
         }
         self.shared_uid(uid)
     }
@@ -144,7 +144,7 @@ impl Inner {
     /// Removes the resource from its client's admission queue. Returns the resources that get a slot.
     fn leave_queue(&mut self, uid: &str, now: Duration) -> Vec<ResourceName> {
         let queued_as = self.known_active(uid).and_then(|active| active.queued_as.take());
-        queued_as.map(|who| self.clients.leave(uid, &who, now)).unwrap_or_default()
+        queued_as.map(|resource| self.clients.leave(uid, &resource, now)).unwrap_or_default()
     }
 }
 

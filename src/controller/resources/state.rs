@@ -32,7 +32,7 @@ pub struct ResourceState {
     /// The resource as this process last wrote it, or read it after a conflict, until the watch has caught up.
     pub newest: Option<Arc<CognigyDeployment>>,
     /// The desired configuration of the last observed spec.
-    pub digested: Option<Digested>,
+    pub cached_target: Option<CachedTarget>,
     /// The exact bytes of the submit, until it is answered.
     pub submit_body: Option<(IdempotencyKey, Bytes)>,
     /// The start of the attempt for which the credentials were read.
@@ -40,7 +40,7 @@ pub struct ResourceState {
     /// The credentials that were refused.
     pub refused: Option<CredentialsFingerprint>,
     /// When the operator last checked whether a person has fixed the obstacle.
-    pub looked_again_at: Option<Duration>,
+    pub obstacle_checked_at: Option<Duration>,
     /// The status as this process last saw or wrote it, if it must not be lost: a rollout is in flight, or messages
     /// wait.
     pub status: Option<CognigyDeploymentStatus>,
@@ -60,7 +60,7 @@ pub struct ResourceState {
 
 /// The desired configuration of a spec with an inline snapshot. Hashing a snapshot takes ten times as long as comparing
 /// it.
-pub struct Digested {
+pub struct CachedTarget {
     object: Arc<CognigyDeployment>,
     desired: Desired,
 }
@@ -85,9 +85,9 @@ impl DeliveryPause {
 
     /// Notes a failure. The receiver may have asked for a pause.
     pub fn failed(&mut self, now: Duration, retry_after: Option<Duration>) {
-        let asked = retry_after.unwrap_or_default().min(LONGEST_DELIVERY_PAUSE);
+        let requested = retry_after.unwrap_or_default().min(LONGEST_DELIVERY_PAUSE);
         let pause = self.backoff.next().unwrap_or(LONGEST_DELIVERY_PAUSE);
-        self.until = now + pause.max(asked);
+        self.until = now + pause.max(requested);
         self.failures = self.failures.saturating_add(1);
     }
 }
@@ -121,19 +121,19 @@ impl ResourceState {
         // The version may be a label, and an edit of a label leaves the spec as it is.
         let is_same =
             |known: &CognigyDeployment| known.spec == object.spec && known.metadata.labels == object.metadata.labels;
-        let digested = self.digested.as_ref().filter(|digested| is_same(&digested.object));
+        let cached = self.cached_target.as_ref().filter(|cached| is_same(&cached.object));
         // Use the snapshot of this object, so that the same text is not kept twice.
         let snapshot = object.spec.configuration_snapshot.clone()?;
-        digested.map(|digested| Desired { snapshot, ..digested.desired.clone() })
+        cached.map(|cached| Desired { snapshot, ..cached.desired.clone() })
     }
 
     /// Keeps the desired configuration of the resource.
     pub fn know_desired(&mut self, object: &Arc<CognigyDeployment>, desired: &Desired) {
-        self.digested = object
+        self.cached_target = object
             .spec
             .configuration_snapshot
             .is_some()
-            .then(|| Digested { object: Arc::clone(object), desired: desired.clone() });
+            .then(|| CachedTarget { object: Arc::clone(object), desired: desired.clone() });
     }
 }
 

@@ -38,9 +38,9 @@ fn environment() -> Arc<ApiEnvironment> {
 }
 
 fn claimant(uid: &str) -> Claimant {
-    let who = ResourceName { namespace: "bots".into(), name: uid.into() };
+    let resource = ResourceName { namespace: "bots".into(), name: uid.into() };
     let created_at = "2026-01-01T12:00:00Z".parse().unwrap();
-    Claimant { uid: uid.into(), who, created_at, version: 1, claim: Claim::ACCEPTED }
+    Claimant { uid: uid.into(), resource, created_at, version: 1, claim: Claim::ACCEPTED }
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn one_call_forgets_everything_about_a_resource_and_requeues_the_waiting_resourc
     let missing = registry.missing(|uid| uid == "waits");
     assert_eq!(missing.iter().map(|(uid, claim)| (&**uid, claim.is_some())).collect::<Vec<_>>(), [("gone", true)]);
     registry.forget("gone", NOW);
-    assert_eq!(registry.take_requeued(), [claimant("waits").who]);
+    assert_eq!(registry.take_requeued(), [claimant("waits").resource]);
     assert_eq!(registry.missing(|uid| uid == "waits"), []);
     assert!(!registry.is_active("gone") && !registry.has_written(&metadata("gone", 8, 1)));
     assert_eq!(registry.request_environment(&environment(), &claimant("waits")), Ok(()));
@@ -125,16 +125,16 @@ fn one_call_forgets_everything_about_a_resource_and_requeues_the_waiting_resourc
 #[test]
 fn a_resource_that_is_created_again_shares_nothing_with_the_old_one() {
     let registry = ResourceRegistry::default();
-    registry.accept_claim(&environment(), Claimant { who: claimant("bot").who, ..claimant("a-first") });
+    registry.accept_claim(&environment(), Claimant { resource: claimant("bot").resource, ..claimant("a-first") });
     let _ = registry.failed("a-first", 1);
-    let successor = Claimant { who: claimant("bot").who, ..claimant("b-second") };
+    let successor = Claimant { resource: claimant("bot").resource, ..claimant("b-second") };
     assert!(!registry.is_active("b-second"));
     assert!(
         registry.request_environment(&environment(), &successor).is_err(),
         "the old resource still owns the environment"
     );
     registry.forget("a-first", NOW);
-    assert_eq!(registry.take_requeued(), [claimant("bot").who]);
+    assert_eq!(registry.take_requeued(), [claimant("bot").resource]);
     assert_eq!(registry.request_environment(&environment(), &successor), Ok(()));
 }
 

@@ -209,7 +209,7 @@ impl<K: Send + 'static> Endless<K> {
             return;
         }
         let problem = Problem::of(error);
-        self.log.met(&problem);
+        self.log.report(&problem);
         if problem.is_expired() {
             self.backoff = backoff();
         }
@@ -224,7 +224,7 @@ impl<K: Send + 'static> Endless<K> {
         match over {
             Over::RelistIsDue => tracing::debug!("the relist interval has passed; the list is read again"),
             Over::ListIsSilent => {
-                self.log.met(&Problem::SilentList);
+                self.log.report(&Problem::SilentList);
                 self.silent_lists += 1;
                 let is_endless = began.elapsed() >= STREAMING_LIST_DEADLINE;
                 if kind == ListKind::Streaming && (self.silent_lists >= SILENT_LISTS || is_endless) {

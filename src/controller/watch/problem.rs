@@ -126,7 +126,7 @@ impl ProblemLog {
     }
 
     /// Logs the problem, unless it was logged a short time ago.
-    pub fn met(&mut self, problem: &Problem) {
+    pub fn report(&mut self, problem: &Problem) {
         let now = Instant::now();
         self.since.get_or_insert(now);
         if self.logged.as_ref().is_some_and(|(logged, at)| logged == problem && now - *at < LOG_AGAIN) {

@@ -62,7 +62,7 @@ fn succeeded() -> Value {
         credentials_origin: None,
         has_default_webhook: false,
         polling: PollTuning::default(),
-        asked: now,
+        sent_at: now,
         now,
     };
     summary::refresh(&mut status, &facts, &rollout::Memory::default());

@@ -14,9 +14,9 @@ use testkit::OperatorCommand;
 /// The number of resources at once.
 const MANY: usize = 50;
 /// The maximum growth of resident memory for one resource, in MiB.
-const MOST_FOR_ONE: f64 = 64.0;
+const MAX_FOR_ONE: f64 = 64.0;
 /// The maximum growth for fifty resources, in MiB.
-const MOST_FOR_MANY: f64 = 128.0;
+const MAX_FOR_MANY: f64 = 128.0;
 /// The approximate length of a snapshot in bytes.
 const LENGTH: usize = 900_000;
 
@@ -101,7 +101,7 @@ async fn measure(how: &str, with_streaming_lists: bool, worst: Vec<(&'static str
     let (_, empty) = memory_for(&servers, &Stored::default(), 0).await;
     let mut too_much = Vec::new();
     for (what, stored) in worst {
-        for (many, most) in [(1, MOST_FOR_ONE), (MANY, MOST_FOR_MANY)] {
+        for (many, most) in [(1, MAX_FOR_ONE), (MANY, MAX_FOR_MANY)] {
             let (peak, kept) = memory_for(&servers, &stored, many).await;
             let (peak, kept) = (peak - empty, kept - empty);
             eprintln!("{how}, {what}, {many} at once: {peak:.0} MiB more at the peak, {kept:.0} MiB in the end");

@@ -29,10 +29,10 @@ const PERSON_AT: u64 = 900;
 const REST_WITHIN: Duration = Duration::from_secs(900);
 /// The maximum number of requests to the platform in any minute: those of a rollout, and three tries of the call after
 /// each of the first, short pauses.
-const MOST_A_MINUTE: usize = 20;
+const MAX_A_MINUTE: usize = 20;
 /// The maximum number of writes of the resource in a run: seven for a rollout without faults, and a few that show the
 /// fault.
-const MOST_WRITES: usize = 16;
+const MAX_WRITES: usize = 16;
 
 /// What the conditions show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +40,14 @@ pub struct Shows {
     /// The reason of Ready.
     pub ready: Reason,
     /// The state of the resource, as kstatus reads it.
-    pub standing: Standing,
+    pub state: KstatusState,
     /// The condition that belongs to the call, if there is one.
     pub story: Option<(ConditionType, ConditionStatus, Reason)>,
 }
 
 /// The state of a resource, as kstatus reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum KstatusState {
     Ready,
     Reconciling,
     Stalled,
@@ -90,7 +90,7 @@ pub fn play(call: Call, kind: Kind, person: Option<Person>) -> Seen {
     let ending = end.resources.get("web").cloned().unwrap_or_default();
     let mut wrong: Vec<String> =
         promises::broken(&scenario, &run).iter().map(|broken| format!("{}: {}", broken.promise, broken.how)).collect();
-    wrong.extend(restless(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }, MOST_A_MINUTE));
+    wrong.extend(excessive_requests(&run, if person.is_some() { PERSON_AT } else { MENDED_AT }, MAX_A_MINUTE));
     Seen {
         during: shown_at(&run, call, Duration::from_secs(MENDED_AT - 1)),
         after: shown_at(&run, call, Duration::from_secs(PERSON_AT - 1)),
@@ -165,18 +165,18 @@ fn shown_at(run: &Run, call: Call, at: Duration) -> Option<Shows> {
         record.writes.iter().rfind(|write| write.at <= at && write.object.metadata.name.as_deref() == Some("web"))?;
     let conditions = &write.status()?.conditions;
     let ready = conditions.find(ConditionType::Ready)?;
-    let standing = match (ready.status, conditions.is_true(ConditionType::Stalled)) {
-        (_, true) => Standing::Stalled,
-        (ConditionStatus::True, false) => Standing::Ready,
-        _ => Standing::Reconciling,
+    let state = match (ready.status, conditions.is_true(ConditionType::Stalled)) {
+        (_, true) => KstatusState::Stalled,
+        (ConditionStatus::True, false) => KstatusState::Ready,
+        _ => KstatusState::Reconciling,
     };
-    let story = speaks_of(call).and_then(|condition_type| conditions.find(condition_type));
+    let story = condition_of(call).and_then(|condition_type| conditions.find(condition_type));
     let story = story.map(|condition| (condition.condition_type, condition.status, condition.reason));
-    Some(Shows { ready: ready.reason, standing, story })
+    Some(Shows { ready: ready.reason, state, story })
 }
 
 /// The condition that belongs to a call.
-fn speaks_of(call: Call) -> Option<ConditionType> {
+fn condition_of(call: Call) -> Option<ConditionType> {
     match call {
         Call::Token => None,
         Call::Validate => Some(ConditionType::Validated),
@@ -189,27 +189,27 @@ fn speaks_of(call: Call) -> Option<ConditionType> {
 }
 
 /// Reports if the operator sends requests to the platform too often or for too long, or writes the resource too often.
-pub fn restless(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
+pub fn excessive_requests(run: &Run, last_cue: u64, most_a_minute: usize) -> Vec<String> {
     let mut wrong = Vec::new();
     let last_cue = Duration::from_secs(last_cue);
-    let asked: Vec<Duration> = run
+    let sent_times: Vec<Duration> = run
         .story
         .iter()
         .filter(|entry| matches!(&entry.what, Happening::Io { what, .. } if what.contains(" /")))
         .map(|entry| entry.at)
         .collect();
-    if let Some(last) = asked.last().filter(|last| **last > last_cue + REST_WITHIN) {
+    if let Some(last) = sent_times.last().filter(|last| **last > last_cue + REST_WITHIN) {
         wrong.push(format!("it still sends requests {} s after the start", last.as_secs()));
     }
-    let busiest = asked
+    let busiest = sent_times
         .iter()
-        .map(|from| asked.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(*at)).count());
+        .map(|from| sent_times.iter().filter(|at| (*from..*from + Duration::from_secs(60)).contains(*at)).count());
     if let Some(most) = busiest.max().filter(|most| *most > most_a_minute) {
         wrong.push(format!("it sends requests without a pause: {most} in a minute"));
     }
     let writes =
         Record::of(run).operator_writes().filter(|write| write.object.metadata.name.as_deref() == Some("web")).count();
-    if writes > MOST_WRITES {
+    if writes > MAX_WRITES {
         wrong.push(format!("it writes the resource {writes} times"));
     }
     wrong

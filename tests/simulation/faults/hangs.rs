@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(11);
 /// The time limit of one try, plus a second.
 const FIRST_TRY: Duration = Duration::from_secs(31);
 
-struct Told<'r> {
+struct PublishedEvent<'r> {
     published: Duration,
     at: Option<Timestamp>,
     warning: bool,
@@ -49,14 +49,14 @@ fn story(run: &Run) -> String {
 }
 
 /// When the platform first got this call.
-fn first_asked(run: &Run, call: Call) -> Duration {
-    Record::of(run).calls(call).map(|asked| asked.at).next().unwrap_or_default()
+fn first_received(run: &Run, call: Call) -> Duration {
+    Record::of(run).calls(call).map(|request| request.at).next().unwrap_or_default()
 }
 
-fn told<'r>(run: &'r Run, words: &str) -> Vec<Told<'r>> {
+fn events_with<'r>(run: &'r Run, words: &str) -> Vec<PublishedEvent<'r>> {
     let events = run.story.iter().filter_map(|entry| match &entry.what {
-        Happening::Announced { at, warning, note, .. } if note.contains(words) => {
-            Some(Told { published: entry.at, at: *at, warning: *warning, note })
+        Happening::EventPublished { at, warning, note, .. } if note.contains(words) => {
+            Some(PublishedEvent { published: entry.at, at: *at, warning: *warning, note })
         }
         _ => None,
     });
@@ -72,15 +72,15 @@ fn a_first_try_that_is_not_answered_is_shown_before_the_next_one_ends() {
         (Call::Rollback, "no answer within 30 s", "; the bad release is still live in env;", true),
     ] {
         let run = play(call);
-        let by = first_asked(&run, call) + FIRST_TRY;
+        let by = first_received(&run, call) + FIRST_TRY;
         let record = Record::of(&run);
         let shown = record.operator_writes().find(|write| {
             let ready = write.status().and_then(|status| status.conditions.find(ConditionType::Ready));
             ready.is_some_and(|ready| ready.message.contains(words) && ready.message.contains(message))
         });
         assert!(shown.is_some_and(|write| write.at <= by), "{call:?}: the condition\n{}", story(&run));
-        let told = told(&run, words);
-        let [event] = &told[..] else { panic!("{call:?}: {} events instead of one\n{}", told.len(), story(&run)) };
+        let events = events_with(&run, words);
+        let [event] = &events[..] else { panic!("{call:?}: {} events instead of one\n{}", events.len(), story(&run)) };
         assert!(event.published <= by && event.warning == warning, "{call:?}: {}\n{}", event.note, story(&run));
         assert!(run.log.contains(words), "{call:?}: the log");
     }
@@ -97,11 +97,11 @@ fn events_before_a_call_that_hangs_are_published_during_the_call_with_their_own_
         (Call::Webhook, "attempt 1 succeeded"),
     ] {
         let run = play(call);
-        let asked = first_asked(&run, call);
-        let told = told(&run, words);
-        let [event] = &told[..] else { panic!("{call:?}: {} events instead of one\n{}", told.len(), story(&run)) };
-        assert!(event.published <= asked + SOON, "{call:?}: {:?}\n{}", event.published, story(&run));
-        assert!(event.at.is_some_and(|at| at <= time_of_day(asked)), "{call:?}: {:?}\n{}", event.at, story(&run));
+        let received_at = first_received(&run, call);
+        let events = events_with(&run, words);
+        let [event] = &events[..] else { panic!("{call:?}: {} events instead of one\n{}", events.len(), story(&run)) };
+        assert!(event.published <= received_at + SOON, "{call:?}: {:?}\n{}", event.published, story(&run));
+        assert!(event.at.is_some_and(|at| at <= time_of_day(received_at)), "{call:?}: {:?}\n{}", event.at, story(&run));
     }
 }
 
@@ -109,9 +109,9 @@ fn events_before_a_call_that_hangs_are_published_during_the_call_with_their_own_
 fn a_rollback_that_hangs_causes_one_warning_and_one_write_for_all_its_tries() {
     let run = play(Call::Rollback);
     let record = Record::of(&run);
-    let tries = record.calls(Call::Rollback).filter(|asked| asked.at < Duration::from_secs(MENDED_AT)).count();
+    let tries = record.calls(Call::Rollback).filter(|request| request.at < Duration::from_secs(MENDED_AT)).count();
     assert!(tries >= 6, "{tries} tries");
-    let warnings = told(&run, "is not accepted");
+    let warnings = events_with(&run, "is not accepted");
     assert_eq!(warnings.len(), 1, "{}", story(&run));
     let shows = |message: &str| message.contains("is not accepted");
     let writes = record.operator_writes().filter(|write| {

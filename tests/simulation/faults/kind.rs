@@ -34,7 +34,7 @@ pub enum Kind {
     BadGateway,
     Unavailable,
     GatewayTimeout,
-    Lie,
+    WrongValue,
 }
 
 impl Kind {
@@ -64,7 +64,7 @@ impl Kind {
         Self::BadGateway,
         Self::Unavailable,
         Self::GatewayTimeout,
-        Self::Lie,
+        Self::WrongValue,
     ];
 
     /// The fault in words, for the page.
@@ -85,7 +85,7 @@ impl Kind {
             Self::UnauthorizedOnce => "401 once".to_owned(),
             Self::UnauthorizedTwice => "401 twice".to_owned(),
             Self::TooManyRequestsWithRetryAfter => "429 with `Retry-After` of an hour".to_owned(),
-            Self::Lie => format!("200 with `{}`", lie(call)),
+            Self::WrongValue => format!("200 with `{}`", wrong_value(call)),
             Self::BadRequest => "400".to_owned(),
             Self::Forbidden => "403".to_owned(),
             Self::NotFound => "404".to_owned(),
@@ -130,7 +130,7 @@ impl Kind {
             Self::BadGateway => (None, status(502)),
             Self::Unavailable => (None, status(503)),
             Self::GatewayTimeout => (None, status(504)),
-            Self::Lie => (None, json!({"body": lie(call)})),
+            Self::WrongValue => (None, json!({"body": wrong_value(call)})),
         };
         let times = times.map_or(json!("forever"), |times: u32| json!(times));
         Some(json!({"call": call, "times": times, "fault": fault}))
@@ -138,7 +138,7 @@ impl Kind {
 }
 
 /// An answer of the right shape, with a value that the contract does not know or that is not true.
-fn lie(call: Call) -> Value {
+fn wrong_value(call: Call) -> Value {
     match call {
         Call::Token => json!({"access_token": "worthless", "expires_in": 3600}),
         Call::Validate => json!({"valid": false, "status": "ok"}),

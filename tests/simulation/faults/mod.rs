@@ -61,17 +61,17 @@ fn every_fault_of_the_api_ends_as_the_table_says() {
         let seen = cell::play(cell.call, cell.kind, cell.person);
         let wrong = judged(cell, &seen);
         if !wrong.is_empty() {
-            let told = format!("{:?} {:?} {:?}: {wrong:#?}", cell.call, cell.kind, cell.person);
-            failures.lock().unwrap_or_else(PoisonError::into_inner).push((seen.story, told));
+            let text = format!("{:?} {:?} {:?}: {wrong:#?}", cell.call, cell.kind, cell.person);
+            failures.lock().unwrap_or_else(PoisonError::into_inner).push((seen.story, text));
         }
         Report { runs: 1, ..Report::default() }
     });
     let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     failures.sort_by_key(|(story, _)| story.len());
-    let told: Vec<&str> = failures.iter().map(|(_, told)| told.as_str()).collect();
+    let text: Vec<&str> = failures.iter().map(|(_, text)| text.as_str()).collect();
     let shortest = failures.first().map(|(story, _)| story.as_str()).unwrap_or_default();
     println!("{} runs", cells.len());
-    assert!(failures.is_empty(), "{}\n{shortest}\n{} of {} runs", told.join("\n"), told.len(), cells.len());
+    assert!(failures.is_empty(), "{}\n{shortest}\n{} of {} runs", text.join("\n"), text.len(), cells.len());
 }
 
 /// Compares the observations of a cell with the table, and returns the differences.
@@ -86,8 +86,8 @@ fn judged(cell: &Cell, seen: &Seen) -> Vec<String> {
     let ends = cell.row.ends;
     let needs_a_person = !ends.persons.is_empty();
     if needs_a_person {
-        let after = seen.after.map(|shows| (shows.ready, shows.standing));
-        let during = Some((cell.row.shows.ready, cell.row.shows.standing));
+        let after = seen.after.map(|shows| (shows.ready, shows.state));
+        let during = Some((cell.row.shows.ready, cell.row.shows.state));
         must(after == during, format!("without a person it shows {:?}", seen.after));
     }
     if needs_a_person == cell.person.is_some() {

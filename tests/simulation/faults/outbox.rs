@@ -46,16 +46,18 @@ fn uid(run: &Run, name: &str) -> String {
 /// The ids of the messages about the attempts of a resource, from the first attempt to this number.
 fn ids(run: &Run, name: &str, kind: DeliveryKind, attempts: i64) -> Vec<String> {
     let (uid, known) = (uid(run, name), Record::of(run).attempts());
-    let began = |number| known.get(&(uid.clone(), number)).map(|attempt| attempt.started_at).unwrap_or_default();
-    (1..=attempts).map(|number| key::outcome_message(&uid, number, began(number), kind).as_str().to_owned()).collect()
+    let started_at = |number| known.get(&(uid.clone(), number)).map(|attempt| attempt.started_at).unwrap_or_default();
+    (1..=attempts)
+        .map(|number| key::outcome_message(&uid, number, started_at(number), kind).as_str().to_owned())
+        .collect()
 }
 
 /// The ids of the messages that the receiver accepted with a 2xx that the operator received, in order.
 fn taken(run: &Run, kind: DeliveryKind) -> Vec<String> {
     let call = if kind == Audit { Call::Audit } else { Call::Webhook };
     let record = Record::of(run);
-    let taken = record.calls(call).filter(|asked| asked.heard.is_some() && asked.exchange.status < 300);
-    taken.filter_map(|asked| asked.exchange.key.clone()).collect()
+    let taken = record.calls(call).filter(|request| request.answer_place.is_some() && request.exchange.status < 300);
+    taken.filter_map(|request| request.exchange.key.clone()).collect()
 }
 
 /// Every message that was ever in the outbox of a resource, by its id.
@@ -68,7 +70,7 @@ fn kept(run: &Run, name: &str) -> BTreeMap<String, OutboxEntry> {
 /// The Warnings about messages that were given up, with their times.
 fn warnings(run: &Run) -> Vec<(Duration, &str)> {
     let warned = run.story.iter().filter_map(|entry| match &entry.what {
-        Happening::Announced { warning: true, reason, note, .. } if reason == "DeliveryGivenUp" => {
+        Happening::EventPublished { warning: true, reason, note, .. } if reason == "DeliveryGivenUp" => {
             Some((entry.at, note.as_str()))
         }
         _ => None,
@@ -134,11 +136,11 @@ fn a_refused_message_is_given_up_after_72_hours_with_a_warning_and_a_log_line_an
         let (lines, warnings) = (given_up(&run), warnings(&run));
         let ids = ids(&run, "web", kind, 2);
         assert_eq!((lines.len(), warnings.len()), (2, 2), "{lines:?} {warnings:?}");
-        for (((id, line), (at, note)), began) in ids.iter().zip(&lines).zip(&warnings).zip([0, HOUR]) {
+        for (((id, line), (at, note)), started_at) in ids.iter().zip(&lines).zip(&warnings).zip([0, HOUR]) {
             let entry = kept.get(id).map(|entry| entry.body.clone()).unwrap_or_default();
             assert!(!entry.is_empty() && line.contains(&entry), "the log holds the record {entry}: {line}");
             assert!(line.contains(id) && note.contains(id), "{line} {note}");
-            let (soonest, latest) = (72 * HOUR + began, 72 * HOUR + began + 900);
+            let (soonest, latest) = (72 * HOUR + started_at, 72 * HOUR + started_at + 900);
             assert!((soonest..=latest).contains(&at.as_secs()), "given up after {} s", at.as_secs());
         }
         let outbox = writes(&record, "web").next_back().and_then(Write::status).map(|status| status.outbox.len());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use simulator::Call;
 
-use super::cell::{MENDED_AT, Person, Shows, Standing};
+use super::cell::{KstatusState, MENDED_AT, Person, Shows};
 use super::table::{Ends, TABLE};
 
 const HEAD: &str = "\
@@ -74,14 +74,14 @@ fn title(call: Call) -> &'static str {
 }
 
 fn seen(shows: Shows) -> String {
-    let standing = match shows.standing {
-        Standing::Ready => "Ready",
-        Standing::Reconciling => "Reconciling",
-        Standing::Stalled => "Stalled",
+    let state = match shows.state {
+        KstatusState::Ready => "Ready",
+        KstatusState::Reconciling => "Reconciling",
+        KstatusState::Stalled => "Stalled",
     };
     let story =
         shows.story.map(|(condition_type, status, reason)| format!("; {condition_type} {status:?}, `{reason}`"));
-    format!("{standing}, `{}`{}", shows.ready, story.unwrap_or_default())
+    format!("{state}, `{}`{}", shows.ready, story.unwrap_or_default())
 }
 
 fn end(ends: Ends) -> String {

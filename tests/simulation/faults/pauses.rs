@@ -30,9 +30,9 @@ fn story(call: Call, environment: &str) -> Scenario {
 /// How many requests a call made, and the longest time between two of them.
 fn longest_gap(run: &Run, call: Call) -> (usize, Duration) {
     let record = Record::of(run);
-    let asked: Vec<Duration> = record.calls(call).map(|asked| asked.at).collect();
-    let gap = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(Duration::MAX);
-    (asked.len(), gap)
+    let sent_times: Vec<Duration> = record.calls(call).map(|request| request.at).collect();
+    let gap = sent_times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(Duration::MAX);
+    (sent_times.len(), gap)
 }
 
 fn played(scenario: &Scenario) -> Run {

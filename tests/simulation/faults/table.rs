@@ -6,7 +6,7 @@ use api::reason::Reason;
 use api::status::Outcome;
 use simulator::Call;
 
-use super::cell::{Person, Shows, Standing};
+use super::cell::{KstatusState, Person, Shows};
 use super::kind::Kind::{self, *};
 
 /// Faults of one call that look the same in the resource.
@@ -66,7 +66,7 @@ const TOKEN: &[Row] = &[
         SUCCEEDS,
     ),
     row(
-        &[BadRequest, UnauthorizedOnce, UnauthorizedTwice, Forbidden, NotFound, Conflict, Unprocessable, Lie],
+        &[BadRequest, UnauthorizedOnce, UnauthorizedTwice, Forbidden, NotFound, Conflict, Unprocessable, WrongValue],
         stalled(Reason::Unauthorized),
         SUCCEEDS_WITH_SECRET_OR_RETRY,
     ),
@@ -84,7 +84,7 @@ const VALIDATE: &[Row] = &[
         SUCCEEDS,
     ),
     row(
-        &[MissingFields, Lie],
+        &[MissingFields, WrongValue],
         stalled(Reason::ValidationRefused).and(ConditionType::Validated, False, Reason::ValidationRefused),
         SUCCEEDS_ANEW,
     ),
@@ -124,7 +124,7 @@ const TRACE: &[Row] = &[
         SUCCEEDS_WITH_SECRET_OR_RETRY,
     ),
     row(
-        &[Lie],
+        &[WrongValue],
         stalled(Reason::TraceNotPassed).and(ConditionType::TracePassed, False, Reason::TraceNotPassed),
         SUCCEEDS_ANEW,
     ),
@@ -137,7 +137,7 @@ const SUBMIT: &[Row] = &[
         SUCCEEDS,
     ),
     row(
-        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, Redirect, Lie],
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, Redirect, WrongValue],
         stalled(Reason::SubmitOutcomeUnknown).and(ConditionType::RolledOut, Unknown, Reason::SubmitOutcomeUnknown),
         SUCCEEDS,
     ),
@@ -177,7 +177,7 @@ const JOB: &[Row] = &[
         SUCCEEDS,
     ),
     row(
-        &[Lie],
+        &[WrongValue],
         reconciling(Reason::RollingOut).and(ConditionType::RolledOut, Unknown, Reason::SubmitAccepted),
         SUCCEEDS,
     ),
@@ -238,7 +238,7 @@ const HEALTH: &[Row] = &[
         SUCCEEDS,
     ),
     row(
-        &[Lie],
+        &[WrongValue],
         stalled(Reason::RolledBack).and(ConditionType::Healthy, False, Reason::HealthBad),
         ROLLED_BACK_THEN_SUCCEEDS_ANEW,
     ),
@@ -277,7 +277,7 @@ const ROLLBACK: &[Row] = &[
         ROLLED_BACK,
     ),
     row(
-        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, UnauthorizedOnce, UnauthorizedTwice, Lie],
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, UnauthorizedOnce, UnauthorizedTwice, WrongValue],
         stalled(Reason::RolledBack).and(ConditionType::RolledBack, True, Reason::RolledBack),
         ROLLED_BACK,
     ),
@@ -327,7 +327,7 @@ const DELIVERIES: &[Row] = &[
         SUCCEEDS,
     ),
     row(
-        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, UnauthorizedOnce, UnauthorizedTwice, Lie],
+        &[Empty, NotJson, WrongTypes, MissingFields, TwoGibibytes, UnauthorizedOnce, UnauthorizedTwice, WrongValue],
         ready().and(ConditionType::Delivered, True, Reason::Delivered),
         SUCCEEDS,
     ),
@@ -348,15 +348,15 @@ const fn row(kinds: &'static [Kind], shows: Shows, ends: Ends) -> Row {
 }
 
 const fn reconciling(ready: Reason) -> Shows {
-    Shows { ready, standing: Standing::Reconciling, story: None }
+    Shows { ready, state: KstatusState::Reconciling, story: None }
 }
 
 const fn stalled(ready: Reason) -> Shows {
-    Shows { ready, standing: Standing::Stalled, story: None }
+    Shows { ready, state: KstatusState::Stalled, story: None }
 }
 
 const fn ready() -> Shows {
-    Shows { ready: Reason::Succeeded, standing: Standing::Ready, story: None }
+    Shows { ready: Reason::Succeeded, state: KstatusState::Ready, story: None }
 }
 
 impl Shows {

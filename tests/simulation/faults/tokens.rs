@@ -6,7 +6,7 @@ use api::status::{Outcome, Step};
 use serde_json::json;
 use simulator::Call;
 
-use super::cell::{breaks, faults_removed, restless};
+use super::cell::{breaks, excessive_requests, faults_removed};
 use super::kind::Kind;
 use crate::director::run;
 use crate::end;
@@ -19,7 +19,7 @@ const MENDED_AT: u64 = 400;
 
 /// The maximum number of requests to the platform in any minute. Health and the audit log are called at the same time,
 /// and each refusal causes a token request and a second try.
-const MOST_A_MINUTE: usize = 30;
+const MAX_A_MINUTE: usize = 30;
 
 /// Makes all tokens invalid. The token endpoint grants no new one.
 fn locked_out(kind: Kind) -> Action {
@@ -41,12 +41,17 @@ fn a_rollout_without_a_valid_token_at_any_step_ends_by_itself() {
         (Step::VerifyingRollback, Outcome::RolledBack),
     ];
     for (step, outcome) in steps {
-        for kind in
-            [Kind::UnauthorizedOnce, Kind::Forbidden, Kind::NoConnection, Kind::TimeOut, Kind::NotJson, Kind::Lie]
-        {
+        for kind in [
+            Kind::UnauthorizedOnce,
+            Kind::Forbidden,
+            Kind::NoConnection,
+            Kind::TimeOut,
+            Kind::NotJson,
+            Kind::WrongValue,
+        ] {
             // If a submit with a fresh token is answered 401 as well, it is refused: nothing is in flight (contract,
             // "Errors").
-            let outcome = if (step, kind) == (Step::Submitting, Kind::Lie) { Outcome::Failed } else { outcome };
+            let outcome = if (step, kind) == (Step::Submitting, Kind::WrongValue) { Outcome::Failed } else { outcome };
             let environment = if outcome == Outcome::RolledBack { "    deploymentsAreUnhealthy: true\n" } else { "" };
             let runs = if outcome == Outcome::Succeeded { "2" } else { "1" };
             let scenario = Scenario::new("locked out", environment)
@@ -55,13 +60,13 @@ fn a_rollout_without_a_valid_token_at_any_step_ends_by_itself() {
                 .at(MENDED_AT, faults_removed())
                 .ending(&[outcome], runs);
             let run = run(&scenario, &Plan::new());
-            let told = format!("{step:?} {kind:?}");
+            let label = format!("{step:?} {kind:?}");
             let story: String = run.story.iter().map(|entry| format!("{entry}\n")).collect();
-            assert_eq!(restless(&run, MENDED_AT, MOST_A_MINUTE), Vec::<String>::new(), "{told}\n{story}");
-            assert_eq!(promises::broken(&scenario, &run), [], "{told}\n{story}");
+            assert_eq!(excessive_requests(&run, MENDED_AT, MAX_A_MINUTE), Vec::<String>::new(), "{label}\n{story}");
+            assert_eq!(promises::broken(&scenario, &run), [], "{label}\n{story}");
             let end = end::of(&scenario, &run);
-            assert!(end.rests, "{told}");
-            assert_eq!(end.resources.get("web"), scenario.ends.first().map(|(_, ending)| ending), "{told}\n{story}");
+            assert!(end.rests, "{label}");
+            assert_eq!(end.resources.get("web"), scenario.ends.first().map(|(_, ending)| ending), "{label}\n{story}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The effect of each action on the state.
 
 use super::operator::{Next, Plan, key_of};
-use super::protocol::{Action, HealthWord, JobWord, Mutant, Protocol, job_number, running};
+use super::protocol::{Action, HealthReply, JobReply, Mutant, Protocol, job_number, running};
 use super::world::{Call, Phase, Process, Request, TIMEOUT, World, hash_of, moment};
 use api::JobId;
 use api::status::Attempt;
@@ -41,12 +41,12 @@ impl Protocol {
                     request.asker = None;
                 }
             }
-            Action::Look(who) => {
+            Action::Read(who) => {
                 let resource = world.resource.clone();
-                world.operators[who].as_mut()?.look(&resource);
+                world.operators[who].as_mut()?.read(&resource);
             }
             Action::Write(who) => self.write(world, who, true)?,
-            Action::WriteUnheard(who) => {
+            Action::WriteWithoutAnswer(who) => {
                 world.left.losses -= 1;
                 self.write(world, who, false)?;
             }
@@ -55,51 +55,51 @@ impl Protocol {
                 world.left.losses -= 1;
                 self.send(world, who)?;
                 let request = world.network.pop()?;
-                self.hear(world, &request, Answer::NotSent);
+                self.receive(world, &request, Answer::NotSent);
             }
-            Action::AskJob(who, word) => {
-                world.left.losses -= u8::from(word == JobWord::Unreadable);
-                self.ask_job(world, who, word)?;
+            Action::PollJob(who, reply) => {
+                world.left.losses -= u8::from(reply == JobReply::Unreadable);
+                self.poll_job(world, who, reply)?;
             }
-            Action::AskHealth(who, word) => {
-                world.left.losses -= u8::from(word == HealthWord::Unreadable);
-                self.ask_health(world, who, word)?;
+            Action::PollHealth(who, reply) => {
+                world.left.losses -= u8::from(reply == HealthReply::Unreadable);
+                self.poll_health(world, who, reply)?;
             }
             Action::Deliver(number) => {
                 let request = world.network.remove(number);
                 let answer = arrive(world, &request);
-                self.hear(world, &request, answer);
+                self.receive(world, &request, answer);
             }
             Action::Refuse(number) => {
                 world.left.refusals -= 1;
                 let request = world.network.remove(number);
-                self.hear(world, &request, Answer::Refused);
+                self.receive(world, &request, Answer::Refused);
             }
             Action::LoseAnswer(number) => {
                 world.left.losses -= 1;
                 let request = world.network.remove(number);
                 arrive(world, &request);
-                self.hear(world, &request, Answer::Lost);
+                self.receive(world, &request, Answer::Lost);
             }
             Action::Lose(number) => {
                 let request = world.network.remove(number);
                 world.left.losses -= u8::from(request.asker.is_some());
-                self.hear(world, &request, Answer::Lost);
+                self.receive(world, &request, Answer::Lost);
             }
             Action::StopWaiting(number) => {
                 world.left.delays -= 1;
                 let request = world.network[number].clone();
-                self.hear(world, &request, Answer::Lost);
+                self.receive(world, &request, Answer::Lost);
                 world.network[number].asker = None;
             }
             Action::Edit => {
                 world.left.edits -= 1;
-                world.resource.asked.edit = true;
+                world.resource.user_requests.edit = true;
                 world.outdate_views();
             }
-            Action::AskForRollback => {
+            Action::RequestRollback => {
                 world.left.rollback_requests -= 1;
-                world.resource.asked.rollback = true;
+                world.resource.user_requests.rollback = true;
                 world.outdate_views();
             }
             Action::Tick => {
@@ -113,11 +113,11 @@ impl Protocol {
         Some(())
     }
 
-    fn write(&self, world: &mut World, who: usize, is_heard: bool) -> Option<()> {
+    fn write(&self, world: &mut World, who: usize, is_answer_received: bool) -> Option<()> {
         let tick = world.tick;
         let (is_current, status) = {
             let process = world.operators[who].as_mut()?;
-            let plan = self.brain.plan(process, tick);
+            let plan = self.core.plan(process, tick);
             let ignores = self.ignores_the_guard(process, &plan);
             process.follow(plan);
             (process.is_current || ignores, process.working.clone())
@@ -127,8 +127,8 @@ impl Protocol {
         }
         let resource = world.resource.clone();
         let process = world.operators[who].as_mut()?;
-        match is_current && is_heard {
-            true => process.look(&resource),
+        match is_current && is_answer_received {
+            true => process.read(&resource),
             false => process.drop_work(),
         }
         Some(())
@@ -147,7 +147,7 @@ impl Protocol {
     fn send(&self, world: &mut World, who: usize) -> Option<()> {
         let tick = world.tick;
         let process = world.operators[who].as_mut()?;
-        let plan = self.brain.plan(process, tick);
+        let plan = self.core.plan(process, tick);
         let next = plan.next;
         process.follow(plan);
         process.is_waiting = true;
@@ -180,9 +180,9 @@ impl Protocol {
     }
 
     /// The sender of a request receives an answer, or learns that there is none.
-    fn hear(&self, world: &mut World, request: &Request, answer: Answer) {
+    fn receive(&self, world: &mut World, request: &Request, answer: Answer) {
         let Some(process) = request.asker.and_then(|who| world.operators[who].as_mut()) else { return };
-        let facts = self.brain.facts(process.view.asked, world.tick);
+        let facts = self.core.facts(process.view.user_requests, world.tick);
         let obstacle = || Obstacle::transient(Cause::ApiUnavailable, "no answer", None);
         match request.call {
             Call::Submit { is_first, .. } => {
@@ -210,29 +210,29 @@ impl Protocol {
         }
     }
 
-    fn ask_job(&self, world: &mut World, who: usize, word: JobWord) -> Option<()> {
+    fn poll_job(&self, world: &mut World, who: usize, reply: JobReply) -> Option<()> {
         let tick = world.tick;
         let process = world.operators[who].as_mut()?;
-        let plan = self.brain.plan(process, tick);
-        let is_last_look = plan.next == Next::CheckJob;
+        let plan = self.core.plan(process, tick);
+        let is_last_poll = plan.next == Next::CheckJob;
         process.follow(plan);
         let job = process.working.attempt.as_ref()?.job_id().and_then(job_number)?;
         let job = &mut world.platform.jobs[job];
-        let answer = match word {
-            JobWord::Completed => JobAnswer::Completed,
-            JobWord::Failed => JobAnswer::EndedBadly("failed".to_owned()),
-            JobWord::RolledBack => JobAnswer::RolledBack,
-            JobWord::Unreadable => JobAnswer::Unreadable("500".to_owned()),
+        let answer = match reply {
+            JobReply::Completed => JobAnswer::Completed,
+            JobReply::Failed => JobAnswer::EndedBadly("failed".to_owned()),
+            JobReply::RolledBack => JobAnswer::RolledBack,
+            JobReply::Unreadable => JobAnswer::Unreadable("500".to_owned()),
         };
-        match word {
-            JobWord::Completed => job.phase = Phase::Completed,
-            JobWord::Failed => job.phase = Phase::Failed,
-            JobWord::RolledBack | JobWord::Unreadable => {}
+        match reply {
+            JobReply::Completed => job.phase = Phase::Completed,
+            JobReply::Failed => job.phase = Phase::Failed,
+            JobReply::RolledBack | JobReply::Unreadable => {}
         }
-        job.was_bad |= word == JobWord::Failed;
-        let facts = self.brain.facts(process.view.asked, tick);
+        job.was_bad |= reply == JobReply::Failed;
+        let facts = self.core.facts(process.view.user_requests, tick);
         process.answered(&facts, |status, facts, memory| {
-            match is_last_look {
+            match is_last_poll {
                 true => apply::job::checked_before_success(status, facts, memory, &answer),
                 false => apply::job::job(status, facts, memory, answer),
             };
@@ -240,19 +240,19 @@ impl Protocol {
         Some(())
     }
 
-    fn ask_health(&self, world: &mut World, who: usize, word: HealthWord) -> Option<()> {
+    fn poll_health(&self, world: &mut World, who: usize, reply: HealthReply) -> Option<()> {
         let tick = world.tick;
         let process = world.operators[who].as_mut()?;
-        let plan = self.brain.plan(process, tick);
+        let plan = self.core.plan(process, tick);
         process.follow(plan);
         let job = process.working.attempt.as_ref()?.job_id().and_then(job_number)?;
-        world.platform.jobs[job].was_bad |= word == HealthWord::Bad;
-        let answer = match word {
-            HealthWord::Good => HealthAnswer::Good,
-            HealthWord::Bad => HealthAnswer::Bad("unhealthy".to_owned()),
-            HealthWord::Unreadable => HealthAnswer::Unreadable("500".to_owned()),
+        world.platform.jobs[job].was_bad |= reply == HealthReply::Bad;
+        let answer = match reply {
+            HealthReply::Good => HealthAnswer::Good,
+            HealthReply::Bad => HealthAnswer::Bad("unhealthy".to_owned()),
+            HealthReply::Unreadable => HealthAnswer::Unreadable("500".to_owned()),
         };
-        let facts = self.brain.facts(process.view.asked, tick);
+        let facts = self.core.facts(process.view.user_requests, tick);
         process.answered(&facts, |status, facts, memory| {
             apply::health::health(status, facts, memory, answer);
         });

@@ -5,7 +5,7 @@
 //! which call is sent. Steps without an effect outside of the process (a decision, a passed check) are combined.
 
 use super::protocol::Mutant;
-use super::world::{Asked, Printed, Process, TICK, hash_of, moment};
+use super::world::{Printed, Process, TICK, UserRequests, hash_of, moment};
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::status::CognigyDeploymentStatus;
 use api::{CognigyDeploymentSpec, Digest};
@@ -23,9 +23,9 @@ pub(super) enum Next {
     Write,
     SendSubmit,
     SendRollback,
-    AskJob,
+    PollJob,
     CheckJob,
-    AskHealth,
+    PollHealth,
 }
 
 /// The state of a process before its next step with an effect.
@@ -38,7 +38,7 @@ pub(super) struct Plan {
 
 /// What all processes share: the two configurations and the settings.
 #[derive(Clone, Debug)]
-pub(super) struct Brain {
+pub(super) struct Core {
     before_edit: Variant,
     after_edit: Variant,
     settings: Settings,
@@ -51,7 +51,7 @@ struct Variant {
     target: Target,
 }
 
-impl Brain {
+impl Core {
     pub(super) fn new(mutant: Option<Mutant>) -> Self {
         let key_ttl = match mutant {
             Some(Mutant::KeyReusedAfterExpiry) => TICK * 1000,
@@ -65,41 +65,41 @@ impl Brain {
         }
     }
 
-    fn variant(&self, asked: Asked) -> &Variant {
-        if asked.edit { &self.after_edit } else { &self.before_edit }
+    fn variant(&self, requests: UserRequests) -> &Variant {
+        if requests.edit { &self.after_edit } else { &self.before_edit }
     }
 
-    pub(super) fn digest(&self, asked: Asked) -> &Digest {
-        &self.variant(asked).target.digest
+    pub(super) fn digest(&self, requests: UserRequests) -> &Digest {
+        &self.variant(requests).target.digest
     }
 
-    pub(super) fn facts(&self, asked: Asked, tick: u8) -> Facts<'_> {
-        let variant = self.variant(asked);
+    pub(super) fn facts(&self, requests: UserRequests, tick: u8) -> Facts<'_> {
+        let variant = self.variant(requests);
         Facts {
             uid: "0f8e7d6c",
-            generation: 1 + i64::from(asked.edit),
+            generation: 1 + i64::from(requests.edit),
             deleted_at: None,
             spec: &variant.spec,
             target: Ok(variant.target.clone()),
-            requests: Requests { retry: None, rollback: asked.rollback.then(|| "please".to_owned()) },
+            requests: Requests { retry: None, rollback: requests.rollback.then(|| "please".to_owned()) },
             other_owner: None,
             settings: &self.settings,
             credentials_origin: None,
             has_default_webhook: false,
             polling: PollTuning::default(),
-            asked: moment(tick),
+            sent_at: moment(tick),
             now: moment(tick),
         }
     }
 
     /// Decides, and takes all steps without an effect outside of the process.
     pub(super) fn plan(&self, process: &Process, tick: u8) -> Plan {
-        let facts = self.facts(process.view.asked, tick);
+        let facts = self.facts(process.view.user_requests, tick);
         let mut status = (*process.working).clone();
         let mut memory = (*process.memory).clone();
         let mut body_of = process.body_of;
         let next = loop {
-            memory.turn_to(status.attempt.as_ref(), None, facts.now);
+            memory.prepare_for(status.attempt.as_ref(), None, facts.now);
             let decision = decide(&facts, &status, &memory);
             let must_write = decision.needs_record(&status) && !self.skips_record(&decision);
             if must_write && status != *process.view.status {
@@ -108,15 +108,15 @@ impl Brain {
             match decision {
                 Decision::Wait(_) if status != *process.view.status => break Next::Write,
                 Decision::Wait(_) => break Next::Rest,
-                Decision::AskJob => break Next::AskJob,
+                Decision::PollJob => break Next::PollJob,
                 Decision::CheckJob => break Next::CheckJob,
-                Decision::AskHealth => break Next::AskHealth,
+                Decision::PollHealth => break Next::PollHealth,
                 Decision::Rollback => break Next::SendRollback,
                 Decision::Submit => {
                     if body_of == key_of(&status) || self.can_build_body(&facts, &status) {
                         break Next::SendSubmit;
                     }
-                    apply::submit::body_lost(&mut status, &facts, &mut memory);
+                    apply::submit::body_changed(&mut status, &facts, &mut memory);
                 }
                 decision => self.take(decision, &mut status, &facts, &mut memory, &mut body_of),
             }
@@ -135,7 +135,7 @@ impl Brain {
         body_of: &mut Option<u64>,
     ) {
         match decision {
-            Decision::NoteRequests => requests::note(status, facts),
+            Decision::NoteRequests => requests::record_without_acting(status, facts),
             Decision::HandleRequest(request) => apply::requests::handle(status, facts, memory, request),
             Decision::Start => attempt::start(status, facts),
             Decision::CheckAgain => attempt::check_again(status, facts),

@@ -19,11 +19,11 @@ pub(super) const NEWEST_LAST: &str = "no job starts after a job of a later attem
 pub(super) fn of(protocol: &Protocol) -> Vec<Property<Protocol>> {
     let further = [
         Property::always(REJECTED_HAS_NO_JOB, rejected_has_no_job),
-        Property::always(NEWEST_LAST, |_, world: &World| !world.wrongs.job_too_late),
+        Property::always(NEWEST_LAST, |_, world: &World| !world.violations.job_too_late),
     ];
     let mut properties = always();
     properties.extend(further.into_iter().filter(|property| protocol.promised.contains(&property.name)));
-    properties.extend(stories().into_iter().filter(|property| protocol.told.contains(&property.name)));
+    properties.extend(stories().into_iter().filter(|property| protocol.required_states.contains(&property.name)));
     properties
 }
 
@@ -33,21 +33,21 @@ fn always() -> Vec<Property<Protocol>> {
             let jobs = &world.platform.jobs;
             jobs.iter().enumerate().all(|(n, job)| jobs[..n].iter().all(|other| other.attempt != job.attempt))
         }),
-        Property::always(INTENT_FIRST, |_, world: &World| !world.wrongs.submit_without_intent),
+        Property::always(INTENT_FIRST, |_, world: &World| !world.violations.submit_without_intent),
         // S3.
         Property::always(
             "no job starts before the previous one has ended or its deadline has passed",
-            |_, world: &World| !world.wrongs.job_too_early,
+            |_, world: &World| !world.violations.job_too_early,
         ),
-        Property::always(ROLLBACK_INTENT_FIRST, |_, world: &World| !world.wrongs.rollback_without_intent),
+        Property::always(ROLLBACK_INTENT_FIRST, |_, world: &World| !world.violations.rollback_without_intent),
         // S5.
         Property::always("no rollback without a bad answer, a deadline or a request", |_, world: &World| {
-            !world.wrongs.rollback_without_cause
+            !world.violations.rollback_without_cause
         }),
-        Property::always(NEVER_REWRITTEN, |_, world: &World| !world.wrongs.verdict_rewritten),
+        Property::always(NEVER_REWRITTEN, |_, world: &World| !world.violations.verdict_rewritten),
         Property::always(
             "an attempt that may have been submitted is never dropped, and its job is never replaced",
-            |_, world: &World| !world.wrongs.attempt_dropped,
+            |_, world: &World| !world.violations.attempt_dropped,
         ),
         Property::always("a recorded rollback has happened", a_recorded_rollback_has_happened),
         // L1 and L2: a state without successors is settled, after any faults.

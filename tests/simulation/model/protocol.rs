@@ -1,8 +1,10 @@
 //! What can happen in the modelled world.
 
-use super::operator::{Brain, Next, without_words};
+use super::operator::{Core, Next, without_words};
 use super::promises::{self, REJECTED_HAS_NO_JOB};
-use super::world::{Asked, Budget, LATEST, Phase, Platform, Printed, Process, Request, Resource, World, Wrongs};
+use super::world::{
+    Budget, LATEST, Phase, Platform, Printed, Process, Request, Resource, UserRequests, Violations, World,
+};
 use api::JobId;
 use api::status::{Attempt, CognigyDeploymentStatus, HandledRequests, Step};
 use stateright::{Model, Property};
@@ -36,14 +38,14 @@ pub(super) enum Mutant {
 /// The model: the number of processes that act at the same time, and the number of faults.
 #[derive(Clone, Debug)]
 pub(super) struct Protocol {
-    pub(super) brain: Brain,
+    pub(super) core: Core,
     operators: usize,
     budget: Budget,
     pub(super) mutant: Option<Mutant>,
     /// Promises that are checked in addition to those that are always checked.
     pub(super) promised: Vec<&'static str>,
     /// Stories that must occur in at least one state.
-    pub(super) told: Vec<&'static str>,
+    pub(super) required_states: Vec<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +54,16 @@ pub(super) enum Action {
     Start(usize),
     Crash(usize),
     /// A process reads the newest version.
-    Look(usize),
+    Read(usize),
     /// A process writes its unrecorded status. The write is guarded by the version that it has read.
     Write(usize),
     /// The same, but its answer is lost.
-    WriteUnheard(usize),
+    WriteWithoutAnswer(usize),
     Send(usize),
     /// The call does not leave the process.
     FailToSend(usize),
-    AskJob(usize, JobWord),
-    AskHealth(usize, HealthWord),
+    PollJob(usize, JobReply),
+    PollHealth(usize, HealthReply),
     /// A request arrives. Its sender receives the answer if it still waits.
     Deliver(usize),
     /// A request arrives and is refused with a 4xx.
@@ -75,12 +77,12 @@ pub(super) enum Action {
     /// Somebody edits the configuration.
     Edit,
     /// Somebody requests a rollback.
-    AskForRollback,
+    RequestRollback,
     Tick,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JobWord {
+pub(super) enum JobReply {
     Completed,
     Failed,
     RolledBack,
@@ -88,7 +90,7 @@ pub(super) enum JobWord {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HealthWord {
+pub(super) enum HealthReply {
     Good,
     Bad,
     Unreadable,
@@ -98,7 +100,7 @@ impl Protocol {
     pub(super) fn new(operators: usize, budget: Budget) -> Self {
         // This promise needs a lease, or a single operator.
         let promised = if operators == 1 { vec![REJECTED_HAS_NO_JOB] } else { Vec::new() };
-        Self { brain: Brain::new(None), operators, budget, mutant: None, promised, told: Vec::new() }
+        Self { core: Core::new(None), operators, budget, mutant: None, promised, required_states: Vec::new() }
     }
 
     /// Also checks this promise.
@@ -108,37 +110,37 @@ impl Protocol {
     }
 
     /// Also checks that these stories occur.
-    pub(super) fn telling(self, stories: &[&'static str]) -> Self {
-        Self { told: stories.to_vec(), ..self }
+    pub(super) fn requiring(self, stories: &[&'static str]) -> Self {
+        Self { required_states: stories.to_vec(), ..self }
     }
 
     pub(super) fn with(self, mutant: Mutant) -> Self {
-        Self { brain: Brain::new(Some(mutant)), mutant: Some(mutant), ..self }
+        Self { core: Core::new(Some(mutant)), mutant: Some(mutant), ..self }
     }
 
     /// The next step of each process that does not wait for an answer.
     pub(super) fn nexts(&self, world: &World) -> Vec<(usize, Next)> {
         let acting = running(world).filter(|(_, process)| !process.is_waiting);
-        acting.map(|(who, process)| (who, self.brain.plan(process, world.tick).next)).collect()
+        acting.map(|(who, process)| (who, self.core.plan(process, world.tick).next)).collect()
     }
 
     /// The actions that can happen without a fault and without a request of a user.
     pub(super) fn progress(&self, world: &World, nexts: &[(usize, Next)], actions: &mut Vec<Action>) {
         let outdated = running(world).filter(|(_, process)| process.is_idle() && !process.is_current);
-        actions.extend(outdated.map(|(who, _)| Action::Look(who)));
+        actions.extend(outdated.map(|(who, _)| Action::Read(who)));
         for &(who, next) in nexts {
             match next {
                 Next::Rest => {}
                 Next::Write => actions.push(Action::Write(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::Send(who)),
-                Next::AskJob | Next::CheckJob => {
-                    actions.extend(job_words(world, who).iter().map(|word| Action::AskJob(who, *word)));
+                Next::PollJob | Next::CheckJob => {
+                    actions.extend(job_replies(world, who).iter().map(|reply| Action::PollJob(who, *reply)));
                 }
-                Next::AskHealth => {
-                    actions.push(Action::AskHealth(who, HealthWord::Good));
+                Next::PollHealth => {
+                    actions.push(Action::PollHealth(who, HealthReply::Good));
                     // After a rollback, a bad answer only changes how long health is polled.
                     if attempt_of(world, who).is_some_and(|attempt| attempt.step == Step::Monitoring) {
-                        actions.push(Action::AskHealth(who, HealthWord::Bad));
+                        actions.push(Action::PollHealth(who, HealthReply::Bad));
                     }
                 }
             }
@@ -148,7 +150,7 @@ impl Protocol {
     }
 
     /// The faults that can happen.
-    fn misfortunes(&self, world: &World, nexts: &[(usize, Next)], actions: &mut Vec<Action>) {
+    fn faults(&self, world: &World, nexts: &[(usize, Next)], actions: &mut Vec<Action>) {
         let left = &world.left;
         if left.crashes > 0 {
             actions.extend(running(world).map(|(who, _)| Action::Crash(who)));
@@ -156,10 +158,10 @@ impl Protocol {
         for &(who, next) in nexts.iter().filter(|_| left.losses > 0) {
             match next {
                 Next::Rest => {}
-                Next::Write => actions.push(Action::WriteUnheard(who)),
+                Next::Write => actions.push(Action::WriteWithoutAnswer(who)),
                 Next::SendSubmit | Next::SendRollback => actions.push(Action::FailToSend(who)),
-                Next::AskJob | Next::CheckJob => actions.push(Action::AskJob(who, JobWord::Unreadable)),
-                Next::AskHealth => actions.push(Action::AskHealth(who, HealthWord::Unreadable)),
+                Next::PollJob | Next::CheckJob => actions.push(Action::PollJob(who, JobReply::Unreadable)),
+                Next::PollHealth => actions.push(Action::PollHealth(who, HealthReply::Unreadable)),
             }
         }
         for (number, request) in world.network.iter().enumerate() {
@@ -198,11 +200,11 @@ impl Protocol {
 
     /// Whether the last request of the users is settled, and nothing is under way.
     pub(super) fn is_final(&self, world: &World) -> bool {
-        let asked = world.resource.asked;
+        let requests = world.resource.user_requests;
         let handled = world.resource.status.handled_requests.as_ref().is_some_and(|handled| handled.rollback.is_some());
         world.is_settled()
-            && handled == asked.rollback
-            && world.attempt().is_some_and(|attempt| attempt.digest == *self.brain.digest(asked))
+            && handled == requests.rollback
+            && world.attempt().is_some_and(|attempt| attempt.digest == *self.core.digest(requests))
     }
 }
 
@@ -217,13 +219,13 @@ fn attempt_of(world: &World, who: usize) -> Option<&Attempt> {
 }
 
 /// The possible answers of the platform about the job that a process knows.
-fn job_words(world: &World, who: usize) -> &'static [JobWord] {
+fn job_replies(world: &World, who: usize) -> &'static [JobReply] {
     let job = attempt_of(world, who).and_then(|attempt| attempt.job_id()).and_then(job_number);
     match job.map(|job| world.platform.jobs[job].phase) {
-        Some(Phase::Running) => &[JobWord::Completed, JobWord::Failed],
-        Some(Phase::Completed) => &[JobWord::Completed],
-        Some(Phase::Failed) => &[JobWord::Failed],
-        Some(Phase::RolledBack) => &[JobWord::RolledBack],
+        Some(Phase::Running) => &[JobReply::Completed, JobReply::Failed],
+        Some(Phase::Completed) => &[JobReply::Completed],
+        Some(Phase::Failed) => &[JobReply::Failed],
+        Some(Phase::RolledBack) => &[JobReply::RolledBack],
         None => &[],
     }
 }
@@ -240,7 +242,7 @@ impl Model for Protocol {
         let mut status =
             CognigyDeploymentStatus { handled_requests: Some(HandledRequests::default()), ..Default::default() };
         without_words(&mut status);
-        let resource = Resource { asked: Asked::default(), status: Printed::new(status) };
+        let resource = Resource { user_requests: UserRequests::default(), status: Printed::new(status) };
         vec![World {
             tick: 0,
             operators: (0..self.operators).map(|_| Some(Process::started(&resource))).collect(),
@@ -252,7 +254,7 @@ impl Model for Protocol {
             submit_intents: Vec::new(),
             rollback_intents: Vec::new(),
             posts: 0,
-            wrongs: Wrongs::default(),
+            violations: Violations::default(),
         }]
     }
 
@@ -265,12 +267,12 @@ impl Model for Protocol {
         }
         let down = world.operators.iter().position(Option::is_none);
         actions.extend(down.filter(|_| !self.is_final(world)).map(Action::Start));
-        self.misfortunes(world, &nexts, actions);
+        self.faults(world, &nexts, actions);
         if world.left.edits > 0 {
             actions.push(Action::Edit);
         }
         if world.left.rollback_requests > 0 {
-            actions.push(Action::AskForRollback);
+            actions.push(Action::RequestRollback);
         }
     }
 

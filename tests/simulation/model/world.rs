@@ -88,7 +88,7 @@ pub(super) type Recorded = Printed<CognigyDeploymentStatus>;
 
 /// The requests of the users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Asked {
+pub(super) struct UserRequests {
     /// The configuration was edited once.
     pub(super) edit: bool,
     /// The rollback annotation was set.
@@ -98,7 +98,7 @@ pub(super) struct Asked {
 /// The resource as the API server stores it, or as a process has last seen it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Resource {
-    pub(super) asked: Asked,
+    pub(super) user_requests: UserRequests,
     pub(super) status: Recorded,
 }
 
@@ -137,7 +137,7 @@ impl Process {
         !self.is_waiting && self.working == self.view.status
     }
 
-    pub(super) fn look(&mut self, resource: &Resource) {
+    pub(super) fn read(&mut self, resource: &Resource) {
         self.view = resource.clone();
         self.is_current = true;
         self.working = resource.status.clone();
@@ -222,7 +222,7 @@ pub(super) struct Budget {
 
 /// The violations so far. They are stored here, because a later state does not show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Wrongs {
+pub(super) struct Violations {
     pub(super) submit_without_intent: bool,
     pub(super) rollback_without_intent: bool,
     pub(super) rollback_without_cause: bool,
@@ -247,7 +247,7 @@ pub(super) struct World {
     pub(super) rollback_intents: Vec<i64>,
     /// The number of POSTs, if each one gets its own key ([`Mutant::RandomKey`](super::protocol::Mutant::RandomKey)).
     pub(super) posts: u8,
-    pub(super) wrongs: Wrongs,
+    pub(super) violations: Violations,
 }
 
 impl World {
@@ -269,14 +269,14 @@ impl World {
     pub(super) fn store(&mut self, status: Recorded) {
         let old = &self.resource.status;
         for (number, outcome) in verdicts(old) {
-            self.wrongs.verdict_rewritten |= outcome_of(&status, number) != Some(outcome);
+            self.violations.verdict_rewritten |= outcome_of(&status, number) != Some(outcome);
         }
         if let Some(before) = old.attempt.as_ref().filter(|before| before.has_intent() && before.verdict.is_none()) {
             let after = status.attempt.as_ref().filter(|after| after.number == before.number);
             let goes_on = after
                 .is_some_and(|after| after.has_intent() && (before.job.is_none() || after.job_id() == before.job_id()));
             let has_ended = outcome_of(&status, before.number).is_some_and(|outcome| outcome != Outcome::Superseded);
-            self.wrongs.attempt_dropped |= !goes_on && !has_ended;
+            self.violations.attempt_dropped |= !goes_on && !has_ended;
         }
         if let Some(attempt) = &status.attempt {
             note(&mut self.submit_intents, attempt.number, attempt.has_intent());
@@ -312,7 +312,7 @@ impl World {
 
     /// A POST of a submit arrives. The answer is the job.
     pub(super) fn start_job(&mut self, key: u64, attempt: i64, deadline: u8) -> usize {
-        self.wrongs.submit_without_intent |= !self.submit_intents.contains(&attempt);
+        self.violations.submit_without_intent |= !self.submit_intents.contains(&attempt);
         let tick = self.tick;
         self.platform.keys.retain(|kept| kept.forgotten_at > tick);
         if let Some(kept) = self.platform.keys.iter().find(|kept| kept.key == key) {
@@ -320,8 +320,8 @@ impl World {
         }
         for other in &self.platform.jobs {
             let has_ended = tick >= other.deadline || self.outcome_of(other.attempt).is_some();
-            self.wrongs.job_too_early |= other.attempt < attempt && !has_ended;
-            self.wrongs.job_too_late |= other.attempt > attempt;
+            self.violations.job_too_early |= other.attempt < attempt && !has_ended;
+            self.violations.job_too_late |= other.attempt > attempt;
         }
         let job = self.platform.jobs.len();
         self.platform.jobs.push(Job { attempt, deadline, phase: Phase::Running, was_bad: false });
@@ -331,13 +331,13 @@ impl World {
 
     /// A rollback arrives. It is accepted, even if the job was already rolled back.
     pub(super) fn roll_back(&mut self, number: i64, job: usize) {
-        let is_asked = self.resource.asked.rollback;
+        let is_requested = self.resource.user_requests.rollback;
         let job = &mut self.platform.jobs[job];
         if job.phase == Phase::RolledBack {
             return;
         }
-        self.wrongs.rollback_without_intent |= !self.rollback_intents.contains(&number);
-        self.wrongs.rollback_without_cause |= !(job.was_bad || is_asked || self.tick >= job.deadline);
+        self.violations.rollback_without_intent |= !self.rollback_intents.contains(&number);
+        self.violations.rollback_without_cause |= !(job.was_bad || is_requested || self.tick >= job.deadline);
         job.phase = Phase::RolledBack;
     }
 }

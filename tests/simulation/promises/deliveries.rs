@@ -12,7 +12,7 @@ use serde_json::Value;
 use simulator::Call;
 
 use super::Broken;
-use crate::record::{Asked, AttemptName, Record, Write};
+use crate::record::{AttemptName, Record, RecordedRequest, Write};
 use crate::scenario::{OPERATORS_WEBHOOK_SECRET, OWN_API, Scenario};
 use crate::story::{Entry, Exchange, Happening, is_deployment};
 
@@ -44,14 +44,15 @@ pub fn check(_: &Scenario, record: &Record<'_>, broken: &mut Vec<Broken>) {
 
 fn one_body_each(record: &Record<'_>, broken: &mut Vec<Broken>) {
     let mut bodies: BTreeMap<&str, &Value> = BTreeMap::new();
-    for asked in record.calls(Call::Audit).chain(record.calls(Call::Webhook)) {
-        let Some(key) = asked.exchange.key.as_deref() else {
-            broken.push(Broken::new("S8", format!("message #{} has no id", asked.exchange.number)));
+    for request in record.calls(Call::Audit).chain(record.calls(Call::Webhook)) {
+        let Some(key) = request.exchange.key.as_deref() else {
+            broken.push(Broken::new("S8", format!("message #{} has no id", request.exchange.number)));
             continue;
         };
-        let body = bodies.entry(key).or_insert(&asked.exchange.body);
-        if **body != asked.exchange.body {
-            broken.push(Broken::new("S8", format!("message #{} has another body under its id", asked.exchange.number)));
+        let body = bodies.entry(key).or_insert(&request.exchange.body);
+        if **body != request.exchange.body {
+            broken
+                .push(Broken::new("S8", format!("message #{} has another body under its id", request.exchange.number)));
         }
     }
 }
@@ -68,7 +69,7 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
         _ => false,
     };
     let most = record.run.story.iter().filter(forgets).count();
-    let mut told: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in record.run.log.lines().filter(|line| line.contains(LOGGED)) {
         let Some((id, body)) = line.split_once(" id=").and_then(|(_, rest)| rest.split_once(" record=")) else {
             broken.push(Broken::new("S8", format!("a line about an audit record has no id or record: {line}")));
@@ -80,16 +81,16 @@ fn logged_as_recorded(record: &Record<'_>, broken: &mut Vec<Broken>) {
         }
         // A resource that was restored from a backup of another one holds the same records.
         let resource = line.split_once(" resource=").and_then(|(_, rest)| rest.split(' ').next());
-        let count = told.entry((resource.unwrap_or_default(), id)).or_default();
+        let count = counts.entry((resource.unwrap_or_default(), id)).or_default();
         *count += 1;
         if *count > most {
             broken.push(Broken::new("S8", format!("a process logged a record more than once: {line}")));
         }
     }
-    let told: BTreeSet<&str> = told.into_keys().map(|(_, id)| id).collect();
-    for asked in record.calls(Call::Audit) {
-        if asked.exchange.key.as_deref().is_none_or(|id| !told.contains(id)) {
-            broken.push(Broken::new("S8", format!("audit record #{} is not in the log", asked.exchange.number)));
+    let logged: BTreeSet<&str> = counts.into_keys().map(|(_, id)| id).collect();
+    for request in record.calls(Call::Audit) {
+        if request.exchange.key.as_deref().is_none_or(|id| !logged.contains(id)) {
+            broken.push(Broken::new("S8", format!("audit record #{} is not in the log", request.exchange.number)));
         }
     }
 }
@@ -112,17 +113,20 @@ fn each_record_where_its_rollout_went(record: &Record<'_>, broken: &mut Vec<Brok
 
 /// The default webhook gets events only about rollouts at the operator's own API.
 fn the_operators_webhook_of_its_own_api(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    let told = record.calls(Call::Webhook).filter(|told| told.exchange.path.contains(OPERATORS_WEBHOOK_SECRET));
-    for told in told {
-        let is_before = |asked: &&Asked<'_>| asked.place < told.place && asked.exchange.call != Some(Call::Webhook);
-        let mut strangers = record.asked.iter().filter(is_before).filter(|asked| asked.exchange.server != OWN_API);
+    let events = record.calls(Call::Webhook).filter(|event| event.exchange.path.contains(OPERATORS_WEBHOOK_SECRET));
+    for event in events {
+        let is_before = |request: &&RecordedRequest<'_>| {
+            request.place < event.place && request.exchange.call != Some(Call::Webhook)
+        };
+        let mut strangers =
+            record.requests.iter().filter(is_before).filter(|request| request.exchange.server != OWN_API);
         // The token endpoint is another server.
-        let stranger = strangers.rfind(|asked| asked.exchange.call != Some(Call::Token));
+        let stranger = strangers.rfind(|request| request.exchange.call != Some(Call::Token));
         if let Some(stranger) = stranger {
-            let (number, server) = (told.exchange.number, &stranger.exchange.server);
+            let (number, server) = (event.exchange.number, &stranger.exchange.server);
             broken.push(Broken::new(
                 "S9",
-                format!("webhook event #{number} tells the operator's webhook about a rollout at {server}"),
+                format!("webhook event #{number} informs the operator's webhook about a rollout at {server}"),
             ));
         }
     }
@@ -146,14 +150,14 @@ fn audited(record: &Record<'_>, uid: &str, attempt: &Attempt, broken: &mut Vec<B
                 ));
             }
         }
-        None if is_given_up_rightly(record, id.as_str()) => {}
+        None if may_be_given_up(record, id.as_str()) => {}
         None => broken.push(Broken::new("S8", format!("attempt {} was submitted and never audited", attempt.number))),
     }
 }
 
 /// Whether the log has this record as given up for a valid reason: 72 hours have passed since it was recorded, the
 /// resource was deleted, or the outbox was full.
-fn is_given_up_rightly(record: &Record<'_>, id: &str) -> bool {
+fn may_be_given_up(record: &Record<'_>, id: &str) -> bool {
     let Some(line) = record.run.log.lines().find(|line| line.contains("given up: ") && line.contains(id)) else {
         return false;
     };

@@ -104,7 +104,7 @@ const TRIED: [&str; 7] = [
 fn too_early(record: &Record<'_>, place: usize, object: &Value) -> Option<String> {
     let wanted = &object["spec"]["configurationSnapshot"];
     let was_asked = |call: Call, field: &str| {
-        record.calls(call).any(|asked| asked.place < place && asked.exchange.body[field] == *wanted)
+        record.calls(call).any(|request| request.place < place && request.exchange.body[field] == *wanted)
     };
     let ready = conditions(object).find(|condition| condition["type"] == "Ready")?;
     match reading(object) {

@@ -9,7 +9,7 @@ use api::{ROLLBACK_ANNOTATION, Reason};
 use simulator::Call;
 
 use super::Broken;
-use crate::record::{Asked, Record, Write};
+use crate::record::{Record, RecordedRequest, Write};
 use crate::story::{Author, Happening, is_deployment};
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
@@ -59,19 +59,19 @@ fn patience(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
 fn longest_row(record: &Record<'_>, write: &Write, part: Range<usize>) -> usize {
     let interval = Duration::from_secs(u64::try_from(write.object.spec.monitoring.interval_seconds).unwrap_or(0));
     let (mut count, mut last) = (0, None);
-    for asked in record.heard(Call::Health, part).filter(|asked| is_taken_up(record, asked)) {
-        if is_good(asked) {
+    for request in record.answered(Call::Health, part).filter(|request| is_taken_up(record, request)) {
+        if is_good(request) {
             (count, last) = (0, None);
-        } else if is_bad(asked, write) && last.is_none_or(|last| asked.at >= last + interval.mul_f64(0.9)) {
-            (count, last) = (count + 1, Some(asked.at));
+        } else if is_bad(request, write) && last.is_none_or(|last| request.at >= last + interval.mul_f64(0.9)) {
+            (count, last) = (count + 1, Some(request.at));
         }
     }
     count
 }
 
 /// Whether the operator wrote something after the answer and before the next interruption.
-fn is_taken_up(record: &Record<'_>, asked: &Asked<'_>) -> bool {
-    let later = asked.heard.and_then(|heard| record.run.story.get(heard..)).unwrap_or_default();
+fn is_taken_up(record: &Record<'_>, request: &RecordedRequest<'_>) -> bool {
+    let later = request.answer_place.and_then(|place| record.run.story.get(place..)).unwrap_or_default();
     let next = later.iter().map(|entry| &entry.what).find(|what| is_write(what) || is_interruption(what));
     next.is_some_and(is_write)
 }
@@ -91,7 +91,7 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
     }
     for ((uid, number), attempt) in record.attempts() {
         let Some(rollback) = &attempt.rollback else { continue };
-        if is_let_go(record, &uid, number) {
+        if is_released(record, &uid, number) {
             continue;
         }
         let is_answered = rollback.accepted_at.is_some() || rollback.refused_at.is_some();
@@ -106,7 +106,7 @@ fn unfinished(record: &Record<'_>, broken: &mut Vec<Broken>) {
 
 /// Whether a deleted resource was removed with a warning before its rollback was answered, because its grace period was
 /// over or its Secret was deleted (L4 comes before L2).
-fn is_let_go(record: &Record<'_>, uid: &str, number: i64) -> bool {
+fn is_released(record: &Record<'_>, uid: &str, number: i64) -> bool {
     record.operator_writes().any(|write| {
         let says_so = |status: &CognigyDeploymentStatus| {
             status.conditions.iter().any(|condition| condition.reason == Reason::DeletionGraceExpired)
@@ -127,9 +127,9 @@ fn streaks(record: &Record<'_>, write: &Write, broken: &mut Vec<Broken>) {
         return;
     }
     let since = last_growth(record, write);
-    let heard = record.heard(Call::Health, since..write.place).filter(|asked| is_bad(asked, write)).count();
-    if usize::try_from(grown).is_ok_and(|grown| grown > heard) {
-        broken.push(Broken::new("S6", format!("the streak grew by {grown}, but {heard} bad answers were received")));
+    let answers = record.answered(Call::Health, since..write.place).filter(|request| is_bad(request, write)).count();
+    if usize::try_from(grown).is_ok_and(|grown| grown > answers) {
+        broken.push(Broken::new("S6", format!("the streak grew by {grown}, but {answers} bad answers were received")));
     }
 }
 
@@ -144,17 +144,17 @@ fn last_growth(record: &Record<'_>, write: &Write) -> usize {
     record.writes.iter().filter(is_earlier).map(|other| other.place).next_back().unwrap_or(0)
 }
 
-fn is_bad(asked: &Asked<'_>, write: &Write) -> bool {
-    let answer = &asked.exchange.answer;
+fn is_bad(request: &RecordedRequest<'_>, write: &Write) -> bool {
+    let answer = &request.exchange.answer;
     let limit = write.object.spec.monitoring.max_error_rate;
-    asked.exchange.status == 200
+    request.exchange.status == 200
         && answer["status"]
             .as_str()
             .is_some_and(|status| status != "healthy" || answer["errorRate"].as_f64().is_some_and(|rate| rate >= limit))
 }
 
 /// Every rollback request was decided in a write, and that write has a valid reason for it.
-fn reasons(record: &Record<'_>, rollback: &Asked<'_>, broken: &mut Vec<Broken>) {
+fn reasons(record: &Record<'_>, rollback: &RecordedRequest<'_>, broken: &mut Vec<Broken>) {
     let number = rollback.exchange.number;
     let key = rollback.exchange.key.as_deref().unwrap_or_default();
     let decided = record.writes.iter().find(|write| decides(write, key)).filter(|write| write.place < rollback.place);
@@ -183,29 +183,29 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
         "health_check_failure" => {
             let threshold = usize::try_from(write.object.spec.rollback_policy.health_threshold).unwrap_or(usize::MAX);
             let spacing = shortest_interval(record, write, part.clone());
-            let heard: Vec<_> = record.heard(Call::Health, part).collect();
-            let since_good = heard.iter().rposition(|asked| is_good(asked)).map_or(0, |good| good + 1);
-            let bad: Vec<_> = heard[since_good..].iter().filter(|asked| is_bad(asked, write)).collect();
+            let answers: Vec<_> = record.answered(Call::Health, part).collect();
+            let since_good = answers.iter().rposition(|request| is_good(request)).map_or(0, |good| good + 1);
+            let bad: Vec<_> = answers[since_good..].iter().filter(|request| is_bad(request, write)).collect();
             let span = bad.first().zip(bad.last()).map_or(Duration::ZERO, |(first, last)| last.at - first.at);
             let least = spacing.mul_f64(0.9 * f64::from(u32::try_from(threshold.saturating_sub(1)).unwrap_or(0)));
             bad.len() >= threshold && span + Duration::from_secs(1) >= least
         }
         "deployment_failed" => {
-            let heard: Vec<_> = record.heard(Call::Job, part).collect();
-            let gone = heard.iter().filter(|asked| asked.exchange.status == 404).count();
-            let ended = |asked: &&Asked<'_>| {
+            let answers: Vec<_> = record.answered(Call::Job, part).collect();
+            let gone = answers.iter().filter(|request| request.exchange.status == 404).count();
+            let ended = |request: &&RecordedRequest<'_>| {
                 ["failed", "error", "cancelled", "canceled"]
-                    .contains(&asked.exchange.answer["status"].as_str().unwrap_or_default())
+                    .contains(&request.exchange.answer["status"].as_str().unwrap_or_default())
             };
-            gone >= 2 || heard.iter().copied().any(|asked| ended(&asked))
+            gone >= 2 || answers.iter().copied().any(|request| ended(&request))
         }
         "timeout" => {
             let timeout =
                 Duration::from_secs(u64::try_from(write.object.spec.rollback_policy.timeout_seconds).unwrap_or(0));
             let deadline = intent.at + timeout;
-            let last = record.heard(Call::Health, part.clone()).last();
-            let told_before = last.is_some_and(|asked| is_good(asked) && asked.at >= deadline);
-            was_asked_in_vain(record, write, attempt, part, deadline) && !told_before
+            let last = record.answered(Call::Health, part.clone()).last();
+            let was_good_before = last.is_some_and(|request| is_good(request) && request.at >= deadline);
+            polls_had_no_good_answer(record, write, attempt, part, deadline) && !was_good_before
         }
         "manual" => is_new_request(record, write),
         "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
@@ -215,7 +215,7 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
 
 /// Whether the process that decides has polled the job or health after the deadline, and got no good answer. Only
 /// requests that reached the platform count.
-fn was_asked_in_vain(
+fn polls_had_no_good_answer(
     record: &Record<'_>,
     write: &Write,
     attempt: &Attempt,
@@ -224,16 +224,17 @@ fn was_asked_in_vain(
 ) -> bool {
     let is_start = |what: &Happening| matches!(what, Happening::Started(id) if write.by == Author::Operator(*id));
     let started = record.run.story.iter().position(|entry| is_start(&entry.what)).unwrap_or(0);
-    let is_after = |asked: &&Asked<'_>| {
-        part.contains(&asked.place) && asked.place >= started && asked.at + Duration::from_millis(500) >= deadline
+    let is_after = |request: &&RecordedRequest<'_>| {
+        part.contains(&request.place) && request.place >= started && request.at + Duration::from_millis(500) >= deadline
     };
-    let is_lost = |asked: &Asked<'_>| asked.heard.is_none_or(|heard| heard > write.place);
+    let is_lost = |request: &RecordedRequest<'_>| request.answer_place.is_none_or(|place| place > write.place);
     let job = attempt.job_id().map(|job| job.as_str());
-    let is_of_job = |asked: &&Asked<'_>| asked.exchange.job.as_ref().map(|job| job.as_str()) == job;
+    let is_of_job = |request: &&RecordedRequest<'_>| request.exchange.job.as_ref().map(|job| job.as_str()) == job;
     let jobs = record.calls(Call::Job).filter(is_after).filter(is_of_job);
-    let mut without_good_job = jobs.filter(|asked| is_lost(asked) || asked.exchange.answer["status"] != "completed");
+    let mut without_good_job =
+        jobs.filter(|request| is_lost(request) || request.exchange.answer["status"] != "completed");
     let health = record.calls(Call::Health).filter(is_after);
-    let mut without_good_health = health.filter(|asked| is_lost(asked) || !is_good(asked));
+    let mut without_good_health = health.filter(|request| is_lost(request) || !is_good(request));
     without_good_job.next().is_some() || without_good_health.next().is_some()
 }
 
@@ -258,9 +259,9 @@ fn shortest_interval(record: &Record<'_>, write: &Write, part: Range<usize>) -> 
     Duration::from_secs(intervals.min().and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0))
 }
 
-fn is_good(asked: &Asked<'_>) -> bool {
-    let answer = &asked.exchange.answer;
-    asked.exchange.status == 200
+fn is_good(request: &RecordedRequest<'_>) -> bool {
+    let answer = &request.exchange.answer;
+    request.exchange.status == 200
         && answer["status"] == "healthy"
         && answer["errorRate"].as_f64().is_some_and(|rate| rate < 0.05)
 }

@@ -24,45 +24,45 @@ const PLANTED: [(&str, &str); 6] = [
 ];
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    let answers = record.calls(Call::Token).filter_map(|asked| asked.exchange.answer["access_token"].as_str());
+    let answers = record.calls(Call::Token).filter_map(|request| request.exchange.answer["access_token"].as_str());
     let tokens = answers.map(|token| ("a token", token));
     let secrets: Vec<(&str, &str)> = PLANTED.into_iter().chain(tokens).collect();
-    let mut said = said(record);
+    let mut output = output(record);
     let found: Vec<String> = if let Some(trace) = &record.run.trace {
-        said.push(("the log at trace level", trace.clone()));
+        output.push(("the log at trace level", trace.clone()));
         let planted: Vec<PlantedSecret> =
             secrets.iter().map(|(what, secret)| PlantedSecret::new(*what, secret)).collect();
         let spelled = |text: &str| planted.iter().find(|secret| secret.found_in(text).is_some());
-        let found = said.iter().filter_map(|(place, text)| Some(told(place, &spelled(text)?.place)));
+        let found = output.iter().filter_map(|(place, text)| Some(finding(place, &spelled(text)?.place)));
         found.collect()
     } else {
         let plain = |text: &str| secrets.iter().find(|(_, secret)| text.contains(secret));
-        said.iter().filter_map(|(place, text)| Some(told(place, plain(text)?.0))).collect()
+        output.iter().filter_map(|(place, text)| Some(finding(place, plain(text)?.0))).collect()
     };
     broken.extend(found.into_iter().map(|how| Broken::new("S9", how)));
 }
 
-fn told(place: &str, what: &str) -> String {
+fn finding(place: &str, what: &str) -> String {
     format!("{place} holds {what}")
 }
 
 /// All output of the operator, with the place of each text.
-fn said(record: &Record<'_>) -> Vec<(&'static str, String)> {
-    let mut said = vec![("the log", record.run.log.clone())];
-    said.extend(record.run.metrics.iter().map(|metrics| ("the metrics", metrics.clone())));
+fn output(record: &Record<'_>) -> Vec<(&'static str, String)> {
+    let mut output = vec![("the log", record.run.log.clone())];
+    output.extend(record.run.metrics.iter().map(|metrics| ("the metrics", metrics.clone())));
     for entry in &record.run.story {
         match &entry.what {
             Happening::Changed { name, after: Some(after), .. } if is_deployment(name) => {
                 // The user writes the spec, which contains the webhook URL in these stories.
-                said.push(("a resource", format!("{} {}", after["metadata"], after["status"])));
+                output.push(("a resource", format!("{} {}", after["metadata"], after["status"])));
             }
-            Happening::Announced { reason, note, .. } => said.push(("an event", format!("{reason} {note}"))),
-            Happening::Failed(error) => said.push(("an error", error.clone())),
-            Happening::Asked(exchange) => said.push(("a request", without_callback(exchange).to_string())),
+            Happening::EventPublished { reason, note, .. } => output.push(("an event", format!("{reason} {note}"))),
+            Happening::Failed(error) => output.push(("an error", error.clone())),
+            Happening::RequestReceived(exchange) => output.push(("a request", without_callback(exchange).to_string())),
             _ => {}
         }
     }
-    said
+    output
 }
 
 /// Removes the callback URL, which the contract requires in a submit: the resource's own URL for every API, the default

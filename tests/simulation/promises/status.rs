@@ -106,9 +106,9 @@ fn verdicts(record: &Record<'_>, broken: &mut Vec<Broken>) {
             Outcome::Succeeded => success(record, &judged, broken),
             Outcome::RolledBack => {
                 let place = judged.write.place;
-                let accepted = record
-                    .heard(Call::Rollback, 0..place)
-                    .any(|asked| is_it(&asked.exchange.job, judged.job) && (200..300).contains(&asked.exchange.status));
+                let accepted = record.answered(Call::Rollback, 0..place).any(|request| {
+                    is_it(&request.exchange.job, judged.job) && (200..300).contains(&request.exchange.status)
+                });
                 if !accepted && !heard_job(record, place, judged.job, "rolled_back") {
                     broken.push(Broken::new("S10", "the status says RolledBack, but no answer said so"));
                 }
@@ -124,11 +124,11 @@ fn success(record: &Record<'_>, judged: &Judged<'_>, broken: &mut Vec<Broken>) {
     if !heard_job(record, place, judged.job, "completed") {
         broken.push(Broken::new("S10", "the status says that the attempt succeeded, but the job never completed"));
     }
-    let last = record.heard(Call::Health, 0..place).last();
-    if !last.is_some_and(|asked| asked.exchange.answer["status"] == "healthy") {
+    let last = record.answered(Call::Health, 0..place).last();
+    if !last.is_some_and(|request| request.exchange.answer["status"] == "healthy") {
         broken.push(Broken::new("S10", "the status says that the attempt succeeded, but health was not good"));
     }
-    if !last.is_some_and(|asked| is_it(&asked.exchange.deployed, judged.job)) {
+    if !last.is_some_and(|request| is_it(&request.exchange.deployed, judged.job)) {
         broken.push(Broken::new(
             "S10",
             "the status says that the attempt succeeded, but another snapshot ran when health was good",
@@ -143,8 +143,8 @@ fn job_is_its_own(record: &Record<'_>, attempt: &Attempt) -> bool {
 }
 
 fn heard_job(record: &Record<'_>, before: usize, job: Option<&api::JobId>, word: &str) -> bool {
-    let mut heard = record.heard(Call::Job, 0..before);
-    heard.any(|asked| is_it(&asked.exchange.job, job) && asked.exchange.answer["status"] == word)
+    let mut answers = record.answered(Call::Job, 0..before);
+    answers.any(|request| is_it(&request.exchange.job, job) && request.exchange.answer["status"] == word)
 }
 
 fn is_it(job: &Option<simulator::JobId>, wanted: Option<&api::JobId>) -> bool {
@@ -153,16 +153,16 @@ fn is_it(job: &Option<simulator::JobId>, wanted: Option<&api::JobId>) -> bool {
 
 /// A process publishes one event at most about each accepted job, and none about another job.
 fn events(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut accepted_events: BTreeMap<&str, usize> = BTreeMap::new();
     let mut processes = 0;
     for entry in &record.run.story {
         match &entry.what {
             Happening::Started(_) => processes += 1,
-            Happening::Asked(exchange) if exchange.call == Some(Call::Submit) => {
-                told.extend(exchange.job.as_ref().map(|job| (job.as_str(), 0)));
+            Happening::RequestReceived(exchange) if exchange.call == Some(Call::Submit) => {
+                accepted_events.extend(exchange.job.as_ref().map(|job| (job.as_str(), 0)));
             }
-            Happening::Announced { reason, note, .. } if reason == "SubmitAccepted" => {
-                let named = told.iter_mut().find(|(job, _)| note.contains(**job));
+            Happening::EventPublished { reason, note, .. } if reason == "SubmitAccepted" => {
+                let named = accepted_events.iter_mut().find(|(job, _)| note.contains(**job));
                 let count = named.map(|(_, count)| {
                     *count += 1;
                     *count

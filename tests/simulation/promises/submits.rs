@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use simulator::Call;
 
 use super::Broken;
-use crate::record::{Asked, Record, Write};
+use crate::record::{Record, RecordedRequest, Write};
 
 pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
     wire(record, broken);
@@ -21,9 +21,9 @@ pub fn check(record: &Record<'_>, broken: &mut Vec<Broken>) {
 }
 
 fn wire(record: &Record<'_>, broken: &mut Vec<Broken>) {
-    for asked in &record.asked {
-        for violation in &asked.exchange.violations {
-            broken.push(Broken::new("the contract", format!("request #{}: {violation}", asked.exchange.number)));
+    for request in &record.requests {
+        for violation in &request.exchange.violations {
+            broken.push(Broken::new("the contract", format!("request #{}: {violation}", request.exchange.number)));
         }
     }
 }
@@ -76,23 +76,23 @@ fn intents(record: &Record<'_>, broken: &mut Vec<Broken>) {
 
 /// Between the start of the attempt and its intent, this snapshot was validated and traced, with the checks that the
 /// spec has when the intent is written.
-fn checked_before(record: &Record<'_>, submit: &Asked<'_>, broken: &mut Vec<Broken>) {
+fn checked_before(record: &Record<'_>, submit: &RecordedRequest<'_>, broken: &mut Vec<Broken>) {
     let Some(intent) = submit.exchange.key.as_deref().and_then(|key| record.intent(key)) else { return };
-    let Some(began) = began(record, intent) else { return };
+    let Some(start) = start_of(record, intent) else { return };
     let snapshot = &submit.exchange.body["configuration_snapshot"];
-    let part = began..intent.place;
+    let part = start..intent.place;
     let spec = &intent.object.spec;
-    let valid = record.heard(Call::Validate, part.clone()).any(|asked| {
-        let body = &asked.exchange.body;
-        asked.exchange.answer["valid"] == true
+    let valid = record.answered(Call::Validate, part.clone()).any(|request| {
+        let body = &request.exchange.body;
+        request.exchange.answer["valid"] == true
             && body["configurationSnapshot"] == *snapshot
             && body["isolationRules"]["tenantBoundary"] == spec.isolation_rules.tenant_boundary
             && body["capacityConstraints"] == submit.exchange.body["capacity_constraints"]
     });
-    let traced = record.heard(Call::Trace, part).any(|asked| {
-        asked.exchange.answer["status"] == "passed"
-            && asked.exchange.body["configurationSnapshot"] == *snapshot
-            && asked.exchange.body["traceOptions"]["simulationDepth"] == spec.trace_options.simulation_depth
+    let traced = record.answered(Call::Trace, part).any(|request| {
+        request.exchange.answer["status"] == "passed"
+            && request.exchange.body["configurationSnapshot"] == *snapshot
+            && request.exchange.body["traceOptions"]["simulationDepth"] == spec.trace_options.simulation_depth
     });
     for (is_so, what) in [(valid, "validated"), (traced, "traced")] {
         if !is_so {
@@ -105,7 +105,7 @@ fn checked_before(record: &Record<'_>, submit: &Asked<'_>, broken: &mut Vec<Brok
 }
 
 /// The place at which the attempt of this write started.
-fn began(record: &Record<'_>, intent: &Write) -> Option<usize> {
+fn start_of(record: &Record<'_>, intent: &Write) -> Option<usize> {
     let attempt = intent.attempt()?;
     let is_it = |write: &&Write| {
         write.uid() == intent.uid()

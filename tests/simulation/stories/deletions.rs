@@ -8,11 +8,11 @@ use crate::scenario::{Cue, Scenario, Tolerance, create, delete, operator_down, r
 
 pub fn all() -> Vec<Scenario> {
     let retained = [
-        ("deleted during the validation", Cue::Asked(Call::Validate, 1), "1"),
-        ("deleted during the trace", Cue::Asked(Call::Trace, 1), "1"),
+        ("deleted during the validation", Cue::RequestReceived(Call::Validate, 1), "1"),
+        ("deleted during the trace", Cue::RequestReceived(Call::Trace, 1), "1"),
         ("deleted after the intent", Cue::Written(Step::Submitting), "2"),
         ("deleted while the job runs", Cue::Written(Step::RollingOut), "2"),
-        ("deleted while health is asked", Cue::Asked(Call::Health, 1), "2"),
+        ("deleted while health is asked", Cue::RequestReceived(Call::Health, 1), "2"),
         ("deleted after the success", Cue::Written(Step::Settled), "2"),
     ];
     let retained = retained.map(|(name, cue, runs)| {
@@ -40,7 +40,7 @@ fn special() -> Vec<Scenario> {
             .gone("1"),
         Scenario::new("deleted while its rollback is verified", "    deploymentsAreUnhealthy: true\n    rollbackDurationSeconds: 40\n")
             .creating(|_| {})
-            .after(Cue::Asked(Call::Rollback, 1), 5, delete("web"))
+            .after(Cue::RequestReceived(Call::Rollback, 1), 5, delete("web"))
             .gone("1"),
         Scenario::new("deleted with its Secret while the job runs", "")
             .creating(|_| {})

@@ -17,18 +17,18 @@ fn before_the_job() -> Vec<Scenario> {
     vec![
         Scenario::new("a new version during the validation", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Validate, 1), deploy("3"))
+            .when(Cue::RequestReceived(Call::Validate, 1), deploy("3"))
             .ending(&[Superseded, Succeeded], "3")
             .tolerating(Tolerance::Timing),
         Scenario::new("a new version during the trace", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Trace, 1), deploy("3"))
+            .when(Cue::RequestReceived(Call::Trace, 1), deploy("3"))
             .ending(&[Superseded, Succeeded], "3")
             .tolerating(Tolerance::Timing),
         Scenario::new("other checks during the trace", "")
             .creating(|_| {})
             .when(
-                Cue::Asked(Call::Trace, 1),
+                Cue::RequestReceived(Call::Trace, 1),
                 edit("other isolation rules", |object| {
                     object["spec"]["isolationRules"]["tenantBoundary"] = json!("relaxed");
                 }),
@@ -96,7 +96,7 @@ fn with_a_job() -> Vec<Scenario> {
             .tolerating(Tolerance::Timing),
         Scenario::new("a new version during the submit", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Submit, 1), deploy("3"))
+            .when(Cue::RequestReceived(Call::Submit, 1), deploy("3"))
             .ending(&[Succeeded, Succeeded], "3")
             .tolerating(Tolerance::Timing),
         Scenario::new("a new version while the job runs", "")
@@ -118,7 +118,7 @@ fn with_a_job() -> Vec<Scenario> {
         Scenario::new("a threshold that is raised while health is bad", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})
             .when(
-                Cue::Asked(Call::Health, 2),
+                Cue::RequestReceived(Call::Health, 2),
                 edit("another threshold", |object| object["spec"]["rollbackPolicy"]["healthThreshold"] = json!(5)),
             )
             .ending(&[RolledBack], "1"),
@@ -144,8 +144,8 @@ fn suspended() -> Vec<Scenario> {
             .ending(&[Succeeded], "2"),
         Scenario::new("suspended during the trace", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Trace, 1), suspend(true))
-            .after(Cue::Asked(Call::Trace, 1), 120, suspend(false))
+            .when(Cue::RequestReceived(Call::Trace, 1), suspend(true))
+            .after(Cue::RequestReceived(Call::Trace, 1), 120, suspend(false))
             .ending(&[Succeeded], "2"),
         Scenario::new("suspended while the job runs, and bad", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})

@@ -95,7 +95,7 @@ fn credentials_fail() -> Vec<Scenario> {
         Scenario::new("401 once at the submit", unauthorized("submit", "1")).creating(|_| {}).ending(&[Succeeded], "2"),
         Scenario::new("401 twice at the validation, until somebody asks", unauthorized("validate", "2"))
             .creating(|_| {})
-            .after(Cue::Asked(Call::Validate, 2), 200, crate::scenario::annotate("retry", "now"))
+            .after(Cue::RequestReceived(Call::Validate, 2), 200, crate::scenario::annotate("retry", "now"))
             .ending(&[Succeeded], "2")
             // If the refusal is lost, the rollout has succeeded by then, and the retry repeats it.
             .tolerating(Tolerance::Timing),
@@ -198,7 +198,7 @@ fn operator_away() -> Vec<Scenario> {
             .ending(&[RolledBack], "1"),
         Scenario::new("an operator that is down during the submit, past the deadline", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Submit, 1), operator_down(600))
+            .when(Cue::RequestReceived(Call::Submit, 1), operator_down(600))
             .ending(&[Succeeded], "2"),
         Scenario::new("an operator that is down between intent and submit, past the deadline", "")
             .creating(|_| {})
@@ -210,7 +210,7 @@ fn operator_away() -> Vec<Scenario> {
             .ending(&[Succeeded], "2"),
         Scenario::new("a clock that jumps back while health is bad", "    deploymentsAreUnhealthy: true\n")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Health, 2), clock_jumps(-7200))
+            .when(Cue::RequestReceived(Call::Health, 2), clock_jumps(-7200))
             .ending(&[RolledBack], "1"),
     ]
 }
@@ -224,13 +224,13 @@ fn environments_shared() -> Vec<Scenario> {
     vec![
         Scenario::new("two resources for one environment", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Submit, 1), second())
+            .when(Cue::RequestReceived(Call::Submit, 1), second())
             .ending(&[Succeeded], "2")
             .waiting("zweb", "2"),
         Scenario::new("two resources for one environment, and the owner goes", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Submit, 1), second())
-            .after(Cue::Asked(Call::Submit, 1), 200, delete("web"))
+            .when(Cue::RequestReceived(Call::Submit, 1), second())
+            .after(Cue::RequestReceived(Call::Submit, 1), 200, delete("web"))
             .ending_of("web", &[], "3", true)
             .ending_of("zweb", &[Succeeded], "3", false)
             .tolerating(Tolerance::Timing),

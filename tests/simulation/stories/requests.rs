@@ -38,7 +38,7 @@ fn rollbacks() -> Vec<Scenario> {
     vec![
         Scenario::new("a rollback that is asked for during the trace", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Trace, 1), annotate("rollback", "stop"))
+            .when(Cue::RequestReceived(Call::Trace, 1), annotate("rollback", "stop"))
             .ending(&[Abandoned], "1")
             .tolerating(Tolerance::Timing),
         Scenario::new("a rollback that is asked for after the intent", "")
@@ -47,7 +47,7 @@ fn rollbacks() -> Vec<Scenario> {
             .ending(&[RolledBack], "1"),
         Scenario::new("a rollback that is asked for during the submit", "")
             .creating(|_| {})
-            .when(Cue::Asked(Call::Submit, 1), annotate("rollback", "stop"))
+            .when(Cue::RequestReceived(Call::Submit, 1), annotate("rollback", "stop"))
             .ending(&[RolledBack], "1"),
         Scenario::new("a rollback that is asked for while the job runs", "")
             .creating(|_| {})

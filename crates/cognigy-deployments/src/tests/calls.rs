@@ -33,7 +33,7 @@ async fn a_transient_failure_is_tried_three_times_with_growing_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_later_try_may_succeed() {
     let api = api([Reply::Interrupted, status(200, "")]);
-    assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
+    assert_eq!(api.rollback().await, ApiRollbackAnswer::Accepted);
     assert_eq!(api.sent()[0].headers, api.sent()[1].headers, "the same key");
 }
 
@@ -91,7 +91,7 @@ async fn a_requested_wait_of_an_hour_is_limited_for_each_priority() {
     let replies = std::iter::repeat_n(Reply::RetryAfter(429, "3600"), 5);
     let api = api(replies);
     api.is_no_longer_careful().await;
-    let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("it was not accepted") };
+    let ApiRollbackAnswer::Transient(error) = api.rollback().await else { panic!("it was not accepted") };
     assert_eq!(error.retry_after(), Some(seconds(45)));
     tokio::time::sleep(seconds(600)).await;
     assert_eq!(api.audit().await.unwrap_err().retry_after(), Some(seconds(600)));
@@ -234,15 +234,15 @@ async fn a_message_that_only_repeats_the_status_is_omitted() {
 async fn each_answer_to_a_rollback_has_its_own_result() {
     let answer = async |reply: Reply| api([reply.clone(), reply.clone(), reply]).rollback().await;
     for accepted in [200, 202, 204] {
-        assert_eq!(answer(status(accepted, "whatever")).await, RollbackAnswer::Accepted);
+        assert_eq!(answer(status(accepted, "whatever")).await, ApiRollbackAnswer::Accepted);
     }
-    assert_eq!(answer(Reply::TooLarge(200)).await, RollbackAnswer::Accepted);
-    assert!(matches!(answer(status(409, "")).await, RollbackAnswer::Conflict { .. }));
-    assert!(matches!(answer(status(401, "")).await, RollbackAnswer::Unauthorized { .. }));
-    assert!(matches!(answer(status(403, "")).await, RollbackAnswer::Unauthorized { .. }));
-    assert!(matches!(answer(status(404, "")).await, RollbackAnswer::Refused { status: 404, .. }));
+    assert_eq!(answer(Reply::TooLarge(200)).await, ApiRollbackAnswer::Accepted);
+    assert!(matches!(answer(status(409, "")).await, ApiRollbackAnswer::Conflict { .. }));
+    assert!(matches!(answer(status(401, "")).await, ApiRollbackAnswer::Unauthorized { .. }));
+    assert!(matches!(answer(status(403, "")).await, ApiRollbackAnswer::Unauthorized { .. }));
+    assert!(matches!(answer(status(404, "")).await, ApiRollbackAnswer::Refused { status: 404, .. }));
     for nothing in [status(206, ""), status(302, ""), status(503, ""), Reply::Interrupted, Reply::Never] {
-        assert!(matches!(answer(nothing).await, RollbackAnswer::Transient(_)));
+        assert!(matches!(answer(nothing).await, ApiRollbackAnswer::Transient(_)));
     }
 }
 

@@ -75,7 +75,7 @@ async fn a_rollback_and_a_submit_are_never_cancelled() {
     let me = cancelled_after(seconds(5));
     let job_id = "job_8f3a2c".parse().unwrap();
     let answer = api.client.rollback(&job_id, &key(), RollbackReason::ResourceDeleted, &me).await;
-    assert_eq!(answer, RollbackAnswer::Accepted);
+    assert_eq!(answer, ApiRollbackAnswer::Accepted);
     let answer = api.client.submit(Bytes::new(), &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me).await;
-    assert_eq!(answer, SubmitAnswer::Accepted(job_id));
+    assert_eq!(answer, ApiSubmitAnswer::Accepted(job_id));
 }

@@ -165,7 +165,7 @@ impl Fixture {
         self.client.audit(Bytes::from_static(b"{}"), &key(), &me()).await
     }
 
-    pub(super) async fn rollback(&self) -> RollbackAnswer {
+    pub(super) async fn rollback(&self) -> ApiRollbackAnswer {
         let job_id = "job_8f3a2c".parse().unwrap();
         self.client.rollback(&job_id, &key(), RollbackReason::HealthCheckFailure, &me()).await
     }

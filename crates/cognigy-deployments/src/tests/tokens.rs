@@ -177,11 +177,11 @@ async fn credentials_count_for_the_limit_from_their_first_token_until_their_clie
 #[tokio::test(start_paused = true)]
 async fn a_token_request_is_repeated_within_a_minute_although_retry_after_says_an_hour() {
     let api = api_with_tokens([Reply::RetryAfter(429, "3600"), token("a", 3600)], [status(202, "")]);
-    let RollbackAnswer::Transient(error) = api.rollback().await else { panic!("there is no token") };
+    let ApiRollbackAnswer::Transient(error) = api.rollback().await else { panic!("there is no token") };
     let retry_in = error.retry_after().unwrap();
     assert!(retry_in < Duration::from_secs(60), "{retry_in:?}");
     tokio::time::sleep(retry_in).await;
-    assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
+    assert_eq!(api.rollback().await, ApiRollbackAnswer::Accepted);
 }
 
 #[tokio::test(start_paused = true)]

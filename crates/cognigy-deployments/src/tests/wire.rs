@@ -112,7 +112,7 @@ async fn the_submit_follows_the_contract() {
     };
     let answer =
         api.client.submit(request.to_bytes(), &key(), FirstPost::Yes, SubmitIdempotency::Supported, &me()).await;
-    assert_eq!(answer, SubmitAnswer::Accepted("job_8f3a2c".parse().unwrap()));
+    assert_eq!(answer, ApiSubmitAnswer::Accepted("job_8f3a2c".parse().unwrap()));
     assert_sent(
         &api.sent()[0],
         "POST https://api.cognigy.ai/api/v2/deployments",
@@ -135,7 +135,7 @@ async fn the_polls_follow_the_contract() {
 #[tokio::test(start_paused = true)]
 async fn the_rollback_follows_the_contract() {
     let api = api([status(202, "")]);
-    assert_eq!(api.rollback().await, RollbackAnswer::Accepted);
+    assert_eq!(api.rollback().await, ApiRollbackAnswer::Accepted);
     assert_sent(
         &api.sent()[0],
         "POST https://api.cognigy.ai/api/v2/deployments/job_8f3a2c/rollback",

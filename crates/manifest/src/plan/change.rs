@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many changes of one object are listed.
-pub const MOST_CHANGES: usize = 500;
+pub const MAX_CHANGES: usize = 500;
 
 /// The longest value that is shown, in characters.
 pub const LONGEST_VALUE: usize = 160;
@@ -60,7 +60,7 @@ impl Changes {
     }
 
     pub(super) fn add(&mut self, path: &str, action: Action, old: Option<&Node>, new: Option<&Node>) {
-        if self.listed.len() >= MOST_CHANGES {
+        if self.listed.len() >= MAX_CHANGES {
             self.more += 1;
             return;
         }

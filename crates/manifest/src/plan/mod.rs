@@ -8,7 +8,7 @@ mod next;
 mod owner;
 mod target;
 
-pub use change::{Action, Change, LONGEST_VALUE, MOST_CHANGES};
+pub use change::{Action, Change, LONGEST_VALUE, MAX_CHANGES};
 pub use next::{Event, Next};
 pub use target::{Part, Texts};
 

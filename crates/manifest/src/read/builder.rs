@@ -1,6 +1,6 @@
 //! Builds the tree of a document from events, within bounds.
 
-use super::limits::{DEEPEST, MOST_TEXT, MOST_VALUES, MOST_WARNINGS};
+use super::limits::{DEEPEST, MAX_TEXT, MAX_VALUES, MAX_WARNINGS};
 use crate::node::{Content, Node, join};
 use std::collections::HashSet;
 
@@ -205,7 +205,7 @@ impl Builder {
 
     /// Notes a doubt about the value or key that comes next.
     pub(super) fn doubt(&mut self, line: usize, message: String) {
-        if self.doubts.len() < MOST_WARNINGS {
+        if self.doubts.len() < MAX_WARNINGS {
             let path = self.path();
             self.doubts.push(Doubt { line, path, message });
         }
@@ -232,9 +232,9 @@ impl Builder {
     fn count(&mut self, line: usize, bytes: usize) -> Result<(), Fault> {
         self.values += 1;
         self.text += bytes;
-        match self.values > MOST_VALUES || self.text > MOST_TEXT {
+        match self.values > MAX_VALUES || self.text > MAX_TEXT {
             false => Ok(()),
-            true => Err(self.fault(line, format!("the document has more than {MOST_VALUES} values or {MOST_TEXT} bytes of text once its aliases are written out: split it, or use fewer aliases"))),
+            true => Err(self.fault(line, format!("the document has more than {MAX_VALUES} values or {MAX_TEXT} bytes of text once its aliases are written out: split it, or use fewer aliases"))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Collects the texts of files, folders and standard input.
 
-use super::limits::{LARGEST_FILE, LARGEST_INPUT, MOST_FILES};
+use super::limits::{LARGEST_FILE, LARGEST_INPUT, MAX_FILES};
 use crate::problem::Problem;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -48,8 +48,8 @@ impl Collector {
         let mut open = vec![folder.to_owned()];
         while let Some(path) = open.pop() {
             self.seen += 1;
-            if self.seen > MOST_FILES {
-                self.refuse(folder, &format!("the folders hold more than {MOST_FILES} files: name fewer folders"));
+            if self.seen > MAX_FILES {
+                self.refuse(folder, &format!("the folders hold more than {MAX_FILES} files: name fewer folders"));
                 return;
             }
             // A link to a folder is not followed: it may lead back.
@@ -100,7 +100,7 @@ impl Collector {
 /// The entries of a folder, in the order of their names.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)?.take(MOST_FILES + 1) {
+    for entry in fs::read_dir(folder)?.take(MAX_FILES + 1) {
         entries.push(entry?.path());
     }
     entries.sort();

@@ -14,7 +14,7 @@ mod yaml;
 
 pub(crate) use builder::Doubt;
 pub use files::{Input, collect};
-pub use limits::{DEEPEST, LARGEST_DOCUMENT, LARGEST_FILE, LARGEST_INPUT, MOST_DOCUMENTS, MOST_VALUES};
+pub use limits::{DEEPEST, LARGEST_DOCUMENT, LARGEST_FILE, LARGEST_INPUT, MAX_DOCUMENTS, MAX_VALUES};
 pub(crate) use number::is_same as is_same_number;
 
 use crate::document::{Document, Manifests};
@@ -56,8 +56,8 @@ fn read_input(input: &Input, manifests: &mut Manifests) {
             // An empty document has no number: people do not count it.
             let Some(read) = read.transpose() else { continue };
             number += 1;
-            if manifests.documents >= MOST_DOCUMENTS {
-                let message = format!("there are more than {MOST_DOCUMENTS} documents: read them in several runs");
+            if manifests.documents >= MAX_DOCUMENTS {
+                let message = format!("there are more than {MAX_DOCUMENTS} documents: read them in several runs");
                 manifests.problems.push(Problem::of_file(&input.name, message));
                 return;
             }
@@ -143,8 +143,8 @@ fn open(document: Document, manifests: &mut Manifests) {
     let items = entries.into_iter().find(|(key, _)| key == "items");
     let Some((_, Node { content: Content::List(items), .. })) = items else { return };
     for (index, root) in items.into_iter().enumerate() {
-        if manifests.documents >= MOST_DOCUMENTS {
-            let message = format!("there are more than {MOST_DOCUMENTS} documents: read them in several runs");
+        if manifests.documents >= MAX_DOCUMENTS {
+            let message = format!("there are more than {MAX_DOCUMENTS} documents: read them in several runs");
             manifests.problems.push(Problem::of_file(&file, message));
             return;
         }

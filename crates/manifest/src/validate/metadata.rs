@@ -28,7 +28,7 @@ const FIELDS: [&str; 15] = [
 const LONGEST_LABEL: usize = 63;
 
 /// How many bytes the annotations of an object may have.
-const MOST_ANNOTATIONS: usize = 256 * 1024;
+const MAX_ANNOTATIONS: usize = 256 * 1024;
 
 /// Everything in the metadata that the API server refuses.
 pub(crate) fn check(root: &Node, found: &mut Vec<Mismatch>) {
@@ -87,8 +87,8 @@ fn check_texts(entries: &[(String, Node)], path: &str, are_labels: bool, refuse:
             _ => refuse(place, "write a text: put it in quotes".to_owned()),
         }
     }
-    if !are_labels && bytes > MOST_ANNOTATIONS {
-        refuse(path.to_owned(), format!("the annotations have {bytes} bytes; at most {MOST_ANNOTATIONS} are allowed"));
+    if !are_labels && bytes > MAX_ANNOTATIONS {
+        refuse(path.to_owned(), format!("the annotations have {bytes} bytes; at most {MAX_ANNOTATIONS} are allowed"));
     }
 }
 

@@ -79,7 +79,7 @@ fn a_secret_is_redacted_in_every_encoding() {
     let encodings = encodings(SECRET);
     assert!(encodings.len() > 40);
     for echo in encodings {
-        assert_eq!(secrets.blank(&format!("no: {echo}!")), "no: [redacted]!", "{echo}");
+        assert_eq!(secrets.redact(&format!("no: {echo}!")), "no: [redacted]!", "{echo}");
     }
 }
 
@@ -94,15 +94,15 @@ fn a_text_without_the_secret_stays_as_it_is() {
         "/api/v2/environments/env_prod_us_01/validate",
         "ä%C3%A4%C3",
     ] {
-        assert_eq!(secrets.blank(text), text);
+        assert_eq!(secrets.redact(text), text);
     }
-    assert_eq!(Secrets::default().blank("text"), "text");
+    assert_eq!(Secrets::default().redact("text"), "text");
 }
 
 #[test]
 fn overlapping_secrets_are_redacted_completely() {
     let secrets = Secrets::new(["abcdefgh", "abcdefghijkl", "ijklmnop"]);
-    assert_eq!(secrets.blank("1 abcdefghijklmnop 2 abcdefgh 3"), "1 [redacted] 2 [redacted] 3");
+    assert_eq!(secrets.redact("1 abcdefghijklmnop 2 abcdefgh 3"), "1 [redacted] 2 [redacted] 3");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_secret_that_looks_encoded_is_redacted() {
     for secret in ["a%41b%2", "back\\nslash\\u0041", "%%%%", "&amp;amp;", "AAAAAAAA", "====", "++++"] {
         let secrets = Secrets::new([secret]);
         for echo in [secret.to_owned(), form(secret), json(secret), base64(secret.as_bytes(), b"+/", true)] {
-            let shown = secrets.blank(&format!("no: {echo}!"));
+            let shown = secrets.redact(&format!("no: {echo}!"));
             assert!(shown.starts_with("no: [redacted]") && !shown.contains(secret), "{secret}: {echo}: {shown}");
         }
     }
@@ -121,7 +121,7 @@ fn no_part_of_a_secret_remains_at_the_end_of_a_truncated_text() {
     let secrets = Secrets::new([SECRET]);
     for spelling in [SECRET.to_owned(), percent(SECRET, "", true), base64(SECRET.as_bytes(), b"-_", true)] {
         for from in [KEPT_BYTES - 1, KEPT_BYTES - spelling.len() / 2, KEPT_BYTES - 8] {
-            let shown = secrets.blank(&format!("{}{spelling}{}", "!".repeat(from), "!".repeat(64 * 1024)));
+            let shown = secrets.redact(&format!("{}{spelling}{}", "!".repeat(from), "!".repeat(64 * 1024)));
             assert!(shown.len() <= KEPT_BYTES + REDACTED.len());
             assert_eq!(shown.trim_start_matches('!').replace(REDACTED, ""), "", "{spelling}");
         }
@@ -144,7 +144,7 @@ proptest! {
     ) {
         let secrets = Secrets::new([secret.as_str()]);
         for echo in encodings(&secret) {
-            let shown = secrets.blank(&format!("{before} {echo} {after}"));
+            let shown = secrets.redact(&format!("{before} {echo} {after}"));
             prop_assert!(shown.contains(REDACTED), "{echo}");
             // The replacement text itself may contain such a short secret by chance.
             prop_assert!(!shown.replace(REDACTED, "\0").contains(&echo), "{echo}: {shown}");
@@ -153,7 +153,7 @@ proptest! {
 
     #[test]
     fn any_text_is_accepted(text in "([%\\\\&;#xu0-9a-fA-F=+/]|.){0,80}", secret in "[ -~]{1,8}") {
-        let shown = Secrets::new([secret.as_str()]).blank(&text);
+        let shown = Secrets::new([secret.as_str()]).redact(&text);
         prop_assert!(!shown.replace(REDACTED, "\0").contains(&secret), "{shown}");
     }
 }

@@ -18,7 +18,7 @@ pub struct ResourceName {
 /// rollouts.
 #[derive(Debug, Default)]
 pub(super) struct FairQueue {
-    lines: BTreeMap<Arc<str>, Line>,
+    namespaces: BTreeMap<Arc<str>, NamespaceQueue>,
     /// The last round that was served. In each round, each namespace has one turn.
     round: u64,
     entries: usize,
@@ -26,7 +26,7 @@ pub(super) struct FairQueue {
 
 /// The waiting rollouts of one namespace, the oldest first.
 #[derive(Debug)]
-struct Line {
+struct NamespaceQueue {
     /// The round of the next turn.
     round: u64,
     entries: VecDeque<Entry>,
@@ -41,34 +41,36 @@ struct Entry {
 impl FairQueue {
     /// Joins, behind the rollouts of the same namespace that have waited longer. A namespace that had no waiting
     /// rollout has its turn in the next round, even if it leaves and joins again often.
-    pub(super) fn join(&mut self, who: &ResourceName, since: Timestamp) {
+    pub(super) fn join(&mut self, resource: &ResourceName, since: Timestamp) {
         let next = self.round + 1;
-        let line = self
-            .lines
-            .entry(Arc::clone(&who.namespace))
-            .or_insert_with(|| Line { round: next, entries: VecDeque::new() });
-        let entry = Entry { since, name: Arc::clone(&who.name) };
-        if let Err(index) = line.entries.binary_search(&entry) {
-            line.entries.insert(index, entry);
+        let queue = self
+            .namespaces
+            .entry(Arc::clone(&resource.namespace))
+            .or_insert_with(|| NamespaceQueue { round: next, entries: VecDeque::new() });
+        let entry = Entry { since, name: Arc::clone(&resource.name) };
+        if let Err(index) = queue.entries.binary_search(&entry) {
+            queue.entries.insert(index, entry);
             self.entries += 1;
         }
     }
 
     /// Leaves. Does nothing if the rollout does not wait.
-    pub(super) fn leave(&mut self, who: &ResourceName, since: Timestamp) {
-        let Some(line) = self.lines.get_mut(&who.namespace) else { return };
-        let Ok(index) = line.entries.binary_search(&Entry { since, name: Arc::clone(&who.name) }) else { return };
-        line.entries.remove(index);
+    pub(super) fn leave(&mut self, resource: &ResourceName, since: Timestamp) {
+        let Some(queue) = self.namespaces.get_mut(&resource.namespace) else { return };
+        let Ok(index) = queue.entries.binary_search(&Entry { since, name: Arc::clone(&resource.name) }) else { return };
+        queue.entries.remove(index);
         self.entries -= 1;
-        if line.entries.is_empty() {
-            self.lines.remove(&who.namespace);
+        if queue.entries.is_empty() {
+            self.namespaces.remove(&resource.namespace);
         }
     }
 
     /// The next rollout.
     pub(super) fn first(&self) -> Option<ResourceName> {
-        let heads =
-            self.lines.iter().filter_map(|(namespace, line)| Some((namespace, line.round, line.entries.front()?)));
+        let heads = self
+            .namespaces
+            .iter()
+            .filter_map(|(namespace, queue)| Some((namespace, queue.round, queue.entries.front()?)));
         let (namespace, _, head) = heads.min_by(|left, right| (left.1, left.2).cmp(&(right.1, right.2)))?;
         Some(ResourceName { namespace: Arc::clone(namespace), name: Arc::clone(&head.name) })
     }
@@ -76,25 +78,25 @@ impl FairQueue {
     /// Removes the next rollout, and returns it.
     pub(super) fn take(&mut self) -> Option<ResourceName> {
         let first = self.first()?;
-        let line = self.lines.get_mut(&first.namespace)?;
-        line.entries.pop_front();
+        let queue = self.namespaces.get_mut(&first.namespace)?;
+        queue.entries.pop_front();
         self.entries -= 1;
-        self.round = line.round;
-        line.round += 1;
-        if line.entries.is_empty() {
-            self.lines.remove(&first.namespace);
+        self.round = queue.round;
+        queue.round += 1;
+        if queue.entries.is_empty() {
+            self.namespaces.remove(&first.namespace);
         }
         Some(first)
     }
 
     /// How many rollouts go before this one, if nobody joins or leaves.
-    pub(super) fn ahead_of(&self, who: &ResourceName, since: Timestamp) -> Option<usize> {
-        let own = self.lines.get(&who.namespace)?;
-        let entry = Entry { since, name: Arc::clone(&who.name) };
+    pub(super) fn ahead_of(&self, resource: &ResourceName, since: Timestamp) -> Option<usize> {
+        let own = self.namespaces.get(&resource.namespace)?;
+        let entry = Entry { since, name: Arc::clone(&resource.name) };
         let index = own.entries.binary_search(&entry).ok()?;
         let round = own.round + index as u64;
-        let others = self.lines.iter().filter(|(namespace, _)| **namespace != who.namespace);
-        Some(index + others.map(|(_, line)| line.before(round, &entry)).sum::<usize>())
+        let others = self.namespaces.iter().filter(|(namespace, _)| **namespace != resource.namespace);
+        Some(index + others.map(|(_, queue)| queue.before(round, &entry)).sum::<usize>())
     }
 
     /// How many rollouts wait.
@@ -103,8 +105,8 @@ impl FairQueue {
     }
 }
 
-impl Line {
-    /// How many rollouts of this line start before `other`. `other` belongs to another line, and its turn is in
+impl NamespaceQueue {
+    /// How many rollouts of this namespace start before `other`. `other` belongs to another namespace, and its turn is in
     /// `round`.
     fn before(&self, round: u64, other: &Entry) -> usize {
         let Ok(rounds) = usize::try_from(round.saturating_sub(self.round)) else { return self.entries.len() };

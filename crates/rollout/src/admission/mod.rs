@@ -1,6 +1,6 @@
 //! Admission: which rollouts of one API client may start, and which must wait for a slot.
 //!
-//! At most as many rollouts are in flight as the request budget can watch, even at their longest intervals. A few waiting
+//! At most as many rollouts are in flight as the request budget can poll, even at their longest intervals. A few waiting
 //! rollouts at a time get a slot. In the budget, their validations come after all other requests, so that a rollout starts
 //! when the budget is free. Rollbacks, and rollouts in flight, need no slot.
 //!
@@ -24,13 +24,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The percentage of the budget that polling may use before intervals are stretched.
-const WATCHING_PERCENT: f64 = 50.0;
+const POLLING_PERCENT: f64 = 50.0;
 /// The percentage of the budget that polling may use at the longest intervals. The rest is kept for rollbacks.
-const MOST_WATCHING_PERCENT: f64 = 95.0;
+const MAX_POLLING_PERCENT: f64 = 95.0;
 /// How many retries that people requested may start in a row while others wait.
 const RETRIES_IN_A_ROW: u32 = 3;
 /// A rollout that does not use its slot within this time loses it. It gets another one when it requests one.
-const USED_WITHIN: Duration = Duration::from_secs(30);
+const SLOT_LIFETIME: Duration = Duration::from_secs(30);
 /// After a restart, the rollouts that waited before have this much time to take their positions again.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 /// The maximum number of recent starts over which the rate of starts is measured.
@@ -38,32 +38,32 @@ const MEASURED_STARTS: usize = 32;
 /// The maximum age of these starts.
 const MEASURED_OVER: Duration = Duration::from_secs(300);
 /// Fewer starts than this tell nothing about the rate.
-const FEWEST_MEASURED: usize = 4;
+const MIN_MEASURED: usize = 4;
 /// The shortest and the longest time after which a waiting rollout requests a slot again by itself. The rollout is also
 /// requeued when it gets a slot. It requests again earlier to refresh the expected start time, and because a requeue
 /// may be lost.
-const ASKS_AGAIN: (Duration, Duration) = (NOTICEABLE, Duration::from_secs(600));
+const REQUEST_AGAIN_AFTER: (Duration, Duration) = (NOTICEABLE, Duration::from_secs(600));
 
-/// A request for a slot.
+/// A request for an admission slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct SlotRequest {
     /// The resource.
-    pub who: ResourceName,
-    /// When its attempt began.
+    pub resource: ResourceName,
+    /// When its attempt started.
     pub since: Timestamp,
     /// Whether a person requested it by annotation.
     pub is_retry: bool,
     /// How often it will be polled.
     pub interval: PollInterval,
     /// Whether it waited before, in another process of the operator.
-    pub is_back: bool,
+    pub waited_before_restart: bool,
 }
 
 /// The answer to a request for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It may start.
-    Begin,
+    Start,
     /// It waits.
     Wait {
         /// The position in the queue, from 1.
@@ -72,8 +72,8 @@ pub enum Answer {
         of: usize,
         /// How long it will probably wait.
         left: Duration,
-        /// When to ask again, unless it was requeued before.
-        ask_again: Duration,
+        /// When to request a slot again, unless it was requeued before.
+        request_again_after: Duration,
     },
 }
 
@@ -166,37 +166,37 @@ impl Admission {
     }
 
     /// A rollout requests a slot at this uptime.
-    pub fn request_slot(&mut self, ticket: &Ticket, now: Duration) -> Answer {
+    pub fn request_slot(&mut self, request: &SlotRequest, now: Duration) -> Answer {
         // The rollout in flight was an earlier attempt of this resource. It has ended.
-        if self.in_flight.contains_key(&ticket.who) {
-            self.leave(&ticket.who);
+        if self.in_flight.contains_key(&request.resource) {
+            self.leave(&request.resource);
         }
-        if let Some(starting) = self.starting.get_mut(&ticket.who) {
+        if let Some(starting) = self.starting.get_mut(&request.resource) {
             starting.is_used = true;
-            return Answer::Begin;
+            return Answer::Start;
         }
-        self.wait(ticket, now);
-        let position = self.position(ticket);
+        self.wait(request, now);
+        let position = self.position(request);
         let left = self.time_for(position, now);
-        let ask_again = match self.pauses_until {
+        let request_again_after = match self.pauses_until {
             Some(until) if until > now => until - now,
-            _ => (left / 2).clamp(ASKS_AGAIN.0, ASKS_AGAIN.1),
+            _ => (left / 2).clamp(REQUEST_AGAIN_AFTER.0, REQUEST_AGAIN_AFTER.1),
         };
-        Answer::Wait { position, of: self.waiting.len(), left, ask_again }
+        Answer::Wait { position, of: self.waiting.len(), left, request_again_after }
     }
 
-    fn wait(&mut self, ticket: &Ticket, now: Duration) {
-        if ticket.is_back && self.pauses_until.is_none() && self.is_new() {
+    fn wait(&mut self, request: &SlotRequest, now: Duration) {
+        if request.waited_before_restart && self.pauses_until.is_none() && self.is_new() {
             self.pauses_until = Some(now + RESTART_PAUSE);
         }
-        let waiting = Waiting { since: ticket.since, is_retry: ticket.is_retry, interval: ticket.interval };
-        if let Some(before) = self.waiting.insert(ticket.who.clone(), waiting) {
-            if before.since == ticket.since && before.is_retry == ticket.is_retry {
+        let waiting = Waiting { since: request.since, is_retry: request.is_retry, interval: request.interval };
+        if let Some(before) = self.waiting.insert(request.resource.clone(), waiting) {
+            if before.since == request.since && before.is_retry == request.is_retry {
                 return;
             }
-            self.queue_of(before.is_retry).leave(&ticket.who, before.since);
+            self.queue_of(before.is_retry).leave(&request.resource, before.since);
         }
-        self.queue_of(ticket.is_retry).join(&ticket.who, ticket.since);
+        self.queue_of(request.is_retry).join(&request.resource, request.since);
     }
 
     fn is_new(&self) -> bool {
@@ -207,7 +207,7 @@ impl Admission {
         if is_retry { &mut self.retries } else { &mut self.others }
     }
 
-    /// Gives free slots to waiting rollouts. The caller requeues the returned resources, which then ask again.
+    /// Gives free slots to waiting rollouts. The caller requeues the returned resources, which then request a slot again.
     #[must_use]
     pub fn grant_slots(&mut self, now: Duration) -> Vec<ResourceName> {
         self.drop_unused_slots(now);
@@ -215,27 +215,27 @@ impl Admission {
         if self.pauses_until.is_some_and(|until| until > now) {
             return granted;
         }
-        while let Some((who, interval)) = self.next() {
-            let taken = if self.is_retry_next() { self.retries.take() } else { self.others.take() };
-            debug_assert_eq!(taken.as_ref(), Some(&who));
-            self.retries_in_a_row = if self.waiting.remove(&who).is_some_and(|waiting| waiting.is_retry) {
+        while let Some((resource, interval)) = self.next() {
+            let removed = if self.is_retry_next() { self.retries.take() } else { self.others.take() };
+            debug_assert_eq!(removed.as_ref(), Some(&resource));
+            self.retries_in_a_row = if self.waiting.remove(&resource).is_some_and(|waiting| waiting.is_retry) {
                 self.retries_in_a_row + 1
             } else {
                 0
             };
             self.count(interval);
-            self.starting.insert(who.clone(), Starting { interval, granted_at: now, is_used: false });
-            granted.push(who);
+            self.starting.insert(resource.clone(), Starting { interval, granted_at: now, is_used: false });
+            granted.push(resource);
         }
         granted
     }
 
     /// The next rollout that may start, if any.
     fn next(&self) -> Option<(ResourceName, PollInterval)> {
-        let who = if self.is_retry_next() { self.retries.first() } else { self.others.first() }?;
-        let interval = self.waiting.get(&who)?.interval;
-        let has_room = self.starting.len() < self.most_starting();
-        (has_room && self.can_be_watched(interval)).then_some((who, interval))
+        let resource = if self.is_retry_next() { self.retries.first() } else { self.others.first() }?;
+        let interval = self.waiting.get(&resource)?.interval;
+        let has_room = self.starting.len() < self.max_starting();
+        (has_room && self.can_be_polled(interval)).then_some((resource, interval))
     }
 
     fn is_retry_next(&self) -> bool {
@@ -248,31 +248,36 @@ impl Admission {
     }
 
     /// How many rollouts may wait for the answer to their validation. It is enough to keep the budget busy.
-    fn most_starting(&self) -> usize {
+    fn max_starting(&self) -> usize {
         2 + self.limit() as usize / 100
     }
 
     /// Whether one more rollout can be polled at its longest interval. The first one always can.
-    fn can_be_watched(&self, interval: PollInterval) -> bool {
+    fn can_be_polled(&self, interval: PollInterval) -> bool {
         let demand: f64 =
             self.intervals.iter().map(|(interval, count)| polls_a_minute(*interval) * *count as f64).sum();
-        let room = f64::from(self.limit()) * MOST_WATCHING_PERCENT / 100.0;
+        let room = f64::from(self.limit()) * MAX_POLLING_PERCENT / 100.0;
         self.intervals.is_empty() || demand + polls_a_minute(interval) <= room
     }
 
     fn drop_unused_slots(&mut self, now: Duration) {
-        let is_late = |starting: &Starting| !starting.is_used && now.saturating_sub(starting.granted_at) >= USED_WITHIN;
-        let late: Vec<_> =
-            self.starting.iter().filter(|(_, starting)| is_late(starting)).map(|(who, _)| who.clone()).collect();
-        for who in late {
-            self.leave(&who);
+        let is_late =
+            |starting: &Starting| !starting.is_used && now.saturating_sub(starting.granted_at) >= SLOT_LIFETIME;
+        let late: Vec<_> = self
+            .starting
+            .iter()
+            .filter(|(_, starting)| is_late(starting))
+            .map(|(resource, _)| resource.clone())
+            .collect();
+        for resource in late {
+            self.leave(&resource);
         }
     }
 
     /// Its validation was answered, so that it has started.
-    pub fn note_started(&mut self, who: &ResourceName, now: Duration) {
-        let Some(starting) = self.starting.remove(who) else { return };
-        self.in_flight.insert(who.clone(), starting.interval);
+    pub fn note_started(&mut self, resource: &ResourceName, now: Duration) {
+        let Some(starting) = self.starting.remove(resource) else { return };
+        self.in_flight.insert(resource.clone(), starting.interval);
         self.starts.retain(|start| now.saturating_sub(*start) < MEASURED_OVER);
         if self.starts.len() == MEASURED_STARTS {
             self.starts.pop_front();
@@ -282,25 +287,25 @@ impl Admission {
     }
 
     /// It is in flight. It started in this process, or was found in flight after a restart.
-    pub fn watch(&mut self, who: &ResourceName, interval: PollInterval) {
-        if self.in_flight.get(who) == Some(&interval) {
+    pub fn note_in_flight(&mut self, resource: &ResourceName, interval: PollInterval) {
+        if self.in_flight.get(resource) == Some(&interval) {
             return;
         }
-        self.leave(who);
-        self.in_flight.insert(who.clone(), interval);
+        self.leave(resource);
+        self.in_flight.insert(resource.clone(), interval);
         self.count(interval);
         self.update_stretch();
     }
 
     /// It has ended, or needs no slot any more.
-    pub fn leave(&mut self, who: &ResourceName) {
-        if let Some(waiting) = self.waiting.remove(who) {
-            self.queue_of(waiting.is_retry).leave(who, waiting.since);
+    pub fn leave(&mut self, resource: &ResourceName) {
+        if let Some(waiting) = self.waiting.remove(resource) {
+            self.queue_of(waiting.is_retry).leave(resource, waiting.since);
         }
-        if let Some(starting) = self.starting.remove(who) {
+        if let Some(starting) = self.starting.remove(resource) {
             self.discount(starting.interval);
         }
-        if let Some(interval) = self.in_flight.remove(who) {
+        if let Some(interval) = self.in_flight.remove(resource) {
             self.discount(interval);
             self.update_stretch();
         }
@@ -320,15 +325,15 @@ impl Admission {
     }
 
     fn update_stretch(&mut self) {
-        let share = f64::from(self.limit()) * WATCHING_PERCENT / 100.0;
+        let share = f64::from(self.limit()) * POLLING_PERCENT / 100.0;
         self.stretch = polling::stretch(self.intervals.iter().map(|(interval, count)| (*interval, *count)), share);
     }
 
     /// The position in the queue, from 1.
-    fn position(&self, ticket: &Ticket) -> usize {
+    fn position(&self, request: &SlotRequest) -> usize {
         let in_a_row = RETRIES_IN_A_ROW as usize;
-        let ahead = |queue: &FairQueue| queue.ahead_of(&ticket.who, ticket.since).unwrap_or_default();
-        match ticket.is_retry {
+        let ahead = |queue: &FairQueue| queue.ahead_of(&request.resource, request.since).unwrap_or_default();
+        match request.is_retry {
             true => ahead(&self.retries) + (ahead(&self.retries) / in_a_row).min(self.others.len()) + 1,
             false => ahead(&self.others) + ((ahead(&self.others) + 1) * in_a_row).min(self.retries.len()) + 1,
         }
@@ -340,7 +345,7 @@ impl Admission {
         let lately = self.starts.iter().filter(|start| now.saturating_sub(**start) < MEASURED_OVER);
         let measured = lately.clone().count();
         let each = match lately.min() {
-            Some(first) if measured >= FEWEST_MEASURED => {
+            Some(first) if measured >= MIN_MEASURED => {
                 now.saturating_sub(*first) / u32::try_from(measured).unwrap_or(1)
             }
             _ => self.rates.time_between_starts(),
@@ -367,8 +372,8 @@ impl Admission {
 
     /// The poll interval of a rollout in flight.
     #[must_use]
-    pub fn interval(&self, who: &ResourceName) -> Option<PollInterval> {
-        self.in_flight.get(who).copied()
+    pub fn interval(&self, resource: &ResourceName) -> Option<PollInterval> {
+        self.in_flight.get(resource).copied()
     }
 
     /// Whether there is no rollout.

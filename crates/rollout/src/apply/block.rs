@@ -1,9 +1,9 @@
 //! Obstacles: how they change the status and the memory, and when an event is published.
 
 use crate::answer::{Cause, Obstacle};
+use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::memory::Memory;
-use crate::notice::Effects;
 use api::status::{CognigyDeploymentStatus, RollbackReason, Step};
 
 /// The call of the present step failed or could not be made. An event is published once, not with every try.
@@ -21,13 +21,13 @@ pub fn block(
             effects
         }
         Some(Step::RollingOut | Step::Monitoring | Step::VerifyingRollback) => {
-            let effects = announce(facts, memory, &obstacle);
+            let effects = event_once(facts, memory, &obstacle);
             memory.block_poll(obstacle, facts.generation, facts.now, facts.interval());
             effects
         }
         Some(Step::Pending | Step::Validating | Step::Tracing | Step::Submitting | Step::Settled) | None => {
             note_validation_began(status, obstacle.cause);
-            let effects = announce(facts, memory, &obstacle);
+            let effects = event_once(facts, memory, &obstacle);
             memory.block(obstacle, facts.generation, facts.now);
             effects
         }
@@ -49,8 +49,8 @@ pub fn failed_try(
         return Effects::none();
     }
     note_validation_began(status, obstacle.cause);
-    let effects = announce(facts, memory, &obstacle);
-    memory.show(obstacle, facts.generation);
+    let effects = event_once(facts, memory, &obstacle);
+    memory.set_obstacle(obstacle, facts.generation);
     effects
 }
 
@@ -65,7 +65,7 @@ fn note_validation_began(status: &mut CognigyDeploymentStatus, cause: Cause) {
 }
 
 /// The event about an obstacle, unless one about the same cause was published before.
-fn announce(facts: &Facts<'_>, memory: &mut Memory, obstacle: &Obstacle) -> Effects {
+fn event_once(facts: &Facts<'_>, memory: &mut Memory, obstacle: &Obstacle) -> Effects {
     let is_known = memory.is_blocked_by(obstacle.cause, facts.generation);
     let was_lost = memory.take_lost_event();
     match (is_known && !was_lost, obstacle.needs_person()) {
@@ -85,12 +85,12 @@ fn rollback_not_accepted(
 ) -> Effects {
     let is_new = memory.attempt.rollback.set_cause(stable_words(&obstacle.message));
     let was_lost = memory.take_lost_event();
-    if !is_new && !was_lost && memory.keep_showing(facts.generation) {
+    if !is_new && !was_lost && memory.keep_obstacle(facts.generation) {
         return Effects::none();
     }
     let cause = if obstacle.needs_person() { obstacle.cause } else { Cause::RollbackUnreachable };
     let message = not_accepted_message(status, facts, &obstacle.message);
-    memory.show(Obstacle { cause, message: message.clone(), retry: obstacle.retry }, facts.generation);
+    memory.set_obstacle(Obstacle { cause, message: message.clone(), retry: obstacle.retry }, facts.generation);
     Effects::warning(cause.reason(), message)
 }
 

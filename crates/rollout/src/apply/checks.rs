@@ -3,15 +3,15 @@
 use crate::answer::{TraceAnswer, ValidationAnswer};
 use crate::attempt;
 use crate::conditions::{ConditionUpdate, set_condition};
+use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::memory::Memory;
-use crate::notice::Effects;
 use api::condition::{ConditionType, truncate};
 use api::identifier::ApiOrigin;
 use api::reason::Reason;
 use api::status::{CognigyDeploymentStatus, Outcome, Step, SyntheticTrace, Validation};
 
-const MOST_WARNINGS: usize = 10;
+const MAX_WARNINGS: usize = 10;
 const WARNING_LIMIT: usize = 256;
 const TRACE_ID_LIMIT: usize = 256;
 
@@ -33,7 +33,7 @@ pub fn validation(
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::yes(ConditionType::Validated, Reason::ValidationPassed, message.clone()),
+                ConditionUpdate::set_true(ConditionType::Validated, Reason::ValidationPassed, message.clone()),
             );
             if let Some(attempt) = &mut status.attempt {
                 attempt.step = Step::Tracing;
@@ -50,7 +50,7 @@ pub fn validation(
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::no(ConditionType::Validated, Reason::ValidationRefused, message.clone()),
+                ConditionUpdate::set_false(ConditionType::Validated, Reason::ValidationRefused, message.clone()),
             );
             attempt::conclude(status, facts, Outcome::Failed, Reason::ValidationRefused, message)
         }
@@ -84,7 +84,7 @@ pub fn trace(
         set_condition(
             status,
             facts,
-            ConditionUpdate::yes(ConditionType::TracePassed, Reason::TracePassed, "no conflict was found"),
+            ConditionUpdate::set_true(ConditionType::TracePassed, Reason::TracePassed, "no conflict was found"),
         );
         return Effects::normal(Reason::TracePassed, "the synthetic trace found no conflict");
     }
@@ -95,7 +95,7 @@ pub fn trace(
     set_condition(
         status,
         facts,
-        ConditionUpdate::no(ConditionType::TracePassed, Reason::TraceNotPassed, message.clone()),
+        ConditionUpdate::set_false(ConditionType::TracePassed, Reason::TraceNotPassed, message.clone()),
     );
     attempt::conclude(status, facts, Outcome::Failed, Reason::TraceNotPassed, message)
 }
@@ -114,7 +114,7 @@ fn listed(texts: &[String]) -> String {
 }
 
 fn bounded(mut warnings: Vec<String>) -> Vec<String> {
-    warnings.truncate(MOST_WARNINGS);
+    warnings.truncate(MAX_WARNINGS);
     for warning in &mut warnings {
         truncate(warning, WARNING_LIMIT);
     }

@@ -5,21 +5,21 @@ use crate::answer::HealthAnswer;
 use crate::attempt;
 use crate::conditions::{ConditionUpdate, set_condition};
 use crate::deadline::is_past_deadline;
+use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::memory::Memory;
-use crate::notice::Effects;
 use api::condition::ConditionType;
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, RollbackReason, Step};
 
-/// Health was polled at `facts.asked`, and has answered now.
+/// Health was polled at `facts.sent_at`, and has answered now.
 pub fn health(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
     memory: &mut Memory,
     answer: HealthAnswer,
 ) -> Effects {
-    memory.attempt.polls.note(facts.asked, memory.attempt.polls.is_in_doubt());
+    memory.attempt.polls.note(facts.sent_at, memory.attempt.polls.last_answer_was_not_good());
     memory.clear_failures();
     let step = status.attempt.as_ref().map(|attempt| attempt.step);
     match (step, answer) {
@@ -50,12 +50,12 @@ pub fn health(
 /// Health was bad or could not be read: the platform may roll back by itself, and the deadline still runs.
 fn disturbed(facts: &Facts<'_>, memory: &mut Memory) {
     memory.attempt.health.note_disturbed();
-    memory.attempt.polls.set_in_doubt(true);
-    memory.note_no_good_answer(facts.asked);
+    memory.attempt.polls.set_last_answer_was_not_good(true);
+    memory.note_no_good_answer(facts.sent_at);
 }
 
 fn unreadable(why: &str) -> ConditionUpdate {
-    ConditionUpdate::unknown(
+    ConditionUpdate::set_unknown(
         ConditionType::Healthy,
         Reason::HealthUnreadable,
         format!("health could not be read: {why}"),
@@ -63,8 +63,8 @@ fn unreadable(why: &str) -> ConditionUpdate {
 }
 
 fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    memory.attempt.polls.set_in_doubt(false);
-    let undisturbed = memory.attempt.health.note_good(facts.asked, facts.now, facts.interval());
+    memory.attempt.polls.set_last_answer_was_not_good(false);
+    let undisturbed = memory.attempt.health.note_good(facts.sent_at, facts.now, facts.interval());
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     // A good answer ends a row of bad answers, even if it comes too soon to count.
     attempt.health.bad_streak = 0;
@@ -77,7 +77,7 @@ fn good(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Me
     count(attempt, facts, memory);
     if attempt.health.good_streak < wanted && !is_past_deadline(facts, memory) {
         let message = format!("healthy, {} of {wanted} times in a row", attempt.health.good_streak);
-        set_condition(status, facts, ConditionUpdate::unknown(ConditionType::Healthy, Reason::HealthGood, message));
+        set_condition(status, facts, ConditionUpdate::set_unknown(ConditionType::Healthy, Reason::HealthGood, message));
         return Effects::none();
     }
     if undisturbed {
@@ -99,7 +99,11 @@ fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Mem
     count(attempt, facts, memory);
     let streak = attempt.health.bad_streak;
     let message = format!("health is bad, {streak} of {allowed} times in a row: {what}");
-    set_condition(status, facts, ConditionUpdate::no(ConditionType::Healthy, Reason::HealthBad, message.clone()));
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::set_false(ConditionType::Healthy, Reason::HealthBad, message.clone()),
+    );
     if streak >= allowed {
         let reason = RollbackReason::HealthCheckFailure;
         return rollback::react_to_failure(status, facts, memory, Reason::HealthCheckFailed, reason, message);
@@ -112,12 +116,12 @@ fn bad(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Mem
 /// jump of the wall clock cannot cause an earlier verdict.
 fn counts(facts: &Facts<'_>, memory: &Memory) -> bool {
     let spacing = facts.interval().mul_f64(0.9);
-    memory.attempt.health.counted_at().is_none_or(|at| facts.asked.uptime.saturating_sub(at) >= spacing)
+    memory.attempt.health.counted_at().is_none_or(|at| facts.sent_at.uptime.saturating_sub(at) >= spacing)
 }
 
 fn count(attempt: &mut Attempt, facts: &Facts<'_>, memory: &mut Memory) {
-    attempt.health.last_counted_at = Some(facts.asked.wall);
-    memory.attempt.health.count(facts.asked);
+    attempt.health.last_counted_at = Some(facts.sent_at.wall);
+    memory.attempt.health.count(facts.sent_at);
 }
 
 fn after_rollback(
@@ -127,12 +131,16 @@ fn after_rollback(
     answer: HealthAnswer,
 ) -> Effects {
     if answer != HealthAnswer::Good {
-        memory.attempt.rollback.note_not_healthy(facts.asked);
+        memory.attempt.rollback.note_not_healthy(facts.sent_at);
     }
     match answer {
         HealthAnswer::Good => {
             let message = "the environment is healthy after the rollback";
-            set_condition(status, facts, ConditionUpdate::yes(ConditionType::Healthy, Reason::HealthGood, message));
+            set_condition(
+                status,
+                facts,
+                ConditionUpdate::set_true(ConditionType::Healthy, Reason::HealthGood, message),
+            );
             if let Some(attempt) = &mut status.attempt {
                 attempt.step = Step::Settled;
             }
@@ -140,7 +148,11 @@ fn after_rollback(
         }
         HealthAnswer::Bad(what) => {
             let message = format!("health is bad after the rollback: {what}");
-            set_condition(status, facts, ConditionUpdate::no(ConditionType::Healthy, Reason::HealthBad, message));
+            set_condition(
+                status,
+                facts,
+                ConditionUpdate::set_false(ConditionType::Healthy, Reason::HealthBad, message),
+            );
             Effects::none()
         }
         HealthAnswer::Unreadable(why) => {

@@ -5,16 +5,16 @@ use crate::answer::JobAnswer;
 use crate::attempt;
 use crate::conditions::{self, ConditionUpdate, set_condition};
 use crate::deadline::is_past_deadline;
+use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::memory::Memory;
-use crate::notice::Effects;
 use api::condition::ConditionType;
 use api::reason::Reason;
 use api::status::{CognigyDeploymentStatus, JobFailure, Outcome, RollbackReason, Step};
 
-/// The job was polled at `facts.asked`, and has answered now.
+/// The job was polled at `facts.sent_at`, and has answered now.
 pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, answer: JobAnswer) -> Effects {
-    memory.attempt.polls.note(facts.asked, matches!(answer, JobAnswer::NotFound | JobAnswer::Unreadable(_)));
+    memory.attempt.polls.note(facts.sent_at, matches!(answer, JobAnswer::NotFound | JobAnswer::Unreadable(_)));
     memory.clear_failures();
     if answer != JobAnswer::NotFound {
         memory.attempt.job.note_not_missing();
@@ -26,19 +26,19 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
         JobAnswer::RolledBack => rolled_back_by_platform(status, facts),
         JobAnswer::NotFound => not_found(status, facts, memory),
         JobAnswer::Running => {
-            memory.note_no_good_answer(facts.asked);
+            memory.note_no_good_answer(facts.sent_at);
             // This also replaces an earlier message that the job could not be read. Otherwise it changes nothing.
             let running = running(status, facts);
             conditions::set_if_changed(status, facts, running);
             Effects::none()
         }
         JobAnswer::Unreadable(why) => {
-            memory.note_no_good_answer(facts.asked);
+            memory.note_no_good_answer(facts.sent_at);
             let message = format!("the state of {} could not be read: {why}", name(status));
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::unknown(ConditionType::RolledOut, Reason::JobUnreadable, message),
+                ConditionUpdate::set_unknown(ConditionType::RolledOut, Reason::JobUnreadable, message),
             );
             Effects::none()
         }
@@ -49,7 +49,7 @@ pub fn job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
 fn note_age(facts: &Facts<'_>, memory: &mut Memory, answer: &JobAnswer) {
     match answer {
         JobAnswer::Running => {
-            let age = memory.job_age(facts.asked);
+            let age = memory.job_age(facts.sent_at);
             memory.attempt.job.note_running(age);
         }
         JobAnswer::Completed | JobAnswer::EndedBadly(_) | JobAnswer::RolledBack => {
@@ -64,7 +64,7 @@ fn note_age(facts: &Facts<'_>, memory: &mut Memory, answer: &JobAnswer) {
 #[must_use]
 pub fn running(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> ConditionUpdate {
     let message = format!("{} has accepted the rollout; {} is running", facts.platform(), name(status));
-    ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message)
+    ConditionUpdate::set_unknown(ConditionType::RolledOut, Reason::SubmitAccepted, message)
 }
 
 fn name(status: &CognigyDeploymentStatus) -> String {
@@ -74,7 +74,7 @@ fn name(status: &CognigyDeploymentStatus) -> String {
 
 fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
     let message = "the job has completed";
-    set_condition(status, facts, ConditionUpdate::yes(ConditionType::RolledOut, Reason::JobCompleted, message));
+    set_condition(status, facts, ConditionUpdate::set_true(ConditionType::RolledOut, Reason::JobCompleted, message));
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::Monitoring;
         if let Some(job) = &mut attempt.job {
@@ -83,7 +83,7 @@ fn completed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     }
     // Health is polled at once. The memory of an earlier answer that was not recorded must not delay this poll.
     memory.attempt.polls.make_due();
-    memory.attempt.health.begin_after_job(facts.asked);
+    memory.attempt.health.begin_after_job(facts.sent_at);
     Effects::normal(Reason::JobCompleted, message)
 }
 
@@ -97,17 +97,17 @@ fn fail(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, failure: JobFai
     if let Some(job) = status.attempt.as_mut().and_then(|attempt| attempt.job.as_mut()) {
         job.failure = Some(failure);
     }
-    set_condition(status, facts, ConditionUpdate::no(ConditionType::RolledOut, reason, message));
+    set_condition(status, facts, ConditionUpdate::set_false(ConditionType::RolledOut, reason, message));
 }
 
 /// One such answer may come from one faulty replica of the API. A second one, at least an interval later, means that
 /// the job is gone.
 fn not_found(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    let Some(since) = memory.attempt.job.note_missing(facts.asked) else {
-        memory.note_no_good_answer(facts.asked);
+    let Some(since) = memory.attempt.job.note_missing(facts.sent_at) else {
+        memory.note_no_good_answer(facts.sent_at);
         return Effects::none();
     };
-    if facts.asked.uptime.saturating_sub(since) < facts.interval() {
+    if facts.sent_at.uptime.saturating_sub(since) < facts.interval() {
         return Effects::none();
     }
     let message =
@@ -123,13 +123,13 @@ fn rolled_back_by_platform(status: &mut CognigyDeploymentStatus, facts: &Facts<'
         set_condition(
             status,
             facts,
-            ConditionUpdate::no(ConditionType::RolledOut, Reason::RolledBackByPlatform, message.clone()),
+            ConditionUpdate::set_false(ConditionType::RolledOut, Reason::RolledBackByPlatform, message.clone()),
         );
     }
     set_condition(
         status,
         facts,
-        ConditionUpdate::yes(ConditionType::RolledBack, Reason::RolledBackByPlatform, message.clone()),
+        ConditionUpdate::set_true(ConditionType::RolledBack, Reason::RolledBackByPlatform, message.clone()),
     );
     attempt::conclude(status, facts, Outcome::RolledBack, Reason::RolledBackByPlatform, message)
 }
@@ -154,7 +154,7 @@ pub fn checked_before_success(
                 return attempt::succeed(status, facts);
             }
             // Health and job are polled again one interval later.
-            memory.attempt.polls.set_in_doubt(true);
+            memory.attempt.polls.set_last_answer_was_not_good(true);
             Effects::none()
         }
     }

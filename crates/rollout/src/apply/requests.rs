@@ -2,9 +2,9 @@
 
 use super::rollback;
 use crate::attempt;
+use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::memory::Memory;
-use crate::notice::Effects;
 use crate::requests::Request;
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
@@ -43,7 +43,7 @@ fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
             "stopped by request before anything was submitted",
         ),
         Step::Submitting => {
-            rollback::remember_for_later(status, facts);
+            rollback::record_request_before_job(status, facts);
             Effects::normal(Reason::RollbackRequested, "the rollback is requested as soon as the job is known")
         }
         Step::RollingOut | Step::Monitoring => rollback::begin(status, facts, memory, RollbackReason::Manual),

@@ -5,10 +5,10 @@ use super::block::block;
 use crate::answer::RollbackAnswer;
 use crate::attempt;
 use crate::conditions::{self, ConditionUpdate, set_condition};
+use crate::effects::{Effects, OutboxMessage};
 use crate::facts::Facts;
 use crate::key;
 use crate::memory::Memory;
-use crate::notice::{Effects, Notice};
 use crate::time::{after, between};
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
@@ -55,7 +55,7 @@ pub fn begin(
     reason: RollbackReason,
 ) -> Effects {
     memory.clear_failures();
-    remember(status, facts, reason);
+    record_intent(status, facts, reason);
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::RollingBack;
     }
@@ -63,17 +63,17 @@ pub fn begin(
     set_condition(
         status,
         facts,
-        ConditionUpdate::unknown(ConditionType::RolledBack, Reason::RollingBack, message.clone()),
+        ConditionUpdate::set_unknown(ConditionType::RolledBack, Reason::RollingBack, message.clone()),
     );
     Effects::normal(Reason::RollingBack, message)
 }
 
 /// A person requests a rollback before the job is known. It begins as soon as the job is known.
-pub fn remember_for_later(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
-    remember(status, facts, RollbackReason::Manual);
+pub fn record_request_before_job(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    record_intent(status, facts, RollbackReason::Manual);
 }
 
-fn remember(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: RollbackReason) {
+fn record_intent(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, reason: RollbackReason) {
     let Some(attempt) = &mut status.attempt else { return };
     // Each rollback must have its own key, even if the clock stands still or goes back.
     let earliest = attempt.rollback.as_ref().map(|before| after(before.requested_at, Duration::from_micros(1)));
@@ -109,7 +109,11 @@ fn accepted(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mu
         message = format!("{message}, requested because {}", rollback.reason.description());
     }
     note_undone_success(status, facts);
-    set_condition(status, facts, ConditionUpdate::yes(ConditionType::RolledBack, Reason::RolledBack, message.clone()));
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::set_true(ConditionType::RolledBack, Reason::RolledBack, message.clone()),
+    );
     let why = why(status);
     finish(status, facts, memory, Outcome::RolledBack, why, message)
 }
@@ -146,7 +150,7 @@ fn refused(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
     set_condition(
         status,
         facts,
-        ConditionUpdate::no(ConditionType::RolledBack, Reason::RollbackRefused, message.clone()),
+        ConditionUpdate::set_false(ConditionType::RolledBack, Reason::RollbackRefused, message.clone()),
     );
     if let Some(rollback) = status.attempt.as_mut().and_then(|attempt| attempt.rollback.as_mut()) {
         rollback.refused_at = Some(facts.now.wall);
@@ -164,21 +168,25 @@ fn finish(
     message: String,
 ) -> Effects {
     let unread = "health was not read yet after the rollback";
-    set_condition(status, facts, ConditionUpdate::unknown(ConditionType::Healthy, Reason::VerifyingRollback, unread));
+    set_condition(
+        status,
+        facts,
+        ConditionUpdate::set_unknown(ConditionType::Healthy, Reason::VerifyingRollback, unread),
+    );
     memory.clear_failures();
     memory.attempt.polls.make_due();
-    memory.attempt.polls.set_in_doubt(false);
+    memory.attempt.polls.set_last_answer_was_not_good(false);
     let earlier = status.attempt.as_ref().and_then(|attempt| attempt.outcome());
     let effects = match earlier {
         None => attempt::conclude(status, facts, outcome, reason, message),
         Some(earlier) => {
-            let notices = later_notice(status, facts, earlier);
+            let messages = later_message(status, facts, earlier);
             let event = if outcome == Outcome::RolledBack {
                 Effects::normal(Reason::RolledBack, message)
             } else {
                 Effects::warning(reason, message)
             };
-            event.and(Effects { announcements: Vec::new(), notices })
+            event.and(Effects { events: Vec::new(), messages })
         }
     };
     if let Some(attempt) = &mut status.attempt {
@@ -191,7 +199,7 @@ fn finish(
 }
 
 /// The webhook is notified once more if a success that it knows of is rolled back.
-fn later_notice(status: &CognigyDeploymentStatus, facts: &Facts<'_>, earlier: Outcome) -> Vec<Notice> {
+fn later_message(status: &CognigyDeploymentStatus, facts: &Facts<'_>, earlier: Outcome) -> Vec<OutboxMessage> {
     let rollback =
         status.attempt.as_ref().and_then(|attempt| attempt.rollback.as_ref().map(|rollback| (attempt, rollback)));
     let Some((attempt, rollback)) = rollback.filter(|_| earlier == Outcome::Succeeded && facts.has_webhook()) else {
@@ -199,7 +207,7 @@ fn later_notice(status: &CognigyDeploymentStatus, facts: &Facts<'_>, earlier: Ou
     };
     let times = attempt.intended_at().zip(attempt.verdict.as_ref());
     let duration = times.map_or(Duration::ZERO, |(intended_at, verdict)| between(intended_at, verdict.at));
-    vec![Notice::Webhook {
+    vec![OutboxMessage::Webhook {
         id: key::later_rollback_message(&rollback.key),
         job_id: attempt.job_id().cloned(),
         success: false,
@@ -243,8 +251,8 @@ pub fn settle(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effect
     );
     let last = status.conditions.find(ConditionType::Healthy).map(|condition| condition.status);
     let update = match last {
-        Some(ConditionStatus::False) => ConditionUpdate::no,
-        Some(ConditionStatus::True | ConditionStatus::Unknown) | None => ConditionUpdate::unknown,
+        Some(ConditionStatus::False) => ConditionUpdate::set_false,
+        Some(ConditionStatus::True | ConditionStatus::Unknown) | None => ConditionUpdate::set_unknown,
     };
     set_condition(status, facts, update(ConditionType::Healthy, Reason::RolledBackUnhealthy, message.clone()));
     Effects::warning(Reason::RolledBackUnhealthy, message)

@@ -5,10 +5,10 @@ use crate::answer::{Cause, Obstacle, SubmitAnswer};
 use crate::attempt;
 use crate::claim;
 use crate::conditions::{ConditionUpdate, set_condition};
+use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::key;
 use crate::memory::Memory;
-use crate::notice::Effects;
 use crate::time::after;
 use api::condition::ConditionType;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
@@ -75,7 +75,7 @@ pub fn submit(
     answer: SubmitAnswer,
 ) -> Effects {
     // The body was sent, so it is not lost.
-    memory.attempt.submission.set_body_lost(false);
+    memory.attempt.submission.set_body_changed(false);
     if matches!(answer, SubmitAnswer::Accepted(_) | SubmitAnswer::Rejected { .. }) {
         memory.attempt.submission.remember_answer(answer.clone());
     }
@@ -84,7 +84,7 @@ pub fn submit(
             memory.clear_failures();
             memory.attempt.submission.clear_unknown();
             // The first poll comes one interval from now (contract, section 4), or when the job is likely to have ended.
-            memory.attempt.polls.note(facts.now, memory.attempt.polls.is_in_doubt());
+            memory.attempt.polls.note(facts.now, memory.attempt.polls.last_answer_was_not_good());
             memory.attempt.job.accept(facts.now);
             count_from_now(status, facts, memory);
             let event = format!("{} has accepted the rollout; its job is {job_id}", facts.platform());
@@ -104,7 +104,7 @@ pub fn submit(
             set_condition(
                 status,
                 facts,
-                ConditionUpdate::no(ConditionType::RolledOut, Reason::SubmitRejected, message.clone()),
+                ConditionUpdate::set_false(ConditionType::RolledOut, Reason::SubmitRejected, message.clone()),
             );
             attempt::conclude(status, facts, Outcome::Failed, Reason::SubmitRejected, message)
         }
@@ -135,8 +135,8 @@ fn count_from_now(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memor
 
 /// The submit is not sent, because the API would not recognize it: the body that can be built now does not have the
 /// recorded hash, or the credentials belong to another client.
-pub fn body_lost(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
-    memory.attempt.submission.set_body_lost(true);
+pub fn body_changed(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+    memory.attempt.submission.set_body_changed(true);
     unknown(
         status,
         facts,
@@ -157,7 +157,7 @@ fn unknown(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut
     set_condition(
         status,
         facts,
-        ConditionUpdate::unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, message.clone()),
+        ConditionUpdate::set_unknown(ConditionType::RolledOut, Reason::SubmitOutcomeUnknown, message.clone()),
     );
     if is_new { Effects::warning(Reason::SubmitOutcomeUnknown, message) } else { Effects::none() }
 }

@@ -24,15 +24,16 @@ fn a_rollout_goes_from_checks_to_success() {
         Decision::Trace,
         Decision::Intend,
         Decision::Submit,
-        Decision::AskJob,
-        Decision::AskHealth,
+        Decision::PollJob,
+        Decision::PollHealth,
     ];
-    assert_eq!(rollout.asked, expected);
+    assert_eq!(rollout.decisions, expected);
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
-    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
-    for told in [ConditionType::Validated, ConditionType::TracePassed, ConditionType::RolledOut, ConditionType::Healthy]
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "True/Succeeded");
+    for condition in
+        [ConditionType::Validated, ConditionType::TracePassed, ConditionType::RolledOut, ConditionType::Healthy]
     {
-        assert!(rollout.says(told).starts_with("True/"), "{told}");
+        assert!(rollout.condition_text(condition).starts_with("True/"), "{condition}");
     }
     let last = rollout.status.last_successful.as_ref().unwrap();
     assert_eq!((last.number, last.job_id.as_str()), (1, "job_1"));
@@ -45,7 +46,7 @@ fn a_refused_validation_ends_the_attempt_before_the_submit() {
     rollout.world.validation = vec![Ok(refused(&["memory limit exceeded", "tenant isolation violated"]))];
     rollout.run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::ValidationRefused)));
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/ValidationRefused");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/ValidationRefused");
     assert!(
         rollout.condition(ConditionType::Ready).message.contains("memory limit exceeded; tenant isolation violated")
     );
@@ -64,7 +65,7 @@ fn a_conflict_or_a_status_other_than_passed_ends_the_attempt_before_the_submit()
         rollout.world.trace = vec![Ok(answer)];
         rollout.run_for(3600);
         assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::TraceNotPassed)));
-        assert_eq!(rollout.says(ConditionType::Stalled), "True/TraceNotPassed");
+        assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/TraceNotPassed");
         assert!(rollout.condition(ConditionType::Ready).message.contains(says));
         assert_eq!(rollout.count(&Decision::Submit), 0);
     }
@@ -73,7 +74,7 @@ fn a_conflict_or_a_status_other_than_passed_ends_the_attempt_before_the_submit()
 #[test]
 fn after_a_refusal_a_new_configuration_changed_checks_or_a_retry_start_another_attempt() {
     let stories: [fn(&mut Rollout) -> &mut Rollout; 3] =
-        [|it| it.edit_digest("2.5.0"), |it| it.edit_checks("other"), |it| it.ask_for_retry("1")];
+        [|it| it.edit_digest("2.5.0"), |it| it.edit_checks("other"), |it| it.request_retry("1")];
     for change in stories {
         let mut rollout = Rollout::new();
         rollout.world.validation.insert(0, Ok(refused(&["memory"])));
@@ -98,12 +99,12 @@ fn an_unavailable_api_causes_growing_pauses_and_does_not_end_the_attempt() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Err(unavailable())];
     rollout.run();
-    assert_eq!(rollout.says(ConditionType::Reconciling), "True/ApiUnavailable");
+    assert_eq!(rollout.condition_text(ConditionType::Reconciling), "True/ApiUnavailable");
     assert_eq!(rollout.step_now(), Step::Validating);
     rollout.run_for(3600);
     let tries = rollout.count(&Decision::Validate);
     assert!((12..40).contains(&tries), "{tries} tries in an hour");
-    assert_eq!(rollout.announced(Reason::ApiUnavailable), 1, "a person is told once");
+    assert_eq!(rollout.events_of(Reason::ApiUnavailable), 1, "a person is informed once");
     rollout.world.validation = vec![Ok(ValidationAnswer::Passed { warnings: Vec::new(), capacity_utilization: None })];
     rollout.run_for(600);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
@@ -128,8 +129,8 @@ fn refused_credentials_stall_until_something_has_changed() {
     let mut rollout = Rollout::new();
     rollout.world.validation.insert(0, Err(unauthorized()));
     rollout.run_for(3600);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
-    assert_eq!(rollout.says(ConditionType::Ready), "False/Unauthorized");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/Unauthorized");
     assert_eq!((rollout.count(&Decision::Validate), rollout.warned(Reason::Unauthorized)), (1, 1));
     // The controller has read a changed Secret.
     rollout.memory.clear_failures();
@@ -140,13 +141,13 @@ fn refused_credentials_stall_until_something_has_changed() {
 #[test]
 fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
     let stories: [fn(&mut Rollout) -> &mut Rollout; 2] =
-        [|it| it.edit(|spec| spec.credentials_ref = None), |it| it.ask_for_retry("1")];
+        [|it| it.edit(|spec| spec.credentials_ref = None), |it| it.request_retry("1")];
     for change in stories {
         let mut rollout = Rollout::new();
         let wrong = Obstacle::lasting(Cause::RequestRejected, "400: no such segment", Retry::InputChange);
         rollout.world.validation.insert(0, Err(wrong));
         rollout.run_for(3600);
-        assert_eq!(rollout.says(ConditionType::Stalled), "True/RequestRejected");
+        assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RequestRejected");
         assert!(rollout.condition(ConditionType::Stalled).message.contains("no such segment"));
         change(&mut rollout).run_for(120);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
@@ -155,13 +156,13 @@ fn a_wrong_request_stalls_until_an_edit_or_a_retry() {
 
 #[test]
 fn a_missing_configmap_stalls_and_an_awaited_one_does_not() {
-    for (cause, told) in
+    for (cause, condition) in
         [(Cause::SnapshotNotFound, ConditionType::Stalled), (Cause::AwaitingSnapshot, ConditionType::Reconciling)]
     {
         let mut rollout = Rollout::new();
         rollout.given.snapshot_obstacle = Some(Obstacle::lasting(cause, "ConfigMap bot", Retry::SnapshotChange));
         rollout.run_for(3600);
-        assert_eq!(rollout.says(told), format!("True/{}", cause.reason()));
+        assert_eq!(rollout.condition_text(condition), format!("True/{}", cause.reason()));
         assert!(rollout.status.attempt.is_none());
         rollout.given.snapshot_obstacle = None;
         rollout.run_for(60);
@@ -175,7 +176,7 @@ fn an_environment_in_use_stalls_until_its_owner_gives_it_up() {
     let in_use = Obstacle::lasting(Cause::EnvironmentInUse, "bots/other owns it", Retry::OwnerGone);
     rollout.world.validation.insert(0, Err(in_use));
     rollout.run_for(600);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/EnvironmentInUse");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/EnvironmentInUse");
     rollout.memory.clear_failures();
     rollout.run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);

@@ -38,10 +38,10 @@ fn a_poll_that_cannot_be_sent_is_no_verdict_even_long_after_the_deadline() {
         let mut rollout = Rollout::at(step);
         rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "it asks for a pause", None));
         rollout.run_for(TIMEOUT - 4 * INTERVAL);
-        assert_eq!(rollout.says(ConditionType::Ready), "Unknown/ApiUnavailable");
+        assert_eq!(rollout.condition_text(ConditionType::Ready), "Unknown/ApiUnavailable");
         rollout.run_for(10 * TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
-        assert_eq!(rollout.says(ConditionType::Stalled), "True/ApiUnavailable", "a person is needed");
+        assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/ApiUnavailable", "a person is needed");
         rollout.world.barrier = None;
         rollout.run_for(2 * INTERVAL);
         assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
@@ -53,7 +53,7 @@ fn a_poll_that_could_not_be_sent_is_repeated_within_an_interval() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.world.barrier = Some(Obstacle::transient(Cause::ApiUnavailable, "no connection", None));
     rollout.run_for(10 * INTERVAL);
-    assert_eq!(rollout.count(&Decision::AskHealth), 11);
+    assert_eq!(rollout.count(&Decision::PollHealth), 11);
     rollout.world.barrier = None;
     rollout.health_says(&[bad()]).run_for(3 * INTERVAL);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
@@ -65,7 +65,7 @@ fn without_auto_trigger_the_deadline_waits_for_a_person() {
     rollout.job_says(&[JobAnswer::Running]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::DeadlineExceeded)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/DeadlineExceeded");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/DeadlineExceeded");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_operator_that_was_down_past_the_deadline_polls_first() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
         rollout.restart_after(10 * TIMEOUT);
-        let first = if step == Step::RollingOut { Decision::AskJob } else { Decision::AskHealth };
+        let first = if step == Step::RollingOut { Decision::PollJob } else { Decision::PollHealth };
         assert_eq!(rollout.decision(), first);
         rollout.run();
         assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)), "a good answer is success");
@@ -117,7 +117,7 @@ fn a_forward_clock_jump_during_a_restart_does_not_roll_back_a_rollout_that_becom
 fn past_the_deadline_one_good_answer_is_enough() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 5).brought_to(Step::Monitoring);
     rollout.restart_after(TIMEOUT).run();
-    assert_eq!((rollout.count(&Decision::AskHealth), rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
+    assert_eq!((rollout.count(&Decision::PollHealth), rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
                 for _ in 0..6 {
                     rollout.wall_clock_jumps(jump).run_for(20).wall_clock_jumps(-jump / 2).run_for(47);
                 }
-                (rollout.asked.clone(), rollout.outcome())
+                (rollout.decisions.clone(), rollout.outcome())
             };
             assert_eq!(play(jump), play(0), "a jump of {jump} s");
         }

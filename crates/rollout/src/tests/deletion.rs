@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const GRACE: u64 = 15 * 60;
 /// How long an operator still tries if it was down until the grace period was over.
-const LAST_CHANCE: u64 = 60;
+const MIN_GRACE_AFTER_OBSERVED: u64 = 60;
 const POLICIES: [DeletionPolicy; 2] = [DeletionPolicy::Retain, DeletionPolicy::Rollback];
 
 fn at(step: Step, policy: DeletionPolicy) -> Rollout {
@@ -84,7 +84,7 @@ fn a_rollback_in_progress_is_finished_before_the_removal_but_not_verified() {
         let mut rollout = at(Step::RollingBack, policy);
         rollout.health_says(&[bad()]).delete().run();
         assert_eq!(rollout.outcome().unwrap().0, Outcome::RolledBack);
-        assert!(rollout.is_released && rollout.count(&Decision::AskHealth) == 0);
+        assert!(rollout.is_released && rollout.count(&Decision::PollHealth) == 0);
         let mut verifying = at(Step::VerifyingRollback, policy);
         verifying.health_says(&[bad()]).delete().run();
         assert!(verifying.is_released);
@@ -167,7 +167,12 @@ fn without_credentials_the_resource_is_removed_at_once() {
 fn the_grace_counts_across_restarts() {
     let mut rollout = at(Step::RollingOut, DeletionPolicy::Retain);
     rollout.edit(|spec| spec.rollback_policy.timeout_seconds = 86_400);
-    rollout.job_says(&[JobAnswer::Running]).delete().run_for(INTERVAL).restart_after(GRACE).run_for(LAST_CHANCE - 1);
+    rollout
+        .job_says(&[JobAnswer::Running])
+        .delete()
+        .run_for(INTERVAL)
+        .restart_after(GRACE)
+        .run_for(MIN_GRACE_AFTER_OBSERVED - 1);
     assert!(!rollout.is_released);
     rollout.run_for(1);
     assert!(rollout.is_released);
@@ -177,7 +182,7 @@ fn the_grace_counts_across_restarts() {
 fn an_operator_that_was_down_past_the_grace_still_tries_for_a_minute() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack, Step::Settled] {
         let mut rollout = at(step, DeletionPolicy::Rollback);
-        rollout.delete().restart_after(2 * GRACE).run_for(LAST_CHANCE);
+        rollout.delete().restart_after(2 * GRACE).run_for(MIN_GRACE_AFTER_OBSERVED);
         let rollback = rollout.attempt().rollback.as_ref().unwrap();
         assert!(rollback.accepted_at.is_some() && rollout.is_released, "{step:?}");
         assert_eq!(rollout.warned(Reason::DeletionGraceExpired), 0, "{step:?}");
@@ -196,7 +201,7 @@ fn a_short_grace_is_not_made_longer_by_a_restart() {
 #[test]
 fn a_deleted_resource_starts_nothing_new() {
     let mut rollout = at(Step::Monitoring, DeletionPolicy::Retain);
-    rollout.job_says(&[failed_job()]).edit_digest("2.5.0").ask_for_retry("1").delete().run_for(600);
+    rollout.job_says(&[failed_job()]).edit_digest("2.5.0").request_retry("1").delete().run_for(600);
     assert!(rollout.is_released);
     assert_eq!(rollout.attempt().number, 1);
 }

@@ -9,14 +9,14 @@ const INTERVAL: Duration = Duration::from_secs(15);
 
 /// The cost of watching one job.
 struct Cost {
-    looks: u32,
+    polls: u32,
     late: Duration,
 }
 
 /// Watches a job with this duration, as a rollout does, and learns from it.
 fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> Cost {
     let interval = PollInterval { shortest: INTERVAL, longest: INTERVAL };
-    let mut cost = Cost { looks: 0, late: Duration::ZERO };
+    let mut cost = Cost { polls: 0, late: Duration::ZERO };
     let (mut age, mut running) = (Duration::ZERO, None);
     loop {
         if running.is_none() {
@@ -25,7 +25,7 @@ fn watch(durations: &mut Durations<u32>, environment: u32, takes: Duration) -> C
         let usual = durations.expect(&environment);
         age += NextPoll { interval, age, room: Duration::from_secs(3600) }
             .of_job(PollTuning { stretch: 1.0, expected: usual });
-        cost.looks += 1;
+        cost.polls += 1;
         if age >= takes {
             durations.learn(&environment, JobRun { running, ended: age }, INTERVAL);
             cost.late = age - takes;
@@ -52,9 +52,9 @@ fn jobs_of_constant_duration_are_soon_polled_once_about_a_second_after_their_end
             watch(&mut durations, environment, seconds(takes));
         }
         let costs: Vec<_> = (20..320).map(|environment| watch(&mut durations, environment, seconds(takes))).collect();
-        let looks: u32 = costs.iter().map(|cost| cost.looks).sum();
+        let polls: u32 = costs.iter().map(|cost| cost.polls).sum();
         let most = costs.iter().map(|cost| cost.late).max().unwrap();
-        assert!(looks <= 300 + 10, "{takes} s: {looks} looks at 300 jobs");
+        assert!(polls <= 300 + 10, "{takes} s: {polls} polls at 300 jobs");
         assert!(most <= seconds(1.0_f64.max(takes * 0.02) + 4.0), "{takes} s: {most:?} late");
     }
 }
@@ -64,7 +64,7 @@ fn jobs_shorter_than_the_interval_are_polled_after_one_interval() {
     let mut durations = Durations::default();
     for environment in 0..100 {
         let cost = watch(&mut durations, environment, seconds(3.0));
-        assert_eq!((cost.looks, cost.late), (1, seconds(12.0)));
+        assert_eq!((cost.polls, cost.late), (1, seconds(12.0)));
     }
 }
 
@@ -80,7 +80,7 @@ fn the_expectation_follows_at_once_if_jobs_take_longer() {
     // The earlier, shorter durations still count.
     let costs: Vec<_> = (65..300).map(|environment| watch(&mut durations, environment, seconds(100.0))).collect();
     assert!(costs.iter().all(|cost| cost.late <= INTERVAL));
-    assert!(costs[100..].iter().map(|cost| cost.looks).sum::<u32>() <= 140, "one poll each, except for probes");
+    assert!(costs[100..].iter().map(|cost| cost.polls).sum::<u32>() <= 140, "one poll each, except for probes");
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn an_environment_whose_jobs_take_longer_than_others_has_its_own_expectation() {
         let cost = watch(&mut durations, 99, seconds(150.0));
         if round > 12 {
             assert!(
-                cost.looks <= 3 && cost.late <= INTERVAL,
-                "round {round}: {} looks, {:?} late",
-                cost.looks,
+                cost.polls <= 3 && cost.late <= INTERVAL,
+                "round {round}: {} polls, {:?} late",
+                cost.polls,
                 cost.late
             );
         }
@@ -124,8 +124,8 @@ fn one_early_end_among_many_causes_no_extra_polls_of_other_jobs() {
         watch(&mut durations, environment, seconds(60.0));
     }
     durations.learn(&60, JobRun { running: None, ended: seconds(15.0) }, INTERVAL);
-    let looks: u32 = (61..90).map(|environment| watch(&mut durations, environment, seconds(60.0)).looks).sum();
-    assert!(looks <= 31, "{looks} looks at 29 jobs");
+    let polls: u32 = (61..90).map(|environment| watch(&mut durations, environment, seconds(60.0)).polls).sum();
+    assert!(polls <= 31, "{polls} polls at 29 jobs");
 }
 
 proptest! {
@@ -136,15 +136,15 @@ proptest! {
     ) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut durations = Durations::default();
-        let (mut looks, mut plain, mut late) = (0, 0, Duration::ZERO);
+        let (mut polls, mut plain, mut late) = (0, 0, Duration::ZERO);
         for environment in 0..200 {
             let takes = shortest + spread * random.f64();
             let cost = watch(&mut durations, environment, seconds(takes));
-            looks += cost.looks;
+            polls += cost.polls;
             plain += (takes / INTERVAL.as_secs_f64()).ceil() as u32;
             late += cost.late;
         }
-        prop_assert!(looks <= plain + 10, "{looks} looks, and {plain} at plain intervals");
+        prop_assert!(polls <= plain + 10, "{polls} polls, and {plain} at plain intervals");
         prop_assert!(late / 200 <= 2 * INTERVAL, "{:?} late on the average", late / 200);
     }
 }

@@ -39,7 +39,7 @@ fn a_waiting_configuration_is_shown() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
         rollout.edit_digest("2.5.0").refresh();
-        assert_eq!(rollout.says(ConditionType::Reconciling), "True/NewerConfigurationWaiting");
+        assert_eq!(rollout.condition_text(ConditionType::Reconciling), "True/NewerConfigurationWaiting");
     }
 }
 

@@ -12,7 +12,7 @@ fn a_threshold_of_bad_answers_in_a_row_causes_a_rollback() {
     for threshold in [1, 3, 5] {
         let mut rollout = Rollout::of(|spec| spec.rollback_policy.health_threshold = threshold);
         rollout.health_says(&[bad()]).before_decision(&Decision::Rollback);
-        assert_eq!(rollout.count(&Decision::AskHealth), usize::try_from(threshold).unwrap());
+        assert_eq!(rollout.count(&Decision::PollHealth), usize::try_from(threshold).unwrap());
         assert_eq!(rollout.attempt().rollback.as_ref().unwrap().reason, RollbackReason::HealthCheckFailure);
         rollout.run();
         assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::HealthCheckFailed)));
@@ -35,7 +35,7 @@ fn a_good_answer_between_bad_ones_breaks_the_row() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 2);
     rollout.health_says(&[bad(), bad(), Good, bad(), bad(), Good, Good]).run_for(180);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
-    assert_eq!(rollout.count(&Decision::AskHealth), 7);
+    assert_eq!(rollout.count(&Decision::PollHealth), 7);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_threshold_of_good_answers_in_a_row_is_a_success() {
     assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 1));
     rollout.run_for(2 * INTERVAL);
     assert_eq!((rollout.outcome(), rollout.attempt().health.good_streak), (None, 2));
-    assert_eq!(rollout.says(ConditionType::Healthy), "Unknown/HealthGood");
+    assert_eq!(rollout.condition_text(ConditionType::Healthy), "Unknown/HealthGood");
     rollout.run_for(INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -55,7 +55,7 @@ fn health_that_cannot_be_read_is_neither_good_nor_bad() {
     let mut rollout = Rollout::new();
     rollout.health_says(&[bad(), unreadable(), bad(), unreadable(), unreadable(), Good]).run_for(4 * INTERVAL);
     assert_eq!((rollout.outcome(), rollout.attempt().health.bad_streak), (None, 2));
-    assert_eq!(rollout.says(ConditionType::Healthy), "Unknown/HealthUnreadable");
+    assert_eq!(rollout.condition_text(ConditionType::Healthy), "Unknown/HealthUnreadable");
     rollout.run_for(2 * INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -96,7 +96,7 @@ fn a_longer_interval_delays_the_next_poll() {
     let mut rollout = Rollout::at(Step::Monitoring);
     rollout.health_says(&[bad()]).run_for(2);
     rollout.edit(|spec| spec.monitoring.interval_seconds = 60).pass(20).run();
-    assert_eq!(rollout.count(&Decision::AskHealth), 1);
+    assert_eq!(rollout.count(&Decision::PollHealth), 1);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_good_answer_too_soon_to_count_still_breaks_a_row_of_bad_ones() {
     assert_eq!(rollout.attempt().health.bad_streak, 2);
     // A restarted process polls at once.
     rollout.restart_after(1).run();
-    assert_eq!(rollout.count(&Decision::AskHealth), 3);
+    assert_eq!(rollout.count(&Decision::PollHealth), 3);
     rollout.run_for(INTERVAL);
     assert_eq!((rollout.attempt().health.bad_streak, rollout.outcome()), (1, None));
 }
@@ -126,7 +126,7 @@ fn without_auto_trigger_a_bad_verdict_waits_for_a_person() {
     rollout.health_says(&[bad()]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::HealthCheckFailed)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/HealthCheckFailed");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/HealthCheckFailed");
     assert!(rollout.condition(ConditionType::Ready).message.contains("deploy.cognigy.ai/rollback"));
 }
 
@@ -135,8 +135,8 @@ fn a_rollback_that_a_person_requests_after_a_bad_verdict_is_shown_as_rolled_back
     let mut rollout = Rollout::of(|spec| spec.rollback_policy.auto_trigger = false);
     rollout.health_says(&[bad(), bad(), bad(), Good]).run_for(120);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Failed);
-    rollout.ask_for_rollback("1").run_for(60);
+    rollout.request_rollback("1").run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::HealthCheckFailed)));
-    assert_eq!(rollout.says(ConditionType::Ready), "False/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/RolledBack");
     assert!(!rollout.condition(ConditionType::Ready).message.contains("autoTrigger is off"));
 }

@@ -12,18 +12,18 @@ use std::time::Duration;
 fn the_job_is_polled_one_interval_after_the_submit_and_then_every_interval() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::Running]).run_for(INTERVAL - 1);
-    assert_eq!(rollout.count(&Decision::AskJob), 0);
+    assert_eq!(rollout.count(&Decision::PollJob), 0);
     rollout.run_for(1);
-    assert_eq!(rollout.count(&Decision::AskJob), 1);
+    assert_eq!(rollout.count(&Decision::PollJob), 1);
     rollout.run_for(3 * INTERVAL);
-    assert_eq!(rollout.count(&Decision::AskJob), 4);
+    assert_eq!(rollout.count(&Decision::PollJob), 4);
 }
 
 #[test]
 fn health_is_polled_at_once_when_the_job_has_completed() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.run_for(INTERVAL);
-    assert_eq!(rollout.asked[rollout.asked.len() - 2..], [Decision::AskJob, Decision::AskHealth]);
+    assert_eq!(rollout.decisions[rollout.decisions.len() - 2..], [Decision::PollJob, Decision::PollHealth]);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_failed_job_is_rolled_back() {
     rollout.job_says(&[failed_job()]).run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobFailed)));
     assert_eq!(rollout.attempt().rollback.as_ref().unwrap().reason, RollbackReason::DeploymentFailed);
-    assert_eq!(rollout.says(ConditionType::RolledOut), "False/JobFailed");
+    assert_eq!(rollout.condition_text(ConditionType::RolledOut), "False/JobFailed");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_job_that_is_not_found_twice_an_interval_apart_is_gone() {
     rollout.job_says(&[JobAnswer::NotFound]).run_for(2 * INTERVAL);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobGone)));
     assert_eq!(rollout.attempt().rollback.as_ref().unwrap().reason, RollbackReason::DeploymentFailed);
-    assert_eq!(rollout.count(&Decision::AskJob), 2);
+    assert_eq!(rollout.count(&Decision::PollJob), 2);
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn a_job_that_is_not_found_once_is_not_gone() {
 fn an_unreadable_job_is_shown_until_it_can_be_read_again() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[unreadable_job(), JobAnswer::Running, JobAnswer::Completed]).run_for(INTERVAL);
-    assert_eq!(rollout.says(ConditionType::RolledOut), "Unknown/JobUnreadable");
+    assert_eq!(rollout.condition_text(ConditionType::RolledOut), "Unknown/JobUnreadable");
     rollout.run_for(INTERVAL);
-    assert_eq!(rollout.says(ConditionType::RolledOut), "Unknown/SubmitAccepted");
+    assert_eq!(rollout.condition_text(ConditionType::RolledOut), "Unknown/SubmitAccepted");
     rollout.run_for(INTERVAL);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -70,7 +70,7 @@ fn a_job_that_is_not_found_twice_within_less_than_an_interval_is_not_gone() {
     rollout.job_says(&[JobAnswer::NotFound, JobAnswer::NotFound, JobAnswer::Completed]).run_for(INTERVAL);
     // A restarted process polls at once.
     rollout.restart_after(1).run();
-    assert_eq!((rollout.count(&Decision::AskJob), rollout.step_now()), (2, Step::RollingOut));
+    assert_eq!((rollout.count(&Decision::PollJob), rollout.step_now()), (2, Step::RollingOut));
     rollout.run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -80,7 +80,7 @@ fn an_edit_of_the_interval_does_not_make_a_job_gone_sooner() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.job_says(&[JobAnswer::NotFound, JobAnswer::NotFound, JobAnswer::Completed]).run_for(INTERVAL);
     rollout.edit(|spec| spec.monitoring.interval_seconds = 60).pass(30).run();
-    assert_eq!((rollout.count(&Decision::AskJob), rollout.step_now()), (1, Step::RollingOut));
+    assert_eq!((rollout.count(&Decision::PollJob), rollout.step_now()), (1, Step::RollingOut));
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn a_job_that_the_platform_rolled_back_needs_no_rollback_request() {
     rollout.job_says(&[JobAnswer::RolledBack]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RolledBackByPlatform)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
-    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBackByPlatform");
-    assert_eq!(rollout.says(ConditionType::Ready), "False/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::RolledBack), "True/RolledBackByPlatform");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/RolledBack");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
         rollout.world.barrier = Some(Obstacle::lasting(Cause::EndpointChanged, changed, Retry::CredentialsChange));
         rollout.run_for(10 * TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome()), (step, None));
-        assert_eq!(rollout.says(ConditionType::Stalled), "True/EndpointChanged");
+        assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/EndpointChanged");
         assert_eq!(rollout.warned(Reason::EndpointChanged), 1);
         rollout.world.barrier = None;
         rollout.run_for(2 * 60);
@@ -159,7 +159,7 @@ fn another_endpoint_gives_no_verdict_however_long_it_lasts() {
 fn without_a_disturbance_the_job_is_not_polled_again() {
     let mut rollout = Rollout::of(|spec| spec.monitoring.success_threshold = 3);
     rollout.run_for(120);
-    assert_eq!((rollout.count(&Decision::AskJob), rollout.count(&Decision::CheckJob)), (1, 0));
+    assert_eq!((rollout.count(&Decision::PollJob), rollout.count(&Decision::CheckJob)), (1, 0));
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
 
@@ -174,5 +174,5 @@ fn a_job_whose_end_was_not_recorded_is_polled_again_despite_later_answers() {
     rollout.record_fails().run_for(INTERVAL);
     assert_eq!(rollout.count(&Decision::CheckJob), 0);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
-    assert_eq!(rollout.says(ConditionType::RolledOut), "True/JobCompleted");
+    assert_eq!(rollout.condition_text(ConditionType::RolledOut), "True/JobCompleted");
 }

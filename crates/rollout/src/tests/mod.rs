@@ -10,7 +10,7 @@ mod edits;
 mod fixture;
 mod health;
 mod job;
-mod notices;
+mod outbox_messages;
 mod owners;
 mod polling;
 mod promises;

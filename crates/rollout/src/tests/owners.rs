@@ -22,7 +22,7 @@ fn settled(change: impl FnOnce(&mut Rollout)) -> Rollout {
     rollout
 }
 
-fn deployed_over(rollout: &mut Rollout) -> &mut Rollout {
+fn replaced(rollout: &mut Rollout) -> &mut Rollout {
     rollout.given.other_owner = Some(OWNER.to_owned());
     rollout
 }
@@ -30,24 +30,24 @@ fn deployed_over(rollout: &mut Rollout) -> &mut Rollout {
 #[test]
 fn a_replaced_success_starts_another_attempt_with_a_warning() {
     let mut rollout = settled(|_| ());
-    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
-    assert_eq!(deployed_over(&mut rollout).step(), Decision::Start);
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(replaced(&mut rollout).step(), Decision::Start);
     assert_eq!((rollout.attempt().number, rollout.step_now()), (2, Step::Pending));
-    assert_ne!(rollout.says(ConditionType::Ready), "True/Succeeded");
+    assert_ne!(rollout.condition_text(ConditionType::Ready), "True/Succeeded");
     assert_eq!(rollout.warned(Reason::EnvironmentInUse), 1);
-    let told = rollout.events.iter().find(|event| event.reason == Reason::EnvironmentInUse).unwrap();
-    assert!(told.note.starts_with(OWNER) && told.note.contains("after attempt 1"), "{}", told.note);
+    let event = rollout.events.iter().find(|event| event.reason == Reason::EnvironmentInUse).unwrap();
+    assert!(event.note.starts_with(OWNER) && event.note.contains("after attempt 1"), "{}", event.note);
 }
 
 #[test]
 fn a_replaced_success_is_never_ready() {
     let mut suspended = settled(|_| ());
-    deployed_over(&mut suspended).suspend(true).run();
-    assert_eq!(suspended.says(ConditionType::Ready), "False/Suspended");
+    replaced(&mut suspended).suspend(true).run();
+    assert_eq!(suspended.condition_text(ConditionType::Ready), "False/Suspended");
 
     let mut leaving = settled(|_| ());
-    deployed_over(&mut leaving).delete().refresh();
-    assert_eq!(leaving.says(ConditionType::Ready), "False/EnvironmentInUse");
+    replaced(&mut leaving).delete().refresh();
+    assert_eq!(leaving.condition_text(ConditionType::Ready), "False/EnvironmentInUse");
 }
 
 #[test]
@@ -67,21 +67,21 @@ fn a_resource_that_was_not_ready_before_starts_no_other_attempt() {
     for (outcome, arrange) in table {
         let mut rollout = settled(arrange);
         assert_eq!(rollout.outcome().unwrap().0, outcome);
-        assert_eq!(deployed_over(&mut rollout).decision(), Decision::Wait(None), "{outcome}");
+        assert_eq!(replaced(&mut rollout).decision(), Decision::Wait(None), "{outcome}");
     }
 }
 
 #[test]
 fn a_configuration_that_another_resource_deployed_is_not_rolled_back() {
-    let mut asked = settled(|rollout| {
+    let mut blocked = settled(|rollout| {
         rollout.given.spec.rollback_policy.auto_trigger = false;
         rollout.health_says(&[bad()]);
     });
-    deployed_over(&mut asked).ask_for_rollback("now").run();
-    assert_eq!((asked.count(&Decision::Rollback), asked.announced(Reason::RollbackNotPossible)), (0, 1));
+    replaced(&mut blocked).request_rollback("now").run();
+    assert_eq!((blocked.count(&Decision::Rollback), blocked.events_of(Reason::RollbackNotPossible)), (0, 1));
 
     let mut deleted = settled(|rollout| rollout.given.spec.deletion_policy = DeletionPolicy::Rollback);
-    deployed_over(&mut deleted).delete().run();
+    replaced(&mut deleted).delete().run();
     assert!(deleted.is_released && deleted.count(&Decision::Rollback) == 0);
 }
 
@@ -124,7 +124,7 @@ fn an_accepted_validation_makes_a_claim_that_outlives_the_attempt() {
 fn an_unknown_submit_counts_as_a_deployment_and_a_rejected_one_does_not() {
     let unknown = settled(|rollout| {
         rollout.submit_says(&[SubmitAnswer::Unknown { message: "lost".to_owned() }]);
-        rollout.world.body_is_lost = true;
+        rollout.world.body_has_changed = true;
     });
     assert_eq!(unknown.outcome().unwrap().0, Outcome::Unknown);
     assert!(claim::recorded(&unknown.status).unwrap().deployed_at.is_some() && claim::is_in_flight(&unknown.status));
@@ -157,7 +157,7 @@ fn a_deleted_resource_whose_rollout_may_run_stays_until_its_deadline() {
 fn the_summary_and_the_decision_agree_for_every_step() {
     for step in Step::ALL.into_iter().filter(|step| *step != Step::Validating) {
         let mut rollout = Rollout::at(step);
-        deployed_over(&mut rollout);
+        replaced(&mut rollout);
         let facts = rollout.given.facts(rollout.given.now);
         let starts = decide(&facts, &rollout.status, &rollout.memory) == Decision::Start;
         let mut status = rollout.status.clone();
@@ -174,6 +174,6 @@ fn a_resource_does_not_say_what_runs_while_another_one_owns_the_environment() {
         rollout.health_says(&[bad()]);
     });
     assert_eq!(rollout.status.running.as_ref().unwrap().configuration, "2.4.1 (bad)");
-    deployed_over(&mut rollout).refresh();
+    replaced(&mut rollout).refresh();
     assert_eq!(rollout.status.running, None);
 }

@@ -30,7 +30,7 @@ fn waits(rollout: &mut Rollout) -> u64 {
 }
 
 /// The ages of a job that does not end at its first polls.
-fn looks(rollout: &mut Rollout, count: usize) -> Vec<u64> {
+fn polls(rollout: &mut Rollout, count: usize) -> Vec<u64> {
     rollout.job_says(&[JobAnswer::Running]);
     let mut ages = Vec::new();
     while ages.len() < count {
@@ -52,7 +52,7 @@ fn polls_of_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_
     ] {
         let mut rollout = Rollout::of(|spec| spec.monitoring.max_interval_seconds = named);
         rollout.given.polling = busy(stretch);
-        assert_eq!(looks(&mut rollout, 6), expected, "stretched by {stretch}, longest {named:?}");
+        assert_eq!(polls(&mut rollout, 6), expected, "stretched by {stretch}, longest {named:?}");
     }
 }
 
@@ -60,7 +60,7 @@ fn polls_of_a_running_job_are_stretched_up_to_the_longest_interval_and_the_last_
 fn an_overdue_job_is_polled_often_at_first_and_then_less_and_less_often() {
     let mut rollout = Rollout::new();
     rollout.given.polling = PollTuning { stretch: 50.0, expected: usually(60, 58) };
-    assert_eq!(looks(&mut rollout, 6), [60, 75, 90, 105, 128, 162]);
+    assert_eq!(polls(&mut rollout, 6), [60, 75, 90, 105, 128, 162]);
 }
 
 #[test]
@@ -205,11 +205,11 @@ proptest! {
         groups in proptest::collection::vec((rhythms(), 1usize..50), 1..6), share in 1.0f64..500.0,
     ) {
         let demand = |factor: f64| -> f64 {
-            let looks = |(interval, count): &(PollInterval, usize)| {
+            let polls = |(interval, count): &(PollInterval, usize)| {
                 let (interval, longest) = (interval.shortest.as_secs_f64(), interval.longest.as_secs_f64());
                 *count as f64 * 60.0 / (interval * factor).min(longest)
             };
-            groups.iter().map(looks).sum()
+            groups.iter().map(polls).sum()
         };
         let factor = stretch(groups.iter().copied(), share);
         prop_assert!(factor >= 1.0);
@@ -235,14 +235,14 @@ proptest! {
         rollout.job_says(&[JobAnswer::Running]).health_says(&[bad()]);
         rollout.run();
         let taken_at = rollout.given.now.uptime;
-        let mut looks = 0;
+        let mut polls = 0;
         while rollout.outcome().is_none() {
             if rollout.given.now.uptime >= taken_at + seconds(ends_at) {
                 rollout.job_says(&[JobAnswer::Completed]);
             }
             rollout.run();
-            looks += 1;
-            prop_assert!(looks < 1000);
+            polls += 1;
+            prop_assert!(polls < 1000);
             if let Decision::Wait(Some(wait)) = rollout.decision() {
                 rollout.pass_for(wait);
             }

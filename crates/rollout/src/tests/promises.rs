@@ -5,7 +5,7 @@ use crate::answer::HealthAnswer;
 use crate::facts::Target;
 use crate::requests::Request;
 use crate::rest::is_at_rest;
-use crate::{Decision, Memory, Notice, decide, key, summary};
+use crate::{Decision, Memory, OutboxMessage, decide, key, summary};
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ impl Promises {
         after: &CognigyDeploymentStatus,
         given: &Given,
         memory: &Memory,
-        notices: &[Notice],
+        messages: &[OutboxMessage],
     ) {
         self.nothing_is_submitted_unchecked(decision, after, given);
         self.nothing_is_rolled_back_without_cause(decision, before, after, memory);
@@ -50,8 +50,8 @@ impl Promises {
         summary_is_what_kstatus_understands(after, given);
         times_move_only_with_the_status(before, after);
         what_runs_changes_only_with_the_attempt(before, after, given);
-        every_message_has_its_own_id(notices);
-        every_submitted_attempt_is_audited(after, notices, given);
+        every_message_has_its_own_id(messages);
+        every_submitted_attempt_is_audited(after, messages, given);
         history_is_as_long_as_the_spec_says(before, after, given);
         a_resource_at_rest_needs_no_memory(after, given, memory);
     }
@@ -98,12 +98,12 @@ impl Promises {
             Decision::Submit | Decision::ApplySubmitAnswer => {
                 assert!(was.rollback.is_some(), "S5: this rollback was not requested")
             }
-            Decision::AskHealth => {
+            Decision::PollHealth => {
                 assert!(now.health.bad_streak > was.health.bad_streak, "S5: no bad answer has counted")
             }
-            Decision::AskJob | Decision::CheckJob => {
-                let told = after.conditions.find(ConditionType::RolledOut).map(|condition| condition.status);
-                assert_eq!(told, Some(ConditionStatus::False), "S5: the job did not end badly");
+            Decision::PollJob | Decision::CheckJob => {
+                let status = after.conditions.find(ConditionType::RolledOut).map(|condition| condition.status);
+                assert_eq!(status, Some(ConditionStatus::False), "S5: the job did not end badly");
             }
             Decision::DeclareTimeout => assert!(self.heard_no_good_answer, "S5: a missing answer is not a verdict"),
             other => panic!("S5: {other:?} starts a rollback"),
@@ -118,12 +118,12 @@ impl Promises {
         after: &CognigyDeploymentStatus,
     ) {
         let (Some(was), Some(now)) = (&before.attempt, &after.attempt) else { return };
-        if *decision == Decision::AskHealth && self.heard_nothing {
+        if *decision == Decision::PollHealth && self.heard_nothing {
             let streaks = |attempt: &Attempt| (attempt.health.bad_streak, attempt.health.good_streak);
             assert_eq!(streaks(was), streaks(now), "S6: an unreadable answer counted");
         }
         if now.health.bad_streak > was.health.bad_streak && now.number == was.number {
-            assert_eq!(*decision, Decision::AskHealth, "S6: an answer that is not about health counted as bad");
+            assert_eq!(*decision, Decision::PollHealth, "S6: an answer that is not about health counted as bad");
         }
     }
 }
@@ -208,23 +208,23 @@ fn what_runs_changes_only_with_the_attempt(
     }
 }
 
-fn every_message_has_its_own_id(notices: &[Notice]) {
-    let ids: BTreeSet<_> = notices.iter().map(id_of).collect();
-    assert_eq!(ids.len(), notices.len(), "two messages share an id");
+fn every_message_has_its_own_id(messages: &[OutboxMessage]) {
+    let ids: BTreeSet<_> = messages.iter().map(id_of).collect();
+    assert_eq!(ids.len(), messages.len(), "two messages share an id");
 }
 
 /// S8: a submitted attempt that has ended has its audit record, and one that was not submitted has none.
-fn every_submitted_attempt_is_audited(after: &CognigyDeploymentStatus, notices: &[Notice], given: &Given) {
+fn every_submitted_attempt_is_audited(after: &CognigyDeploymentStatus, messages: &[OutboxMessage], given: &Given) {
     let Some(attempt) = after.attempt.as_ref().filter(|attempt| attempt.verdict.is_some()) else { return };
     let is_rejected = attempt.verdict.as_ref().is_some_and(|verdict| verdict.reason == api::Reason::SubmitRejected);
     let id = key::outcome_message(given.facts(given.now).uid, attempt.number, attempt.started_at, DeliveryKind::Audit);
-    let records = notices.iter().filter(|notice| *id_of(notice) == id).count();
+    let records = messages.iter().filter(|message| *id_of(message) == id).count();
     assert_eq!(records, usize::from(attempt.has_intent() && !is_rejected), "S8: audit records of {attempt:?}");
 }
 
-fn id_of(notice: &Notice) -> &api::IdempotencyKey {
-    match notice {
-        Notice::Audit { id, .. } | Notice::Webhook { id, .. } => id,
+fn id_of(message: &OutboxMessage) -> &api::IdempotencyKey {
+    match message {
+        OutboxMessage::Audit { id, .. } | OutboxMessage::Webhook { id, .. } => id,
     }
 }
 

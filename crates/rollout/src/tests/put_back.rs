@@ -26,11 +26,11 @@ fn a_status_that_is_removed_in_flight_is_restored_with_a_warning_that_names_the_
         for arrived in removals(&status) {
             let put_back = after_removal(arrived.as_ref(), Some(&status)).unwrap();
             assert_eq!(put_back.status, status, "{step:?}");
-            let [told] = &put_back.effects.announcements[..] else { panic!("{step:?}: one event") };
-            assert!(told.warning && told.reason == Reason::StatusPutBack, "{told:?}");
+            let [event] = &put_back.effects.events[..] else { panic!("{step:?}: one event") };
+            assert!(event.warning && event.reason == Reason::StatusPutBack, "{event:?}");
             let note = format!("somebody removed the status while {named} was in flight; it was put back");
-            assert!(told.note.starts_with(&note), "{}", told.note);
-            assert!(put_back.effects.notices.is_empty(), "no message to the audit log or the webhook");
+            assert!(event.note.starts_with(&note), "{}", event.note);
+            assert!(put_back.effects.messages.is_empty(), "no message to the audit log or the webhook");
         }
     }
 }
@@ -38,7 +38,7 @@ fn a_status_that_is_removed_in_flight_is_restored_with_a_warning_that_names_the_
 #[test]
 fn a_requested_rollback_of_a_success_is_in_flight_as_well() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.ask_for_rollback("1").before_decision(&crate::Decision::Rollback);
+    rollout.request_rollback("1").before_decision(&crate::Decision::Rollback);
     let status = rollout.status;
     assert!(status.attempt.as_ref().unwrap().verdict.is_some());
     assert!(after_removal(None, Some(&status)).is_some());
@@ -67,8 +67,8 @@ fn waiting_messages_are_restored_and_the_rest_stays_removed() {
         let put_back = after_removal(arrived.as_ref(), Some(&status)).unwrap();
         let outbox = status.outbox.clone();
         assert_eq!(put_back.status, CognigyDeploymentStatus { outbox, ..CognigyDeploymentStatus::default() });
-        let [told] = &put_back.effects.announcements[..] else { panic!("one event") };
-        assert!(told.warning && told.note.contains(&format!("{missing} message(s)")), "{told:?}");
+        let [event] = &put_back.effects.events[..] else { panic!("one event") };
+        assert!(event.warning && event.note.contains(&format!("{missing} message(s)")), "{event:?}");
     }
     let kept = CognigyDeploymentStatus { attempt: None, ..status.clone() };
     assert_eq!(after_removal(Some(&kept), Some(&status)), None, "only the attempt was removed: nothing is missing");

@@ -119,7 +119,7 @@ fn play(rollout: &mut Rollout, turn: Turn) {
         Turn::Job(answer) => rollout.world.job = vec![answer],
         Turn::Health(answer) => rollout.world.health = vec![answer],
         Turn::Rollback(answer) => rollout.world.rollback = vec![answer],
-        Turn::BodyIsLost(lost) => rollout.world.body_is_lost = lost,
+        Turn::BodyIsLost(lost) => rollout.world.body_has_changed = lost,
         Turn::SnapshotIsMissing(missing) => {
             let obstacle = || Obstacle::lasting(Cause::SnapshotNotFound, "no ConfigMap", Retry::SnapshotChange);
             rollout.given.snapshot_obstacle = missing.then(obstacle);
@@ -133,8 +133,8 @@ fn play(rollout: &mut Rollout, turn: Turn) {
         })),
         Turn::AutoTrigger(auto) => drop(rollout.edit(|spec| spec.rollback_policy.auto_trigger = auto)),
         Turn::Suspend(suspended) => drop(rollout.suspend(suspended)),
-        Turn::AskForRetry(number) => drop(rollout.ask_for_retry(&text(number))),
-        Turn::AskForRollback(number) => drop(rollout.ask_for_rollback(&text(number))),
+        Turn::AskForRetry(number) => drop(rollout.request_retry(&text(number))),
+        Turn::AskForRollback(number) => drop(rollout.request_rollback(&text(number))),
         Turn::SecretChanges => rollout.memory.clear_failures(),
         Turn::Restart(seconds) => drop(rollout.restart_after(u64::from(seconds))),
         Turn::Crash => drop(rollout.crash()),

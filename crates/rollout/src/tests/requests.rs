@@ -16,7 +16,7 @@ const RETRY: Decision = Decision::HandleRequest(Request::Retry);
 #[test]
 fn values_that_were_there_before_are_recorded_and_not_acted_on() {
     let mut rollout = Rollout::new();
-    rollout.ask_for_retry("old").ask_for_rollback("old").run_for(120);
+    rollout.request_retry("old").request_rollback("old").run_for(120);
     assert_eq!((rollout.count(&ROLL_BACK), rollout.count(&RETRY)), (0, 0));
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
     let handled = rollout.status.handled_requests.as_ref().unwrap();
@@ -27,11 +27,11 @@ fn values_that_were_there_before_are_recorded_and_not_acted_on() {
 fn a_rollback_before_the_intent_stops_the_attempt() {
     for step in [Step::Pending, Step::Validating, Step::Tracing] {
         let mut rollout = Rollout::at(step);
-        rollout.ask_for_rollback("1").run_for(3600);
+        rollout.request_rollback("1").run_for(3600);
         assert_eq!(rollout.outcome(), Some((Outcome::Abandoned, Reason::Cancelled)), "{step:?}");
         assert_eq!((rollout.count(&Decision::Submit), rollout.count(&Decision::Rollback)), (0, 0));
-        assert_eq!(rollout.says(ConditionType::Stalled), "True/Cancelled");
-        rollout.ask_for_retry("1").run_for(60);
+        assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/Cancelled");
+        rollout.request_retry("1").run_for(60);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
     }
 }
@@ -39,15 +39,15 @@ fn a_rollback_before_the_intent_stops_the_attempt() {
 #[test]
 fn a_rollback_while_submitting_begins_once_the_job_is_known() {
     let mut rollout = Rollout::at(Step::Submitting);
-    rollout.ask_for_rollback("1").run_for(60);
+    rollout.request_rollback("1").run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RollbackRequested)));
-    assert_eq!((rollout.count(&Decision::AskJob), rollout.count(&Decision::Rollback)), (0, 1));
+    assert_eq!((rollout.count(&Decision::PollJob), rollout.count(&Decision::Rollback)), (0, 1));
 }
 
 #[test]
 fn a_requested_rollback_ends_if_the_submit_is_rejected() {
     let mut rollout = Rollout::at(Step::Submitting);
-    rollout.submit_says(&[SubmitAnswer::Rejected { message: "400".to_owned() }]).ask_for_rollback("1").run_for(3600);
+    rollout.submit_says(&[SubmitAnswer::Rejected { message: "400".to_owned() }]).request_rollback("1").run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::Failed, Reason::SubmitRejected)));
     assert_eq!(rollout.count(&Decision::Rollback), 0);
 }
@@ -56,7 +56,7 @@ fn a_requested_rollback_ends_if_the_submit_is_rejected() {
 fn a_rollback_in_flight_begins_at_once() {
     for step in [Step::RollingOut, Step::Monitoring] {
         let mut rollout = Rollout::at(step);
-        rollout.ask_for_rollback("1").run();
+        rollout.request_rollback("1").run();
         assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::RollbackRequested)), "{step:?}");
         assert_eq!(rollout.attempt().rollback.as_ref().unwrap().reason, RollbackReason::Manual);
     }
@@ -66,7 +66,7 @@ fn a_rollback_in_flight_begins_at_once() {
 fn a_rollback_request_during_a_rollback_adds_no_second_rollback() {
     let mut rollout = Rollout::at(Step::RollingBack);
     let key = rollout.attempt().rollback.as_ref().unwrap().key.clone();
-    rollout.ask_for_rollback("1").run_for(60);
+    rollout.request_rollback("1").run_for(60);
     assert_eq!(rollout.attempt().rollback.as_ref().unwrap().key, key);
     assert_eq!((rollout.count(&Decision::Rollback), rollout.outcome().unwrap().1), (1, Reason::JobFailed));
 }
@@ -74,21 +74,21 @@ fn a_rollback_request_during_a_rollback_adds_no_second_rollback() {
 #[test]
 fn a_second_rollback_of_the_same_attempt_is_not_possible() {
     let mut rollout = Rollout::at(Step::VerifyingRollback);
-    rollout.ask_for_rollback("1").run_for(3600);
-    assert_eq!((rollout.count(&Decision::Rollback), rollout.announced(Reason::RollbackNotPossible)), (1, 1));
+    rollout.request_rollback("1").run_for(3600);
+    assert_eq!((rollout.count(&Decision::Rollback), rollout.events_of(Reason::RollbackNotPossible)), (1, 1));
     let mut nothing = Rollout::of(|spec| spec.suspend = true);
-    nothing.run().ask_for_rollback("1").run();
-    assert_eq!(nothing.announced(Reason::RollbackNotPossible), 1);
+    nothing.run().request_rollback("1").run();
+    assert_eq!(nothing.events_of(Reason::RollbackNotPossible), 1);
 }
 
 #[test]
 fn a_rollback_of_a_success_keeps_the_outcome_and_notifies_the_webhook_once_more() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.ask_for_rollback("1").run_for(60);
+    rollout.request_rollback("1").run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::Succeeded, Reason::Succeeded)));
     assert!(rollout.attempt().rollback.as_ref().unwrap().accepted_at.is_some());
-    assert_eq!(rollout.says(ConditionType::Ready), "False/RolledBack");
-    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::RolledBack), "True/RolledBack");
     assert_eq!(rollout.audits().len(), 1);
     let successes: Vec<bool> = rollout.webhooks().iter().map(|(success, ..)| *success).collect();
     assert_eq!(successes, [true, false]);
@@ -100,10 +100,10 @@ fn a_rollback_of_a_success_keeps_the_outcome_and_notifies_the_webhook_once_more(
 fn a_refused_rollback_of_a_success_can_be_requested_again() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.rollback_says(&[RollbackAnswer::Refused("409".to_owned()), RollbackAnswer::Accepted]);
-    rollout.ask_for_rollback("1").run_for(60);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackRefused");
-    rollout.ask_for_rollback("2").run_for(60);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBack");
+    rollout.request_rollback("1").run_for(60);
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RollbackRefused");
+    rollout.request_rollback("2").run_for(60);
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RolledBack");
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
 
@@ -111,9 +111,9 @@ fn a_refused_rollback_of_a_success_can_be_requested_again() {
 fn a_retry_starts_another_attempt_from_every_final_step() {
     for step in [Step::VerifyingRollback, Step::Settled] {
         let mut rollout = Rollout::at(step);
-        rollout.ask_for_retry("1").run_for(60);
+        rollout.request_retry("1").run_for(60);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded), "{step:?}");
-        assert_ne!(rollout.notices[0], rollout.notices[2], "each attempt has its own messages");
+        assert_ne!(rollout.messages[0], rollout.messages[2], "each attempt has its own messages");
     }
 }
 
@@ -121,8 +121,8 @@ fn a_retry_starts_another_attempt_from_every_final_step() {
 fn a_retry_in_flight_is_ignored_with_an_event() {
     for step in [Step::Submitting, Step::RollingOut, Step::Monitoring, Step::RollingBack] {
         let mut rollout = Rollout::at(step);
-        rollout.ask_for_retry("1").run_for(3600);
-        assert_eq!((rollout.attempt().number, rollout.announced(Reason::RequestIgnored)), (1, 1), "{step:?}");
+        rollout.request_retry("1").run_for(3600);
+        assert_eq!((rollout.attempt().number, rollout.events_of(Reason::RequestIgnored)), (1, 1), "{step:?}");
     }
 }
 
@@ -130,27 +130,27 @@ fn a_retry_in_flight_is_ignored_with_an_event() {
 fn a_retry_before_the_intent_tries_again_at_once() {
     let mut rollout = Rollout::new();
     rollout.world.validation.insert(0, Err(super::fixture::unauthorized()));
-    rollout.run().ask_for_retry("1").run_for(60);
+    rollout.run().request_retry("1").run_for(60);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
 }
 
 #[test]
 fn each_value_is_acted_on_once() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.ask_for_retry("1").run_for(60).restart_after(1).run_for(600);
+    rollout.request_retry("1").run_for(60).restart_after(1).run_for(600);
     assert_eq!(rollout.attempt().number, 2);
-    rollout.ask_for_retry("2").run_for(60);
+    rollout.request_retry("2").run_for(60);
     assert_eq!(rollout.attempt().number, 3);
 }
 
 #[test]
 fn a_value_that_is_removed_and_added_again_is_not_acted_on_again() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.ask_for_retry("1").run_for(60);
+    rollout.request_retry("1").run_for(60);
     rollout.given.requests.retry = None;
-    rollout.run().ask_for_rollback("1").run_for(60);
+    rollout.run().request_rollback("1").run_for(60);
     rollout.given.requests.rollback = None;
-    rollout.run().ask_for_retry("1").run_for(60);
+    rollout.run().request_retry("1").run_for(60);
     assert_eq!((rollout.attempt().number, rollout.count(&RETRY)), (2, 1));
 }
 
@@ -158,7 +158,7 @@ fn a_value_that_is_removed_and_added_again_is_not_acted_on_again() {
 fn a_rollback_wins_over_a_retry() {
     for step in [Step::Tracing, Step::Monitoring, Step::Settled] {
         let mut rollout = Rollout::at(step);
-        rollout.ask_for_rollback("1").ask_for_retry("1").run_for(600);
+        rollout.request_rollback("1").request_retry("1").run_for(600);
         assert_eq!((rollout.count(&ROLL_BACK), rollout.count(&RETRY), rollout.attempt().number), (1, 0, 1), "{step:?}");
     }
 }
@@ -166,7 +166,7 @@ fn a_rollback_wins_over_a_retry() {
 #[test]
 fn a_retry_waits_while_suspended() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.suspend(true).ask_for_retry("1").run_for(3600);
+    rollout.suspend(true).request_retry("1").run_for(3600);
     assert_eq!((rollout.attempt().number, rollout.count(&RETRY)), (1, 0));
     rollout.suspend(false).run_for(60);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
@@ -175,23 +175,23 @@ fn a_retry_waits_while_suspended() {
 #[test]
 fn a_requested_rollback_is_carried_out_while_suspended() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.suspend(true).ask_for_rollback("1").run_for(60);
-    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
+    rollout.suspend(true).request_rollback("1").run_for(60);
+    assert_eq!(rollout.condition_text(ConditionType::RolledBack), "True/RolledBack");
 }
 
 #[test]
 fn a_retry_after_a_failure_that_was_left_in_place_starts_another_attempt() {
     let mut rollout = Rollout::of(|spec| spec.rollback_policy.auto_trigger = false);
     rollout.health_says(&[bad(), bad(), bad(), crate::answer::HealthAnswer::Good]).run_for(TIMEOUT);
-    rollout.ask_for_retry("1").run_for(60);
+    rollout.request_retry("1").run_for(60);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
 }
 
 #[test]
 fn a_rollback_request_wins_over_the_verdict_that_comes_after_it() {
     let mut rollout = Rollout::at(Step::RollingOut);
-    rollout.job_says(&[failed_job()]).ask_for_rollback("1").run_for(120);
-    assert_eq!((rollout.outcome().unwrap().1, rollout.count(&Decision::AskJob)), (Reason::RollbackRequested, 0));
+    rollout.job_says(&[failed_job()]).request_rollback("1").run_for(120);
+    assert_eq!((rollout.outcome().unwrap().1, rollout.count(&Decision::PollJob)), (Reason::RollbackRequested, 0));
 }
 
 #[test]

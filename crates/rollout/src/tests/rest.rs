@@ -47,7 +47,7 @@ fn every_outcome_except_unknown_is_at_rest() {
             rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]);
         }),
         (Outcome::Abandoned, |rollout| {
-            rollout.before_decision(&Decision::Validate).ask_for_rollback("stop");
+            rollout.before_decision(&Decision::Validate).request_rollback("stop");
         }),
     ];
     for (expected, arrange) in table {
@@ -97,10 +97,10 @@ fn a_resource_with_pending_work_is_not_at_rest() {
             rollout.edit(|spec| spec.history_limit = 3);
         }),
         ("a retry", |rollout| {
-            rollout.ask_for_retry("again");
+            rollout.request_retry("again");
         }),
         ("a rollback", |rollout| {
-            rollout.ask_for_rollback("back");
+            rollout.request_rollback("back");
         }),
         ("its deletion", |rollout| {
             rollout.delete();
@@ -136,13 +136,13 @@ fn a_resource_with_pending_work_is_not_at_rest() {
 fn changed_checks_end_the_rest_of_an_attempt_that_failed_its_checks() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::Rejected { message: "422".to_owned() }]).run_for(TIMEOUT);
-    rollout.edit_checks("production-eu").turn_to();
+    rollout.edit_checks("production-eu").prepare_for();
     rollout.refresh();
     assert!(rests(&rollout), "it has been submitted, so the checks no longer matter");
 
     let mut refused = refused();
     assert!(rests(&refused));
-    refused.edit_checks("production-eu").turn_to();
+    refused.edit_checks("production-eu").prepare_for();
     refused.refresh();
     assert!(!rests(&refused));
 }
@@ -162,7 +162,7 @@ fn a_process_without_memory_does_nothing_for_a_resource_at_rest() {
     let mut rollout = succeeded();
     let before = rollout.status.clone();
     for downtime in [0, TIMEOUT, 30 * DAY] {
-        rollout.restart_after(downtime).wall_clock_jumps(-3600).turn_to();
+        rollout.restart_after(downtime).wall_clock_jumps(-3600).prepare_for();
         assert_eq!(rollout.decision(), Decision::Wait(None));
         rollout.refresh();
         assert_eq!(rollout.status, before);

@@ -3,7 +3,7 @@
 use super::fixture::{INTERVAL, Rollout, TIMEOUT, bad, failed_job, unauthorized, unavailable, unreadable};
 use crate::Cause;
 use crate::answer::{HealthAnswer, Obstacle, RollbackAnswer};
-use crate::{Announcement, Decision, apply};
+use crate::{Decision, EventText, apply};
 use api::condition::ConditionType;
 use api::reason::Reason;
 use api::status::{Outcome, Step};
@@ -29,11 +29,11 @@ fn an_accepted_rollback_is_the_outcome_and_health_is_watched_until_it_is_good() 
     let mut rollout = failing();
     rollout.health_says(&[bad(), unreadable(), HealthAnswer::Good]).run_for(30);
     assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::VerifyingRollback, Outcome::RolledBack));
-    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::RolledBack), "True/RolledBack");
     rollout.run_for(60);
-    assert_eq!((rollout.step_now(), rollout.count(&Decision::AskHealth)), (Step::Settled, 3));
-    assert_eq!(rollout.says(ConditionType::Healthy), "True/HealthGood");
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBack");
+    assert_eq!((rollout.step_now(), rollout.count(&Decision::PollHealth)), (Step::Settled, 3));
+    assert_eq!(rollout.condition_text(ConditionType::Healthy), "True/HealthGood");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RolledBack");
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn an_unhealthy_environment_after_the_rollback_is_a_warning() {
         let mut rollout = failing();
         rollout.health_says(&[answer]).run_for(60 + TIMEOUT);
         assert_eq!((rollout.step_now(), rollout.outcome().unwrap().0), (Step::Settled, Outcome::RolledBack));
-        assert_eq!(rollout.says(ConditionType::Healthy), healthy);
-        assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBackUnhealthy");
+        assert_eq!(rollout.condition_text(ConditionType::Healthy), healthy);
+        assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RolledBackUnhealthy");
         assert_eq!(rollout.warned(Reason::RolledBackUnhealthy), 1);
         assert_eq!((rollout.audits().len(), rollout.webhooks().len()), (1, 1));
     }
@@ -55,7 +55,7 @@ fn a_refused_rollback_stalls_and_is_not_requested_again() {
     rollout.rollback_says(&[refusal()]).run_for(3600);
     assert_eq!(rollout.outcome(), Some((Outcome::RollbackFailed, Reason::RollbackRefused)));
     assert_eq!((rollout.count(&Decision::Rollback), rollout.warned(Reason::RollbackRefused)), (1, 1));
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackRefused");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RollbackRefused");
     assert!(rollout.condition(ConditionType::Stalled).message.contains("no snapshot to revert to"));
     assert_eq!(rollout.webhooks().len(), 1);
 }
@@ -65,11 +65,11 @@ fn a_refused_rollback_is_requested_again_under_a_new_key_if_a_person_requests_it
     let mut rollout = failing();
     rollout.rollback_says(&[refusal(), RollbackAnswer::Accepted]).run_for(600);
     let first = rollout.attempt().rollback.as_ref().unwrap().key.clone();
-    rollout.ask_for_rollback("again").run_for(60);
+    rollout.request_rollback("again").run_for(60);
     assert_ne!(rollout.attempt().rollback.as_ref().unwrap().key, first);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::RollbackFailed, "an outcome is never rewritten");
-    assert_eq!(rollout.says(ConditionType::RolledBack), "True/RolledBack");
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::RolledBack), "True/RolledBack");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RolledBack");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn every_rollback_has_its_own_key_even_if_the_clock_stands_still_or_goes_back() 
         let mut keys = BTreeSet::new();
         for request in ["1", "2", "3"] {
             keys.insert(rollout.attempt().rollback.as_ref().unwrap().key.clone());
-            rollout.wall_clock_jumps(jump).ask_for_rollback(request).run();
+            rollout.wall_clock_jumps(jump).request_rollback(request).run();
         }
         assert_eq!(keys.len(), 3, "a jump of {jump} seconds");
     }
@@ -90,16 +90,16 @@ fn every_rollback_has_its_own_key_even_if_the_clock_stands_still_or_goes_back() 
 fn an_unreachable_rollback_is_requested_until_it_is_accepted() {
     let mut rollout = failing();
     rollout.rollback_says(&[not_yet()]).before_decision(&Decision::Rollback).run_for(0);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
-    assert_eq!(rollout.says(ConditionType::Ready), "False/RollbackUnreachable");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/RollbackUnreachable", "at once");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/RollbackUnreachable");
     assert_eq!(rollout.warned(Reason::RollbackUnreachable), 1);
     let said = "the rollback of job_1 is not accepted: 503 Service Unavailable; the bad release is still live in \
                 env_prod_us_01; the operator tries again at least every minute";
     assert_eq!(rollout.condition(ConditionType::Stalled).message, said);
     assert_eq!(rollout.events.last().unwrap().note, said);
-    let asked = rollout.count(&Decision::Rollback);
+    let earlier = rollout.count(&Decision::Rollback);
     rollout.run_for(6 * 3600);
-    assert!(rollout.count(&Decision::Rollback) - asked >= 6 * 120, "at least every 30 s");
+    assert!(rollout.count(&Decision::Rollback) - earlier >= 6 * 120, "at least every 30 s");
     assert_eq!((rollout.step_now(), rollout.warned(Reason::RollbackUnreachable)), (Step::RollingBack, 1));
     rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
     assert_eq!(rollout.outcome(), Some((Outcome::RolledBack, Reason::JobFailed)));
@@ -109,7 +109,7 @@ fn an_unreachable_rollback_is_requested_until_it_is_accepted() {
 fn an_unauthorized_rollback_stalls_and_is_requested_every_minute() {
     let mut rollout = failing();
     rollout.rollback_says(&[RollbackAnswer::NotYet(unauthorized())]).before_decision(&Decision::Rollback).run_for(600);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/Unauthorized");
     assert_eq!(rollout.count(&Decision::Rollback), 11);
     rollout.rollback_says(&[RollbackAnswer::Accepted]).run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::RolledBack);
@@ -131,9 +131,9 @@ fn after_a_crash_the_rollback_is_requested_again_under_the_same_key() {
 fn a_restart_during_the_verification_continues_it() {
     let mut rollout = failing();
     rollout.health_says(&[bad()]).run_for(60).restart_after(60);
-    assert_eq!(rollout.decision(), Decision::AskHealth);
+    assert_eq!(rollout.decision(), Decision::PollHealth);
     rollout.restart_after(TIMEOUT);
-    assert_eq!(rollout.decision(), Decision::AskHealth, "nobody has asked since: silence is no verdict");
+    assert_eq!(rollout.decision(), Decision::PollHealth, "nobody has polled since: a missing answer is no verdict");
     rollout.run_for(3 * INTERVAL - 1);
     assert_eq!(rollout.step_now(), Step::VerifyingRollback, "nobody has watched for long enough to say so");
     rollout.run_for(1);
@@ -166,7 +166,7 @@ fn a_failing_rollback_is_announced_again_only_if_the_cause_changes() {
 #[test]
 fn the_message_about_a_requested_rollback_names_no_bad_release() {
     let mut rollout = Rollout::at(Step::Settled);
-    rollout.rollback_says(&[not_yet()]).ask_for_rollback("1").run();
+    rollout.rollback_says(&[not_yet()]).request_rollback("1").run();
     let message = &rollout.condition(ConditionType::Stalled).message;
     assert!(message.contains("; the release is still live in env_prod_us_01;"), "{message}");
 }
@@ -204,16 +204,16 @@ fn a_failed_first_try_is_shown_while_the_call_continues() {
         for _ in 0..2 {
             let facts = rollout.given.facts(rollout.given.now);
             let effects = apply::failed_try(&mut rollout.status, &facts, &mut rollout.memory, hangs());
-            rollout.events.extend(effects.announcements);
+            rollout.events.extend(effects.events);
         }
         rollout.refresh();
         let flag =
             if rollout.has(ConditionType::Stalled) { ConditionType::Stalled } else { ConditionType::Reconciling };
         assert_eq!(format!("{flag:?}={}", rollout.condition(flag).reason), shown, "{step:?}");
         assert!(rollout.condition(flag).message.contains("no answer within 30 s"), "{step:?}");
-        let told = |event: &&Announcement| event.note.contains("no answer within 30 s");
-        let told: Vec<_> = rollout.events.iter().filter(told).collect();
-        assert_eq!((told.len(), told.iter().filter(|event| event.warning).count()), (1, warnings), "{step:?}");
+        let matching = |event: &&EventText| event.note.contains("no answer within 30 s");
+        let matching: Vec<_> = rollout.events.iter().filter(matching).collect();
+        assert_eq!((matching.len(), matching.iter().filter(|event| event.warning).count()), (1, warnings), "{step:?}");
         assert!(rollout.memory.pause_left(rollout.given.now).is_zero(), "{step:?}: the call goes on");
     }
 }

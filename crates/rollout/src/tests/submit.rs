@@ -74,7 +74,7 @@ fn an_outcome_is_recorded_before_the_next_attempt_replaces_it_in_memory() {
         if is_edit {
             rollout.edit_digest("2.5.0")
         } else {
-            rollout.ask_for_retry("1")
+            rollout.request_retry("1")
         };
         rollout.step();
         assert_eq!(rollout.attempt().number, 2);
@@ -99,7 +99,7 @@ fn an_unanswered_submit_is_sent_again_and_can_no_longer_be_rejected() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[not_yet(), not_yet(), accepted()]).run();
     assert!(!is_unsent(&rollout));
-    assert_eq!(rollout.says(ConditionType::Reconciling), "True/ApiUnavailable");
+    assert_eq!(rollout.condition_text(ConditionType::Reconciling), "True/ApiUnavailable");
     rollout.run_for(60);
     assert_eq!((rollout.count(&Decision::Submit), rollout.outcome().unwrap().0), (3, Outcome::Succeeded));
 }
@@ -119,7 +119,7 @@ fn a_rejected_submit_fails_and_nothing_is_deployed() {
 fn refused_credentials_at_the_submit_stall_and_are_tried_again() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[SubmitAnswer::NotYet(unauthorized()), accepted()]).run();
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/Unauthorized");
     rollout.run_for(120);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
 }
@@ -128,7 +128,7 @@ fn refused_credentials_at_the_submit_stall_and_are_tried_again() {
 fn an_unknown_outcome_is_shown_at_once_while_the_submit_is_still_repeated() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[unknown(), unknown(), accepted()]).run();
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
     assert_eq!((rollout.step_now(), rollout.outcome()), (Step::Submitting, None));
     rollout.run_for(60);
     assert_eq!(rollout.warned(Reason::SubmitOutcomeUnknown), 1);
@@ -139,10 +139,10 @@ fn an_unknown_outcome_is_shown_at_once_while_the_submit_is_still_repeated() {
 fn a_submit_without_a_job_by_its_deadline_is_shown_as_unknown_and_still_sent() {
     let mut rollout = Rollout::new();
     rollout.submit_says(&[not_yet()]).run_for(TIMEOUT - 1);
-    assert_eq!(rollout.says(ConditionType::Reconciling), "True/ApiUnavailable");
+    assert_eq!(rollout.condition_text(ConditionType::Reconciling), "True/ApiUnavailable");
     let sent = rollout.count(&Decision::Submit);
     rollout.run_for(600);
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
     assert!(rollout.count(&Decision::Submit) > sent);
     rollout.submit_says(&[accepted()]).run_for(900);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
@@ -157,7 +157,7 @@ fn the_key_is_not_sent_in_the_last_ten_minutes_of_its_life() {
     rollout.pass(301).submit_says(&[accepted()]).run_for(DAY);
     assert_eq!(rollout.count(&Decision::Submit), sent, "the key may be forgotten");
     assert_eq!(rollout.outcome(), Some((Outcome::Unknown, Reason::SubmitOutcomeUnknown)));
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
     assert_eq!(rollout.audits().len(), 1, "one record for any outcome");
 }
 
@@ -189,9 +189,9 @@ fn if_keys_are_ignored_an_ambiguous_submit_is_not_repeated() {
 #[test]
 fn a_submit_with_a_lost_body_is_not_sent_and_waits_for_the_deadline() {
     let mut rollout = Rollout::at(Step::Submitting);
-    rollout.restart_after(1).world.body_is_lost = true;
+    rollout.restart_after(1).world.body_has_changed = true;
     rollout.run();
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/SubmitOutcomeUnknown");
     rollout.run_for(TIMEOUT - 60);
     assert_eq!(rollout.outcome(), None);
     rollout.run_for(400);
@@ -201,9 +201,9 @@ fn a_submit_with_a_lost_body_is_not_sent_and_waits_for_the_deadline() {
 #[test]
 fn a_body_that_can_be_built_again_is_sent_until_the_key_expires() {
     let mut rollout = Rollout::at(Step::Submitting);
-    rollout.restart_after(1).submit_says(&[not_yet()]).world.body_is_lost = true;
+    rollout.restart_after(1).submit_says(&[not_yet()]).world.body_has_changed = true;
     rollout.run();
-    rollout.world.body_is_lost = false;
+    rollout.world.body_has_changed = false;
     rollout.run_for(2 * TIMEOUT);
     assert_eq!(rollout.outcome(), None, "an unanswered submit is not given up at the deadline");
     rollout.submit_says(&[accepted()]).run_for(TIMEOUT * 2);
@@ -215,7 +215,7 @@ fn a_retry_after_an_unknown_outcome_waits_for_the_deadline_and_then_starts() {
     let mut rollout = Rollout::new();
     rollout.given.settings = unsupported();
     rollout.submit_says(&[unknown(), accepted()]).run();
-    rollout.ask_for_retry("1").run_for(TIMEOUT - 1);
+    rollout.request_retry("1").run_for(TIMEOUT - 1);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Unknown));
     rollout.run_for(3600);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
@@ -229,9 +229,9 @@ fn a_new_configuration_after_an_unknown_outcome_waits_for_the_deadline() {
     rollout.given.settings = unsupported();
     rollout.submit_says(&[unknown(), accepted()]).run();
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Unknown);
-    rollout.edit_digest("2.5.0").ask_for_retry("1").run_for(TIMEOUT - 5);
+    rollout.edit_digest("2.5.0").request_retry("1").run_for(TIMEOUT - 5);
     assert_eq!(rollout.attempt().number, 1);
-    assert_eq!(rollout.says(ConditionType::Reconciling), "True/NewerConfigurationWaiting");
+    assert_eq!(rollout.condition_text(ConditionType::Reconciling), "True/NewerConfigurationWaiting");
     rollout.run_for(60);
     assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
 }

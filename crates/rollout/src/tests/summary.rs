@@ -36,7 +36,7 @@ fn each_step_has_its_phase_and_its_summary() {
     for (step, phase, ready) in table {
         let mut rollout = Rollout::at(step);
         rollout.refresh();
-        assert_eq!((rollout.status.phase, rollout.says(ConditionType::Ready).as_str()), (Some(phase), ready));
+        assert_eq!((rollout.status.phase, rollout.condition_text(ConditionType::Ready).as_str()), (Some(phase), ready));
     }
 }
 
@@ -44,8 +44,8 @@ fn each_step_has_its_phase_and_its_summary() {
 fn an_audit_record_for_another_api_says_where_it_belongs_and_what_to_do() {
     let origin = |url: &str| Some(ApiOrigin::new(url));
     let delivered = |rollout: &Rollout| {
-        let told = rollout.status.conditions.find(ConditionType::Delivered).unwrap();
-        (told.status, told.reason, told.message.clone())
+        let condition = rollout.status.conditions.find(ConditionType::Delivered).unwrap();
+        (condition.status, condition.reason, condition.message.clone())
     };
     let mut rollout = Rollout::at(Step::Settled);
     rollout.given.spec.credentials_ref = Some(SecretReference { name: "cognigy-api".to_owned() });
@@ -76,7 +76,7 @@ fn a_second_refresh_changes_nothing() {
         let mut rollout = Rollout::at(step);
         rollout.refresh();
         let before = rollout.status.clone();
-        rollout.pass(1).turn_to();
+        rollout.pass(1).prepare_for();
         rollout.refresh();
         assert_eq!(rollout.status, before, "{step:?}");
     }
@@ -88,16 +88,16 @@ fn a_poll_that_learns_nothing_changes_nothing() {
     rollout.job_says(&[JobAnswer::Running]).run_for(20);
     let before = rollout.status.clone();
     rollout.run_for(60);
-    assert_eq!((rollout.status.clone(), rollout.count(&Decision::AskJob)), (before, 5));
+    assert_eq!((rollout.status.clone(), rollout.count(&Decision::PollJob)), (before, 5));
 }
 
 #[test]
 fn obstacles_in_flight_are_shown_until_they_are_gone() {
     let mut rollout = Rollout::at(Step::Submitting);
     rollout.job_says(&[JobAnswer::Running]).submit_says(&[SubmitAnswer::NotYet(unauthorized())]).run();
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/Unauthorized");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/Unauthorized");
     rollout.submit_says(&[SubmitAnswer::Accepted(JobId::new("job_1"))]).run_for(60);
-    assert_eq!(rollout.says(ConditionType::Reconciling), "True/RollingOut");
+    assert_eq!(rollout.condition_text(ConditionType::Reconciling), "True/RollingOut");
 }
 
 #[test]
@@ -105,22 +105,22 @@ fn waiting_messages_are_shown_until_they_are_accepted() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.outbox = vec![message(&rollout)];
     rollout.refresh();
-    assert_eq!(rollout.says(ConditionType::Delivered), "Unknown/DeliveryPending");
-    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded", "a slow receiver is not a failure");
+    assert_eq!(rollout.condition_text(ConditionType::Delivered), "Unknown/DeliveryPending");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "True/Succeeded", "a slow receiver is not a failure");
     rollout.status.outbox.clear();
     rollout.refresh();
-    assert_eq!(rollout.says(ConditionType::Delivered), "True/Delivered");
+    assert_eq!(rollout.condition_text(ConditionType::Delivered), "True/Delivered");
 }
 
 #[test]
 fn accepted_messages_of_an_earlier_attempt_are_not_shown_as_waiting() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.outbox = vec![message(&rollout)];
-    rollout.edit_digest("2.5.0").before_decision(&Decision::AskJob);
-    assert_eq!(rollout.says(ConditionType::Delivered), "Unknown/DeliveryPending");
+    rollout.edit_digest("2.5.0").before_decision(&Decision::PollJob);
+    assert_eq!(rollout.condition_text(ConditionType::Delivered), "Unknown/DeliveryPending");
     rollout.status.outbox.clear();
     rollout.refresh();
-    assert_eq!(rollout.says(ConditionType::Delivered), "Unknown/AttemptStarted");
+    assert_eq!(rollout.condition_text(ConditionType::Delivered), "Unknown/AttemptStarted");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_message_that_was_given_up_is_not_shown_as_accepted_after_another_one() {
     rollout.refresh();
     rollout.status.outbox.clear();
     rollout.refresh();
-    assert_eq!(rollout.says(ConditionType::Delivered), "False/DeliveryGivenUp");
+    assert_eq!(rollout.condition_text(ConditionType::Delivered), "False/DeliveryGivenUp");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_status_that_was_edited_by_hand_is_reported() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.status.attempt.as_mut().unwrap().verdict = None;
     rollout.refresh();
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/StatusUnreadable");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/StatusUnreadable");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn the_outcome_of_an_older_configuration_is_not_shown_for_a_newer_one() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").refresh();
     assert_eq!(
-        rollout.says(ConditionType::Ready),
+        rollout.condition_text(ConditionType::Ready),
         waits,
         "a person who waits for the newer configuration must not read the success of the older one"
     );
@@ -162,11 +162,11 @@ fn the_outcome_of_an_older_configuration_is_not_shown_for_a_newer_one() {
     let mut rollout = Rollout::at(Step::RollingOut);
     rollout.edit_digest("2.5.0").before_decision(&Decision::Start);
     rollout.refresh();
-    assert_eq!(rollout.says(ConditionType::Ready), waits, "not even if that success is very recent");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), waits, "not even if that success is very recent");
 
     let mut rollout = Rollout::at(Step::VerifyingRollback);
     rollout.edit_digest("2.5.0").refresh();
-    assert_eq!(rollout.says(ConditionType::Ready), waits, "and the older one's failure does not count");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), waits, "and the older one's failure does not count");
     assert!(!rollout.has(ConditionType::Stalled));
 }
 
@@ -175,19 +175,19 @@ fn a_refusal_is_not_shown_after_the_checks_have_changed() {
     let mut rollout = Rollout::new();
     rollout.world.validation = vec![Ok(ValidationAnswer::Refused { errors: vec!["segment".to_owned()] })];
     rollout.run();
-    assert_eq!(rollout.says(ConditionType::Stalled), "True/ValidationRefused");
+    assert_eq!(rollout.condition_text(ConditionType::Stalled), "True/ValidationRefused");
     rollout.edit_checks("another-segment").refresh();
-    assert_eq!(rollout.says(ConditionType::Ready), "Unknown/NewerConfigurationWaiting");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "Unknown/NewerConfigurationWaiting");
 }
 
 #[test]
 fn a_deleted_or_suspended_resource_does_not_announce_a_newer_configuration() {
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").delete().refresh();
-    assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "True/Succeeded");
     let mut rollout = Rollout::at(Step::Settled);
     rollout.edit_digest("2.5.0").suspend(true).refresh();
-    assert_eq!(rollout.says(ConditionType::Ready), "False/Suspended");
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/Suspended");
 }
 
 #[test]
@@ -215,11 +215,11 @@ fn a_suspension_is_shown_after_a_success_and_after_a_rollback() {
     for job in [JobAnswer::Completed, failed_job()] {
         let mut rollout = Rollout::new();
         rollout.job_says(&[job]).run_for(600);
-        let before = rollout.says(ConditionType::Ready);
+        let before = rollout.condition_text(ConditionType::Ready);
         assert!(!rollout.condition(ConditionType::Ready).message.contains("suspended"));
         rollout.suspend(true).run_for(60);
         assert!(rollout.condition(ConditionType::Ready).message.contains("suspended: nothing new is deployed"));
-        assert_eq!(rollout.says(ConditionType::Ready), before);
+        assert_eq!(rollout.condition_text(ConditionType::Ready), before);
     }
 }
 
@@ -241,7 +241,7 @@ fn an_ended_attempt_has_no_condition_of_a_stage_that_it_did_not_reach() {
 fn a_rollback_says_what_it_restores() {
     let restored = |rollout: &Rollout| rollout.condition(ConditionType::RolledBack).message.clone();
     let mut named = Rollout::of(|spec| spec.rollback_policy.revert_snapshot_id = Some("snap_prev_stable".to_owned()));
-    named.job_says(&[failed_job()]).before_decision(&Decision::AskJob);
+    named.job_says(&[failed_job()]).before_decision(&Decision::PollJob);
     // The submitted value counts, not a later edit of the spec.
     named.edit(|spec| spec.rollback_policy.revert_snapshot_id = None).run_for(60);
     assert!(restored(&named).contains("to snapshot snap_prev_stable"), "{}", restored(&named));
@@ -260,7 +260,7 @@ fn a_success_that_is_rolled_back_no_longer_says_what_runs() {
     let mut rollout = Rollout::at(Step::Settled);
     let last = rollout.status.last_successful.clone().unwrap();
     assert_eq!((last.version.as_deref(), last.rolled_back_at), (Some("2.4.1"), None));
-    rollout.ask_for_rollback("1").run_for(60);
+    rollout.request_rollback("1").run_for(60);
     assert!(rollout.status.last_successful.as_ref().unwrap().rolled_back_at.is_some());
 }
 

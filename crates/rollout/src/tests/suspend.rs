@@ -9,8 +9,8 @@ use api::status::{Outcome, Step};
 fn a_suspended_resource_starts_nothing() {
     let mut rollout = Rollout::of(|spec| spec.suspend = true);
     rollout.run_for(3600);
-    assert_eq!(rollout.asked, [Decision::NoteRequests]);
-    assert_eq!(rollout.says(ConditionType::Ready), "False/Suspended");
+    assert_eq!(rollout.decisions, [Decision::NoteRequests]);
+    assert_eq!(rollout.condition_text(ConditionType::Ready), "False/Suspended");
     assert!(!rollout.has(ConditionType::Reconciling) && !rollout.has(ConditionType::Stalled));
     rollout.suspend(false).run_for(60);
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
@@ -20,10 +20,10 @@ fn a_suspended_resource_starts_nothing() {
 fn before_the_intent_a_suspension_stops_the_attempt_at_its_step() {
     for step in [Step::Pending, Step::Validating, Step::Tracing] {
         let mut rollout = Rollout::at(step);
-        let asked = rollout.asked.len();
+        let earlier = rollout.decisions.len();
         rollout.suspend(true).run_for(3600);
-        assert_eq!((rollout.step_now(), rollout.asked.len()), (step, asked), "{step:?}");
-        assert_eq!(rollout.says(ConditionType::Ready), "False/Suspended");
+        assert_eq!((rollout.step_now(), rollout.decisions.len()), (step, earlier), "{step:?}");
+        assert_eq!(rollout.condition_text(ConditionType::Ready), "False/Suspended");
         rollout.suspend(false).run_for(60);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (1, Outcome::Succeeded));
     }
@@ -42,7 +42,7 @@ fn after_the_intent_a_suspension_changes_nothing() {
         let mut rollout = Rollout::at(step);
         rollout.suspend(true).run_for(60);
         assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded, "{step:?}");
-        assert_eq!(rollout.says(ConditionType::Ready), "True/Succeeded");
+        assert_eq!(rollout.condition_text(ConditionType::Ready), "True/Succeeded");
     }
 }
 
@@ -61,7 +61,7 @@ fn a_new_configuration_waits_while_suspended() {
         let mut rollout = Rollout::at(step);
         rollout.suspend(true).edit_digest("2.5.0").run_for(3600);
         assert_eq!((rollout.attempt().number, rollout.step_now()), (1, Step::Settled));
-        assert_eq!(rollout.says(ConditionType::Ready), "False/Suspended");
+        assert_eq!(rollout.condition_text(ConditionType::Ready), "False/Suspended");
         rollout.suspend(false).run_for(60);
         assert_eq!((rollout.attempt().number, rollout.outcome().unwrap().0), (2, Outcome::Succeeded));
     }

@@ -95,7 +95,7 @@ fn an_attempt_that_fails_its_checks_has_no_submit_step() {
 #[test]
 fn a_rollback_of_a_success_does_not_count_another_outcome() {
     let mut rollout = Rollout::new();
-    rollout.run_for(60).ask_for_rollback("1").run_for(120);
+    rollout.run_for(60).request_rollback("1").run_for(120);
     assert_eq!(outcomes(&rollout), [Outcome::Succeeded]);
     let monitoring: Vec<_> = steps(&rollout).into_iter().filter(|(step, _)| *step == Step::Monitoring).collect();
     assert_eq!(monitoring.len(), 1);

@@ -23,7 +23,7 @@ fn name(name: &str) -> ResourceName {
 
 /// A resource whose uid is its name.
 fn claimant(uid: &str, created: i64, claim: Claim) -> Claimant {
-    Claimant { uid: uid.into(), who: name(uid), created_at: at(created), version: 1, claim }
+    Claimant { uid: uid.into(), resource: name(uid), created_at: at(created), version: 1, claim }
 }
 
 fn accepted(uid: &str, created: i64) -> Claimant {
@@ -54,7 +54,7 @@ fn owner(claims: &Claims) -> Option<String> {
 #[test]
 fn each_of_these_claimants_comes_before_the_next() {
     let in_another_namespace =
-        Claimant { who: ResourceName { namespace: "zoo".into(), name: "a".into() }, ..accepted("a-uid", 3) };
+        Claimant { resource: ResourceName { namespace: "zoo".into(), name: "a".into() }, ..accepted("a-uid", 3) };
     let order = [
         ("in flight, though young and never deployed", in_flight("young", 9)),
         ("deployed last", deployed("last", 8, 100)),
@@ -75,7 +75,7 @@ fn any_claimant() -> impl Strategy<Value = Claimant> {
     let claim = (any::<bool>(), prop::option::of(0i64..3));
     (0u8..12, 0u8..2, 0i64..3, claim).prop_map(|(uid, namespace, created, (in_flight, deployed_at))| Claimant {
         uid: format!("uid-{uid}").into(),
-        who: ResourceName { namespace: format!("n{namespace}").into(), name: format!("bot-{}", uid % 4).into() },
+        resource: ResourceName { namespace: format!("n{namespace}").into(), name: format!("bot-{}", uid % 4).into() },
         created_at: at(created),
         version: 1,
         claim: Claim { in_flight, deployed_at: deployed_at.map(at) },
@@ -224,7 +224,7 @@ fn of_two_rollouts_in_flight_only_one_may_report_ready_at_the_end() {
         |uid, at| Claimant { claim: Claim { in_flight: true, ..deployed(uid, 1, at).claim }, ..accepted(uid, 1) };
     let mut claims = listed([both("first", 1), both("last", 2)]);
     assert_eq!(claims.other_owner_once_settled("last"), None);
-    assert_eq!(claims.other_owner_once_settled("first").map(|owner| owner.who), Some(name("last")));
+    assert_eq!(claims.other_owner_once_settled("first").map(|owner| owner.resource), Some(name("last")));
     let _ = claims.note(&shared_environment(), Claimant { version: 2, ..deployed("last", 1, 2) }, Certainty::Final);
-    assert_eq!(claims.other_owner_once_settled("first").map(|owner| owner.who), Some(name("last")));
+    assert_eq!(claims.other_owner_once_settled("first").map(|owner| owner.resource), Some(name("last")));
 }

@@ -34,13 +34,13 @@ fn interval() -> PollInterval {
     PollInterval { shortest: Duration::from_secs(15), longest: Duration::from_secs(120) }
 }
 
-fn ticket(who: &str) -> Ticket {
+fn request(resource: &str) -> SlotRequest {
     let since = "2026-01-01T12:00:00Z".parse().unwrap();
-    Ticket { who: name(who), since, is_retry: false, interval: interval(), is_back: false }
+    SlotRequest { resource: name(resource), since, is_retry: false, interval: interval(), waited_before_restart: false }
 }
 
-fn pace(clients: &mut Clients, who: &str) -> PollTuning {
-    clients.pace(&name(who), &EnvironmentId::new("env"), false)
+fn pace(clients: &mut Clients, resource: &str) -> PollTuning {
+    clients.pace(&name(resource), &EnvironmentId::new("env"), false)
 }
 
 #[test]
@@ -48,17 +48,23 @@ fn a_secret_with_the_client_id_of_another_client_changes_nothing_for_that_client
     let mut clients = Clients::default();
     let (owner, garbage) = (account(secret("right"), true, 100), account(secret("wrong"), false, 1));
     for number in 0..20 {
-        clients.watch(&uid("owner"), &name(&format!("owners-{number}")), Some(owner), interval(), NOW);
+        clients.note_in_flight(&uid("owner"), &name(&format!("owners-{number}")), Some(owner), interval(), NOW);
     }
     let before = pace(&mut clients, "owners-0");
     for number in 0..50 {
-        let who = format!("strangers-{number}");
-        let _ = clients.request_slot(&uid(&who), garbage, &ticket(&who), NOW);
-        clients.watch(&uid(&who), &name(&format!("{who}-in-flight")), Some(garbage), interval(), NOW);
+        let resource = format!("strangers-{number}");
+        let _ = clients.request_slot(&uid(&resource), garbage, &request(&resource), NOW);
+        clients.note_in_flight(
+            &uid(&resource),
+            &name(&format!("{resource}-in-flight")),
+            Some(garbage),
+            interval(),
+            NOW,
+        );
     }
     assert_eq!(pace(&mut clients, "owners-0"), before, "its rollouts are polled as often as before");
     assert!(
-        matches!(clients.request_slot(&uid("next"), owner, &ticket("next"), NOW).answer, Answer::Begin),
+        matches!(clients.request_slot(&uid("next"), owner, &request("next"), NOW).answer, Answer::Start),
         "the next rollout of the client begins"
     );
 }
@@ -70,8 +76,8 @@ fn waiting_rollouts_keep_their_places_when_their_credentials_are_proven() {
     let (before, after) = (account(credentials, false, 100), account(credentials, true, 100));
     let mut answers = |account| {
         let names = (0..8).map(|number| format!("bot-{number}"));
-        let asked = names.map(|name| clients.request_slot(&uid(&name), account, &ticket(&name), NOW).answer);
-        asked.map(|answer| matches!(answer, Answer::Begin)).collect::<Vec<_>>()
+        let granted = names.map(|name| clients.request_slot(&uid(&name), account, &request(&name), NOW).answer);
+        granted.map(|answer| matches!(answer, Answer::Start)).collect::<Vec<_>>()
     };
     let (apart, together) = (answers(before), answers(after));
     assert_eq!(apart, together);
@@ -83,15 +89,16 @@ fn waiting_rollouts_keep_their_places_when_their_credentials_are_proven() {
 fn rollouts_of_a_second_secret_join_the_queue_of_the_client_once_the_secret_is_proven() {
     let mut clients = Clients::default();
     let (first, second) = (secret("old"), secret("new"));
-    clients.watch(&uid("first"), &name("first"), Some(account(first, true, 100)), interval(), NOW);
+    clients.note_in_flight(&uid("first"), &name("first"), Some(account(first, true, 100)), interval(), NOW);
     for number in 0..5 {
         let name = format!("second-{number}");
-        let _ = clients.request_slot(&uid(&name), account(second, false, 100), &ticket(&name), NOW);
+        let _ = clients.request_slot(&uid(&name), account(second, false, 100), &request(&name), NOW);
     }
-    let called = clients.watch(&uid("second-0"), &name("second-0"), Some(account(second, true, 100)), interval(), NOW);
-    let mut called: Vec<&str> = called.iter().map(|who| &*who.name).collect();
-    called.sort_unstable();
-    assert_eq!(called, ["second-0", "second-1", "second-2", "second-3", "second-4"]);
+    let granted =
+        clients.note_in_flight(&uid("second-0"), &name("second-0"), Some(account(second, true, 100)), interval(), NOW);
+    let mut granted: Vec<&str> = granted.iter().map(|resource| &*resource.name).collect();
+    granted.sort_unstable();
+    assert_eq!(granted, ["second-0", "second-1", "second-2", "second-3", "second-4"]);
     let in_flight: Vec<_> = clients.states.values().map(|client| client.admission.counts().in_flight).collect();
     assert_eq!(in_flight, [2]);
 }
@@ -100,8 +107,8 @@ fn rollouts_of_a_second_secret_join_the_queue_of_the_client_once_the_secret_is_p
 fn a_resource_that_is_created_again_with_the_same_name_shares_nothing_with_the_old_one() {
     let mut clients = Clients::default();
     let account = account(secret("right"), true, 100);
-    clients.watch(&uid("old"), &name("bot"), Some(account), interval(), NOW);
-    assert!(matches!(clients.request_slot(&uid("new"), account, &ticket("bot"), NOW).answer, Answer::Begin));
+    clients.note_in_flight(&uid("old"), &name("bot"), Some(account), interval(), NOW);
+    assert!(matches!(clients.request_slot(&uid("new"), account, &request("bot"), NOW).answer, Answer::Start));
     let in_flight = |clients: &Clients| clients.states.values().map(|client| client.admission.counts()).next().unwrap();
     assert_eq!((in_flight(&clients).in_flight, in_flight(&clients).starting), (0, 1), "the old rollout is not counted");
     assert_eq!(clients.leave("old", &name("bot"), NOW), []);

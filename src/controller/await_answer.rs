@@ -18,7 +18,7 @@ enum Next<T> {
 impl ReconcileRun<'_> {
     /// Waits for the answer to a call. In the meantime it publishes what was recorded before the call, and each failed
     /// try. Neither delays the call.
-    pub(super) async fn ask<T>(&mut self, session: &Connection, call: impl Future<Output = T>) -> T {
+    pub(super) async fn await_answer<T>(&mut self, session: &Connection, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         // Discards failed tries of earlier calls that this function did not make, such as a delivery.
         while self.execution.failed_tries.try_recv().is_ok() {}
@@ -40,7 +40,7 @@ impl ReconcileRun<'_> {
                 biased;
                 () = &mut report => {}
                 answer = &mut call => {
-                    // Do not cancel a status write that has begun.
+                    // Do not cancel a status write that has started.
                     report.await;
                     return answer;
                 }
@@ -61,7 +61,7 @@ impl ReconcileRun<'_> {
         if let Err(error) = self.record_while_waiting().await {
             tracing::debug!(%error, "a failed try could not be recorded in the status");
         }
-        self.execution.publisher.begin();
+        self.execution.publisher.start();
     }
 }
 

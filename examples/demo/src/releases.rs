@@ -13,7 +13,7 @@ pub const CREDENTIALS: &str = "demo-api";
 pub const WEBHOOKS: &str = "demo-webhooks";
 
 /// One resource.
-pub struct Role {
+pub struct Release {
     /// The resource's name, which is also the name of its webhook.
     pub name: &'static str,
     /// The environment that it deploys to.
@@ -51,12 +51,12 @@ pub struct Settlement {
     /// The success that the one audit record states. `None` if nothing was submitted.
     pub audited_success: Option<bool>,
     /// The success that the one call of the CI/CD webhook states.
-    pub announced_success: bool,
+    pub webhook_success: bool,
 }
 
 /// All resources, in the order in which they are applied.
-pub const CAST: [Role; 4] = [
-    Role {
+pub const RELEASES: [Release; 4] = [
+    Release {
         name: "good-release",
         environment: "env_demo_us_01",
         manifest: include_str!("../resources/good-release.yaml"),
@@ -67,10 +67,10 @@ pub const CAST: [Role; 4] = [
             reason: Reason::Succeeded,
             calls: &[Call::Validate, Call::Trace, Call::Submit],
             audited_success: Some(true),
-            announced_success: true,
+            webhook_success: true,
         }),
     },
-    Role {
+    Release {
         name: "bad-release",
         environment: "env_demo_us_02",
         manifest: include_str!("../resources/bad-release.yaml"),
@@ -81,10 +81,10 @@ pub const CAST: [Role; 4] = [
             reason: Reason::RolledBack,
             calls: &[Call::Validate, Call::Trace, Call::Submit, Call::Rollback],
             audited_success: Some(false),
-            announced_success: false,
+            webhook_success: false,
         }),
     },
-    Role {
+    Release {
         name: "dependency-conflict",
         environment: "env_demo_eu_01",
         manifest: include_str!("../resources/dependency-conflict.yaml"),
@@ -95,10 +95,10 @@ pub const CAST: [Role; 4] = [
             reason: Reason::TraceNotPassed,
             calls: &[Call::Validate, Call::Trace],
             audited_success: None,
-            announced_success: false,
+            webhook_success: false,
         }),
     },
-    Role {
+    Release {
         name: "floating-version",
         environment: "env_demo_eu_02",
         manifest: include_str!("../resources/floating-version.yaml"),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn manifests() -> [Value; 4] {
-        CAST.map(|role| serde_saphyr::from_str(role.manifest).unwrap())
+        RELEASES.map(|release| serde_saphyr::from_str(release.manifest).unwrap())
     }
 
     #[test]
@@ -138,13 +138,13 @@ mod tests {
 
     #[test]
     fn every_manifest_names_only_objects_that_the_demo_creates() {
-        for (role, manifest) in CAST.iter().zip(manifests()) {
-            assert_eq!(manifest["metadata"]["name"], role.name);
-            assert_eq!(manifest["metadata"]["namespace"], NAMESPACE, "{}", role.name);
-            assert_eq!(manifest["spec"]["environmentId"], role.environment, "{}", role.name);
-            assert_eq!(manifest["spec"]["credentialsRef"]["name"], CREDENTIALS, "{}", role.name);
+        for (release, manifest) in RELEASES.iter().zip(manifests()) {
+            assert_eq!(manifest["metadata"]["name"], release.name);
+            assert_eq!(manifest["metadata"]["namespace"], NAMESPACE, "{}", release.name);
+            assert_eq!(manifest["spec"]["environmentId"], release.environment, "{}", release.name);
+            assert_eq!(manifest["spec"]["credentialsRef"]["name"], CREDENTIALS, "{}", release.name);
             if let Some(key) = manifest["spec"].pointer("/webhook/urlFrom/secretKeyRef") {
-                assert_eq!((&key["name"], &key["key"]), (&WEBHOOKS.into(), &role.name.into()), "{}", role.name);
+                assert_eq!((&key["name"], &key["key"]), (&WEBHOOKS.into(), &release.name.into()), "{}", release.name);
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The play itself: every resource is applied, then watched until the operator has nothing more to do for it.
+//! Applies and watches: every resource is applied, then watched until the operator has nothing more to do for it.
 
 use crate::board::{Board, Row};
-use crate::cast::{CAST, NAMESPACE, Role};
 use crate::error::{Error, Trying};
-use crate::narrator::Narrator;
+use crate::output::Output;
+use crate::releases::{NAMESPACE, RELEASES, Release};
 use api::CognigyDeployment;
 use api::status::Step;
 use futures::TryStreamExt;
@@ -21,28 +21,28 @@ const WITHIN: Duration = Duration::from_secs(100);
 /// How often the clock on a terminal is redrawn.
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
-/// One resource in the play.
-pub struct Part {
+/// One resource that the demo has applied.
+pub struct AppliedRelease {
     /// Which one.
-    pub role: &'static Role,
+    pub release: &'static Release,
     /// When it was applied.
     pub applied_at: Timestamp,
     /// Its state so far.
-    pub fate: Fate,
+    pub state: ReleaseState,
 }
 
 /// The state of a resource so far.
-pub enum Fate {
+pub enum ReleaseState {
     /// The API server refused it, with this message.
     Refused(String),
     /// The API server accepted it. This is its newest version that the demo has seen.
-    Taken(Box<CognigyDeployment>),
+    Accepted(Box<CognigyDeployment>),
 }
 
-impl Part {
+impl AppliedRelease {
     /// Whether nothing more will happen to it: it was refused, or it ended and every message is delivered.
     fn has_ended(&self) -> bool {
-        let Fate::Taken(object) = &self.fate else { return true };
+        let ReleaseState::Accepted(object) = &self.state else { return true };
         let Some(status) = &object.status else { return false };
         let is_settled = |step| step == Step::Settled;
         status.attempt.as_ref().is_some_and(|attempt| is_settled(attempt.step)) && status.outbox.is_empty()
@@ -50,41 +50,41 @@ impl Part {
 }
 
 /// Applies all resources, as `kubectl apply` would.
-pub async fn apply(kubernetes: &Client, narrator: &Narrator) -> Result<Vec<Part>, Error> {
-    let mut parts = Vec::new();
-    for role in &CAST {
-        narrator.say(&format!("applying {:<19}  {}", role.name, role.shows))?;
+pub async fn apply(kubernetes: &Client, output: &Output) -> Result<Vec<AppliedRelease>, Error> {
+    let mut all_applied = Vec::new();
+    for release in &RELEASES {
+        output.print_timed(&format!("applying {:<19}  {}", release.name, release.shows))?;
         let applied_at = Timestamp::now();
-        parts.push(Part { role, applied_at, fate: submit(kubernetes, role).await? });
+        all_applied.push(AppliedRelease { release, applied_at, state: submit(kubernetes, release).await? });
     }
-    Ok(parts)
+    Ok(all_applied)
 }
 
-async fn submit(kubernetes: &Client, role: &'static Role) -> Result<Fate, Error> {
-    let broken = |problem: String| Error::Script { file: role.name, problem };
+async fn submit(kubernetes: &Client, release: &'static Release) -> Result<ReleaseState, Error> {
+    let broken = |problem: String| Error::Script { file: release.name, problem };
     // The manifest is sent as it is written, so that the API server finds its mistakes.
-    let object: DynamicObject = serde_saphyr::from_str(role.manifest).map_err(|error| broken(error.to_string()))?;
+    let object: DynamicObject = serde_saphyr::from_str(release.manifest).map_err(|error| broken(error.to_string()))?;
     let resource = ApiResource::erase::<CognigyDeployment>(&());
     let resources: Api<DynamicObject> = Api::namespaced_with(kubernetes.clone(), NAMESPACE, &resource);
     match resources.create(&PostParams::default(), &object).await {
-        Ok(taken) => {
-            let taken = taken.try_parse::<CognigyDeployment>().map_err(|error| broken(error.to_string()))?;
-            Ok(Fate::Taken(Box::new(taken)))
+        Ok(accepted) => {
+            let accepted = accepted.try_parse::<CognigyDeployment>().map_err(|error| broken(error.to_string()))?;
+            Ok(ReleaseState::Accepted(Box::new(accepted)))
         }
-        Err(kube::Error::Api(refusal)) if refusal.code == 422 => Ok(Fate::Refused(refusal.message)),
+        Err(kube::Error::Api(refusal)) if refusal.code == 422 => Ok(ReleaseState::Refused(refusal.message)),
         Err(error) => Err(error).trying("accept a resource"),
     }
 }
 
-/// Watches until every part has ended, or the time is up, and shows each change.
+/// Watches until every release has ended, or the time is up, and shows each change.
 pub async fn watch(
     kubernetes: &Client,
     platform: &WorldHandle,
-    parts: &mut [Part],
-    narrator: &Narrator,
+    all_applied: &mut [AppliedRelease],
+    output: &Output,
 ) -> Result<(), Error> {
-    let mut board = Board::new(narrator);
-    let watched = timeout(WITHIN, follow(kubernetes, platform, parts, &mut board)).await;
+    let mut board = Board::new(output);
+    let watched = timeout(WITHIN, follow(kubernetes, platform, all_applied, &mut board)).await;
     board.close()?;
     // If a resource has not ended by now, the verdict says what is missing.
     watched.unwrap_or(Ok(()))
@@ -93,32 +93,32 @@ pub async fn watch(
 async fn follow(
     kubernetes: &Client,
     platform: &WorldHandle,
-    parts: &mut [Part],
+    all_applied: &mut [AppliedRelease],
     board: &mut Board<'_>,
 ) -> Result<(), Error> {
     let resources: Api<CognigyDeployment> = Api::namespaced(kubernetes.clone(), NAMESPACE);
     let mut changes = pin!(watcher(resources, watcher::Config::default()).default_backoff().applied_objects());
     let mut clock = interval(REDRAW_EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while !parts.iter().all(Part::has_ended) {
+    while !all_applied.iter().all(AppliedRelease::has_ended) {
         tokio::select! {
             change = changes.try_next() => match change {
-                Ok(Some(object)) => see(parts, object),
+                Ok(Some(object)) => update(all_applied, object),
                 Ok(None) => return Ok(()),
                 // The watch restarts by itself.
                 Err(_) => {}
             },
             _ = clock.tick() => {}
         }
-        let rows: Vec<Row> = parts.iter().map(Row::of).collect();
+        let rows: Vec<Row> = all_applied.iter().map(Row::of).collect();
         board.show(&rows, platform)?;
     }
     Ok(())
 }
 
-fn see(parts: &mut [Part], object: CognigyDeployment) {
+fn update(all_applied: &mut [AppliedRelease], object: CognigyDeployment) {
     let name = object.name_any();
-    if let Some(part) = parts.iter_mut().find(|part| part.role.name == name) {
-        part.fate = Fate::Taken(Box::new(object));
+    if let Some(applied) = all_applied.iter_mut().find(|applied| applied.release.name == name) {
+        applied.state = ReleaseState::Accepted(Box::new(object));
     }
 }

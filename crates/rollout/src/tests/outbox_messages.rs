@@ -1,7 +1,7 @@
 //! Messages to the audit log and the webhook: one for each outcome.
 
 use super::fixture::{Rollout, TIMEOUT, bad, failed_job, trace_answer, unsupported};
-use crate::Notice;
+use crate::OutboxMessage;
 use crate::answer::{RollbackAnswer, SubmitAnswer, ValidationAnswer};
 use api::status::Outcome;
 
@@ -42,7 +42,7 @@ fn a_trace_that_did_not_pass_has_a_success_rate_of_one_half() {
 #[test]
 fn an_attempt_that_was_stopped_before_any_check_has_a_success_rate_of_0() {
     let mut rollout = Rollout::at(api::status::Step::Pending);
-    rollout.ask_for_rollback("1").run();
+    rollout.request_rollback("1").run();
     assert_eq!((rollout.audits(), rollout.webhooks()), (vec![], vec![(false, 0.0, 0.0)]));
 }
 
@@ -52,9 +52,9 @@ fn the_message_about_an_unknown_outcome_has_no_job() {
     rollout.given.settings = unsupported();
     rollout.submit_says(&[SubmitAnswer::Unknown { message: "409".to_owned() }]).run();
     assert_eq!(rollout.outcome().unwrap().0, Outcome::Unknown);
-    assert_eq!(rollout.notices.len(), 2);
-    for notice in &rollout.notices {
-        let (Notice::Audit { job_id, success, .. } | Notice::Webhook { job_id, success, .. }) = notice;
+    assert_eq!(rollout.messages.len(), 2);
+    for message in &rollout.messages {
+        let (OutboxMessage::Audit { job_id, success, .. } | OutboxMessage::Webhook { job_id, success, .. }) = message;
         assert!(job_id.is_none() && !success);
     }
 }
@@ -75,7 +75,9 @@ fn an_audit_record_has_the_compliance_statements_and_the_time_of_the_verdict() {
     for approved in [true, false] {
         let mut rollout = Rollout::of(|spec| spec.compliance.governance_approved = approved);
         rollout.run_for(3600);
-        let Some(Notice::Audit { compliance, at, .. }) = rollout.notices.first() else { panic!("no audit record") };
+        let Some(OutboxMessage::Audit { compliance, at, .. }) = rollout.messages.first() else {
+            panic!("no audit record")
+        };
         assert_eq!((compliance.governance_approved, compliance.data_residency_check), (approved, false));
         assert_eq!(*at, rollout.attempt().verdict.as_ref().unwrap().at);
     }
@@ -86,10 +88,10 @@ fn a_crash_before_the_record_creates_the_same_message_with_the_same_id() {
     let mut rollout = Rollout::new();
     rollout.job_says(&[failed_job()]).before_decision(&crate::Decision::Rollback);
     rollout.step();
-    let told = rollout.notices.clone();
-    assert_eq!(told.len(), 2);
+    let messages = rollout.messages.clone();
+    assert_eq!(messages.len(), 2);
     rollout.crash();
-    assert_eq!(rollout.notices.len(), 0, "nothing of it was recorded");
+    assert_eq!(rollout.messages.len(), 0, "nothing of it was recorded");
     rollout.run();
-    assert_eq!(rollout.notices, told);
+    assert_eq!(rollout.messages, messages);
 }

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 /// The text between two notes that are published as one.
 const BETWEEN: &str = "; ";
 
-/// An event, as people see it in `kubectl describe`.
+/// The text of an event, as people see it in `kubectl describe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
+pub struct EventText {
     /// Whether a person must act.
     pub warning: bool,
     /// Its reason.
@@ -19,24 +19,24 @@ pub struct Announcement {
     pub note: String,
 }
 
-/// An announcement, and when its event happened.
+/// An event, and when it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happened {
+pub struct TimedEvent {
     /// When it happened.
     pub at: Timestamp,
-    /// The announcement.
-    pub announcement: Announcement,
+    /// The event.
+    pub event: EventText,
 }
 
-impl Happened {
-    /// Merges announcements. A step that only leads to the next one is published in one event with the next one, if the note
+impl TimedEvent {
+    /// Merges events. A step that only leads to the next one is published in one event with the next one, if the note
     /// has at most `limit` bytes. Each published event is a request to the API server, and a line for its reader.
     #[must_use]
-    pub fn merged(happened: Vec<Self>, limit: usize) -> Vec<Self> {
-        let mut merged: Vec<Self> = Vec::with_capacity(happened.len());
-        for mut next in happened {
-            if let Some(step) = merged.pop_if(|step| step.announcement.leads_to(&next.announcement, limit)) {
-                next.announcement.note = [step.announcement.note, next.announcement.note].join(BETWEEN);
+    pub fn merged(events: Vec<Self>, limit: usize) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::with_capacity(events.len());
+        for mut next in events {
+            if let Some(step) = merged.pop_if(|step| step.event.leads_to(&next.event, limit)) {
+                next.event.note = [step.event.note, next.event.note].join(BETWEEN);
             }
             merged.push(next);
         }
@@ -44,7 +44,7 @@ impl Happened {
     }
 }
 
-impl Announcement {
+impl EventText {
     fn leads_to(&self, next: &Self, limit: usize) -> bool {
         let is_on_the_way =
             matches!(self.reason, Reason::ValidationPassed | Reason::TracePassed | Reason::JobCompleted);
@@ -54,7 +54,7 @@ impl Announcement {
 
 /// A message for the audit log or the CI/CD webhook.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
+pub enum OutboxMessage {
     /// For the audit log (contract, section 7).
     Audit {
         /// The message's stable id.
@@ -95,9 +95,9 @@ pub enum Notice {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effects {
     /// Events.
-    pub announcements: Vec<Announcement>,
+    pub events: Vec<EventText>,
     /// Messages to deliver. They are recorded in the same write as the outcome that they report.
-    pub notices: Vec<Notice>,
+    pub messages: Vec<OutboxMessage>,
 }
 
 impl Effects {
@@ -110,20 +110,20 @@ impl Effects {
     /// One event.
     #[must_use]
     pub fn normal(reason: Reason, note: impl Into<String>) -> Self {
-        Self { announcements: vec![Announcement { warning: false, reason, note: note.into() }], notices: Vec::new() }
+        Self { events: vec![EventText { warning: false, reason, note: note.into() }], messages: Vec::new() }
     }
 
     /// One event that a person must act on.
     #[must_use]
     pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
-        Self { announcements: vec![Announcement { warning: true, reason, note: note.into() }], notices: Vec::new() }
+        Self { events: vec![EventText { warning: true, reason, note: note.into() }], messages: Vec::new() }
     }
 
     /// These effects, then those.
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {
-        self.announcements.extend(later.announcements);
-        self.notices.extend(later.notices);
+        self.events.extend(later.events);
+        self.messages.extend(later.messages);
         self
     }
 }
@@ -132,24 +132,24 @@ impl Effects {
 mod tests {
     use super::*;
 
-    fn at(second: i64, announcement: &Announcement) -> Happened {
-        Happened { at: Timestamp::from_second(second).unwrap_or_default(), announcement: announcement.clone() }
+    fn at(second: i64, event: &EventText) -> TimedEvent {
+        TimedEvent { at: Timestamp::from_second(second).unwrap_or_default(), event: event.clone() }
     }
 
-    fn announced(warning: bool, reason: Reason, note: &str) -> Announcement {
-        Announcement { warning, reason, note: note.to_owned() }
+    fn event(warning: bool, reason: Reason, note: &str) -> EventText {
+        EventText { warning, reason, note: note.to_owned() }
     }
 
     #[test]
     fn a_step_that_leads_to_the_next_one_is_merged_into_its_event() {
-        let checked = announced(false, Reason::ValidationPassed, "fits");
-        let traced = announced(false, Reason::TracePassed, "no conflict");
-        let taken = announced(false, Reason::SubmitAccepted, "taken");
-        let bad = announced(true, Reason::HealthBad, "bad");
-        let ignored = announced(false, Reason::RequestIgnored, "ignored");
-        let two = announced(false, Reason::TracePassed, "fits; no conflict");
-        let all = announced(false, Reason::SubmitAccepted, "fits; no conflict; taken");
-        for (what, announcements, limit, expected) in [
+        let checked = event(false, Reason::ValidationPassed, "fits");
+        let traced = event(false, Reason::TracePassed, "no conflict");
+        let taken = event(false, Reason::SubmitAccepted, "taken");
+        let bad = event(true, Reason::HealthBad, "bad");
+        let ignored = event(false, Reason::RequestIgnored, "ignored");
+        let two = event(false, Reason::TracePassed, "fits; no conflict");
+        let all = event(false, Reason::SubmitAccepted, "fits; no conflict; taken");
+        for (what, events, limit, expected) in [
             ("nothing", vec![], 100, vec![]),
             ("one", vec![&checked], 100, vec![&checked]),
             ("two steps", vec![&checked, &traced], 100, vec![&two]),
@@ -161,16 +161,16 @@ mod tests {
             ("a warning in between", vec![&checked, &bad, &traced], 100, vec![&checked, &bad, &traced]),
             ("an answer to a person", vec![&ignored, &traced], 100, vec![&ignored, &traced]),
         ] {
-            let merged = Happened::merged(announcements.into_iter().map(|it| at(1, it)).collect(), limit);
-            assert_eq!(merged.iter().map(|it| &it.announcement).collect::<Vec<_>>(), expected, "{what}");
+            let merged = TimedEvent::merged(events.into_iter().map(|it| at(1, it)).collect(), limit);
+            assert_eq!(merged.iter().map(|it| &it.event).collect::<Vec<_>>(), expected, "{what}");
         }
     }
 
     #[test]
     fn merged_steps_have_the_time_of_the_last_step() {
         let steps = [(1, Reason::ValidationPassed), (2, Reason::TracePassed), (3, Reason::SubmitAccepted)];
-        let steps = steps.map(|(second, reason)| at(second, &announced(false, reason, "done"))).to_vec();
-        let [all] = &Happened::merged(steps, 100)[..] else { panic!("they are told together") };
-        assert_eq!(all.at, at(3, &all.announcement).at);
+        let steps = steps.map(|(second, reason)| at(second, &event(false, reason, "done"))).to_vec();
+        let [all] = &TimedEvent::merged(steps, 100)[..] else { panic!("they are one event") };
+        assert_eq!(all.at, at(3, &all.event).at);
     }
 }

@@ -1,10 +1,10 @@
 //! Sets up what the operator needs: the CRD, a namespace with Secrets, and a simulated Cognigy.AI.
 
-use crate::cast::{CAST, CREDENTIALS, NAMESPACE, Role, WEBHOOKS};
 use crate::cluster::Cluster;
 use crate::error::{Error, Trying};
-use crate::narrator::Narrator;
+use crate::output::Output;
 use crate::preflight::MADE_BY;
+use crate::releases::{CREDENTIALS, NAMESPACE, RELEASES, Release, WEBHOOKS};
 use api::crd;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -17,32 +17,32 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 const PLATFORM: &str = include_str!("../platform.yaml");
 
-/// The stage. [`Cluster`](crate::cluster::Cluster) removes the objects in the cluster.
-pub struct Stage {
+/// What the operator needs. [`Cluster`](crate::cluster::Cluster) removes the objects in the cluster.
+pub struct Setup {
     /// The client of an administrator.
     pub kubernetes: Client,
     /// The simulated Cognigy.AI, which receives the CI/CD webhooks as well.
     pub simulator: Server,
 }
 
-impl Stage {
+impl Setup {
     /// Sets everything up, and prints each step.
-    pub async fn set(cluster: &Cluster, narrator: &Narrator) -> Result<Self, Error> {
+    pub async fn prepare(cluster: &Cluster, output: &Output) -> Result<Self, Error> {
         let scenario = Scenario::parse(PLATFORM)
             .map_err(|error| Error::Script { file: "platform.yaml", problem: error.to_string() })?;
         let simulator = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), scenario, None).await?;
-        narrator.say(&format!("a simulated Cognigy.AI is ready: {}", simulator.url()))?;
+        output.print_timed(&format!("a simulated Cognigy.AI is ready: {}", simulator.url()))?;
 
-        let stage = Self { kubernetes: cluster.kubernetes.clone(), simulator };
-        stage.install_definition().await?;
-        narrator.say("the CRD cognigydeployments.deploy.cognigy.ai is installed")?;
-        stage.furnish().await?;
-        narrator.say(&format!("the namespace {NAMESPACE} has the Secrets that the resources name"))?;
-        Ok(stage)
+        let setup = Self { kubernetes: cluster.kubernetes.clone(), simulator };
+        setup.install_definition().await?;
+        output.print_timed("the CRD cognigydeployments.deploy.cognigy.ai is installed")?;
+        setup.create_secrets().await?;
+        output.print_timed(&format!("the namespace {NAMESPACE} has the Secrets that the resources name"))?;
+        Ok(setup)
     }
 
-    /// Ends the simulated Cognigy.AI.
-    pub async fn strike(self) {
+    /// Stops the simulated Cognigy.AI.
+    pub async fn stop(self) {
         self.simulator.shutdown().await;
     }
 
@@ -57,7 +57,7 @@ impl Stage {
         Ok(())
     }
 
-    async fn furnish(&self) -> Result<(), Error> {
+    async fn create_secrets(&self) -> Result<(), Error> {
         let namespaces: Api<Namespace> = Api::all(self.kubernetes.clone());
         let mut namespace = Namespace { metadata: named(NAMESPACE), ..Namespace::default() };
         namespace.labels_mut().extend([made_by_the_demo()]);
@@ -70,8 +70,8 @@ impl Stage {
             ("baseUrl".to_owned(), platform.clone()),
             ("tokenUrl".to_owned(), self.simulator.token_url()),
         ]);
-        let webhook = |role: &Role| (role.name.to_owned(), format!("{platform}/webhooks/{}", role.name));
-        let webhooks = CAST.iter().map(webhook).collect();
+        let webhook = |release: &Release| (release.name.to_owned(), format!("{platform}/webhooks/{}", release.name));
+        let webhooks = RELEASES.iter().map(webhook).collect();
         let secrets: Api<Secret> = Api::namespaced(self.kubernetes.clone(), NAMESPACE);
         for (name, content) in [(CREDENTIALS, credentials), (WEBHOOKS, webhooks)] {
             let secret = Secret { metadata: named(name), string_data: Some(content), ..Secret::default() };
