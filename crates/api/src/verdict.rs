@@ -7,7 +7,7 @@ use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use crate::digest::Digest;
 use crate::identifier::JobId;
 use crate::reason::Reason;
-use crate::status::{Attempt, CognigyDeploymentStatus, Outcome, Step, Verdict};
+use crate::status::{Attempt, CognigyDeploymentStatus, Outcome, PastAttempt, Step, Verdict};
 use jiff::Timestamp;
 
 /// What somebody waits for.
@@ -71,6 +71,59 @@ pub fn finding(status: Option<&CognigyDeploymentStatus>, digest: &Digest, wait: 
         Some(attempt) => of_another(status, attempt, digest),
         None => blocked(status).unwrap_or_else(|| pending(status)),
     }
+}
+
+/// What the status says before the operator has started on what was asked for: the snapshot of the configuration cannot be read,
+/// or a requested retry was not handled. `message` describes the present state if nothing needs a person.
+#[must_use]
+pub fn before_the_start(status: Option<&CognigyDeploymentStatus>, message: String) -> Finding {
+    let pending = Finding::Pending { message };
+    let Some(status) = status else { return pending };
+    let ready = status.conditions.find(ConditionType::Ready);
+    match ready.is_some_and(|ready| keeps_from_starting(ready.reason)) {
+        true => blocked(status).unwrap_or(pending),
+        false => pending,
+    }
+}
+
+/// What an attempt says that was waited for and is history now, because another configuration has taken its place.
+#[must_use]
+pub fn past_finding(past: &PastAttempt, wait: Wait) -> Finding {
+    let attempt = format!("attempt {} ({})", past.number, past.digest.named(past.version.as_deref()));
+    let Verdict { outcome, reason, at, .. } = &past.verdict;
+    let is_reached = match wait {
+        Wait::Verdict => *outcome == Outcome::Succeeded,
+        Wait::Submitted => past.job_id.is_some(),
+        // Another configuration is Ready now, or will be.
+        Wait::Ready => false,
+    };
+    match (is_reached, outcome) {
+        (true, _) => Finding::Well {
+            job_id: past.job_id.clone(),
+            since: *at,
+            message: format!("{attempt} ended as {outcome}; another configuration has taken its place since"),
+        },
+        (false, Outcome::Succeeded) => Finding::Bad {
+            reason: Reason::Superseded,
+            message: format!("{attempt} succeeded, but another configuration has taken its place"),
+        },
+        (false, _) => Finding::Bad {
+            reason: *reason,
+            message: format!("{attempt} ended as {outcome}: {reason}; another configuration has taken its place since"),
+        },
+    }
+}
+
+/// Whether the operator starts no attempt, and handles no retry, because of this.
+fn keeps_from_starting(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Suspended
+            | Reason::SnapshotNotFound
+            | Reason::SnapshotInvalid
+            | Reason::SnapshotTooLarge
+            | Reason::StatusUnreadable
+    )
 }
 
 /// The current attempt deploys the configuration.
@@ -141,13 +194,7 @@ fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Dige
     };
     match status.conditions.find(ConditionType::Ready).map(|ready| ready.reason) {
         // While the snapshot cannot be read, it is unknown which configuration the spec asks for.
-        Some(
-            Reason::Suspended
-            | Reason::SnapshotNotFound
-            | Reason::SnapshotInvalid
-            | Reason::SnapshotTooLarge
-            | Reason::StatusUnreadable,
-        ) => blocked(status).unwrap_or_else(not_yet),
+        Some(reason) if keeps_from_starting(reason) => blocked(status).unwrap_or_else(not_yet),
         Some(Reason::NewerConfigurationWaiting | Reason::AwaitingSnapshot) | None => not_yet(),
         // A changed ConfigMap moves no generation, so the status may not know about it yet. It counts only that the current
         // attempt has taken the place of this configuration.

@@ -54,7 +54,7 @@ pub struct GlobalArguments {
     #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "as_user")]
     pub as_group: Vec<String>,
 
-    /// How long a connection to the API server may take, for example 10s.
+    /// How long the API server may take to answer a request, for example 10s. 0: no limit. Without it: 30s.
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
     pub request_timeout: Option<Duration>,
 
@@ -64,7 +64,7 @@ pub struct GlobalArguments {
 }
 
 impl GlobalArguments {
-    /// The flags that choose the cluster and the user, for kubectl.
+    /// The flags that choose the cluster, the user and the namespace, for kubectl.
     #[must_use]
     pub fn for_kubectl(&self) -> Vec<OsString> {
         let mut flags = Vec::new();
@@ -73,6 +73,10 @@ impl GlobalArguments {
         self.context.iter().for_each(|context| add("--context", context.as_ref()));
         self.as_user.iter().for_each(|user| add("--as", user.as_ref()));
         self.as_group.iter().for_each(|group| add("--as-group", group.as_ref()));
+        let timeout = self.request_timeout.map(|timeout| format!("{}ms", timeout.as_millis()));
+        timeout.iter().for_each(|timeout| add("--request-timeout", timeout.as_ref()));
+        // kubectl refuses documents of another namespace if the flag is given, so it is passed only if the caller gave it.
+        self.namespace.iter().for_each(|namespace| add("--namespace", namespace.as_ref()));
         flags
     }
 }
@@ -88,20 +92,30 @@ pub enum Color {
     Never,
 }
 
+/// The longest duration that is accepted: a year. A clock cannot count an endless one.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Reads a duration such as `90s`, `10m`, `1h30m` or a plain number of seconds.
 ///
 /// # Errors
 /// The text is no duration. The message shows examples.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
-    }
     let wrong = || format!("`{text}` is no duration; write for example 90s, 10m or 1h30m");
-    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| wrong())
+    let duration = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+            Duration::try_from(span).map_err(|_| wrong())?
+        }
+    };
+    match duration <= LONGEST {
+        true => Ok(duration),
+        false => Err(format!("`{text}` is longer than a year; write at most 8760h")),
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
@@ -112,11 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn kubectl_gets_the_namespace_only_if_the_caller_named_one() {
+        let flags = |line: &[&str]| {
+            let line = [&["kubectl-cognigy"], line, &["list"]].concat();
+            let flags = Arguments::try_parse_from(line).unwrap().global.for_kubectl();
+            flags.iter().map(|flag| flag.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert!(flags(&[]).is_empty(), "kubectl refuses documents of other namespaces if the flag is given");
+        assert_eq!(flags(&["-n", "bots"]), ["--namespace", "bots"]);
+        assert_eq!(flags(&["--request-timeout", "5s"]), ["--request-timeout", "5000ms"]);
+    }
+
+    #[test]
     fn durations_are_read_as_kubectl_writes_them() {
         for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "soon", "-5s"] {
+        for text in ["", "soon", "-5s", "8761h", "18446744073709551615", "99999999999999999999"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -43,9 +43,34 @@ pub enum Failure {
     /// The API server refused a request.
     #[error("{0}")]
     Refused(String),
+    /// The reader of the output has gone. Commands that have an exit code of their own keep it.
+    #[error("the reader of the output has closed it")]
+    OutputClosed,
     /// Reading or writing failed.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl Exit {
+    /// The exit code after the result was written. A closed pipe does not turn a bad result into a good one.
+    ///
+    /// # Errors
+    /// The output could not be written for another reason.
+    pub fn after(self, written: Result<(), Failure>) -> Result<Self, Failure> {
+        match written {
+            Ok(()) | Err(Failure::OutputClosed) => Ok(self),
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 impl Failure {
@@ -84,4 +109,17 @@ pub fn causes(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_does_not_turn_a_bad_verdict_into_a_success() {
+        let closed = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert!(matches!(Exit::Failed.after(Err(closed)), Ok(Exit::Failed)));
+        let full = Failure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(Exit::Succeeded.after(Err(full)).is_err());
+    }
 }

@@ -27,7 +27,9 @@ fn main() -> ExitCode {
         // Help and the version are no errors, and go to stdout.
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Succeeded };
-            return error.print().map_or(ExitCode::FAILURE, |()| exit.into());
+            // If nobody reads the message, the exit code still says what it says.
+            error.print().ok();
+            return exit.into();
         }
     };
     let terminal = Terminal::detect(arguments.global.color);

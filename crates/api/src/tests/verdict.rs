@@ -4,7 +4,7 @@ use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use crate::digest::Digest;
 use crate::reason::Reason;
 use crate::status::{CognigyDeploymentStatus, Outcome, Step};
-use crate::verdict::{Finding, Wait, finding};
+use crate::verdict::{Finding, Wait, before_the_start, finding, past_finding};
 use serde_json::{Value, json};
 
 const EVERY_WAIT: [Wait; 3] = [Wait::Verdict, Wait::Ready, Wait::Submitted];
@@ -299,4 +299,34 @@ fn an_environment_that_is_unhealthy_after_the_rollback_says_so() {
     assert_eq!(kind(&unhealthy, &wanted(), Wait::Verdict), Kind::Bad(Reason::RolledBackUnhealthy));
     let Finding::Bad { message, .. } = finding(Some(&unhealthy), &wanted(), Wait::Verdict) else { panic!("not bad") };
     assert_eq!(message, "about RolledBackUnhealthy");
+}
+
+#[test]
+fn an_attempt_that_is_history_still_has_its_verdict() {
+    let past = |outcome: Outcome, reason: Reason| {
+        let past = json!({
+            "number": 2, "digest": wanted(), "jobId": "job_1", "startedAt": "2026-01-01T12:00:00Z",
+            "verdict": {"outcome": outcome, "reason": reason, "at": "2026-01-01T12:01:00Z"},
+        });
+        serde_json::from_value(past).unwrap()
+    };
+    let succeeded = past(Outcome::Succeeded, Reason::Succeeded);
+    assert!(matches!(past_finding(&succeeded, Wait::Verdict), Finding::Well { .. }));
+    let Finding::Bad { reason, .. } = past_finding(&succeeded, Wait::Ready) else { panic!("it is not Ready any more") };
+    assert_eq!(reason, Reason::Superseded);
+    let failed = past(Outcome::RolledBack, Reason::HealthCheckFailed);
+    assert!(matches!(past_finding(&failed, Wait::Submitted), Finding::Well { .. }));
+    let Finding::Bad { reason, .. } = past_finding(&failed, Wait::Verdict) else { panic!("it was rolled back") };
+    assert_eq!(reason, Reason::HealthCheckFailed);
+}
+
+#[test]
+fn before_the_start_only_an_obstacle_to_the_start_needs_a_person() {
+    let bad = with(submitted(), &ended(Outcome::RolledBack, Reason::HealthCheckFailed));
+    let rolled_back = stalled(status(&wanted(), Step::Settled, &bad), Reason::RolledBack);
+    let before = |status| before_the_start(Some(status), "the retry has not started".to_owned());
+    assert!(matches!(before(&rolled_back), Finding::Pending { .. }), "the retry will start by itself");
+    let suspended = set(rolled_back.clone(), ConditionType::Ready, ConditionStatus::False, Reason::Suspended);
+    assert!(matches!(before(&suspended), Finding::NeedsPerson { .. }));
+    assert!(matches!(before_the_start(None, "not seen".to_owned()), Finding::Pending { .. }));
 }

@@ -5,7 +5,7 @@
 use super::deployments;
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::{Style, Terminal};
+use crate::output::{Style, Terminal, one_line};
 use api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, SUSPENDED_BY_ANNOTATION};
 use clap::Args;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 /// The name of the plugin among the managers of an object's fields.
 pub const FIELD_MANAGER: &str = "kubectl-cognigy";
@@ -252,9 +252,8 @@ impl Request {
                 self.question
             )));
         }
-        let mut stderr = std::io::stderr();
-        write!(stderr, "{}: this will {}. Go on? [y/N] ", terminal.paint(Style::Strong, name), self.question)?;
-        stderr.flush()?;
+        let question = one_line(&self.question);
+        terminal.ask(&format!("{}: this will {question}. Go on? [y/N] ", terminal.paint(Style::Strong, name)))?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

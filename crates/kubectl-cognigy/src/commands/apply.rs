@@ -11,7 +11,7 @@ use clap::Args;
 use manifest::read::Input;
 use manifest::validate::{Rules, validate};
 use manifest::{Document, Manifests, Problem, read};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -71,7 +71,7 @@ pub async fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let (inputs, manifests) = read_valid(&arguments.filenames, arguments.recursive, terminal)?;
-    kubectl_apply(arguments, global, connection, &inputs, terminal)?;
+    kubectl_apply(arguments, global, &inputs, terminal)?;
     if !arguments.wait {
         return Ok(Exit::Succeeded);
     }
@@ -87,22 +87,21 @@ pub async fn run(
 /// # Errors
 /// [`Failure`] if the object cannot be read.
 pub async fn target(document: &Document, manifests: &Manifests, connection: &Connection) -> Result<Target, Failure> {
-    let namespace = document.namespace().unwrap_or(&connection.namespace).to_owned();
-    let there = Connection { client: connection.client.clone(), namespace };
+    let there = connection.in_namespace(document.namespace().unwrap_or(&connection.namespace));
     let live = deployments::get(&there, document.name().unwrap_or_default()).await?;
-    Target::of_manifest(&live, document, manifests)
+    Ok(Target::of_manifest(&live, document, manifests)?.applied())
 }
 
-/// Runs `kubectl apply` with the same cluster, user and namespace. Its output goes to stderr: stdout is for the result.
+/// Runs `kubectl apply` with the same cluster, user and namespace. Its output goes to stderr, because stdout is for the result.
+/// It can quote what other people wrote, so it is sanitized like every other text.
 fn kubectl_apply(
     arguments: &Arguments,
     global: &GlobalArguments,
-    connection: &Connection,
     inputs: &[Input],
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let mut kubectl = Command::new("kubectl");
-    kubectl.args(global.for_kubectl()).args(["--namespace", &connection.namespace]).arg("apply");
+    kubectl.args(global.for_kubectl()).arg("apply");
     let flags = [
         (arguments.recursive, "--recursive"),
         (arguments.server_side, "--server-side"),
@@ -115,20 +114,31 @@ fn kubectl_apply(
     }
     // Standard input was read to its end for the validation, so kubectl gets its text again.
     let stdin = inputs.iter().find(|input| input.name == "-");
-    kubectl.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped());
+    kubectl.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    kubectl.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = kubectl.spawn().map_err(|error| {
         Failure::Usage(format!("kubectl cannot be started ({error}): put it on the PATH; it applies the files"))
     })?;
-    if let (Some(input), Some(mut pipe)) = (stdin, running.stdin.take()) {
-        // If kubectl ends before it has read everything, its exit code says why.
-        pipe.write_all(input.text.as_bytes()).ok();
-    }
-    let output = running.wait_with_output()?;
-    String::from_utf8_lossy(&output.stdout).lines().for_each(|line| terminal.note(line));
-    match output.status.success() {
+    let (stdout, stderr, pipe) = (running.stdout.take(), running.stderr.take(), running.stdin.take());
+    // All at once: kubectl must never wait for a reader, and a login that it asks for must be seen.
+    std::thread::scope(|scope| {
+        scope.spawn(|| stdout.into_iter().for_each(|stdout| pass_on(stdout, terminal)));
+        scope.spawn(|| stderr.into_iter().for_each(|stderr| pass_on(stderr, terminal)));
+        if let (Some(input), Some(mut pipe)) = (stdin, pipe) {
+            // If kubectl ends before it has read everything, its exit code says why.
+            pipe.write_all(input.text.as_bytes()).ok();
+        }
+    });
+    match running.wait()?.success() {
         true => Ok(()),
         false => Err(Failure::Refused("kubectl apply has failed; its message is above".to_owned())),
     }
+}
+
+/// Writes each line as a note.
+fn pass_on(stream: impl Read, terminal: &Terminal) {
+    let lines = BufReader::new(stream).split(b'\n').map_while(Result::ok);
+    lines.for_each(|line| terminal.note(&String::from_utf8_lossy(&line)));
 }
 
 /// Reads and validates manifests. Warnings are shown.

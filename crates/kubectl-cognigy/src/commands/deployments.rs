@@ -55,7 +55,8 @@ fn no_such_kind() -> Failure {
     Failure::NotFound("this cluster has no CognigyDeployments: install the operator first (docs/install.md)".to_owned())
 }
 
-/// The deployments of one namespace or of all, by namespace and name.
+/// The deployments of one namespace or of all, by namespace and name. They come without their snapshots, which nobody who
+/// lists needs: a fleet of large snapshots would fill the memory.
 ///
 /// # Errors
 /// The request failed.
@@ -101,7 +102,32 @@ pub fn kind() -> ApiResource {
     ApiResource::erase::<CognigyDeployment>(&())
 }
 
-fn parse(object: DynamicObject) -> Result<CognigyDeployment, String> {
+fn parse(mut object: DynamicObject) -> Result<CognigyDeployment, String> {
+    if let Some(spec) = object.data.get_mut("spec").and_then(serde_json::Value::as_object_mut) {
+        spec.remove("configurationSnapshot");
+    }
     let value = serde_json::to_value(object).map_err(|error| error.to_string())?;
     serde_json::from_str(&value.to_string()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_listed_deployment_does_not_keep_its_snapshot_in_memory() {
+        let object = json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "CognigyDeployment",
+            "metadata": {"namespace": "bots", "name": "bot"},
+            "spec": {
+                "environmentId": "env_1", "configurationSnapshot": {"botVersion": "1"},
+                "rollbackPolicy": {"healthThreshold": 3},
+            },
+        });
+        let deployment = parse(serde_json::from_value(object).unwrap()).unwrap();
+        assert!(deployment.spec.configuration_snapshot.is_none());
+        assert_eq!(deployment.spec.environment_id.as_str(), "env_1");
+    }
 }

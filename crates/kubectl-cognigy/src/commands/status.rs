@@ -3,9 +3,10 @@
 use super::{act, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, paragraph, short_duration};
+use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, one_line, paragraph, short_duration};
 use crate::view::stages::{Stage, stages};
 use crate::view::state::{next, state};
+use crate::waiting::watching;
 use api::CognigyDeployment;
 use clap::Args;
 use futures::StreamExt;
@@ -85,7 +86,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
 /// Shows each change. On a terminal the tree is painted over; elsewhere each change is one line.
 async fn follow(first: CognigyDeployment, connection: &Connection, terminal: &Terminal) -> Result<Exit, Failure> {
     let name = act::full_name(&first);
-    let api: Api<CognigyDeployment> = Api::namespaced(connection.client.clone(), &connection.namespace);
+    let api: Api<CognigyDeployment> = Api::namespaced(connection.watching.clone(), &connection.namespace);
     let resource = first.metadata.name.clone().unwrap_or_default();
     let config = watcher::Config::default().fields(&format!("metadata.name={resource}"));
     let mut events = pin!(watch(api, config).default_backoff());
@@ -94,11 +95,14 @@ async fn follow(first: CognigyDeployment, connection: &Connection, terminal: &Te
     let mut latest = first;
     let mut trouble: Option<String> = None;
     let mut last_line = String::new();
+    let mut is_found = true;
+    let deleted = || terminal.line(&format!("{name} was deleted")).map(|()| Exit::Succeeded);
     loop {
         match terminal.is_interactive {
             true => {
+                let terminal = &terminal.resized();
                 let mut lines = tree(&latest, Timestamp::now(), terminal);
-                lines.extend(trouble.iter().map(|trouble| terminal.paint(Style::Attention, trouble)));
+                lines.extend(trouble.iter().map(|trouble| fit(&terminal.paint(Style::Attention, trouble), terminal)));
                 screen.paint(&lines)?;
             }
             false => {
@@ -112,17 +116,23 @@ async fn follow(first: CognigyDeployment, connection: &Connection, terminal: &Te
         tokio::select! {
             _ = ticks.tick() => {}
             event = events.next() => match event {
-                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => (latest, trouble) = (object, None),
-                Some(Ok(Event::Delete(_))) => {
-                    terminal.line(&format!("{name} was deleted"))?;
-                    return Ok(Exit::Succeeded);
+                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => {
+                    (latest, trouble, is_found) = (object, None, true);
                 }
-                Some(Ok(Event::Init | Event::InitDone)) => {}
+                Some(Ok(Event::Delete(_))) => return deleted(),
+                Some(Ok(Event::Init)) => is_found = false,
+                // The object was deleted while the watch was interrupted.
+                Some(Ok(Event::InitDone)) if !is_found => return deleted(),
+                Some(Ok(Event::InitDone)) => {}
                 Some(Err(error)) => {
-                    let text = crate::exit::causes(&error);
-                    trouble = Some(format!("what you see may be old; the watch failed and is tried again: {text}"));
+                    let text = watching::of_error(&connection.namespace, &resource, &error)?;
+                    let text = format!("what you see may be old: {text}");
+                    if !terminal.is_interactive && trouble.as_ref() != Some(&text) {
+                        terminal.note(&text);
+                    }
+                    trouble = Some(text);
                 }
-                None => return Err(Failure::Connection("the watch has ended; repeat the command".to_owned())),
+                None => return Err(watching::ended()),
             },
         }
     }
@@ -131,7 +141,7 @@ async fn follow(first: CognigyDeployment, connection: &Connection, terminal: &Te
 /// One change, in one line.
 fn change(deployment: &CognigyDeployment) -> String {
     let state = state(deployment);
-    format!("{:<17}  {}", state.word, state.message)
+    format!("{:<17}  {}", state.word, one_line(&state.message))
 }
 
 fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
@@ -162,17 +172,15 @@ fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> 
     let status = deployment.status.clone().unwrap_or_default();
     let attempt = status.attempt.as_ref();
     let row = |name: &str, text: &str| {
-        fit(&format!("{}{text}", terminal.paint(Style::Dim, &format!("{name:<NAME$}"))), terminal)
+        fit(&format!("{}{}", terminal.paint(Style::Dim, &format!("{name:<NAME$}")), one_line(text)), terminal)
     };
     let since = state.since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
-    let mut lines = vec![
-        format!(
-            "{}  {}{since}",
-            terminal.paint(Style::Strong, &act::full_name(deployment)),
-            terminal.paint(state.style, &state.word)
-        ),
-        row("environment", deployment.spec.environment_id.as_str()),
-    ];
+    let title = format!(
+        "{}  {}{since}",
+        terminal.paint(Style::Strong, &act::full_name(deployment)),
+        terminal.paint(state.style, &state.word)
+    );
+    let mut lines = vec![fit(&title, terminal), row("environment", deployment.spec.environment_id.as_str())];
     let runs_since = status.running.as_ref().map(|running| format!(" (since {} UTC)", clock_time(running.since, now)));
     lines.push(row("runs", &format!("{}{}", status.running_in_words(), runs_since.unwrap_or_default())));
     if let Some(attempt) = attempt {
@@ -207,5 +215,5 @@ fn stage_line(stage: &Stage, now: Timestamp, terminal: &Terminal) -> String {
     let (unicode, ascii) = stage.progress.mark();
     let mark = terminal.paint(stage.progress.style(), terminal.pick(unicode, ascii));
     let at = stage.at.map(|at| clock_time(at, now)).unwrap_or_default();
-    fit(&format!("  {mark} {:<NAME$} {at:<9} {}", stage.name, stage.detail), terminal)
+    fit(&format!("  {mark} {:<NAME$} {at:<9} {}", stage.name, one_line(&stage.detail)), terminal)
 }

@@ -23,7 +23,10 @@ impl DataFormat {
     pub fn write<T: Serialize>(self, value: &T, names: &[String]) -> Result<String, Failure> {
         let wrong = |error: String| Failure::Usage(format!("the result cannot be written: {error}"));
         match self {
-            Self::Json => serde_json::to_string_pretty(value).map_err(|error| wrong(error.to_string())),
+            Self::Json => {
+                let text = serde_json::to_string_pretty(value).map_err(|error| wrong(error.to_string()))?;
+                Ok(super::safe_json(&text))
+            }
             Self::Yaml => serde_saphyr::to_string(value).map_err(|error| wrong(error.to_string())),
             Self::Name => {
                 let names = names.iter().map(|name| format!("cognigydeployment.deploy.cognigy.ai/{name}"));

@@ -1,10 +1,11 @@
 //! A part of the terminal that is painted over.
 
-use super::Terminal;
+use super::{Terminal, sanitize};
 use crate::exit::Failure;
 use std::io::Write;
 
-/// Lines that replace the lines that were painted before.
+/// Lines that replace the lines that were painted before. If the terminal has fewer rows, the last lines are left out: what has
+/// scrolled away cannot be painted over.
 pub struct Screen<'t> {
     terminal: &'t Terminal,
     painted: Vec<String>,
@@ -22,6 +23,8 @@ impl<'t> Screen<'t> {
     /// # Errors
     /// Stdout cannot be written.
     pub fn paint(&mut self, lines: &[String]) -> Result<(), Failure> {
+        let lines = lines.iter().map(|line| sanitize::lines(line).replace('\n', " "));
+        let lines: Vec<String> = lines.take(rows().saturating_sub(1).max(1)).collect();
         if self.painted == lines {
             return Ok(());
         }
@@ -30,15 +33,20 @@ impl<'t> Screen<'t> {
             // Back to the first line, and clear from there to the end of the screen.
             text.push_str(&format!("\u{1b}[{}A\u{1b}[J", self.painted.len()));
         }
-        for line in lines {
+        for line in &lines {
             text.push_str(line);
             text.push('\n');
         }
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()?;
-        self.painted = lines.to_vec();
+        self.painted = lines;
         debug_assert!(self.terminal.is_interactive);
         Ok(())
     }
+}
+
+/// The rows of the terminal, now: its window may have changed.
+fn rows() -> usize {
+    terminal_size::terminal_size().map_or(usize::MAX, |(_, height)| usize::from(height.0))
 }

@@ -1,7 +1,7 @@
 //! Tables that fit the terminal.
 
-use super::{Style, Terminal};
-use unicode_width::UnicodeWidthStr;
+use super::{Style, Terminal, one_line};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The space between two columns.
 const GAP: usize = 3;
@@ -22,11 +22,11 @@ impl Cell {
         Self::styled(Style::Plain, text)
     }
 
-    /// A cell in the colour of its meaning. Line breaks become spaces.
+    /// A cell in the colour of its meaning, without control characters. Line breaks become spaces.
     #[must_use]
     pub fn styled(style: Style, text: impl Into<String>) -> Self {
         let text: String = text.into();
-        Self { text: text.split_whitespace().collect::<Vec<_>>().join(" "), style }
+        Self { text: one_line(&text).split_whitespace().collect::<Vec<_>>().join(" "), style }
     }
 }
 
@@ -80,7 +80,7 @@ fn line(row: &[Cell], widths: &[usize], terminal: &Terminal) -> String {
     let mut line = String::new();
     for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
         let text = cut(&cell.text, *width, terminal);
-        let padding = width - text.width();
+        let padding = width.saturating_sub(text.width());
         line.push_str(&terminal.paint(cell.style, &text));
         if index + 1 < row.len() {
             line.push_str(&" ".repeat(padding + GAP));
@@ -96,12 +96,13 @@ pub(super) fn cut(text: &str, width: usize, terminal: &Terminal) -> String {
     }
     let mark = terminal.pick("…", "~");
     let mut kept = String::new();
+    let mut used = mark.width();
     for character in text.chars() {
-        kept.push(character);
-        if kept.width() + mark.width() > width {
-            kept.pop();
+        used += character.width().unwrap_or_default();
+        if used > width {
             break;
         }
+        kept.push(character);
     }
     kept + mark
 }
@@ -120,7 +121,7 @@ pub fn fit(line: &str, terminal: &Terminal) -> String {
     let mut in_escape = false;
     for character in line.chars() {
         in_escape |= character == '\u{1b}';
-        let width = if in_escape { 0 } else { unicode_width::UnicodeWidthChar::width(character).unwrap_or_default() };
+        let width = if in_escape { 0 } else { character.width().unwrap_or_default() };
         if used + width + mark.width() > room {
             break;
         }
@@ -136,14 +137,16 @@ pub fn fit(line: &str, terminal: &Terminal) -> String {
 pub fn paragraph(heading: &str, indent: usize, text: &str, terminal: &Terminal) -> Vec<String> {
     let room = terminal.width.unwrap_or(100).saturating_sub(indent).max(20);
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    let text = one_line(text);
+    // A word that is longer than a line, for example a URL, is continued in the next line: nothing of it is lost.
+    for word in text.split_whitespace().flat_map(|word| pieces(word, room)) {
         match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.is_empty() => line.push_str(&word),
             Some(line) if line.width() + 1 + word.width() <= room => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(&word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word),
         }
     }
     let heading = terminal.paint(Style::Dim, &format!("{heading:<indent$}"));
@@ -155,12 +158,36 @@ pub fn paragraph(heading: &str, indent: usize, text: &str, terminal: &Terminal) 
         .collect()
 }
 
+/// A word in pieces of at most this width.
+fn pieces(word: &str, room: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for character in word.chars() {
+        let width = character.width().unwrap_or_default();
+        if used + width > room {
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += width;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(character);
+        }
+    }
+    pieces
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn terminal(width: Option<usize>) -> Terminal {
-        Terminal { is_interactive: width.is_some(), has_color: false, has_unicode: true, width }
+        Terminal {
+            is_interactive: width.is_some(),
+            has_color: false,
+            notes_have_color: false,
+            has_unicode: true,
+            width,
+        }
     }
 
     fn table() -> Table {
@@ -189,6 +216,23 @@ mod tests {
         }
         let narrow = table().lines(&terminal(Some(40)));
         assert_eq!(narrow[1], "bots/a        Ready    version 2.4.1 ru…");
+    }
+
+    #[test]
+    fn a_word_that_is_longer_than_a_line_is_shown_in_full() {
+        let url = format!("https://{}.example", "x".repeat(100));
+        let lines = paragraph("What to do", 12, &format!("open {url} now"), &terminal(Some(40)));
+        assert!(lines.iter().all(|line| line.width() <= 40), "{lines:#?}");
+        let shown: String = lines.iter().map(|line| line[12..].trim()).collect();
+        assert!(shown.contains(&url), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_cell_and_a_paragraph_hold_no_escape_sequences() {
+        let mut table = Table::new(&["MESSAGE"]);
+        table.push(vec![Cell::plain("a\u{1b}[2Jb")]);
+        assert_eq!(table.lines(&terminal(None))[1], "a\u{fffd}[2Jb");
+        assert_eq!(paragraph("", 0, "a\u{1b}[31mb", &terminal(None)), ["a\u{fffd}[31mb"]);
     }
 
     #[test]

@@ -19,8 +19,35 @@ const DURATIONS: u32 = 4;
 pub struct Observer {
     leases: Option<Api<Lease>>,
     read_at: Option<Instant>,
-    /// The renewal that was last seen, and when it was first seen. Two clocks are never compared.
-    renewal: Option<(String, Instant, Duration)>,
+    renewal: Option<Renewal>,
+}
+
+/// The renewal that was last seen. Two clocks are never compared.
+#[derive(Debug)]
+struct Renewal {
+    at: String,
+    lasts: Duration,
+    first_seen: Instant,
+    /// When it was last read. While the API server does not answer, nothing is known about the operator.
+    last_seen: Instant,
+}
+
+impl Renewal {
+    /// The renewal after another look at the Lease.
+    fn after(before: Option<Self>, at: String, lasts: Duration, now: Instant) -> Self {
+        match before {
+            Some(before) if before.at == at => Self { last_seen: now, ..before },
+            Some(_) | None => Self { at, lasts, first_seen: now, last_seen: now },
+        }
+    }
+
+    fn seen_for(&self) -> Duration {
+        self.last_seen.duration_since(self.first_seen)
+    }
+
+    fn is_expired(&self) -> bool {
+        self.seen_for() >= self.lasts * DURATIONS
+    }
 }
 
 impl Observer {
@@ -36,18 +63,22 @@ impl Observer {
             self.read_at = Some(Instant::now());
             self.read().await;
         }
-        self.renewal.as_ref().is_some_and(|(_, seen_at, lasts)| seen_at.elapsed() >= *lasts * DURATIONS)
+        self.renewal.as_ref().is_some_and(Renewal::is_expired)
     }
 
     /// What is known, in words.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.renewal {
-            Some((renewal, seen_at, _)) if seen_at.elapsed() >= INTERVAL => {
-                format!("its Lease was last renewed at {renewal}, and not for {} s since", seen_at.elapsed().as_secs())
+            Some(renewal) if renewal.seen_for() >= renewal.lasts => {
+                format!(
+                    "its Lease was last renewed at {}, and not for {} s since",
+                    renewal.at,
+                    renewal.seen_for().as_secs()
+                )
             }
-            Some((renewal, ..)) => {
-                format!("its Lease was renewed at {renewal}: it runs, but perhaps not for this namespace")
+            Some(renewal) => {
+                format!("its Lease was renewed at {}: it runs, but perhaps not for this namespace", renewal.at)
             }
             None => "no Lease of it can be read".to_owned(),
         }
@@ -56,18 +87,39 @@ impl Observer {
     async fn read(&mut self) {
         let Some(leases) = &self.leases else { return };
         let by_name = ListParams::default().fields(&format!("metadata.name={LEASE}"));
-        let Ok(listed) = leases.list(&by_name).await else {
-            // No right to read Leases, or no answer.
-            self.leases = None;
-            return;
+        let listed = match leases.list(&by_name).await {
+            Ok(listed) => listed,
+            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
+                (self.leases, self.renewal) = (None, None);
+                return;
+            }
+            // No answer says nothing about the operator. The Lease is read again later.
+            Err(_) => return,
         };
         let specs = listed.items.into_iter().filter_map(|lease| lease.spec);
         let newest = specs.filter_map(|spec| Some((spec.renew_time?.0, spec.lease_duration_seconds?))).max();
         let Some((renewed, seconds)) = newest else { return };
         let lasts = Duration::try_from(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(INTERVAL);
-        let renewal = renewed.to_string();
-        if self.renewal.as_ref().is_none_or(|(seen, ..)| *seen != renewal) {
-            self.renewal = Some((renewal, Instant::now(), lasts));
-        }
+        self.renewal = Some(Renewal::after(self.renewal.take(), renewed.to_string(), lasts, Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_expires_only_while_it_can_be_read() {
+        let (start, lasts) = (Instant::now(), Duration::from_secs(15));
+        let look = |before, at: &str, seconds| {
+            Renewal::after(before, at.to_owned(), lasts, start + Duration::from_secs(seconds))
+        };
+        let first = look(None, "12:00:00", 0);
+        assert!(!first.is_expired(), "an API server that does not answer says nothing about the operator");
+        let old = look(Some(first), "12:00:00", 59);
+        assert!(!old.is_expired());
+        let renewed = look(Some(old), "12:00:58", 59);
+        assert!(!look(Some(renewed), "12:00:58", 100).is_expired());
+        assert!(look(Some(look(None, "12:00:00", 0)), "12:00:00", 60).is_expired());
     }
 }

@@ -6,13 +6,14 @@
 mod lease;
 mod report;
 mod target;
+pub mod watching;
 
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{DataFormat, Terminal};
 use api::CognigyDeployment;
 use api::status::CognigyDeploymentStatus;
-use api::verdict::{Finding, Wait, finding};
+use api::verdict::{Finding, Wait};
 use clap::ValueEnum;
 use futures::stream::{FuturesUnordered, StreamExt};
 use futures::{TryStreamExt, pin_mut};
@@ -21,7 +22,9 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use report::{Ended, Report};
 use std::time::Duration;
+use target::Observed;
 pub use target::Target;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// Before there is a verdict, the wait ends only if a person has been needed for this long. If a Secret is applied a
@@ -107,11 +110,13 @@ pub async fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let report = Report::new(terminal, options, targets.len() > 1);
+    // The waits share one look at the Lease, however many there are.
+    let lease = Mutex::new(lease::Observer::new(connection));
     let waits: FuturesUnordered<_> =
-        targets.into_iter().map(|target| wait_for(target, options, connection, &report)).collect();
+        targets.into_iter().map(|target| wait_for(target, options, connection, &lease, &report)).collect();
     let ended: Vec<Ended> = waits.try_collect().await?;
-    report.finish(&ended)?;
-    Ok(ended.iter().map(|ended| ended.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Succeeded))
+    let exit = ended.iter().map(|ended| ended.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Succeeded);
+    exit.after(report.finish(&ended))
 }
 
 /// How bad a result is. The worst result determines the exit code.
@@ -130,58 +135,84 @@ async fn wait_for(
     mut target: Target,
     options: &Options,
     connection: &Connection,
+    lease: &Mutex<lease::Observer>,
     report: &Report<'_>,
 ) -> Result<Ended, Failure> {
     let began = Instant::now();
     let deadline = began + options.timeout;
-    let api: Api<CognigyDeployment> = Api::namespaced(connection.client.clone(), &target.namespace);
+    let api: Api<CognigyDeployment> = Api::namespaced(connection.watching.clone(), &target.namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={}", target.name));
     let events = watch(api, config).default_backoff();
     pin_mut!(events);
-    let mut lease = lease::Observer::new(connection);
-    let mut progress = Progress { began, seen_at: None, person_needed_since: None };
-    let mut latest: Option<CognigyDeployment> = None;
+    let mut progress = Progress { listens_since: began, seen_at: None, person_needed_since: None };
+    let mut latest = target.live.clone();
+    let mut is_found = true;
+    let mut trouble: Option<String> = None;
     loop {
-        let next = progress.next_look(options).unwrap_or(deadline).min(deadline);
-        tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => latest = Some(object),
-                Some(Ok(Event::Delete(_))) => return Ok(target.ended_deleted(began)),
-                Some(Ok(Event::Init | Event::InitDone)) => continue,
-                Some(Err(error)) => {
-                    report.trouble(&target, &error)?;
-                    continue;
-                }
-                None => return Err(Failure::Connection("the watch has ended; repeat the command".to_owned())),
-            },
-            () = sleep_until(next) => {}
+        target.read_snapshot(&latest, connection).await?;
+        let observed = target.observe(&latest);
+        if matches!(observed, Observed::Replaced) {
+            return Ok(target.ended_deleted(began));
         }
-        target.read_snapshot(latest.as_ref(), connection).await;
-        let status = latest.as_ref().and_then(|object| target.status_of(object));
+        let status = observed.status();
+        // Before a requested retry has started, the status describes the attempt before it.
+        let current = observed.current();
         if status.is_some() {
             progress.seen_at.get_or_insert_with(Instant::now);
         }
-        let finding = match (&target.digest, &target.problem) {
-            (Some(digest), _) => finding(status, digest, options.wait_for.into()),
-            (None, Some(problem)) => Finding::Pending { message: problem.clone() },
-            (None, None) => Finding::Pending { message: "the resource is being read".to_owned() },
-        };
-        report.progress(&target, latest.as_ref(), &finding);
-        if let Some(exit) = progress.exit(&finding, status, target.digest.as_ref()) {
-            return Ok(target.ended(exit, finding, status, began));
+        let mut finding = target.finding(observed, options.wait_for.into());
+        if matches!(finding, Finding::Pending { .. } | Finding::NeedsPerson { .. })
+            && let Some(replaced) = target.is_replaced(&latest, connection).await?
+        {
+            finding = replaced;
         }
-        if progress.is_operator_silent(options) || (status.is_some() && lease.is_expired().await) {
-            return Ok(target.ended_silent(lease.describe(), status, began));
+        match &trouble {
+            Some(problem) => report.trouble(&target, problem),
+            None => report.progress(&target, &latest, &finding),
+        }
+        if let Some(exit) = progress.exit(&finding, current, target.digest.as_ref()) {
+            return Ok(target.ended(exit, finding, current, began));
+        }
+        // While the API server does not answer, nothing is known about the operator.
+        if trouble.is_none() {
+            let mut lease = lease.lock().await;
+            if progress.is_operator_silent(options) || (status.is_some() && lease.is_expired().await) {
+                return Ok(target.ended_silent(lease.describe(), current, began));
+            }
         }
         if Instant::now() >= deadline {
-            return Ok(target.ended(Exit::TimedOut, finding, status, began));
+            let finding = match trouble {
+                Some(message) => Finding::Pending { message },
+                None => finding,
+            };
+            return Ok(target.ended(Exit::TimedOut, finding, current, began));
+        }
+        let next = progress.next_look(options).min(deadline);
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(Event::Init)) => is_found = false,
+                Some(Ok(Event::InitApply(object))) => (*latest, is_found) = (object, true),
+                Some(Ok(Event::Apply(object))) => (*latest, trouble) = (object, None),
+                // The object was deleted while nobody watched.
+                Some(Ok(Event::InitDone)) if !is_found => return Ok(target.ended_deleted(began)),
+                Some(Ok(Event::InitDone)) => {
+                    if trouble.take().is_some() {
+                        progress.listens_since = Instant::now();
+                    }
+                }
+                Some(Ok(Event::Delete(_))) => return Ok(target.ended_deleted(began)),
+                Some(Err(error)) => trouble = Some(watching::of_error(&target.namespace, &target.name, &error)?),
+                None => return Err(watching::ended()),
+            },
+            () = sleep_until(next) => {}
         }
     }
 }
 
 /// What a wait remembers about the time.
 struct Progress {
-    began: Instant,
+    /// Since when the API server answers.
+    listens_since: Instant,
     /// When the operator was first known to have seen the spec.
     seen_at: Option<Instant>,
     person_needed_since: Option<Instant>,
@@ -210,13 +241,16 @@ impl Progress {
     }
 
     fn is_operator_silent(&self, options: &Options) -> bool {
-        self.seen_at.is_none() && self.began.elapsed() >= options.operator_timeout
+        self.seen_at.is_none() && self.listens_since.elapsed() >= options.operator_timeout
     }
 
     /// When to look again, although nothing has changed.
-    fn next_look(&self, options: &Options) -> Option<Instant> {
-        let silent_at = (self.seen_at.is_none()).then_some(self.began + options.operator_timeout);
+    fn next_look(&self, options: &Options) -> Instant {
+        let now = Instant::now();
+        let silent_at = (self.seen_at.is_none()).then_some(self.listens_since + options.operator_timeout);
         let person_at = self.person_needed_since.map(|since| since + PERSON_NEEDED_FOR);
-        [silent_at, person_at, Some(Instant::now() + LOOK_AGAIN)].into_iter().flatten().min()
+        // A moment that has passed without an end, because the API server does not answer, must not make the loop spin.
+        let moments = [silent_at, person_at].into_iter().flatten().filter(|moment| *moment > now);
+        moments.fold(now + LOOK_AGAIN, Instant::min)
     }
 }

@@ -1,14 +1,13 @@
 //! What a wait tells: a line for each change, the result, and marks for pipelines.
 
 use super::{CiFormat, Options, Target};
-use crate::exit::{Exit, Failure, causes};
-use crate::output::{Style, Terminal, short_duration};
+use crate::exit::{Exit, Failure};
+use crate::output::{Style, Terminal, one_line, short_duration};
 use crate::view::state::state;
 use api::CognigyDeployment;
 use api::status::CognigyDeploymentStatus;
 use api::verdict::Finding;
 use jiff::{SignedDuration, Timestamp};
-use kube::runtime::watcher;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -60,7 +59,7 @@ impl Ended {
         lasted: Duration,
     ) -> Self {
         let (reason, message) = match finding {
-            Finding::Pending { message } if exit == Exit::TimedOut => {
+            Finding::Pending { message } | Finding::NeedsPerson { message, .. } if exit == Exit::TimedOut => {
                 (None, format!("the time-out passed before there was a verdict; last state: {message}"))
             }
             Finding::Pending { message } | Finding::Well { message, .. } => (None, message),
@@ -103,32 +102,19 @@ impl<'t> Report<'t> {
     }
 
     /// Prints a change in one line. Prints no line twice.
-    pub fn progress(&self, target: &Target, object: Option<&CognigyDeployment>, finding: &Finding) {
-        let word = object.map_or_else(|| "Waiting".to_owned(), |object| state(object).word);
+    pub fn progress(&self, target: &Target, object: &CognigyDeployment, finding: &Finding) {
+        let word = state(object).word;
         let (style, message) = match finding {
             Finding::Pending { message } => (Style::Attention, message),
             Finding::Well { message, .. } => (Style::Good, message),
             Finding::Bad { message, .. } | Finding::NeedsPerson { message, .. } => (Style::Bad, message),
         };
-        self.say(target, format!("{}  {message}", self.terminal.paint(style, &format!("{word:<17}"))));
+        self.say(target, format!("{}  {}", self.terminal.paint(style, &format!("{word:<17}")), one_line(message)));
     }
 
     /// Reports a problem with the watch. The watch continues by itself.
-    ///
-    /// # Errors
-    /// The caller lacks a right, so the watch cannot continue.
-    pub fn trouble(&self, target: &Target, error: &watcher::Error) -> Result<(), Failure> {
-        let name = format!("{}/{}", target.namespace, target.name);
-        if is_forbidden(error) {
-            return Err(Failure::Forbidden(format!(
-                "cannot watch cognigydeployment {name}: the rights `list` and `watch` are needed; `kubectl cognigy doctor \
-                 -n {}` shows your rights",
-                target.namespace
-            )));
-        }
-        let problem = causes(error);
-        self.say(target, format!("the API server cannot be watched at the moment, trying again: {problem}"));
-        Ok(())
+    pub fn trouble(&self, target: &Target, problem: &str) {
+        self.say(target, one_line(problem));
     }
 
     fn say(&self, target: &Target, text: String) {
@@ -177,57 +163,48 @@ impl<'t> Report<'t> {
             ended.namespace,
             ended.name,
             self.terminal.paint(style, word),
-            ended.message
+            one_line(&ended.message)
         )
     }
 
-    /// A mark that the page of the pipeline's run shows.
+    /// A mark that the page of the pipeline's run shows. Beside data on stdout, it goes to stderr.
     fn mark(&self, ended: &Ended) -> Result<(), Failure> {
-        let name = format!("{}/{}", ended.namespace, ended.name);
-        let title = match &ended.reason {
-            Some(reason) => format!("{name}: {reason}"),
-            None => format!("{name}: {}", ended.result),
-        };
-        match self.options.ci {
-            Some(CiFormat::Github) => {
-                let level = match ended.exit {
-                    Exit::Succeeded => "notice",
-                    Exit::NeedsPerson | Exit::TimedOut => "warning",
-                    Exit::Failed | Exit::Usage | Exit::OperatorNotActing => "error",
-                };
-                let (title, message) = (github_escaped(&title, true), github_escaped(&ended.message, false));
-                self.terminal.line(&format!("::{level} title={title}::{message}"))
-            }
-            Some(CiFormat::Azure) if ended.exit != Exit::Succeeded => {
-                let kind = if ended.exit == Exit::Failed { "error" } else { "warning" };
-                self.terminal.line(&format!("##vso[task.logissue type={kind}]{title}: {}", one_line(&ended.message)))
-            }
-            Some(CiFormat::Gitlab) => {
-                // A section of the job's log, opened at once.
-                let now = Timestamp::now().as_second();
-                let section = format!("cognigy_{}_{}", ended.namespace, ended.name).replace(['-', '.'], "_");
-                let head = format!("section_start:{now}:{section}\r\u{1b}[0K{title}");
-                let tail = format!("section_end:{now}:{section}\r\u{1b}[0K");
-                self.terminal.raw_line(&format!("{head}\n{}\n{tail}", one_line(&ended.message)))
-            }
-            Some(CiFormat::Azure | CiFormat::Auto | CiFormat::None) | None => Ok(()),
+        let system = self.options.ci.unwrap_or(CiFormat::None);
+        match mark(system, ended, Timestamp::now().as_second()) {
+            Some(mark) => self.terminal.command(&mark, self.options.output.is_some()),
+            None => Ok(()),
         }
     }
 }
 
-fn is_forbidden(error: &watcher::Error) -> bool {
-    let code = match error {
-        watcher::Error::WatchError(status) => status.code,
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code,
-        _ => return false,
-    };
-    matches!(code, 401 | 403)
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The mark for a result. What the cluster says is in it as plain text only.
+fn mark(system: CiFormat, ended: &Ended, now: i64) -> Option<String> {
+    let name = format!("{}/{}", ended.namespace, ended.name);
+    let title = one_line(&format!("{name}: {}", ended.reason.as_deref().unwrap_or(ended.result)));
+    let message = one_line(&ended.message);
+    match system {
+        CiFormat::Github => {
+            let level = match ended.exit {
+                Exit::Succeeded => "notice",
+                Exit::NeedsPerson | Exit::TimedOut => "warning",
+                Exit::Failed | Exit::Usage | Exit::OperatorNotActing => "error",
+            };
+            let (title, message) = (github_escaped(&title, true), github_escaped(&message, false));
+            Some(format!("::{level} title={title}::{message}"))
+        }
+        CiFormat::Azure if ended.exit != Exit::Succeeded => {
+            let kind = if ended.exit == Exit::Failed { "error" } else { "warning" };
+            Some(format!("##vso[task.logissue type={kind}]{title}: {message}"))
+        }
+        CiFormat::Gitlab => {
+            // A section of the job's log, opened at once.
+            let section = format!("cognigy_{}_{}", ended.namespace, ended.name).replace(['-', '.'], "_");
+            let head = format!("section_start:{now}:{section}\r\u{1b}[0K{title}");
+            let tail = format!("section_end:{now}:{section}\r\u{1b}[0K");
+            Some(format!("{head}\n{message}\n{tail}"))
+        }
+        CiFormat::Azure | CiFormat::Auto | CiFormat::None => None,
+    }
 }
 
 /// Escapes a text for a workflow command of GitHub Actions. A property has two more characters with a meaning.
@@ -240,6 +217,7 @@ fn github_escaped(text: &str, is_property: bool) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -247,5 +225,31 @@ mod tests {
     fn a_message_cannot_forge_a_command_of_github_actions() {
         assert_eq!(github_escaped("50 %\n::error::x", false), "50 %25%0A::error::x");
         assert_eq!(github_escaped("bots/a: Bad, worse", true), "bots/a%3A Bad%2C worse");
+    }
+
+    #[test]
+    fn a_message_cannot_forge_a_mark_or_a_control_sequence_of_any_system() {
+        let hostile = "bad\n::add-mask::x\r##vso[task.setvariable variable=PATH]y\u{1b}[2Jsection_end:1:z\r\u{1b}[0K";
+        let ended = Ended {
+            namespace: "bots".to_owned(),
+            name: "bot".to_owned(),
+            digest: None,
+            result: "Failed",
+            exit_code: 1,
+            reason: None,
+            message: hostile.to_owned(),
+            attempt: None,
+            version: None,
+            job_id: None,
+            seconds: 1,
+            exit: Exit::Failed,
+        };
+        for (system, lines, escapes) in [(CiFormat::Github, 1, 0), (CiFormat::Azure, 1, 0), (CiFormat::Gitlab, 3, 2)] {
+            let mark = mark(system, &ended, 0).unwrap();
+            assert_eq!(mark.lines().count(), lines, "{mark:?}");
+            assert_eq!(mark.matches('\u{1b}').count(), escapes, "{mark:?}");
+            assert_eq!(mark.matches("##vso[").count(), usize::from(system == CiFormat::Azure), "{mark:?}");
+        }
+        assert_eq!(mark(CiFormat::None, &ended, 0), None);
     }
 }

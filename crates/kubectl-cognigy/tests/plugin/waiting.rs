@@ -103,3 +103,55 @@ async fn apply_waits_for_the_verdict_on_the_file_and_applies_nothing_if_the_file
     let said = cognigy(&namespace, &["wait", "bot", "--file", path, "--timeout=5s"]).await;
     assert_ne!(said.exit, 0, "{said:#?}");
 }
+
+#[tokio::test]
+async fn a_time_out_of_0_looks_once() {
+    let namespace = new_namespace().await;
+    namespace.apply(sample()).await.until_ready().await;
+    cognigy(&namespace, &["wait", "bot", "--timeout=0"]).await.exits(0);
+    cognigy(&namespace, &["wait", "bot", "--timeout=999999h"]).await.exits(2);
+}
+
+#[tokio::test]
+async fn a_retry_of_a_suspended_deployment_needs_a_person_and_does_not_blame_the_operator() {
+    let namespace = with_environment("deploymentsAreUnhealthy: true").await;
+    let bot = namespace.apply(sample()).await;
+    bot.until_settled(1, api::status::Outcome::RolledBack).await;
+    bot.patch(json!({"spec": {"suspend": true}})).await;
+    cognigy(&namespace, &["retry", "bot", "--yes"]).await.exits(0);
+    let said = cognigy(&namespace, &["wait", "bot", "--operator-timeout=1s"]).await.exits(4);
+    assert!(said.stdout.contains("(Suspended)"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn messages_of_a_resource_cannot_send_commands_to_a_terminal_or_a_pipeline() {
+    let namespace = plan().await.without_operator().start().await;
+    let hostile = "x\u{1b}[2J\u{9b}8m##vso[task.setvariable variable=PATH]y\n::add-mask::z";
+    let bot = namespace.apply(sample().annotated(api::SUSPENDED_BY_ANNOTATION, hostile).suspend(true)).await;
+    let status = json!({"status": {"observedGeneration": 1, "conditions": [{
+        "type": "Ready", "status": "False", "reason": "Suspended", "message": hostile,
+        "lastTransitionTime": "2026-01-01T12:00:00Z", "observedGeneration": 1,
+    }]}});
+    let merge = kube::api::Patch::Merge(status);
+    namespace.resources().patch_status("bot", &Default::default(), &merge).await.unwrap();
+    drop(bot);
+    let commands = [
+        &["list"][..],
+        &["list", "-o", "json"],
+        &["list", "-o", "yaml"],
+        &["status", "bot"],
+        &["status", "bot", "-o", "json"],
+        &["explain", "bot"],
+        &["resume", "bot", "--dry-run"],
+        &["resume", "bot"],
+        &["wait", "bot", "--timeout=1s", "--ci=github"],
+        &["wait", "bot", "--timeout=1s", "--ci=gitlab"],
+    ];
+    for command in commands {
+        let said = cognigy(&namespace, command).await;
+        let text = format!("{}{}", said.stdout, said.stderr).replace("\r\u{1b}[0K", "");
+        let is_executed = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!text.contains(is_executed) && !text.contains("##vso["), "{command:?}: {text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("::add-mask")), "{command:?}: {text:?}");
+    }
+}

@@ -16,7 +16,11 @@ use platform::{EgressPolicy, EgressRule, parse_url};
 /// The keys of a Secret that hold URLs.
 const URL_KEYS: [&str; 2] = ["baseUrl", "tokenUrl"];
 
-/// Checks each Secret once. Its values are read only if the caller may read Secrets, and never shown.
+/// How many Secrets are read. Each is one request.
+const MOST_SECRETS: usize = 50;
+
+/// Checks each Secret once, but only the first ones of many. Its values are read only if the caller may read Secrets, and never
+/// shown.
 pub async fn checks(listed: &[Listed], operator: &Operator, connection: &Connection) -> Vec<Check> {
     let policy = policy(operator);
     let mut owners: BTreeMap<Option<&str>, Vec<String>> = BTreeMap::new();
@@ -25,8 +29,13 @@ pub async fn checks(listed: &[Listed], operator: &Operator, connection: &Connect
         owners.entry(secret).or_default().push(deployment.name_any());
     }
     let mut checks = Vec::new();
-    for (secret, owners) in owners {
+    let others = owners.len().saturating_sub(MOST_SECRETS);
+    for (secret, owners) in owners.into_iter().take(MOST_SECRETS) {
         checks.extend(of_secret(secret, &few(&owners), &policy, connection).await);
+    }
+    if others > 0 {
+        let detail = format!("{others} more Secrets are not checked; name a deployment to check its Secret");
+        checks.push(Check::unknown("Secret", detail));
     }
     checks
 }

@@ -9,9 +9,12 @@ mod rights;
 use super::deployments;
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::{DataFormat, Style, Terminal, fit};
+use crate::output::{DataFormat, Style, Terminal, one_line, paragraph};
 use check::{Check, Verdict};
 use clap::Args;
+
+/// The width of the column with the names of the checks.
+const NAME: usize = 14;
 
 /// `doctor`.
 #[derive(Args, Debug)]
@@ -50,11 +53,11 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
         checks.extend(operator::acts_on(&chosen));
         checks.extend(credentials::checks(&chosen, &operator, connection).await);
     }
-    match arguments.output {
-        Some(format) => terminal.line(&format.write(&checks, &[])?)?,
-        None => show(&checks, terminal)?,
-    }
-    Ok(exit(&checks))
+    let written = match arguments.output {
+        Some(format) => format.write(&checks, &[]).and_then(|text| terminal.line(&text)),
+        None => show(&checks, terminal),
+    };
+    exit(&checks).after(written)
 }
 
 fn exit(checks: &[Check]) -> Exit {
@@ -75,10 +78,50 @@ fn show(checks: &[Check], terminal: &Terminal) -> Result<(), Failure> {
             Verdict::Unknown => (Style::Dim, "?", "[?]"),
         };
         let mark = terminal.paint(style, terminal.pick(unicode, ascii));
-        terminal.line(&fit(&format!("{mark} {:<14} {}", check.name, check.detail), terminal))?;
+        let head = format!("{mark} {:<NAME$} ", check.name);
+        let indent = terminal.pick(unicode, ascii).chars().count() + 1 + NAME + 1;
+        for line in detail(&head, indent, &check.detail, terminal) {
+            terminal.line(&line)?;
+        }
         if let Some(what_to_do) = &check.what_to_do {
-            terminal.line(&format!("  {:<14} {} {what_to_do}", "", terminal.pick("→", "->")))?;
+            // It may hold a command, which can be copied if it is in one line.
+            terminal.line(&format!("  {:<NAME$} {} {}", "", terminal.pick("→", "->"), one_line(what_to_do)))?;
         }
     }
     Ok(())
+}
+
+/// A detail after its head. On a terminal it takes as many lines as it needs, because a problem that is cut off helps nobody.
+fn detail(head: &str, indent: usize, detail: &str, terminal: &Terminal) -> Vec<String> {
+    if terminal.width.is_none() {
+        return vec![format!("{head}{}", one_line(detail))];
+    }
+    let lines = paragraph("", indent, detail, terminal);
+    let text = |(index, line): (usize, &String)| match index {
+        0 => format!("{head}{}", line.get(indent..).unwrap_or_default()),
+        _ => line.clone(),
+    };
+    lines.iter().enumerate().map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_shown_in_full_on_a_narrow_terminal() {
+        let terminal = Terminal {
+            is_interactive: true,
+            has_color: false,
+            notes_have_color: false,
+            has_unicode: true,
+            width: Some(40),
+        };
+        let text = "baseUrl in bots/cognigy-api: the address 10.0.0.1 is private";
+        let lines = detail("! egress         ", 17, text, &terminal);
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= 40), "{lines:#?}");
+        let words: Vec<&str> = lines.iter().flat_map(|line| line[17..].split_whitespace()).collect();
+        assert_eq!(words.join(" "), text);
+        assert_eq!(detail("! egress ", 9, text, &Terminal { width: None, ..terminal }), [format!("! egress {text}")]);
+    }
 }

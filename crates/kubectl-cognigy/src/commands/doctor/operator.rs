@@ -3,6 +3,7 @@
 use super::check::Check;
 use crate::commands::deployments::Listed;
 use crate::connection::Connection;
+use crate::exit::causes;
 use crate::output::{age, short_duration};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -15,6 +16,9 @@ const NAME: &str = "cognigy-operator";
 /// If the operator has not seen a change of a spec after this time, it probably does not watch the resource.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(60);
 
+/// How many deployments that the operator has not seen are listed.
+const MOST_UNSEEN: usize = 20;
+
 /// What can be known about the operator.
 pub struct Operator {
     deployment: Known<Deployment>,
@@ -26,6 +30,8 @@ enum Known<T> {
     Found(Box<T>),
     Absent,
     Hidden,
+    /// There was no answer, or another one than expected.
+    Unanswered(String),
 }
 
 impl Operator {
@@ -63,6 +69,7 @@ impl Operator {
         let deployment = match &self.deployment {
             Known::Found(deployment) => deployment,
             Known::Hidden => return Check::unknown(name, "you may not read Deployments, so its version is not known"),
+            Known::Unanswered(problem) => return Check::unknown(name, format!("not checked: {problem}")),
             Known::Absent => {
                 return Check::warning(
                     name,
@@ -96,6 +103,7 @@ impl Operator {
             Known::Hidden => {
                 return Check::unknown(name, "you may not list Leases, so it is not known whether it is alive");
             }
+            Known::Unanswered(problem) => return Check::unknown(name, format!("not checked: {problem}")),
             Known::Absent => {
                 return Check::warning(
                     name,
@@ -136,6 +144,7 @@ pub fn acts_on(listed: &[Listed]) -> Vec<Check> {
         checks
             .push(Check::good("last write", format!("a status in this namespace was written {} ago", age(last, now))));
     }
+    let mut unseen = 0;
     for deployment in read {
         let seen = deployment.status.as_ref().map_or(-1, |status| status.observed_generation);
         let generation = deployment.metadata.generation.unwrap_or_default();
@@ -147,7 +156,11 @@ pub fn acts_on(listed: &[Listed]) -> Vec<Check> {
             .map(|time| time.0)
             .max();
         let waits = changed.map(|changed| now.duration_since(changed)).unwrap_or_default();
-        if seen < generation && waits > UNSEEN {
+        if seen >= generation || waits <= UNSEEN {
+            continue;
+        }
+        unseen += 1;
+        if unseen <= MOST_UNSEEN {
             checks.push(
                 Check::problem(
                     "unseen",
@@ -162,6 +175,9 @@ pub fn acts_on(listed: &[Listed]) -> Vec<Check> {
             );
         }
     }
+    if unseen > MOST_UNSEEN {
+        checks.push(Check::unknown("unseen", format!("and {} more, which are not listed", unseen - MOST_UNSEEN)));
+    }
     checks
 }
 
@@ -173,6 +189,7 @@ fn known<T>(found: Result<Option<T>, kube::Error>) -> Known<T> {
     match found {
         Ok(Some(found)) => Known::Found(Box::new(found)),
         Ok(None) => Known::Absent,
-        Err(_) => Known::Hidden,
+        Err(kube::Error::Api(status)) if status.code == 403 => Known::Hidden,
+        Err(error) => Known::Unanswered(causes(&error)),
     }
 }

@@ -30,7 +30,7 @@ impl<'c> Live<'c> {
                 let namespaces: BTreeSet<String> =
                     manifests.deployments.iter().map(|document| live.namespace_of(document).to_owned()).collect();
                 for namespace in namespaces {
-                    let there = Connection { client: connection.client.clone(), namespace: namespace.clone() };
+                    let there = connection.in_namespace(&namespace);
                     match deployments::list(&there, false, None).await {
                         Ok(listed) => live.take(listed),
                         Err(Failure::Forbidden(_)) => {
@@ -76,7 +76,7 @@ impl<'c> Live<'c> {
     /// [`Failure`] if it cannot be read.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<CognigyDeployment>, Failure> {
         let api: Api<CognigyDeployment> = Api::namespaced(self.connection.client.clone(), namespace);
-        let there = Connection { client: self.connection.client.clone(), namespace: namespace.to_owned() };
+        let there = self.connection.in_namespace(namespace);
         api.get_opt(name).await.map_err(|error| deployments::of_get(&there, name, error))
     }
 

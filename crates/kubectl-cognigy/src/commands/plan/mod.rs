@@ -5,7 +5,7 @@ mod remote;
 
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::Terminal;
+use crate::output::{Terminal, safe_json};
 use api::CognigyDeployment;
 use clap::{Args, ValueEnum};
 use live::Live;
@@ -84,17 +84,17 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     let checker = if arguments.remote { Some(Checker::new(&arguments.egress_allow)?) } else { None };
     let planner = Planner { live: Live::read(connection, &manifests).await?, manifests, rules, checker };
     let report = planner.report().await?;
-    write(&report, arguments.output, terminal)?;
     let is_unanswered = report
         .plans
         .iter()
         .any(|plan| plan.remote.as_ref().is_some_and(|remote| remote.result == RemoteResult::Unanswered));
-    Ok(match () {
+    let exit = match () {
         () if has_unread || is_unanswered => Exit::Usage,
         () if report.is_refused() => Exit::NeedsPerson,
         () if report.has_changes() => Exit::Failed,
         () => Exit::Succeeded,
-    })
+    };
+    exit.after(write(&report, arguments.output, terminal))
 }
 
 struct Planner<'c> {
@@ -180,8 +180,8 @@ fn write(report: &Report, format: Format, terminal: &Terminal) -> Result<(), Fai
             };
             terminal.line(&text)
         }
-        Format::Markdown => terminal.raw_line(markdown(report).trim_end()),
-        Format::Json => terminal.raw_line(report.json().map_err(|error| wrong(error.to_string()))?.trim_end()),
-        Format::Yaml => terminal.raw_line(report.yaml().map_err(|error| wrong(error.to_string()))?.trim_end()),
+        Format::Markdown => terminal.line(&markdown(report)),
+        Format::Json => terminal.line(&safe_json(&report.json().map_err(|error| wrong(error.to_string()))?)),
+        Format::Yaml => terminal.line(&report.yaml().map_err(|error| wrong(error.to_string()))?),
     }
 }
