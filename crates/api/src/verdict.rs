@@ -30,7 +30,7 @@ pub enum Finding {
         message: String,
     },
     /// The awaited state is reached.
-    Well {
+    Succeeded {
         /// The job that deployed the configuration.
         job_id: Option<JobId>,
         /// When it was reached: the time of the success, or of the submit.
@@ -39,7 +39,7 @@ pub enum Finding {
         message: String,
     },
     /// The attempt has ended badly. The release is not live, or was rolled back.
-    Bad {
+    Failed {
         /// Why.
         reason: Reason,
         /// Why, and what to do next.
@@ -98,16 +98,16 @@ pub fn past_finding(past: &PastAttempt, wait: Wait) -> Finding {
         Wait::Ready => false,
     };
     match (is_reached, outcome) {
-        (true, _) => Finding::Well {
+        (true, _) => Finding::Succeeded {
             job_id: past.job_id.clone(),
             since: *at,
             message: format!("{attempt} ended as {outcome}; another configuration has taken its place since"),
         },
-        (false, Outcome::Succeeded) => Finding::Bad {
+        (false, Outcome::Succeeded) => Finding::Failed {
             reason: Reason::Superseded,
             message: format!("{attempt} succeeded, but another configuration has taken its place"),
         },
-        (false, _) => Finding::Bad {
+        (false, _) => Finding::Failed {
             reason: *reason,
             message: format!("{attempt} ended as {outcome}: {reason}; another configuration has taken its place since"),
         },
@@ -131,7 +131,7 @@ fn of_attempt(status: &CognigyDeploymentStatus, attempt: &Attempt, wait: Wait) -
     if let (Wait::Submitted, Some(job), Some(submission)) = (wait, &attempt.job, &attempt.submission) {
         let since = submission.accepted_at.unwrap_or(submission.intended_at);
         let message = format!("attempt {} was submitted as {}", attempt.number, job.id);
-        return Finding::Well { job_id: Some(job.id.clone()), since, message };
+        return Finding::Succeeded { job_id: Some(job.id.clone()), since, message };
     }
     match &attempt.verdict {
         Some(verdict) => of_verdict(status, attempt, verdict, wait),
@@ -173,7 +173,7 @@ fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verd
     if wait == Wait::Ready && !status.conditions.is_true(ConditionType::Ready) {
         return pending(status);
     }
-    Finding::Well {
+    Finding::Succeeded {
         job_id: attempt.job_id().cloned(),
         since: verdict.at,
         message: format!("attempt {} succeeded: the environment runs {}", attempt.number, attempt.configuration()),
@@ -199,7 +199,7 @@ fn of_another(status: &CognigyDeploymentStatus, attempt: &Attempt, digest: &Dige
         // A changed ConfigMap moves no generation, so the status may not know about it yet. It counts only that the current
         // attempt has taken the place of this configuration.
         Some(_) => match status.history.first() {
-            Some(past) if past.digest == *digest && past.verdict.outcome == Outcome::Superseded => Finding::Bad {
+            Some(past) if past.digest == *digest && past.verdict.outcome == Outcome::Superseded => Finding::Failed {
                 reason: Reason::Superseded,
                 message: format!(
                     "attempt {} was replaced before its submit: attempt {} is about {configuration}",
@@ -248,7 +248,7 @@ fn pending(status: &CognigyDeploymentStatus) -> Finding {
 
 fn bad(status: &CognigyDeploymentStatus, attempt: &Attempt, reason: Reason) -> Finding {
     let (reason, message) = explained(status, attempt, reason);
-    Finding::Bad { reason, message }
+    Finding::Failed { reason, message }
 }
 
 fn needs_person(status: &CognigyDeploymentStatus, attempt: &Attempt, reason: Reason) -> Finding {

@@ -43,8 +43,8 @@ impl Ending {
     /// The exit code. docs/deploy.md explains each one.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Found(Finding::Well { .. }) => 0,
-            Self::Found(Finding::Bad { .. }) => 1,
+            Self::Found(Finding::Succeeded { .. }) => 0,
+            Self::Found(Finding::Failed { .. }) => 1,
             Self::TimedOut | Self::Found(Finding::Pending { .. }) => 3,
             Self::Found(Finding::NeedsPerson { .. }) => 4,
             Self::NotReached => 5,
@@ -77,7 +77,7 @@ pub(super) fn is_final(finding: &Finding, status: Option<&CognigyDeploymentStatu
     let attempt = status.and_then(|status| status.attempt.as_ref());
     match finding {
         Finding::Pending { .. } => false,
-        Finding::Well { .. } | Finding::Bad { .. } => true,
+        Finding::Succeeded { .. } | Finding::Failed { .. } => true,
         Finding::NeedsPerson { reason, .. } => match attempt.filter(|attempt| attempt.is_in_flight()) {
             None => true,
             // The submit is repeated until the deadline. Then nobody can say when it will be known.

@@ -173,10 +173,10 @@ impl Report {
 fn told(ending: &Ending, status: Option<&CognigyDeploymentStatus>) -> (RunResult, Option<Reason>, String) {
     let running = || running(status);
     match ending {
-        Ending::Found(Finding::Well { since, message, .. }) => {
+        Ending::Found(Finding::Succeeded { since, message, .. }) => {
             (RunResult::Deployed, None, format!("{message}, since {}", since.strftime("%Y-%m-%dT%H:%M:%SZ")))
         }
-        Ending::Found(Finding::Bad { reason, message }) => (RunResult::Failed, Some(*reason), message.clone()),
+        Ending::Found(Finding::Failed { reason, message }) => (RunResult::Failed, Some(*reason), message.clone()),
         Ending::Found(Finding::NeedsPerson { reason, message }) => {
             (RunResult::NeedsPerson, Some(*reason), message.clone())
         }

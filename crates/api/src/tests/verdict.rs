@@ -24,11 +24,11 @@ fn kind(status: &CognigyDeploymentStatus, digest: &Digest, wait: Wait) -> Kind {
             assert!(!message.is_empty());
             Kind::Pending
         }
-        Finding::Well { message, .. } => {
+        Finding::Succeeded { message, .. } => {
             assert!(!message.is_empty());
             Kind::Well
         }
-        Finding::Bad { reason, message } => {
+        Finding::Failed { reason, message } => {
             assert!(!message.is_empty());
             Kind::Bad(reason)
         }
@@ -284,7 +284,7 @@ fn ready_is_waited_for_until_the_condition_says_so() {
     let success = status(&wanted(), Step::Settled, &with(submitted(), &ended(Outcome::Succeeded, Reason::Succeeded)));
     assert_eq!(kind(&success, &wanted(), Wait::Ready), Kind::Pending);
     assert_eq!(kind(&success, &wanted(), Wait::Verdict), Kind::Well);
-    let Finding::Well { job_id, since, message } = finding(Some(&ready(success)), &wanted(), Wait::Ready) else {
+    let Finding::Succeeded { job_id, since, message } = finding(Some(&ready(success)), &wanted(), Wait::Ready) else {
         panic!("not well")
     };
     assert_eq!(job_id.unwrap().as_str(), "job_1");
@@ -297,7 +297,9 @@ fn an_environment_that_is_unhealthy_after_the_rollback_says_so() {
     let fields = with(submitted(), &ended(Outcome::RolledBack, Reason::HealthCheckFailed));
     let unhealthy = stalled(status(&wanted(), Step::Settled, &fields), Reason::RolledBackUnhealthy);
     assert_eq!(kind(&unhealthy, &wanted(), Wait::Verdict), Kind::Bad(Reason::RolledBackUnhealthy));
-    let Finding::Bad { message, .. } = finding(Some(&unhealthy), &wanted(), Wait::Verdict) else { panic!("not bad") };
+    let Finding::Failed { message, .. } = finding(Some(&unhealthy), &wanted(), Wait::Verdict) else {
+        panic!("not bad")
+    };
     assert_eq!(message, "about RolledBackUnhealthy");
 }
 
@@ -311,12 +313,14 @@ fn an_attempt_that_is_history_still_has_its_verdict() {
         serde_json::from_value(past).unwrap()
     };
     let succeeded = past(Outcome::Succeeded, Reason::Succeeded);
-    assert!(matches!(past_finding(&succeeded, Wait::Verdict), Finding::Well { .. }));
-    let Finding::Bad { reason, .. } = past_finding(&succeeded, Wait::Ready) else { panic!("it is not Ready any more") };
+    assert!(matches!(past_finding(&succeeded, Wait::Verdict), Finding::Succeeded { .. }));
+    let Finding::Failed { reason, .. } = past_finding(&succeeded, Wait::Ready) else {
+        panic!("it is not Ready any more")
+    };
     assert_eq!(reason, Reason::Superseded);
     let failed = past(Outcome::RolledBack, Reason::HealthCheckFailed);
-    assert!(matches!(past_finding(&failed, Wait::Submitted), Finding::Well { .. }));
-    let Finding::Bad { reason, .. } = past_finding(&failed, Wait::Verdict) else { panic!("it was rolled back") };
+    assert!(matches!(past_finding(&failed, Wait::Submitted), Finding::Succeeded { .. }));
+    let Finding::Failed { reason, .. } = past_finding(&failed, Wait::Verdict) else { panic!("it was rolled back") };
     assert_eq!(reason, Reason::HealthCheckFailed);
 }
 

@@ -229,8 +229,8 @@ impl Progress {
         let Finding::NeedsPerson { .. } = finding else {
             self.person_needed_since = None;
             return match finding {
-                Finding::Well { .. } => Some(Exit::Succeeded),
-                Finding::Bad { .. } => Some(Exit::Failed),
+                Finding::Succeeded { .. } => Some(Exit::Succeeded),
+                Finding::Failed { .. } => Some(Exit::Failed),
                 Finding::Pending { .. } | Finding::NeedsPerson { .. } => None,
             };
         };

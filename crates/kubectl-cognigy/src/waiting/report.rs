@@ -62,8 +62,8 @@ impl Ended {
             Finding::Pending { message } | Finding::NeedsPerson { message, .. } if exit == Exit::TimedOut => {
                 (None, format!("the time-out passed before there was a verdict; last state: {message}"))
             }
-            Finding::Pending { message } | Finding::Well { message, .. } => (None, message),
-            Finding::Bad { reason, message } | Finding::NeedsPerson { reason, message } => {
+            Finding::Pending { message } | Finding::Succeeded { message, .. } => (None, message),
+            Finding::Failed { reason, message } | Finding::NeedsPerson { reason, message } => {
                 (Some(reason.to_string()), message)
             }
         };
@@ -106,8 +106,8 @@ impl<'t> Report<'t> {
         let word = state(object).word;
         let (style, message) = match finding {
             Finding::Pending { message } => (Style::Attention, message),
-            Finding::Well { message, .. } => (Style::Good, message),
-            Finding::Bad { message, .. } | Finding::NeedsPerson { message, .. } => (Style::Bad, message),
+            Finding::Succeeded { message, .. } => (Style::Good, message),
+            Finding::Failed { message, .. } | Finding::NeedsPerson { message, .. } => (Style::Bad, message),
         };
         self.say(target, format!("{}  {}", self.terminal.paint(style, &format!("{word:<17}")), one_line(message)));
     }

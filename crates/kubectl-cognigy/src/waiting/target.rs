@@ -248,7 +248,7 @@ impl Target {
                 self.name,
                 self.namespace
             );
-            return Ok(Some(Finding::Bad { reason: Reason::Superseded, message }));
+            return Ok(Some(Finding::Failed { reason: Reason::Superseded, message }));
         }
         Ok(None)
     }
@@ -286,7 +286,13 @@ impl Target {
     pub fn ended_deleted(&self, began: Instant) -> Ended {
         let message =
             "the resource was deleted before it had a verdict; another one of the same name does not count".to_owned();
-        Ended::new(self, Exit::Failed, Finding::Bad { reason: Reason::ResourceDeleted, message }, None, began.elapsed())
+        Ended::new(
+            self,
+            Exit::Failed,
+            Finding::Failed { reason: Reason::ResourceDeleted, message },
+            None,
+            began.elapsed(),
+        )
     }
 
     /// The operator does not act.
@@ -405,9 +411,9 @@ mod tests {
             "verdict": {"outcome": "Succeeded", "reason": "Succeeded", "at": "2026-01-01T12:01:00Z"}});
         let status = json!({"observedGeneration": 3, "attempt": attempt(&other, 4), "history": [past]});
         let replaced = deployment("2", None, status);
-        assert!(matches!(look(&mut target, &replaced), Finding::Well { .. }));
+        assert!(matches!(look(&mut target, &replaced), Finding::Succeeded { .. }));
         // A success of an attempt that this wait has not followed may be an old one.
-        assert!(!matches!(look(&mut Target::of_spec(&ours), &replaced), Finding::Well { .. }));
+        assert!(!matches!(look(&mut Target::of_spec(&ours), &replaced), Finding::Succeeded { .. }));
     }
 
     #[tokio::test]
@@ -420,7 +426,7 @@ mod tests {
         let mut target = Target::of_spec(&ours);
         assert!(target.is_replaced(&ours, &connection).await.unwrap().is_none());
         let replaced = target.is_replaced(&other, &connection).await.unwrap();
-        assert!(matches!(replaced, Some(Finding::Bad { reason: Reason::Superseded, .. })), "{replaced:?}");
+        assert!(matches!(replaced, Some(Finding::Failed { reason: Reason::Superseded, .. })), "{replaced:?}");
         let in_progress = deployment("2", None, json!({"observedGeneration": 2, "attempt": attempt(&ours, 3)}));
         assert!(target.is_replaced(&in_progress, &connection).await.unwrap().is_none(), "its attempt says how it ends");
         // Another tool may apply the configuration only later.

@@ -59,10 +59,10 @@ fn moment(text: &str) -> Timestamp {
 #[test]
 fn every_way_to_end_has_its_exit_code() {
     let (reason, message) = (Reason::Pending, String::new());
-    let well = Finding::Well { job_id: None, since: Timestamp::UNIX_EPOCH, message: message.clone() };
+    let well = Finding::Succeeded { job_id: None, since: Timestamp::UNIX_EPOCH, message: message.clone() };
     for (ending, code) in [
         (Ending::Found(well), 0),
-        (Ending::Found(Finding::Bad { reason, message: message.clone() }), 1),
+        (Ending::Found(Finding::Failed { reason, message: message.clone() }), 1),
         (Ending::TimedOut, 3),
         (Ending::Found(Finding::NeedsPerson { reason, message }), 4),
         (Ending::NotReached, 5),
