@@ -127,14 +127,15 @@ async fn a_retry_of_a_suspended_deployment_needs_a_person_and_does_not_blame_the
 async fn messages_of_a_resource_cannot_send_commands_to_a_terminal_or_a_pipeline() {
     let namespace = plan().await.without_operator().start().await;
     let hostile = "x\u{1b}[2J\u{9b}8m##vso[task.setvariable variable=PATH]y\n::add-mask::z";
-    let bot = namespace.apply(sample().annotated(api::SUSPENDED_BY_ANNOTATION, hostile).suspend(true)).await;
+    let bot = namespace.apply(sample().suspend(true)).await;
+    // Server-side apply refuses such characters, a merge patch does not.
+    bot.annotate(api::SUSPENDED_BY_ANNOTATION, hostile).await;
     let status = json!({"status": {"observedGeneration": 1, "conditions": [{
         "type": "Ready", "status": "False", "reason": "Suspended", "message": hostile,
         "lastTransitionTime": "2026-01-01T12:00:00Z", "observedGeneration": 1,
     }]}});
     let merge = kube::api::Patch::Merge(status);
     namespace.resources().patch_status("bot", &Default::default(), &merge).await.unwrap();
-    drop(bot);
     let commands = [
         &["list"][..],
         &["list", "-o", "json"],
