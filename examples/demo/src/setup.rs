@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 const PLATFORM: &str = include_str!("../platform.yaml");
 
-/// What the operator needs. [`Cluster`](crate::cluster::Cluster) removes the objects in the cluster.
+/// What the operator needs. [`Cluster`] removes the objects in the cluster.
 pub struct Setup {
     /// The client of an administrator.
     pub kubernetes: Client,
