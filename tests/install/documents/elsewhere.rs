@@ -137,9 +137,10 @@ fn deploys_a_file(command: &str) {
     let arguments = std::iter::once("deploy").chain(arguments.by_ref());
     let definition = DeployArguments::augment_args(Command::new("deploy"));
     let matches = definition.try_get_matches_from(arguments).unwrap_or_else(|error| panic!("{command}: {error}"));
-    let file = matches.get_one::<PathBuf>("file").unwrap();
-    let is_own = ["-", "release.yaml"].iter().any(|own| file == Path::new(own));
-    assert!(is_own || is_there(file.to_str().unwrap()), "{command}");
+    for file in matches.get_many::<PathBuf>("filenames").unwrap() {
+        let is_own = ["-", "release.yaml"].iter().any(|own| file == Path::new(own));
+        assert!(is_own || is_there(file.to_str().unwrap()), "{command}");
+    }
 }
 
 /// The folder holds a crate with a binary.
