@@ -1,6 +1,7 @@
 //! `apply`: applies manifests with the caller's own kubectl, and waits for the verdict on exactly what they contain.
 
 use super::deployments;
+use super::manifests::ManifestArguments;
 use super::wait::WaitingArguments;
 use crate::arguments::GlobalArguments;
 use crate::connection::Connection;
@@ -9,10 +10,8 @@ use crate::output::Terminal;
 use crate::waiting::{self, Target};
 use clap::Args;
 use manifest::read::Input;
-use manifest::validate::{Rules, validate};
-use manifest::{Document, Manifests, Problem, read};
+use manifest::{Document, Manifests};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 const EXAMPLES: &str = "\
@@ -31,13 +30,9 @@ Exit codes with --wait:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A file, a folder, or - for standard input. Repeatable.
-    #[arg(long = "filename", short = 'f', value_name = "FILE|DIR|-", required = true)]
-    filenames: Vec<PathBuf>,
-
-    /// Also read the folders in a folder.
-    #[arg(long, short = 'R')]
-    recursive: bool,
+    /// What to apply.
+    #[command(flatten)]
+    manifests: ManifestArguments,
 
     /// Wait for the verdicts on what was applied.
     #[arg(long)]
@@ -70,7 +65,7 @@ pub async fn run(
     connection: &Connection,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
-    let (inputs, manifests) = read_valid(&arguments.filenames, arguments.recursive, terminal)?;
+    let (inputs, manifests) = arguments.manifests.read_valid(terminal)?;
     kubectl_apply(arguments, global, &inputs, terminal)?;
     if !arguments.wait {
         return Ok(Exit::Succeeded);
@@ -103,13 +98,13 @@ fn kubectl_apply(
     let mut kubectl = Command::new("kubectl");
     kubectl.args(global.for_kubectl()).arg("apply");
     let flags = [
-        (arguments.recursive, "--recursive"),
+        (arguments.manifests.recursive, "--recursive"),
         (arguments.server_side, "--server-side"),
         (arguments.force_conflicts, "--force-conflicts"),
         (arguments.dry_run, "--dry-run=server"),
     ];
     kubectl.args(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag));
-    for filename in &arguments.filenames {
+    for filename in &arguments.manifests.filenames {
         kubectl.arg("--filename").arg(filename);
     }
     // Standard input was read to its end for the validation, so kubectl gets its text again.
@@ -139,32 +134,4 @@ fn kubectl_apply(
 fn pass_on(stream: impl Read, terminal: &Terminal) {
     let lines = BufReader::new(stream).split(b'\n').map_while(Result::ok);
     lines.for_each(|line| terminal.note(&String::from_utf8_lossy(&line)));
-}
-
-/// Reads and validates manifests. Warnings are shown.
-///
-/// # Errors
-/// [`Failure::Usage`] with every problem, or if there is no deployment.
-pub fn read_valid(
-    filenames: &[PathBuf],
-    recursive: bool,
-    terminal: &Terminal,
-) -> Result<(Vec<Input>, Manifests), Failure> {
-    let rules = Rules::of_the_crd().map_err(|error| Failure::Usage(error.to_string()))?;
-    let (inputs, unreadable) = read::collect(filenames, recursive, &mut std::io::stdin().lock());
-    let manifests = read::read(&inputs);
-    let mut problems = validate(&manifests, &rules);
-    problems.extend(unreadable);
-    problems.sort();
-    problems.dedup();
-    let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(Problem::is_error);
-    warnings.iter().for_each(|warning| terminal.note(&warning.to_string()));
-    if !errors.is_empty() {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        return Err(Failure::Usage(format!("the files have mistakes, and nothing was done:\n{}", lines.join("\n"))));
-    }
-    if manifests.deployments.is_empty() {
-        return Err(Failure::Usage("there is no CognigyDeployment in these files; name others with -f".to_owned()));
-    }
-    Ok((inputs, manifests))
 }

@@ -9,6 +9,7 @@ mod events;
 mod explain;
 mod history;
 mod list;
+mod manifests;
 mod plan;
 mod status;
 mod wait;

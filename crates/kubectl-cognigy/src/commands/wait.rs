@@ -1,7 +1,7 @@
 //! `wait`: until there is a verdict on one configuration.
 
-use super::apply::read_valid;
 use super::deployments;
+use super::manifests::ManifestArguments;
 use crate::arguments::duration;
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
@@ -83,7 +83,8 @@ impl WaitingArguments {
 
 /// The configuration of a deployment in a manifest.
 fn of_file(live: &CognigyDeployment, file: &Path, terminal: &Terminal) -> Result<Target, Failure> {
-    let (_, manifests) = read_valid(&[file.to_owned()], false, terminal)?;
+    let arguments = ManifestArguments { filenames: vec![file.to_owned()], recursive: false };
+    let (_, manifests) = arguments.read_valid(terminal)?;
     let (namespace, name) = (live.namespace().unwrap_or_default(), live.name_any());
     let is_it = |document: &&Document| {
         document.name() == Some(&name) && document.namespace().is_none_or(|theirs| theirs == namespace)

@@ -3,6 +3,7 @@
 mod live;
 mod remote;
 
+use super::manifests::{ManifestArguments, no_deployment};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, safe_json};
@@ -12,10 +13,9 @@ use live::Live;
 use manifest::plan::{Plan, RemoteResult, Texts, plan, snapshot_of};
 use manifest::render::{Report, Style, markdown, text};
 use manifest::validate::{Rules, of_document, validate};
-use manifest::{Document, Manifests, Problem, Severity, read};
+use manifest::{Document, Manifests, Problem, Severity};
 use platform::EgressRule;
 use remote::Checker;
-use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,13 +34,9 @@ Exit codes:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// A file, a folder, or - for standard input. Repeatable.
-    #[arg(long = "filename", short = 'f', value_name = "FILE|DIR|-", required = true)]
-    filenames: Vec<PathBuf>,
-
-    /// Also read the folders in a folder.
-    #[arg(long, short = 'R')]
-    recursive: bool,
+    /// What to plan.
+    #[command(flatten)]
+    manifests: ManifestArguments,
 
     /// Also ask Cognigy.AI for the validation and the synthetic trace. Nothing is submitted.
     #[arg(long)]
@@ -74,12 +70,10 @@ enum Format {
 /// [`Failure`] if the cluster cannot be read.
 pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Terminal) -> Result<Exit, Failure> {
     let rules = Rules::of_the_crd().map_err(|error| Failure::Usage(error.to_string()))?;
-    let (inputs, unreadable) = read::collect(&arguments.filenames, arguments.recursive, &mut std::io::stdin().lock());
-    let mut manifests = read::read(&inputs);
-    let has_unread = !unreadable.is_empty() || !manifests.problems.is_empty();
-    manifests.problems.extend(unreadable);
-    if manifests.deployments.is_empty() && manifests.problems.is_empty() {
-        return Err(Failure::Usage("there is no CognigyDeployment in these files; name others with -f".to_owned()));
+    let (_, manifests) = arguments.manifests.read();
+    let has_unread = !manifests.problems.is_empty();
+    if manifests.deployments.is_empty() && !has_unread {
+        return Err(no_deployment());
     }
     let checker = if arguments.remote { Some(Checker::new(&arguments.egress_allow)?) } else { None };
     let planner = Planner { live: Live::read(connection, &manifests).await?, manifests, rules, checker };
