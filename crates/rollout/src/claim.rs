@@ -3,6 +3,8 @@
 use api::EnvironmentClaim;
 use api::identifier::ApiOrigin;
 use api::status::{Attempt, CognigyDeploymentStatus, Outcome};
+use jiff::Timestamp;
+use std::cmp::Reverse;
 
 /// The recorded claim. If the field is missing, because somebody edited the status, the attempt has the same information.
 #[must_use]
@@ -27,6 +29,18 @@ fn may_have_deployed(attempt: &Attempt) -> bool {
 pub fn is_in_flight(status: &CognigyDeploymentStatus) -> bool {
     let attempt = status.attempt.as_ref();
     attempt.is_some_and(|attempt| attempt.is_in_flight() || attempt.outcome() == Some(Outcome::Unknown))
+}
+
+/// The order of the claims on one environment: a rollout in flight, then the latest deployment, then the oldest resource, then
+/// the name. The smallest owns the environment.
+pub fn rank<'a>(
+    in_flight: bool,
+    deployed_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
+    namespace: &'a str,
+    name: &'a str,
+) -> impl Ord + use<'a> {
+    (!in_flight, Reverse(deployed_at), created_at, namespace, name)
 }
 
 /// This API has accepted a validation. A claim at another API is given up.

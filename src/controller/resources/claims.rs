@@ -18,7 +18,7 @@ use api::EnvironmentId;
 use api::identifier::ApiOrigin;
 use jiff::Timestamp;
 use rollout::admission::ResourceName;
-use std::cmp::Reverse;
+use rollout::claim;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -69,7 +69,8 @@ impl Claimant {
     /// one with the same name.
     fn rank(&self) -> impl Ord {
         let Claim { in_flight, deployed_at } = self.claim;
-        (!in_flight, Reverse(deployed_at), self.created_at, &self.resource.namespace, &self.resource.name, &self.uid)
+        let ResourceName { namespace, name } = &self.resource;
+        (claim::rank(in_flight, deployed_at, Some(self.created_at), namespace, name), &self.uid)
     }
 
     fn outranks(&self, other: &Self) -> bool {

@@ -4,7 +4,6 @@ use api::CognigyDeployment;
 use api::identifier::ApiOrigin;
 use jiff::Timestamp;
 use rollout::claim;
-use std::cmp::Reverse;
 use std::fmt;
 
 /// Another resource that owns the environment.
@@ -22,11 +21,13 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The order of the operator: in flight first, then who deployed last, then the oldest.
-fn rank(object: &CognigyDeployment, deployed_at: Option<Timestamp>) -> impl Ord + use<> {
+/// The place of an object in the operator's order.
+fn rank(object: &CognigyDeployment, deployed_at: Option<Timestamp>) -> impl Ord + use<'_> {
     let in_flight = object.status.as_ref().is_some_and(claim::is_in_flight);
     let created_at = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    (!in_flight, Reverse(deployed_at), created_at, object.metadata.namespace.clone(), object.metadata.name.clone())
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    claim::rank(in_flight, deployed_at, created_at, namespace, name)
 }
 
 /// The other resource that owns the environment, or may own it.
