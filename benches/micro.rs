@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use platform::{Budget, EgressPolicy, EnvironmentId, ExchangeOptions, Priority, Requester, Transport, TransportError};
 use rollout::facts::{Requests, Target};
+use rollout::gates::GateFacts;
 use rollout::{Facts, Memory, Now, PollTuning, Settings, attempt, decide, requests, summary};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -150,11 +151,7 @@ impl Case {
 
     fn of(spec: CognigyDeploymentSpec, step: Step) -> Self {
         let snapshot = spec.configuration_snapshot.clone().unwrap();
-        let target = Target {
-            digest: Digest::of_deployment(&spec, &snapshot).unwrap(),
-            checks_digest: Digest::of_checks(&spec),
-            version: snapshot.version(),
-        };
+        let target = Target::of(&spec, &snapshot, snapshot.version()).unwrap();
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::from_secs(100) };
         let mut case =
             Self { spec, target, status: CognigyDeploymentStatus::default(), settings: Settings::default(), now };
@@ -172,6 +169,9 @@ impl Case {
 
     fn facts(&self) -> Facts<'_> {
         Facts {
+            namespace: "bots",
+            name: "bot",
+            created_at: None,
             uid: UID,
             generation: 1,
             deleted_at: None,
@@ -179,6 +179,7 @@ impl Case {
             target: Ok(self.target.clone()),
             requests: Requests::default(),
             other_owner: None,
+            gates: GateFacts::default(),
             settings: &self.settings,
             credentials_origin: None,
             has_default_webhook: false,

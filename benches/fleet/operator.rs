@@ -9,6 +9,7 @@ use cognigy_operator::controller::clock::Clock;
 use cognigy_operator::controller::cluster::Cluster;
 use cognigy_operator::controller::context::{Platforms, ProcessSettings};
 use cognigy_operator::controller::event_recorder::EventRecorder;
+use cognigy_operator::controller::gates::GateRegistry;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::resources::ResourceRegistry;
 use cognigy_operator::controller::run::Scope;
@@ -179,6 +180,7 @@ fn context(place: &Place, kubernetes: kube::Client) -> Result<Context, Failure> 
             default_webhook: None,
         },
         snapshots: Snapshots::new(kubernetes.clone()),
+        gates: GateRegistry::default(),
         resources,
         metrics,
         process: ProcessSettings::new(settings, clock, place.seed),

@@ -26,9 +26,10 @@ impl Stage {
         let stage = Self { control_plane };
         let client = stage.client(&Time::new()).await?;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        let definition = crd::definition();
-        definitions.create(&PostParams::default(), &definition).await?;
-        await_condition(definitions, &definition.name_any(), conditions::is_crd_established()).await?;
+        for definition in crd::definitions() {
+            definitions.create(&PostParams::default(), &definition).await?;
+            await_condition(definitions.clone(), &definition.name_any(), conditions::is_crd_established()).await?;
+        }
         Api::<CognigyDeployment>::all(client).list(&kube::api::ListParams::default().limit(1)).await?;
         Ok(stage)
     }

@@ -13,6 +13,7 @@ use crate::controller::clock::SystemClock;
 use crate::controller::cluster::Cluster;
 use crate::controller::context::{Platforms, ProcessSettings};
 use crate::controller::event_recorder::EventRecorder;
+use crate::controller::gates::GateRegistry;
 use crate::controller::leadership::{Elector, Leadership, TermsError};
 use crate::controller::resources::ResourceRegistry;
 use crate::controller::run::Scope;
@@ -229,6 +230,7 @@ fn context(
             default_webhook,
         },
         snapshots: Snapshots::new(kubernetes.clone()),
+        gates: GateRegistry::new(kubernetes.default_namespace()),
         resources,
         metrics,
         process: ProcessSettings::new(settings, Arc::new(SystemClock::start()), seed),

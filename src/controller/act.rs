@@ -47,6 +47,7 @@ impl ReconcileRun<'_> {
             }
             Decision::Start => self.change(|status, facts, _| attempt::start(status, facts)),
             Decision::CheckAgain => self.validate_again(),
+            Decision::RecordGates => self.change(|status, facts, _| apply::gates::record(status, facts)),
             Decision::GiveUpSubmit => self.change(|status, facts, _| attempt::give_up_submit(status, facts)),
             Decision::DeclareTimeout => self.change(apply::rollback::declare_timeout),
             Decision::BeginRollback(reason) => {

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::event_recorder::EventRecorder;
+use super::gates::{WatchedDecision, WatchedWindow};
 use super::leadership::Leadership;
 use super::queue::Urgency;
 use super::resources::claims::Claimant;
@@ -10,6 +11,15 @@ use kube::Resource;
 use kube::runtime::reflector::{ObjectRef, Store};
 use rollout::admission::ResourceName;
 use std::sync::{Arc, OnceLock};
+
+/// The decisions and change windows as watched, one store for each watched namespace.
+#[derive(Default)]
+pub struct GateStores {
+    /// The decisions.
+    pub decisions: Vec<Store<WatchedDecision>>,
+    /// The change windows.
+    pub windows: Vec<Store<WatchedWindow>>,
+}
 
 /// The Kubernetes cluster.
 pub struct Cluster {
@@ -21,19 +31,26 @@ pub struct Cluster {
     pub leadership: Leadership,
     /// The resources as watched, one store for each watched namespace.
     stores: OnceLock<Vec<Store<Watched>>>,
+    /// The decisions and change windows as watched.
+    gates: OnceLock<GateStores>,
 }
 
 impl Cluster {
     /// Nothing is watched yet.
     #[must_use]
     pub fn new(client: kube::Client, events: EventRecorder, leadership: Leadership) -> Self {
-        Self { client, events, leadership, stores: OnceLock::new() }
+        Self { client, events, leadership, stores: OnceLock::new(), gates: OnceLock::new() }
     }
 
     /// Sets the stores of the watches, once.
     pub fn watch(&self, stores: Vec<Store<Watched>>) {
         // A second call would change nothing: each process watches once.
         let _ = self.stores.set(stores);
+    }
+
+    /// Sets the stores of the gates, once.
+    pub fn watch_gates(&self, stores: GateStores) {
+        let _ = self.gates.set(stores);
     }
 
     /// Fails unless this process leads.
@@ -51,6 +68,14 @@ impl Cluster {
     /// [`Error::NotReady`] if a watch ended before its first list was complete.
     pub async fn ready(&self) -> Result<(), Error> {
         for store in self.stores.get().ok_or(Error::NotReady)? {
+            store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
+        }
+        // A deployment in which nothing is watched has no gates either.
+        let Some(gates) = self.gates.get() else { return Ok(()) };
+        for store in &gates.decisions {
+            store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
+        }
+        for store in &gates.windows {
             store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::cluster::Cluster;
 use super::default_webhook::DefaultWebhook;
 use super::error::Error;
+use super::gates::GateRegistry;
 use super::record;
 use super::resources::ResourceRegistry;
 use super::resources::claims::Claimant;
@@ -28,6 +29,8 @@ pub struct Context {
     pub snapshots: Snapshots,
     /// The state that this process keeps about each resource.
     pub resources: Arc<ResourceRegistry>,
+    /// The gates of rollouts.
+    pub gates: GateRegistry,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The settings and the clock.

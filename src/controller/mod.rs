@@ -15,6 +15,7 @@ pub mod default_webhook;
 mod deliver;
 pub mod error;
 pub mod event_recorder;
+pub mod gates;
 pub mod leadership;
 mod observe;
 mod publisher;

@@ -5,13 +5,14 @@ use super::context::Context;
 use super::error::Error;
 use super::reconcile::ReconcileRun;
 use super::record;
+use super::resources::name_of;
 use super::resources::state::ResourceState;
 use super::sessions::Source;
 use super::snapshot::Desired;
 use super::unreadable::Unreadable;
 use super::watched::Watched;
 use api::identifier::ApiOrigin;
-use api::status::{CognigyDeploymentStatus, Step};
+use api::status::{ClosedGate, CognigyDeploymentStatus, Step};
 use api::{CognigyDeployment, IdempotencyKey, Reason};
 use kube::{Resource, ResourceExt};
 use rollout::answer::Retry;
@@ -32,6 +33,8 @@ pub(super) struct Observed {
     pub(super) desired: Result<Desired, Obstacle>,
     /// A message that names the other resource, if another one owns the environment to which this one has deployed.
     pub(super) other_owner: Option<String>,
+    /// The gate of the deployments in `spec.requires`, if it is closed.
+    pub(super) upstream: Option<ClosedGate>,
 }
 
 impl Observed {
@@ -50,7 +53,7 @@ impl Observed {
         if let Ok(desired) = &desired {
             state.know_desired(&object, desired);
         }
-        Self { source: Source::of(&object), object, uid, desired, other_owner: None }
+        Self { source: Source::of(&object), object, uid, desired, other_owner: None, upstream: None }
     }
 
     /// Whether somebody has deleted the resource. It exists until its finalizers are removed.
@@ -90,7 +93,7 @@ pub(super) async fn resource_to_reconcile(
         context.resources.finish(uid, std::mem::take(state));
         return Ok(None);
     }
-    if context.is_replaced(watched, uid) {
+    if context.is_replaced(watched, uid) || context.gates.has_new_decision(&name_of(watched)) {
         return record::read(context, watched).await.map(Some);
     }
     context.resources.rest(uid, context.now().uptime);
@@ -116,6 +119,9 @@ impl<'c> ReconcileRun<'c> {
         'c: 'o,
     {
         Facts {
+            namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
+            name: object.metadata.name.as_deref().unwrap_or_default(),
+            created_at: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
             uid: object.metadata.uid.as_deref().unwrap_or_default(),
             generation: object.metadata.generation.unwrap_or_default(),
             deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
@@ -123,6 +129,7 @@ impl<'c> ReconcileRun<'c> {
             target: self.observed.desired.as_ref().map(|desired| desired.target.clone()).map_err(Clone::clone),
             requests: Requests::from_annotations(object.annotations()),
             other_owner: self.observed.other_owner.clone(),
+            gates: self.gate_facts(),
             settings: &self.context.process.settings,
             has_default_webhook: self.has_default_webhook(),
             credentials_origin: self.credentials_origin(),

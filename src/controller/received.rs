@@ -1,10 +1,9 @@
 //! An object as the API server sends it, without the parts of its metadata that the operator does not use: the managed
-//! fields, the last configuration of `kubectl apply`, and all labels but the version. The first two may be larger than
-//! the object. No write removes them from the object, because a write of the status leaves everything else unchanged in the API server.
+//! fields and the last configuration of `kubectl apply`. Both may be larger than the object. No write removes them from the object, because a write of the status leaves everything else unchanged in the API server.
 
 use super::unreadable::Unreadable;
 use api::spec::ObjectName;
-use api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus, VERSION_LABEL};
+use api::{CognigyDeployment, CognigyDeploymentSpec, CognigyDeploymentStatus};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -164,7 +163,6 @@ impl From<Metadata> for ObjectMeta {
         if let Some(annotations) = &mut annotations {
             annotations.remove(LAST_APPLIED);
         }
-        let version = metadata.labels.and_then(|mut labels| labels.remove_entry(VERSION_LABEL));
         Self {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -174,7 +172,7 @@ impl From<Metadata> for ObjectMeta {
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
             finalizers: metadata.finalizers,
-            labels: version.map(|version| BTreeMap::from([version])),
+            labels: metadata.labels,
             annotations,
             ..Self::default()
         }
@@ -189,14 +187,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn managed_fields_the_last_applied_configuration_and_other_labels_are_dropped() {
+    fn managed_fields_and_the_last_applied_configuration_are_dropped() {
         let sent = json!({
             "apiVersion": "deploy.cognigy.ai/v1alpha1",
             "kind": "CognigyDeployment",
             "metadata": {
                 "name": "bot", "namespace": "bots", "uid": "a-uid", "resourceVersion": "7", "generation": 2,
                 "creationTimestamp": "2026-01-01T12:00:00Z", "deletionTimestamp": "2026-01-02T12:00:00Z",
-                "finalizers": ["deploy.cognigy.ai/rollout"], "labels": {"team": "bots", VERSION_LABEL: "7"},
+                "finalizers": ["deploy.cognigy.ai/rollout"], "labels": {"team": "bots", "app.kubernetes.io/version": "7"},
                 "annotations": {LAST_APPLIED: "{}", "team": "bots"},
                 "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {}}}],
             },
@@ -213,12 +211,7 @@ mod tests {
         assert_eq!((&received.spec, &received.status), (&whole.spec, &whole.status));
         assert_eq!(received.annotations().keys().collect::<Vec<_>>(), ["team"]);
         let noted = whole.metadata;
-        let kept = ObjectMeta {
-            annotations: received.metadata.annotations.clone(),
-            managed_fields: None,
-            labels: Some([(VERSION_LABEL.to_owned(), "7".to_owned())].into()),
-            ..noted
-        };
+        let kept = ObjectMeta { annotations: received.metadata.annotations.clone(), managed_fields: None, ..noted };
         assert_eq!(received.metadata, kept, "all other fields are kept");
     }
 

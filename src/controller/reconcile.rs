@@ -163,6 +163,7 @@ impl<'c> ReconcileRun<'c> {
         self.put_status_back().await?;
         self.log_recorded();
         self.find_other_owner().await?;
+        self.observe_gates().await?;
         self.check_obstacle().await
     }
 
@@ -180,6 +181,7 @@ impl<'c> ReconcileRun<'c> {
         self.update_queue();
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
+        self.report_decisions().await;
         self.context.resources.succeeded(&self.observed.uid);
         Ok(self.requeue_after(rest, retry_delivery))
     }

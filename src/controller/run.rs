@@ -6,7 +6,7 @@ use super::reconcile::reconcile;
 use super::resources::LONGEST_PAUSE;
 use super::runner::Runner;
 use super::watch::Watches;
-use super::watch_scope::watch_scope;
+use super::watch_scope::{watch_gates, watch_scope};
 use super::watched::Watched;
 use futures::{FutureExt, future, stream};
 use kube::{Resource, ResourceExt};
@@ -50,9 +50,13 @@ pub async fn run(
         Scope::Namespaces(namespaces) => namespaces.into_iter().map(Some).collect(),
     };
     let (stores, triggers): (Vec<_>, Vec<_>) =
-        scopes.into_iter().map(|namespace| watch_scope(&context, &watches, namespace.as_deref())).unzip();
+        scopes.iter().map(|namespace| watch_scope(&context, &watches, namespace.as_deref())).unzip();
+    let namespaces: Vec<Option<&str>> = scopes.iter().map(Option::as_deref).collect();
+    let (gate_stores, at_gates) = watch_gates(&context, &watches, &namespaces);
+    context.cluster.watch_gates(gate_stores);
     context.cluster.watch(stores);
-    let runner = Runner::new(Arc::clone(&context)).run(stream::select_all(triggers), stop);
+    let triggers = stream::select(stream::select_all(triggers), at_gates);
+    let runner = Runner::new(Arc::clone(&context)).run(triggers, stop);
     let declare_ready = async {
         if context.cluster.ready().await.is_ok() {
             on_ready();
@@ -63,6 +67,7 @@ pub async fn run(
         let _ = context.cluster.ready().await;
         loop {
             context.forget_gone().await;
+            context.prune_decisions().await;
             tokio::time::sleep(FORGET_EVERY).await;
         }
     };

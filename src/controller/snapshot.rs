@@ -5,7 +5,7 @@ use super::error::{Error, call};
 use super::received::{self, ConfigMapData};
 use api::snapshot::{MAX_BYTES, MAX_WARNINGS, ReadSnapshot, stored_size};
 use api::spec::{ConfigMapKeyReference, ObjectName, is_key};
-use api::{CognigyDeployment, Digest, Snapshot, SnapshotProblem};
+use api::{CognigyDeployment, Snapshot, SnapshotProblem};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
@@ -198,9 +198,7 @@ fn unreadable(name: &str, error: &Error) -> Obstacle {
 }
 
 fn target(object: &CognigyDeployment, snapshot: &Snapshot) -> Result<Target, SnapshotProblem> {
-    let digest = Digest::of_deployment(&object.spec, snapshot)?;
-    let checks_digest = Digest::of_checks(&object.spec);
-    Ok(Target { digest, checks_digest, version: object.version_of(snapshot) })
+    Target::of(&object.spec, snapshot, object.version_of(snapshot))
 }
 
 /// The target of an inline snapshot, if it can be deployed.

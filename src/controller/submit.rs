@@ -17,6 +17,8 @@ impl ReconcileRun<'_> {
     /// Takes ownership of the environment, regardless of later claims, and records the intent.
     pub(super) async fn intend(&mut self) -> Result<(), Error> {
         let Some((session, snapshot)) = self.session_and_snapshot().await? else { return Ok(()) };
+        // The reconcile may have waited for its checks since it observed the gates.
+        self.observe_gates().await?;
         match self.begin_rollout(&session).await? {
             Begun::Yes => {}
             Begun::InUse(obstacle) => {

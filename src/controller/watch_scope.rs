@@ -1,7 +1,9 @@
 //! Watches the resources of one namespace, or of all, and the ConfigMaps with their snapshots.
 
 use super::claiming::in_use_by;
+use super::cluster::GateStores;
 use super::context::Context;
+use super::gates::{WatchedDecision, WatchedWindow};
 use super::received::NamedConfigMap;
 use super::resources::claims::Certainty;
 use super::resources::name_of;
@@ -43,6 +45,74 @@ pub(super) fn watch_scope(
         stream::iter(users_of(&known, &namespace, &name))
     });
     (store, stream::select(changed, users).boxed())
+}
+
+/// The watches of the gates: their stores, and the names of the resources to reconcile.
+pub(super) fn watch_gates(
+    context: &Arc<Context>,
+    watches: &Watches,
+    namespaces: &[Option<&str>],
+) -> (GateStores, BoxStream<'static, ResourceName>) {
+    let mut stores = GateStores::default();
+    let mut triggers = Vec::new();
+    for namespace in namespaces {
+        let (store, decided) = watch_decisions(context, watches, *namespace);
+        stores.decisions.push(store);
+        triggers.push(decided);
+    }
+    // The change windows in the operator's own namespace apply to all resources.
+    let own = Some(context.gates.operator_namespace()).filter(|own| {
+        !own.is_empty() && !namespaces.iter().any(|watched| watched.is_none_or(|watched| watched == *own))
+    });
+    for namespace in namespaces.iter().copied().chain(own.map(Some)) {
+        let (store, changed) = watch_windows(context, watches, namespace);
+        stores.windows.push(store);
+        triggers.push(changed);
+    }
+    (stores, stream::select_all(triggers).boxed())
+}
+
+fn watch_decisions(
+    context: &Arc<Context>,
+    watches: &Watches,
+    namespace: Option<&str>,
+) -> (Store<WatchedDecision>, BoxStream<'static, ResourceName>) {
+    let (store, writer) = reflector::store();
+    let decisions: Api<WatchedDecision> = scoped(watches.client(), namespace);
+    let context = Arc::clone(context);
+    let decided = watches
+        .changes(decisions, watcher::Config::default(), store.clone(), || {})
+        .map(Ok)
+        .reflect(writer)
+        .filter_map(move |event: watcher::Result<watcher::Event<WatchedDecision>>| {
+            future::ready(event.ok().and_then(|event| context.gates.observe_decision(&event)))
+        });
+    (store, decided.boxed())
+}
+
+fn watch_windows(
+    context: &Arc<Context>,
+    watches: &Watches,
+    namespace: Option<&str>,
+) -> (Store<WatchedWindow>, BoxStream<'static, ResourceName>) {
+    let (store, writer) = reflector::store();
+    let windows: Api<WatchedWindow> = scoped(watches.client(), namespace);
+    let context = Arc::clone(context);
+    let changed =
+        watches.changes(windows, watcher::Config::default(), store.clone(), || {}).map(Ok).reflect(writer).flat_map(
+            move |event: watcher::Result<watcher::Event<WatchedWindow>>| {
+                let is_changed = event.is_ok_and(|event| context.gates.observe_window(&event));
+                stream::iter(if is_changed { waiting_at_gates(&context) } else { Vec::new() })
+            },
+        );
+    (store, changed.boxed())
+}
+
+/// The resources that a change window may concern: those that wait between their checks and their submit.
+#[must_use]
+pub fn waiting_at_gates(context: &Context) -> Vec<ResourceName> {
+    let watched = context.cluster.resources();
+    watched.iter().filter(|watched| watched.is_at_gates()).map(|watched| name_of(watched.as_ref())).collect()
 }
 
 /// The labelled ConfigMaps that have changed or were deleted.

@@ -2,6 +2,7 @@
 //! name and version while it is at rest. So a large snapshot costs no memory while its resource is at rest.
 
 use super::admission_slot::is_polled;
+use super::gates::is_at_gates;
 use super::queue::Urgency;
 use super::received::Received;
 use super::resources::claims::{ApiEnvironment, Claim, Claimant};
@@ -18,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use rollout::claim;
 use rollout::facts::Requests;
+use rollout::gates::GateFacts;
 use rollout::requests::is_new;
 use rollout::rest::is_at_rest;
 use rollout::{Facts, Now, PollTuning, Settings};
@@ -88,6 +90,12 @@ impl Watched {
                 || asks_for_rollback(object)
         });
         if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
+    }
+
+    /// Whether its attempt has passed its checks and is not submitted.
+    #[must_use]
+    pub fn is_at_gates(&self) -> bool {
+        self.whole().is_some_and(|object| attempt(object).is_some_and(is_at_gates))
     }
 
     /// The source of its credentials, if it is known.
@@ -218,6 +226,9 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
     }
     let Some(target) = snapshot::written_target(object) else { return false };
     let facts = Facts {
+        namespace: object.metadata.namespace.as_deref().unwrap_or_default(),
+        name: object.metadata.name.as_deref().unwrap_or_default(),
+        created_at: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
         uid: object.metadata.uid.as_deref().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
@@ -225,6 +236,7 @@ fn rests(object: &CognigyDeployment, settings: &Settings, other_owner: Option<St
         target: Ok(target),
         requests: Requests::from_annotations(object.annotations()),
         other_owner,
+        gates: GateFacts::default(),
         settings,
         credentials_origin: None,
         has_default_webhook: false,

@@ -182,6 +182,8 @@ fn has_same_inputs(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool 
         && ours.status == newer.status
         && ours.metadata.deletion_timestamp == newer.metadata.deletion_timestamp
         && ours.metadata.finalizers == newer.metadata.finalizers
+        // Change windows select by label.
+        && ours.metadata.labels == newer.metadata.labels
         && requests(ours) == requests(newer)
         && ours.spec == CognigyDeploymentSpec { monitoring: ours.spec.monitoring.clone(), ..newer.spec.clone() }
 }

@@ -16,6 +16,11 @@ use serde_json::{Value, json};
 /// The plural of the resource that the operator owns.
 pub const DEPLOYMENTS: &str = "cognigydeployments";
 
+/// The plural of the decisions.
+pub const DECISIONS: &str = "cognigydecisions";
+/// The plural of the change windows.
+pub const WINDOWS: &str = "changewindows";
+
 /// The longest body of a request that an API server reads.
 const LONGEST_BODY: usize = 3 * 1024 * 1024;
 /// The largest object that etcd stores.
@@ -278,7 +283,7 @@ fn target(request: &Request<Bytes>) -> Option<Target> {
         return None;
     }
     let namespace = parts.next()?;
-    let plural = ["secrets", "configmaps", "events", "leases", DEPLOYMENTS];
+    let plural = ["secrets", "configmaps", "events", "leases", DECISIONS, WINDOWS, DEPLOYMENTS];
     let wanted = parts.next()?;
     let plural = plural.into_iter().find(|plural| *plural == wanted)?;
     let name = match parts.next() {

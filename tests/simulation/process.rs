@@ -14,6 +14,7 @@ use cognigy_operator::controller::cluster::Cluster;
 use cognigy_operator::controller::context::{Platforms, ProcessSettings};
 use cognigy_operator::controller::default_webhook::DefaultWebhook;
 use cognigy_operator::controller::event_recorder::EventRecorder;
+use cognigy_operator::controller::gates::GateRegistry;
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::queue::ReconcileQueue;
 use cognigy_operator::controller::resources::{ResourceRegistry, name_of};
@@ -347,6 +348,7 @@ fn context(gate: &Gate, setup: &Setup, clock: Arc<ProcessClock>, store: Store<Wa
             default_webhook: setup.default_webhook.clone(),
         },
         snapshots: Snapshots::new(kubernetes),
+        gates: GateRegistry::new("cognigy-system"),
         resources,
         metrics,
         process: ProcessSettings::new(settings, clock, seed),

@@ -13,7 +13,8 @@ pub const MESSAGE_LIMIT: usize = 1024;
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// The aspect: Ready, Reconciling, Stalled, Validated, TracePassed, RolledOut, Healthy, RolledBack or Delivered.
+    /// The aspect: Ready, Reconciling, Stalled, Validated, TracePassed, GatesOpen, RolledOut, Healthy, RolledBack
+    /// or Delivered.
     #[serde(rename = "type")]
     pub condition_type: ConditionType,
     /// True, False or Unknown.
@@ -43,6 +44,8 @@ pub enum ConditionType {
     Validated,
     /// The synthetic trace found no conflict.
     TracePassed,
+    /// The attempt has passed its gates: approvals, change windows and other deployments. Present if a gate was closed.
+    GatesOpen,
     /// The job has completed.
     RolledOut,
     /// The environment is healthy.

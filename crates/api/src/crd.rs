@@ -1,7 +1,11 @@
-//! The CustomResourceDefinition that is installed.
+//! The CustomResourceDefinitions that are installed.
 
+use super::change_window::ChangeWindow;
+use super::decision::CognigyDecision;
 use super::spec::CognigyDeployment;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, ValidationRule,
+};
 use kube::CustomResourceExt;
 
 /// The definition cannot be written as YAML. No input can cause this; it is a bug in this crate.
@@ -9,29 +13,62 @@ use kube::CustomResourceExt;
 #[error("the CRD cannot be written as YAML: {0}")]
 pub struct NotYaml(#[from] serde_saphyr::SerializeError);
 
-/// The generated definition. A new resource gets a status with `observedGeneration: -1`, so that kstatus does not report it as
-/// ready before the operator has seen it.
+/// Only the API server can check a name against its time zone database in a rule, so this rule is not among those that run offline.
+/// `getHours` fails if the time zone is not known.
+const TIME_ZONE_RULE: &str = "timestamp('2026-01-01T00:00:00Z').getHours(self) >= 0";
+
+/// The definitions.
+#[must_use]
+pub fn definitions() -> [CustomResourceDefinition; 3] {
+    [definition(), CognigyDecision::crd(), change_window()]
+}
+
+/// The definition of CognigyDeployment. A new resource gets a status with `observedGeneration: -1`, so that kstatus does not report it
+/// as ready before the operator has seen it.
 #[must_use]
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = CognigyDeployment::crd();
-    for version in &mut definition.spec.versions {
-        let status = version
-            .schema
-            .as_mut()
-            .and_then(|schema| schema.open_api_v3_schema.as_mut())
-            .and_then(|root| root.properties.as_mut())
-            .and_then(|properties| properties.get_mut("status"));
-        if let Some(status) = status {
-            status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
-        }
+    for status in properties(&mut definition, &["status"]) {
+        status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
     }
     definition
 }
 
-/// The definition as YAML, for `kubectl apply --server-side -f -`; `crds/` holds the same text.
+fn change_window() -> CustomResourceDefinition {
+    let mut definition = ChangeWindow::crd();
+    for time_zone in properties(&mut definition, &["spec", "timeZone"]) {
+        let rule = ValidationRule {
+            rule: TIME_ZONE_RULE.to_owned(),
+            message: Some("timeZone must be a name of the time zone database such as Europe/Berlin, or UTC".to_owned()),
+            ..ValidationRule::default()
+        };
+        time_zone.x_kubernetes_validations.get_or_insert_default().push(rule);
+    }
+    definition
+}
+
+/// The schema at this path, in each version.
+fn properties<'a>(definition: &'a mut CustomResourceDefinition, path: &[&str]) -> Vec<&'a mut JSONSchemaProps> {
+    let schemas = definition.spec.versions.iter_mut();
+    let roots = schemas.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    roots
+        .filter_map(|root| path.iter().try_fold(root, |schema, name| schema.properties.as_mut()?.get_mut(*name)))
+        .collect()
+}
+
+/// All definitions as YAML, for `kubectl apply --server-side -f -`.
+///
+/// # Errors
+/// [`NotYaml`] if a definition cannot be written as YAML.
+pub fn yaml() -> Result<String, NotYaml> {
+    let documents: Result<Vec<String>, NotYaml> = definitions().iter().map(yaml_of).collect();
+    Ok(documents?.join("---\n"))
+}
+
+/// One definition as YAML; `crds/` holds the same text.
 ///
 /// # Errors
 /// [`NotYaml`] if the definition cannot be written as YAML.
-pub fn yaml() -> Result<String, NotYaml> {
-    Ok(serde_saphyr::to_string(&definition())?)
+pub fn yaml_of(definition: &CustomResourceDefinition) -> Result<String, NotYaml> {
+    Ok(serde_saphyr::to_string(definition)?)
 }

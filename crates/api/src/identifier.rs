@@ -38,6 +38,10 @@ text_newtype!(
     EnvironmentId
 );
 text_newtype!(
+    /// The uid of a CognigyDecision.
+    DecisionUid
+);
+text_newtype!(
     /// A rollout's job at Cognigy.AI (contract, section 3).
     JobId
 );

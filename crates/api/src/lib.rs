@@ -25,9 +25,11 @@ macro_rules! plain_string_in_the_crd {
     )*};
 }
 
+pub mod change_window;
 pub mod claim;
 pub mod condition;
 pub mod crd;
+pub mod decision;
 pub mod digest;
 pub mod identifier;
 pub mod plan_id;
@@ -40,10 +42,12 @@ pub mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use change_window::ChangeWindow;
 pub use claim::EnvironmentClaim;
 pub use condition::ConditionType;
+pub use decision::CognigyDecision;
 pub use digest::Digest;
-pub use identifier::{EnvironmentId, IdempotencyKey, JobId};
+pub use identifier::{DecisionUid, EnvironmentId, IdempotencyKey, JobId};
 pub use plan_id::PlanId;
 pub use reason::Reason;
 pub use snapshot::{Snapshot, SnapshotProblem};

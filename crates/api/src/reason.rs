@@ -89,6 +89,30 @@ reasons! {
     Validating,
     /// The synthetic trace looks for conflicts.
     Tracing,
+    /// The rollout waits for approvals.
+    AwaitingApproval,
+    /// The rollout waits for approvals, because approvals of this plan have expired.
+    ApprovalExpired,
+    /// The rollout waits for approvals, because the admission policy that proves who has approved is not installed.
+    ApproverUnverified,
+    /// The rollout waits for a change window, or for the end of one.
+    WindowClosed,
+    /// The rollout waits for another CognigyDeployment to succeed with the same release and to stay healthy.
+    AwaitingUpstream,
+    /// A CognigyDeployment in spec.requires does not exist, or the operator does not watch its namespace.
+    UpstreamNotFound,
+    /// A CognigyDeployment in spec.requires does not allow this namespace to require it.
+    UpstreamForbidden,
+    /// The CognigyDeployments in spec.requires require each other in a circle.
+    UpstreamCycle,
+    /// All gates are open.
+    GatesOpen,
+    /// A decision lets the rollout start although a change window is closed.
+    WindowOverridden,
+    /// A person has rejected the rollout before it was submitted.
+    Rejected,
+    /// A decision cannot act, for example because it is about another plan.
+    DecisionIgnored,
     /// The rollout is being submitted.
     Submitting,
     /// The job is running.

@@ -7,11 +7,15 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod digests;
+mod gates;
 mod names;
 mod policy;
 mod source;
 mod version;
 
+pub use digests::ConfigurationDigests;
+pub use gates::{Approval, Requirement};
+pub(crate) use names::NAME_RULE;
 pub use names::{ObjectName, is_key};
 pub use policy::{
     CapacityConstraints, Compliance, DeletionPolicy, DependencyLock, IsolationRules, Monitoring, RollbackPolicy,
@@ -200,6 +204,26 @@ pub struct CognigyDeploymentSpec {
     /// rolled back if it fails.
     #[serde(default)]
     pub suspend: bool,
+
+    /// The approvals that a rollout needs before it is submitted. If it is not set, none. A rollback needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+
+    /// Other CognigyDeployments that must have succeeded with the same release before this one is submitted, for example the one of
+    /// staging. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(
+        validation = Rule::new("self.all(x, self.exists_one(y, y.name == x.name && (has(y.__namespace__) ? y.__namespace__ : '') == (has(x.__namespace__) ? x.__namespace__ : '')))")
+            .message("each CognigyDeployment may be required once: remove the second entry with the same name and namespace")
+    )]
+    pub requires: Vec<Requirement>,
+
+    /// Other namespaces whose CognigyDeployments may name this one in spec.requires. They learn whether and when it succeeded. At
+    /// most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    pub allowed_downstream_namespaces: Vec<String>,
 
     /// What happens to the environment when this resource is deleted. Retain keeps the deployed configuration. Rollback rolls it
     /// back.

@@ -4,6 +4,7 @@
 //! Everything that must survive a crash is here. All other state is in memory, and may be lost at any time.
 
 mod attempt;
+mod gates;
 mod outbox;
 mod outcome;
 mod rollback;
@@ -11,7 +12,10 @@ mod running;
 
 use super::claim::EnvironmentClaim;
 use super::condition::Condition;
+use super::identifier::DecisionUid;
 pub use attempt::{Attempt, Checks, Health, Job, JobFailure, Step, Submission, SyntheticTrace, Validation};
+pub use gates::{ClosedGate, CountedDecision, Gates};
+use jiff::Timestamp;
 pub use outbox::{DeliveryKind, OutboxEntry};
 pub use outcome::{LastSuccessful, Outcome, PastAttempt, Verdict};
 pub use rollback::{Rollback, RollbackReason};
@@ -20,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The maximum size of a status as JSON, in bytes. A larger status would slow down every watch and could exceed etcd's limit.
-pub const MAX_STATUS_BYTES: usize = 64 * 1024;
+pub const MAX_STATUS_BYTES: usize = 80 * 1024;
 
 /// What the operator knows about this deployment.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,13 +34,13 @@ pub struct CognigyDeploymentStatus {
     #[serde(default = "unobserved")]
     pub observed_generation: i64,
 
-    /// The state of the current attempt in one word, for people. The operator does not use it. Pending, Validating, Tracing, Submitting,
-    /// RollingOut, Monitoring, Succeeded, RollingBack, VerifyingRollback, RolledBack or Failed.
+    /// The state of the current attempt in one word, for people. The operator does not use it. Pending, Validating, Tracing, Gated,
+    /// Submitting, RollingOut, Monitoring, Succeeded, RollingBack, VerifyingRollback, RolledBack or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
     /// Ready, Reconciling and Stalled, as kstatus defines them, and the stages of the current attempt: Validated, TracePassed,
-    /// RolledOut, Healthy, RolledBack and Delivered. If an attempt ends before a stage, that stage has no condition.
+    /// RolledOut, Healthy, RolledBack and Delivered. GatesOpen is present if the attempt met a closed gate. If an attempt ends before a stage, that stage has no condition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -68,6 +72,15 @@ pub struct CognigyDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled_requests: Option<HandledRequests>,
 
+    /// The decisions that the operator has acted on, so that each acts at most once. The newest 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub acted_decisions: Vec<ActedDecision>,
+
+    /// Decisions that were made at this time or earlier do not count, because actedDecisions no longer shows which of them have acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisions_ignored_until: Option<Timestamp>,
+
     /// Audit records and webhook events that their receivers have not accepted yet, the oldest first. At most 40.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -85,6 +98,8 @@ pub enum Phase {
     Validating,
     /// The synthetic trace looks for conflicts.
     Tracing,
+    /// The checks have passed, and a gate is closed: the rollout waits for approvals, a change window or another deployment.
+    Gated,
     /// The rollout is being submitted.
     Submitting,
     /// The job is running.
@@ -111,6 +126,7 @@ impl Phase {
             Self::Pending => "Pending",
             Self::Validating => "Validating",
             Self::Tracing => "Tracing",
+            Self::Gated => "Gated",
             Self::Submitting => "Submitting",
             Self::RollingOut => "RollingOut",
             Self::Monitoring => "Monitoring",
@@ -135,6 +151,16 @@ pub struct HandledRequests {
     pub rollback: Option<String>,
 }
 
+/// A decision that the operator has acted on.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActedDecision {
+    /// The uid of the CognigyDecision.
+    pub uid: DecisionUid,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
 fn unobserved() -> i64 {
     -1
 }
@@ -151,6 +177,8 @@ impl Default for CognigyDeploymentStatus {
             last_successful: None,
             history: Vec::new(),
             handled_requests: None,
+            acted_decisions: Vec::new(),
+            decisions_ignored_until: None,
             outbox: Vec::new(),
         }
     }

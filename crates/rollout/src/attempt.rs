@@ -5,13 +5,17 @@ use super::conditions::{self, ConditionUpdate};
 use super::decide::Abandonment;
 use super::effects::{Effects, OutboxMessage};
 use super::facts::Facts;
+use super::gates;
 use super::key;
 use super::time::between;
+use api::PlanId;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
 use api::status::{
     Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, Health, LastSuccessful, Outcome, PastAttempt, Step, Verdict,
 };
+use jiff::Timestamp;
+use std::time::Duration;
 
 /// Starts an attempt at the target. The attempt before goes into the history. If it has no verdict, nothing was submitted, and
 /// its outcome is Superseded.
@@ -21,15 +25,20 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
     let replaced = replaced(status, facts);
     let superseded = archive(status, facts);
     let number = status.history.first().map_or(0, |past| past.number).max(superseded.number) + 1;
+    let running = gates::running_digest(status);
+    let plan_id = PlanId::of(&target.digest, &target.checks_digest, running);
     status.attempt = Some(Attempt {
         number,
         digest: target.digest.clone(),
         version: target.version.clone(),
+        release: Some(target.release.clone()),
+        plan_id: Some(plan_id),
         generation: facts.generation,
         step: Step::Pending,
         started_at: facts.now.wall,
         queued_at: None,
         checks: Checks::new(target.checks_digest.clone()),
+        gates: None,
         submission: None,
         job: None,
         health: Health::default(),
@@ -37,6 +46,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         verdict: None,
     });
     conditions::reset_stages(status, facts);
+    status.conditions.remove_condition(ConditionType::GatesOpen);
     let started = Effects::normal(
         Reason::AttemptStarted,
         format!("attempt {number} has started, to deploy {}", target.digest.named(target.version.as_deref())),
@@ -63,8 +73,10 @@ fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
 
 /// The results of the checks are discarded, because they are too old, or because the checks or the API have changed.
 pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
+    let running = gates::running_digest(status).cloned();
     if let (Some(attempt), Ok(target)) = (&mut status.attempt, &facts.target) {
         attempt.checks = Checks::new(target.checks_digest.clone());
+        attempt.plan_id = Some(PlanId::of(&attempt.digest, &target.checks_digest, running.as_ref()));
         attempt.generation = facts.generation;
         attempt.step = Step::Pending;
     }
@@ -101,6 +113,8 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
             format!("attempt {number} was replaced by a newer configuration before it was submitted"),
         ),
     };
+    let healthy_for_seconds = healthy_for(status, &attempt, facts.now.wall).map(|healthy| healthy.as_secs());
+    let healthy_for_seconds = healthy_for_seconds.and_then(|seconds| i64::try_from(seconds).ok());
     let superseded = || Verdict { outcome: Outcome::Superseded, reason: Reason::Superseded, at: facts.now.wall };
     status.history.insert(
         0,
@@ -108,6 +122,8 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
             number,
             digest: attempt.digest,
             version: attempt.version,
+            release: attempt.release,
+            healthy_for_seconds,
             job_id: attempt.job.map(|job| job.id),
             started_at: attempt.started_at,
             verdict: attempt.verdict.unwrap_or_else(superseded),
@@ -115,6 +131,17 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
     );
     status.history.truncate(usize::try_from(facts.spec.history_limit).unwrap_or(0));
     Archived { number, effects }
+}
+
+/// For how long the environment has been healthy with this attempt's configuration, by the record of its resource. `None` if the
+/// attempt has not succeeded or was rolled back, or if the environment is not healthy.
+#[must_use]
+pub fn healthy_for(status: &CognigyDeploymentStatus, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
+    let verdict = attempt.verdict.as_ref().filter(|_| claim::claims_to_run(attempt))?;
+    let healthy = status.conditions.find(ConditionType::Healthy)?;
+    // The condition turns False and True again if health is watched after the success.
+    let since = verdict.at.max(healthy.last_transition_time);
+    (healthy.status == ConditionStatus::True).then(|| between(since, now))
 }
 
 /// Ends the attempt. A verdict that was recorded is never changed.

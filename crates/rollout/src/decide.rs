@@ -7,6 +7,7 @@ use super::checks_validity;
 use super::claim;
 use super::deadline::{is_outdated, is_replaced, time_until_free, timeout_verdict_age};
 use super::facts::{Facts, SubmitIdempotency};
+use super::gates;
 use super::memory::{Memory, OBSTACLE_CHECK_INTERVAL};
 use super::next_poll;
 use super::requests::{self, Request};
@@ -32,6 +33,8 @@ pub enum Decision {
     Start,
     /// The results of the checks are not valid any more. Discard them and check again.
     CheckAgain,
+    /// The gates before the submit have opened or closed. Record which.
+    RecordGates,
     /// Request the permission to start, because the request budget can watch only so many rollouts.
     RequestSlot,
     /// Request the validation.
@@ -97,8 +100,9 @@ impl Decision {
                 status.attempt.as_ref().is_some_and(Attempt::has_intent)
             }
             Self::NoteRequests
-            | Self::HandleRequest(Request::Rollback)
+            | Self::HandleRequest(Request::Rollback | Request::Reject)
             | Self::CheckAgain
+            | Self::RecordGates
             | Self::RequestSlot
             | Self::Trace
             | Self::Intend
@@ -120,13 +124,13 @@ impl Decision {
 #[must_use]
 pub fn decide(facts: &Facts<'_>, status: &CognigyDeploymentStatus, memory: &Memory) -> Decision {
     let Some(handled) = &status.handled_requests else { return Decision::NoteRequests };
-    if let Some(request) = requests::next_request(facts, status.attempt.as_ref(), handled, memory) {
+    if let Some(request) = requests::next_request(facts, status, handled, memory) {
         return Decision::HandleRequest(request);
     }
     match (&status.attempt, facts.deleted_at) {
         (attempt, Some(_)) => within_grace(finish_deleted(facts, status, attempt.as_ref(), memory), facts, memory),
         (None, None) => begin(facts),
-        (Some(attempt), None) => proceed(facts, attempt, memory),
+        (Some(attempt), None) => proceed(facts, status, attempt, memory),
     }
 }
 
@@ -138,16 +142,21 @@ fn begin(facts: &Facts<'_>) -> Decision {
     }
 }
 
-fn proceed(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+fn proceed(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt, memory: &Memory) -> Decision {
     match attempt.step {
-        Step::Pending | Step::Validating | Step::Tracing => before_the_intent(facts, attempt, memory),
+        Step::Pending | Step::Validating | Step::Tracing => before_the_intent(facts, status, attempt, memory),
         Step::VerifyingRollback => verifying(facts, attempt, memory),
         Step::Settled => settled(facts, attempt, memory),
         Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack => in_flight(facts, attempt, memory),
     }
 }
 
-fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
+fn before_the_intent(
+    facts: &Facts<'_>,
+    status: &CognigyDeploymentStatus,
+    attempt: &Attempt,
+    memory: &Memory,
+) -> Decision {
     let Ok(target) = &facts.target else { return Decision::Wait(Some(OBSTACLE_CHECK_INTERVAL)) };
     if target.digest != attempt.digest {
         return Decision::Start;
@@ -161,10 +170,23 @@ fn before_the_intent(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> D
     if let Some(wait) = paused(facts, memory).or_else(|| blocked(facts, memory)) {
         return wait;
     }
+    if let Some(wait) = gated(facts, status, attempt) {
+        return wait;
+    }
     if !memory.attempt.slot.is_granted() {
         return Decision::RequestSlot;
     }
     next_check(facts, attempt)
+}
+
+/// After both checks, the attempt waits until all gates are open. It holds no slot meanwhile.
+fn gated(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt) -> Option<Decision> {
+    attempt.checks.passed_at()?;
+    let evaluation = gates::evaluate(facts, status, attempt);
+    if evaluation.record(attempt.gates.as_ref(), facts.now.wall) != attempt.gates {
+        return Some(Decision::RecordGates);
+    }
+    (!evaluation.is_open()).then(|| Decision::Wait(Some(evaluation.evaluate_again_in(facts.now.wall))))
 }
 
 /// The recorded results of the checks decide. So a suspension, another wait or a restart between two checks repeats no

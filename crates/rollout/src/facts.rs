@@ -1,10 +1,12 @@
 //! What is known when a decision is made.
 
 use super::answer::Obstacle;
+use super::gates::GateFacts;
 use super::polling::PollTuning;
 use super::time::{Answered, Now};
 use api::identifier::ApiOrigin;
-use api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION};
+use api::spec::ConfigurationDigests;
+use api::{CognigyDeploymentSpec, Digest, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, Snapshot, SnapshotProblem};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -75,15 +77,38 @@ fn bounded(value: &str) -> String {
 pub struct Target {
     /// What is deployed.
     pub digest: Digest,
+    /// The part of it that moves from one environment to the next: snapshot and dependency locks.
+    pub release: Digest,
     /// What it is checked against before the submit.
     pub checks_digest: Digest,
     /// Its version, for people, if the snapshot names one.
     pub version: Option<String>,
 }
 
+impl Target {
+    /// The target of a spec with this snapshot.
+    ///
+    /// # Errors
+    /// [`SnapshotProblem`] if the snapshot cannot be deployed.
+    pub fn of(
+        spec: &CognigyDeploymentSpec,
+        snapshot: &Snapshot,
+        version: Option<String>,
+    ) -> Result<Self, SnapshotProblem> {
+        let ConfigurationDigests { deployment, release } = ConfigurationDigests::of(spec, snapshot)?;
+        Ok(Self { digest: deployment, release, checks_digest: Digest::of_checks(spec), version })
+    }
+}
+
 /// Everything that a decision looks at, except for the recorded status and this process's memory.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
+    /// The resource's namespace.
+    pub namespace: &'a str,
+    /// The resource's name.
+    pub name: &'a str,
+    /// When the resource was created.
+    pub created_at: Option<Timestamp>,
     /// The resource's uid. It is part of every key, so that a resource never gets the answers that were meant for an earlier
     /// resource of the same name.
     pub uid: &'a str,
@@ -99,6 +124,8 @@ pub struct Facts<'a> {
     pub requests: Requests,
     /// The message about another resource that owns the environment: it deployed there later, or has a rollout in flight there.
     pub other_owner: Option<String>,
+    /// What is known about the gates before the submit.
+    pub gates: GateFacts,
     /// The operator's settings.
     pub settings: &'a Settings,
     /// The API that the credentials point to, if this process has read them.

@@ -20,6 +20,7 @@ mod delivery_summary;
 pub mod durations;
 pub mod effects;
 pub mod facts;
+pub mod gates;
 pub mod key;
 pub mod memory;
 pub mod next_poll;

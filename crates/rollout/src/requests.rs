@@ -1,4 +1,4 @@
-//! Requests of people, made by annotation. Each new value is acted on once.
+//! Requests of people, made by annotation or by decision. Each new value, and each decision, is acted on once.
 //!
 //! The operator never edits the annotations, because a GitOps tool would put them back. It records the values that it has
 //! handled.
@@ -6,8 +6,11 @@
 use super::deadline::time_until_free;
 use super::effects::Effects;
 use super::facts::Facts;
+use super::gates::{self, DecisionRecord, Proof};
 use super::memory::Memory;
+use api::decision::Verb;
 use api::status::{Attempt, CognigyDeploymentStatus, HandledRequests};
+use std::sync::Arc;
 
 /// A request that a person can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,20 +19,41 @@ pub enum Request {
     Rollback,
     /// Try again.
     Retry,
+    /// End an attempt that was not submitted. Only a decision can request this.
+    Reject,
+}
+
+impl Request {
+    /// The verb of a decision that makes this request.
+    #[must_use]
+    pub fn verb(self) -> Verb {
+        match self {
+            Self::Rollback => Verb::Rollback,
+            Self::Retry => Verb::Retry,
+            Self::Reject => Verb::Reject,
+        }
+    }
 }
 
 /// The request to handle next. A rollback wins over a retry; a retry waits while nothing new may start.
 #[must_use]
 pub fn next_request(
     facts: &Facts<'_>,
-    attempt: Option<&Attempt>,
+    status: &CognigyDeploymentStatus,
     handled: &HandledRequests,
     memory: &Memory,
 ) -> Option<Request> {
-    if is_new(facts.requests.rollback.as_ref(), handled.rollback.as_ref()) {
+    let attempt = status.attempt.as_ref();
+    let is_decided = |request: Request| pending_decision(facts, status, request.verb()).is_some();
+    if is_new(facts.requests.rollback.as_ref(), handled.rollback.as_ref()) || is_decided(Request::Rollback) {
         return Some(Request::Rollback);
     }
-    if !is_new(facts.requests.retry.as_ref(), handled.retry.as_ref()) || facts.deleted_at.is_some() {
+    if is_decided(Request::Reject) {
+        return Some(Request::Reject);
+    }
+    let is_retry_requested =
+        is_new(facts.requests.retry.as_ref(), handled.retry.as_ref()) || is_decided(Request::Retry);
+    if !is_retry_requested || facts.deleted_at.is_some() {
         return None;
     }
     let may_start = !facts.spec.suspend
@@ -37,6 +61,37 @@ pub fn next_request(
         && attempt.is_none_or(|attempt| time_until_free(facts, attempt, memory).is_zero());
     let is_busy = attempt.is_some_and(Attempt::is_in_flight);
     (may_start || is_busy).then_some(Request::Retry)
+}
+
+/// The oldest decision with this verb that may act on the current attempt now.
+#[must_use]
+pub fn pending_decision<'f>(
+    facts: &'f Facts<'_>,
+    status: &CognigyDeploymentStatus,
+    verb: Verb,
+) -> Option<&'f Arc<DecisionRecord>> {
+    let decisions = &facts.gates.decisions;
+    if decisions.proof != Proof::Given {
+        return None;
+    }
+    decisions.records.iter().find(|record| {
+        record.verb == verb
+            && is_about_attempt(status, record)
+            && gates::is_usable(facts, status, record).is_ok()
+            && facts.now.wall < record.expiry(None)
+    })
+}
+
+/// Whether a decision is about the current attempt, in a step in which it can act.
+#[must_use]
+pub fn is_about_attempt(status: &CognigyDeploymentStatus, record: &DecisionRecord) -> bool {
+    let Some(attempt) = &status.attempt else { return false };
+    let is_open = attempt.submission.is_none() && attempt.verdict.is_none();
+    attempt.plan_id.as_ref() == Some(&record.plan_id)
+        && match record.verb {
+            Verb::Approve | Verb::Override | Verb::Reject => is_open,
+            Verb::Rollback | Verb::Retry => true,
+        }
 }
 
 /// Whether a request annotation has a value that was not handled yet.
@@ -50,5 +105,6 @@ pub fn is_new(value: Option<&String>, handled: Option<&String>) -> bool {
 pub fn record_without_acting(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     status.handled_requests =
         Some(HandledRequests { retry: facts.requests.retry.clone(), rollback: facts.requests.rollback.clone() });
+    gates::ignore_existing(status, facts);
     Effects::none()
 }

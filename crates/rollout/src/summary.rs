@@ -4,6 +4,7 @@
 //! The summary repeats what other conditions say. Nothing is decided by it.
 
 use super::answer::Obstacle;
+use super::apply::gates::all_messages;
 use super::conditions::{ConditionUpdate, message_of, set_condition};
 use super::deadline::{is_outdated, is_past_deadline, time_until_free};
 use super::delivery_summary;
@@ -122,8 +123,23 @@ fn checking(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, reason: Reaso
             let message = format!("attempt {} waits for the request budget: {position}", attempt.number);
             ReadySummary::Reconciling(Reason::Queued, message)
         }
-        (None, None) => ReadySummary::Reconciling(reason, format!("attempt {}: {what}", attempt.number)),
+        (None, None) => gated(attempt)
+            .unwrap_or_else(|| ReadySummary::Reconciling(reason, format!("attempt {}: {what}", attempt.number))),
     }
+}
+
+/// The summary if a gate is closed. A deployment in `spec.requires` that does not exist needs a person; all other gates open when
+/// people or time have done what was agreed.
+fn gated(attempt: &Attempt) -> Option<ReadySummary> {
+    let closed = &attempt.gates.as_ref()?.closed;
+    let reason = closed.first()?.reason;
+    let message = format!("attempt {} waits: {}", attempt.number, all_messages(closed));
+    Some(match reason {
+        Reason::UpstreamNotFound | Reason::UpstreamForbidden | Reason::UpstreamCycle => {
+            ReadySummary::Stalled(reason, message)
+        }
+        _ => ReadySummary::Reconciling(reason, message),
+    })
 }
 
 fn submitting(facts: &Facts<'_>, memory: &Memory) -> ReadySummary {
@@ -286,6 +302,7 @@ fn failure(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdic
         }
         Reason::HealthCheckFailed => Some(ConditionType::Healthy),
         Reason::RollbackRefused => Some(ConditionType::RolledBack),
+        Reason::Rejected => Some(ConditionType::GatesOpen),
         _ => None,
     };
     let message = source.map(|source| message_of(status, source)).filter(|message| !message.is_empty());
@@ -310,6 +327,9 @@ fn failure(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdic
 
 fn phase(attempt: Option<&Attempt>) -> Phase {
     let Some(attempt) = attempt else { return Phase::Pending };
+    if is_gated(attempt) {
+        return Phase::Gated;
+    }
     match attempt.step {
         Step::Pending => Phase::Pending,
         Step::Validating => Phase::Validating,
@@ -321,6 +341,11 @@ fn phase(attempt: Option<&Attempt>) -> Phase {
         Step::VerifyingRollback => Phase::VerifyingRollback,
         Step::Settled => settled_phase(attempt),
     }
+}
+
+/// Whether the attempt waits at a closed gate.
+fn is_gated(attempt: &Attempt) -> bool {
+    attempt.step == Step::Tracing && attempt.gates.as_ref().is_some_and(|gates| !gates.closed.is_empty())
 }
 
 fn settled_phase(attempt: &Attempt) -> Phase {

@@ -2,12 +2,12 @@
 
 use super::client_of;
 use super::service_account::{self, Right, ServiceAccountAccess};
-use api::CognigyDeployment;
+use api::{ChangeWindow, CognigyDecision, CognigyDeployment};
 use control_plane::{ControlPlane, Options};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
+use kube::{Client, ResourceExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -48,22 +48,29 @@ impl Cluster {
         text
     }
 
-    /// Applies the CRD, and waits until it is served.
+    /// Applies the CRDs, and waits until they are served.
     pub async fn install_crd(&self) {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client().await);
-        let definition = Patch::Apply(api::crd::definition());
-        definitions.patch(CRD_NAME, &PatchParams::apply("tests"), &definition).await.unwrap();
+        for definition in api::crd::definitions() {
+            let name = definition.name_any();
+            definitions.patch(&name, &PatchParams::apply("tests"), &Patch::Apply(definition)).await.unwrap();
+        }
         self.until_crd_is_served().await;
     }
 
     async fn until_crd_is_served(&self) {
         let client = self.client().await;
-        await_condition(Api::<CustomResourceDefinition>::all(client.clone()), CRD_NAME, is_crd_established())
-            .await
-            .unwrap();
-        let resources: Api<CognigyDeployment> = Api::all(client);
-        // The API server sets Established a moment before it serves the kind. There is no event for that moment.
-        while resources.list(&Default::default()).await.is_err() {
+        for definition in api::crd::definitions() {
+            let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+            await_condition(definitions, &definition.name_any(), is_crd_established()).await.unwrap();
+        }
+        // The API server sets Established a moment before it serves a kind. There is no event for that moment.
+        let is_served = async || {
+            Api::<CognigyDeployment>::all(client.clone()).list(&ListParams::default()).await.is_ok()
+                && Api::<CognigyDecision>::all(client.clone()).list(&ListParams::default()).await.is_ok()
+                && Api::<ChangeWindow>::all(client.clone()).list(&ListParams::default()).await.is_ok()
+        };
+        while !is_served().await {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }

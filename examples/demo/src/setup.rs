@@ -48,12 +48,13 @@ impl Setup {
 
     async fn install_definition(&self) -> Result<(), Error> {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.kubernetes.clone());
-        let mut definition = crd::definition();
-        definition.labels_mut().extend([made_by_the_demo()]);
-        definitions.create(&PostParams::default(), &definition).await.trying("accept the CRD")?;
-        await_condition(definitions, &definition.name_any(), conditions::is_crd_established())
-            .await
-            .map_err(|error| Error::Kubernetes { what: "serve the CRD", problem: error.to_string() })?;
+        for mut definition in crd::definitions() {
+            definition.labels_mut().extend([made_by_the_demo()]);
+            definitions.create(&PostParams::default(), &definition).await.trying("accept the CRDs")?;
+            await_condition(definitions.clone(), &definition.name_any(), conditions::is_crd_established())
+                .await
+                .map_err(|error| Error::Kubernetes { what: "serve the CRDs", problem: error.to_string() })?;
+        }
         Ok(())
     }
 

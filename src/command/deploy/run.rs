@@ -16,6 +16,7 @@ use crate::controller::cluster::Cluster;
 use crate::controller::context::{Platforms, ProcessSettings};
 use crate::controller::error::Error;
 use crate::controller::event_recorder::EventRecorder;
+use crate::controller::gates::GateRegistry;
 use crate::controller::leadership::Leadership;
 use crate::controller::resources::ResourceRegistry;
 use crate::controller::run::{after_failure, guarded};
@@ -275,6 +276,7 @@ fn context(
             default_webhook: None,
         },
         snapshots,
+        gates: GateRegistry::default(),
         resources,
         metrics,
         process: ProcessSettings::new(settings, Arc::new(SystemClock::start()), seed),

@@ -6,6 +6,7 @@ use super::*;
 use crate::controller::received::LAST_APPLIED;
 use api::{CognigyDeploymentStatus, FINALIZER};
 use kube::core::{ObjectList, WatchEvent};
+use rollout::gates::GateFacts;
 use rollout::summary;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -51,6 +52,9 @@ fn succeeded() -> Value {
     let mut status: CognigyDeploymentStatus = serde_json::from_value(status).unwrap();
     let (settings, now) = (Settings::default(), now());
     let facts = Facts {
+        namespace: "bots",
+        name: "bot",
+        created_at: None,
         uid: "a-uid",
         generation: 1,
         deleted_at: None,
@@ -58,6 +62,7 @@ fn succeeded() -> Value {
         target: Ok(target),
         requests: Requests::default(),
         other_owner: None,
+        gates: GateFacts::default(),
         settings: &settings,
         credentials_origin: None,
         has_default_webhook: false,

@@ -12,6 +12,7 @@ use api::{CognigyDeploymentSpec, Digest};
 use rollout::admission::AdmissionSlot;
 use rollout::answer::{TraceAnswer, ValidationAnswer};
 use rollout::facts::{Requests, Settings, Target};
+use rollout::gates::GateFacts;
 use rollout::{Decision, Effects, Facts, Memory, PollTuning, apply, attempt, decide, requests};
 use serde_json::json;
 
@@ -76,6 +77,9 @@ impl Core {
     pub(super) fn facts(&self, requests: UserRequests, tick: u8) -> Facts<'_> {
         let variant = self.variant(requests);
         Facts {
+            namespace: "bots",
+            name: "bot",
+            created_at: None,
             uid: "0f8e7d6c",
             generation: 1 + i64::from(requests.edit),
             deleted_at: None,
@@ -83,6 +87,7 @@ impl Core {
             target: Ok(variant.target.clone()),
             requests: Requests { retry: None, rollback: requests.rollback.then(|| "please".to_owned()) },
             other_owner: None,
+            gates: GateFacts::default(),
             settings: &self.settings,
             credentials_origin: None,
             has_default_webhook: false,
@@ -139,6 +144,7 @@ impl Core {
             Decision::HandleRequest(request) => apply::requests::handle(status, facts, memory, request),
             Decision::Start => attempt::start(status, facts),
             Decision::CheckAgain => attempt::check_again(status, facts),
+            Decision::RecordGates => apply::gates::record(status, facts),
             Decision::RequestSlot => {
                 memory.attempt.slot = memory.attempt.slot.grant();
                 Effects::none()
@@ -253,11 +259,7 @@ impl Variant {
         }))
         .unwrap();
         let snapshot = spec.configuration_snapshot.clone().unwrap();
-        let target = Target {
-            digest: Digest::of_deployment(&spec, &snapshot).unwrap(),
-            checks_digest: Digest::of_checks(&spec),
-            version: snapshot.version(),
-        };
+        let target = Target::of(&spec, &snapshot, snapshot.version()).unwrap();
         Self { spec, target }
     }
 }

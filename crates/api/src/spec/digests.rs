@@ -15,29 +15,16 @@ impl Digest {
     /// # Errors
     /// [`SnapshotProblem`] if the snapshot cannot be deployed.
     pub fn of_deployment(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Self, SnapshotProblem> {
-        let mut locks: Vec<_> = spec.dependency_locks.iter().collect();
-        locks.sort_by(|left, right| left.package_name.cmp(&right.package_name));
-        let locks: Vec<Value> = locks
-            .into_iter()
-            .map(|lock| json!({"packageName": lock.package_name, "pinned": lock.pinned, "version": lock.version}))
-            .collect();
-        let capacity = json!({
-            "maxConcurrentSessions": spec.capacity_constraints.max_concurrent_sessions,
-            "memoryLimitMb": spec.capacity_constraints.memory_limit_mb,
-        });
-        let outline = Outline::of(snapshot.text())?;
-        // One canonical object with sorted keys. The canonical snapshot is hashed in pieces and never held as a whole.
-        let mut hash = Sha256::new();
-        hash.update(br#"{"capacityConstraints":"#);
-        hash.update(canonical(&capacity));
-        hash.update(br#","configurationSnapshot":"#);
-        write_canonical(&outline, |piece| hash.update(piece));
-        hash.update(br#","dependencyLocks":"#);
-        hash.update(canonical(&locks.into()));
-        hash.update(br#","environmentId":"#);
-        hash.update(canonical(&spec.environment_id.as_str().into()));
-        hash.update(b"}");
-        Ok(Self::from_hash(&hash.finalize()))
+        Ok(ConfigurationDigests::of(spec, snapshot)?.deployment)
+    }
+
+    /// The digest of the release: snapshot and dependency locks (in any order). Two environments that run the same release have the
+    /// same digest, whatever their names and capacities are.
+    ///
+    /// # Errors
+    /// [`SnapshotProblem`] if the snapshot cannot be deployed.
+    pub fn of_release(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Self, SnapshotProblem> {
+        Ok(ConfigurationDigests::of(spec, snapshot)?.release)
     }
 
     /// The digest of the options of the checks before the submit: isolation rules and trace options.
@@ -59,6 +46,60 @@ impl Digest {
             },
         });
         Self::from_hash(&Sha256::digest(canonical(&document)))
+    }
+}
+
+/// The digests of a configuration. They are computed together, because making a large snapshot canonical takes longer than hashing
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationDigests {
+    /// What is deployed: environment, snapshot, dependency locks and capacity.
+    pub deployment: Digest,
+    /// The part of it that moves from one environment to the next: snapshot and dependency locks.
+    pub release: Digest,
+}
+
+impl ConfigurationDigests {
+    /// The digests of a configuration.
+    ///
+    /// # Errors
+    /// [`SnapshotProblem`] if the snapshot cannot be deployed.
+    pub fn of(spec: &CognigyDeploymentSpec, snapshot: &Snapshot) -> Result<Self, SnapshotProblem> {
+        let mut locks: Vec<_> = spec.dependency_locks.iter().collect();
+        locks.sort_by(|left, right| left.package_name.cmp(&right.package_name));
+        let locks: Vec<Value> = locks
+            .into_iter()
+            .map(|lock| json!({"packageName": lock.package_name, "pinned": lock.pinned, "version": lock.version}))
+            .collect();
+        let capacity = json!({
+            "maxConcurrentSessions": spec.capacity_constraints.max_concurrent_sessions,
+            "memoryLimitMb": spec.capacity_constraints.memory_limit_mb,
+        });
+        let outline = Outline::of(snapshot.text())?;
+        let locks = canonical(&locks.into());
+        // Each digest is over one canonical object with sorted keys. The canonical snapshot is hashed in pieces and never held as a
+        // whole.
+        let (mut deployment, mut release) = (Sha256::new(), Sha256::new());
+        deployment.update(br#"{"capacityConstraints":"#);
+        deployment.update(canonical(&capacity));
+        deployment.update(br#","configurationSnapshot":"#);
+        release.update(br#"{"configurationSnapshot":"#);
+        write_canonical(&outline, |piece| {
+            deployment.update(piece);
+            release.update(piece);
+        });
+        for hash in [&mut deployment, &mut release] {
+            hash.update(br#","dependencyLocks":"#);
+            hash.update(&locks);
+        }
+        deployment.update(br#","environmentId":"#);
+        deployment.update(canonical(&spec.environment_id.as_str().into()));
+        deployment.update(b"}");
+        release.update(b"}");
+        Ok(Self {
+            deployment: Digest::from_hash(&deployment.finalize()),
+            release: Digest::from_hash(&release.finalize()),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 const MAX_BYTES: usize = 253;
 
 /// A DNS subdomain (RFC 1123), as a CEL rule.
-pub(super) const NAME_RULE: &str =
+pub(crate) const NAME_RULE: &str =
     "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')";
 
 /// The error message of [`NAME_RULE`] for a Secret.

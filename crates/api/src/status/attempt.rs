@@ -1,9 +1,11 @@
 //! One attempt, stage by stage: checks, submission, job, health, rollback.
 
+use super::gates::Gates;
 use super::outcome::{Outcome, Verdict};
 use super::rollback::Rollback;
 use crate::digest::Digest;
 use crate::identifier::{ApiOrigin, ClientHash, IdempotencyKey, JobId, RequestHash};
+use crate::plan_id::PlanId;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,15 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
+    /// Hash of the release: snapshot and dependency locks, without environment and capacity. spec.requires compares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Digest>,
+
+    /// The id of the plan: what this attempt deploys, what it is checked against, and what ran when it started. A CognigyDecision is
+    /// about one plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<PlanId>,
+
     /// The generation of the spec that started this attempt.
     pub generation: i64,
 
@@ -42,6 +53,10 @@ pub struct Attempt {
 
     /// The validation and the synthetic trace, which must both pass before anything is submitted.
     pub checks: Checks,
+
+    /// What this attempt waited for between its checks and its submit. Missing if no gate was closed and nobody had to approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
 
     /// The submit. The operator writes it when it decides to submit, before it sends anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

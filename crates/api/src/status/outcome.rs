@@ -114,6 +114,13 @@ pub struct PastAttempt {
     /// The version of that configuration, for people, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Hash of the release of this attempt: snapshot and dependency locks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Digest>,
+    /// For how long the environment was healthy without interruption when the next attempt replaced this one, in seconds. Missing if
+    /// it was not healthy then, or if this attempt did not succeed or was rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_for_seconds: Option<i64>,
     /// Its job at Cognigy.AI, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,

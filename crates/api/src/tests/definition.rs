@@ -3,13 +3,10 @@
 use crate::crd;
 use serde_json::{Value, json};
 
-/// The definition, and its copy in the chart.
-const FILES: [&str; 2] = [
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/deploy.cognigy.ai_cognigydeployments.yaml"),
-    concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../charts/cognigy-operator/files/deploy.cognigy.ai_cognigydeployments.yaml"
-    ),
+/// The folders of the definitions: the project's, and the chart's copy.
+const FOLDERS: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/cognigy-operator/files"),
 ];
 
 fn definition() -> Value {
@@ -22,24 +19,30 @@ fn schema() -> Value {
 
 #[test]
 fn the_files_that_are_installed_are_what_the_types_generate() {
-    let generated = crd::yaml().unwrap();
-    for file in FILES {
-        if std::env::var_os("UPDATE_CRDS").is_some() {
-            std::fs::create_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
-            std::fs::write(file, &generated).unwrap();
+    for definition in crd::definitions() {
+        let generated = crd::yaml_of(&definition).unwrap();
+        for folder in FOLDERS {
+            let file = format!("{folder}/deploy.cognigy.ai_{}.yaml", definition.spec.names.plural);
+            if std::env::var_os("UPDATE_CRDS").is_some() {
+                std::fs::create_dir_all(folder).unwrap();
+                std::fs::write(&file, &generated).unwrap();
+            }
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            assert!(
+                text == generated,
+                "{file} differs from the types: run this test with UPDATE_CRDS=1 and commit the file"
+            );
         }
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        assert!(
-            text == generated,
-            "{file} differs from the types: run this test with UPDATE_CRDS=1 and commit the file"
-        );
     }
 }
 
 #[test]
 fn the_yaml_reads_back_as_the_definition() {
-    let read: Value = serde_saphyr::from_str(&crd::yaml().unwrap()).unwrap();
-    assert_eq!(read, definition());
+    for definition in crd::definitions() {
+        let read: Value = serde_saphyr::from_str(&crd::yaml_of(&definition).unwrap()).unwrap();
+        assert_eq!(read, serde_json::to_value(&definition).unwrap());
+    }
+    assert_eq!(crd::yaml().unwrap().matches("kind: CustomResourceDefinition").count(), 3);
 }
 
 #[test]
@@ -106,8 +109,14 @@ fn what_must_not_be_merged_is_atomic() {
 #[test]
 fn every_field_explains_itself() {
     let mut unexplained = Vec::new();
-    explain(&schema()["properties"]["spec"], "spec", &mut unexplained);
-    explain(&schema()["properties"]["status"], "status", &mut unexplained);
+    for definition in crd::definitions() {
+        let definition = serde_json::to_value(&definition).unwrap();
+        let properties = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
+        for part in ["spec", "status"] {
+            explain(&properties[part], &format!("{kind}.{part}"), &mut unexplained);
+        }
+    }
     assert!(unexplained.is_empty(), "`kubectl explain` would say nothing about {unexplained:?}");
 }
 

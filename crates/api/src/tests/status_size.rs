@@ -5,20 +5,33 @@ use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, 
 use crate::identifier::{ApiOrigin, ClientHash, RequestHash};
 use crate::reason::Reason;
 use crate::status::{
-    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, HandledRequests, Health, Job, JobFailure, LastSuccessful,
-    OutboxEntry, Outcome, PastAttempt, Phase, RanBefore, Rollback, RollbackReason, Running, Step, Submission,
-    SyntheticTrace, Validation, Verdict,
+    ActedDecision, Attempt, Checks, ClosedGate, CognigyDeploymentStatus, CountedDecision, DeliveryKind, Gates,
+    HandledRequests, Health, Job, JobFailure, LastSuccessful, OutboxEntry, Outcome, PastAttempt, Phase, RanBefore,
+    Rollback, RollbackReason, Running, Step, Submission, SyntheticTrace, Validation, Verdict,
 };
-use crate::{Digest, EnvironmentClaim, IdempotencyKey, JobId};
+use crate::{DecisionUid, Digest, EnvironmentClaim, IdempotencyKey, JobId, PlanId};
 use jiff::Timestamp;
 use serde_json::json;
 
-const BOUND: usize = 64 * 1024;
+const BOUND: usize = 80 * 1024;
+
+fn largest_gates(at: Timestamp) -> Gates {
+    let decision =
+        CountedDecision { uid: DecisionUid::new("f".repeat(36)), name: "x".repeat(253), by: "x".repeat(253), at };
+    let closed = ClosedGate { reason: Reason::ApproverUnverified, message: "x".repeat(512), opens_at: Some(at) };
+    Gates {
+        since: Some(at),
+        closed: vec![closed; 3],
+        approvals: vec![decision.clone(); 5],
+        overridden_by: Some(decision),
+    }
+}
 
 fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
     let at: Timestamp = "2026-01-01T12:00:00.123456789Z".parse().unwrap();
     let spec = sample_with(&json!({})).spec;
     let digest = Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap()).unwrap();
+    let release = digest.clone();
     let key = IdempotencyKey::new("f".repeat(64));
     let verdict = Verdict { outcome: Outcome::RollbackFailed, reason: Reason::NewerConfigurationWaiting, at };
     let body = json!({
@@ -46,6 +59,8 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             number: i64::MAX,
             digest: digest.clone(),
             version: Some("x".repeat(64)),
+            release: Some(digest.clone()),
+            plan_id: Some(PlanId::of(&digest, &digest, None)),
             generation: i64::MAX,
             step: Step::VerifyingRollback,
             started_at: at,
@@ -60,6 +75,7 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
                 }),
                 synthetic_trace: Some(SyntheticTrace { id: Some("x".repeat(256)), passed_at: Some(at) }),
             },
+            gates: Some(largest_gates(at)),
             submission: Some(Submission {
                 intended_at: at,
                 deadline_at: at,
@@ -102,6 +118,8 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
                 number: i64::MAX,
                 digest,
                 version: Some("x".repeat(64)),
+                release: Some(release),
+                healthy_for_seconds: Some(i64::MAX),
                 job_id: Some(job_id.clone()),
                 started_at: at,
                 verdict
@@ -109,6 +127,8 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             50
         ],
         handled_requests: Some(HandledRequests { retry: Some("x".repeat(256)), rollback: Some("x".repeat(256)) }),
+        acted_decisions: vec![ActedDecision { uid: DecisionUid::new("f".repeat(36)), made_at: at }; 32],
+        decisions_ignored_until: Some(at),
         outbox: vec![
             OutboxEntry {
                 id: key,

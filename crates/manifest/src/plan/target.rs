@@ -87,6 +87,8 @@ impl Target {
     pub(super) fn is_outdated(&self, attempt: &Attempt) -> bool {
         let target = rollout::facts::Target {
             digest: self.digest.clone(),
+            // The rule does not look at the release.
+            release: self.digest.clone(),
             checks_digest: self.checks_digest.clone(),
             version: None,
         };

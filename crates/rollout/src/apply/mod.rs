@@ -3,6 +3,7 @@
 
 mod block;
 pub mod checks;
+pub mod gates;
 pub mod health;
 pub mod job;
 pub mod requests;

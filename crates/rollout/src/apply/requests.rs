@@ -1,11 +1,14 @@
-//! What a person requested by annotation.
+//! What a person requested, by annotation or by decision.
 
 use super::rollback;
 use crate::attempt;
+use crate::conditions::{ConditionUpdate, set_condition};
 use crate::effects::Effects;
 use crate::facts::Facts;
+use crate::gates::{self, DecisionRecord};
 use crate::memory::Memory;
-use crate::requests::Request;
+use crate::requests::{Request, is_new, pending_decision};
+use api::condition::ConditionType;
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
 
@@ -16,6 +19,51 @@ pub fn handle(
     memory: &mut Memory,
     request: Request,
 ) -> Effects {
+    let handled = status.handled_requests.clone().unwrap_or_default();
+    let is_annotated = match request {
+        Request::Rollback => is_new(facts.requests.rollback.as_ref(), handled.rollback.as_ref()),
+        Request::Retry => is_new(facts.requests.retry.as_ref(), handled.retry.as_ref()),
+        Request::Reject => false,
+    };
+    // An annotation and a decision are two requests. The annotation is handled first.
+    let decision = pending_decision(facts, status, request.verb()).filter(|_| !is_annotated).cloned();
+    let decided = match &decision {
+        Some(record) => {
+            gates::act_on(status, &record.uid, record.made_at);
+            decided(request, record)
+        }
+        None => {
+            note_annotations(status, facts, request);
+            Effects::none()
+        }
+    };
+    decided.and(match request {
+        Request::Rollback => roll_back(status, facts, memory),
+        Request::Retry => retry(status, facts, memory),
+        Request::Reject => reject(status, facts, decision.as_deref()),
+    })
+}
+
+/// The event that names the person.
+fn decided(request: Request, record: &DecisionRecord) -> Effects {
+    let note = |what: &str| format!("{} {what} with the decision {}: {}", record.by, record.name, record.reason);
+    match request {
+        Request::Rollback => Effects::normal(Reason::RollbackRequested, note("requests the rollback")),
+        Request::Retry => Effects::normal(Reason::RetryRequested, note("requests another attempt")),
+        // The event about the end of the attempt names the person.
+        Request::Reject => Effects::none(),
+    }
+}
+
+fn reject(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, decision: Option<&DecisionRecord>) -> Effects {
+    let Some(record) = decision else { return Effects::none() };
+    let message = format!("rejected by {} with the decision {}: {}", record.by, record.name, record.reason);
+    let update = ConditionUpdate::set_false(ConditionType::GatesOpen, Reason::Rejected, message.clone());
+    set_condition(status, facts, update);
+    attempt::conclude(status, facts, Outcome::Abandoned, Reason::Rejected, message)
+}
+
+fn note_annotations(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, request: Request) {
     let handled = status.handled_requests.get_or_insert_default();
     // If somebody removes an annotation, its value stays handled. If somebody adds the same value again, it is not a
     // new request.
@@ -24,10 +72,6 @@ pub fn handle(
     }
     if request == Request::Rollback {
         handled.rollback.clone_from(&facts.requests.rollback);
-    }
-    match request {
-        Request::Rollback => roll_back(status, facts, memory),
-        Request::Retry => retry(status, facts, memory),
     }
 }
 

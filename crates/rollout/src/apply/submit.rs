@@ -1,5 +1,6 @@
 //! The submit (contract, section 3): a recorded intent, a call with a key, and the recorded answer.
 
+use super::gates as apply_gates;
 use super::{block::block, job};
 use crate::answer::{Cause, Obstacle, SubmitAnswer};
 use crate::attempt;
@@ -7,13 +8,14 @@ use crate::claim;
 use crate::conditions::{ConditionUpdate, set_condition};
 use crate::effects::Effects;
 use crate::facts::Facts;
+use crate::gates;
 use crate::key;
 use crate::memory::Memory;
 use crate::time::after;
 use api::condition::ConditionType;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::reason::Reason;
-use api::status::{CognigyDeploymentStatus, Job, Outcome, Step, Submission};
+use api::status::{CognigyDeploymentStatus, CountedDecision, Job, Outcome, Step, Submission};
 
 /// What a repeated submit must have in common with the first one, so that the API recognizes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,13 @@ pub fn intend(
     if attempt.checks.api_origin.as_ref() != Some(&identity.api_origin) {
         return attempt::check_again(status, facts);
     }
+    // A gate may have closed since the decision to submit was made.
+    let opened = apply_gates::record(status, facts);
+    let Some(used) = used_decisions(status, facts) else { return opened };
+    for decision in &used {
+        gates::act_on(status, &decision.uid, decision.at);
+    }
+    let Some(attempt) = &mut status.attempt else { return opened };
     // A recorded key is kept, even if another version of the operator derived it. If somebody set the step in the
     // status back, a job may already be running under this key.
     let recorded = attempt.idempotency_key().cloned();
@@ -56,7 +65,13 @@ pub fn intend(
         client_hash: identity.client_hash,
     });
     memory.attempt.submission.intend(is_new.then_some(key), facts.now);
-    Effects::none()
+    opened
+}
+
+/// The decisions that this submit uses up. `None` if a gate is closed.
+fn used_decisions(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Vec<CountedDecision>> {
+    let evaluation = gates::evaluate(facts, status, status.attempt.as_ref()?);
+    evaluation.is_open().then(|| evaluation.used().cloned().collect())
 }
 
 /// Applies the remembered answer to the submit again, because the status with this answer could not be recorded.

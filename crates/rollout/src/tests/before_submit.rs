@@ -210,7 +210,7 @@ fn a_suspension_before_the_intent_records_the_checks_so_a_restart_repeats_none()
 
 #[test]
 fn checks_that_expire_during_a_suspension_are_made_again() {
-    let most = crate::checks_validity::MAX_AGE.as_secs();
+    let most = crate::checks_validity::MAX_AGE_BEFORE_INTENT.as_secs();
     for (waited, checked) in [(most, 1), (most + 1, 2)] {
         let mut rollout = Rollout::new();
         rollout.before_decision(&Decision::Intend).suspend(true).run_for(waited).suspend(false).run_for(60);
@@ -221,7 +221,7 @@ fn checks_that_expire_during_a_suspension_are_made_again() {
 
 #[test]
 fn an_expired_validation_is_repeated_before_the_trace_but_a_late_trace_is_used() {
-    let most = crate::checks_validity::MAX_AGE.as_secs();
+    let most = crate::checks_validity::MAX_AGE_BEFORE_TRACE.as_secs();
     let mut rollout = Rollout::new();
     rollout.before_decision(&Decision::Trace).suspend(true).run_for(most + 1).suspend(false).run_for(60);
     assert_eq!((rollout.count(&Decision::Validate), rollout.count(&Decision::Trace)), (2, 1));

@@ -1,0 +1,64 @@
+//! The gates of rollouts: decisions of people, change windows and other deployments, as the cluster shows them.
+//!
+//! This folder only observes. [`rollout::gates`] evaluates.
+
+mod decisions;
+mod observe;
+mod policy;
+mod prune;
+mod report;
+mod upstream;
+mod watched_object;
+mod windows;
+
+pub use decisions::WatchedDecision;
+pub(super) use observe::is_at_gates;
+pub use watched_object::WatchedObject;
+pub use windows::WatchedWindow;
+
+use decisions::DecisionIndex;
+use kube::runtime::watcher::Event;
+use parking_lot::Mutex;
+use policy::PolicyChecks;
+use rollout::admission::ResourceName;
+use windows::WindowIndex;
+
+/// What this process knows about the gates of all resources. A restart reads it again.
+#[derive(Default)]
+pub struct GateRegistry {
+    decisions: Mutex<DecisionIndex>,
+    windows: Mutex<WindowIndex>,
+    policy: PolicyChecks,
+    /// The namespace whose change windows apply to all resources.
+    operator_namespace: String,
+}
+
+impl GateRegistry {
+    /// Nothing is known yet. The change windows in `operator_namespace` apply to all resources.
+    #[must_use]
+    pub fn new(operator_namespace: impl Into<String>) -> Self {
+        Self { operator_namespace: operator_namespace.into(), ..Self::default() }
+    }
+
+    /// The namespace whose change windows apply to all resources.
+    #[must_use]
+    pub fn operator_namespace(&self) -> &str {
+        &self.operator_namespace
+    }
+
+    /// Handles a change of a decision. Returns the resource that it is about.
+    pub fn observe_decision(&self, event: &Event<WatchedDecision>) -> Option<ResourceName> {
+        self.decisions.lock().observe(event)
+    }
+
+    /// Handles a change of a change window. Returns whether it may open or close a gate.
+    pub fn observe_window(&self, event: &Event<WatchedWindow>) -> bool {
+        self.windows.lock().observe(event)
+    }
+
+    /// Whether there is a decision about the resource that the operator has not dealt with.
+    #[must_use]
+    pub fn has_new_decision(&self, resource: &ResourceName) -> bool {
+        self.decisions.lock().has_new(resource)
+    }
+}

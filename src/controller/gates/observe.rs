@@ -1,0 +1,65 @@
+//! The part of a reconcile that observes the gates of its resource.
+
+use super::super::error::Error;
+use super::super::reconcile::ReconcileRun;
+use super::super::resources::name_of;
+use api::status::Attempt;
+use rollout::gates::{Decisions, GateFacts};
+use std::sync::Arc;
+
+impl ReconcileRun<'_> {
+    /// Observes what takes a request to the API server: whether the names in decisions are proven, and the deployments in
+    /// `spec.requires`.
+    pub(in crate::controller) async fn observe_gates(&mut self) -> Result<(), Error> {
+        self.check_policy().await;
+        self.observed.upstream = match self.is_at_gates() && !self.observed.object.spec.requires.is_empty() {
+            true => self.closed_upstream().await?,
+            false => None,
+        };
+        Ok(())
+    }
+
+    /// Checks the admission policy, if there are decisions that it must prove.
+    async fn check_policy(&self) {
+        let gates = &self.context.gates;
+        let object = &self.observed.object;
+        let resource = name_of(object.as_ref());
+        let has_open = gates.decisions.lock().about(&resource).iter().any(|known| !known.is_over());
+        let uptime = self.context.now().uptime;
+        if has_open && gates.policy.known(&resource.namespace, uptime).is_none() {
+            let client = &self.context.cluster.client;
+            let _ = gates.policy.check(client, &resource.namespace, &object.spec, uptime).await;
+        }
+    }
+
+    /// Whether the attempt has passed its checks and is not submitted: only then gates are evaluated.
+    fn is_at_gates(&self) -> bool {
+        self.status.attempt.as_ref().is_some_and(is_at_gates)
+    }
+
+    /// What is known about the gates now.
+    pub(in crate::controller) fn gate_facts(&self) -> GateFacts {
+        let gates = &self.context.gates;
+        let object = &self.observed.object;
+        let resource = name_of(object.as_ref());
+        let now = self.context.now().wall;
+        // Without a result of the check, decisions are not looked at. The check is made at the beginning of a reconcile, and each
+        // new decision triggers one.
+        let decisions = match gates.policy.last(&resource.namespace) {
+            Some(proof) => {
+                let known = gates.decisions.lock().about(&resource);
+                Arc::new(Decisions { records: known.into_iter().map(|known| known.record).collect(), proof })
+            }
+            None => Arc::default(),
+        };
+        let window =
+            self.is_at_gates().then(|| gates.windows.lock().closed(object, &gates.operator_namespace, now)).flatten();
+        GateFacts { decisions, window, upstream: self.observed.upstream.clone() }
+    }
+}
+
+/// Whether an attempt has passed its checks and is not submitted.
+#[must_use]
+pub(in crate::controller) fn is_at_gates(attempt: &Attempt) -> bool {
+    attempt.submission.is_none() && attempt.verdict.is_none() && attempt.checks.passed_at().is_some()
+}

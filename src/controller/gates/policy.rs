@@ -1,0 +1,113 @@
+//! Checks that the admission policy is in force which proves who has made a decision.
+//!
+//! The operator tries, as a dry run, to create a decision under another user's name. Only if the API server refuses it, names in
+//! decisions are proven. Reading the policy would not be enough: its binding may leave out a namespace, and its expressions may
+//! have been changed.
+
+use super::super::cause::refusal;
+use super::super::error::{Error, call};
+use api::decision::{CognigyDecisionSpec, Verb};
+use api::{CognigyDecision, CognigyDeploymentSpec, Digest, PlanId};
+use kube::api::{Api, ObjectMeta, PostParams};
+use parking_lot::Mutex;
+use rollout::gates::Proof;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long the result of a check is used if the policy is in force.
+const GIVEN_FOR: Duration = Duration::from_secs(600);
+/// The same if it is not.
+const MISSING_FOR: Duration = Duration::from_secs(60);
+/// How many namespaces are remembered. Only those with decisions are checked.
+const MAX_NAMESPACES: usize = 4096;
+
+/// The user under whose name the operator tries to decide. No user can have it: the API server reserves the prefix `system:`.
+const NOBODY: &str = "system:cognigy-operator:policy-check";
+
+/// The last result for each namespace.
+#[derive(Default)]
+pub(super) struct PolicyChecks {
+    checked: Mutex<HashMap<String, Checked>>,
+}
+
+struct Checked {
+    proof: Proof,
+    at: Duration,
+}
+
+impl PolicyChecks {
+    /// The result for a namespace, if it was checked a short time ago.
+    pub(super) fn known(&self, namespace: &str, uptime: Duration) -> Option<Proof> {
+        let checked = self.checked.lock();
+        let known = checked.get(namespace)?;
+        let valid_for = if known.proof == Proof::Given { GIVEN_FOR } else { MISSING_FOR };
+        (uptime.saturating_sub(known.at) < valid_for).then(|| known.proof.clone())
+    }
+
+    /// The last result for a namespace, whenever it was.
+    pub(super) fn last(&self, namespace: &str) -> Option<Proof> {
+        self.checked.lock().get(namespace).map(|known| known.proof.clone())
+    }
+
+    /// Checks the policy in a namespace.
+    pub(super) async fn check(
+        &self,
+        client: &kube::Client,
+        namespace: &str,
+        spec: &CognigyDeploymentSpec,
+        uptime: Duration,
+    ) -> Proof {
+        let proof = check(client, namespace, spec).await;
+        if let Proof::Missing(why) = &proof {
+            tracing::warn!(namespace, why, "decisions in this namespace do not count");
+        }
+        let mut checked = self.checked.lock();
+        if checked.len() >= MAX_NAMESPACES {
+            checked.clear();
+        }
+        checked.insert(namespace.to_owned(), Checked { proof: proof.clone(), at: uptime });
+        proof
+    }
+}
+
+async fn check(client: &kube::Client, namespace: &str, spec: &CognigyDeploymentSpec) -> Proof {
+    let nothing = Digest::of_checks(spec);
+    let forged = CognigyDecision {
+        metadata: ObjectMeta { generate_name: Some("policy-check-".to_owned()), ..ObjectMeta::default() },
+        spec: CognigyDecisionSpec {
+            deployment: "policy-check".to_owned(),
+            environment_id: spec.environment_id.clone(),
+            plan_id: PlanId::of(&nothing, &nothing, None),
+            verb: Verb::Approve,
+            by: NOBODY.to_owned(),
+            reason: "dry run of cognigy-operator: is a decision under another user's name refused?".to_owned(),
+            expires_at: None,
+        },
+        status: None,
+    };
+    let decisions: Api<CognigyDecision> = Api::namespaced(client.clone(), namespace);
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    match call("check the admission policy", decisions.create(&dry_run, &forged)).await {
+        Ok(_) => Proof::Missing(format!(
+            "the admission policy decisions.deploy.cognigy.ai is not in force in the namespace {namespace}, so anybody could have \
+             written them; install it (docs/gates.md)"
+        )),
+        Err(Error::ApiServer { source, .. }) => match &*source {
+            // The words of a validating admission policy, and of an admission webhook.
+            kube::Error::Api(status)
+                if status.message.contains("denied request") || status.message.contains("denied the request") =>
+            {
+                Proof::Given
+            }
+            kube::Error::Api(status) if status.code == 403 => Proof::Missing(format!(
+                "the operator may not check the admission policy: it needs the right to create cognigydecisions in the namespace \
+                 {namespace}, which it uses for dry runs only"
+            )),
+            kube::Error::Api(status) => {
+                Proof::Missing(format!("the admission policy could not be checked: {}", refusal(status)))
+            }
+            _ => Proof::Missing("the admission policy could not be checked, because the API server failed".to_owned()),
+        },
+        Err(error) => Proof::Missing(format!("the admission policy could not be checked: {error}")),
+    }
+}

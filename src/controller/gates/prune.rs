@@ -1,0 +1,63 @@
+//! Deletes old decisions. The rule is in docs/gates.md.
+
+use super::super::context::Context;
+use super::super::error::call;
+use super::GateRegistry;
+use api::CognigyDecision;
+use jiff::Timestamp;
+use kube::api::{Api, DeleteParams, Preconditions};
+use rollout::admission::ResourceName;
+use rollout::gates::DecisionRecord;
+use rollout::time::between;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A decision that is over is kept for this long.
+const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How many decisions about one resource are kept.
+const KEPT: usize = 100;
+/// How many decisions are deleted in one pass.
+const MAX_DELETED: usize = 200;
+
+impl Context {
+    /// Deletes decisions that are over and older than 90 days, and the oldest ones of a resource that has more than 100.
+    pub async fn prune_decisions(&self) {
+        for (resource, record) in self.gates.prunable(self.now().wall) {
+            if self.cluster.must_lead().is_err() {
+                return;
+            }
+            let decisions: Api<CognigyDecision> = Api::namespaced(self.cluster.client.clone(), &resource.namespace);
+            let same = Preconditions { uid: Some(record.uid.as_str().to_owned()), resource_version: None };
+            let parameters = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
+            match call("delete an old decision", decisions.delete(&record.name, &parameters)).await {
+                Ok(_) => tracing::info!(
+                    namespace = &*resource.namespace,
+                    decision = record.name,
+                    "an old decision was deleted"
+                ),
+                Err(error) => tracing::debug!(decision = record.name, %error, "an old decision could not be deleted"),
+            }
+        }
+    }
+}
+
+impl GateRegistry {
+    fn prunable(&self, now: Timestamp) -> Vec<(ResourceName, Arc<DecisionRecord>)> {
+        let decisions = self.decisions.lock();
+        let mut prunable = Vec::new();
+        for (resource, known) in decisions.all() {
+            let surplus = known.len().saturating_sub(KEPT);
+            for (position, decision) in known.values().enumerate() {
+                let is_old = decision.is_over() && between(decision.record.made_at, now) > KEPT_FOR;
+                if is_old || position < surplus {
+                    prunable.push((resource.clone(), Arc::clone(&decision.record)));
+                }
+            }
+            if prunable.len() >= MAX_DELETED {
+                break;
+            }
+        }
+        prunable.truncate(MAX_DELETED);
+        prunable
+    }
+}
