@@ -112,7 +112,7 @@ fn what_cannot_be_read_closes() {
         "the Deny that cannot be read closes longer"
     );
     assert_eq!(
-        evaluate(&[&[never(Kind::Allow)], &[allowed.clone()]], at(NOW)),
+        evaluate(&[&[never(Kind::Allow)], std::slice::from_ref(&allowed)], at(NOW)),
         Evaluation::Closed {
             by: Closer::OutsideAllow { scope: 0, next: None },
             opens_at: None,

@@ -229,7 +229,7 @@ fn agree(found: Option<Timestamp>, expected: Option<Timestamp>) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_random_window_is_active_as_the_slow_evaluation_says(spec in recurring(), moments in moments()) {
@@ -251,7 +251,7 @@ fn is_open(scope: &[(Spec, Vec<bool>)], minute: usize) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_scopes_open_and_close_as_the_slow_evaluation_says(
