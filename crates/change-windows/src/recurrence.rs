@@ -36,8 +36,6 @@ pub(crate) struct Recurrence {
 
 /// Joins occurrences that overlap or touch, until the first one is complete.
 struct Joiner {
-    /// Occurrences that end by then are over.
-    after: i64,
     horizon: i64,
     current: Option<Occurrence>,
 }
@@ -49,7 +47,6 @@ impl Joiner {
             return true;
         }
         match &mut self.current {
-            _ if next.end <= self.after => false,
             None => {
                 self.current = Some(next);
                 next.end > self.horizon
@@ -83,7 +80,7 @@ impl Recurrence {
     /// and two years, these are 764 days. A day costs one step for each of its occurrences that is not over. Nearly all days have
     /// one: starts that are close together are a run, except on the few days on which clocks change.
     pub(crate) fn next(&self, after: i64, horizon: i64) -> Option<Occurrence> {
-        let mut joiner = Joiner { after, horizon, current: None };
+        let mut joiner = Joiner { horizon, current: None };
         // Whatever is not over after `after` started less than a duration before. One day more is enough for any change of clocks.
         let earliest = Timestamp::from_second(after.saturating_sub(self.duration)).unwrap_or(Timestamp::MIN);
         let date = self.zone.local(earliest).date();
@@ -92,7 +89,7 @@ impl Recurrence {
         let mut period = self.zone.period(earliest);
         // A local time is less than two days away from the same time in UTC.
         while midnight <= horizon.saturating_add(2 * SECONDS_OF_DAY) {
-            if self.schedule.fires_on(date) && self.day_completes(date, midnight, &mut period, &mut joiner) {
+            if self.schedule.fires_on(date) && self.day_completes(date, midnight, after, &mut period, &mut joiner) {
                 break;
             }
             // The calendar ends with the year 9999.
@@ -103,8 +100,8 @@ impl Recurrence {
         joiner.current
     }
 
-    /// Passes the occurrences of one day to the joiner. Returns whether it needs no more.
-    fn day_completes(&self, date: Date, midnight: i64, period: &mut Period, joiner: &mut Joiner) -> bool {
+    /// Passes the occurrences of one day that end after `after` to the joiner. Returns whether it needs no more.
+    fn day_completes(&self, date: Date, midnight: i64, after: i64, period: &mut Period, joiner: &mut Joiner) -> bool {
         let start_of_day = period.start_of_day(midnight).or_else(|| {
             let start = self.zone.first_instant(date.to_datetime(Time::midnight()))?;
             *period = self.zone.period(Timestamp::from_second(start).ok()?);
@@ -112,7 +109,7 @@ impl Recurrence {
         });
         match start_of_day {
             Some(start_of_day) => {
-                let over = self.runs.partition_point(|run| start_of_day + run.last + self.duration <= joiner.after);
+                let over = self.runs.partition_point(|run| start_of_day + run.last + self.duration <= after);
                 self.runs.iter().skip(over).any(|run| {
                     joiner.takes(Occurrence {
                         start: start_of_day + run.first,
@@ -123,7 +120,7 @@ impl Recurrence {
             // Clocks change on this day, so each start is looked up. A later local time never starts earlier.
             None => {
                 let over = self.starts.partition_point(|minute| {
-                    self.start(date, *minute).is_none_or(|start| start + self.duration <= joiner.after)
+                    self.start(date, *minute).is_none_or(|start| start + self.duration <= after)
                 });
                 self.starts
                     .iter()

@@ -106,11 +106,12 @@ fn what_cannot_be_read_closes() {
         closed_until: at("2028-12-01T10:30:00Z"),
     };
     assert_eq!(evaluate(&[&[allowed.clone(), never(Kind::Deny)]], at(NOW)), denied_for_ever);
-    assert_eq!(
-        evaluate(&[&[on_that_day(Kind::Deny, 9, 18), never(Kind::Deny)]], at(NOW)),
-        denied_for_ever,
-        "the Deny that cannot be read closes longer"
-    );
+    // Of two that deny, the one that cannot be read closes longer. Of two that deny equally long, the first one is named.
+    let denied = || on_that_day(Kind::Deny, 9, 18);
+    assert_eq!(evaluate(&[&[denied(), never(Kind::Deny), never(Kind::Deny)]], at(NOW)), denied_for_ever);
+    assert_eq!(evaluate(&[&[denied(), never(Kind::Deny), denied()], &[denied()]], at(NOW)), denied_for_ever);
+    let first = closed(deny(0, 0, "2026-12-01T18:00:00Z"), "2026-12-01T18:00:00Z");
+    assert_eq!(evaluate(&[&[denied(), denied()], &[denied()]], at(NOW)), first);
     assert_eq!(
         evaluate(&[&[never(Kind::Allow)], std::slice::from_ref(&allowed)], at(NOW)),
         Evaluation::Closed {
