@@ -74,6 +74,7 @@ pub async fn run(
     tokio::select! {
         _ = future::join(declare_ready, runner) => {}
         () = forget_gone => {}
+        () = context.keep_window_statuses() => {}
     }
 }
 

@@ -9,6 +9,7 @@ mod prune;
 mod report;
 mod upstream;
 mod watched_object;
+mod window_status;
 mod windows;
 
 pub use decisions::WatchedDecision;
@@ -21,6 +22,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
+use tokio::sync::Notify;
 use windows::WindowIndex;
 
 /// What this process knows about the gates of all resources. A restart reads it again.
@@ -28,6 +30,8 @@ use windows::WindowIndex;
 pub struct GateRegistry {
     decisions: Mutex<DecisionIndex>,
     windows: Mutex<WindowIndex>,
+    /// Notified if a change window has changed.
+    windows_changed: Notify,
     policy: PolicyChecks,
     /// The namespace whose change windows apply to all resources.
     operator_namespace: String,
@@ -53,7 +57,11 @@ impl GateRegistry {
 
     /// Handles a change of a change window. Returns whether it may open or close a gate.
     pub fn observe_window(&self, event: &Event<WatchedWindow>) -> bool {
-        self.windows.lock().observe(event)
+        let is_changed = self.windows.lock().observe(event);
+        if is_changed {
+            self.windows_changed.notify_one();
+        }
+        is_changed
     }
 
     /// Whether there is a decision about the resource that the operator has not dealt with.
