@@ -7,6 +7,7 @@
 
 mod buckets;
 mod budget;
+mod decisions;
 mod process;
 mod requests;
 mod resource_infos;
@@ -14,14 +15,16 @@ mod resources;
 mod rollouts;
 mod work;
 
+use api::decision::{DecisionState, Verb};
 use budget::{Fullness, Waits};
+use decisions::Decisions;
 use platform::{Budgets, Operation, Priority, RequestObserver};
 use process::Process;
 use prometheus_client::registry::Registry;
 use requests::Requests;
 pub use resource_infos::{MAX_INFOS, ResourceInfo};
 use resources::Resources;
-pub use resources::{ConditionSummary, OutboxCount, ResourceCounts, ResourceGauges};
+pub use resources::{ConditionSummary, GATES, GatedCount, OutboxCount, ResourceCounts, ResourceGauges};
 use rollout::Transition;
 use rollouts::Rollouts;
 use std::sync::Arc;
@@ -38,6 +41,7 @@ pub struct Metrics {
     requests: Requests,
     waits: Waits,
     rollouts: Rollouts,
+    decisions: Decisions,
     work: Work,
 }
 
@@ -50,9 +54,10 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix(PREFIX);
         let (requests, waits) = (Requests::register(own, operations), Waits::register(own));
         let (rollouts, work) = (Rollouts::register(own), Work::register(own));
+        let decisions = Decisions::register(own);
         own.register_collector(Box::new(Fullness::of(budgets)));
         own.register_collector(Box::new(Resources::of(gauges)));
-        Self { registry, requests, waits, rollouts, work }
+        Self { registry, requests, waits, rollouts, decisions, work }
     }
 
     /// All metrics as OpenMetrics text.
@@ -78,6 +83,11 @@ impl Metrics {
     /// Counts a rollout's transition that was recorded.
     pub fn record_transition(&self, transition: Transition) {
         self.rollouts.record_transition(transition);
+    }
+
+    /// Counts a decision, when the operator has written what became of it.
+    pub fn decided(&self, verb: Verb, state: DecisionState) {
+        self.decisions.decided(verb, state);
     }
 
     /// Sets whether this process acts.

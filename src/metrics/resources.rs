@@ -34,6 +34,8 @@ pub struct ResourceCounts {
     pub resources: BTreeMap<ConditionSummary, usize>,
     /// The number of attempts by recorded step. Settled attempts are not counted.
     pub in_progress: BTreeMap<Step, usize>,
+    /// The attempts that wait at a closed gate, by its reason.
+    pub gated: BTreeMap<Reason, GatedCount>,
     /// The messages that wait for each receiver.
     pub outbox: BTreeMap<DeliveryKind, OutboxCount>,
 }
@@ -66,6 +68,27 @@ impl ConditionSummary {
         }
     }
 }
+
+/// Attempts that wait at closed gates, for one reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GatedCount {
+    /// Their number.
+    pub attempts: usize,
+    /// How long the one has waited that waits longest.
+    pub longest: Duration,
+}
+
+/// The reasons for which an attempt waits at a gate. An attempt that waits for several is counted by the first.
+pub const GATES: [Reason; 8] = [
+    Reason::AwaitingApproval,
+    Reason::ApprovalExpired,
+    Reason::ApproverUnverified,
+    Reason::WindowClosed,
+    Reason::AwaitingUpstream,
+    Reason::UpstreamNotFound,
+    Reason::UpstreamForbidden,
+    Reason::UpstreamCycle,
+];
 
 /// Messages that wait for one receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,9 +138,18 @@ impl Collector for Resources {
         let in_progress = steps.map(|step| (step.as_str(), counts.in_progress.get(&step).copied().unwrap_or(0)));
         let name = ("rollouts_in_progress", "Attempts with work left, by recorded step", None);
         gauges(&mut encoder, name, "step", in_progress)?;
+        gated(&mut encoder, &counts)?;
         outbox(&mut encoder, &counts)?;
         self.gauges.infos().map_or(Ok(()), |infos| resource_infos::encode(&mut encoder, infos))
     }
+}
+
+fn gated(encoder: &mut DescriptorEncoder<'_>, counts: &ResourceCounts) -> fmt::Result {
+    let waiting = GATES.map(|reason| (reason.as_str(), counts.gated.get(&reason).copied().unwrap_or_default()));
+    let name = ("rollouts_gated", "Attempts that wait at a closed gate, by its reason", None);
+    gauges(encoder, name, "reason", waiting.map(|(reason, waiting)| (reason, waiting.attempts)))?;
+    let name = ("rollouts_gated_longest_wait", "The longest wait at a closed gate", Some(&Unit::Seconds));
+    gauges(encoder, name, "reason", waiting.map(|(reason, waiting)| (reason, waiting.longest.as_secs_f64())))
 }
 
 fn outbox(encoder: &mut DescriptorEncoder<'_>, counts: &ResourceCounts) -> fmt::Result {

@@ -153,6 +153,7 @@ fn resources_and_their_outboxes_are_read_at_the_scrape() {
     let counts = ResourceCounts {
         resources: BTreeMap::from([(ConditionSummary::Stalled(Reason::RollbackUnreachable), 1)]),
         in_progress: BTreeMap::from([(Step::RollingBack, 1)]),
+        gated: BTreeMap::from([(Reason::WindowClosed, GatedCount { attempts: 3, longest: Duration::from_secs(90) })]),
         outbox: BTreeMap::from([(DeliveryKind::Audit, OutboxCount { messages: 1, oldest: Duration::from_secs(7200) })]),
     };
     let metrics = Metrics::new(Arc::default(), &operations::ALL, Arc::new(Counted(counts)));

@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
 /// The parts of a resource that are written.
-const KINDS: [&str; 2] = ["status", "finalizer"];
+const KINDS: [&str; 4] = ["status", "finalizer", "decision", "change_window"];
 
 /// The kinds of errors of reconciles and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Writes what became of each decision into its status, so that `kubectl get cognigydecisions` shows it. Nothing depends on it.
 
-use super::super::error::call;
+use super::super::error::{Error, call};
 use super::super::reconcile::ReconcileRun;
 use super::super::resources::name_of;
 use super::decisions::KnownDecision;
@@ -43,8 +43,13 @@ impl ReconcileRun<'_> {
         let patch = Patch::Merge(json!({"metadata": {"uid": record.uid}, "status": status}));
         let parameters = PatchParams::default();
         let write = decisions.patch_status(&record.name, &parameters, &patch);
-        match call("write the state of a decision", write).await {
-            Ok(_) => self.context.gates.decisions.lock().wrote(&resource, record, status),
+        let written = call("write the state of a decision", write).await;
+        self.context.metrics.wrote("decision", written.as_ref().err().map(Error::kind));
+        match written {
+            Ok(_) => {
+                self.context.metrics.decided(record.verb, status.state);
+                self.context.gates.decisions.lock().wrote(&resource, record, status);
+            }
             Err(error) => {
                 tracing::debug!(decision = record.name, %error, "the state of a decision could not be written; the next reconcile tries again");
             }

@@ -2,7 +2,7 @@
 //! Nothing depends on it.
 
 use super::super::context::Context;
-use super::super::error::call;
+use super::super::error::{Error, call};
 use super::windows::KnownWindow;
 use api::ChangeWindow;
 use api::change_window::{ChangeWindowStatus, WindowCondition};
@@ -69,7 +69,9 @@ impl Context {
         let patch = Patch::Merge(json!({"metadata": {"uid": window.metadata.uid}, "status": status}));
         let parameters = PatchParams::default();
         let write = windows.patch_status(&name, &parameters, &patch);
-        if let Err(error) = call("write the state of a change window", write).await {
+        let written = call("write the state of a change window", write).await;
+        self.metrics.wrote("change_window", written.as_ref().err().map(Error::kind));
+        if let Err(error) = written {
             tracing::debug!(namespace, window = name, %error, "the state of a change window could not be written; the operator tries again");
         }
     }

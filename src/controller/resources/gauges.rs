@@ -6,7 +6,7 @@ use super::infos::Infos;
 use crate::controller::watched::Watched;
 use crate::metrics::{ConditionSummary, ResourceCounts, ResourceGauges, ResourceInfo};
 use api::condition::{ConditionSet, ConditionType};
-use api::status::{DeliveryKind, Step};
+use api::status::{Attempt, DeliveryKind, Step};
 use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use rollout::time::between;
@@ -16,6 +16,8 @@ use rollout::time::between;
 pub(super) struct Gauge {
     summary: ConditionSummary,
     step: Option<Step>,
+    /// The reason of the closed gate at which the attempt waits, and since when. In a box, because most resources wait at none.
+    gated: Option<Box<(Reason, Timestamp)>>,
     waiting: Box<[(DeliveryKind, Timestamp)]>,
 }
 
@@ -26,7 +28,7 @@ impl Gauge {
             Watched::Whole(object) => Some(Self::of_whole(object)),
             Watched::AtRest(_) => None,
             Watched::Unreadable(_) => {
-                Some(Self { summary: ConditionSummary::Unreadable, step: None, waiting: Box::default() })
+                Some(Self { summary: ConditionSummary::Unreadable, step: None, gated: None, waiting: Box::default() })
             }
         }
     }
@@ -38,6 +40,7 @@ impl Gauge {
         Self {
             summary: summary(object),
             step: attempt.map(|attempt| attempt.step).filter(|step| *step != Step::Settled),
+            gated: attempt.and_then(gated).map(Box::new),
             waiting: waiting.map(|entry| (entry.kind, entry.created_at)).collect(),
         }
     }
@@ -47,12 +50,23 @@ impl Gauge {
         if let Some(step) = self.step {
             *counts.in_progress.entry(step).or_default() += 1;
         }
+        if let Some((reason, since)) = self.gated.as_deref().copied() {
+            let gated = counts.gated.entry(reason).or_default();
+            gated.attempts += 1;
+            gated.longest = gated.longest.max(between(since, now));
+        }
         for (kind, created_at) in &self.waiting {
             let waiting = counts.outbox.entry(*kind).or_default();
             waiting.messages += 1;
             waiting.oldest = waiting.oldest.max(between(*created_at, now));
         }
     }
+}
+
+/// The first closed gate of an attempt that was not submitted.
+fn gated(attempt: &Attempt) -> Option<(Reason, Timestamp)> {
+    let gates = attempt.gates.as_ref().filter(|_| attempt.submission.is_none() && attempt.verdict.is_none())?;
+    Some((gates.closed.first()?.reason, gates.since?))
 }
 
 pub(super) fn summary(object: &CognigyDeployment) -> ConditionSummary {
@@ -86,7 +100,7 @@ impl ResourceGauges for ResourceRegistry {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::metrics::OutboxCount;
+    use crate::metrics::{GatedCount, OutboxCount};
     use kube::runtime::watcher::Event;
     use serde_json::json;
     use std::collections::BTreeMap;
@@ -159,6 +173,27 @@ mod tests {
             registry.observe(&Event::Apply(object));
             assert_eq!(counts(&registry), [(summary, 1)]);
         }
+    }
+
+    #[test]
+    fn attempts_at_closed_gates_are_counted_by_the_first_reason_until_they_pass() {
+        let gated = |uid: &str, since: &str, reasons: &[&str]| {
+            let closed: Vec<_> = reasons.iter().map(|reason| json!({"reason": reason, "message": "m"})).collect();
+            let attempt = json!({
+                "number": 1, "digest": "v1:a", "checks": {"digest": "v1:b"}, "generation": 1, "step": "Tracing",
+                "startedAt": "2026-01-01T11:00:00Z", "gates": {"since": since, "closed": closed},
+            });
+            Event::Apply(resource(uid, json!({"attempt": attempt})))
+        };
+        let registry = ResourceRegistry::default();
+        registry.observe(&gated("a", "2026-01-01T11:59:00Z", &["WindowClosed"]));
+        registry.observe(&gated("b", "2026-01-01T11:58:00Z", &["WindowClosed"]));
+        registry.observe(&gated("c", "2026-01-01T11:57:00Z", &["AwaitingApproval", "WindowClosed"]));
+        registry.observe(&gated("d", "2026-01-01T11:56:00Z", &[]));
+        let count = |attempts, seconds| GatedCount { attempts, longest: Duration::from_secs(seconds) };
+        let expected =
+            BTreeMap::from([(Reason::AwaitingApproval, count(1, 180)), (Reason::WindowClosed, count(2, 120))]);
+        assert_eq!(registry.counts(noon()).gated, expected);
     }
 
     #[test]
