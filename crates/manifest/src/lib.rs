@@ -8,6 +8,7 @@ mod node;
 mod objects;
 pub mod plan;
 pub mod problem;
+pub mod promote;
 pub mod read;
 pub mod render;
 pub mod validate;
