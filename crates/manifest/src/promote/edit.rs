@@ -24,7 +24,9 @@ pub(super) fn find(from: &Side<'_>, to: &Side<'_>) -> Result<Edits, Box<Problem>
         if value(source, from) == value(target, to) {
             continue;
         }
-        found.fields.extend(source.or(target));
+        found.fields.extend(source);
+        // A snapshot in the other form goes.
+        found.fields.extend(target.filter(|target| Some(*target) != source));
         // The key may be there without a value.
         let written = |field: &&Field| to.layout.get("spec").is_some_and(|spec| spec.get(field.key()).is_some());
         let target = target.or_else(|| source.filter(written));
@@ -33,13 +35,13 @@ pub(super) fn find(from: &Side<'_>, to: &Side<'_>) -> Result<Edits, Box<Problem>
         let edit = match (source, at) {
             (Some(source), at) => {
                 let from_map = from.map("spec")?;
-                let source = from.index_of(from_map, *source)?;
+                let source = (from, from_map, from.index_of(from_map, *source)?);
                 match at {
-                    Some(at) => replace((from, from_map, source), (to, map, at))?,
-                    None => insert((from, from_map, source), (to, map, anchor(map, group)), map)?,
+                    Some(at) => replace(source, (to, map, at))?,
+                    None => insert(source, (to, map, anchor(map, group)))?,
                 }
             }
-            (None, Some(at)) => remove(to, map, at)?,
+            (None, Some(at)) => remove((to, map, at))?,
             (None, None) => continue,
         };
         found.edits.push(edit);
@@ -73,8 +75,8 @@ fn replace(from: At<'_>, to: At<'_>) -> Result<Edit, Box<Problem>> {
     Ok(lines.replace(moved))
 }
 
-fn insert(from: At<'_>, after: At<'_>, map: &Place) -> Result<Edit, Box<Problem>> {
-    let (source, target) = (entry(from)?, entry((after.0, map, after.2))?);
+fn insert(from: At<'_>, after: At<'_>) -> Result<Edit, Box<Problem>> {
+    let (source, target) = (entry(from)?, entry(after)?);
     let (from_text, to_text) = (from.0.part.text, after.0.part.text);
     if after.0.part.is_json {
         let line_break = line_break(to_text);
@@ -87,7 +89,7 @@ fn insert(from: At<'_>, after: At<'_>, map: &Place) -> Result<Edit, Box<Problem>
     Ok(lines.insert_after(&moved, line_break))
 }
 
-fn remove(side: &Side<'_>, map: &Place, index: usize) -> Result<Edit, Box<Problem>> {
+fn remove((side, map, index): At<'_>) -> Result<Edit, Box<Problem>> {
     match side.part.is_json {
         true => {
             member::remove(map, index).ok_or_else(|| side.refuse(map.begin, "", "the place of a field is not known"))
@@ -153,9 +155,9 @@ fn label(from: &Side<'_>, to: &Side<'_>, found: &mut Edits) -> Result<(), Box<Pr
             match place.filter(|place| place.entries().len() > 1) {
                 Some(_) => {
                     let map = to.labels()?;
-                    remove(to, map, to.index_of(map, Field::Label)?)?
+                    remove((to, map, to.index_of(map, Field::Label)?))?
                 }
-                None => remove(to, metadata, labels)?,
+                None => remove((to, metadata, labels))?,
             }
         }
         (None, None) => {

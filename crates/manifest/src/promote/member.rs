@@ -43,9 +43,10 @@ pub(super) fn remove(object: &Place, index: usize) -> Option<Edit> {
     let entries = object.entries();
     let member = entries.get(index)?;
     let before = index.checked_sub(1).and_then(|index| entries.get(index));
-    let range = match (entries.get(index + 1), before) {
-        (Some(next), _) => member.key..next.key,
-        (None, Some(before)) => before.value.end..member.value.end,
+    // The comma before it, so that two members side by side can be removed.
+    let range = match (before, entries.get(index + 1)) {
+        (Some(before), _) => before.value.end..member.value.end,
+        (None, Some(next)) => member.key..next.key,
         (None, None) => member.key..member.value.end,
     };
     Some(Edit { range, new: String::new() })

@@ -76,7 +76,7 @@ pub fn promote(from: &Place<'_>, to: &Place<'_>) -> Result<Promotion, Box<Proble
     let targets = read::parts(to.file, to.text)?;
     let (_, source) = side::select(from, &sources)?;
     let (index, target) = side::select(to, &targets)?;
-    check_source(&source)?;
+    check_snapshots(&source, &target)?;
     let found = match release::of(source.root) == release::of(target.root) {
         true => edit::Edits::default(),
         false => {
@@ -110,15 +110,22 @@ pub fn promote(from: &Place<'_>, to: &Place<'_>) -> Result<Promotion, Box<Proble
     })
 }
 
-fn check_source(source: &Side<'_>) -> Result<(), Box<Problem>> {
-    let has = |field: Field| field.value_in(source.root).is_some();
-    let message = match (has(Field::Snapshot), has(Field::SnapshotFrom)) {
-        (true, false) | (false, true) => return Ok(()),
-        (false, false) => "it has no release: write configurationSnapshot or configurationSnapshotFrom",
-        (true, true) => "it has configurationSnapshot and configurationSnapshotFrom: write one of the two",
+/// The source has a release, and neither file has both forms of a snapshot, which the API server refuses.
+fn check_snapshots(source: &Side<'_>, target: &Side<'_>) -> Result<(), Box<Problem>> {
+    let forms = |side: &Side<'_>| {
+        [Field::Snapshot, Field::SnapshotFrom].into_iter().filter(|field| field.value_in(side.root).is_some()).count()
     };
-    let position = source.layout.get("spec").map_or(source.layout.begin, |spec| spec.begin);
-    Err(source.refuse(position, "spec", message))
+    let refuse = |side: &Side<'_>, message: &str| {
+        let position = side.layout.get("spec").map_or(side.layout.begin, |spec| spec.begin);
+        Err(side.refuse(position, "spec", message))
+    };
+    if forms(source) == 0 {
+        return refuse(source, "it has no release: write configurationSnapshot or configurationSnapshotFrom");
+    }
+    match [source, target].into_iter().find(|side| forms(side) > 1) {
+        Some(side) => refuse(side, "it has configurationSnapshot and configurationSnapshotFrom: write one of the two"),
+        None => Ok(()),
+    }
 }
 
 fn check_forms(source: &Side<'_>, target: &Side<'_>) -> Result<(), Box<Problem>> {

@@ -122,15 +122,15 @@ fn documents<'a>(chunk: &split::Chunk<'a>) -> Vec<(Part<'a>, Result<Option<Read>
 ///
 /// # Errors
 /// The first problem. kubectl would refuse the file.
-pub(crate) fn parts<'a>(file: &str, text: &'a str) -> Result<Vec<(Part<'a>, Node)>, Problem> {
+pub(crate) fn parts<'a>(file: &str, text: &'a str) -> Result<Vec<(Part<'a>, Node)>, Box<Problem>> {
     let skipped = text.len() - without_mark(text).len();
     let mut found = Vec::new();
-    for chunk in split::split(without_mark(text)).map_err(|bad| bad_separator(file, &bad))? {
+    for chunk in split::split(without_mark(text)).map_err(|bad| Box::new(bad_separator(file, &bad)))? {
         for (part, read) in documents(&chunk) {
             match read {
                 Ok(None) => {}
                 Ok(Some(Read { root, .. })) => found.push((Part { begin: part.begin + skipped, ..part }, root)),
-                Err(fault) => return Err(problem(file, found.len() + 1, part.lines_before, fault)),
+                Err(fault) => return Err(Box::new(problem(file, found.len() + 1, part.lines_before, fault))),
             }
         }
     }

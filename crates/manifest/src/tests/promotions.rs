@@ -155,6 +155,7 @@ fn a_snapshot_and_a_reference_to_a_config_map_replace_each_other() {
     let promotion = promoted(&format!("{HEAD}{reference}"), &format!("{HEAD}{written}")).unwrap();
     assert_eq!(promotion.config_map.unwrap().name, "bot-2-5");
     assert_eq!(promotion.after.digest, None);
+    assert_eq!(promotion.fields, [Field::Snapshot, Field::SnapshotFrom]);
 }
 
 #[test]
@@ -252,8 +253,13 @@ fn json_is_edited_as_json() {
     let expected = json(
         "\n    \"environmentId\": \"e\",\n    \"displayVersion\": \"Spring\",\n    \"configurationSnapshot\": {\n    \t\"a\": 2.50\n    }",
     );
-    let result = promoted(&from, &to);
-    assert_eq!(result.map(|it| it.text), Ok(expected));
+    assert_eq!(promoted(&from, &to).map(|it| it.text), Ok(expected));
+    let one = json("\"configurationSnapshot\": {\"a\": 1}");
+    let three = json("\"configurationSnapshot\": {\"a\": 1},\n\"displayVersion\": \"2\", \"dependencyLocks\": [1]");
+    assert_eq!(promoted(&one, &three).map(|it| it.text), Ok(one.clone()));
+    let labelled = one.replace("\"bot\"", "\"bot\", \"labels\": {\"app.kubernetes.io/version\": \"2\"}");
+    assert_eq!(promoted(&labelled, &one).map(|it| it.text), Ok(labelled.clone()));
+    assert_eq!(promoted(&one, &labelled).map(|it| it.text), Ok(one));
     assert!(
         promoted(&from, &format!("{HEAD}metadata: {{name: a}}\nspec:\n  environmentId: e\n"))
             .unwrap_err()
@@ -282,6 +288,10 @@ fn what_cannot_be_edited_as_text_is_refused_with_the_line_and_what_to_write() {
         ("", "spec: it is missing: write it"),
         ("spec:\n", "spec: it is not written as a map"),
         ("spec:\n  a: [\n", "it is not YAML"),
+        (
+            "spec:\n  configurationSnapshot: {a: 1}\n  configurationSnapshotFrom: {b: 1}\n",
+            "prod.yaml:6 (CognigyDeployment bot): spec: it has configurationSnapshot and configurationSnapshotFrom",
+        ),
     ] {
         let message = refused(from, &of(to));
         assert!(message.contains(says), "{to}\n{message}");
