@@ -216,6 +216,21 @@ fn a_file_without_a_last_line_break_gets_none() {
 }
 
 #[test]
+fn a_block_ends_with_its_last_line_although_nothing_is_written_in_it() {
+    let to = "metadata:\n  name: bot\nspec:\n    configurationSnapshot: {a: 0}\n\n    # next\n    suspend: true\n";
+    for snapshot in
+        ["    list:\n    - a\n\n    # none\n    -\n", "    text: |\n      a\n         \n", "    a: 1\n    b:\n"]
+    {
+        let from = format!("metadata:\n  name: bot\nspec:\n  configurationSnapshot:\n{snapshot}\n  suspend: false\n");
+        let moved: String = snapshot
+            .lines()
+            .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") })
+            .collect();
+        assert_eq!(text(&from, to), to.replace(" {a: 0}\n", &format!("\n{moved}")));
+    }
+}
+
+#[test]
 fn a_deployment_is_found_by_its_name() {
     let one = |namespace: &str, name: &str, value: u8| {
         format!(
