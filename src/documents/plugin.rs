@@ -7,12 +7,13 @@ const BY_HAND: &str = "docs/by-hand.md";
 const PIPELINES: &str = "docs/pipelines.md";
 
 /// Each object that the plugin prints: the page and the heading that document it, and the file and the struct that it is.
-const OBJECTS: [(&str, &str, &str, &str); 7] = [
+const OBJECTS: [(&str, &str, &str, &str); 8] = [
     (BY_HAND, "\n### list\n", "commands/list.rs", "struct Entry"),
     (BY_HAND, "\n### status\n", "commands/status.rs", "struct Summary"),
     (BY_HAND, "\n### history\n", "commands/history.rs", "struct Entry"),
     (BY_HAND, "\n### explain\n", "commands/explain.rs", "struct Explanation"),
     (BY_HAND, "\n### events\n", "commands/events.rs", "struct Entry"),
+    (BY_HAND, "\n### promote\n", "commands/promote/mod.rs", "struct Summary"),
     (BY_HAND, "\n### doctor\n", "commands/doctor/check.rs", "struct Check"),
     (PIPELINES, "\n## The result as JSON\n", "waiting/report.rs", "struct Ended"),
 ];

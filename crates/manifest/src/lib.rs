@@ -1,5 +1,5 @@
 //! Manifests offline: [read](read::read()) as kubectl reads them, [validated](validate::validate) by the rules of the CRD, and
-//! [compared](plan::plan) with what is live. Nothing here needs a cluster, a clock or the network.
+//! [compared](plan::plan) with what is live, and [given](promote::promote) the release of another manifest. Nothing here needs a cluster, a clock or the network.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,7 @@ mod node;
 mod objects;
 pub mod plan;
 pub mod problem;
+pub mod promote;
 pub mod read;
 pub mod render;
 pub mod validate;

@@ -5,7 +5,7 @@ use crate::arguments::{Arguments as CommandLine, GlobalArguments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::Terminal;
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, CommandFactory, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use std::ffi::OsString;
@@ -17,6 +17,8 @@ use std::time::Duration;
 const FOR_KUBECTL: &str = include_str!("../../kubectl_complete-cognigy");
 /// Tells kubectl not to offer files, and not to add anything.
 const NO_FILES: &str = ":4";
+/// Tells kubectl to offer files if there are no candidates.
+const FILES: &str = ":0";
 /// The maximum time to find candidates. A person waits for them while typing.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -163,13 +165,24 @@ pub async fn complete(
         })
         .collect();
     lines.extend(names(&words, global).await);
-    lines.push(NO_FILES.to_owned());
+    lines.push(if takes_files(&words) { FILES } else { NO_FILES }.to_owned());
     terminal.line(&lines.join("\n"))?;
     Ok(Exit::Succeeded)
 }
 
 fn first_line(help: &str) -> &str {
     help.lines().next().unwrap_or_default()
+}
+
+/// Whether the last word may be a file: the arguments of the command are files, and it is no flag.
+fn takes_files(words: &[OsString]) -> bool {
+    let command = CommandLine::command();
+    let found = words.iter().skip(1).find_map(|word| command.find_subcommand(word));
+    let is_flag = words.last().is_some_and(|word| word.to_string_lossy().starts_with('-'));
+    !is_flag
+        && found.is_some_and(|found| {
+            found.get_positionals().any(|positional| positional.get_value_hint() == ValueHint::AnyPath)
+        })
 }
 
 /// The names of deployments, if the last word may be one. Without a cluster there are none.
@@ -255,6 +268,15 @@ mod tests {
         assert_eq!(found, expected);
         let page = std::fs::read_to_string(directory.join("kubectl-cognigy-wait.1")).unwrap();
         assert!(page.contains("\n.TH kubectl-cognigy-wait 1 ") && page.contains("\\-\\-timeout"), "{page}");
+    }
+
+    #[test]
+    fn files_are_offered_only_to_a_command_whose_arguments_are_files() {
+        let takes = |line: &str| takes_files(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(takes("kubectl-cognigy promote ") && takes("kubectl-cognigy promote a.yaml b"));
+        assert!(
+            !takes("kubectl-cognigy promote --na") && !takes("kubectl-cognigy wait ") && !takes("kubectl-cognigy pro")
+        );
     }
 
     #[test]

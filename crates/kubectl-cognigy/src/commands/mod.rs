@@ -11,6 +11,7 @@ mod history;
 mod list;
 mod manifests;
 mod plan;
+mod promote;
 mod status;
 mod wait;
 
@@ -50,6 +51,8 @@ pub enum Command {
     Wait(wait::Arguments),
     /// Show what applying manifests would change and start. Reads only.
     Plan(plan::Arguments),
+    /// Copy the release of one manifest into another one, such as from staging to production. Edits files only.
+    Promote(promote::Arguments),
     /// Print the completion script of a shell, or the plugin's completion for kubectl.
     Completion(completion::Arguments),
     /// Print the man page, or write one page for each command.
@@ -69,6 +72,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
     match &arguments.command {
         Command::Completion(command) => return completion::print(command, terminal),
         Command::Man(command) => return completion::man(command, terminal),
+        Command::Promote(command) => return promote::run(command, terminal),
         Command::Complete(command) => return completion::complete(command, &arguments.global, terminal).await,
         _ => {}
     }
@@ -87,6 +91,6 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Plan(command) => plan::run(command, &connection, terminal).await,
         Command::Apply(command) => apply::run(command, &arguments.global, &connection, terminal).await,
         Command::Wait(command) => wait::run(command, &connection, terminal).await,
-        Command::Completion(_) | Command::Man(_) | Command::Complete(_) => Ok(Exit::Succeeded),
+        Command::Completion(_) | Command::Man(_) | Command::Complete(_) | Command::Promote(_) => Ok(Exit::Succeeded),
     }
 }

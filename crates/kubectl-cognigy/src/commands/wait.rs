@@ -16,9 +16,9 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl cognigy wait customer-service-prod                        the verdict on the present spec
-  kubectl cognigy wait customer-service-prod --file production.yaml the verdict on what this file contains
-  kubectl cognigy wait customer-service-prod --for=submitted        do not wait for the outcome
+  kubectl cognigy wait customer-service-prod                         the verdict on the present spec
+  kubectl cognigy wait customer-service-prod --file production.yaml  the verdict on what this file contains
+  kubectl cognigy wait customer-service-prod --for=submitted         do not wait for the outcome
 
 The command is bound to one configuration. An older one that is Ready, or that failed, does not end it.";
 

@@ -9,6 +9,7 @@ mod support;
 mod acting;
 mod completion;
 mod plan;
+mod promote;
 mod reading;
 mod terminal;
 mod waiting;

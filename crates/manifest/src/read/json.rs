@@ -5,7 +5,7 @@ use super::number;
 use crate::node::Content;
 use serde_json::value::RawValue;
 
-/// The objects of a text that begins with a brace, each with the line before it. `None` if it does not begin with a JSON
+/// The objects of a text that begins with a brace, each with the byte at which it begins. `None` if it does not begin with a JSON
 /// object: it may be YAML then.
 pub(super) fn objects(text: &str) -> Option<Result<Vec<(usize, &str)>, Fault>> {
     let mut objects = Vec::new();
@@ -15,7 +15,7 @@ pub(super) fn objects(text: &str) -> Option<Result<Vec<(usize, &str)>, Fault>> {
             Ok(object) => {
                 // The stream has read up to the end of the object.
                 let begin = stream.byte_offset().saturating_sub(object.get().len());
-                objects.push((newlines(text.get(..begin).unwrap_or_default()), object.get()));
+                objects.push((begin, object.get()));
             }
             Err(_) if objects.is_empty() => return None,
             Err(error) => {
@@ -107,8 +107,4 @@ fn string_end(bytes: &[u8], begin: usize) -> usize {
         }
     }
     at.min(bytes.len().saturating_sub(1))
-}
-
-fn newlines(text: &str) -> usize {
-    text.bytes().filter(|byte| *byte == b'\n').count()
 }

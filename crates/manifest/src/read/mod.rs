@@ -40,19 +40,16 @@ pub fn read(inputs: &[Input]) -> Manifests {
 }
 
 fn read_input(input: &Input, manifests: &mut Manifests) {
-    // kubectl skips a byte order mark.
-    let text = input.text.strip_prefix('\u{feff}').unwrap_or(&input.text);
-    let chunks = match split::split(text) {
+    let chunks = match split::split(without_mark(&input.text)) {
         Ok(chunks) => chunks,
-        Err(split::BadSeparator { line }) => {
-            let message = "text follows \"---\" on the same line, which kubectl refuses: write the document from the next line on";
-            manifests.problems.push(Problem { line: Some(line), ..Problem::of_file(&input.name, message) });
+        Err(bad) => {
+            manifests.problems.push(bad_separator(&input.name, &bad));
             return;
         }
     };
     let mut number = 0;
     for chunk in chunks {
-        for (lines_before, read) in documents(&chunk) {
+        for (Part { lines_before, .. }, read) in documents(&chunk) {
             // An empty document has no number: people do not count it.
             let Some(read) = read.transpose() else { continue };
             number += 1;
@@ -87,20 +84,68 @@ struct Read {
     doubts: Vec<Doubt>,
 }
 
-/// The documents of one part of a file, each with the number of lines before it. `Ok(None)` for an empty one.
-fn documents(chunk: &split::Chunk<'_>) -> Vec<(usize, Result<Option<Read>, Fault>)> {
-    let read_yaml = || vec![(chunk.lines_before, read_one(chunk.text, yaml::read))];
+/// The text of one document in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part<'a> {
+    /// How many lines of the file come before it.
+    pub(crate) lines_before: usize,
+    /// The byte of the file at which it begins.
+    pub(crate) begin: usize,
+    pub(crate) text: &'a str,
+    /// Whether it is JSON.
+    pub(crate) is_json: bool,
+}
+
+/// The documents of one part of a file. `Ok(None)` for an empty one.
+fn documents<'a>(chunk: &split::Chunk<'a>) -> Vec<(Part<'a>, Result<Option<Read>, Fault>)> {
+    let whole = Part { lines_before: chunk.lines_before, begin: chunk.begin, text: chunk.text, is_json: false };
+    let read_yaml = || vec![(whole, read_one(chunk.text, yaml::read))];
     if !chunk.text.trim_start().starts_with('{') {
         return read_yaml();
     }
     match json::objects(chunk.text) {
         None => read_yaml(),
-        Some(Err(fault)) => vec![(chunk.lines_before, Err(fault))],
+        Some(Err(fault)) => vec![(whole, Err(fault))],
         Some(Ok(objects)) => objects
             .into_iter()
-            .map(|(lines, object)| (chunk.lines_before + lines, read_one(object, json::read)))
+            .map(|(begin, text)| {
+                let before = chunk.text.get(..begin).unwrap_or_default();
+                let lines_before = chunk.lines_before + before.bytes().filter(|byte| *byte == b'\n').count();
+                let part = Part { lines_before, begin: chunk.begin + begin, text, is_json: true };
+                (part, read_one(text, json::read))
+            })
             .collect(),
     }
+}
+
+/// Every document of a file, as it is written: lists are not opened, and each kind is kept. Empty documents are left out.
+///
+/// # Errors
+/// The first problem. kubectl would refuse the file.
+pub(crate) fn parts<'a>(file: &str, text: &'a str) -> Result<Vec<(Part<'a>, Node)>, Box<Problem>> {
+    let skipped = text.len() - without_mark(text).len();
+    let mut found = Vec::new();
+    for chunk in split::split(without_mark(text)).map_err(|bad| Box::new(bad_separator(file, &bad)))? {
+        for (part, read) in documents(&chunk) {
+            match read {
+                Ok(None) => {}
+                Ok(Some(Read { root, .. })) => found.push((Part { begin: part.begin + skipped, ..part }, root)),
+                Err(fault) => return Err(Box::new(problem(file, found.len() + 1, part.lines_before, fault))),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The text without a byte order mark, which kubectl skips.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+fn bad_separator(file: &str, bad: &split::BadSeparator) -> Problem {
+    let message =
+        "text follows \"---\" on the same line, which kubectl refuses: write the document from the next line on";
+    Problem { line: Some(bad.line), ..Problem::of_file(file, message) }
 }
 
 fn read_one(text: &str, read: impl Fn(&str, &mut Builder) -> Result<(), Fault>) -> Result<Option<Read>, Fault> {

@@ -5,6 +5,8 @@
 pub(super) struct Chunk<'a> {
     /// How many lines come before it.
     pub(super) lines_before: usize,
+    /// The byte at which it begins.
+    pub(super) begin: usize,
     pub(super) text: &'a str,
 }
 
@@ -24,11 +26,11 @@ pub(super) fn split(text: &str) -> Result<Vec<Chunk<'_>>, BadSeparator> {
             if !rest.is_empty() && !rest.starts_with('#') {
                 return Err(BadSeparator { line: index + 1 });
             }
-            chunks.push(Chunk { lines_before, text: text.get(begin..place).unwrap_or_default() });
+            chunks.push(Chunk { lines_before, begin, text: text.get(begin..place).unwrap_or_default() });
             (begin, lines_before) = (place + line.len(), index + 1);
         }
         place += line.len();
     }
-    chunks.push(Chunk { lines_before, text: text.get(begin..).unwrap_or_default() });
+    chunks.push(Chunk { lines_before, begin, text: text.get(begin..).unwrap_or_default() });
     Ok(chunks)
 }

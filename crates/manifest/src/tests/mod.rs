@@ -6,6 +6,8 @@ mod files;
 mod objects;
 mod pages;
 mod plans;
+mod promotions;
+mod promotions_of_any_text;
 mod properties;
 mod reading;
 mod rendering;
