@@ -20,7 +20,8 @@ fn every_condition_is_explained_once_and_none_that_does_not_exist() {
     let mut explained = first_cells(&section(CONDITIONS, "Conditions"));
     explained.sort();
     let kstatus = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled];
-    let mut conditions: Vec<String> = kstatus.iter().chain(&ConditionType::STAGES).map(ToString::to_string).collect();
+    let stages = ConditionType::STAGES.iter().chain([&ConditionType::GatesOpen]);
+    let mut conditions: Vec<String> = kstatus.iter().chain(stages).map(ToString::to_string).collect();
     conditions.sort();
     assert_eq!(explained, conditions, "{CONDITIONS}");
 }

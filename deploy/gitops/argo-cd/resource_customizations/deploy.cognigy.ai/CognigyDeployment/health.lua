@@ -26,6 +26,18 @@ local function is_true(condition)
   return condition ~= nil and condition.status == "True"
 end
 
+-- The rollout has passed its checks and waits for people or for a change window. It goes on by itself when they are done, but the
+-- application should not look busy for days.
+local waits_for = {
+  AwaitingApproval = true,
+  ApprovalExpired = true,
+  ApproverUnverified = true,
+  WindowClosed = true,
+}
+
+if is_true(conditions.Reconciling) and waits_for[conditions.Reconciling.reason] then
+  return health("Suspended", says(conditions.Reconciling))
+end
 if is_true(conditions.Reconciling) then
   return health("Progressing", says(conditions.Reconciling))
 end
