@@ -3,9 +3,10 @@
 use crate::Failure;
 use crate::time::Time;
 use api::status::Step;
-use api::{CognigyDeployment, CognigyDeploymentStatus};
+use api::{ChangeWindow, CognigyDeployment, CognigyDeploymentStatus};
 use futures::StreamExt;
 use futures::stream;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -49,6 +50,8 @@ pub struct Fleet {
 pub struct Policy {
     /// The time-out of a rollout, in seconds.
     pub timeout_seconds: u32,
+    /// When the change window of each namespace opens, if there is one.
+    pub opens_at: Option<Timestamp>,
 }
 
 impl Fleet {
@@ -89,6 +92,14 @@ impl Fleet {
             let secret: Secret =
                 serde_json::from_value(json!({"metadata": {"name": SECRET}, "stringData": credentials}))?;
             Api::<Secret>::namespaced(client.clone(), &name).create(&PostParams::default(), &secret).await?;
+            if let Some(opens_at) = policy.opens_at {
+                let once = json!({"from": opens_at - SignedDuration::from_hours(48), "to": opens_at});
+                let spec = json!({"type": "Deny", "timeZone": "UTC", "once": once});
+                let freeze: ChangeWindow = serde_json::from_value(json!({
+                    "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "ChangeWindow", "metadata": {"name": "freeze"}, "spec": spec,
+                }))?;
+                Api::<ChangeWindow>::namespaced(client.clone(), &name).create(&PostParams::default(), &freeze).await?;
+            }
         }
         let mut made = stream::iter(self.members.iter().map(|member| async move {
             let object: CognigyDeployment = serde_json::from_value(manifest(member, policy))?;

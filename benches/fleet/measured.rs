@@ -11,8 +11,26 @@ use std::time::Duration;
 /// 95 % of the 886 rollouts an hour that a well-tuned ordinary operator reaches with 100 requests a minute.
 const ROLLOUTS_AN_HOUR: f64 = 841.0;
 
+/// The figures of rollouts that a change window held back.
+pub struct GatedFigures {
+    /// Requests to the platform while the window was closed and all checks were made.
+    pub requests_while_closed: usize,
+    /// Requests to the API server in the same time, without watches.
+    pub reads_and_writes_while_closed: u64,
+    /// The processor time of the operator in the same time, as a share of it.
+    pub processor_share_while_closed: f64,
+    /// Submits while the window was closed.
+    pub started_while_closed: usize,
+    /// From the opening to the first submit.
+    pub first_start: Option<Duration>,
+    /// From the opening to the last submit.
+    pub last_start: Option<Duration>,
+}
+
 /// The results of a run.
 pub struct Measured {
+    /// The figures of a closed window, if there was one.
+    pub gated: Option<GatedFigures>,
     /// The figures of the rollouts.
     pub figures: Figures,
     /// How many resources came to rest, and when the last one did. `None` if the run was stopped before.
@@ -82,7 +100,19 @@ impl Measured {
             ),
             line("violations of the contract", self.violations as f64, ours(AtMost(0.0))),
         ];
-        if let Workload::Once { give_up, .. } = plan.workload {
+        if let Some(gated) = &self.gated {
+            let seconds = |at: Option<Duration>| at.map_or(f64::NAN, |at| at.as_secs_f64());
+            let closed = gated.reads_and_writes_while_closed as f64;
+            lines.extend([
+                line("closed: submits", gated.started_while_closed as f64, ours(AtMost(0.0))),
+                line("closed: requests to the platform", gated.requests_while_closed as f64, ours(AtMost(0.0))),
+                line("closed: requests to the API server", closed, Target::None),
+                line("closed: processor, % of a core", gated.processor_share_while_closed * 100.0, Target::None),
+                line("opening -> first submit, s", seconds(gated.first_start), Target::None),
+                line("opening -> last submit, min", seconds(gated.last_start) / 60.0, Target::None),
+            ]);
+        }
+        if let Workload::Once { give_up, .. } | Workload::Gated { give_up, .. } = plan.workload {
             let resources = self.ended.map_or(0, |ended| ended.resources);
             let last = self.ended.map_or(give_up, |ended| ended.at);
             lines.push(line("came to rest", resources as f64, ours(AtLeast(plan.size as f64))));

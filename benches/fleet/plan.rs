@@ -38,6 +38,15 @@ pub enum Workload {
         /// The time at which the run is stopped if not all rollouts have ended.
         give_up: Duration,
     },
+    /// Each resource has one rollout. A change window holds all of them back, until it opens.
+    Gated {
+        /// When the window opens. By then, all checks must have been made.
+        opens_at: Duration,
+        /// How long before this moment the operator is watched while it has nothing to do.
+        quiet: Duration,
+        /// The time at which the run is stopped if not all rollouts have ended.
+        give_up: Duration,
+    },
 }
 
 /// A minute.
@@ -61,6 +70,13 @@ impl Plan {
             saturated.clone(),
             Self { name: "ordinary-150", kind: Kind::Ordinary, workload: busy(60), ..saturated.clone() },
             Self { name: "saturated-1000", size: 1000, workload: once(200), ..saturated.clone() },
+            Self {
+                name: "gated-1000",
+                size: 1000,
+                // The checks of 1,000 rollouts take 20 minutes. They must not be an hour old when the window opens.
+                workload: Workload::Gated { opens_at: 50 * MINUTE, quiet: 15 * MINUTE, give_up: 250 * MINUTE },
+                ..saturated.clone()
+            },
             Self {
                 name: "in-flight",
                 size: 200,

@@ -34,7 +34,7 @@ pub async fn measure(stage: &Stage, length: Duration) -> Result<Vec<Line>, Failu
 
     let process = Process::start(stage).await?;
     let before = process.resident_kib()?;
-    fleet.make(&client, &platform.url(), Policy { timeout_seconds: 300 }).await?;
+    fleet.make(&client, &platform.url(), Policy { timeout_seconds: 300, opens_at: None }).await?;
     let users = SimulatedUsers::new(client, real_time);
     let read = fleet.members.first().ok_or(Failure::Ended("the fleet"))?;
     let watched = async {

@@ -39,4 +39,5 @@ mod submits;
 mod success;
 #[cfg(feature = "otlp")]
 mod traces;
+mod windows;
 mod writes;
