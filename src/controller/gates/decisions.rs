@@ -22,6 +22,8 @@ pub type WatchedDecision = WatchedObject<CognigyDecision>;
 pub(super) struct KnownDecision {
     pub(super) record: Arc<DecisionRecord>,
     pub(super) status: Option<CognigyDecisionStatus>,
+    /// Whether the admission policy was in force when the operator first saw the decision. `None` if this is not known yet.
+    pub(super) verified: Option<bool>,
 }
 
 impl KnownDecision {
@@ -42,15 +44,27 @@ impl KnownDecision {
         };
         let about =
             ResourceName { namespace: metadata.namespace.as_deref()?.into(), name: spec.deployment.as_str().into() };
-        Some((about, Self { record: Arc::new(record), status: object.status.clone() }))
+        let verified = object.status.as_ref().and_then(|status| status.verified);
+        Some((about, Self { record: Arc::new(record), status: object.status.clone(), verified }))
     }
 
     /// Whether the operator has dealt with it for good.
     pub(super) fn is_over(&self) -> bool {
         self.status.as_ref().is_some_and(|status| match status.state {
             DecisionState::Acted | DecisionState::Expired => true,
-            DecisionState::Ignored | DecisionState::Waiting => false,
+            DecisionState::Ignored | DecisionState::Waiting => status.verified == Some(false),
         })
+    }
+
+    /// Whether it matters to its resource if the admission policy is in force: for a decision that is not over, and for the message
+    /// about one that came before the policy.
+    pub(super) fn needs_proof(&self) -> bool {
+        !self.is_over() || self.verified == Some(false)
+    }
+
+    /// Whether the operator has still to find out if the name in it is proven.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.verified.is_none() && !self.is_over()
     }
 }
 
@@ -71,31 +85,33 @@ impl DecisionIndex {
         match event {
             Event::Apply(watched) | Event::InitApply(watched) => {
                 let name = name_of(watched);
-                self.remove(&name);
+                let before = self.remove(&name);
                 if let Err(problem) = &watched.content {
                     let ResourceName { namespace, name } = &name;
                     tracing::error!(%namespace, decision = %name, %problem, "a decision cannot be read and does not count");
                 }
-                let (about, known) = KnownDecision::of(watched)?;
+                let (about, mut known) = KnownDecision::of(watched)?;
+                // The result of the check may not be written yet.
+                let before = before.filter(|(_, before)| before.record.uid == known.record.uid);
+                known.verified = known.verified.or_else(|| before.and_then(|(_, before)| before.verified));
                 let key = (known.record.made_at, known.record.uid.clone());
                 self.by_name.insert(name, (about.clone(), key.clone()));
                 self.about.entry(about.clone()).or_default().insert(key, known);
                 Some(about)
             }
-            Event::Delete(watched) => self.remove(&name_of(watched)),
+            Event::Delete(watched) => self.remove(&name_of(watched)).map(|(about, _)| about),
             Event::Init | Event::InitDone => None,
         }
     }
 
-    fn remove(&mut self, name: &ResourceName) -> Option<ResourceName> {
+    fn remove(&mut self, name: &ResourceName) -> Option<(ResourceName, KnownDecision)> {
         let (about, key) = self.by_name.remove(name)?;
-        if let Some(known) = self.about.get_mut(&about) {
-            known.remove(&key);
-            if known.is_empty() {
-                self.about.remove(&about);
-            }
+        let known = self.about.get_mut(&about)?;
+        let removed = known.remove(&key)?;
+        if known.is_empty() {
+            self.about.remove(&about);
         }
-        Some(about)
+        Some((about, removed))
     }
 
     /// The decisions about a resource that count, the oldest first.
@@ -104,10 +120,20 @@ impl DecisionIndex {
         known.values().skip(known.len().saturating_sub(MAX_COUNTED)).cloned().collect()
     }
 
-    /// Whether the operator has written nothing yet about one of the decisions.
+    /// Whether there is a decision that the operator has written nothing about, or could not check.
     pub(super) fn has_new(&self, resource: &ResourceName) -> bool {
         let Some(known) = self.about.get(resource) else { return false };
-        known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none())
+        known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none() || known.is_unchecked())
+    }
+
+    /// Notes whether the names in these decisions are proven.
+    pub(super) fn checked(&mut self, resource: &ResourceName, decisions: &[Arc<DecisionRecord>], verified: bool) {
+        let Some(known) = self.about.get_mut(resource) else { return };
+        for record in decisions {
+            if let Some(known) = known.get_mut(&(record.made_at, record.uid.clone())) {
+                known.verified = Some(verified);
+            }
+        }
     }
 
     /// Notes what the operator has just written about a decision.
