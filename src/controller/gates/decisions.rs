@@ -2,7 +2,7 @@
 
 use super::super::resources::name_of;
 use super::WatchedObject;
-use api::decision::{CognigyDecisionStatus, DecisionState};
+use api::decision::{CognigyDecisionStatus, DecisionState, Verb};
 use api::{CognigyDecision, DecisionUid};
 use jiff::Timestamp;
 use kube::runtime::watcher::Event;
@@ -38,7 +38,8 @@ impl KnownDecision {
             plan_id: spec.plan_id.clone(),
             environment_id: spec.environment_id.clone(),
             by: spec.by.clone(),
-            reason: spec.reason.clone(),
+            // It becomes a part of messages, events and the log.
+            reason: spec.reason.replace(char::is_control, " "),
             made_at: metadata.creation_timestamp.as_ref()?.0,
             expires_at: spec.expires_at,
         };
@@ -60,6 +61,11 @@ impl KnownDecision {
     /// about one that came before the policy.
     pub(super) fn needs_proof(&self) -> bool {
         !self.is_over() || self.verified == Some(false)
+    }
+
+    /// Whether it ends or undoes a rollout, and the operator has not looked at it yet.
+    fn is_urgent(&self) -> bool {
+        matches!(self.record.verb, Verb::Rollback | Verb::Reject) && self.status.is_none()
     }
 
     /// Whether the operator has still to find out if the name in it is proven.
@@ -126,6 +132,12 @@ impl DecisionIndex {
         known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none() || known.is_unchecked())
     }
 
+    /// Whether there is a new decision that ends or undoes a rollout.
+    pub(super) fn has_urgent(&self, resource: &ResourceName) -> bool {
+        let Some(known) = self.about.get(resource) else { return false };
+        known.values().rev().take(MAX_COUNTED).any(KnownDecision::is_urgent)
+    }
+
     /// Notes whether the names in these decisions are proven.
     pub(super) fn checked(&mut self, resource: &ResourceName, decisions: &[Arc<DecisionRecord>], verified: bool) {
         let Some(known) = self.about.get_mut(resource) else { return };
@@ -147,5 +159,78 @@ impl DecisionIndex {
     /// The decisions about each resource, the oldest first.
     pub(super) fn all(&self) -> impl Iterator<Item = (&ResourceName, &BTreeMap<Key, KnownDecision>)> {
         self.about.iter()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn decision(name: &str, uid: &str, verb: &str, status: &serde_json::Value) -> WatchedDecision {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "namespace": "bots", "uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {
+                "deployment": "bot", "environmentId": "env", "planId": "plan-0000000000000000", "verb": verb, "by": "ada",
+                "reason": "one\ntwo"
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn bot() -> ResourceName {
+        ResourceName { namespace: "bots".into(), name: "bot".into() }
+    }
+
+    fn only(index: &DecisionIndex) -> KnownDecision {
+        let mut known = index.about(&bot());
+        assert_eq!(known.len(), 1);
+        known.remove(0)
+    }
+
+    #[test]
+    fn the_result_of_a_check_is_kept_until_its_status_is_seen_but_not_for_another_decision_of_that_name() {
+        let mut index = DecisionIndex::default();
+        let apply = |uid: &str| Event::Apply(decision("one", uid, "Approve", &serde_json::Value::Null));
+        assert_eq!(index.observe(&apply("1")), Some(bot()));
+        assert!(only(&index).is_unchecked());
+        index.checked(&bot(), &[only(&index).record], false);
+        index.observe(&apply("1"));
+        assert_eq!(only(&index).verified, Some(false));
+        index.observe(&apply("2"));
+        assert_eq!(only(&index).verified, None);
+        assert_eq!(index.observe(&Event::Delete(decision("one", "2", "Approve", &json!(null)))), Some(bot()));
+        assert!(index.about(&bot()).is_empty());
+    }
+
+    #[test]
+    fn an_unproven_decision_is_over_and_a_failed_check_is_not() {
+        let status =
+            |verified: Option<bool>| json!({"state": "Ignored", "verified": verified, "at": "2026-01-01T00:00:00Z"});
+        for (verified, is_over, has_new) in
+            [(Some(true), false, false), (Some(false), true, false), (None, false, true)]
+        {
+            let mut index = DecisionIndex::default();
+            index.observe(&Event::Apply(decision("one", "1", "Approve", &status(verified))));
+            assert_eq!((only(&index).is_over(), index.has_new(&bot())), (is_over, has_new), "{verified:?}");
+            assert!(only(&index).needs_proof());
+        }
+    }
+
+    #[test]
+    fn a_new_rollback_or_rejection_is_urgent_and_a_reason_is_one_line() {
+        for (verb, is_urgent) in
+            [("Rollback", true), ("Reject", true), ("Approve", false), ("Retry", false), ("Override", false)]
+        {
+            let mut index = DecisionIndex::default();
+            index.observe(&Event::Apply(decision("one", "1", verb, &json!(null))));
+            assert_eq!(index.has_urgent(&bot()), is_urgent, "{verb}");
+            assert_eq!(only(&index).record.reason, "one two");
+            let acted = json!({"state": "Acted", "verified": true, "at": "2026-01-01T00:00:00Z"});
+            index.observe(&Event::Apply(decision("one", "1", verb, &acted)));
+            assert!(!index.has_urgent(&bot()) && !index.has_new(&bot()));
+        }
     }
 }
