@@ -7,6 +7,7 @@ mod requests;
 
 use crate::support::*;
 use api::decision::{CognigyDecision, CognigyDecisionStatus, DecisionState};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt};
@@ -51,8 +52,7 @@ impl<'n> People<'n> {
         let rule = json!({
             "apiGroups": ["deploy.cognigy.ai"], "resources": ["environments"], "resourceNames": [ENVIRONMENT], "verbs": verbs
         });
-        let role: k8s_openapi::api::rbac::v1::Role =
-            serde_json::from_value(json!({"metadata": {"name": name}, "rules": [rule]})).unwrap();
+        let role: Role = serde_json::from_value(json!({"metadata": {"name": name}, "rules": [rule]})).unwrap();
         self.namespace.api().create(&PostParams::default(), &role).await.unwrap();
         self.bind(name, "Role", name, people).await;
     }
@@ -61,7 +61,7 @@ impl<'n> People<'n> {
         let group = "rbac.authorization.k8s.io";
         let subjects: Vec<Value> =
             people.iter().map(|name| json!({"apiGroup": group, "kind": "User", "name": name})).collect();
-        let binding: k8s_openapi::api::rbac::v1::RoleBinding = serde_json::from_value(json!({
+        let binding: RoleBinding = serde_json::from_value(json!({
             "metadata": {"name": name},
             "subjects": subjects,
             "roleRef": {"apiGroup": group, "kind": kind, "name": role},

@@ -2,6 +2,7 @@
 
 use super::*;
 use api::ChangeWindow;
+use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{DeleteParams, Patch, PatchParams};
 
 /// How the API server begins its message about a decision that the policy refuses. The operator recognizes these words.
@@ -82,6 +83,29 @@ async fn who_decides_cannot_edit_and_who_edits_cannot_decide() {
     let windows: Api<ChangeWindow> = people.api("freezer").await;
     let granted = async { while windows.create(&dry_run, &window).await.is_err() {} };
     assert!(timeout(KNOWN_WITHIN, granted).await.is_ok(), "who has the role writes change windows");
+}
+
+#[tokio::test]
+async fn an_administrator_of_a_namespace_cannot_grant_the_right_to_approve() {
+    let namespace = plan().await.without_operator().start().await;
+    let people = People { cluster: &shared().await.cluster, namespace: &namespace };
+    // The parts of the role admin. Its controller, which puts them together, does not run here.
+    for role in ["system:aggregate-to-admin", "cognigydeployments-view", "cognigydeployments-edit"] {
+        people.bind(&role.replace(':', "-"), "ClusterRole", role, &["chief"]).await;
+    }
+    let roles: Api<Role> = people.api("chief").await;
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let role = |resource: &str, group: &str, verb: &str| -> Role {
+        let rule = json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]});
+        serde_json::from_value(json!({"metadata": {"name": "more"}, "rules": [rule]})).unwrap()
+    };
+    let own = role("cognigydeployments", "deploy.cognigy.ai", "create");
+    let granted = async { while roles.create(&dry_run, &own).await.is_err() {} };
+    assert!(timeout(KNOWN_WITHIN, granted).await.is_ok(), "an administrator can grant what they have");
+    for (resource, verb) in [("environments", "approve"), ("cognigydecisions", "create"), ("changewindows", "delete")] {
+        let refusal = roles.create(&dry_run, &role(resource, "deploy.cognigy.ai", verb)).await.unwrap_err().to_string();
+        assert!(refusal.contains("is attempting to grant RBAC permissions not currently held"), "{refusal}");
+    }
 }
 
 #[tokio::test]
