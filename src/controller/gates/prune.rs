@@ -1,4 +1,4 @@
-//! Deletes old decisions. The rule is in docs/gates.md.
+//! Deletes old decisions. docs/security.md tells people the rule.
 
 use super::super::context::Context;
 use super::super::error::call;

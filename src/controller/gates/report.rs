@@ -74,5 +74,5 @@ fn changed(
         .status
         .as_ref()
         .is_some_and(|written| written.state == state && written.message == message && written.verified == verified);
-    (!is_same).then(|| CognigyDecisionStatus { state, verified, message, at: facts.now.wall })
+    (!is_same).then_some(CognigyDecisionStatus { state, verified, message, at: facts.now.wall })
 }
