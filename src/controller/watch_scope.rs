@@ -85,9 +85,21 @@ fn watch_decisions(
         .map(Ok)
         .reflect(writer)
         .filter_map(move |event: watcher::Result<watcher::Event<WatchedDecision>>| {
-            future::ready(event.ok().and_then(|event| context.gates.observe_decision(&event)))
+            future::ready(event.ok().and_then(|event| observe_decision(&event, &context)))
         });
     (store, decided.boxed())
+}
+
+/// Handles a change of a decision. Returns the resource that it is about. A new decision to end or undo a rollout does not wait
+/// for a request that the resource's reconcile waits to send.
+fn observe_decision(event: &watcher::Event<WatchedDecision>, context: &Context) -> Option<ResourceName> {
+    let resource = context.gates.observe_decision(event)?;
+    if context.gates.has_urgent_decision(&resource)
+        && let Some(uid) = context.cluster.find(&resource).and_then(|watched| watched.uid())
+    {
+        context.resources.interrupt(&uid);
+    }
+    Some(resource)
 }
 
 fn watch_windows(

@@ -1,6 +1,6 @@
 //! The chart, as Helm and the API server see it.
 
-use crate::manifest::{Manifest, sets_of_values, template};
+use crate::manifest::{Manifest, OVERLAYS, sets_of_values, template};
 use crate::support::{CHART, Cluster, helm, root};
 use serde_json::{Value, json};
 use simulator::Scenario;
@@ -71,13 +71,22 @@ async fn the_chart_contains_the_crd_of_the_project_and_keeps_it_by_default() {
     assert_eq!(without.of_kind("CustomResourceDefinition").count(), 0);
 }
 
+/// The kinds that belong to no namespace.
+const CLUSTER_WIDE: [&str; 5] = [
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+];
+
 #[tokio::test]
 async fn every_object_is_cluster_wide_or_in_the_namespace_of_the_release_or_in_a_watched_namespace() {
     for file in sets_of_values() {
         for object in Manifest::of_values(&file).await.objects {
             let namespace = object["metadata"]["namespace"].as_str();
             let kind = object["kind"].as_str().unwrap();
-            let is_cluster_wide = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"].contains(&kind);
+            let is_cluster_wide = CLUSTER_WIDE.contains(&kind);
             let expected: &[Option<&str>] = match kind {
                 _ if is_cluster_wide => &[None],
                 "Role" | "RoleBinding" => &[Some("cognigy-system"), Some("bots"), Some("bots-staging")],
@@ -113,6 +122,21 @@ async fn a_digest_takes_precedence_over_the_tag_in_every_pod() {
     let images: Vec<&Value> = manifest.containers().map(|container| &container["image"]).collect();
     assert_eq!(images.len(), 3, "operator, simulator and test");
     assert!(images.iter().all(|image| **image == json!(format!("example.com/operator@{digest}"))), "{images:?}");
+}
+
+#[tokio::test]
+async fn the_chart_and_every_overlay_install_the_same_policy_about_decisions_unless_it_is_turned_off() {
+    let kinds = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+    let chart = Manifest::of_chart(&["--set", "fullnameOverride=other"]).await;
+    for kind in kinds {
+        let of_chart = chart.one(kind, "decisions.deploy.cognigy.ai");
+        for folder in OVERLAYS {
+            let manifest = Manifest::of_folder(folder).await;
+            assert_eq!(of_chart["spec"], manifest.one(kind, "decisions.deploy.cognigy.ai")["spec"], "{folder}: {kind}");
+        }
+    }
+    let without = Manifest::of_chart(&["--set", "decisionPolicy.install=false"]).await;
+    assert_eq!(kinds.map(|kind| without.of_kind(kind).count()), [0, 0]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::manifest::{Manifest, words};
 use crate::support::NAMESPACE;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One verb on one resource, and its scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,11 +41,27 @@ async fn the_operator_has_the_same_rights_in_namespaces_as_in_the_whole_cluster(
     let in_cluster = granted(&Manifest::of_chart(&[]).await);
     let in_namespaces = granted(&Manifest::of_chart(&["--set", "namespaces={bots,bots-staging}"]).await);
     let served = |right: &Right| right.namespace.is_none();
+    let beside = in_namespaces
+        .iter()
+        .filter(|right| right.namespace.as_deref() == Some(NAMESPACE) && right.resource != "leases");
+    let beside: Vec<String> = beside.map(|right| format!("{} {}", right.verb, right.resource)).collect();
+    assert_eq!(
+        beside,
+        ["list changewindows", "watch changewindows", "patch changewindows/status"],
+        "of its own namespace"
+    );
     for namespace in ["bots", "bots-staging"] {
         let there = in_namespaces.iter().filter(|right| right.namespace.as_deref() == Some(namespace));
         let there: BTreeSet<Right> = there.map(|right| Right { namespace: None, ..right.clone() }).collect();
         assert_eq!(there, in_cluster.iter().filter(|right| served(right)).cloned().collect(), "{namespace}");
     }
+}
+
+#[tokio::test]
+async fn an_operator_that_serves_its_own_namespace_reads_its_change_windows_by_the_same_role() {
+    let manifest = Manifest::of_chart(&["--set", "namespaces={cognigy-system}"]).await;
+    let roles: Vec<&Value> = manifest.of_kind("Role").map(|role| &role["metadata"]["name"]).collect();
+    assert_eq!(roles, ["cognigy-operator", "cognigy-operator-leader"]);
 }
 
 #[tokio::test]
@@ -56,20 +72,27 @@ async fn without_leader_election_the_operator_has_no_right_to_leases() {
 
 #[tokio::test]
 async fn the_chart_and_kustomize_grant_the_same_rights_to_users() {
-    let roles = |manifest: &Manifest| -> Vec<(Value, Vec<String>)> {
-        let is_for_users = |label: &str| label.starts_with("rbac.authorization.k8s.io/aggregate-to-");
+    let roles = |manifest: &Manifest, prefix: &str| -> BTreeMap<String, (Value, Vec<String>)> {
         let labels = |role: &Value| {
-            let labels = role["metadata"]["labels"].as_object().unwrap().keys();
-            labels.filter(|label| is_for_users(label)).cloned().collect::<Vec<_>>()
+            let labels = role["metadata"]["labels"].as_object().into_iter().flat_map(|labels| labels.keys());
+            labels
+                .filter(|label| label.starts_with("rbac.authorization.k8s.io/aggregate-to-"))
+                .cloned()
+                .collect::<Vec<_>>()
         };
-        let all = manifest.of_kind("ClusterRole").map(|role| (role["rules"].clone(), labels(role)));
-        let mut roles: Vec<_> = all.filter(|(_, labels)| !labels.is_empty()).collect();
-        roles.sort_by_key(|(_, labels)| labels.len());
-        roles
+        let named = manifest.of_kind("ClusterRole").filter_map(|role| {
+            let name = role["metadata"]["name"].as_str().unwrap().strip_prefix(prefix)?;
+            Some((name.to_owned(), (role["rules"].clone(), labels(role))))
+        });
+        named.collect()
     };
-    let of_chart = roles(&Manifest::of_chart(&[]).await);
-    assert_eq!(of_chart.len(), 2);
-    assert_eq!(of_chart, roles(&Manifest::of_folder("deploy").await));
+    let of_chart = roles(&Manifest::of_chart(&[]).await, "cognigy-operator-");
+    let names: Vec<&str> = of_chart.keys().map(String::as_str).collect();
+    assert_eq!(names, ["approve", "edit", "view", "windows"]);
+    assert_eq!(of_chart, roles(&Manifest::of_folder("deploy").await, "cognigydeployments-"));
+    for name in ["approve", "windows"] {
+        assert!(of_chart[name].1.is_empty(), "{name} is granted by a binding only");
+    }
 }
 
 /// The rights of the operator's service account. Checks that every binding names only this account and an existing

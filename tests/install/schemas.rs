@@ -12,12 +12,13 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 /// The groups and versions of everything that is installed.
-const GROUPS: [&str; 8] = [
+const GROUPS: [&str; 9] = [
     "api/v1",
     "apis/apps/v1",
     "apis/policy/v1",
     "apis/networking.k8s.io/v1",
     "apis/rbac.authorization.k8s.io/v1",
+    "apis/admissionregistration.k8s.io/v1",
     "apis/apiextensions.k8s.io/v1",
     "apis/coordination.k8s.io/v1",
     monitoring::GROUP,

@@ -1,4 +1,4 @@
-//! The example policies about who may deploy to which environment, evaluated by the API server.
+//! The example policies about who may deploy to which environment, and with how many approvals, evaluated by the API server.
 
 use crate::manifests::kubectl;
 use crate::support::*;
@@ -119,4 +119,31 @@ async fn resources_in_a_namespace_can_use_only_the_environments_that_its_annotat
     ] {
         until(&create, &resource(&namespace, environment), is_allowed).await;
     }
+}
+
+#[tokio::test]
+async fn a_namespace_can_demand_approvals_that_no_editor_can_remove() {
+    let namespace = plan().await.without_operator().without_secret().start().await;
+    apply(include_str!("../../deploy/policies/approvals-by-namespace.yaml")).await;
+    label(&namespace, json!({"labels": {"deploy.cognigy.ai/approvals": "2"}})).await;
+    let with = |approval: Value| {
+        let mut object = sample().with(json!({"approval": approval})).object();
+        object["metadata"]["namespace"] = json!(namespace.name);
+        object.to_string()
+    };
+    let create = ["create", "-f", "-", "--dry-run=server"];
+    for approval in [Value::Null, json!({}), json!({"required": 1})] {
+        let words = until(&create, &with(approval), false).await;
+        assert!(words.contains("must be approved: set spec.approval.required to 2 or more"), "{words}");
+    }
+    until(&["create", "-f", "-"], &with(json!({"required": 2})), true).await;
+    let patch = async |patch: Value| {
+        let patch = patch.to_string();
+        let of = ["patch", "cgd", "bot", "--namespace", &namespace.name, "--type", "merge", "--patch", &patch];
+        kubectl(&of, "").await.status.success()
+    };
+    assert!(!patch(json!({"spec": {"approval": null}})).await, "the approval cannot be removed");
+    assert!(!patch(json!({"spec": {"approval": {"required": 1}}})).await, "nor can it be lowered");
+    assert!(patch(json!({"spec": {"approval": {"required": 3}}})).await);
+    assert!(patch(json!({"metadata": {"labels": {"team": "bots"}}})).await);
 }

@@ -1,5 +1,8 @@
 //! Namespaces in the control plane that all tests of this binary share.
 
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::Client;
+use kube::api::{Api, PostParams};
 use std::path::PathBuf;
 use testkit::Cluster;
 use tokio::sync::OnceCell;
@@ -11,8 +14,8 @@ pub(crate) use serde_json::{Value, json};
 pub(crate) use simulator::Call;
 
 pub(crate) use testkit::{
-    DEADLINE, ENVIRONMENT, JOBS_KEEP_RUNNING, NamespacePlan, OperatorProcess, Right, Sample, StatusExt, TestNamespace,
-    certified, sample,
+    DEADLINE, ENVIRONMENT, JOBS_KEEP_RUNNING, NamespacePlan, OperatorProcess, Resource, Right, Sample, StatusExt,
+    TestNamespace, certified, merge, sample,
 };
 
 /// The operator under test.
@@ -66,4 +69,11 @@ pub(crate) async fn with_environment(script: &str) -> TestNamespace {
 pub(crate) async fn with_running_jobs(script: &str) -> TestNamespace {
     let environment = format!("environments: {{{ENVIRONMENT}: {{{script}}}}}");
     plan().await.scenario(&format!("faults: [{JOBS_KEEP_RUNNING}]\n{environment}")).start().await
+}
+
+/// The user of a client. A decision must name the user who creates it.
+pub(crate) async fn user_of(client: &Client) -> String {
+    let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
+    let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
+    review.status.unwrap().user_info.unwrap().username.unwrap()
 }

@@ -74,6 +74,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [deploy.cognigy.ai]
   resources: [cognigydeployments/status]
   verbs: [update]
+# Decisions of people. `create` is for dry runs only: the operator tries to forge a decision, to learn if the admission policy
+# refuses that. `delete` removes old ones.
+- apiGroups: [deploy.cognigy.ai]
+  resources: [cognigydecisions]
+  verbs: [list, watch, create, delete]
+- apiGroups: [deploy.cognigy.ai]
+  resources: [cognigydecisions/status]
+  verbs: [patch]
+{{ include "cognigy-operator.windowRules" . }}
 # The operator reads Secrets by the name that a resource gives. It cannot list or watch them, so it cannot find out which
 # Secrets exist.
 - apiGroups: [""]
@@ -86,6 +95,16 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- end -}}
+
+{{/* Change windows. Those in the operator's own namespace apply to all namespaces. */}}
+{{- define "cognigy-operator.windowRules" -}}
+- apiGroups: [deploy.cognigy.ai]
+  resources: [changewindows]
+  verbs: [list, watch]
+- apiGroups: [deploy.cognigy.ai]
+  resources: [changewindows/status]
+  verbs: [patch]
 {{- end -}}
 
 {{- define "cognigy-operator.subjects" -}}

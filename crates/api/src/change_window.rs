@@ -137,8 +137,8 @@ pub struct Recurring {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("timestamp(self.from) < timestamp(self.to)").message("once.to must be later than once.from"),
-    validation = Rule::new("timestamp(self.to) - timestamp(self.from) <= duration('8784h')").message("once.to must be at most 366 days after once.from")
+    validation = Rule::new("self.from < self.to").message("once.to must be later than once.from"),
+    validation = Rule::new("self.to - self.from <= duration('8784h')").message("once.to must be at most 366 days after once.from")
 )]
 pub struct Once {
     /// When the window begins, with an offset or Z: 2026-12-19T18:00:00+01:00.

@@ -66,7 +66,7 @@ use std::fmt;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self == oldSelf")
-        .message("a decision cannot be changed: delete it if it has not acted yet, and create another one")
+        .message("a decision cannot be changed: create another one; Reject ends an attempt that was approved by mistake")
 )]
 pub struct CognigyDecisionSpec {
     /// The name of the CognigyDeployment, in the namespace of this decision.
@@ -157,6 +157,10 @@ pub struct CognigyDecisionStatus {
     /// Waiting: it counts, and the operator acts on it when it can. Acted: the operator has acted on it. Ignored: it cannot act; the
     /// message says why. Expired: its time was over before it acted.
     pub state: DecisionState,
+    /// Whether the admission policy decisions.deploy.cognigy.ai was in force when the operator first saw the decision, so that spec.by is
+    /// proven. If false, the decision never counts, also if the policy is installed later. Missing: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
     /// What the operator did with it, and why.
     #[serde(default)]
     pub message: String,

@@ -1,5 +1,6 @@
 //! A control plane that tests install the operator in.
 
+use super::client::client_as;
 use super::client_of;
 use super::service_account::{self, Right, ServiceAccountAccess};
 use api::{ChangeWindow, CognigyDecision, CognigyDeployment};
@@ -78,6 +79,11 @@ impl Cluster {
     /// A client with the rights of an administrator.
     pub async fn client(&self) -> Client {
         client_of(&self.kubeconfig()).await
+    }
+
+    /// A client that acts as this user, with the rights that roles grant to the user.
+    pub async fn client_as(&self, user: &str) -> Client {
+        client_as(&self.kubeconfig(), user).await
     }
 
     /// The kubeconfig of an administrator.

@@ -30,7 +30,7 @@ pub use namespace::{NamespacePlan, TestNamespace};
 pub use operator::{OperatorCommand, OperatorProcess, Signal};
 pub use planted_secret::PlantedSecret;
 pub use resource::{Resource, StatusExt};
-pub use sample::{ENVIRONMENT, Sample, sample};
+pub use sample::{ENVIRONMENT, Sample, merge, sample};
 pub use service_account::{Right, ServiceAccountAccess};
 pub use versions::VersionRecorder;
 

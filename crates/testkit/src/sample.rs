@@ -125,7 +125,8 @@ impl Sample {
     }
 }
 
-fn merge(target: &mut Value, patch: Value) {
+/// Applies a JSON merge patch (RFC 7396).
+pub fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;

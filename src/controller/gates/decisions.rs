@@ -2,7 +2,7 @@
 
 use super::super::resources::name_of;
 use super::WatchedObject;
-use api::decision::{CognigyDecisionStatus, DecisionState};
+use api::decision::{CognigyDecisionStatus, DecisionState, Verb};
 use api::{CognigyDecision, DecisionUid};
 use jiff::Timestamp;
 use kube::runtime::watcher::Event;
@@ -22,6 +22,8 @@ pub type WatchedDecision = WatchedObject<CognigyDecision>;
 pub(super) struct KnownDecision {
     pub(super) record: Arc<DecisionRecord>,
     pub(super) status: Option<CognigyDecisionStatus>,
+    /// Whether the admission policy was in force when the operator first saw the decision. `None` if this is not known yet.
+    pub(super) verified: Option<bool>,
 }
 
 impl KnownDecision {
@@ -36,21 +38,39 @@ impl KnownDecision {
             plan_id: spec.plan_id.clone(),
             environment_id: spec.environment_id.clone(),
             by: spec.by.clone(),
-            reason: spec.reason.clone(),
+            // It becomes a part of messages, events and the log.
+            reason: spec.reason.replace(char::is_control, " "),
             made_at: metadata.creation_timestamp.as_ref()?.0,
             expires_at: spec.expires_at,
         };
         let about =
             ResourceName { namespace: metadata.namespace.as_deref()?.into(), name: spec.deployment.as_str().into() };
-        Some((about, Self { record: Arc::new(record), status: object.status.clone() }))
+        let verified = object.status.as_ref().and_then(|status| status.verified);
+        Some((about, Self { record: Arc::new(record), status: object.status.clone(), verified }))
     }
 
     /// Whether the operator has dealt with it for good.
     pub(super) fn is_over(&self) -> bool {
         self.status.as_ref().is_some_and(|status| match status.state {
             DecisionState::Acted | DecisionState::Expired => true,
-            DecisionState::Ignored | DecisionState::Waiting => false,
+            DecisionState::Ignored | DecisionState::Waiting => status.verified == Some(false),
         })
+    }
+
+    /// Whether it matters to its resource if the admission policy is in force: for a decision that is not over, and for the message
+    /// about one that came before the policy.
+    pub(super) fn needs_proof(&self) -> bool {
+        !self.is_over() || self.verified == Some(false)
+    }
+
+    /// Whether it ends or undoes a rollout, and the operator has not looked at it yet.
+    fn is_urgent(&self) -> bool {
+        matches!(self.record.verb, Verb::Rollback | Verb::Reject) && self.status.is_none()
+    }
+
+    /// Whether the operator has still to find out if the name in it is proven.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.verified.is_none() && !self.is_over()
     }
 }
 
@@ -71,31 +91,33 @@ impl DecisionIndex {
         match event {
             Event::Apply(watched) | Event::InitApply(watched) => {
                 let name = name_of(watched);
-                self.remove(&name);
+                let before = self.remove(&name);
                 if let Err(problem) = &watched.content {
                     let ResourceName { namespace, name } = &name;
                     tracing::error!(%namespace, decision = %name, %problem, "a decision cannot be read and does not count");
                 }
-                let (about, known) = KnownDecision::of(watched)?;
+                let (about, mut known) = KnownDecision::of(watched)?;
+                // The result of the check may not be written yet.
+                let before = before.filter(|(_, before)| before.record.uid == known.record.uid);
+                known.verified = known.verified.or_else(|| before.and_then(|(_, before)| before.verified));
                 let key = (known.record.made_at, known.record.uid.clone());
                 self.by_name.insert(name, (about.clone(), key.clone()));
                 self.about.entry(about.clone()).or_default().insert(key, known);
                 Some(about)
             }
-            Event::Delete(watched) => self.remove(&name_of(watched)),
+            Event::Delete(watched) => self.remove(&name_of(watched)).map(|(about, _)| about),
             Event::Init | Event::InitDone => None,
         }
     }
 
-    fn remove(&mut self, name: &ResourceName) -> Option<ResourceName> {
+    fn remove(&mut self, name: &ResourceName) -> Option<(ResourceName, KnownDecision)> {
         let (about, key) = self.by_name.remove(name)?;
-        if let Some(known) = self.about.get_mut(&about) {
-            known.remove(&key);
-            if known.is_empty() {
-                self.about.remove(&about);
-            }
+        let known = self.about.get_mut(&about)?;
+        let removed = known.remove(&key)?;
+        if known.is_empty() {
+            self.about.remove(&about);
         }
-        Some(about)
+        Some((about, removed))
     }
 
     /// The decisions about a resource that count, the oldest first.
@@ -104,10 +126,26 @@ impl DecisionIndex {
         known.values().skip(known.len().saturating_sub(MAX_COUNTED)).cloned().collect()
     }
 
-    /// Whether the operator has written nothing yet about one of the decisions.
+    /// Whether there is a decision that the operator has written nothing about, or could not check.
     pub(super) fn has_new(&self, resource: &ResourceName) -> bool {
         let Some(known) = self.about.get(resource) else { return false };
-        known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none())
+        known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none() || known.is_unchecked())
+    }
+
+    /// Whether there is a new decision that ends or undoes a rollout.
+    pub(super) fn has_urgent(&self, resource: &ResourceName) -> bool {
+        let Some(known) = self.about.get(resource) else { return false };
+        known.values().rev().take(MAX_COUNTED).any(KnownDecision::is_urgent)
+    }
+
+    /// Notes whether the names in these decisions are proven.
+    pub(super) fn checked(&mut self, resource: &ResourceName, decisions: &[Arc<DecisionRecord>], verified: bool) {
+        let Some(known) = self.about.get_mut(resource) else { return };
+        for record in decisions {
+            if let Some(known) = known.get_mut(&(record.made_at, record.uid.clone())) {
+                known.verified = Some(verified);
+            }
+        }
     }
 
     /// Notes what the operator has just written about a decision.
@@ -121,5 +159,78 @@ impl DecisionIndex {
     /// The decisions about each resource, the oldest first.
     pub(super) fn all(&self) -> impl Iterator<Item = (&ResourceName, &BTreeMap<Key, KnownDecision>)> {
         self.about.iter()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn decision(name: &str, uid: &str, verb: &str, status: &serde_json::Value) -> WatchedDecision {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "namespace": "bots", "uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {
+                "deployment": "bot", "environmentId": "env", "planId": "plan-0000000000000000", "verb": verb, "by": "ada",
+                "reason": "one\ntwo"
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn bot() -> ResourceName {
+        ResourceName { namespace: "bots".into(), name: "bot".into() }
+    }
+
+    fn only(index: &DecisionIndex) -> KnownDecision {
+        let mut known = index.about(&bot());
+        assert_eq!(known.len(), 1);
+        known.remove(0)
+    }
+
+    #[test]
+    fn the_result_of_a_check_is_kept_until_its_status_is_seen_but_not_for_another_decision_of_that_name() {
+        let mut index = DecisionIndex::default();
+        let apply = |uid: &str| Event::Apply(decision("one", uid, "Approve", &serde_json::Value::Null));
+        assert_eq!(index.observe(&apply("1")), Some(bot()));
+        assert!(only(&index).is_unchecked());
+        index.checked(&bot(), &[only(&index).record], false);
+        index.observe(&apply("1"));
+        assert_eq!(only(&index).verified, Some(false));
+        index.observe(&apply("2"));
+        assert_eq!(only(&index).verified, None);
+        assert_eq!(index.observe(&Event::Delete(decision("one", "2", "Approve", &json!(null)))), Some(bot()));
+        assert!(index.about(&bot()).is_empty());
+    }
+
+    #[test]
+    fn an_unproven_decision_is_over_and_a_failed_check_is_not() {
+        let status =
+            |verified: Option<bool>| json!({"state": "Ignored", "verified": verified, "at": "2026-01-01T00:00:00Z"});
+        for (verified, is_over, has_new) in
+            [(Some(true), false, false), (Some(false), true, false), (None, false, true)]
+        {
+            let mut index = DecisionIndex::default();
+            index.observe(&Event::Apply(decision("one", "1", "Approve", &status(verified))));
+            assert_eq!((only(&index).is_over(), index.has_new(&bot())), (is_over, has_new), "{verified:?}");
+            assert!(only(&index).needs_proof());
+        }
+    }
+
+    #[test]
+    fn a_new_rollback_or_rejection_is_urgent_and_a_reason_is_one_line() {
+        for (verb, is_urgent) in
+            [("Rollback", true), ("Reject", true), ("Approve", false), ("Retry", false), ("Override", false)]
+        {
+            let mut index = DecisionIndex::default();
+            index.observe(&Event::Apply(decision("one", "1", verb, &json!(null))));
+            assert_eq!(index.has_urgent(&bot()), is_urgent, "{verb}");
+            assert_eq!(only(&index).record.reason, "one two");
+            let acted = json!({"state": "Acted", "verified": true, "at": "2026-01-01T00:00:00Z"});
+            index.observe(&Event::Apply(decision("one", "1", verb, &acted)));
+            assert!(!index.has_urgent(&bot()) && !index.has_new(&bot()));
+        }
     }
 }

@@ -69,4 +69,10 @@ impl GateRegistry {
     pub fn has_new_decision(&self, resource: &ResourceName) -> bool {
         self.decisions.lock().has_new(resource)
     }
+
+    /// Whether there is a new decision that ends or undoes a rollout of the resource.
+    #[must_use]
+    pub fn has_urgent_decision(&self, resource: &ResourceName) -> bool {
+        self.decisions.lock().has_urgent(resource)
+    }
 }

@@ -3,9 +3,12 @@
 use super::super::error::Error;
 use super::super::reconcile::ReconcileRun;
 use super::super::resources::name_of;
+use super::decisions::KnownDecision;
+use super::policy::CHECK_AGAIN;
 use api::status::Attempt;
-use rollout::gates::{Decisions, GateFacts};
+use rollout::gates::{Decisions, GateFacts, Proof};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl ReconcileRun<'_> {
     /// Observes what takes a request to the API server: whether the names in decisions are proven, and the deployments in
@@ -24,12 +27,31 @@ impl ReconcileRun<'_> {
         let gates = &self.context.gates;
         let object = &self.observed.object;
         let resource = name_of(object.as_ref());
-        let has_open = gates.decisions.lock().about(&resource).iter().any(|known| !known.is_over());
-        let uptime = self.context.now().uptime;
-        if has_open && gates.policy.known(&resource.namespace, uptime).is_none() {
-            let client = &self.context.cluster.client;
-            let _ = gates.policy.check(client, &resource.namespace, &object.spec, uptime).await;
+        let mut known = gates.decisions.lock().about(&resource);
+        known.retain(KnownDecision::needs_proof);
+        if known.is_empty() {
+            return;
         }
+        let new = known.into_iter().filter(KnownDecision::is_unchecked).map(|known| known.record).collect::<Vec<_>>();
+        let uptime = self.context.now().uptime;
+        if !gates.policy.is_due(&resource.namespace, !new.is_empty(), uptime) {
+            return;
+        }
+        let client = &self.context.cluster.client;
+        let state = gates.policy.check(client, &resource.namespace, &object.spec, uptime).await;
+        if let Some(verified) = state.is_verified() {
+            gates.decisions.lock().checked(&resource, &new, verified);
+        }
+    }
+
+    /// When to check the admission policy again, if the last check of a decision failed, or if the attempt waits for the policy.
+    pub(in crate::controller) fn policy_checked_again(&self) -> Option<Duration> {
+        let resource = name_of(self.observed.object.as_ref());
+        let gates = &self.context.gates;
+        let known = gates.decisions.lock().about(&resource);
+        let is_missing = || matches!(gates.policy.last(&resource.namespace), Some(Proof::Missing(_)));
+        let waits = || self.is_at_gates() && known.iter().any(KnownDecision::needs_proof) && is_missing();
+        (known.iter().any(KnownDecision::is_unchecked) || waits()).then_some(CHECK_AGAIN)
     }
 
     /// Whether the attempt has passed its checks and is not submitted: only then gates are evaluated.
@@ -47,7 +69,9 @@ impl ReconcileRun<'_> {
         // new decision triggers one.
         let decisions = match gates.policy.last(&resource.namespace) {
             Some(proof) => {
-                let known = gates.decisions.lock().about(&resource);
+                let mut known = gates.decisions.lock().about(&resource);
+                // A decision that came before the policy, or after the last check, is not proven.
+                known.retain(|known| proof != Proof::Given || known.verified == Some(true));
                 Arc::new(Decisions { records: known.into_iter().map(|known| known.record).collect(), proof })
             }
             None => Arc::default(),

@@ -1,4 +1,4 @@
-//! Deletes old decisions. The rule is in docs/gates.md.
+//! Deletes old decisions. docs/security.md tells people the rule.
 
 use super::super::context::Context;
 use super::super::error::call;
@@ -12,7 +12,7 @@ use rollout::time::between;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A decision that is over is kept for this long.
+/// A decision is kept for this long, or until its spec.expiresAt if that is later. No decision without one counts longer.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How many decisions about one resource are kept.
 const KEPT: usize = 100;
@@ -20,7 +20,7 @@ const KEPT: usize = 100;
 const MAX_DELETED: usize = 200;
 
 impl Context {
-    /// Deletes decisions that are over and older than 90 days, and the oldest ones of a resource that has more than 100.
+    /// Deletes decisions that are older than 90 days and expired, and the oldest ones of a resource that has more than 100.
     pub async fn prune_decisions(&self) {
         for (resource, record) in self.gates.prunable(self.now().wall) {
             if self.cluster.must_lead().is_err() {
@@ -48,7 +48,9 @@ impl GateRegistry {
         for (resource, known) in decisions.all() {
             let surplus = known.len().saturating_sub(KEPT);
             for (position, decision) in known.values().enumerate() {
-                let is_old = decision.is_over() && between(decision.record.made_at, now) > KEPT_FOR;
+                let record = &decision.record;
+                let is_old = between(record.made_at, now) > KEPT_FOR
+                    && record.expires_at.is_none_or(|expires_at| expires_at <= now);
                 if is_old || position < surplus {
                     prunable.push((resource.clone(), Arc::clone(&decision.record)));
                 }

@@ -7,14 +7,18 @@ use super::decisions::KnownDecision;
 use api::decision::{CognigyDecisionStatus, DecisionState};
 use api::{CognigyDecision, Reason};
 use kube::api::{Api, Patch, PatchParams};
-use rollout::gates::{self, DecisionRecord};
+use rollout::gates::{self, DecisionRecord, Proof};
 use rollout::{Effects, Facts};
 use serde_json::json;
 use std::sync::Arc;
 
+/// What became of a decision that the admission policy did not check, as the end of a sentence that begins with the decision.
+const UNVERIFIED: &str = "never counts: the admission policy decisions.deploy.cognigy.ai was not in force when it was created, so \
+                          anybody could have written it; install the policy (docs/security.md), then create another decision";
+
 impl ReconcileRun<'_> {
-    /// Writes the state of each decision about the resource that has changed. The first time that a decision cannot act, a Warning is
-    /// published as well.
+    /// Writes the state of each decision about the resource that has changed. When a decision becomes one that cannot act, a Warning
+    /// is published as well.
     pub(in crate::controller) async fn report_decisions(&mut self) {
         let resource = name_of(self.observed.object.as_ref());
         let known = self.context.gates.decisions.lock().about(&resource);
@@ -27,7 +31,8 @@ impl ReconcileRun<'_> {
             .collect();
         let mut effects = Effects::none();
         for (known, status) in changed {
-            if status.state == DecisionState::Ignored {
+            let was_ignored = known.status.as_ref().is_some_and(|written| written.state == DecisionState::Ignored);
+            if status.state == DecisionState::Ignored && !was_ignored {
                 let note = format!("the decision {} by {} {}", known.record.name, known.record.by, status.message);
                 effects = effects.and(Effects::warning(Reason::DecisionIgnored, note));
             }
@@ -63,7 +68,16 @@ fn changed(
     status: &api::CognigyDeploymentStatus,
     known: &KnownDecision,
 ) -> Option<CognigyDecisionStatus> {
-    let (state, message) = gates::state_of(facts, status, &known.record);
-    let is_same = known.status.as_ref().is_some_and(|written| written.state == state && written.message == message);
-    (!is_same).then(|| CognigyDecisionStatus { state, message, at: facts.now.wall })
+    let (state, message) = match (known.verified, &facts.gates.decisions.proof) {
+        (Some(false), _) => (DecisionState::Ignored, UNVERIFIED.to_owned()),
+        // It came after the check of this reconcile. The next one, which it has triggered, reports it.
+        (None, Proof::Given) => return None,
+        (Some(true), _) | (None, Proof::Missing(_)) => gates::state_of(facts, status, &known.record),
+    };
+    let verified = known.verified;
+    let is_same = known
+        .status
+        .as_ref()
+        .is_some_and(|written| written.state == state && written.message == message && written.verified == verified);
+    (!is_same).then_some(CognigyDecisionStatus { state, verified, message, at: facts.now.wall })
 }

@@ -186,6 +186,15 @@ impl ResourceRegistry {
         }
     }
 
+    /// Cancels what the running reconcile of a resource waits for, because a person has made a decision about it.
+    pub fn interrupt(&self, uid: &str) {
+        let inner = self.inner.lock();
+        let active = inner.entries.get(uid).and_then(|entry| entry.active.as_ref());
+        if let Some(running) = active.and_then(|active| active.running.as_ref()) {
+            running.cancel();
+        }
+    }
+
     /// Takes the state of a resource for a reconcile. Without a call of [`finish`](Self::finish), the state is lost, as
     /// after a restart.
     #[must_use]

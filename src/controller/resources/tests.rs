@@ -57,6 +57,16 @@ fn a_change_of_a_resource_cancels_its_own_reconcile_and_no_other() {
 }
 
 #[test]
+fn a_decision_about_a_resource_interrupts_its_own_reconcile_and_no_other() {
+    let registry = ResourceRegistry::default();
+    let (one, other) =
+        (registry.begin("one", &metadata("one", 7, 1)), registry.begin("other", &metadata("other", 7, 1)));
+    registry.interrupt("one");
+    registry.interrupt("gone");
+    assert!(one.is_cancelled() && !other.is_cancelled());
+}
+
+#[test]
 fn the_next_reconcile_gets_a_new_token_unless_the_process_stops() {
     let registry = ResourceRegistry::default();
     let first = registry.begin("uid", &metadata("uid", 7, 1));

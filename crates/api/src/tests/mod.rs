@@ -5,6 +5,7 @@
 mod conditions;
 mod definition;
 mod digest;
+mod gate_rules;
 mod oracle;
 mod rules;
 mod running;

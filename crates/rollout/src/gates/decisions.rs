@@ -113,7 +113,7 @@ pub fn act_on(status: &mut CognigyDeploymentStatus, uid: &DecisionUid, made_at: 
         return;
     }
     status.acted_decisions.push(ActedDecision { uid: uid.clone(), made_at });
-    status.acted_decisions.sort_by(|left, right| left.made_at.cmp(&right.made_at));
+    status.acted_decisions.sort_by_key(|acted| acted.made_at);
     while status.acted_decisions.len() > MAX_ACTED {
         let oldest = status.acted_decisions.remove(0);
         let until = status.decisions_ignored_until.map_or(oldest.made_at, |until| until.max(oldest.made_at));
@@ -140,11 +140,11 @@ pub fn state_of(
     if status.acted_decisions.iter().any(|acted| acted.uid == record.uid) {
         return (DecisionState::Acted, "has acted".to_owned());
     }
+    if facts.now.wall >= record.expiry(life_of(facts, record)) {
+        return (DecisionState::Expired, "expired before it acted".to_owned());
+    }
     match obstacle(facts, status, record) {
         Some(why) => (DecisionState::Ignored, why),
-        None if facts.now.wall >= record.expiry(life_of(facts, record)) => {
-            (DecisionState::Expired, "expired before it acted".to_owned())
-        }
         None => (DecisionState::Waiting, "counts, and has not acted yet".to_owned()),
     }
 }
@@ -168,7 +168,7 @@ fn obstacle(facts: &Facts<'_>, status: &CognigyDeploymentStatus, record: &Decisi
     let is_open = attempt.submission.is_none() && attempt.verdict.is_none();
     match (record.verb, &facts.spec.approval) {
         (Verb::Approve | Verb::Override | Verb::Reject, _) if !is_open => {
-            Some(format!("came after attempt {number} was submitted or had ended"))
+            Some(format!("cannot act any more: attempt {number} was submitted or has ended"))
         }
         (Verb::Approve, None) => Some("is not needed: spec.approval of the CognigyDeployment is not set".to_owned()),
         (Verb::Approve, Some(approval)) if approval.not_by.contains(&record.by) => {
