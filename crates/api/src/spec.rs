@@ -6,12 +6,14 @@
 // Clippy reports the keys of one print column as duplicates of another's.
 #![allow(clippy::duplicated_attributes)]
 
+mod after_success;
 mod digests;
 mod names;
 mod policy;
 mod source;
 mod version;
 
+pub use after_success::{AfterSuccess, OnUnhealthy};
 pub use names::{ObjectName, is_key};
 pub use policy::{
     CapacityConstraints, Compliance, DeletionPolicy, DependencyLock, IsolationRules, Monitoring, RollbackPolicy,
