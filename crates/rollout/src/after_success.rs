@@ -81,16 +81,22 @@ pub fn next(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
     if watch.on_unhealthy == OnUnhealthy::Rollback && known.bad_streak >= watch.threshold() {
         return Decision::BeginRollback(RollbackReason::HealthCheckFailure);
     }
-    match due_in(known, watch.interval(), facts) {
+    match due_in(facts, memory, watch.interval()) {
         Duration::ZERO => Decision::WatchHealth,
         left => Decision::Wait(Some(left)),
     }
 }
 
-fn due_in(known: &AfterSuccessMemory, interval: Duration, facts: &Facts<'_>) -> Duration {
+fn due_in(facts: &Facts<'_>, memory: &Memory, interval: Duration) -> Duration {
+    let known = &memory.attempt.after_success;
     let due_at = match (known.polled_at, known.settled) {
         (Some(polled_at), _) => polled_at + interval,
-        (None, Some(settled)) => settled.uptime + until_turn(facts.uid, settled.wall, interval),
+        (None, Some(settled)) => {
+            let turn = settled.uptime + until_turn(facts.uid, settled.wall, interval);
+            // The poll that found the success may have been sent just now.
+            let is_too_soon = memory.attempt.polls.last_at().is_some_and(|polled_at| turn < polled_at + interval);
+            if is_too_soon { turn + interval } else { turn }
+        }
         (None, None) => facts.now.uptime + interval,
     };
     due_at.saturating_sub(facts.now.uptime)
