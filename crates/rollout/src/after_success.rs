@@ -22,7 +22,7 @@ use std::time::Duration;
 pub struct AfterSuccessMemory {
     /// When this process first saw that the attempt was settled.
     settled: Option<Now>,
-    /// The uptime of the last poll, whether or not it was sent.
+    /// The uptime of the last poll. For a poll that was not sent, it is a little later.
     polled_at: Option<Duration>,
     /// Bad answers in a row. A poll without an answer does not change it.
     bad_streak: u32,
@@ -35,9 +35,15 @@ impl AfterSuccessMemory {
         self.settled.get_or_insert(now);
     }
 
-    /// A poll was sent at this moment, or would have been sent.
+    /// A poll was sent at this moment.
     pub(super) fn note_poll(&mut self, sent_at: Now) {
         self.polled_at = Some(sent_at.uptime);
+    }
+
+    /// A poll could not be sent. The next one is due an interval later, and a random part of it more: otherwise polls that find
+    /// no room in the budget would come at the same crowded moment again and again.
+    pub(super) fn note_unsent(&mut self, now: Now, interval: Duration, jitter: f64) {
+        self.polled_at = Some(now.uptime + interval.mul_f64(0.2 * jitter.clamp(0.0, 1.0)));
     }
 
     pub(super) fn note_good(&mut self) {

@@ -5,9 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How the environment's health is watched after the rollout has succeeded. Health is not watched after a success unless this
-/// object is written; an empty object uses the defaults. Cognigy.AI has no call that tells which configuration an environment
-/// runs, so a change that somebody makes there by hand is noticed only if health becomes bad.
+/// How the environment's health is watched after the rollout has succeeded.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AfterSuccess {
@@ -27,7 +25,9 @@ pub struct AfterSuccess {
     )]
     pub health_threshold: i32,
 
-    /// What the operator does if the environment is unhealthy: Report or Rollback.
+    /// What the operator does if the environment is unhealthy. Report: Ready becomes False, and a person decides; the first good
+    /// answer makes Ready True again. Rollback: it also rolls back what this resource deployed last, once, and only while no other
+    /// resource owns the environment. autoTrigger makes no difference.
     #[serde(default)]
     pub on_unhealthy: OnUnhealthy,
 }

@@ -158,7 +158,9 @@ pub struct Monitoring {
     )]
     pub success_threshold: i32,
 
-    /// How the environment's health is watched after the rollout has succeeded. If it is not set, health is not watched then.
+    /// How the environment's health is watched after the rollout has succeeded. If it is not set, health is not watched then; an
+    /// empty object uses the defaults. Cognigy.AI has no call that says which configuration an environment runs, so a change that
+    /// somebody makes there by hand is noticed only if health becomes bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_success: Option<AfterSuccess>,
 }

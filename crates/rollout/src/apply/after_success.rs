@@ -29,12 +29,13 @@ pub fn health(
     }
 }
 
-/// Health could not be polled. The next poll is due one interval later, as if this one had been sent.
+/// Health could not be polled. The next poll is due one interval later or a little more.
 pub fn unanswered(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory, why: &str) -> Effects {
     let Some(watch) = status.attempt.as_ref().and_then(|attempt| policy(facts, attempt)) else {
         return Effects::none();
     };
-    memory.attempt.after_success.note_poll(facts.now);
+    let jitter = memory.jitter;
+    memory.attempt.after_success.note_unsent(facts.now, watch.interval(), jitter);
     no_answer(status, facts, memory, watch, why)
 }
 

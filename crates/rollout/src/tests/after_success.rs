@@ -10,6 +10,7 @@ use api::reason::Reason;
 use api::spec::{AfterSuccess, DeletionPolicy, OnUnhealthy};
 use api::status::{Outcome, RollbackReason, Step};
 use api::{Finding, Wait, finding};
+use std::time::Duration;
 
 const EVERY: u64 = 300;
 
@@ -185,6 +186,17 @@ fn without_an_answer_health_is_unknown_and_ready_stays() {
         rollout.world.barrier = None;
         rollout.health_says(&[Good]).run_for(EVERY);
         assert_eq!(rollout.condition_text(Healthy), "True/HealthGood", "{what}");
+    }
+}
+
+#[test]
+fn a_poll_that_found_no_room_comes_at_another_moment_of_the_next_interval() {
+    for (jitter, seconds) in [(0.0, EVERY), (0.5, EVERY + EVERY / 10), (1.0, EVERY + EVERY / 5)] {
+        let mut rollout = says(&[Good]);
+        rollout.world.barrier = Some(unavailable());
+        rollout.memory.jitter = jitter;
+        rollout.step();
+        assert_eq!(rollout.decision(), Decision::Wait(Some(Duration::from_secs(seconds))));
     }
 }
 
