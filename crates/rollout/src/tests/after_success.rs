@@ -14,6 +14,9 @@ use std::time::Duration;
 
 const EVERY: u64 = 300;
 
+/// A name, and what happens.
+type Case = (&'static str, fn(&mut Rollout));
+
 /// A success that is watched, at its first poll.
 fn watched(on_unhealthy: OnUnhealthy) -> Rollout {
     let watch = AfterSuccess { on_unhealthy, ..AfterSuccess::default() };
@@ -161,7 +164,7 @@ fn the_polls_of_many_resources_are_spread_over_the_interval() {
 
 #[test]
 fn without_an_answer_health_is_unknown_and_ready_stays() {
-    let barriers: [(&str, fn(&mut Rollout)); 4] = [
+    let barriers: [Case; 4] = [
         ("unreadable", |rollout| {
             rollout.health_says(&[unreadable()]);
         }),
@@ -286,7 +289,7 @@ fn a_rollback_after_the_success_is_requested_after_a_crash_as_well() {
 
 #[test]
 fn nothing_is_watched_or_rolled_back_if_another_resource_owns_the_environment_or_it_is_deleted() {
-    let cases: [(&str, fn(&mut Rollout)); 3] = [
+    let cases: [Case; 3] = [
         ("another owner", |rollout| rollout.given.other_owner = Some("bots/other owns it".to_owned())),
         ("deleted", |rollout| {
             rollout.delete();
