@@ -26,6 +26,8 @@ pub(super) struct Promises {
     watched_at: Option<Duration>,
     /// The bad answers in a row that this process heard while it watched the success.
     bad_after_success: u32,
+    /// Another resource owned the environment at the last step.
+    has_other_owner: bool,
 }
 
 impl Promises {
@@ -66,7 +68,10 @@ impl Promises {
         an_outcome_is_never_rewritten(before, after);
         summary_is_what_kstatus_understands(after, given);
         times_move_only_with_the_status(before, after);
-        what_runs_changes_only_with_the_attempt(before, after, given);
+        let had_other_owner = std::mem::replace(&mut self.has_other_owner, given.other_owner.is_some());
+        if !had_other_owner {
+            what_runs_changes_only_with_the_attempt(before, after, given);
+        }
         every_message_has_its_own_id(messages);
         every_submitted_attempt_is_audited(after, messages, given);
         history_is_as_long_as_the_spec_says(before, after, given);
