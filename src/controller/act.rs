@@ -7,7 +7,7 @@ use super::record;
 use super::snapshot::Desired;
 use api::Snapshot;
 use api::snapshot::MAX_WARNINGS;
-use api::status::CognigyDeploymentStatus;
+use api::status::{CognigyDeploymentStatus, Step};
 use platform::{CallFailure, Configuration, Connection, FailureCause, JobId};
 use rollout::answer::{Retry, RollbackAnswer, ValidationAnswer};
 use rollout::time::after;
@@ -40,6 +40,7 @@ impl ReconcileRun<'_> {
             Decision::PollJob => return self.poll_job(false).await,
             Decision::CheckJob => return self.poll_job(true).await,
             Decision::PollHealth => return self.poll_health().await,
+            Decision::WatchHealth => self.watch_health().await?,
             Decision::Rollback => self.roll_back().await?,
             Decision::NoteRequests => self.change(|status, facts, _| requests::record_without_acting(status, facts)),
             Decision::HandleRequest(request) => {
@@ -187,7 +188,7 @@ impl ReconcileRun<'_> {
 
     /// The time at which the last request was sent. At `requested_at` it started to wait for the request budget. Its answer
     /// describes the platform at this time or later.
-    fn sent_after(&self, requested_at: Now) -> Now {
+    pub(super) fn sent_after(&self, requested_at: Now) -> Now {
         let Some(sent) = self.execution.requester.last_sent() else { return requested_at };
         let waited = self.context.now().uptime.saturating_sub(sent.elapsed()).saturating_sub(requested_at.uptime);
         // To the microsecond, like every recorded time.
@@ -240,7 +241,7 @@ impl ReconcileRun<'_> {
     }
 
     /// Forgets the client if its credentials were refused, so that the Secret is read again before the next request.
-    fn forget_client_if(&self, are_credentials_refused: bool) {
+    pub(super) fn forget_client_if(&self, are_credentials_refused: bool) {
         if are_credentials_refused {
             self.context.platforms.sessions.forget(&self.observed.source);
         }
@@ -283,7 +284,10 @@ impl ReconcileRun<'_> {
         }
         let origin = self.status.attempt.as_ref().and_then(|attempt| attempt.api_origin().cloned());
         let session = session.and_then(|session| match origin {
-            Some(origin) if origin != session.origin => Err(endpoint_changed(origin.as_str(), session.origin.as_str())),
+            Some(origin) if origin != session.origin => {
+                let is_settled = self.status.attempt.as_ref().is_some_and(|attempt| attempt.step == Step::Settled);
+                Err(endpoint_changed(is_settled, origin.as_str(), session.origin.as_str()))
+            }
             _ => Ok(session),
         });
         match session {
@@ -301,10 +305,13 @@ impl ReconcileRun<'_> {
     }
 }
 
-fn endpoint_changed(before: &str, now: &str) -> Obstacle {
-    let message = format!(
-        "a job is in progress at {before}, but the credentials now point to {now}: let them point to {before} until the job ends"
-    );
+fn endpoint_changed(is_settled: bool, before: &str, now: &str) -> Obstacle {
+    let (what, until) = match is_settled {
+        true => ("the environment that is watched is", "while it is watched"),
+        false => ("a job is in progress", "until the job ends"),
+    };
+    let message =
+        format!("{what} at {before}, but the credentials now point to {now}: let them point to {before} {until}");
     Obstacle::lasting(Cause::EndpointChanged, message, Retry::CredentialsChange)
 }
 

@@ -31,6 +31,7 @@ pub mod snapshot;
 mod submit;
 pub mod unreadable;
 pub mod watch;
+mod watch_health;
 pub mod watch_scope;
 pub mod watched;
 mod webhook_url;

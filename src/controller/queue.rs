@@ -1,5 +1,5 @@
-//! Chooses the resource to reconcile next: fair between namespaces, and rollouts in flight before those that are not
-//! submitted.
+//! Chooses the resource to reconcile next: fair between namespaces, rollouts in flight before those that are not
+//! submitted, and these before successes that are watched.
 //!
 //! A reconcile holds a slot while it waits for an answer. An API that never answers holds it for minutes. So no
 //! namespace may hold more than its share, and a namespace with few slots gets one even if all shared slots are taken.
@@ -20,10 +20,12 @@ pub enum Urgency {
     InFlight,
     /// Nothing was submitted yet, or there is nothing to do.
     NotSubmitted,
+    /// The success is watched, and there is nothing else to do. An API that does not answer must not delay rollouts.
+    Watched,
 }
 
 impl Urgency {
-    const ALL: [Self; 2] = [Self::InFlight, Self::NotSubmitted];
+    const ALL: [Self; COUNT] = [Self::InFlight, Self::NotSubmitted, Self::Watched];
 
     /// How many reconciles of this urgency may run at once for one namespace.
     fn of_one_namespace(self) -> usize {
@@ -32,16 +34,36 @@ impl Urgency {
             Self::InFlight => 256,
             // Admission lets only a few rollouts of each client start at once.
             Self::NotSubmitted => 32,
+            Self::Watched => 16,
+        }
+    }
+
+    /// How many of the shared slots reconciles of this urgency may take.
+    fn of_shared_slots(self) -> usize {
+        match self {
+            Self::InFlight => SHARED_SLOTS,
+            Self::NotSubmitted => 256,
+            Self::Watched => 128,
+        }
+    }
+
+    /// How many of its own slots a namespace may use for reconciles of this urgency. Half of them are kept for rollouts
+    /// in flight.
+    fn of_own_slots(self) -> usize {
+        match self {
+            Self::InFlight => OWN_SLOTS,
+            Self::NotSubmitted => OWN_SLOTS / 2,
+            Self::Watched => 1,
         }
     }
 }
 
+/// The number of urgencies.
+const COUNT: usize = 3;
+
 /// How many reconciles run at once. Each takes some 50 KB while it waits for an answer, connection included.
 const SHARED_SLOTS: usize = 768;
-/// How many of these slots rollouts that are not yet submitted may take.
-const SHARED_SLOTS_NOT_SUBMITTED: usize = 256;
-/// How many reconciles a namespace may always run, regardless of other namespaces. Half of them are only for rollouts
-/// in flight.
+/// How many reconciles a namespace may always run, regardless of other namespaces.
 const OWN_SLOTS: usize = 8;
 /// How many reconciles run at once in total, including the namespaces' own slots.
 const ALL_SLOTS: usize = 2048;
@@ -54,7 +76,7 @@ pub struct ReconcileQueue {
     /// The same entries, the earliest first.
     by_time: BTreeSet<(Duration, ResourceName)>,
     /// The resources that are due, by urgency and namespace, in the order in which they became due.
-    ready: [NamespaceQueues; 2],
+    ready: [NamespaceQueues; COUNT],
     /// The urgency of each resource that is due.
     urgencies: HashMap<ResourceName, Urgency>,
     running: HashMap<ResourceName, Urgency>,
@@ -74,8 +96,8 @@ struct NamespaceQueues {
 /// The number of running reconciles.
 #[derive(Debug, Default)]
 struct Slots {
-    by_namespace: HashMap<Arc<str>, [usize; 2]>,
-    of_urgency: [usize; 2],
+    by_namespace: HashMap<Arc<str>, [usize; COUNT]>,
+    of_urgency: [usize; COUNT],
 }
 
 impl ReconcileQueue {
@@ -180,11 +202,8 @@ impl Slots {
     fn has_room(&self, namespace: &Arc<str>, urgency: Urgency) -> bool {
         let held = self.by_namespace.get(namespace).copied().unwrap_or_default();
         let all: usize = self.of_urgency.iter().sum();
-        // Half of them are kept for rollouts in flight.
-        let own_slots = if urgency == Urgency::InFlight { OWN_SLOTS } else { OWN_SLOTS / 2 };
-        let own = held.iter().sum::<usize>() < own_slots && all < ALL_SLOTS;
-        let is_shared = all < SHARED_SLOTS
-            && (urgency == Urgency::InFlight || self.of_urgency[urgency as usize] < SHARED_SLOTS_NOT_SUBMITTED);
+        let own = held.iter().sum::<usize>() < urgency.of_own_slots() && all < ALL_SLOTS;
+        let is_shared = all < SHARED_SLOTS && self.of_urgency[urgency as usize] < urgency.of_shared_slots();
         own || (is_shared && held[urgency as usize] < urgency.of_one_namespace())
     }
 
@@ -214,9 +233,13 @@ mod tests {
         ResourceName { namespace: namespace.into(), name: name.to_string().into() }
     }
 
-    /// Resources whose names begin with `flying` are in flight.
+    /// The beginning of a resource's name says how urgent it is.
     fn urgency(resource: &ResourceName) -> Urgency {
-        if resource.name.starts_with("flying") { Urgency::InFlight } else { Urgency::NotSubmitted }
+        match resource.name.split('-').next() {
+            Some("flying") => Urgency::InFlight,
+            Some("watched") => Urgency::Watched,
+            _ => Urgency::NotSubmitted,
+        }
     }
 
     fn add_many(queue: &mut ReconcileQueue, namespace: &str, prefix: &str, count: usize) {
@@ -280,6 +303,20 @@ mod tests {
     }
 
     #[test]
+    fn watched_successes_that_hang_leave_slots_to_rollouts() {
+        let mut queue = ReconcileQueue::default();
+        for namespace in 0..100 {
+            add_many(&mut queue, &format!("greedy-{namespace}"), "watched", 300);
+        }
+        let held = take_all(&mut queue).len();
+        assert_eq!(held, Urgency::Watched.of_shared_slots());
+        add_many(&mut queue, "greedy-0", "waiting", 300);
+        assert_eq!(take_all(&mut queue).len(), 32);
+        add_many(&mut queue, "modest", "watched", 3);
+        assert_eq!(of(&take_all(&mut queue), "modest"), 1, "each namespace can always watch one");
+    }
+
+    #[test]
     fn a_resource_that_becomes_urgent_while_it_waits_for_a_slot_goes_first() {
         let mut queue = ReconcileQueue::default();
         add_many(&mut queue, "bots", "waiting", 40);
@@ -295,7 +332,7 @@ mod tests {
 
     #[test]
     fn one_namespace_with_many_resources_leaves_slots_to_others() {
-        for (prefix, most) in [("waiting", 32), ("flying", 256)] {
+        for (prefix, most) in [("watched", 16), ("waiting", 32), ("flying", 256)] {
             let mut queue = ReconcileQueue::default();
             add_many(&mut queue, "greedy", prefix, 3000);
             assert_eq!(take_all(&mut queue).len(), most);

@@ -13,7 +13,7 @@ use super::unreadable::Unreadable;
 use super::{record, snapshot};
 use api::CognigyDeployment;
 use api::spec::SecretReference;
-use api::status::Attempt;
+use api::status::{Attempt, Step};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -89,7 +89,11 @@ impl Watched {
                 || attempt(object).is_some_and(is_polled)
                 || asks_for_rollback(object)
         });
-        if is_urgent { Urgency::InFlight } else { Urgency::NotSubmitted }
+        match self.whole() {
+            _ if is_urgent => Urgency::InFlight,
+            Some(object) if is_only_watched(object) => Urgency::Watched,
+            Some(_) | None => Urgency::NotSubmitted,
+        }
     }
 
     /// Whether its attempt has passed its checks and is not submitted.
@@ -268,6 +272,19 @@ fn asks_for_rollback(object: &CognigyDeployment) -> bool {
     let asked = Requests::from_annotations(object.annotations()).rollback;
     let handled = object.status.as_ref().and_then(|status| status.handled_requests.as_ref());
     is_new(asked.as_ref(), handled.and_then(|handled| handled.rollback.as_ref()))
+}
+
+/// Whether its success is watched, and nothing else is to be done for it. A ConfigMap may change without an event.
+fn is_only_watched(object: &CognigyDeployment) -> bool {
+    let Some(status) = object.status.as_ref() else { return false };
+    let asked = Requests::from_annotations(object.annotations()).retry;
+    let handled = status.handled_requests.as_ref().and_then(|handled| handled.retry.as_ref());
+    object.spec.monitoring.after_success.is_some()
+        && object.spec.configuration_snapshot.is_some()
+        && object.metadata.generation == Some(status.observed_generation)
+        && status.outbox.is_empty()
+        && !is_new(asked.as_ref(), handled)
+        && attempt(object).is_some_and(|attempt| attempt.step == Step::Settled && claim::claims_to_run(attempt))
 }
 
 fn attempt(object: &CognigyDeployment) -> Option<&Attempt> {

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod after_success;
 mod budget;
 
 mod checks;

@@ -149,6 +149,14 @@ impl Platform for Shared {
         self.0.note("health", Ok(Polled { answer: self.0.health.clone(), are_credentials_refused: false }))
     }
 
+    fn watch_health<'a>(
+        &'a self,
+        _: &'a CognigyDeploymentSpec,
+        _: &'a Requester,
+    ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>> {
+        self.0.note("watch", Ok(Polled { answer: self.0.health.clone(), are_credentials_refused: false }))
+    }
+
     fn roll_back<'a>(
         &'a self,
         _: &'a platform::JobId,

@@ -153,6 +153,11 @@ reasons! {
     HealthUnreadable,
     /// The rollout failed, because health was bad spec.rollbackPolicy.healthThreshold times in a row.
     HealthCheckFailed,
+    /// After the success, health was bad spec.monitoring.afterSuccess.healthThreshold times in a row.
+    UnhealthyAfterSuccess,
+    /// After the success, no health answer could be read for as long as healthThreshold polls take. Or health is not watched any
+    /// more, and was bad at last.
+    HealthUnknown,
     /// There was no verdict before the deadline.
     DeadlineExceeded,
     /// The environment runs the configuration, and is healthy.

@@ -6,6 +6,7 @@
 // Clippy reports the keys of one print column as duplicates of another's.
 #![allow(clippy::duplicated_attributes)]
 
+mod after_success;
 mod digests;
 mod gates;
 mod names;
@@ -13,6 +14,7 @@ mod policy;
 mod source;
 mod version;
 
+pub use after_success::{AfterSuccess, OnUnhealthy};
 pub use digests::ConfigurationDigests;
 pub use gates::{Approval, Requirement};
 pub(crate) use names::NAME_RULE;

@@ -165,9 +165,14 @@ fn of_verdict(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Ver
     }
 }
 
-/// A success holds until another resource owns the environment, or a rollback after it was given up.
+/// A success holds until another resource owns the environment, or a rollback after it was given up. Health that became bad
+/// afterwards takes back Ready, but not the verdict.
 fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdict, wait: Wait) -> Finding {
-    if let Some(stalled) = stalled(status) {
+    let is_verdict_kept = |stalled: &Finding| {
+        let is_later = matches!(stalled, Finding::NeedsPerson { reason: Reason::UnhealthyAfterSuccess, .. });
+        is_later && wait != Wait::Ready
+    };
+    if let Some(stalled) = stalled(status).filter(|stalled| !is_verdict_kept(stalled)) {
         return stalled;
     }
     if wait == Wait::Ready && !status.conditions.is_true(ConditionType::Ready) {

@@ -63,7 +63,7 @@ impl From<BudgetError> for Failure {
     fn from(refusal: BudgetError) -> Self {
         let (class, retry_after) = match refusal {
             BudgetError::Paused { left } => (ErrorClass::Transient, Some(left)),
-            BudgetError::Full | BudgetError::Busy => (ErrorClass::Transient, None),
+            BudgetError::Full | BudgetError::Busy | BudgetError::NoRoom => (ErrorClass::Transient, None),
             BudgetError::Cancelled => (ErrorClass::Cancelled, None),
         };
         CallError::new(class, refusal.to_string()).with_retry_after(retry_after).out_of_budget().into()
@@ -157,12 +157,14 @@ impl Caller {
         }
     }
 
-    /// Makes one try. After a 401 it discards the token and sends the request again with a new one. A second 401 is the
-    /// result.
+    /// Makes one try. After a 401 it discards the token and sends the request again with a new one, unless the request
+    /// may not be sent twice. A second 401 is the result.
     async fn attempt(&self, request: &ApiRequest<'_>, requester: &Requester) -> Result<Answer, Failure> {
         let (mut answer, mut token) = self.send(request, requester).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.tokens.invalidate(&token);
+        }
+        if answer.status == StatusCode::UNAUTHORIZED && request.operation.priority.may_wait() {
             (answer, token) = self.send(request, requester).await?;
         }
         let status = answer.status;

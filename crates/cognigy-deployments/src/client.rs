@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::answer::{self, HealthStatus, JobStatus, NotTheContract, Trace, Validation};
 use super::caller::{ApiRequest, Caller, Failure, Repeat};
 use super::credentials::Credentials;
-use super::operations::{AUDIT, HEALTH, JOB, ROLLBACK, SUBMIT, TRACE, VALIDATE};
+use super::operations::{AUDIT, HEALTH, JOB, ROLLBACK, SUBMIT, TRACE, VALIDATE, WATCH};
 use super::request::{RollbackRequest, TraceRequest, ValidateRequest, encode};
 use super::submit::{self, ApiSubmitAnswer};
 use api::identifier::ApiOrigin;
@@ -196,15 +196,37 @@ impl Client {
         max_error_rate: f64,
         requester: &Requester,
     ) -> Result<HealthStatus, NotSent> {
-        Ok(match self.get(&HEALTH, format!("/environments/{environment}/health"), requester).await? {
-            Ok((body, secrets)) => match answer::read_health(&body, max_error_rate, &secrets) {
-                HealthStatus::Unreadable { message } => {
-                    HealthStatus::Unreadable { message: format!("{}: {message}", self.server) }
-                }
-                status => status,
-            },
-            Err(error) => HealthStatus::Unreadable { message: error.message().to_owned() },
-        })
+        let answer = self.get_health(&HEALTH, environment, max_error_rate, requester).await?;
+        Ok(answer.unwrap_or_else(|error| HealthStatus::Unreadable { message: error.message().to_owned() }))
+    }
+
+    /// Gets the health of an environment whose rollout has succeeded. Sends at most one request.
+    ///
+    /// # Errors
+    /// [`NotSent`]. The inner error means that the API did not accept the request.
+    pub async fn watch_health(
+        &self,
+        environment: &EnvironmentId,
+        max_error_rate: f64,
+        requester: &Requester,
+    ) -> Result<Result<HealthStatus, CallError>, NotSent> {
+        self.get_health(&WATCH, environment, max_error_rate, requester).await
+    }
+
+    async fn get_health(
+        &self,
+        operation: &Operation,
+        environment: &EnvironmentId,
+        max_error_rate: f64,
+        requester: &Requester,
+    ) -> Result<Result<HealthStatus, CallError>, NotSent> {
+        let answer = self.get(operation, format!("/environments/{environment}/health"), requester).await?;
+        Ok(answer.map(|(body, secrets)| match answer::read_health(&body, max_error_rate, &secrets) {
+            HealthStatus::Unreadable { message } => {
+                HealthStatus::Unreadable { message: format!("{}: {message}", self.server) }
+            }
+            status => status,
+        }))
     }
 
     /// Rolls a rollout back (contract, section 6).

@@ -35,6 +35,10 @@ pub const JOB: Operation =
 pub const HEALTH: Operation =
     Operation { name: "health", title: "health", deadline: DEADLINE, tries: 1, priority: Priority::Health };
 
+/// Section 5, after a success: get the health of an environment. Each call makes one try.
+pub const WATCH: Operation =
+    Operation { name: "watch", title: "health", deadline: DEADLINE, tries: 1, priority: Priority::Watch };
+
 /// Section 6: roll a rollout back.
 pub const ROLLBACK: Operation =
     Operation { name: "rollback", title: "rollback", deadline: DEADLINE, tries: 3, priority: Priority::Rollback };
@@ -44,4 +48,4 @@ pub const AUDIT: Operation =
     Operation { name: "audit", title: "audit", deadline: DEADLINE, tries: 3, priority: Priority::Audit };
 
 /// Every request of the contract, in the order of its sections.
-pub const ALL: [Operation; 8] = [TOKEN, VALIDATE, TRACE, SUBMIT, JOB, HEALTH, ROLLBACK, AUDIT];
+pub const ALL: [Operation; 9] = [TOKEN, VALIDATE, TRACE, SUBMIT, JOB, HEALTH, WATCH, ROLLBACK, AUDIT];

@@ -231,6 +231,25 @@ impl Platform for CognigyClient {
         .boxed()
     }
 
+    fn watch_health<'a>(
+        &'a self,
+        spec: &'a CognigyDeploymentSpec,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>> {
+        async move {
+            let environment = environment(spec).map_err(translate::unsent)?;
+            let status = self.client.watch_health(&environment, spec.monitoring.max_error_rate, requester).await;
+            Ok(match status.map_err(|not_sent| unsent_poll(&not_sent))? {
+                Ok(status) => Polled { answer: translate::health(status), are_credentials_refused: false },
+                Err(error) => Polled {
+                    answer: HealthAnswer::Unreadable(error.message().to_owned()),
+                    are_credentials_refused: is_unauthorized(error.class()),
+                },
+            })
+        }
+        .boxed()
+    }
+
     fn roll_back<'a>(
         &'a self,
         job: &'a JobId,

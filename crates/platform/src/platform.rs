@@ -85,6 +85,17 @@ pub trait Platform: Send + Sync + 'static {
         requester: &'a Requester,
     ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>>;
 
+    /// Gets the health of an environment whose rollout has succeeded. Sends at most one request, and only if the request
+    /// budget has room for it at once.
+    ///
+    /// # Errors
+    /// The same errors as for [`job`](Self::job).
+    fn watch_health<'a>(
+        &'a self,
+        spec: &'a CognigyDeploymentSpec,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<Polled<HealthAnswer>, CallFailure>>;
+
     /// Rolls a rollout back. Repeats have the same key.
     fn roll_back<'a>(
         &'a self,

@@ -1,10 +1,11 @@
 //! What this process remembers about one attempt, stage by stage.
 
 use super::admission::AdmissionSlot;
+use super::after_success::AfterSuccessMemory;
 use super::answer::SubmitAnswer;
 use super::durations::JobRun;
 use super::time::{Answered, Now, ObservedTime};
-use api::status::Attempt;
+use api::status::{Attempt, Step};
 use api::{Digest, IdempotencyKey};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct AttemptMemory {
     pub health: HealthMemory,
     /// The rollback.
     pub rollback: RollbackMemory,
+    /// The health answers after the success.
+    pub after_success: AfterSuccessMemory,
 }
 
 /// Identifies an attempt. The number alone is not enough: it starts again if somebody resets the status, and an attempt
@@ -64,6 +67,9 @@ impl AttemptMemory {
             self.health.observe_counted(now);
         }
         self.rollback.observe(attempt, now);
+        if attempt.step == Step::Settled {
+            self.after_success.observe(now);
+        }
     }
 }
 

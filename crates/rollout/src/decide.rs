@@ -3,6 +3,7 @@
 //! Each call makes one decision, from the recorded status, the memory of this process and the facts of the moment. The
 //! functions below are the design's decision table. Read them from the top down.
 
+use super::after_success;
 use super::checks_validity;
 use super::claim;
 use super::deadline::{is_outdated, is_replaced, time_until_free, timeout_verdict_age};
@@ -53,6 +54,8 @@ pub enum Decision {
     PollJob,
     /// Poll the environment's health.
     PollHealth,
+    /// Poll the environment's health after the success.
+    WatchHealth,
     /// Health is good, but was not good all the time. Poll the job once more, because the platform may have rolled back.
     CheckJob,
     /// There was no verdict before the deadline.
@@ -84,7 +87,7 @@ impl Decision {
     /// Whether this polls the job or health. Polls repeat.
     #[must_use]
     pub fn is_poll(&self) -> bool {
-        matches!(self, Self::PollJob | Self::CheckJob | Self::PollHealth)
+        matches!(self, Self::PollJob | Self::CheckJob | Self::PollHealth | Self::WatchHealth)
     }
 
     /// Whether the status must be recorded before this is carried out.
@@ -110,6 +113,7 @@ impl Decision {
             | Self::GiveUpSubmit
             | Self::PollJob
             | Self::PollHealth
+            | Self::WatchHealth
             | Self::CheckJob
             | Self::DeclareTimeout
             | Self::BeginRollback(_)
@@ -279,12 +283,13 @@ fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision 
 }
 
 fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
-    let Ok(target) = &facts.target else { return Decision::Wait(Some(OBSTACLE_CHECK_INTERVAL)) };
+    let watch = || after_success::next(facts, attempt, memory);
+    let Ok(target) = &facts.target else { return at_most(watch(), OBSTACLE_CHECK_INTERVAL) };
     match time_until_free(facts, attempt, memory) {
         // Another resource has deployed over this one, so this one must not stay ready. The next attempt waits for the
         // environment, also while suspended.
         Duration::ZERO if is_replaced(facts, attempt) => Decision::Start,
-        Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => Decision::Wait(None),
+        Duration::ZERO if !is_outdated(attempt, target) || facts.spec.suspend => watch(),
         Duration::ZERO => Decision::Start,
         // A requested retry waits until then as well.
         left => Decision::Wait(Some(left)),
@@ -293,9 +298,13 @@ fn settled(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
 
 /// Limits a wait to the rest of the grace, because the operator must act when the grace ends.
 fn within_grace(decision: Decision, facts: &Facts<'_>, memory: &Memory) -> Decision {
-    let left = grace_left(facts, memory);
+    at_most(decision, grace_left(facts, memory))
+}
+
+/// Limits a wait.
+fn at_most(decision: Decision, longest: Duration) -> Decision {
     match decision {
-        Decision::Wait(wait) => Decision::Wait(Some(wait.map_or(left, |wait| wait.min(left)))),
+        Decision::Wait(wait) => Decision::Wait(Some(wait.map_or(longest, |wait| wait.min(longest)))),
         decision => decision,
     }
 }

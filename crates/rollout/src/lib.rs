@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod after_success;
 pub mod answer;
 pub mod apply;
 pub mod attempt;

@@ -3,6 +3,7 @@
 //!
 //! The summary repeats what other conditions say. Nothing is decided by it.
 
+use super::after_success;
 use super::answer::Obstacle;
 use super::apply::gates::all_messages;
 use super::conditions::{ConditionUpdate, message_of, set_condition};
@@ -41,6 +42,7 @@ impl ReadySummary {
 
 /// Writes the summary. Changes nothing if nothing has changed.
 pub fn refresh(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &Memory) {
+    after_success::forget_if_unwatched(status, facts);
     let (ready, flag) = match summarize(facts, status, memory) {
         ReadySummary::Ready(message) => {
             (ConditionUpdate::set_true(ConditionType::Ready, Reason::Succeeded, message), None)
@@ -267,15 +269,26 @@ fn verdict_summary(
             ReadySummary::Stalled(Reason::DeletionGraceExpired, message)
         }
         (Outcome::Succeeded, Some(owner)) => ReadySummary::Stalled(Reason::EnvironmentInUse, owner.clone()),
-        (Outcome::Succeeded, None) => ReadySummary::Ready(format!(
-            "attempt {} succeeded: the environment runs {}",
-            attempt.number,
-            attempt.configuration()
-        )),
+        (Outcome::Succeeded, None) => succeeded(status, attempt),
         (
             Outcome::RollbackFailed | Outcome::Failed | Outcome::Superseded | Outcome::Abandoned | Outcome::Unknown,
             _,
         ) => ReadySummary::Stalled(verdict.reason, failure(status, attempt, verdict)),
+    }
+}
+
+/// A success holds until health is bad afterwards. Without an answer, the last known state holds.
+fn succeeded(status: &CognigyDeploymentStatus, attempt: &Attempt) -> ReadySummary {
+    let message = format!("attempt {} succeeded: the environment runs {}", attempt.number, attempt.configuration());
+    let healthy = status.conditions.find(ConditionType::Healthy);
+    match healthy.map(|healthy| (healthy.reason, &healthy.message)) {
+        Some((Reason::UnhealthyAfterSuccess, why)) => {
+            ReadySummary::Stalled(Reason::UnhealthyAfterSuccess, format!("{message}, but {why}"))
+        }
+        Some((Reason::HealthUnknown, _)) => {
+            ReadySummary::Ready(format!("{message}; its health is not known now: see the condition Healthy"))
+        }
+        Some(_) | None => ReadySummary::Ready(message),
     }
 }
 

@@ -60,9 +60,12 @@ fn forms(object: &Value) -> Vec<String> {
         "Ready is False, but the resource is neither stalled nor suspended",
     );
     if says("Ready", "True") {
-        for good in ["Validated", "TracePassed", "RolledOut", "Healthy"] {
+        for good in ["Validated", "TracePassed", "RolledOut"] {
             must(says(good, "True"), &format!("Ready is True without {good}"));
         }
+        // After the success, Ready stays True while nobody answers whether the environment is still healthy.
+        let is_unknown = find("Healthy").is_some_and(|healthy| healthy["reason"] == "HealthUnknown");
+        must(says("Healthy", "True") || is_unknown, "Ready is True without Healthy");
         must(!says("RolledBack", "True"), "Ready is True, but the rollout was rolled back");
     }
 

@@ -7,6 +7,7 @@ mod rollbacks;
 mod secrets;
 mod status;
 mod submits;
+mod watching;
 
 use super::director::Run;
 use super::record::Record;
@@ -35,6 +36,7 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     secrets::check(&record, &mut broken);
     kstatus::check(&record, &mut broken);
     owners::check(&record, &mut broken);
+    watching::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
     broken
 }

@@ -181,8 +181,17 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
     let part = intent.place..write.place;
     match reason {
         "health_check_failure" => {
-            let threshold = usize::try_from(write.object.spec.rollback_policy.health_threshold).unwrap_or(usize::MAX);
-            let spacing = shortest_interval(record, write, part.clone());
+            let (threshold, spacing, part) = match success_before(record, write, attempt) {
+                Some(success) => {
+                    let Some(watch) = write.object.spec.monitoring.after_success else { return false };
+                    (watch.health_threshold, watch.interval(), success..write.place)
+                }
+                None => {
+                    let spacing = shortest_interval(record, write, part.clone());
+                    (write.object.spec.rollback_policy.health_threshold, spacing, part)
+                }
+            };
+            let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
             let answers: Vec<_> = record.answered(Call::Health, part).collect();
             let since_good = answers.iter().rposition(|request| is_good(request)).map_or(0, |good| good + 1);
             let bad: Vec<_> = answers[since_good..].iter().filter(|request| is_bad(request, write)).collect();
@@ -211,6 +220,17 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
         "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
         _ => false,
     }
+}
+
+/// The place of the write in which the attempt succeeded, if it succeeded before its rollback.
+fn success_before(record: &Record<'_>, write: &Write, attempt: &Attempt) -> Option<usize> {
+    let verdicts = record.verdicts();
+    let success = verdicts.iter().find(|judged| {
+        judged.verdict.outcome == Outcome::Succeeded
+            && judged.number == attempt.number
+            && judged.write.uid() == write.uid()
+    })?;
+    Some(success.write.place)
 }
 
 /// Whether the process that decides has polled the job or health after the deadline, and got no good answer. Only

@@ -1,5 +1,6 @@
 //! The stories. Each is played once without faults, and once for each fault at each request.
 
+mod after_success;
 mod deletions;
 mod edits;
 mod outages;
@@ -12,6 +13,15 @@ use super::scenario::Scenario;
 
 /// Every story.
 pub fn all() -> Vec<Scenario> {
-    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all(), ownership::all(), watches::all()]
-        .concat()
+    [
+        rollouts::all(),
+        edits::all(),
+        deletions::all(),
+        requests::all(),
+        outages::all(),
+        ownership::all(),
+        watches::all(),
+        after_success::all(),
+    ]
+    .concat()
 }

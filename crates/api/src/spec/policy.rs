@@ -1,5 +1,6 @@
 //! The settings for the checks, the monitoring and the rollback of a deployment.
 
+use super::AfterSuccess;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,7 +119,7 @@ pub struct TraceOptions {
     pub detect_version_conflicts: bool,
 }
 
-/// How the environment's health is watched after the rollout.
+/// How the job and the environment's health are watched.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -156,6 +157,12 @@ pub struct Monitoring {
         validation = Rule::new("self >= 1 && self <= 100").message("successThreshold must be from 1 to 100 good answers in a row")
     )]
     pub success_threshold: i32,
+
+    /// How the environment's health is watched after the rollout has succeeded. If it is not set, health is not watched then; an
+    /// empty object uses the defaults. Cognigy.AI has no call that says which configuration an environment runs, so a change that
+    /// somebody makes there by hand is noticed only if health becomes bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_success: Option<AfterSuccess>,
 }
 
 impl Monitoring {
@@ -263,6 +270,7 @@ impl Default for Monitoring {
             max_interval_seconds: None,
             max_error_rate: default_max_error_rate(),
             success_threshold: default_success_threshold(),
+            after_success: None,
         }
     }
 }

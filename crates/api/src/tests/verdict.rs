@@ -280,6 +280,14 @@ fn a_success_in_an_environment_that_another_resource_owns_needs_a_person() {
 }
 
 #[test]
+fn health_that_is_bad_after_a_success_needs_a_person_but_the_verdict_stays() {
+    let success = with(submitted(), &ended(Outcome::Succeeded, Reason::Succeeded));
+    let unhealthy = stalled(status(&wanted(), Step::Settled, &success), Reason::UnhealthyAfterSuccess);
+    assert_eq!(kind(&unhealthy, &wanted(), Wait::Ready), Kind::NeedsPerson(Reason::UnhealthyAfterSuccess));
+    assert_eq!(kind(&unhealthy, &wanted(), Wait::Verdict), Kind::Well);
+}
+
+#[test]
 fn ready_is_waited_for_until_the_condition_says_so() {
     let success = status(&wanted(), Step::Settled, &with(submitted(), &ended(Outcome::Succeeded, Reason::Succeeded)));
     assert_eq!(kind(&success, &wanted(), Wait::Ready), Kind::Pending);

@@ -72,6 +72,20 @@ async fn callers_that_waited_for_the_token_get_the_same_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_poll_that_watches_a_success_is_never_sent_twice() {
+    for status in [401, 503] {
+        let api = api_with_tokens(
+            [token("a", 3600), token("b", 3600)],
+            [Reply::Status(status, String::new()), ok(COMPLETED)],
+        );
+        api.is_no_longer_careful().await;
+        let answer = api.client.watch_health(&"env".parse().unwrap(), 0.05, &me()).await.unwrap();
+        assert!(answer.is_err(), "{status}");
+        assert_eq!(api.sent().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_is_renewed_five_minutes_before_it_expires() {
     let used = tokens_of_three_requests([token("a", 3600), token("b", 3600)], [3299, 1]).await;
     assert_eq!(used, ["a", "a", "b"]);

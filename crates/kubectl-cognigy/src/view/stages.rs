@@ -2,9 +2,9 @@
 
 use super::state::messages;
 use crate::output::{Style, short_duration};
-use api::CognigyDeployment;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, RollbackReason, Step};
+use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -176,7 +176,12 @@ impl View<'_> {
         // After a rollback the condition Healthy describes what was restored.
         if let Some(rollback) = &self.attempt.rollback {
             let at = self.attempt.health.last_counted_at;
+            let was_success = self.attempt.outcome() == Some(Outcome::Succeeded);
             return match (rollback.reason, self.attempt.job_completed_at()) {
+                (RollbackReason::HealthCheckFailure, _) if was_success => {
+                    let detail = "became bad after the success".to_owned();
+                    Stage { name, progress: Progress::Failed, at: Some(rollback.requested_at), detail }
+                }
                 (RollbackReason::HealthCheckFailure, _) => {
                     let detail = format!("{threshold} bad answers in a row");
                     Stage { name, progress: Progress::Failed, at, detail }
@@ -185,14 +190,21 @@ impl View<'_> {
                     let detail = "no good answer before the deadline".to_owned();
                     Stage { name, progress: Progress::Failed, at, detail }
                 }
-                _ if self.attempt.outcome() == Some(Outcome::Succeeded) => {
+                _ if was_success => {
                     let detail = "the environment was healthy before the rollback".to_owned();
                     Stage { name, progress: Progress::Done, at, detail }
                 }
                 _ => self.not_reached(name),
             };
         }
-        self.healthy(name).unwrap_or_else(|| self.not_reached(name))
+        self.healthy(name).or_else(|| self.unknown_after_success(name)).unwrap_or_else(|| self.not_reached(name))
+    }
+
+    /// After the success, nobody answers whether the environment is still healthy.
+    fn unknown_after_success(&self, name: &'static str) -> Option<Stage> {
+        let (at, detail) = self.condition(ConditionType::Healthy, ConditionStatus::Unknown)?;
+        let is_success = self.attempt.outcome() == Some(Outcome::Succeeded);
+        is_success.then_some(Stage { name, progress: Progress::Active, at: Some(at), detail })
     }
 
     /// Whether the rollback helped.
@@ -224,6 +236,12 @@ impl View<'_> {
                 .revert_snapshot_id
                 .as_ref()
                 .map_or_else(|| "the snapshot before this one".to_owned(), |snapshot| format!("snapshot {snapshot}"));
+            let is_unhealthy = self.status.conditions.find(ConditionType::Healthy).map(|healthy| healthy.reason)
+                == Some(Reason::UnhealthyAfterSuccess);
+            if is_unhealthy {
+                let detail = "health became bad after the success: a person decides".to_owned();
+                return Stage { name, progress: Progress::Waiting, at: None, detail };
+            }
             return match (is_open, policy.auto_trigger) {
                 (true, true) => Stage {
                     name,

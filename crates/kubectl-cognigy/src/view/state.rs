@@ -2,7 +2,7 @@
 
 use crate::output::Style;
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
-use api::status::{Attempt, CognigyDeploymentStatus, Step};
+use api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
 use api::{CognigyDeployment, SUSPENDED_BY_ANNOTATION};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
@@ -133,12 +133,36 @@ fn settled(
     let waits = status.conditions.find(ConditionType::Ready).is_some_and(is_waiting);
     match (waits, needs_person) {
         (true, _) => "the newer configuration starts".to_owned(),
+        (false, _) if let Some(next) = after_success(deployment, status, attempt, needs_person) => next,
         (false, true) => format!("nothing by itself: attempt {} has ended, and a person must decide", attempt.number),
         (false, false) if !status.outbox.is_empty() => {
             format!("{} are delivered", messages(status.outbox.len()))
         }
         (false, false) if deployment.spec.suspend => "nothing while spec.suspend is true".to_owned(),
         (false, false) => "nothing until the spec changes".to_owned(),
+    }
+}
+
+/// What happens next if the success is watched, and nothing else is to be done.
+fn after_success(
+    deployment: &CognigyDeployment,
+    status: &CognigyDeploymentStatus,
+    attempt: &Attempt,
+    needs_person: bool,
+) -> Option<String> {
+    let watch = deployment.spec.monitoring.after_success?;
+    let is_success = attempt.outcome() == Some(Outcome::Succeeded) && attempt.rollback.is_none();
+    let is_unhealthy = status
+        .conditions
+        .find(ConditionType::Healthy)
+        .is_some_and(|healthy| healthy.reason == api::Reason::UnhealthyAfterSuccess);
+    let seconds = watch.interval_seconds;
+    match (needs_person, is_unhealthy) {
+        (true, true) if is_success => {
+            Some(format!("a good answer about health, polled every {seconds} s, makes it ready; or a person decides"))
+        }
+        (false, false) if is_success && status.outbox.is_empty() => Some(format!("health is polled every {seconds} s")),
+        _ => None,
     }
 }
 

@@ -57,6 +57,9 @@ pub enum BudgetError {
     /// The request was not admitted in time.
     #[error("the request budget did not admit the request within {} s", MAX_QUEUE_WAIT.as_secs())]
     Busy,
+    /// A request that may not wait came while the budget had no room to spare.
+    #[error("the request budget has no room to spare")]
+    NoRoom,
     /// Its requester cancelled it while it waited in the queue.
     #[error("the request was cancelled while it waited in the queue")]
     Cancelled,
@@ -64,7 +67,7 @@ pub enum BudgetError {
 
 impl BudgetError {
     /// Every value of [`metric_label`](Self::metric_label).
-    pub const METRIC_LABELS: [&str; 4] = ["full", "paused", "busy", "cancelled"];
+    pub const METRIC_LABELS: [&str; 5] = ["full", "paused", "busy", "no_room", "cancelled"];
 
     /// The kind of error, as the value of a metric's label.
     #[must_use]
@@ -73,6 +76,7 @@ impl BudgetError {
             Self::Full => "full",
             Self::Paused { .. } => "paused",
             Self::Busy => "busy",
+            Self::NoRoom => "no_room",
             Self::Cancelled => "cancelled",
         }
     }
@@ -111,7 +115,8 @@ impl Budget {
     }
 
     /// Waits until a request may be sent. The request counts until a minute after its permit was dropped. Dropping the
-    /// future removes the request from the queue.
+    /// future removes the request from the queue. A request that [may not wait](Priority::may_wait) is admitted or
+    /// refused at once.
     ///
     /// # Errors
     /// [`BudgetError`] if the request is not admitted within [`MAX_QUEUE_WAIT`], or if it was cancelled.
@@ -123,6 +128,9 @@ impl Budget {
         let left = paused_until.saturating_duration_since(Instant::now());
         if left > MAX_QUEUE_WAIT {
             return Err(BudgetError::Paused { left });
+        }
+        if !priority.may_wait() {
+            return self.admit_if_spare(priority);
         }
         let (sender, receiver) = oneshot::channel();
         let entry = self.state().queue.join(priority, requester, sender).map_err(|Full| BudgetError::Full)?;
@@ -138,6 +146,18 @@ impl Budget {
             }
         };
         tokio::time::timeout(MAX_QUEUE_WAIT, admission).await.unwrap_or(Err(BudgetError::Busy))
+    }
+
+    /// Admits a request if no other request waits, and if rollouts that begin now still have room after it.
+    fn admit_if_spare(self: &Arc<Self>, priority: Priority) -> Result<Permit, BudgetError> {
+        let (now, lane) = (Instant::now(), Lane::from(priority));
+        let mut state = self.state();
+        if !state.queue.is_empty() || !state.window.has_spare_place(now, lane) {
+            return Err(BudgetError::NoRoom);
+        }
+        state.window.admit(now, lane);
+        drop(state);
+        Ok(Permit { budget: self.clone(), lane, admitted: now })
     }
 
     /// Pauses all requests because the API requested it: rollbacks for at most 10 seconds of each minute, in-flight

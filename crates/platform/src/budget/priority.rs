@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// The order favours rollouts that have started. A request that starts a new rollout comes after all requests that the
 /// current rollouts need, including their audit records. Otherwise, under contention, rollouts would be started but
-/// never finished.
+/// never finished. Watching what was deployed comes last: no rollout waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
     /// Roll a rollout back.
@@ -23,12 +23,14 @@ pub enum Priority {
     Audit,
     /// Start a rollout: its validation.
     Start,
+    /// Poll the health of an environment whose rollout has succeeded.
+    Watch,
 }
 
 impl Priority {
     /// Every priority, the most important first.
-    pub const ALL: [Self; 7] =
-        [Self::Rollback, Self::Submit, Self::Health, Self::Job, Self::Check, Self::Audit, Self::Start];
+    pub const ALL: [Self; 8] =
+        [Self::Rollback, Self::Submit, Self::Health, Self::Job, Self::Check, Self::Audit, Self::Start, Self::Watch];
 
     /// The priority's name, as the value of a metric's label.
     #[must_use]
@@ -41,6 +43,7 @@ impl Priority {
             Self::Check => "check",
             Self::Audit => "audit",
             Self::Start => "start",
+            Self::Watch => "watch",
         }
     }
 
@@ -51,8 +54,15 @@ impl Priority {
         Duration::from_secs(match self {
             Self::Rollback => 45,
             Self::Submit | Self::Health | Self::Job => 120,
-            Self::Check | Self::Audit | Self::Start => 600,
+            Self::Check | Self::Audit | Self::Start | Self::Watch => 600,
         })
+    }
+
+    /// Whether a request may wait for the budget, and may be sent once more at once after its token was refused. A poll
+    /// that watches a success does neither: the next poll comes one interval later.
+    #[must_use]
+    pub fn may_wait(self) -> bool {
+        self != Self::Watch
     }
 
     /// Whether a request may be cancelled while it waits in the queue. A rollback or a submit executes a decision that is

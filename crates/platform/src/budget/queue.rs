@@ -213,7 +213,7 @@ mod tests {
     proptest! {
         #[test]
         fn remaining_entries_are_taken_once_by_priority_and_round_robin(
-            joins in proptest::collection::vec((0usize..7, 0u8..3, 0u8..4, any::<bool>()), 0..200),
+            joins in proptest::collection::vec((0usize..8, 0u8..3, 0u8..4, any::<bool>()), 0..200),
         ) {
             let mut queue = FairQueue::default();
             let mut staying: Vec<Entry> = Vec::new();

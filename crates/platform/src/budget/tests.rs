@@ -115,6 +115,44 @@ async fn a_cancelled_request_uses_no_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_may_not_wait_goes_at_once_or_not_at_all_and_leaves_half_of_the_budget() {
+    let budget = warm(100).await;
+    let start = Instant::now();
+    let mut sent = 0;
+    while start.elapsed() < WINDOW {
+        match budget.admit(Priority::Watch, &key("watched")).await {
+            Ok(permit) => {
+                sent += 1;
+                drop(permit);
+            }
+            Err(error) => {
+                assert_eq!(error, BudgetError::NoRoom);
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+    assert_eq!((sent, budget.usage().total_waiting()), (50, 0));
+    let began = Instant::now();
+    for _ in 0..10 {
+        drop(budget.admit(Priority::Start, &key("new")).await.unwrap());
+    }
+    assert!(began.elapsed() <= Duration::from_secs(6), "as fast as without the others: {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_may_not_wait_does_not_go_before_one_that_waits() {
+    let budget = Budget::new(NonZeroU32::new(100).unwrap());
+    drop(budget.admit(Priority::Job, &key("a")).await.unwrap());
+    let waiting = tokio::spawn({
+        let budget = budget.clone();
+        async move { budget.admit(Priority::Start, &key("b")).await.map(drop) }
+    });
+    settle().await;
+    assert_eq!(budget.admit(Priority::Watch, &key("c")).await.unwrap_err(), BudgetError::NoRoom);
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_waits_too_long_gets_an_error() {
     let budget = warm(1).await;
     let _blocking = budget.admit(Priority::Job, &key("x")).await.unwrap();

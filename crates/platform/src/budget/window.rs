@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, percent};
 use super::pace::Pace;
 use super::pause::Pauses;
 use super::{BudgetUsage, Priority};
 
 /// The period over which the API counts requests.
 pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// Percentage of the effective limit up to which requests go that may not wait. The rest is free for rollouts that begin now.
+const SPARE_PERCENT: u32 = 50;
 
 /// When the next request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +44,7 @@ impl From<Priority> for Lane {
         match priority {
             Priority::Rollback => Self::Rollbacks,
             Priority::Submit | Priority::Health | Priority::Job => Self::InFlight,
-            Priority::Check | Priority::Audit | Priority::Start => Self::Others,
+            Priority::Check | Priority::Audit | Priority::Start | Priority::Watch => Self::Others,
         }
     }
 }
@@ -118,6 +121,14 @@ impl Window {
         let Some(free_at) = free_at else { return Next::WaitForFinish };
         let at = free_at.max(self.pauses.until(lane)).max(self.pace.next_at(lane));
         if at <= now { Next::Admit } else { Next::WaitUntil(at) }
+    }
+
+    /// Whether a request may go now that no rollout needs: so few requests count that rollouts which begin now have room.
+    #[must_use]
+    pub(crate) fn has_spare_place(&mut self, now: Instant, lane: Lane) -> bool {
+        self.drop_expired(now);
+        let spare = percent(self.allowance.effective(now).get(), SPARE_PERCENT);
+        self.taken.all() < spare && self.next(now, lane) == Next::Admit
     }
 
     /// Counts a request that is sent now. Call it only after [`next`](Self::next) returned [`Next::Admit`].

@@ -1,5 +1,6 @@
 //! Obstacles: how they change the status and the memory, and when an event is published.
 
+use crate::after_success;
 use crate::answer::{Cause, Obstacle};
 use crate::effects::Effects;
 use crate::facts::Facts;
@@ -19,6 +20,9 @@ pub fn block(
             let effects = rollback_not_accepted(status, facts, memory, obstacle);
             memory.pause_rollback(retry, facts.now);
             effects
+        }
+        Some(Step::Settled) if after_success::is_watched(status, facts) => {
+            super::after_success::unanswered(status, facts, memory, &obstacle.message)
         }
         Some(Step::RollingOut | Step::Monitoring | Step::VerifyingRollback) => {
             let effects = event_once(facts, memory, &obstacle);

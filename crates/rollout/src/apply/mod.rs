@@ -1,6 +1,7 @@
 //! What an answer means. Each function changes the status and the memory, and returns the events to publish and the messages
 //! to deliver.
 
+pub mod after_success;
 mod block;
 pub mod checks;
 pub mod gates;

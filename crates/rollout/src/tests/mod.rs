@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod after_success;
 mod before_submit;
 mod deadline;
 mod deletion;

@@ -7,8 +7,10 @@ use crate::requests::Request;
 use crate::rest::is_at_rest;
 use crate::{Decision, Memory, OutboxMessage, decide, key, summary};
 use api::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
-use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, Step};
+use api::spec::OnUnhealthy;
+use api::status::{Attempt, CognigyDeploymentStatus, DeliveryKind, Outcome, RollbackReason, Step};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The observations that the promises need.
 #[derive(Default)]
@@ -20,12 +22,27 @@ pub(super) struct Promises {
     heard_no_good_answer: bool,
     /// The last health answer could not be read.
     heard_nothing: bool,
+    /// The uptime of the last poll that watched a success, in this process.
+    watched_at: Option<Duration>,
+    /// The bad answers in a row that this process heard while it watched the success.
+    bad_after_success: u32,
+    /// Another resource owned the environment at the last step.
+    has_other_owner: bool,
 }
 
 impl Promises {
     /// A restart forgets the answers.
     pub(super) fn restarted(&mut self) {
         self.heard_no_good_answer = false;
+        (self.watched_at, self.bad_after_success) = (None, 0);
+    }
+
+    pub(super) fn heard_after_success(&mut self, answer: &HealthAnswer) {
+        match answer {
+            HealthAnswer::Good => self.bad_after_success = 0,
+            HealthAnswer::Bad(_) => self.bad_after_success += 1,
+            HealthAnswer::Unreadable(_) => {}
+        }
     }
 
     pub(super) fn heard(&mut self, answer: &HealthAnswer) {
@@ -43,13 +60,18 @@ impl Promises {
     ) {
         self.nothing_is_submitted_unchecked(decision, after, given);
         self.nothing_is_rolled_back_without_cause(decision, before, after, memory);
+        self.a_success_is_watched_at_intervals(decision, before, given);
+        self.a_watched_success_is_rolled_back_for_bad_health(decision, before, given);
         one_attempt_has_one_submit(before, after);
         nothing_starts_while_a_rollout_is_in_flight(decision, before);
         self.an_unreadable_answer_counts_as_nothing(decision, before, after);
         an_outcome_is_never_rewritten(before, after);
         summary_is_what_kstatus_understands(after, given);
         times_move_only_with_the_status(before, after);
-        what_runs_changes_only_with_the_attempt(before, after, given);
+        let had_other_owner = std::mem::replace(&mut self.has_other_owner, given.other_owner.is_some());
+        if !had_other_owner {
+            what_runs_changes_only_with_the_attempt(before, after, given);
+        }
         every_message_has_its_own_id(messages);
         every_submitted_attempt_is_audited(after, messages, given);
         history_is_as_long_as_the_spec_says(before, after, given);
@@ -107,6 +129,46 @@ impl Promises {
             }
             Decision::DeclareTimeout => assert!(self.heard_no_good_answer, "S5: a missing answer is not a verdict"),
             other => panic!("S5: {other:?} starts a rollback"),
+        }
+    }
+
+    /// At most one request an interval, and only while the environment runs what the attempt has deployed.
+    fn a_success_is_watched_at_intervals(
+        &mut self,
+        decision: &Decision,
+        before: &CognigyDeploymentStatus,
+        given: &Given,
+    ) {
+        match decision {
+            Decision::Start | Decision::HandleRequest(_) => (self.watched_at, self.bad_after_success) = (None, 0),
+            Decision::WatchHealth => {
+                let attempt = before.attempt.as_ref().expect("a success is watched");
+                assert_eq!(attempt.outcome(), Some(Outcome::Succeeded), "watched without a success");
+                assert_eq!((attempt.step, &attempt.rollback), (Step::Settled, &None), "watched after a rollback");
+                assert_eq!((&given.other_owner, given.deleted_at), (&None, None), "watched what it does not own");
+                let interval = given.spec.monitoring.after_success.expect("it is switched on").interval();
+                let now = given.now.uptime;
+                assert!(self.watched_at.is_none_or(|at| now >= at + interval), "two requests in one interval");
+                self.watched_at = Some(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// S5, after a success: as many bad answers in a row as the spec says, and once.
+    fn a_watched_success_is_rolled_back_for_bad_health(
+        &self,
+        decision: &Decision,
+        before: &CognigyDeploymentStatus,
+        given: &Given,
+    ) {
+        if *decision == Decision::BeginRollback(RollbackReason::HealthCheckFailure) {
+            let attempt = before.attempt.as_ref().expect("a success is rolled back");
+            assert_eq!((attempt.outcome(), &attempt.rollback), (Some(Outcome::Succeeded), &None), "S5: not once");
+            assert_eq!(given.other_owner, None, "S5: another resource has deployed since");
+            let watch = given.spec.monitoring.after_success.expect("it is switched on");
+            assert_eq!(watch.on_unhealthy, OnUnhealthy::Rollback, "S5: not asked for");
+            assert!(self.bad_after_success >= watch.threshold(), "S5: too few bad answers in a row");
         }
     }
 

@@ -9,7 +9,7 @@ use super::transitions::outcomes;
 use crate::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
 use crate::{Cause, Obstacle};
 use api::JobId;
-use api::spec::DeletionPolicy;
+use api::spec::{AfterSuccess, DeletionPolicy, OnUnhealthy};
 use api::status::Step;
 use proptest::prelude::*;
 
@@ -27,6 +27,8 @@ enum Turn {
     EditChecks(u8),
     EditThresholds(u8),
     AutoTrigger(bool),
+    AfterSuccess(Option<OnUnhealthy>),
+    OtherOwner(bool),
     Suspend(bool),
     AskForRetry(u8),
     AskForRollback(u8),
@@ -81,6 +83,10 @@ fn rollback() -> impl Strategy<Value = RollbackAnswer> {
     ]
 }
 
+fn after_success() -> impl Strategy<Value = Option<OnUnhealthy>> {
+    prop_oneof![1 => Just(None), 1 => Just(Some(OnUnhealthy::Report)), 2 => Just(Some(OnUnhealthy::Rollback))]
+}
+
 fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         2 => validation().prop_map(Turn::Validation),
@@ -95,6 +101,8 @@ fn turn() -> impl Strategy<Value = Turn> {
         1 => (0..3_u8).prop_map(Turn::EditChecks),
         1 => (1..4_u8).prop_map(Turn::EditThresholds),
         1 => any::<bool>().prop_map(Turn::AutoTrigger),
+        2 => after_success().prop_map(Turn::AfterSuccess),
+        1 => prop::bool::weighted(0.2).prop_map(Turn::OtherOwner),
         1 => any::<bool>().prop_map(Turn::Suspend),
         1 => (0..4_u8).prop_map(Turn::AskForRetry),
         1 => (0..4_u8).prop_map(Turn::AskForRollback),
@@ -102,7 +110,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         2 => (0..900_u16).prop_map(Turn::Restart),
         2 => Just(Turn::Crash),
         1 => (-100_000..100_000_i32).prop_map(Turn::WallClockJumps),
-        10 => (0..120_u16).prop_map(Turn::Live),
+        10 => (0..300_u16).prop_map(Turn::Live),
         4 => (1..12_u8).prop_map(Turn::StepsThenCrash),
         4 => (1..12_u8).prop_map(Turn::StepsThenRecordFails),
     ]
@@ -132,6 +140,14 @@ fn play(rollout: &mut Rollout, turn: Turn) {
             spec.monitoring.interval_seconds = 10 * i32::from(number);
         })),
         Turn::AutoTrigger(auto) => drop(rollout.edit(|spec| spec.rollback_policy.auto_trigger = auto)),
+        Turn::AfterSuccess(on_unhealthy) => drop(rollout.edit(|spec| {
+            spec.monitoring.after_success = on_unhealthy.map(|on_unhealthy| AfterSuccess {
+                interval_seconds: 60,
+                health_threshold: 2,
+                on_unhealthy,
+            });
+        })),
+        Turn::OtherOwner(is_there) => rollout.given.other_owner = is_there.then(|| "another one owns it".to_owned()),
         Turn::Suspend(suspended) => drop(rollout.suspend(suspended)),
         Turn::AskForRetry(number) => drop(rollout.request_retry(&text(number))),
         Turn::AskForRollback(number) => drop(rollout.request_rollback(&text(number))),
@@ -159,7 +175,7 @@ fn play(rollout: &mut Rollout, turn: Turn) {
 fn mend(rollout: &mut Rollout) {
     let well = Rollout::new().world;
     rollout.world = well;
-    rollout.given.snapshot_obstacle = None;
+    (rollout.given.snapshot_obstacle, rollout.given.other_owner) = (None, None);
     rollout.memory.clear_failures();
     rollout.suspend(false);
 }
