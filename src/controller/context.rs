@@ -6,8 +6,8 @@ use super::default_webhook::DefaultWebhook;
 use super::error::Error;
 use super::gates::GateRegistry;
 use super::record;
-use super::resources::ResourceRegistry;
 use super::resources::claims::Claimant;
+use super::resources::{ResourceRegistry, name_of};
 use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
 use super::watched::Watched;
@@ -15,6 +15,7 @@ use crate::delivery::OutboxSender;
 use crate::metrics::Metrics;
 use kube::Resource;
 use parking_lot::Mutex;
+use rollout::admission::ResourceName;
 use rollout::{Now, Settings};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -121,6 +122,8 @@ impl Context {
                 tracing::debug!(%error, "the API server could not be asked whether a resource is gone; asking again later");
             }
         }
+        let names: HashSet<ResourceName> = present.iter().map(|watched| name_of(watched.as_ref())).collect();
+        self.gates.retain_waiting(|name| names.contains(name));
         let sources: HashSet<Source> = present.iter().filter_map(|watched| watched.source()).collect();
         self.platforms.sessions.retain(|source| sources.contains(source));
         self.resources.forget_idle_clients();

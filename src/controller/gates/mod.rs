@@ -6,13 +6,16 @@ mod decisions;
 mod observe;
 mod policy;
 mod prune;
+mod relations;
 mod report;
 mod upstream;
+mod upstream_index;
 mod watched_object;
 mod windows;
 
 pub use decisions::WatchedDecision;
 pub(super) use observe::is_at_gates;
+pub(super) use relations::Relations;
 pub use watched_object::WatchedObject;
 pub use windows::WatchedWindow;
 
@@ -21,6 +24,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
+use upstream::Upstreams;
 use windows::WindowIndex;
 
 /// What this process knows about the gates of all resources. A restart reads it again.
@@ -29,6 +33,7 @@ pub struct GateRegistry {
     decisions: Mutex<DecisionIndex>,
     windows: Mutex<WindowIndex>,
     policy: PolicyChecks,
+    upstreams: Upstreams,
     /// The namespace whose change windows apply to all resources.
     operator_namespace: String,
 }
