@@ -23,3 +23,4 @@ mod submit;
 mod summary;
 mod suspend;
 mod transitions;
+mod upstream;
