@@ -21,7 +21,10 @@ fn production() -> Sample {
 /// The number of submits to an environment.
 fn submits(namespace: &TestNamespace, environment: &str) -> usize {
     let requests = namespace.requests(Call::Submit);
-    requests.iter().filter(|request| request.environment_id.as_ref().is_some_and(|id| id.as_str() == environment)).count()
+    requests
+        .iter()
+        .filter(|request| request.environment_id.as_ref().is_some_and(|id| id.as_str() == environment))
+        .count()
 }
 
 async fn until_gate(resource: &testkit::Resource<'_>, reason: Reason, text: &str) -> Condition {
