@@ -3,6 +3,7 @@
 mod deliveries;
 mod kstatus;
 mod owners;
+mod promotion;
 mod rollbacks;
 mod secrets;
 mod status;
@@ -35,6 +36,7 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     secrets::check(&record, &mut broken);
     kstatus::check(&record, &mut broken);
     owners::check(&record, &mut broken);
+    promotion::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
     broken
 }

@@ -4,6 +4,7 @@ mod deletions;
 mod edits;
 mod outages;
 mod ownership;
+mod promotion;
 mod requests;
 mod rollouts;
 mod watches;
@@ -12,6 +13,15 @@ use super::scenario::Scenario;
 
 /// Every story.
 pub fn all() -> Vec<Scenario> {
-    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all(), ownership::all(), watches::all()]
-        .concat()
+    [
+        rollouts::all(),
+        edits::all(),
+        deletions::all(),
+        requests::all(),
+        outages::all(),
+        ownership::all(),
+        promotion::all(),
+        watches::all(),
+    ]
+    .concat()
 }
