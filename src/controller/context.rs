@@ -7,8 +7,8 @@ use super::error::Error;
 use super::gates::GateRegistry;
 use super::queue::Urgency;
 use super::record;
-use super::resources::ResourceRegistry;
 use super::resources::claims::Claimant;
+use super::resources::{ResourceRegistry, name_of};
 use super::sessions::{Sessions, Source};
 use super::snapshot::Snapshots;
 use super::watched::Watched;
@@ -132,6 +132,8 @@ impl Context {
                 tracing::debug!(%error, "the API server could not be asked whether a resource is gone; asking again later");
             }
         }
+        let names: HashSet<ResourceName> = present.iter().map(|watched| name_of(watched.as_ref())).collect();
+        self.gates.retain_waiting(|name| names.contains(name));
         let sources: HashSet<Source> = present.iter().filter_map(|watched| watched.source()).collect();
         self.platforms.sessions.retain(|source| sources.contains(source));
         self.resources.forget_idle_clients();

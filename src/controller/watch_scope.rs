@@ -53,6 +53,7 @@ pub(super) fn watch_gates(
     watches: &Watches,
     namespaces: &[Option<&str>],
 ) -> (GateStores, BoxStream<'static, ResourceName>) {
+    context.gates.set_watched_namespaces(namespaces);
     let mut stores = GateStores::default();
     let mut triggers = Vec::new();
     for namespace in namespaces {
@@ -150,6 +151,7 @@ where
 #[must_use]
 pub fn observe(event: watcher::Event<Watched>, context: &Context) -> watcher::Event<Watched> {
     context.resources.observe(&event);
+    context.requeue_downstream(&event);
     let event = event.modify(|watched| {
         share_snapshot(watched, context);
         *watched = note_claim(watched.clone(), context);

@@ -2,7 +2,7 @@
 //! name and version while it is at rest. So a large snapshot costs no memory while its resource is at rest.
 
 use super::admission_slot::is_polled;
-use super::gates::is_at_gates;
+use super::gates::{Relations, is_at_gates};
 use super::queue::Urgency;
 use super::received::Received;
 use super::resources::claims::{ApiEnvironment, Claim, Claimant};
@@ -46,6 +46,8 @@ pub struct AtRest {
     secret: Option<SecretReference>,
     /// Whether its status says what the environment runs. This is so whenever it is ready.
     says_what_runs: bool,
+    /// What it requires and who may require it, if there is any.
+    relations: Option<Box<Relations>>,
 }
 
 impl Watched {
@@ -100,6 +102,16 @@ impl Watched {
     #[must_use]
     pub fn is_at_gates(&self) -> bool {
         self.whole().is_some_and(|object| attempt(object).is_some_and(is_at_gates))
+    }
+
+    /// What it requires and who may require it, if there is any.
+    #[must_use]
+    pub(super) fn relations(&self) -> Option<Box<Relations>> {
+        match self {
+            Self::Whole(object) => Relations::of(object),
+            Self::AtRest(rested) => rested.relations.clone(),
+            Self::Unreadable(_) => None,
+        }
     }
 
     /// The source of its credentials, if it is known.
@@ -198,6 +210,7 @@ impl AtRest {
             metadata: essentials(&object.metadata),
             secret: object.spec.credentials_ref.clone(),
             says_what_runs: object.status.as_ref().is_some_and(|status| status.running.is_some()),
+            relations: Relations::of(object),
         }
     }
 

@@ -28,6 +28,7 @@ mod manifests;
 mod metrics;
 mod ownership;
 mod policies;
+mod promotion;
 mod proxies;
 mod queue;
 mod refusals;

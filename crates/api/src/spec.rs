@@ -225,6 +225,10 @@ pub struct CognigyDeploymentSpec {
     /// most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(
+        validation = Rule::new("self.all(x, x.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))")
+            .message("allowedDownstreamNamespaces must be names of namespaces, for example production; a pattern such as '*' is not possible")
+    )]
     pub allowed_downstream_namespaces: Vec<String>,
 
     /// What happens to the environment when this resource is deleted. Retain keeps the deployed configuration. Rollback rolls it

@@ -55,7 +55,8 @@ pub struct CognigyDeploymentStatus {
     pub claim: Option<EnvironmentClaim>,
 
     /// What the environment runs, for people, as far as this resource knows. Missing if this resource has deployed nothing there, or
-    /// if another resource owns the environment. The operator does not query the environment, and does not use this field.
+    /// if another resource owns the environment. The operator does not query the environment. For spec.requires of other resources, it
+    /// reads here whether the environment still runs what the current attempt has deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<Running>,
 

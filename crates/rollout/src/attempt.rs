@@ -113,8 +113,9 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
             format!("attempt {number} was replaced by a newer configuration before it was submitted"),
         ),
     };
-    let healthy_for_seconds = healthy_for(status, &attempt, facts.now.wall).map(|healthy| healthy.as_secs());
-    let healthy_for_seconds = healthy_for_seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    // If another resource has deployed there since, the environment was not healthy with this attempt's configuration.
+    let healthy_for = healthy_for(status, &attempt, facts.now.wall).filter(|_| facts.other_owner.is_none());
+    let healthy_for_seconds = healthy_for.and_then(|healthy| i64::try_from(healthy.as_secs()).ok());
     let superseded = || Verdict { outcome: Outcome::Superseded, reason: Reason::Superseded, at: facts.now.wall };
     status.history.insert(
         0,
@@ -137,11 +138,16 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
 /// attempt has not succeeded or was rolled back, or if the environment is not healthy.
 #[must_use]
 pub fn healthy_for(status: &CognigyDeploymentStatus, attempt: &Attempt, now: Timestamp) -> Option<Duration> {
+    healthy_since(status, attempt).map(|since| between(since, now))
+}
+
+/// Since when the environment has been healthy with this attempt's configuration. `None` as for [`healthy_for`].
+#[must_use]
+pub fn healthy_since(status: &CognigyDeploymentStatus, attempt: &Attempt) -> Option<Timestamp> {
     let verdict = attempt.verdict.as_ref().filter(|_| claim::claims_to_run(attempt))?;
     let healthy = status.conditions.find(ConditionType::Healthy)?;
     // The condition turns False and True again if health is watched after the success.
-    let since = verdict.at.max(healthy.last_transition_time);
-    (healthy.status == ConditionStatus::True).then(|| between(since, now))
+    (healthy.status == ConditionStatus::True).then(|| verdict.at.max(healthy.last_transition_time))
 }
 
 /// Ends the attempt. A verdict that was recorded is never changed.

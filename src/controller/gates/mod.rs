@@ -6,14 +6,17 @@ mod decisions;
 mod observe;
 mod policy;
 mod prune;
+mod relations;
 mod report;
 mod upstream;
+mod upstream_index;
 mod watched_object;
 mod window_status;
 mod windows;
 
 pub use decisions::WatchedDecision;
 pub(super) use observe::is_at_gates;
+pub(super) use relations::Relations;
 pub use watched_object::WatchedObject;
 pub use windows::WatchedWindow;
 
@@ -23,6 +26,7 @@ use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
 use tokio::sync::Notify;
+use upstream::Upstreams;
 use windows::WindowIndex;
 
 /// What this process knows about the gates of all resources. A restart reads it again.
@@ -33,6 +37,7 @@ pub struct GateRegistry {
     /// Notified if a change window has changed.
     windows_changed: Notify,
     policy: PolicyChecks,
+    upstreams: Upstreams,
     /// The namespace whose change windows apply to all resources.
     operator_namespace: String,
 }

@@ -17,7 +17,10 @@ impl ReconcileRun<'_> {
         self.check_policy().await;
         self.observed.upstream = match self.is_at_gates() && !self.observed.object.spec.requires.is_empty() {
             true => self.closed_upstream().await?,
-            false => None,
+            false => {
+                self.context.gates.forget_waiting(&name_of(self.observed.object.as_ref()));
+                None
+            }
         };
         Ok(())
     }

@@ -65,7 +65,8 @@ struct Inner {
     clients: Clients,
     /// The data for the series of each resource, if `--resource-metrics` is set.
     infos: Option<Infos>,
-    /// Resources to reconcile because another one has released the environment or the slot for which they wait.
+    /// Resources to reconcile because another one has released the environment or the slot for which they wait, or because a
+    /// deployment that they require has changed.
     requeued: Vec<ResourceName>,
 }
 
@@ -322,6 +323,13 @@ impl ResourceRegistry {
     #[must_use]
     pub fn take_requeued(&self) -> Vec<ResourceName> {
         std::mem::take(&mut self.inner.lock().requeued)
+    }
+
+    /// Requeues resources.
+    pub fn requeue(&self, resources: Vec<ResourceName>) {
+        if !resources.is_empty() {
+            self.change(|_| resources);
+        }
     }
 
     fn notify_requeued(&self, inner: &Inner) {

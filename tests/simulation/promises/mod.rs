@@ -3,6 +3,7 @@
 mod deliveries;
 mod kstatus;
 mod owners;
+mod promotion;
 mod rollbacks;
 mod secrets;
 mod status;
@@ -37,6 +38,7 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     kstatus::check(&record, &mut broken);
     owners::check(&record, &mut broken);
     watching::check(&record, &mut broken);
+    promotion::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
     broken
 }

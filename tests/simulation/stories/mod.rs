@@ -5,6 +5,7 @@ mod deletions;
 mod edits;
 mod outages;
 mod ownership;
+mod promotion;
 mod requests;
 mod rollouts;
 mod watches;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Scenario> {
         ownership::all(),
         watches::all(),
         after_success::all(),
+        promotion::all(),
     ]
     .concat()
 }

@@ -9,6 +9,11 @@ fn digest_of(patch: &Value) -> Digest {
     Digest::of_deployment(&spec, &spec.configuration_snapshot.clone().unwrap()).unwrap()
 }
 
+fn release_of(patch: &Value) -> Digest {
+    let spec = sample_with(patch).spec;
+    Digest::of_release(&spec, &spec.configuration_snapshot.clone().unwrap()).unwrap()
+}
+
 fn checks_of(patch: &Value) -> Digest {
     Digest::of_checks(&sample_with(patch).spec)
 }
@@ -30,6 +35,50 @@ fn the_checks_digest_of_the_sample_never_changes() {
 fn the_checks_digest_without_a_segment_never_changes() {
     let golden = "v1:8a909c6c4b42f6df6e9db20d8b652ee76632a6b743f039a21a708711698e3b60";
     assert_eq!(checks_of(&json!({"isolationRules": null, "traceOptions": null})).as_str(), golden);
+}
+
+/// The expected value was computed from a canonical form that was written by hand, with another program.
+#[test]
+fn the_release_digest_of_the_sample_never_changes() {
+    let golden = "v1:b561524aae8664574f44c2240cf97c66aeb351ff552f63a0ca6a919d6ed9626c";
+    assert_eq!(release_of(&json!({})).as_str(), golden);
+}
+
+#[test]
+fn the_release_has_the_same_digest_in_every_environment_and_with_every_capacity() {
+    for change in [
+        json!({"environmentId": "env_staging_us_01"}),
+        json!({"capacityConstraints": {"maxConcurrentSessions": 501, "memoryLimitMb": 8192}}),
+        json!({"isolationRules": {"tenantBoundary": "shared"}, "traceOptions": {"simulationDepth": 6}}),
+        json!({"requires": [{"name": "bot-staging"}], "approval": {"required": 2}, "displayVersion": "Summer release"}),
+        json!({"dependencyLocks": [{"packageName": "dialog-runtime", "version": "2.1.4"},
+            {"packageName": "cognigy-nlp-core", "version": "3.2.0", "pinned": true}]}),
+    ] {
+        assert_eq!(release_of(&change), release_of(&json!({})), "{change}");
+    }
+}
+
+#[test]
+fn each_part_of_the_snapshot_and_of_the_locks_changes_the_release() {
+    let changes = [
+        json!({"configurationSnapshot": {"botVersion": "2.4.2"}}),
+        json!({"configurationSnapshot": {"integrations": ["sap_erp", "salesforce_crm"]}}),
+        json!({"configurationSnapshot": {"extra": null, "more": {}}}),
+        json!({"dependencyLocks": null}),
+        json!({"dependencyLocks": [{"packageName": "cognigy-nlp-core", "version": "3.2.0"}]}),
+        json!({"dependencyLocks": [{"packageName": "cognigy-nlp-core", "version": "3.2.1"},
+            {"packageName": "dialog-runtime", "version": "2.1.4"}]}),
+        json!({"dependencyLocks": [{"packageName": "cognigy-nlp-core", "version": "3.2.0", "pinned": false},
+            {"packageName": "dialog-runtime", "version": "2.1.4"}]}),
+    ];
+    let mut digests: std::collections::BTreeSet<_> = changes.iter().map(release_of).collect();
+    digests.insert(release_of(&json!({})));
+    assert_eq!(digests.len(), changes.len() + 1);
+}
+
+#[test]
+fn the_release_never_has_the_digest_of_a_deployment() {
+    assert_ne!(release_of(&json!({})), digest_of(&json!({})));
 }
 
 #[test]

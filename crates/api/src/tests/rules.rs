@@ -45,6 +45,15 @@ fn each_bound_itself_is_accepted() {
         json!({"capacityConstraints": {"maxConcurrentSessions": 1, "memoryLimitMb": i64::MAX}}),
         json!({"traceOptions": {"simulationDepth": 1}, "historyLimit": 0}),
         json!({"traceOptions": {"simulationDepth": 100}, "historyLimit": 50}),
+        json!({"approval": {"required": 1, "expiresAfterSeconds": 300}}),
+        json!({"approval": {"required": 5, "expiresAfterSeconds": 2_592_000, "notBy": ["a".repeat(253)]}}),
+        json!({"approval": {"notBy": (0..10).map(|number| format!("user-{number}")).collect::<Vec<_>>()}}),
+        json!({"requires": [{"name": "a", "healthyForSeconds": 0}]}),
+        json!({"requires": [{"name": "a".repeat(253), "namespace": "n".repeat(63), "healthyForSeconds": 2_592_000}]}),
+        json!({"requires": (0..32).map(|number| json!({"name": format!("wave-{number}")})).collect::<Vec<_>>()}),
+        json!({"requires": [{"name": "bot", "namespace": "test"}, {"name": "bot", "namespace": "staging"}, {"name": "bot"}]}),
+        json!({"allowedDownstreamNamespaces": (0..64).map(|number| format!("team-{number}")).collect::<Vec<_>>()}),
+        json!({"allowedDownstreamNamespaces": ["a", "n".repeat(63)]}),
     ];
     for patch in accepted {
         assert!(sample_with(&patch).validate_cel().is_ok(), "{patch}: {:?}", sample_with(&patch).validate_cel());

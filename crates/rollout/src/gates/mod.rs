@@ -3,8 +3,11 @@
 //! A gate only delays the intent to submit. What is in flight is finished, rolled back and reported without looking at a gate.
 //! [`evaluate`] is the only evaluation. Its result is recorded in `status.attempt.gates`, and everything else reads it there.
 
+mod cycle;
 mod decisions;
+pub mod upstream;
 
+pub use cycle::find_cycle;
 pub use decisions::{DecisionRecord, Decisions, Proof, act_on, default_expiry, ignore_existing, is_usable, state_of};
 
 use super::facts::Facts;

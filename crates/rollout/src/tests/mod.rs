@@ -24,3 +24,4 @@ mod submit;
 mod summary;
 mod suspend;
 mod transitions;
+mod upstream;
