@@ -16,9 +16,17 @@ use rollout::time::between;
 pub(super) struct Gauge {
     summary: ConditionSummary,
     step: Option<Step>,
-    /// The reason of the closed gate at which the attempt waits, and since when. In a box, because most resources wait at none.
-    gated: Option<Box<(Reason, Timestamp)>>,
-    waiting: Box<[(DeliveryKind, Timestamp)]>,
+    /// In a box, because most resources wait for nothing.
+    waits: Option<Box<Waits>>,
+}
+
+/// What a resource waits for, and since when.
+#[derive(Debug)]
+struct Waits {
+    /// The reason of the closed gate at which the attempt waits.
+    gate: Option<(Reason, Timestamp)>,
+    /// Messages that their receiver has not accepted.
+    messages: Vec<(DeliveryKind, Timestamp)>,
 }
 
 impl Gauge {
@@ -27,21 +35,22 @@ impl Gauge {
         match watched {
             Watched::Whole(object) => Some(Self::of_whole(object)),
             Watched::AtRest(_) => None,
-            Watched::Unreadable(_) => {
-                Some(Self { summary: ConditionSummary::Unreadable, step: None, gated: None, waiting: Box::default() })
-            }
+            Watched::Unreadable(_) => Some(Self { summary: ConditionSummary::Unreadable, step: None, waits: None }),
         }
     }
 
     fn of_whole(object: &CognigyDeployment) -> Self {
         let status = object.status.as_ref();
         let attempt = status.and_then(|status| status.attempt.as_ref());
-        let waiting = status.into_iter().flat_map(|status| &status.outbox);
+        let outbox = status.into_iter().flat_map(|status| &status.outbox);
+        let waits = Waits {
+            gate: attempt.and_then(gated),
+            messages: outbox.map(|entry| (entry.kind, entry.created_at)).collect(),
+        };
         Self {
             summary: summary(object),
             step: attempt.map(|attempt| attempt.step).filter(|step| *step != Step::Settled),
-            gated: attempt.and_then(gated).map(Box::new),
-            waiting: waiting.map(|entry| (entry.kind, entry.created_at)).collect(),
+            waits: (waits.gate.is_some() || !waits.messages.is_empty()).then(|| Box::new(waits)),
         }
     }
 
@@ -50,12 +59,13 @@ impl Gauge {
         if let Some(step) = self.step {
             *counts.in_progress.entry(step).or_default() += 1;
         }
-        if let Some((reason, since)) = self.gated.as_deref().copied() {
+        let Some(Waits { gate, messages }) = self.waits.as_deref() else { return };
+        if let Some((reason, since)) = *gate {
             let gated = counts.gated.entry(reason).or_default();
             gated.attempts += 1;
             gated.longest = gated.longest.max(between(since, now));
         }
-        for (kind, created_at) in &self.waiting {
+        for (kind, created_at) in messages {
             let waiting = counts.outbox.entry(*kind).or_default();
             waiting.messages += 1;
             waiting.oldest = waiting.oldest.max(between(*created_at, now));
