@@ -1,6 +1,7 @@
 //! The promises that hold at every step of every test. Their numbers are those of the design.
 
 use super::fixture::Given;
+use super::gate_promises::{self, ActedOnce};
 use crate::answer::HealthAnswer;
 use crate::facts::Target;
 use crate::requests::Request;
@@ -20,12 +21,18 @@ pub(super) struct Promises {
     heard_no_good_answer: bool,
     /// The last health answer could not be read.
     heard_nothing: bool,
+    decisions: ActedOnce,
 }
 
 impl Promises {
     /// A restart forgets the answers.
     pub(super) fn restarted(&mut self) {
         self.heard_no_good_answer = false;
+    }
+
+    /// The status was recorded.
+    pub(super) fn recorded(&mut self, before: &CognigyDeploymentStatus, after: &CognigyDeploymentStatus) {
+        self.decisions.recorded(before, after);
     }
 
     pub(super) fn heard(&mut self, answer: &HealthAnswer) {
@@ -43,6 +50,7 @@ impl Promises {
     ) {
         self.nothing_is_submitted_unchecked(decision, after, given);
         self.nothing_is_rolled_back_without_cause(decision, before, after, memory);
+        gate_promises::check(decision, before, after, given, memory);
         one_attempt_has_one_submit(before, after);
         nothing_starts_while_a_rollout_is_in_flight(decision, before);
         self.an_unreadable_answer_counts_as_nothing(decision, before, after);
