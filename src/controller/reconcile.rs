@@ -222,10 +222,11 @@ impl<'c> ReconcileRun<'c> {
         self.execution.spans.span(&self.observed.uid, self.status.attempt.as_ref())
     }
 
-    /// When to reconcile again: for the next step, the next try of a delivery, or a ConfigMap that nobody watches.
+    /// When to reconcile again: for the next step, the next try of a delivery, a ConfigMap that nobody watches, or the proof that
+    /// a decision needs.
     fn requeue_after(&self, rest: Option<Duration>, retry_delivery: Option<Duration>) -> Option<Duration> {
         let config_map = self.observed.config_map_read_again(&self.status);
-        [rest, retry_delivery, config_map].into_iter().flatten().min()
+        [rest, retry_delivery, config_map, self.policy_checked_again()].into_iter().flatten().min()
     }
 }
 

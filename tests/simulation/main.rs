@@ -6,6 +6,7 @@
 
 mod chance;
 mod clients;
+mod deciding;
 mod director;
 mod end;
 mod fault;

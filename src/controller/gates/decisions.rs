@@ -104,10 +104,16 @@ impl DecisionIndex {
         known.values().skip(known.len().saturating_sub(MAX_COUNTED)).cloned().collect()
     }
 
-    /// Whether the operator has written nothing yet about one of the decisions.
-    pub(super) fn has_new(&self, resource: &ResourceName) -> bool {
+    /// Whether one of the decisions may still act. `is_proven`: the admission policy is in force, so that a decision which was
+    /// ignored was not ignored for want of it.
+    pub(super) fn has_open(&self, resource: &ResourceName, is_proven: bool) -> bool {
         let Some(known) = self.about.get(resource) else { return false };
-        known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none())
+        let is_open = |known: &KnownDecision| match known.status.as_ref().map(|status| status.state) {
+            None | Some(DecisionState::Waiting) => true,
+            Some(DecisionState::Ignored) => !is_proven,
+            Some(DecisionState::Acted | DecisionState::Expired) => false,
+        };
+        known.values().rev().take(MAX_COUNTED).any(is_open)
     }
 
     /// Notes what the operator has just written about a decision.

@@ -56,9 +56,9 @@ impl GateRegistry {
         self.windows.lock().observe(event)
     }
 
-    /// Whether there is a decision about the resource that the operator has not dealt with.
+    /// Whether there is a decision about the resource that may still act. It can be about a resource at rest.
     #[must_use]
-    pub fn has_new_decision(&self, resource: &ResourceName) -> bool {
-        self.decisions.lock().has_new(resource)
+    pub fn has_open_decision(&self, resource: &ResourceName) -> bool {
+        self.decisions.lock().has_open(resource, self.policy.is_given(&resource.namespace))
     }
 }

@@ -6,6 +6,7 @@ use super::super::resources::name_of;
 use api::status::Attempt;
 use rollout::gates::{Decisions, GateFacts};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl ReconcileRun<'_> {
     /// Observes what takes a request to the API server: whether the names in decisions are proven, and the deployments in
@@ -30,6 +31,15 @@ impl ReconcileRun<'_> {
             let client = &self.context.cluster.client;
             let _ = gates.policy.check(client, &resource.namespace, &object.spec, uptime).await;
         }
+    }
+
+    /// The time until the admission policy is checked again, if a decision about the resource needs it. A decision may be about a
+    /// resource at rest, which nothing else reconciles.
+    pub(in crate::controller) fn policy_checked_again(&self) -> Option<Duration> {
+        let gates = &self.context.gates;
+        let resource = name_of(self.observed.object.as_ref());
+        let again_in = gates.policy.checked_again_in(&resource.namespace, self.context.now().uptime)?;
+        gates.has_open_decision(&resource).then_some(again_in)
     }
 
     /// Whether the attempt has passed its checks and is not submitted: only then gates are evaluated.

@@ -18,6 +18,8 @@ use std::time::Duration;
 const GIVEN_FOR: Duration = Duration::from_secs(600);
 /// The same if it is not.
 const MISSING_FOR: Duration = Duration::from_secs(60);
+/// The same if the API server could not answer.
+const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 /// How many namespaces are remembered. Only those with decisions are checked.
 const MAX_NAMESPACES: usize = 4096;
 
@@ -32,16 +34,27 @@ pub(super) struct PolicyChecks {
 
 struct Checked {
     proof: Proof,
-    at: Duration,
+    /// The uptime at which it is checked again.
+    again_at: Duration,
 }
 
 impl PolicyChecks {
     /// The result for a namespace, if it was checked a short time ago.
     pub(super) fn known(&self, namespace: &str, uptime: Duration) -> Option<Proof> {
         let checked = self.checked.lock();
-        let known = checked.get(namespace)?;
-        let valid_for = if known.proof == Proof::Given { GIVEN_FOR } else { MISSING_FOR };
-        (uptime.saturating_sub(known.at) < valid_for).then(|| known.proof.clone())
+        checked.get(namespace).filter(|known| uptime < known.again_at).map(|known| known.proof.clone())
+    }
+
+    /// The time until the next check in a namespace, if the last one did not show that the policy is in force.
+    pub(super) fn checked_again_in(&self, namespace: &str, uptime: Duration) -> Option<Duration> {
+        let checked = self.checked.lock();
+        let missing = checked.get(namespace).filter(|known| known.proof != Proof::Given)?;
+        Some(missing.again_at.saturating_sub(uptime))
+    }
+
+    /// Whether the last check in a namespace showed that the policy is in force.
+    pub(super) fn is_given(&self, namespace: &str) -> bool {
+        self.checked.lock().get(namespace).is_some_and(|known| known.proof == Proof::Given)
     }
 
     /// The last result for a namespace, whenever it was.
@@ -57,7 +70,7 @@ impl PolicyChecks {
         spec: &CognigyDeploymentSpec,
         uptime: Duration,
     ) -> Proof {
-        let proof = check(client, namespace, spec).await;
+        let (proof, valid_for) = check(client, namespace, spec).await;
         if let Proof::Missing(why) = &proof {
             tracing::warn!(namespace, why, "decisions in this namespace do not count");
         }
@@ -65,12 +78,13 @@ impl PolicyChecks {
         if checked.len() >= MAX_NAMESPACES {
             checked.clear();
         }
-        checked.insert(namespace.to_owned(), Checked { proof: proof.clone(), at: uptime });
+        checked.insert(namespace.to_owned(), Checked { proof: proof.clone(), again_at: uptime + valid_for });
         proof
     }
 }
 
-async fn check(client: &kube::Client, namespace: &str, spec: &CognigyDeploymentSpec) -> Proof {
+/// The result, and how long it is used.
+async fn check(client: &kube::Client, namespace: &str, spec: &CognigyDeploymentSpec) -> (Proof, Duration) {
     let nothing = Digest::of_checks(spec);
     let forged = CognigyDecision {
         metadata: ObjectMeta { generate_name: Some("policy-check-".to_owned()), ..ObjectMeta::default() },
@@ -87,27 +101,31 @@ async fn check(client: &kube::Client, namespace: &str, spec: &CognigyDeploymentS
     };
     let decisions: Api<CognigyDecision> = Api::namespaced(client.clone(), namespace);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let missing = |why: String| (Proof::Missing(why), MISSING_FOR);
     match call("check the admission policy", decisions.create(&dry_run, &forged)).await {
-        Ok(_) => Proof::Missing(format!(
+        Ok(_) => missing(format!(
             "the admission policy decisions.deploy.cognigy.ai is not in force in the namespace {namespace}, so anybody could have \
              written them; install it (docs/gates.md)"
         )),
+        Err(error) if error.is_outage() => {
+            (Proof::Missing(format!("the admission policy could not be checked: {error}")), UNKNOWN_FOR)
+        }
         Err(Error::ApiServer { source, .. }) => match &*source {
             // The words of a validating admission policy, and of an admission webhook.
             kube::Error::Api(status)
                 if status.message.contains("denied request") || status.message.contains("denied the request") =>
             {
-                Proof::Given
+                (Proof::Given, GIVEN_FOR)
             }
-            kube::Error::Api(status) if status.code == 403 => Proof::Missing(format!(
+            kube::Error::Api(status) if status.code == 403 => missing(format!(
                 "the operator may not check the admission policy: it needs the right to create cognigydecisions in the namespace \
                  {namespace}, which it uses for dry runs only"
             )),
             kube::Error::Api(status) => {
-                Proof::Missing(format!("the admission policy could not be checked: {}", refusal(status)))
+                missing(format!("the admission policy could not be checked: {}", refusal(status)))
             }
-            _ => Proof::Missing("the admission policy could not be checked, because the API server failed".to_owned()),
+            _ => missing("the admission policy could not be checked, because the API server failed".to_owned()),
         },
-        Err(error) => Proof::Missing(format!("the admission policy could not be checked: {error}")),
+        Err(error) => missing(format!("the admission policy could not be checked: {error}")),
     }
 }

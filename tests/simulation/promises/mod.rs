@@ -1,6 +1,7 @@
 //! The promises. Each is checked against the story of a run.
 
 mod deliveries;
+mod gates;
 mod kstatus;
 mod owners;
 mod rollbacks;
@@ -36,5 +37,6 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     kstatus::check(&record, &mut broken);
     owners::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
+    gates::check(&record, &mut broken);
     broken
 }

@@ -2,6 +2,7 @@
 
 mod deletions;
 mod edits;
+mod gates;
 mod outages;
 mod ownership;
 mod requests;
@@ -12,6 +13,15 @@ use super::scenario::Scenario;
 
 /// Every story.
 pub fn all() -> Vec<Scenario> {
-    [rollouts::all(), edits::all(), deletions::all(), requests::all(), outages::all(), ownership::all(), watches::all()]
-        .concat()
+    [
+        rollouts::all(),
+        edits::all(),
+        deletions::all(),
+        requests::all(),
+        outages::all(),
+        ownership::all(),
+        watches::all(),
+        gates::all(),
+    ]
+    .concat()
 }

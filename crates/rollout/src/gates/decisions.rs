@@ -140,11 +140,11 @@ pub fn state_of(
     if status.acted_decisions.iter().any(|acted| acted.uid == record.uid) {
         return (DecisionState::Acted, "has acted".to_owned());
     }
+    if facts.now.wall >= record.expiry(life_of(facts, record)) {
+        return (DecisionState::Expired, "expired before it acted".to_owned());
+    }
     match obstacle(facts, status, record) {
         Some(why) => (DecisionState::Ignored, why),
-        None if facts.now.wall >= record.expiry(life_of(facts, record)) => {
-            (DecisionState::Expired, "expired before it acted".to_owned())
-        }
         None => (DecisionState::Waiting, "counts, and has not acted yet".to_owned()),
     }
 }
@@ -168,7 +168,7 @@ fn obstacle(facts: &Facts<'_>, status: &CognigyDeploymentStatus, record: &Decisi
     let is_open = attempt.submission.is_none() && attempt.verdict.is_none();
     match (record.verb, &facts.spec.approval) {
         (Verb::Approve | Verb::Override | Verb::Reject, _) if !is_open => {
-            Some(format!("came after attempt {number} was submitted or had ended"))
+            Some(format!("was not needed: attempt {number} was submitted or has ended without it"))
         }
         (Verb::Approve, None) => Some("is not needed: spec.approval of the CognigyDeployment is not set".to_owned()),
         (Verb::Approve, Some(approval)) if approval.not_by.contains(&record.by) => {

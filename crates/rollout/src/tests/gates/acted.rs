@@ -1,8 +1,9 @@
 //! G6: no decision acts twice, however many there are.
 
-use crate::gates::{DecisionRecord, Decisions, Proof, act_on, is_usable};
-use crate::tests::fixture::{Rollout, bad};
+use crate::gates::{DecisionRecord, Decisions, Proof, act_on, is_usable, state_of};
+use crate::tests::fixture::{Rollout, VALID, bad};
 use api::DecisionUid;
+use api::decision::DecisionState;
 use api::decision::Verb::{self, Approve, Reject, Retry, Rollback};
 use api::status::{CognigyDeploymentStatus, Outcome};
 use jiff::Timestamp;
@@ -38,7 +39,7 @@ fn a_decision_that_is_older_than_what_is_remembered_does_not_act() {
     assert_eq!(rollout.attempt().number, number);
     let facts = rollout.given.facts(rollout.given.now);
     let record = rollout.given.gates.decisions.records.iter().find(|record| record.by == "ben").unwrap();
-    let (_, why) = crate::gates::state_of(&facts, &rollout.status, record);
+    let (_, why) = state_of(&facts, &rollout.status, record);
     assert_eq!(why, "is older than other decisions that have acted; create another one");
     rollout.decide_by(Retry, "ben").run_for(120);
     assert_eq!(rollout.attempt().number, number + 1);
@@ -57,6 +58,26 @@ fn a_decision_acts_once_through_crashes_before_its_record() {
         assert!(rollout.attempt().rollback.as_ref().unwrap().accepted_at.is_some());
         assert_eq!(rollout.outcome().unwrap().0, Outcome::Succeeded);
     }
+}
+
+/// The state that `kubectl get cognigydecisions` shows.
+#[test]
+fn the_state_of_a_decision_says_what_became_of_it() {
+    let mut rollout = Rollout::needing(1);
+    rollout.run_for(60).decide_by(Approve, "anna").decide_by(Approve, "ben").prove(false);
+    assert_eq!(states(&rollout), [DecisionState::Ignored; 2], "without proof");
+    rollout.prove(true);
+    assert_eq!(states(&rollout), [DecisionState::Waiting; 2]);
+    rollout.run_for(120);
+    assert_eq!(states(&rollout), [DecisionState::Acted, DecisionState::Ignored], "one was needed");
+    rollout.prove(false).pass(VALID);
+    assert_eq!(states(&rollout), [DecisionState::Acted, DecisionState::Expired], "also without proof");
+}
+
+fn states(rollout: &Rollout) -> Vec<DecisionState> {
+    let facts = rollout.given.facts(rollout.given.now);
+    let records = rollout.given.gates.decisions.records.iter();
+    records.map(|record| state_of(&facts, &rollout.status, record).0).collect()
 }
 
 /// A decision, by its second and its number within it.
