@@ -222,11 +222,13 @@ impl Protocol {
         }
     }
 
-    /// Whether the last request of the users is settled, and nothing is under way.
+    /// Whether the last request of the users is settled or waits for an approval, and nothing is under way.
     pub(super) fn is_final(&self, world: &World) -> bool {
         let requests = world.resource.user_requests;
         let handled = world.resource.status.handled_requests.as_ref().is_some_and(|handled| handled.rollback.is_some());
-        let is_over = world.is_settled() || world.network.is_empty() && world.waits_at_gate() == Some(false);
+        let is_watched = running(world).next().is_some();
+        let waits = is_watched && world.network.is_empty() && world.waits_at_gate() == Some(false);
+        let is_over = waits || world.is_settled();
         is_over
             && handled == requests.rollback
             && world.attempt().is_some_and(|attempt| attempt.digest == *self.core.digest(requests))
