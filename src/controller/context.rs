@@ -5,6 +5,7 @@ use super::cluster::Cluster;
 use super::default_webhook::DefaultWebhook;
 use super::error::Error;
 use super::gates::GateRegistry;
+use super::queue::Urgency;
 use super::record;
 use super::resources::ResourceRegistry;
 use super::resources::claims::Claimant;
@@ -15,6 +16,7 @@ use crate::delivery::OutboxSender;
 use crate::metrics::Metrics;
 use kube::Resource;
 use parking_lot::Mutex;
+use rollout::admission::ResourceName;
 use rollout::{Now, Settings};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -68,6 +70,15 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Now {
         self.process.clock.now()
+    }
+
+    /// How urgent a resource's reconcile is. A rollback is urgent, however it is requested.
+    #[must_use]
+    pub fn urgency_of(&self, resource: &ResourceName) -> Urgency {
+        match self.gates.asks_for_rollback(resource) {
+            true => Urgency::InFlight,
+            false => self.cluster.urgency_of(resource),
+        }
     }
 
     /// A random number from 0 to 1.

@@ -78,9 +78,7 @@ impl Runner {
 
     fn start_what_is_due(&mut self) {
         let context = Arc::clone(&self.context);
-        while let Some(resource) =
-            self.queue.take(self.started_at.elapsed(), |resource| context.cluster.urgency_of(resource))
-        {
+        while let Some(resource) = self.queue.take(self.started_at.elapsed(), |resource| context.urgency_of(resource)) {
             let Some(object) = context.cluster.find(&resource) else {
                 self.queue.finish(&resource, self.started_at.elapsed());
                 continue;

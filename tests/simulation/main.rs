@@ -6,6 +6,7 @@
 
 mod chance;
 mod clients;
+mod costs;
 mod deciding;
 mod director;
 mod end;

@@ -349,7 +349,7 @@ impl Process {
             return;
         }
         let context = Arc::clone(&self.context);
-        while let Some(who) = self.queue.take(self.started_at.elapsed(), |who| context.cluster.urgency_of(who)) {
+        while let Some(who) = self.queue.take(self.started_at.elapsed(), |who| context.urgency_of(who)) {
             let Some(object) = context.cluster.find(&who) else {
                 self.queue.finish(&who, self.started_at.elapsed());
                 continue;

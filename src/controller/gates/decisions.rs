@@ -2,7 +2,7 @@
 
 use super::super::resources::name_of;
 use super::WatchedObject;
-use api::decision::{CognigyDecisionStatus, DecisionState};
+use api::decision::{CognigyDecisionStatus, DecisionState, Verb};
 use api::{CognigyDecision, DecisionUid};
 use jiff::Timestamp;
 use kube::runtime::watcher::Event;
@@ -114,6 +114,14 @@ impl DecisionIndex {
             Some(DecisionState::Acted | DecisionState::Expired) => false,
         };
         known.values().rev().take(MAX_COUNTED).any(is_open)
+    }
+
+    /// Whether somebody has decided to roll back, and the operator has not dealt with it.
+    pub(super) fn asks_for_rollback(&self, resource: &ResourceName) -> bool {
+        let Some(known) = self.about.get(resource) else { return false };
+        let is_new =
+            |known: &KnownDecision| known.status.as_ref().is_none_or(|status| status.state == DecisionState::Waiting);
+        known.values().any(|known| known.record.verb == Verb::Rollback && is_new(known))
     }
 
     /// Notes what the operator has just written about a decision.

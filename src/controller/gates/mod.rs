@@ -7,6 +7,8 @@ mod observe;
 mod policy;
 mod prune;
 mod report;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod watched_object;
 mod windows;
@@ -60,5 +62,11 @@ impl GateRegistry {
     #[must_use]
     pub fn has_open_decision(&self, resource: &ResourceName) -> bool {
         self.decisions.lock().has_open(resource, self.policy.is_given(&resource.namespace))
+    }
+
+    /// Whether somebody has decided to roll the resource back, and the operator has not dealt with it.
+    #[must_use]
+    pub fn asks_for_rollback(&self, resource: &ResourceName) -> bool {
+        self.decisions.lock().asks_for_rollback(resource)
     }
 }

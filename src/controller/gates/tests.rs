@@ -1,0 +1,69 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use api::decision::{CognigyDecisionStatus, DecisionState, Verb};
+use serde_json::json;
+
+fn web() -> ResourceName {
+    ResourceName { namespace: "bots".into(), name: "web".into() }
+}
+
+/// A decision as the watch shows it.
+fn decision(name: &str, verb: Verb, state: Option<DecisionState>) -> WatchedDecision {
+    let status = state.map(|state| CognigyDecisionStatus {
+        state,
+        message: String::new(),
+        at: "2026-01-01T12:00:00Z".parse().unwrap(),
+    });
+    serde_json::from_value(json!({
+        "apiVersion": "deploy.cognigy.ai/v1alpha1",
+        "kind": "CognigyDecision",
+        "metadata": {"name": name, "namespace": "bots", "uid": name, "creationTimestamp": "2026-01-01T12:00:00Z"},
+        "spec": {
+            "deployment": "web",
+            "environmentId": "env",
+            "planId": "plan-0123456789abcdef",
+            "verb": verb,
+            "by": "anna",
+            "reason": "tested in staging",
+        },
+        "status": status,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_decision_may_still_act_until_it_has_acted_or_expired() {
+    let rows = [
+        (None, true),
+        (Some(DecisionState::Waiting), true),
+        // Without a check of the admission policy, nobody knows whether it was ignored only for want of proof.
+        (Some(DecisionState::Ignored), true),
+        (Some(DecisionState::Acted), false),
+        (Some(DecisionState::Expired), false),
+    ];
+    for (state, is_open) in rows {
+        let gates = GateRegistry::new("operator");
+        let about = gates.observe_decision(&Event::Apply(decision("one", Verb::Retry, state)));
+        assert_eq!((about, gates.has_open_decision(&web())), (Some(web()), is_open), "{state:?}");
+        assert!(!gates.decisions.lock().has_open(&web(), true) || is_open && state != Some(DecisionState::Ignored));
+    }
+}
+
+#[test]
+fn only_a_decision_to_roll_back_that_is_not_dealt_with_is_urgent() {
+    let rows = [
+        (Verb::Rollback, None, true),
+        (Verb::Rollback, Some(DecisionState::Waiting), true),
+        (Verb::Rollback, Some(DecisionState::Ignored), false),
+        (Verb::Rollback, Some(DecisionState::Acted), false),
+        (Verb::Approve, None, false),
+    ];
+    for (verb, state, is_urgent) in rows {
+        let gates = GateRegistry::new("operator");
+        gates.observe_decision(&Event::Apply(decision("one", verb, state)));
+        assert_eq!(gates.asks_for_rollback(&web()), is_urgent, "{verb} {state:?}");
+        gates.observe_decision(&Event::Delete(decision("one", verb, state)));
+        assert!(!gates.asks_for_rollback(&web()) && !gates.has_open_decision(&web()));
+    }
+}
