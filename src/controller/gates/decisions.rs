@@ -22,6 +22,9 @@ pub type WatchedDecision = WatchedObject<CognigyDecision>;
 pub(super) struct KnownDecision {
     pub(super) record: Arc<DecisionRecord>,
     pub(super) status: Option<CognigyDecisionStatus>,
+    /// This process has reported its state while the admission policy was in force. Before that, a decision that is ignored may
+    /// be ignored only for want of proof.
+    is_reported: bool,
 }
 
 impl KnownDecision {
@@ -42,7 +45,7 @@ impl KnownDecision {
         };
         let about =
             ResourceName { namespace: metadata.namespace.as_deref()?.into(), name: spec.deployment.as_str().into() };
-        Some((about, Self { record: Arc::new(record), status: object.status.clone() }))
+        Some((about, Self { record: Arc::new(record), status: object.status.clone(), is_reported: false }))
     }
 
     /// Whether the operator has dealt with it for good.
@@ -71,12 +74,15 @@ impl DecisionIndex {
         match event {
             Event::Apply(watched) | Event::InitApply(watched) => {
                 let name = name_of(watched);
+                let before =
+                    self.known(&name).filter(|before| before.is_reported).map(|before| before.record.uid.clone());
                 self.remove(&name);
                 if let Err(problem) = &watched.content {
                     let ResourceName { namespace, name } = &name;
                     tracing::error!(%namespace, decision = %name, %problem, "a decision cannot be read and does not count");
                 }
-                let (about, known) = KnownDecision::of(watched)?;
+                let (about, mut known) = KnownDecision::of(watched)?;
+                known.is_reported = before.is_some_and(|uid| uid == known.record.uid);
                 let key = (known.record.made_at, known.record.uid.clone());
                 self.by_name.insert(name, (about.clone(), key.clone()));
                 self.about.entry(about.clone()).or_default().insert(key, known);
@@ -85,6 +91,11 @@ impl DecisionIndex {
             Event::Delete(watched) => self.remove(&name_of(watched)),
             Event::Init | Event::InitDone => None,
         }
+    }
+
+    fn known(&self, name: &ResourceName) -> Option<&KnownDecision> {
+        let (about, key) = self.by_name.get(name)?;
+        self.about.get(about)?.get(key)
     }
 
     fn remove(&mut self, name: &ResourceName) -> Option<ResourceName> {
@@ -104,13 +115,12 @@ impl DecisionIndex {
         known.values().skip(known.len().saturating_sub(MAX_COUNTED)).cloned().collect()
     }
 
-    /// Whether one of the decisions may still act. `is_proven`: the admission policy is in force, so that a decision which was
-    /// ignored was not ignored for want of it.
-    pub(super) fn has_open(&self, resource: &ResourceName, is_proven: bool) -> bool {
+    /// Whether one of the decisions may still act.
+    pub(super) fn has_open(&self, resource: &ResourceName) -> bool {
         let Some(known) = self.about.get(resource) else { return false };
         let is_open = |known: &KnownDecision| match known.status.as_ref().map(|status| status.state) {
             None | Some(DecisionState::Waiting) => true,
-            Some(DecisionState::Ignored) => !is_proven,
+            Some(DecisionState::Ignored) => !known.is_reported,
             Some(DecisionState::Acted | DecisionState::Expired) => false,
         };
         known.values().rev().take(MAX_COUNTED).any(is_open)
@@ -122,6 +132,16 @@ impl DecisionIndex {
         let is_new =
             |known: &KnownDecision| known.status.as_ref().is_none_or(|status| status.state == DecisionState::Waiting);
         known.values().any(|known| known.record.verb == Verb::Rollback && is_new(known))
+    }
+
+    /// Notes that the states of these decisions are reported, with proof.
+    pub(super) fn reported(&mut self, resource: &ResourceName, records: &[Arc<DecisionRecord>]) {
+        let Some(known) = self.about.get_mut(resource) else { return };
+        for record in records {
+            if let Some(known) = known.get_mut(&(record.made_at, record.uid.clone())) {
+                known.is_reported = true;
+            }
+        }
     }
 
     /// Notes what the operator has just written about a decision.

@@ -61,7 +61,7 @@ impl GateRegistry {
     /// Whether there is a decision about the resource that may still act. It can be about a resource at rest.
     #[must_use]
     pub fn has_open_decision(&self, resource: &ResourceName) -> bool {
-        self.decisions.lock().has_open(resource, self.policy.is_given(&resource.namespace))
+        self.decisions.lock().has_open(resource)
     }
 
     /// Whether somebody has decided to roll the resource back, and the operator has not dealt with it.

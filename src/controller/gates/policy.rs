@@ -52,11 +52,6 @@ impl PolicyChecks {
         Some(missing.again_at.saturating_sub(uptime))
     }
 
-    /// Whether the last check in a namespace showed that the policy is in force.
-    pub(super) fn is_given(&self, namespace: &str) -> bool {
-        self.checked.lock().get(namespace).is_some_and(|known| known.proof == Proof::Given)
-    }
-
     /// The last result for a namespace, whenever it was.
     pub(super) fn last(&self, namespace: &str) -> Option<Proof> {
         self.checked.lock().get(namespace).map(|known| known.proof.clone())

@@ -37,7 +37,7 @@ fn a_decision_may_still_act_until_it_has_acted_or_expired() {
     let rows = [
         (None, true),
         (Some(DecisionState::Waiting), true),
-        // Without a check of the admission policy, nobody knows whether it was ignored only for want of proof.
+        // It may be ignored only for want of proof, until this process has reported it with proof.
         (Some(DecisionState::Ignored), true),
         (Some(DecisionState::Acted), false),
         (Some(DecisionState::Expired), false),
@@ -46,7 +46,12 @@ fn a_decision_may_still_act_until_it_has_acted_or_expired() {
         let gates = GateRegistry::new("operator");
         let about = gates.observe_decision(&Event::Apply(decision("one", Verb::Retry, state)));
         assert_eq!((about, gates.has_open_decision(&web())), (Some(web()), is_open), "{state:?}");
-        assert!(!gates.decisions.lock().has_open(&web(), true) || is_open && state != Some(DecisionState::Ignored));
+        let reported = gates.decisions.lock().about(&web())[0].record.clone();
+        gates.decisions.lock().reported(&web(), &[reported]);
+        // The watch shows what the operator has written.
+        gates.observe_decision(&Event::Apply(decision("one", Verb::Retry, state)));
+        let is_open = is_open && state != Some(DecisionState::Ignored);
+        assert_eq!(gates.has_open_decision(&web()), is_open, "{state:?}, reported with proof");
     }
 }
 
