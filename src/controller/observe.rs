@@ -93,7 +93,7 @@ pub(super) async fn resource_to_reconcile(
         context.resources.finish(uid, std::mem::take(state));
         return Ok(None);
     }
-    if context.is_replaced(watched, uid) || context.gates.has_new_decision(&name_of(watched)) {
+    if context.is_replaced(watched, uid) || context.gates.has_open_decision(&name_of(watched)) {
         return record::read(context, watched).await.map(Some);
     }
     context.resources.rest(uid, context.now().uptime);

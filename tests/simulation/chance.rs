@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use api::decision::Verb;
 use api::status::Outcome;
 use rollout::Settings;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::deciding::{decides, decides_if_asked, policy_installed, policy_missing, withdraws};
 use super::director::{Run, run};
 use super::end;
 use super::fault::{Fault, Plan};
@@ -60,16 +62,18 @@ fn without_faults(scenario: Scenario) -> Scenario {
         .at(FAULTS_END_AT, faults_removed())
         .at(FAULTS_END_AT, environment("{}"))
         .at(FAULTS_END_AT, credentials(CLIENT_SECRET))
+        .at(FAULTS_END_AT, policy_installed())
         .at(FAULTS_END_AT, delete("zweb"))
         .at(REST, create("web", |object| object["spec"]["configurationSnapshot"] = json!({"botVersion": LAST})))
         .at(REST, edit("nothing is suspended", |object| object["spec"]["suspend"] = json!(false)))
+        .at(REST, edit("it needs no approval", without_approval))
         .at(REST, deploy(LAST))
         .tolerating(Tolerance::Timing)
 }
 
 fn action(random: &mut fastrand::Rng) -> Action {
     let number = random.u32(2..6);
-    match random.u32(0..28) {
+    match random.u32(0..36) {
         0..=3 => deploy(number),
         4 => deploy_snapshot(&format!("bad version {number}"), json!({"botVersion": number.to_string(), "bad": true})),
         5 => edit("suspended", |object| object["spec"]["suspend"] = json!(true)),
@@ -109,7 +113,31 @@ fn action(random: &mut fastrand::Rng) -> Action {
             },
         }),
         24..=26 => trouble(random),
-        _ => other_owner(random),
+        27 => other_owner(random),
+        _ => gate(random),
+    }
+}
+
+/// People decide, or what they must decide about changes.
+fn gate(random: &mut fastrand::Rng) -> Action {
+    const PEOPLE: [&str; 3] = ["anna", "ben", "carol"];
+    let by = PEOPLE[random.usize(0..PEOPLE.len())];
+    match random.u32(0..12) {
+        0 | 1 => edit("it needs approvals", |object| object["spec"]["approval"] = json!({"required": 2})),
+        2 => edit("it needs no approval", without_approval),
+        3..=5 => decides(by, Verb::Approve),
+        6 => decides_if_asked(by, Verb::Reject),
+        7 => decides_if_asked(by, Verb::Rollback),
+        8 => decides_if_asked(by, Verb::Retry),
+        9 => withdraws(by),
+        10 => policy_missing(),
+        _ => policy_installed(),
+    }
+}
+
+fn without_approval(object: &mut Value) {
+    if let Some(spec) = object["spec"].as_object_mut() {
+        spec.remove("approval");
     }
 }
 

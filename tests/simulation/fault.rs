@@ -92,6 +92,8 @@ pub enum IoKind {
     WriteResource,
     /// It publishes an event.
     PublishEvent,
+    /// It writes what became of a decision.
+    WriteDecision,
     /// It makes the platform do something.
     Effect,
 }

@@ -82,12 +82,15 @@ pub struct Kubernetes {
     created: u64,
     objects: BTreeMap<ObjectName, Arc<Value>>,
     log: Vec<Change>,
+    /// The admission policy for decisions is not installed: anybody may decide under any name.
+    pub policy_is_missing: bool,
 }
 
 /// A request's target.
 struct Target {
     name: ObjectName,
     subresource: Option<String>,
+    is_dry_run: bool,
 }
 
 impl Kubernetes {
@@ -101,7 +104,9 @@ impl Kubernetes {
         }
         match *request.method() {
             Method::GET => self.get(&target.name),
+            Method::POST if target.is_dry_run => self.try_to_create(&target.name, body(request)),
             Method::POST => self.create(now, target.name, body(request)),
+            Method::DELETE => self.remove(now, &target.name, &body(request)),
             Method::PATCH => self.patch(&target, &body(request)),
             Method::PUT => self.replace(&target, &body(request)),
             _ => Answer::failure(405, "MethodNotAllowed", "not here"),
@@ -110,6 +115,33 @@ impl Kubernetes {
 
     fn get(&self, name: &ObjectName) -> Answer {
         self.objects.get(name).map_or_else(|| not_found(name), |object| Answer::ok(Arc::clone(object)))
+    }
+
+    /// A dry run. The operator tries whether it can create a decision under another user's name.
+    fn try_to_create(&self, name: &ObjectName, object: Value) -> Answer {
+        match name.plural == DECISIONS && !self.policy_is_missing {
+            true => Answer::failure(
+                422,
+                "Invalid",
+                &format!(
+                    "{} \"{}\" is forbidden: ValidatingAdmissionPolicy 'decisions.deploy.cognigy.ai' with binding \
+                     'decisions.deploy.cognigy.ai' denied request: spec.by must be the user who creates the decision",
+                    name.plural, name.name
+                ),
+            ),
+            false => Answer { status: 201, body: Arc::new(object) },
+        }
+    }
+
+    /// Deletes an object if it has the uid that the request names.
+    fn remove(&mut self, now: Timestamp, name: &ObjectName, options: &Value) -> Answer {
+        let Some(present) = self.objects.get(name) else { return not_found(name) };
+        let uid = &options["preconditions"]["uid"];
+        if !uid.is_null() && *uid != present["metadata"]["uid"] {
+            return conflict(name);
+        }
+        self.delete(now, name);
+        Answer::ok(Arc::new(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})))
     }
 
     /// Creates an object. A CognigyDeployment gets the defaults of the CRD.
@@ -210,7 +242,7 @@ impl Kubernetes {
         let Some(present) = self.objects.get(name) else { return };
         let mut wanted = present.as_ref().clone();
         edit(&mut wanted);
-        self.write(&Target { name: name.clone(), subresource: None }, wanted);
+        self.write(&Target { name: name.clone(), subresource: None, is_dry_run: false }, wanted);
     }
 
     /// Changes the status of an object as another client than the operator.
@@ -218,7 +250,8 @@ impl Kubernetes {
         let Some(present) = self.objects.get(name) else { return };
         let mut wanted = present.as_ref().clone();
         edit(&mut wanted["status"]);
-        self.write(&Target { name: name.clone(), subresource: Some("status".to_owned()) }, wanted);
+        let subresource = Some("status".to_owned());
+        self.write(&Target { name: name.clone(), subresource, is_dry_run: false }, wanted);
     }
 
     /// Deletes an object: at once, or after its last finalizer is removed.
@@ -288,10 +321,14 @@ fn target(request: &Request<Bytes>) -> Option<Target> {
     let plural = plural.into_iter().find(|plural| *plural == wanted)?;
     let name = match parts.next() {
         Some(name) => name.to_owned(),
-        None => body(request)["metadata"]["name"].as_str()?.to_owned(),
+        None => {
+            let metadata = &body(request)["metadata"];
+            metadata["name"].as_str().or(metadata["generateName"].as_str())?.to_owned()
+        }
     };
     let subresource = parts.next().map(str::to_owned);
-    Some(Target { name: ObjectName { plural, namespace: namespace.to_owned(), name }, subresource })
+    let is_dry_run = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
+    Some(Target { name: ObjectName { plural, namespace: namespace.to_owned(), name }, subresource, is_dry_run })
 }
 
 fn body(request: &Request<Bytes>) -> Value {
@@ -308,10 +345,12 @@ fn refused(name: &ObjectName, object: &Value) -> Option<Answer> {
     Some(Answer::failure(422, "Invalid", &format!("{} \"{}\" is invalid: {error}", name.plural, name.name)))
 }
 
-/// A write with a resource version conflicts with every other version.
+/// A write with a resource version conflicts with every other version, and one with a uid with every other object.
 fn is_stale(present: &Value, written: &Value) -> bool {
-    let named = &written["metadata"]["resourceVersion"];
-    !named.is_null() && *named != present["metadata"]["resourceVersion"]
+    ["resourceVersion", "uid"].into_iter().any(|field| {
+        let named = &written["metadata"][field];
+        !named.is_null() && *named != present["metadata"][field]
+    })
 }
 
 fn not_found(name: &ObjectName) -> Answer {

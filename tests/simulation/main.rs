@@ -6,6 +6,8 @@
 
 mod chance;
 mod clients;
+mod costs;
+mod deciding;
 mod director;
 mod end;
 mod fault;

@@ -12,7 +12,8 @@ mod protocol;
 mod world;
 
 use promises::{
-    AT_MOST_ONE_JOB, INTENT_FIRST, NEVER_REWRITTEN, NEWEST_LAST, REJECTED_HAS_NO_JOB, ROLLBACK_INTENT_FIRST,
+    APPROVED, AT_MOST_ONE_JOB, GOES_ON, INTENT_FIRST, NEVER_REWRITTEN, NEWEST_LAST, REJECTED_HAS_NO_JOB,
+    ROLLBACK_INTENT_FIRST,
 };
 use protocol::{Mutant, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
@@ -20,7 +21,16 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 use world::Budget;
 
-const NOTHING: Budget = Budget { crashes: 0, losses: 0, delays: 0, refusals: 0, edits: 0, rollback_requests: 0 };
+const NOTHING: Budget = Budget {
+    crashes: 0,
+    losses: 0,
+    delays: 0,
+    refusals: 0,
+    edits: 0,
+    rollback_requests: 0,
+    approvals: 0,
+    withdrawals: 0,
+};
 
 /// Checks every state. Asserts that each promise holds in all states, and that each story occurs in at least one.
 fn holds_everywhere(name: &str, protocol: Protocol) {
@@ -79,6 +89,19 @@ fn two_operators_at_once_keep_the_promises_that_need_no_lease() {
     holds_everywhere("two, loss", both(Budget { losses: 1, ..NOTHING }).requiring(&["success"]));
     holds_everywhere("two, refusal", both(Budget { refusals: 1, ..NOTHING }).requiring(&["success", "rejected"]));
     holds_everywhere("two, delay", both(Budget { delays: 1, ..NOTHING }).requiring(&["success"]));
+}
+
+#[test]
+fn an_approval_that_is_given_withdrawn_or_expired_is_kept_to() {
+    let budget = Budget { crashes: 1, approvals: 2, withdrawals: 1, ..NOTHING };
+    let stories = ["success", "rollback after a crash", "waits for ever"];
+    holds_everywhere("approvals, withdrawal, crash", alone(budget).gated().requiring(&stories));
+    let budget = Budget { delays: 1, approvals: 1, withdrawals: 1, ..NOTHING };
+    holds_everywhere("approval, withdrawal, delay", alone(budget).gated().requiring(&["success"]));
+    let budget = Budget { losses: 1, edits: 1, approvals: 2, ..NOTHING };
+    holds_everywhere("approvals, loss, edit", alone(budget).gated().requiring(&["success", "second success"]));
+    let budget = Budget { approvals: 1, withdrawals: 1, ..NOTHING };
+    holds_everywhere("two, approval, withdrawal", both(budget).gated().requiring(&["success"]));
 }
 
 /// The platform accepts the POST of the second process, and then refuses the process that wrote the intent. With a
@@ -140,4 +163,15 @@ fn a_next_attempt_before_the_record_of_this_one_is_found_out() {
 #[test]
 fn a_rollback_before_its_record_is_found_out() {
     breaks(ROLLBACK_INTENT_FIRST, alone(NOTHING).with(Mutant::RollbackBeforeItsRecord));
+}
+
+#[test]
+fn an_approval_that_never_expires_is_found_out() {
+    let budget = Budget { crashes: 1, approvals: 1, ..NOTHING };
+    breaks(APPROVED, alone(budget).gated().with(Mutant::ApprovalNeverExpires));
+}
+
+#[test]
+fn an_approval_that_nobody_notices_is_found_out() {
+    breaks(GOES_ON, alone(Budget { approvals: 1, ..NOTHING }).gated().with(Mutant::ApprovalUnseen));
 }

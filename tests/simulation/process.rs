@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use api::{ChangeWindow, CognigyDecision};
 use cognigy_deployments::{CognigyDeployments, Defaults};
 use cognigy_operator::controller::Context;
 use cognigy_operator::controller::clock::Clock;
@@ -14,7 +15,7 @@ use cognigy_operator::controller::cluster::Cluster;
 use cognigy_operator::controller::context::{Platforms, ProcessSettings};
 use cognigy_operator::controller::default_webhook::DefaultWebhook;
 use cognigy_operator::controller::event_recorder::EventRecorder;
-use cognigy_operator::controller::gates::GateRegistry;
+use cognigy_operator::controller::gates::{GateRegistry, WatchedDecision, WatchedObject, WatchedWindow};
 use cognigy_operator::controller::leadership::Leadership;
 use cognigy_operator::controller::queue::ReconcileQueue;
 use cognigy_operator::controller::resources::{ResourceRegistry, name_of};
@@ -22,23 +23,25 @@ use cognigy_operator::controller::run::{after_failure, guarded};
 use cognigy_operator::controller::sessions::Sessions;
 use cognigy_operator::controller::snapshot::Snapshots;
 use cognigy_operator::controller::watch::relist::Relist;
-use cognigy_operator::controller::watch_scope::{needs_reconcile, observe, users_of};
+use cognigy_operator::controller::watch_scope::{needs_reconcile, observe, users_of, waiting_at_gates};
 use cognigy_operator::controller::watched::Watched;
 use cognigy_operator::delivery::OutboxSender;
 use cognigy_operator::metrics::{Metrics, ResourceGauges};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use kube::Resource;
 use kube::runtime::reflector::{self, Store, store::Writer};
 use kube::runtime::watcher::Event;
 use platform::{Budgets, EgressPolicy, ExchangeOptions, Provider, SubmitRules, Transport, WebhookSender};
 use rollout::Settings;
 use rollout::admission::ResourceName;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fault::STALE;
 use super::gate::Gate;
-use super::kubernetes::{Change, DEPLOYMENTS, ObjectName};
+use super::kubernetes::{Change, DECISIONS, DEPLOYMENTS, ObjectName, WINDOWS};
 use super::services::{KubernetesService, PlatformTransport};
 use super::stage::{ListAge, Signal, WatchLoss, WatchReturn};
 use super::story::Happening;
@@ -64,9 +67,45 @@ pub struct Process {
     writer: Writer<Watched>,
     watch: Watch,
     relist: Relist<Watched>,
+    decisions: SmallWatch<CognigyDecision>,
+    windows: SmallWatch<ChangeWindow>,
     queue: ReconcileQueue,
     started_at: Instant,
     retires: Arc<AtomicBool>,
+}
+
+/// The watch of a kind with small objects. It is lost and delayed together with the watch of the resources.
+struct SmallWatch<K: Kind> {
+    writer: Writer<WatchedObject<K>>,
+    relist: Relist<WatchedObject<K>>,
+}
+
+/// A kind whose type is known at compile time, and that a watch can read.
+trait Kind: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static {}
+
+impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static> Kind for K {}
+
+impl<K: Kind> SmallWatch<K> {
+    fn new() -> Self {
+        let (store, writer) = reflector::store();
+        Self { relist: Relist::new(store), writer }
+    }
+
+    /// The changes that an event implies, as the store has them now.
+    fn changes(&mut self, event: Event<WatchedObject<K>>) -> Vec<Event<WatchedObject<K>>> {
+        let changes = self.relist.changes(event);
+        for change in &changes {
+            self.writer.apply_watcher_event(change);
+        }
+        changes
+    }
+
+    /// The changes that the beginning of a list implies.
+    fn list(&mut self, objects: &[Arc<Value>]) -> Vec<Event<WatchedObject<K>>> {
+        let mut changes = self.changes(Event::Init);
+        changes.extend(objects.iter().flat_map(|object| self.changes(Event::InitApply(read(object)))));
+        changes
+    }
 }
 
 /// The state of the watch.
@@ -121,6 +160,8 @@ impl Process {
             writer,
             watch,
             relist,
+            decisions: SmallWatch::new(),
+            windows: SmallWatch::new(),
             queue: ReconcileQueue::default(),
             started_at: now,
             retires,
@@ -130,9 +171,36 @@ impl Process {
     }
 
     fn list(&mut self) {
+        self.list_gates();
+        self.complete_gates();
         self.deliver_event(Event::Init);
         self.deliver_listed();
         self.deliver_event(Event::InitDone);
+    }
+
+    /// The decisions and the change windows are listed.
+    fn list_gates(&mut self) {
+        let listed = |plural| self.gate.stage.lock().kubernetes.list_at(plural, self.watch.delivered);
+        let (decisions, windows) = (listed(DECISIONS), listed(WINDOWS));
+        self.decisions.list(&decisions).into_iter().for_each(|change| self.decision_changed(change));
+        self.windows.list(&windows).into_iter().for_each(|change| self.window_changed(change));
+    }
+
+    fn complete_gates(&mut self) {
+        self.decisions.changes(Event::InitDone).into_iter().for_each(|change| self.decision_changed(change));
+        self.windows.changes(Event::InitDone).into_iter().for_each(|change| self.window_changed(change));
+    }
+
+    fn decision_changed(&mut self, change: Event<WatchedDecision>) {
+        if let Some(about) = self.context.gates.observe_decision(&change) {
+            self.schedule(about, Duration::ZERO);
+        }
+    }
+
+    fn window_changed(&mut self, change: Event<WatchedWindow>) {
+        if self.context.gates.observe_window(&change) {
+            waiting_at_gates(&self.context).into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
+        }
     }
 
     fn deliver_listed(&mut self) {
@@ -184,12 +252,16 @@ impl Process {
                 self.watch.next_at = None;
                 self.watch.behind_until = Instant::now() + ends_after + stays_behind;
                 self.watch.returns = Some((Instant::now() + ends_after, Return::ListIsComplete));
+                self.list_gates();
                 self.deliver_event(Event::Init);
                 self.deliver_listed();
                 let maps = self.gate.stage.lock().kubernetes.names("configmaps");
                 maps.iter().for_each(|map| self.config_map_changed(map));
             }
-            Some((_, Return::ListIsComplete)) => self.deliver_event(Event::InitDone),
+            Some((_, Return::ListIsComplete)) => {
+                self.complete_gates();
+                self.deliver_event(Event::InitDone);
+            }
         }
     }
 
@@ -241,15 +313,21 @@ impl Process {
 
     fn deliver_one(&mut self, change: Change) {
         self.watch.delivered = change.version;
-        match change.name.plural {
-            DEPLOYMENTS => {}
-            "configmaps" => return self.config_map_changed(&change.name),
-            _ => return,
-        }
         let is_gone = change.after.is_none();
         let Some(object) = change.after.or(change.before) else { return };
-        let watched = received(&object);
-        self.deliver_event(if is_gone { Event::Delete(watched) } else { Event::Apply(watched) });
+        match change.name.plural {
+            DEPLOYMENTS => self.deliver_event(change_of(received(&object), is_gone)),
+            DECISIONS => {
+                let changes = self.decisions.changes(change_of(read(&object), is_gone));
+                changes.into_iter().for_each(|change| self.decision_changed(change));
+            }
+            WINDOWS => {
+                let changes = self.windows.changes(change_of(read(&object), is_gone));
+                changes.into_iter().for_each(|change| self.window_changed(change));
+            }
+            "configmaps" => self.config_map_changed(&change.name),
+            _ => {}
+        }
     }
 
     fn config_map_changed(&mut self, map: &ObjectName) {
@@ -271,7 +349,7 @@ impl Process {
             return;
         }
         let context = Arc::clone(&self.context);
-        while let Some(who) = self.queue.take(self.started_at.elapsed(), |who| context.cluster.urgency_of(who)) {
+        while let Some(who) = self.queue.take(self.started_at.elapsed(), |who| context.urgency_of(who)) {
             let Some(object) = context.cluster.find(&who) else {
                 self.queue.finish(&who, self.started_at.elapsed());
                 continue;
@@ -304,6 +382,15 @@ impl Process {
 /// others.
 fn received(object: &Value) -> Watched {
     serde_json::from_str(&object.to_string()).unwrap_or_else(|error| panic!("{error}: {object}"))
+}
+
+/// Decodes an object of a small kind as its watch does.
+fn read<K: Kind>(object: &Value) -> WatchedObject<K> {
+    serde_json::from_str(&object.to_string()).unwrap_or_else(|error| panic!("{error}: {object}"))
+}
+
+fn change_of<W>(watched: W, is_gone: bool) -> Event<W> {
+    if is_gone { Event::Delete(watched) } else { Event::Apply(watched) }
 }
 
 async fn until(next: Option<Instant>) {

@@ -210,7 +210,8 @@ pub fn resource(name: &str) -> ObjectName {
     ObjectName::new(DEPLOYMENTS, NAMESPACE, name)
 }
 
-fn action(name: impl Into<String>, act: impl Fn(&mut Stage) + Send + Sync + 'static) -> Action {
+/// An action.
+pub fn action(name: impl Into<String>, act: impl Fn(&mut Stage) + Send + Sync + 'static) -> Action {
     Action { name: name.into(), act: Arc::new(act) }
 }
 

@@ -16,7 +16,7 @@ use tower::Service;
 
 use super::fault::{Io, IoKind};
 use super::gate::{Gate, Latency, NoAnswer};
-use super::kubernetes::{Answer, DEPLOYMENTS, ObjectName};
+use super::kubernetes::{Answer, DECISIONS, DEPLOYMENTS, ObjectName};
 use super::story::Happening;
 
 /// The service of a Kubernetes client.
@@ -62,7 +62,9 @@ fn kubernetes_io(request: &Request<Bytes>) -> Io {
     let path = request.uri().path();
     let kind = match *request.method() {
         Method::GET => IoKind::Read,
+        _ if request.uri().query().is_some_and(|query| query.contains("dryRun")) => IoKind::Read,
         _ if path.contains("/events") => IoKind::PublishEvent,
+        _ if path.contains(DECISIONS) => IoKind::WriteDecision,
         _ => IoKind::WriteResource,
     };
     let tail: Vec<&str> = path.split('/').skip_while(|part| *part != "namespaces").skip(2).collect();

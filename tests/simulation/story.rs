@@ -153,6 +153,10 @@ impl Display for Entry {
 
 /// A summary of a resource in one line.
 fn summary(object: &Value) -> String {
+    if !object["spec"]["planId"].is_null() {
+        let (spec, state) = (&object["spec"], &object["status"]["state"]);
+        return format!(": {} by {}, {}", text(&spec["verb"]), text(&spec["by"]), text(state));
+    }
     if object["kind"] != "CognigyDeployment" && object["spec"]["environmentId"].is_null() {
         return String::new();
     }

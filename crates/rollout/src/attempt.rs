@@ -12,7 +12,8 @@ use api::PlanId;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
 use api::status::{
-    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, Health, LastSuccessful, Outcome, PastAttempt, Step, Verdict,
+    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, Gates, Health, LastSuccessful, Outcome, PastAttempt, Step,
+    Verdict,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -74,11 +75,21 @@ fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
 /// The results of the checks are discarded, because they are too old, or because the checks or the API have changed.
 pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     let running = gates::running_digest(status).cloned();
+    let mut is_another_plan = false;
     if let (Some(attempt), Ok(target)) = (&mut status.attempt, &facts.target) {
         attempt.checks = Checks::new(target.checks_digest.clone());
-        attempt.plan_id = Some(PlanId::of(&attempt.digest, &target.checks_digest, running.as_ref()));
+        let plan_id = PlanId::of(&attempt.digest, &target.checks_digest, running.as_ref());
+        is_another_plan = attempt.plan_id.replace(plan_id) != attempt.plan_id;
+        if is_another_plan {
+            // What people decided about the earlier plan says nothing about this one.
+            let since = attempt.gates.take().and_then(|gates| gates.since);
+            attempt.gates = since.map(|since| Gates { since: Some(since), ..Gates::default() });
+        }
         attempt.generation = facts.generation;
         attempt.step = Step::Pending;
+    }
+    if is_another_plan {
+        status.conditions.remove_condition(ConditionType::GatesOpen);
     }
     conditions::reset_stages(status, facts);
     Effects::none()

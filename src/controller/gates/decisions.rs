@@ -24,6 +24,9 @@ pub(super) struct KnownDecision {
     pub(super) status: Option<CognigyDecisionStatus>,
     /// Whether the admission policy was in force when the operator first saw the decision. `None` if this is not known yet.
     pub(super) verified: Option<bool>,
+    /// This process has reported its state while the names in decisions were proven. Before that, a decision that is ignored may be
+    /// ignored only for want of proof.
+    is_reported: bool,
 }
 
 impl KnownDecision {
@@ -46,7 +49,7 @@ impl KnownDecision {
         let about =
             ResourceName { namespace: metadata.namespace.as_deref()?.into(), name: spec.deployment.as_str().into() };
         let verified = object.status.as_ref().and_then(|status| status.verified);
-        Some((about, Self { record: Arc::new(record), status: object.status.clone(), verified }))
+        Some((about, Self { record: Arc::new(record), status: object.status.clone(), verified, is_reported: false }))
     }
 
     /// Whether the operator has dealt with it for good.
@@ -63,9 +66,10 @@ impl KnownDecision {
         !self.is_over() || self.verified == Some(false)
     }
 
-    /// Whether it ends or undoes a rollout, and the operator has not looked at it yet.
+    /// Whether it ends or undoes a rollout, and the operator has not dealt with it yet.
     fn is_urgent(&self) -> bool {
-        matches!(self.record.verb, Verb::Rollback | Verb::Reject) && self.status.is_none()
+        let is_new = self.status.as_ref().is_none_or(|status| status.state == DecisionState::Waiting);
+        matches!(self.record.verb, Verb::Rollback | Verb::Reject) && is_new
     }
 
     /// Whether the operator has still to find out if the name in it is proven.
@@ -98,8 +102,10 @@ impl DecisionIndex {
                 }
                 let (about, mut known) = KnownDecision::of(watched)?;
                 // The result of the check may not be written yet.
-                let before = before.filter(|(_, before)| before.record.uid == known.record.uid);
-                known.verified = known.verified.or_else(|| before.and_then(|(_, before)| before.verified));
+                let before =
+                    before.filter(|(_, before)| before.record.uid == known.record.uid).map(|(_, before)| before);
+                known.verified = known.verified.or_else(|| before.as_ref().and_then(|before| before.verified));
+                known.is_reported = before.is_some_and(|before| before.is_reported);
                 let key = (known.record.made_at, known.record.uid.clone());
                 self.by_name.insert(name, (about.clone(), key.clone()));
                 self.about.entry(about.clone()).or_default().insert(key, known);
@@ -126,10 +132,16 @@ impl DecisionIndex {
         known.values().skip(known.len().saturating_sub(MAX_COUNTED)).cloned().collect()
     }
 
-    /// Whether there is a decision that the operator has written nothing about, or could not check.
-    pub(super) fn has_new(&self, resource: &ResourceName) -> bool {
+    /// Whether one of the decisions may still act.
+    pub(super) fn has_open(&self, resource: &ResourceName) -> bool {
         let Some(known) = self.about.get(resource) else { return false };
-        known.values().rev().take(MAX_COUNTED).any(|known| known.status.is_none() || known.is_unchecked())
+        let is_open = |known: &KnownDecision| match known.status.as_ref().map(|status| status.state) {
+            _ if known.is_over() => false,
+            None | Some(DecisionState::Waiting) => true,
+            Some(DecisionState::Ignored) => !known.is_reported,
+            Some(DecisionState::Acted | DecisionState::Expired) => false,
+        };
+        known.values().rev().take(MAX_COUNTED).any(is_open)
     }
 
     /// Whether there is a new decision that ends or undoes a rollout.
@@ -144,6 +156,16 @@ impl DecisionIndex {
         for record in decisions {
             if let Some(known) = known.get_mut(&(record.made_at, record.uid.clone())) {
                 known.verified = Some(verified);
+            }
+        }
+    }
+
+    /// Notes that the states of these decisions are reported, with proof.
+    pub(super) fn reported(&mut self, resource: &ResourceName, records: &[Arc<DecisionRecord>]) {
+        let Some(known) = self.about.get_mut(resource) else { return };
+        for record in records {
+            if let Some(known) = known.get_mut(&(record.made_at, record.uid.clone())) {
+                known.is_reported = true;
             }
         }
     }
@@ -209,12 +231,11 @@ mod tests {
     fn an_unproven_decision_is_over_and_a_failed_check_is_not() {
         let status =
             |verified: Option<bool>| json!({"state": "Ignored", "verified": verified, "at": "2026-01-01T00:00:00Z"});
-        for (verified, is_over, has_new) in
-            [(Some(true), false, false), (Some(false), true, false), (None, false, true)]
+        for (verified, is_over, is_open) in [(Some(true), false, true), (Some(false), true, false), (None, false, true)]
         {
             let mut index = DecisionIndex::default();
             index.observe(&Event::Apply(decision("one", "1", "Approve", &status(verified))));
-            assert_eq!((only(&index).is_over(), index.has_new(&bot())), (is_over, has_new), "{verified:?}");
+            assert_eq!((only(&index).is_over(), index.has_open(&bot())), (is_over, is_open), "{verified:?}");
             assert!(only(&index).needs_proof());
         }
     }
@@ -230,7 +251,7 @@ mod tests {
             assert_eq!(only(&index).record.reason, "one two");
             let acted = json!({"state": "Acted", "verified": true, "at": "2026-01-01T00:00:00Z"});
             index.observe(&Event::Apply(decision("one", "1", verb, &acted)));
-            assert!(!index.has_urgent(&bot()) && !index.has_new(&bot()));
+            assert!(!index.has_urgent(&bot()) && !index.has_open(&bot()));
         }
     }
 }

@@ -8,6 +8,8 @@ mod policy;
 mod prune;
 mod relations;
 mod report;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod upstream_index;
 mod watched_object;
@@ -69,10 +71,10 @@ impl GateRegistry {
         is_changed
     }
 
-    /// Whether there is a decision about the resource that the operator has not dealt with.
+    /// Whether there is a decision about the resource that may still act. It can be about a resource at rest.
     #[must_use]
-    pub fn has_new_decision(&self, resource: &ResourceName) -> bool {
-        self.decisions.lock().has_new(resource)
+    pub fn has_open_decision(&self, resource: &ResourceName) -> bool {
+        self.decisions.lock().has_open(resource)
     }
 
     /// Whether there is a new decision that ends or undoes a rollout of the resource.

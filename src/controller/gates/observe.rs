@@ -4,7 +4,6 @@ use super::super::error::Error;
 use super::super::reconcile::ReconcileRun;
 use super::super::resources::name_of;
 use super::decisions::KnownDecision;
-use super::policy::CHECK_AGAIN;
 use api::status::Attempt;
 use rollout::gates::{Decisions, GateFacts, Proof};
 use std::sync::Arc;
@@ -54,7 +53,8 @@ impl ReconcileRun<'_> {
         let known = gates.decisions.lock().about(&resource);
         let is_missing = || matches!(gates.policy.last(&resource.namespace), Some(Proof::Missing(_)));
         let waits = || self.is_at_gates() && known.iter().any(KnownDecision::needs_proof) && is_missing();
-        (known.iter().any(KnownDecision::is_unchecked) || waits()).then_some(CHECK_AGAIN)
+        (known.iter().any(KnownDecision::is_unchecked) || waits())
+            .then(|| gates.policy.checked_again_in(&resource.namespace))
     }
 
     /// Whether the attempt has passed its checks and is not submitted: only then gates are evaluated.

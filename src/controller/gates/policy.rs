@@ -20,8 +20,10 @@ use std::time::Duration;
 
 /// How long the result of a check is used for decisions that were checked before, if the policy is in force.
 const IN_FORCE_FOR: Duration = Duration::from_secs(600);
-/// The same if it is not, or if the check failed.
-pub(super) const CHECK_AGAIN: Duration = Duration::from_secs(60);
+/// The same if it is not.
+const CHECK_AGAIN: Duration = Duration::from_secs(60);
+/// The same if the check failed: the API server may answer again in a moment.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 /// How many namespaces are remembered. Only those with decisions are checked.
 const MAX_NAMESPACES: usize = 4096;
 
@@ -82,7 +84,15 @@ impl PolicyChecks {
         match known.state {
             PolicyState::InForce => has_new || age >= IN_FORCE_FOR,
             PolicyState::NotInForce(_) => has_new || age >= CHECK_AGAIN,
-            PolicyState::Unknown(_) => age >= CHECK_AGAIN,
+            PolicyState::Unknown(_) => age >= UNKNOWN_FOR,
+        }
+    }
+
+    /// How long to wait for the next check in a namespace, if the last one did not show that the policy is in force.
+    pub(super) fn checked_again_in(&self, namespace: &str) -> Duration {
+        match self.checked.lock().get(namespace).map(|known| &known.state) {
+            Some(PolicyState::Unknown(_)) => UNKNOWN_FOR,
+            Some(PolicyState::InForce | PolicyState::NotInForce(_)) | None => CHECK_AGAIN,
         }
     }
 
@@ -214,7 +224,7 @@ mod tests {
         for (state, checks_new, again) in [
             (PolicyState::InForce, true, IN_FORCE_FOR),
             (PolicyState::NotInForce(String::new()), true, CHECK_AGAIN),
-            (PolicyState::Unknown(String::new()), false, CHECK_AGAIN),
+            (PolicyState::Unknown(String::new()), false, UNKNOWN_FOR),
         ] {
             policy.checked.lock().insert("bots".to_owned(), Checked { state: state.clone(), at });
             assert_eq!(policy.is_due("bots", true, at), checks_new, "{state:?}");

@@ -24,10 +24,10 @@ impl ReconcileRun<'_> {
         let known = self.context.gates.decisions.lock().about(&resource);
         let object = Arc::clone(&self.observed.object);
         let facts = self.facts(&object, self.context.now());
-        let changed: Vec<(KnownDecision, CognigyDecisionStatus)> = known
-            .into_iter()
-            .filter(|known| !known.is_over())
-            .filter_map(|known| changed(&facts, &self.status, &known).map(|status| (known, status)))
+        let open: Vec<KnownDecision> = known.into_iter().filter(|known| !known.is_over()).collect();
+        let changed: Vec<(&KnownDecision, CognigyDecisionStatus)> = open
+            .iter()
+            .filter_map(|known| changed(&facts, &self.status, known).map(|status| (known, status)))
             .collect();
         let mut effects = Effects::none();
         for (known, status) in changed {
@@ -37,6 +37,10 @@ impl ReconcileRun<'_> {
                 effects = effects.and(Effects::warning(Reason::DecisionIgnored, note));
             }
             self.write_decision(&known.record, status).await;
+        }
+        // Without a check of the admission policy, no decision is among the facts.
+        if facts.gates.decisions.proof == Proof::Given {
+            self.context.gates.decisions.lock().reported(&resource, &facts.gates.decisions.records);
         }
         self.apply_effects(effects);
         self.mark_recorded();

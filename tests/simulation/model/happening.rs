@@ -2,9 +2,9 @@
 
 use super::operator::{Next, Plan, key_of};
 use super::protocol::{Action, HealthReply, JobReply, Mutant, Protocol, job_number, running};
-use super::world::{Call, Phase, Process, Request, TIMEOUT, World, hash_of, moment};
+use super::world::{Call, GivenApproval, Phase, Process, Request, TIMEOUT, World, hash_of, moment};
 use api::JobId;
-use api::status::Attempt;
+use api::status::{Attempt, CognigyDeploymentStatus};
 use rollout::answer::{HealthAnswer, JobAnswer, RollbackAnswer, SubmitAnswer};
 use rollout::{Cause, Obstacle, apply};
 
@@ -32,7 +32,9 @@ impl Protocol {
     /// `None` if the action cannot happen.
     pub(super) fn happen(&self, world: &mut World, action: Action) -> Option<()> {
         match action {
-            Action::Start(who) => world.operators[who] = Some(Process::started(&world.resource)),
+            Action::Start(who) => {
+                world.operators[who] = Some(Process::started(&world.resource, &world.approvals));
+            }
             Action::Crash(who) => {
                 world.left.crashes -= 1;
                 world.has_crashed = true;
@@ -102,11 +104,29 @@ impl Protocol {
                 world.resource.user_requests.rollback = true;
                 world.outdate_views();
             }
+            Action::Approve => {
+                world.left.approvals -= 1;
+                let plan = world.attempt()?.plan_id.clone()?;
+                let made_at = world.tick;
+                world.approvals.push(GivenApproval { number: world.given, plan, made_at });
+                world.given += 1;
+            }
+            Action::Withdraw => {
+                world.left.withdrawals -= 1;
+                world.approvals.pop();
+            }
+            Action::See(who) => {
+                let approvals = world.approvals.clone();
+                world.operators[who].as_mut()?.approvals = approvals;
+            }
             Action::Tick => {
                 let mut progress = Vec::new();
                 self.progress(world, &self.nexts(world), &mut progress);
                 let is_deserted = running(world).next().is_none();
                 world.left.delays -= u8::from(!is_deserted && !progress.is_empty());
+                // Nothing else can happen, so the operator has seen the approval and does not act on it.
+                world.violations.open_gate_unused |=
+                    !is_deserted && progress.is_empty() && world.waits_at_gate() == Some(true);
                 world.tick += 1;
             }
         }
@@ -123,6 +143,7 @@ impl Protocol {
             (process.is_current || ignores, process.working.clone())
         };
         if is_current {
+            self.note_unapproved_intent(world, who, &status);
             world.store(status);
         }
         let resource = world.resource.clone();
@@ -132,6 +153,21 @@ impl Protocol {
             false => process.drop_work(),
         }
         Some(())
+    }
+
+    /// An intent needs an approval that the process has seen, and that has not expired when the intent is made.
+    fn note_unapproved_intent(&self, world: &mut World, who: usize, status: &CognigyDeploymentStatus) {
+        let Some(attempt) = status.attempt.as_ref().filter(|_| self.is_gated()) else { return };
+        let Some(intended_at) = attempt.intended_at() else { return };
+        if world.submit_intents.contains(&attempt.number) {
+            return;
+        }
+        let tick = (0..=world.tick).find(|tick| moment(*tick).wall == intended_at);
+        let seen = world.operators[who].iter().flat_map(|process| &process.approvals);
+        let is_approved = seen
+            .filter(|approval| !world.used.contains(&approval.uid()))
+            .any(|approval| tick.is_some_and(|tick| approval.is_valid(attempt.plan_id.as_ref(), tick)));
+        world.violations.intent_unapproved |= !is_approved;
     }
 
     fn ignores_the_guard(&self, process: &Process, plan: &Plan) -> bool {
@@ -182,7 +218,7 @@ impl Protocol {
     /// The sender of a request receives an answer, or learns that there is none.
     fn receive(&self, world: &mut World, request: &Request, answer: Answer) {
         let Some(process) = request.asker.and_then(|who| world.operators[who].as_mut()) else { return };
-        let facts = self.core.facts(process.view.user_requests, world.tick);
+        let facts = self.core.facts(process.view.user_requests, &process.approvals, world.tick);
         let obstacle = || Obstacle::transient(Cause::ApiUnavailable, "no answer", None);
         match request.call {
             Call::Submit { is_first, .. } => {
@@ -230,7 +266,7 @@ impl Protocol {
             JobReply::RolledBack | JobReply::Unreadable => {}
         }
         job.was_bad |= reply == JobReply::Failed;
-        let facts = self.core.facts(process.view.user_requests, tick);
+        let facts = self.core.facts(process.view.user_requests, &process.approvals, tick);
         process.answered(&facts, |status, facts, memory| {
             match is_last_poll {
                 true => apply::job::checked_before_success(status, facts, memory, &answer),
@@ -252,7 +288,7 @@ impl Protocol {
             HealthReply::Bad => HealthAnswer::Bad("unhealthy".to_owned()),
             HealthReply::Unreadable => HealthAnswer::Unreadable("500".to_owned()),
         };
-        let facts = self.core.facts(process.view.user_requests, tick);
+        let facts = self.core.facts(process.view.user_requests, &process.approvals, tick);
         process.answered(&facts, |status, facts, memory| {
             apply::health::health(status, facts, memory, answer);
         });

@@ -5,16 +5,18 @@
 //! which call is sent. Steps without an effect outside of the process (a decision, a passed check) are combined.
 
 use super::protocol::Mutant;
-use super::world::{Printed, Process, TICK, UserRequests, hash_of, moment};
+use super::world::{GivenApproval, Printed, Process, TICK, UserRequests, hash_of, moment};
+use api::decision::Verb;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::status::CognigyDeploymentStatus;
 use api::{CognigyDeploymentSpec, Digest};
 use rollout::admission::AdmissionSlot;
 use rollout::answer::{TraceAnswer, ValidationAnswer};
 use rollout::facts::{Requests, Settings, Target};
-use rollout::gates::GateFacts;
+use rollout::gates::{DecisionRecord, Decisions, GateFacts, Proof};
 use rollout::{Decision, Effects, Facts, Memory, PollTuning, apply, attempt, decide, requests};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The next step of a process that has an effect outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +55,14 @@ struct Variant {
 }
 
 impl Core {
-    pub(super) fn new(mutant: Option<Mutant>) -> Self {
+    pub(super) fn new(mutant: Option<Mutant>, is_gated: bool) -> Self {
         let key_ttl = match mutant {
             Some(Mutant::KeyReusedAfterExpiry) => TICK * 1000,
             _ => TICK * u32::from(super::world::KEY_TTL),
         };
         Self {
-            before_edit: Variant::of("2.4.1"),
-            after_edit: Variant::of("2.4.2"),
+            before_edit: Variant::of("2.4.1", is_gated),
+            after_edit: Variant::of("2.4.2", is_gated),
             settings: Settings { submit_key_ttl: key_ttl, ..Settings::default() },
             mutant,
         }
@@ -74,7 +76,7 @@ impl Core {
         &self.variant(requests).target.digest
     }
 
-    pub(super) fn facts(&self, requests: UserRequests, tick: u8) -> Facts<'_> {
+    pub(super) fn facts(&self, requests: UserRequests, approvals: &[GivenApproval], tick: u8) -> Facts<'_> {
         let variant = self.variant(requests);
         Facts {
             namespace: "bots",
@@ -87,7 +89,7 @@ impl Core {
             target: Ok(variant.target.clone()),
             requests: Requests { retry: None, rollback: requests.rollback.then(|| "please".to_owned()) },
             other_owner: None,
-            gates: GateFacts::default(),
+            gates: self.gates(approvals, tick),
             settings: &self.settings,
             credentials_origin: None,
             has_default_webhook: false,
@@ -97,9 +99,26 @@ impl Core {
         }
     }
 
+    fn gates(&self, approvals: &[GivenApproval], tick: u8) -> GateFacts {
+        let is_always_new = self.mutant == Some(Mutant::ApprovalNeverExpires);
+        let record = |approval: &GivenApproval| DecisionRecord {
+            uid: approval.uid(),
+            name: format!("approval-{}", approval.number),
+            verb: Verb::Approve,
+            plan_id: approval.plan.clone(),
+            environment_id: self.before_edit.spec.environment_id.clone(),
+            by: "anna".to_owned(),
+            reason: "tested".to_owned(),
+            made_at: moment(if is_always_new { tick } else { approval.made_at }).wall,
+            expires_at: None,
+        };
+        let records = approvals.iter().map(|approval| Arc::new(record(approval))).collect();
+        GateFacts { decisions: Arc::new(Decisions { records, proof: Proof::Given }), ..GateFacts::default() }
+    }
+
     /// Decides, and takes all steps without an effect outside of the process.
     pub(super) fn plan(&self, process: &Process, tick: u8) -> Plan {
-        let facts = self.facts(process.view.user_requests, tick);
+        let facts = self.facts(process.view.user_requests, &process.approvals, tick);
         let mut status = (*process.working).clone();
         let mut memory = (*process.memory).clone();
         let mut body_of = process.body_of;
@@ -249,13 +268,15 @@ impl Process {
 }
 
 impl Variant {
-    fn of(bot_version: &str) -> Self {
+    fn of(bot_version: &str, is_gated: bool) -> Self {
         let timeout = TICK * u32::from(super::world::TIMEOUT);
+        let life = TICK * u32::from(super::world::APPROVAL_LIFE);
         let spec: CognigyDeploymentSpec = serde_json::from_value(json!({
             "environmentId": "env_model",
             "configurationSnapshot": {"botVersion": bot_version},
             "rollbackPolicy": {"healthThreshold": 1, "timeoutSeconds": timeout.as_secs()},
             "monitoring": {"intervalSeconds": TICK.as_secs()},
+            "approval": is_gated.then(|| json!({"expiresAfterSeconds": life.as_secs()})),
         }))
         .unwrap();
         let snapshot = spec.configuration_snapshot.clone().unwrap();

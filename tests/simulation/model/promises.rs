@@ -13,6 +13,10 @@ pub(super) const ROLLBACK_INTENT_FIRST: &str = "no rollback arrives without a re
 /// S7.
 pub(super) const NEVER_REWRITTEN: &str = "a verdict is never rewritten";
 pub(super) const REJECTED_HAS_NO_JOB: &str = "a rejected attempt has no job";
+/// G1.
+pub(super) const APPROVED: &str = "no intent without an approval of its plan that is valid";
+/// G5.
+pub(super) const GOES_ON: &str = "an approval that a process can see lets the rollout go on";
 pub(super) const NEWEST_LAST: &str = "no job starts after a job of a later attempt";
 
 /// The promises and the stories that are checked in this model.
@@ -49,6 +53,10 @@ fn always() -> Vec<Property<Protocol>> {
             "an attempt that may have been submitted is never dropped, and its job is never replaced",
             |_, world: &World| !world.violations.attempt_dropped,
         ),
+        Property::always(APPROVED, |_, world: &World| !world.violations.intent_unapproved),
+        Property::always(GOES_ON, |_, world: &World| !world.violations.open_gate_unused),
+        // G6.
+        Property::always("no approval is used twice", |_, world: &World| !world.violations.approval_used_twice),
         Property::always("a recorded rollback has happened", a_recorded_rollback_has_happened),
         // L1 and L2: a state without successors is settled, after any faults.
         Property::always(
@@ -70,6 +78,9 @@ fn stories() -> Vec<Property<Protocol>> {
         Property::sometimes("success", |_, world: &World| has_come_to(world, 1, Outcome::Succeeded)),
         Property::sometimes("unknown", |_, world: &World| has_come_to(world, 1, Outcome::Unknown)),
         Property::sometimes("rejected", |_, world: &World| has_come_to(world, 1, Outcome::Failed)),
+        Property::sometimes("waits for ever", |_, world: &World| {
+            world.waits_at_gate() == Some(false) && world.left.approvals == 0
+        }),
         Property::sometimes("second success", |_, world: &World| has_come_to(world, 2, Outcome::Succeeded)),
         Property::sometimes("rollback after a crash", |_, world: &World| {
             world.has_crashed && has_come_to(world, 1, Outcome::RolledBack)

@@ -33,6 +33,10 @@ pub(super) enum Mutant {
     NextAttemptBeforeTheRecord,
     /// The rollback is sent before it is recorded.
     RollbackBeforeItsRecord,
+    /// An approval is valid for ever.
+    ApprovalNeverExpires,
+    /// A process does not learn of approvals that are given while it runs.
+    ApprovalUnseen,
 }
 
 /// The model: the number of processes that act at the same time, and the number of faults.
@@ -41,6 +45,7 @@ pub(super) struct Protocol {
     pub(super) core: Core,
     operators: usize,
     budget: Budget,
+    is_gated: bool,
     pub(super) mutant: Option<Mutant>,
     /// Promises that are checked in addition to those that are always checked.
     pub(super) promised: Vec<&'static str>,
@@ -78,6 +83,12 @@ pub(super) enum Action {
     Edit,
     /// Somebody requests a rollback.
     RequestRollback,
+    /// Somebody approves the plan that waits.
+    Approve,
+    /// Somebody deletes the last approval.
+    Withdraw,
+    /// The watch of a process shows the approvals.
+    See(usize),
     Tick,
 }
 
@@ -100,7 +111,17 @@ impl Protocol {
     pub(super) fn new(operators: usize, budget: Budget) -> Self {
         // This promise needs a lease, or a single operator.
         let promised = if operators == 1 { vec![REJECTED_HAS_NO_JOB] } else { Vec::new() };
-        Self { core: Core::new(None), operators, budget, mutant: None, promised, required_states: Vec::new() }
+        let core = Core::new(None, false);
+        Self { core, operators, budget, is_gated: false, mutant: None, promised, required_states: Vec::new() }
+    }
+
+    /// Each submit needs an approval.
+    pub(super) fn gated(self) -> Self {
+        Self { core: Core::new(self.mutant, true), is_gated: true, ..self }
+    }
+
+    pub(super) fn is_gated(&self) -> bool {
+        self.is_gated
     }
 
     /// Also checks this promise.
@@ -115,7 +136,7 @@ impl Protocol {
     }
 
     pub(super) fn with(self, mutant: Mutant) -> Self {
-        Self { core: Core::new(Some(mutant)), mutant: Some(mutant), ..self }
+        Self { core: Core::new(Some(mutant), self.is_gated), mutant: Some(mutant), ..self }
     }
 
     /// The next step of each process that does not wait for an answer.
@@ -128,6 +149,9 @@ impl Protocol {
     pub(super) fn progress(&self, world: &World, nexts: &[(usize, Next)], actions: &mut Vec<Action>) {
         let outdated = running(world).filter(|(_, process)| process.is_idle() && !process.is_current);
         actions.extend(outdated.map(|(who, _)| Action::Read(who)));
+        let unseen = running(world).filter(|(_, process)| process.approvals != world.approvals);
+        let is_watched = self.mutant != Some(Mutant::ApprovalUnseen);
+        actions.extend(unseen.filter(|_| is_watched).map(|(who, _)| Action::See(who)));
         for &(who, next) in nexts {
             match next {
                 Next::Rest => {}
@@ -198,11 +222,14 @@ impl Protocol {
         }
     }
 
-    /// Whether the last request of the users is settled, and nothing is under way.
+    /// Whether the last request of the users is settled or waits for an approval, and nothing is under way.
     pub(super) fn is_final(&self, world: &World) -> bool {
         let requests = world.resource.user_requests;
         let handled = world.resource.status.handled_requests.as_ref().is_some_and(|handled| handled.rollback.is_some());
-        world.is_settled()
+        let is_watched = running(world).next().is_some();
+        let waits = is_watched && world.network.is_empty() && world.waits_at_gate() == Some(false);
+        let is_over = waits || world.is_settled();
+        is_over
             && handled == requests.rollback
             && world.attempt().is_some_and(|attempt| attempt.digest == *self.core.digest(requests))
     }
@@ -245,7 +272,7 @@ impl Model for Protocol {
         let resource = Resource { user_requests: UserRequests::default(), status: Printed::new(status) };
         vec![World {
             tick: 0,
-            operators: (0..self.operators).map(|_| Some(Process::started(&resource))).collect(),
+            operators: (0..self.operators).map(|_| Some(Process::started(&resource, &[]))).collect(),
             resource,
             network: Vec::new(),
             platform: Platform::default(),
@@ -253,6 +280,9 @@ impl Model for Protocol {
             has_crashed: false,
             submit_intents: Vec::new(),
             rollback_intents: Vec::new(),
+            approvals: Vec::new(),
+            given: 0,
+            used: Vec::new(),
             posts: 0,
             violations: Violations::default(),
         }]
@@ -273,6 +303,12 @@ impl Model for Protocol {
         }
         if world.left.rollback_requests > 0 {
             actions.push(Action::RequestRollback);
+        }
+        if world.left.approvals > 0 && world.waits_at_gate().is_some() {
+            actions.push(Action::Approve);
+        }
+        if world.left.withdrawals > 0 && !world.approvals.is_empty() {
+            actions.push(Action::Withdraw);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The state of the modelled world: the stored resource, the operators' processes, the network and the platform.
 
 use api::status::{Attempt, CognigyDeploymentStatus, Outcome, Step};
+use api::{DecisionUid, PlanId};
 use jiff::Timestamp;
 use rollout::{Memory, Now};
 use std::collections::hash_map::DefaultHasher;
@@ -95,6 +96,27 @@ pub(super) struct UserRequests {
     pub(super) rollback: bool,
 }
 
+/// An approval is valid for this many ticks.
+pub(super) const APPROVAL_LIFE: u8 = 2;
+
+/// An approval, as the API server stores it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GivenApproval {
+    pub(super) number: u8,
+    pub(super) plan: PlanId,
+    pub(super) made_at: u8,
+}
+
+impl GivenApproval {
+    pub(super) fn uid(&self) -> DecisionUid {
+        DecisionUid::new(format!("approval-{}", self.number))
+    }
+
+    pub(super) fn is_valid(&self, plan: Option<&PlanId>, tick: u8) -> bool {
+        Some(&self.plan) == plan && tick < self.made_at + APPROVAL_LIFE
+    }
+}
+
 /// The resource as the API server stores it, or as a process has last seen it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Resource {
@@ -117,12 +139,15 @@ pub(super) struct Process {
     pub(super) body_of: Option<u64>,
     /// Whether it waits for the answer to a call.
     pub(super) is_waiting: bool,
+    /// The approvals as its watch has shown them. No write is guarded by them.
+    pub(super) approvals: Vec<GivenApproval>,
 }
 
 impl Process {
     /// A process that has just started and read the resource.
-    pub(super) fn started(resource: &Resource) -> Self {
+    pub(super) fn started(resource: &Resource, approvals: &[GivenApproval]) -> Self {
         Self {
+            approvals: approvals.to_vec(),
             view: resource.clone(),
             is_current: true,
             working: resource.status.clone(),
@@ -218,6 +243,10 @@ pub(super) struct Budget {
     pub(super) refusals: u8,
     pub(super) edits: u8,
     pub(super) rollback_requests: u8,
+    /// A person approves the plan that waits. Only if an approval is required.
+    pub(super) approvals: u8,
+    /// A person deletes an approval.
+    pub(super) withdrawals: u8,
 }
 
 /// The violations so far. They are stored here, because a later state does not show them.
@@ -230,6 +259,9 @@ pub(super) struct Violations {
     pub(super) job_too_late: bool,
     pub(super) verdict_rewritten: bool,
     pub(super) attempt_dropped: bool,
+    pub(super) intent_unapproved: bool,
+    pub(super) open_gate_unused: bool,
+    pub(super) approval_used_twice: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -245,6 +277,11 @@ pub(super) struct World {
     /// The attempts whose intent to submit, or to roll back, was ever recorded.
     pub(super) submit_intents: Vec<i64>,
     pub(super) rollback_intents: Vec<i64>,
+    /// The approvals that exist, and how many were ever given.
+    pub(super) approvals: Vec<GivenApproval>,
+    pub(super) given: u8,
+    /// The approvals with which an intent was recorded.
+    pub(super) used: Vec<DecisionUid>,
     /// The number of POSTs, if each one gets its own key ([`Mutant::RandomKey`](super::protocol::Mutant::RandomKey)).
     pub(super) posts: u8,
     pub(super) violations: Violations,
@@ -265,6 +302,15 @@ impl World {
         self.network.is_empty() && self.attempt().is_some_and(|attempt| attempt.step == Step::Settled)
     }
 
+    /// Whether the recorded attempt waits at its gate, and whether there is an approval that opens it now.
+    pub(super) fn waits_at_gate(&self) -> Option<bool> {
+        let attempt = self.attempt()?;
+        let is_closed = attempt.gates.as_ref().is_some_and(|gates| !gates.closed.is_empty());
+        let waits = is_closed && attempt.submission.is_none() && attempt.verdict.is_none();
+        let is_open = |approval: &GivenApproval| approval.is_valid(attempt.plan_id.as_ref(), self.tick);
+        waits.then(|| self.approvals.iter().any(is_open))
+    }
+
     /// Replaces the stored status, and notes each violation that this causes.
     pub(super) fn store(&mut self, status: Recorded) {
         let old = &self.resource.status;
@@ -277,6 +323,14 @@ impl World {
                 .is_some_and(|after| after.has_intent() && (before.job.is_none() || after.job_id() == before.job_id()));
             let has_ended = outcome_of(&status, before.number).is_some_and(|outcome| outcome != Outcome::Superseded);
             self.violations.attempt_dropped |= !goes_on && !has_ended;
+        }
+        if let Some(attempt) = status.attempt.as_ref().filter(|attempt| attempt.has_intent())
+            && !self.submit_intents.contains(&attempt.number)
+        {
+            for approval in attempt.gates.iter().flat_map(|gates| &gates.approvals) {
+                self.violations.approval_used_twice |= self.used.contains(&approval.uid);
+                self.used.push(approval.uid.clone());
+            }
         }
         if let Some(attempt) = &status.attempt {
             note(&mut self.submit_intents, attempt.number, attempt.has_intent());

@@ -1,6 +1,7 @@
 //! The promises. Each is checked against the story of a run.
 
 mod deliveries;
+mod gates;
 mod kstatus;
 mod owners;
 mod promotion;
@@ -40,5 +41,6 @@ pub fn broken(scenario: &Scenario, run: &Run) -> Vec<Broken> {
     watching::check(&record, &mut broken);
     promotion::check(&record, &mut broken);
     deliveries::check(scenario, &record, &mut broken);
+    gates::check(&record, &mut broken);
     broken
 }

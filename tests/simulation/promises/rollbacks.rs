@@ -216,7 +216,7 @@ fn is_justified(record: &Record<'_>, write: &Write, attempt: &Attempt, reason: &
             let was_good_before = last.is_some_and(|request| is_good(request) && request.at >= deadline);
             polls_had_no_good_answer(record, write, attempt, part, deadline) && !was_good_before
         }
-        "manual" => is_new_request(record, write),
+        "manual" => is_new_request(record, write) || super::gates::acts_by_rollback_decision(record, write),
         "resource_deleted" => write.object.metadata.deletion_timestamp.is_some(),
         _ => false,
     }

@@ -3,6 +3,7 @@
 mod after_success;
 mod deletions;
 mod edits;
+mod gates;
 mod outages;
 mod ownership;
 mod promotion;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Scenario> {
         watches::all(),
         after_success::all(),
         promotion::all(),
+        gates::all(),
     ]
     .concat()
 }

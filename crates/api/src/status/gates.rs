@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The gates that an attempt met between its checks and its submit. The operator evaluates them once and writes the result here;
 /// all messages and tools repeat it.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
     /// When this attempt began to wait. Missing if it never waited.

@@ -9,6 +9,7 @@ use crate::gates::{self, DecisionRecord};
 use crate::memory::Memory;
 use crate::requests::{Request, is_new, pending_decision};
 use api::condition::ConditionType;
+use api::decision::Verb;
 use api::reason::Reason;
 use api::status::{Attempt, CognigyDeploymentStatus, Outcome, RollbackReason, Step};
 
@@ -32,11 +33,16 @@ pub fn handle(
             gates::act_on(status, &record.uid, record.made_at);
             decided(request, record)
         }
-        None => {
+        None if is_annotated => {
             note_annotations(status, facts, request);
             Effects::none()
         }
+        // It was withdrawn or has expired since the decision to handle it.
+        None => return Effects::none(),
     };
+    if request == Request::Rollback {
+        drop_retries(status, facts);
+    }
     decided.and(match request {
         Request::Rollback => roll_back(status, facts, memory),
         Request::Retry => retry(status, facts, memory),
@@ -64,14 +70,24 @@ fn reject(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, decision: Opt
 }
 
 fn note_annotations(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, request: Request) {
-    let handled = status.handled_requests.get_or_insert_default();
-    // If somebody removes an annotation, its value stays handled. If somebody adds the same value again, it is not a
-    // new request.
-    if facts.requests.retry.is_some() {
-        handled.retry.clone_from(&facts.requests.retry);
-    }
+    note_retry(status, facts);
     if request == Request::Rollback {
-        handled.rollback.clone_from(&facts.requests.rollback);
+        status.handled_requests.get_or_insert_default().rollback.clone_from(&facts.requests.rollback);
+    }
+}
+
+/// If somebody removes an annotation, its value stays handled. If somebody adds the same value again, it is not a new request.
+fn note_retry(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    if facts.requests.retry.is_some() {
+        status.handled_requests.get_or_insert_default().retry.clone_from(&facts.requests.retry);
+    }
+}
+
+/// A retry that was requested before a rollback would deploy again what is rolled back. So it counts as handled.
+fn drop_retries(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    note_retry(status, facts);
+    while let Some(retry) = pending_decision(facts, status, Verb::Retry).cloned() {
+        gates::act_on(status, &retry.uid, retry.made_at);
     }
 }
 

@@ -9,6 +9,8 @@ mod deletion;
 mod durations;
 mod edits;
 mod fixture;
+mod gate_promises;
+mod gates;
 mod health;
 mod job;
 mod outbox_messages;

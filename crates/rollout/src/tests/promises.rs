@@ -1,6 +1,7 @@
 //! The promises that hold at every step of every test. Their numbers are those of the design.
 
 use super::fixture::Given;
+use super::gate_promises::{self, ActedOnce};
 use crate::answer::HealthAnswer;
 use crate::facts::Target;
 use crate::requests::Request;
@@ -28,6 +29,7 @@ pub(super) struct Promises {
     bad_after_success: u32,
     /// Another resource owned the environment at the last step.
     has_other_owner: bool,
+    decisions: ActedOnce,
 }
 
 impl Promises {
@@ -43,6 +45,11 @@ impl Promises {
             HealthAnswer::Bad(_) => self.bad_after_success += 1,
             HealthAnswer::Unreadable(_) => {}
         }
+    }
+
+    /// The status was recorded.
+    pub(super) fn recorded(&mut self, before: &CognigyDeploymentStatus, after: &CognigyDeploymentStatus) {
+        self.decisions.recorded(before, after);
     }
 
     pub(super) fn heard(&mut self, answer: &HealthAnswer) {
@@ -62,6 +69,7 @@ impl Promises {
         self.nothing_is_rolled_back_without_cause(decision, before, after, memory);
         self.a_success_is_watched_at_intervals(decision, before, given);
         self.a_watched_success_is_rolled_back_for_bad_health(decision, before, given);
+        gate_promises::check(decision, before, after, given, memory);
         one_attempt_has_one_submit(before, after);
         nothing_starts_while_a_rollout_is_in_flight(decision, before);
         self.an_unreadable_answer_counts_as_nothing(decision, before, after);

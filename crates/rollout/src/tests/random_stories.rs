@@ -1,5 +1,5 @@
 //! Random actions of people, the API, clocks and crashes: the promises hold at every step, and every attempt ends once
-//! the API answers again.
+//! the API answers again and all gates are open.
 
 use super::fixture::unsupported;
 use super::fixture::{
@@ -8,9 +8,11 @@ use super::fixture::{
 use super::transitions::outcomes;
 use crate::answer::{HealthAnswer, JobAnswer, Retry, RollbackAnswer, SubmitAnswer, ValidationAnswer};
 use crate::{Cause, Obstacle};
-use api::JobId;
-use api::spec::{AfterSuccess, DeletionPolicy, OnUnhealthy};
+use api::decision::Verb;
+use api::reason::Reason;
+use api::spec::{AfterSuccess, Approval, DeletionPolicy, OnUnhealthy};
 use api::status::Step;
+use api::{JobId, PlanId};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -39,6 +41,13 @@ enum Turn {
     Live(u16),
     StepsThenCrash(u8),
     StepsThenRecordFails(u8),
+    RequireApprovals(u8),
+    Decide(Verb, u8, bool),
+    Withdraw(u8),
+    ProveDecisions(bool),
+    CloseWindow(Option<u16>),
+    OpenWindow,
+    UpstreamIsReady(bool),
 }
 
 fn validation() -> impl Strategy<Value = Result<ValidationAnswer, Obstacle>> {
@@ -113,6 +122,30 @@ fn turn() -> impl Strategy<Value = Turn> {
         10 => (0..300_u16).prop_map(Turn::Live),
         4 => (1..12_u8).prop_map(Turn::StepsThenCrash),
         4 => (1..12_u8).prop_map(Turn::StepsThenRecordFails),
+        6 => gate(),
+    ]
+}
+
+fn gate() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        2 => (0..4_u8).prop_map(Turn::RequireApprovals),
+        4 => (decision(), 0..4_u8, prop::bool::weighted(0.8))
+            .prop_map(|(verb, by, is_right_plan)| Turn::Decide(verb, by, is_right_plan)),
+        1 => (0..4_u8).prop_map(Turn::Withdraw),
+        1 => prop::bool::weighted(0.7).prop_map(Turn::ProveDecisions),
+        1 => prop::option::of(0..2000_u16).prop_map(Turn::CloseWindow),
+        1 => Just(Turn::OpenWindow),
+        1 => any::<bool>().prop_map(Turn::UpstreamIsReady),
+    ]
+}
+
+fn decision() -> impl Strategy<Value = Verb> {
+    prop_oneof![
+        6 => Just(Verb::Approve),
+        1 => Just(Verb::Reject),
+        2 => Just(Verb::Override),
+        1 => Just(Verb::Rollback),
+        1 => Just(Verb::Retry),
     ]
 }
 
@@ -168,6 +201,52 @@ fn play(rollout: &mut Rollout, turn: Turn) {
             }
             rollout.record_fails();
         }
+        Turn::RequireApprovals(required) => {
+            let approval = (required > 0).then(|| Approval {
+                required: i32::from(required),
+                expires_after_seconds: 3600,
+                not_by: Vec::new(),
+            });
+            rollout.edit(|spec| spec.approval = approval);
+        }
+        Turn::Decide(verb, by, is_right_plan) => {
+            rollout.decide_with(verb, &person(by), |record| {
+                if !is_right_plan {
+                    record.plan_id = another_plan();
+                }
+            });
+        }
+        Turn::Withdraw(by) => drop(rollout.withdraw(&person(by))),
+        Turn::ProveDecisions(are_proven) => drop(rollout.prove(are_proven)),
+        Turn::CloseWindow(opens_in) => drop(rollout.close_window(opens_in.map(u64::from))),
+        Turn::OpenWindow => drop(rollout.open_window()),
+        Turn::UpstreamIsReady(true) => drop(rollout.open_upstream()),
+        Turn::UpstreamIsReady(false) => drop(rollout.close_upstream(Reason::AwaitingUpstream)),
+    }
+}
+
+fn person(number: u8) -> String {
+    format!("person-{number}")
+}
+
+fn another_plan() -> PlanId {
+    serde_json::from_value("plan-0123456789abcdef".into()).unwrap()
+}
+
+/// Approves whatever waits for approvals, until nothing does. The rollout must go on by itself, also after a restart. (G5)
+fn approve_what_waits(rollout: &mut Rollout) {
+    for round in 0..5_u64 {
+        rollout.run_for(DAY);
+        if rollout.step_now() == Step::Settled {
+            return;
+        }
+        let Some(approval) = rollout.given.spec.approval.clone() else { return };
+        for number in 0..approval.required {
+            rollout.decide_by(Verb::Approve, &format!("approver-{number}"));
+        }
+        if round % 2 == 0 {
+            rollout.restart_after(round);
+        }
     }
 }
 
@@ -177,7 +256,8 @@ fn mend(rollout: &mut Rollout) {
     rollout.world = well;
     (rollout.given.snapshot_obstacle, rollout.given.other_owner) = (None, None);
     rollout.memory.clear_failures();
-    rollout.suspend(false);
+    rollout.given.now.wall = rollout.given.api_clock;
+    rollout.open_window().open_upstream().prove(true).suspend(false);
 }
 
 proptest! {
@@ -196,6 +276,7 @@ proptest! {
             play(&mut rollout, turn);
         }
         mend(&mut rollout);
+        approve_what_waits(&mut rollout);
         rollout.run_for(2 * DAY);
         prop_assert_eq!(rollout.step_now(), Step::Settled, "L1");
         prop_assert!(rollout.outcome().is_some(), "L1");
