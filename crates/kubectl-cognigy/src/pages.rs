@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::arguments::Arguments;
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use std::path::{Path, PathBuf};
 
 /// What ends a command in a line of a shell.
@@ -30,6 +30,27 @@ fn every_command_line_in_the_pages_is_understood() {
         }
     }
     assert!(lines > 20, "only {lines} command lines were found");
+}
+
+#[test]
+fn every_example_in_the_help_is_understood() {
+    let mut lines = 0;
+    let command = Arguments::command();
+    for help in
+        std::iter::once(&command).chain(command.get_subcommands()).filter_map(|command| command.get_after_help())
+    {
+        for line in help.to_string().lines().filter(|line| line.starts_with("  ")) {
+            // What the example does stands behind it.
+            let Some(line) = line.trim().split("  ").next().and_then(command_line) else { continue };
+            let words = words(&line).unwrap().into_iter().skip(2);
+            let words = std::iter::once("kubectl-cognigy".to_owned()).chain(words);
+            if let Err(error) = Arguments::try_parse_from(words) {
+                panic!("{line}\n{error}");
+            }
+            lines += 1;
+        }
+    }
+    assert!(lines > 10, "only {lines} examples were found");
 }
 
 #[test]
