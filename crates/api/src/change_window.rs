@@ -107,7 +107,8 @@ impl ChangeWindowSpec {
     /// Whether the window applies to a deployment with this environment and these labels, as far as its selectors say.
     #[must_use]
     pub fn applies_to(&self, environment_id: &str, labels: &BTreeMap<String, String>) -> bool {
-        let is_environment = self.environment_ids.is_empty() || self.environment_ids.iter().any(|id| id == environment_id);
+        let is_environment =
+            self.environment_ids.is_empty() || self.environment_ids.iter().any(|id| id == environment_id);
         is_environment && self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
     }
 }

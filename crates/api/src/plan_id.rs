@@ -91,7 +91,14 @@ mod tests {
     #[test]
     fn only_the_text_of_an_id_is_read_as_one() {
         assert_eq!("plan-7a2934b468d32a1c".parse::<PlanId>().unwrap().as_str(), "plan-7a2934b468d32a1c");
-        for text in ["", "plan-", "7a2934b468d32a1c", "plan-7A2934b468d32a1c", "plan-7a2934b468d32a1cc", "plan-7a2934b468d32a1g"] {
+        for text in [
+            "",
+            "plan-",
+            "7a2934b468d32a1c",
+            "plan-7A2934b468d32a1c",
+            "plan-7a2934b468d32a1cc",
+            "plan-7a2934b468d32a1g",
+        ] {
             assert!(text.parse::<PlanId>().is_err(), "{text}");
         }
     }

@@ -208,10 +208,7 @@ impl Reason {
     /// Whether a closed gate with this reason waits for another deployment.
     #[must_use]
     pub fn is_about_upstream(self) -> bool {
-        matches!(
-            self,
-            Self::AwaitingUpstream | Self::UpstreamNotFound | Self::UpstreamForbidden | Self::UpstreamCycle
-        )
+        matches!(self, Self::AwaitingUpstream | Self::UpstreamNotFound | Self::UpstreamForbidden | Self::UpstreamCycle)
     }
 }
 

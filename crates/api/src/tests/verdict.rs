@@ -242,7 +242,11 @@ fn a_wait_for_the_approval_ends_once_the_gate_of_the_approvals_is_open() {
     assert_eq!(since.to_string(), "2026-01-01T12:00:04Z");
     // Without approvals in the record, nobody has approved: the gate may be evaluated only later.
     assert_eq!(kind(&at_gates(&[], &[]), &wanted(), Wait::Approval), Kind::Pending);
-    assert_eq!(kind(&at_gates(&[], &["anna"]), &digest_of('b'), Wait::Approval), Kind::Pending, "another configuration");
+    assert_eq!(
+        kind(&at_gates(&[], &["anna"]), &digest_of('b'), Wait::Approval),
+        Kind::Pending,
+        "another configuration"
+    );
 }
 
 #[test]
@@ -271,7 +275,8 @@ fn a_wait_for_the_approval_fails_if_the_attempt_ends_before_its_submit() {
 fn what_was_submitted_was_approved_however_it_has_ended() {
     let running = status(&wanted(), Step::RollingOut, &submitted());
     assert_eq!(kind(&running, &wanted(), Wait::Approval), Kind::Well);
-    let bad = status(&wanted(), Step::Settled, &with(submitted(), &ended(Outcome::RolledBack, Reason::HealthCheckFailed)));
+    let bad =
+        status(&wanted(), Step::Settled, &with(submitted(), &ended(Outcome::RolledBack, Reason::HealthCheckFailed)));
     assert_eq!(kind(&bad, &wanted(), Wait::Approval), Kind::Well);
     let past = |job: Value, outcome: Outcome| {
         serde_json::from_value(json!({

@@ -280,10 +280,8 @@ async fn tell_what_is_next(
         false => create::ignored(created, connection).await,
     };
     if let Some(why) = answer {
-        terminal.note(&format!(
-            "{} the operator does not count the decision: it {why}",
-            terminal.paint(Style::Bad, "warning:")
-        ));
+        let name = created.name_any();
+        terminal.note(&format!("{} the decision {name} {why}", terminal.paint(Style::Bad, "warning:")));
         return Ok(Exit::NeedsPerson);
     }
     terminal.note(&subject.next);

@@ -176,9 +176,10 @@ impl Question<'_> {
     /// From which version to which.
     fn change(&self, attempt: &Attempt) -> Vec<(&'static str, String)> {
         let status = self.deployment.status.clone().unwrap_or_default();
+        let new = attempt.version.as_deref().unwrap_or_else(|| attempt.digest.short());
         vec![
             ("attempt", format!("{} of {}", attempt.number, attempt.configuration())),
-            ("change", format!("{} → {}", status.running_in_short(), attempt.configuration())),
+            ("change", format!("{} → {}", status.running_in_short(), new)),
         ]
     }
 

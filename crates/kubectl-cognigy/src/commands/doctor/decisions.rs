@@ -24,7 +24,9 @@ pub async fn check(connection: &Connection) -> Check {
     if !rights::is_allowed("create", "cognigydecisions", connection).await.unwrap_or_default() {
         return Check::unknown(
             NAME,
-            format!("you may not create decisions in the namespace {namespace}, so it is not checked whether names in them are proven"),
+            format!(
+                "you may not create decisions in the namespace {namespace}, so it is not checked whether names in them are proven"
+            ),
         );
     }
     let Ok(plan_id) = "plan-0000000000000000".parse::<PlanId>() else {
@@ -47,7 +49,9 @@ pub async fn check(connection: &Connection) -> Check {
     match decisions.create(&PostParams { dry_run: true, ..PostParams::default() }, &forged).await {
         Ok(_) => Check::problem(
             NAME,
-            format!("in the namespace {namespace}, anybody who may create decisions may decide under any name: the operator counts none"),
+            format!(
+                "in the namespace {namespace}, anybody who may create decisions may decide under any name: the operator counts none"
+            ),
             "install the admission policy decisions.deploy.cognigy.ai: docs/gates.md",
         ),
         Err(kube::Error::Api(status)) => refused(&status, namespace),
@@ -63,7 +67,11 @@ fn refused(status: &Status, namespace: &str) -> Check {
         return Check::good(NAME, format!("the API server proves who decides in the namespace {namespace}"));
     }
     if status.code == 404 {
-        return Check::problem(NAME, "this cluster has no CognigyDecisions", "apply the CRDs of this version: docs/install.md");
+        return Check::problem(
+            NAME,
+            "this cluster has no CognigyDecisions",
+            "apply the CRDs of this version: docs/install.md",
+        );
     }
     Check::unknown(NAME, format!("not checked: the API server refuses the dry run for another reason: {message}"))
 }
@@ -76,7 +84,8 @@ mod tests {
     #[test]
     fn only_the_refusal_of_the_policy_itself_is_a_proof() {
         let of = |code: u16, message: &str| refused(&Status::failure(message, "no").with_code(code), "bots").verdict;
-        let policy = "ValidatingAdmissionPolicy 'd' with binding 'd' denied request: spec.by must be anna, but it is system:x";
+        let policy =
+            "ValidatingAdmissionPolicy 'd' with binding 'd' denied request: spec.by must be anna, but it is system:x";
         assert_eq!(of(422, policy), Verdict::Good);
         assert_eq!(of(403, "admission webhook \"w\" denied the request: no label team"), Verdict::Unknown);
         assert_eq!(of(403, "cannot create resource"), Verdict::Unknown);

@@ -1,11 +1,12 @@
 //! What a plan reads of the cluster: the live objects, who owns environments, and ConfigMaps with snapshots.
 
-use crate::commands::deployments;
+use crate::commands::{deployments, gate_objects};
 use crate::connection::Connection;
 use crate::exit::Failure;
 use api::CognigyDeployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
+use manifest::plan::{GateObjects, WindowObject};
 use manifest::validate::{Held, text_of};
 use manifest::{Document, Manifests};
 use std::collections::BTreeSet;
@@ -80,6 +81,44 @@ impl<'c> Live<'c> {
         api.get_opt(name).await.map_err(|error| deployments::of_get(&there, name, error))
     }
 
+    /// The decisions and change windows that may be about the deployments of a namespace. A note says what could not be read.
+    ///
+    /// # Errors
+    /// [`Failure`] if the cluster cannot be reached.
+    pub async fn gates(
+        &self,
+        namespace: &str,
+        operator_namespace: &str,
+        needs_approval: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<GateObjects, Failure> {
+        let mut known = GateObjects::default();
+        match gate_objects::windows_for(self.connection, namespace, operator_namespace).await {
+            Ok((windows, unread)) => {
+                notes.extend(unread);
+                known.windows = Some(windows.into_iter().map(window_object).collect());
+            }
+            Err(Failure::Forbidden(_)) => notes.push(
+                "you may not list ChangeWindows: whether one of them holds the rollout back is not known".to_owned(),
+            ),
+            // An older installation has no such kind.
+            Err(Failure::NotFound(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        if !needs_approval {
+            return Ok(known);
+        }
+        match gate_objects::decisions(self.connection, namespace).await {
+            Ok(decisions) => known.decisions = Some(decisions),
+            Err(Failure::Forbidden(_)) => notes.push(format!(
+                "you may not list the CognigyDecisions of namespace {namespace}: who has approved this plan is not known"
+            )),
+            Err(Failure::NotFound(message)) => notes.push(message),
+            Err(failure) => return Err(failure),
+        }
+        Ok(known)
+    }
+
     /// The text that an object's reference stands for: of the manifests, or else of the cluster. A note says why there is none.
     ///
     /// # Errors
@@ -114,4 +153,9 @@ impl<'c> Live<'c> {
             Err(error) => Err(Failure::of_request(&format!("get {place}"), error)),
         }
     }
+}
+
+fn window_object(listed: gate_objects::ListedWindow) -> WindowObject {
+    let gate_objects::ListedWindow { namespace, name, window } = listed;
+    WindowObject { namespace, name, window: window.ok() }
 }

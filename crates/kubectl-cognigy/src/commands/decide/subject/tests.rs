@@ -91,7 +91,7 @@ fn fact<'s>(subject: &'s Subject, heading: &str) -> &'s str {
 fn an_approver_sees_what_would_change_and_who_has_approved() {
     let subject = decide(Verb::Approve, &waiting(), None, "bert").unwrap();
     assert_eq!((subject.plan_id.as_str(), subject.is_ahead), (PLAN, false));
-    assert_eq!(fact(&subject, "change"), "2.4.1 → version 2.5.0");
+    assert_eq!(fact(&subject, "change"), "2.4.1 → 2.5.0");
     assert_eq!(fact(&subject, "checks"), "passed at 11:00:10 UTC (59m ago)");
     assert_eq!(fact(&subject, "approvals"), "1 of 2: anna");
     assert_eq!(fact(&subject, "waits"), "it has 1 of 2 approvals (anna)");
