@@ -12,7 +12,8 @@ use api::PlanId;
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
 use api::reason::Reason;
 use api::status::{
-    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, Health, LastSuccessful, Outcome, PastAttempt, Step, Verdict,
+    Attempt, Checks, CognigyDeploymentStatus, DeliveryKind, Gates, Health, LastSuccessful, Outcome, PastAttempt, Step,
+    Verdict,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -76,7 +77,17 @@ pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> E
     let running = gates::running_digest(status).cloned();
     if let (Some(attempt), Ok(target)) = (&mut status.attempt, &facts.target) {
         attempt.checks = Checks::new(target.checks_digest.clone());
-        attempt.plan_id = Some(PlanId::of(&attempt.digest, &target.checks_digest, running.as_ref()));
+        let plan_id = Some(PlanId::of(&attempt.digest, &target.checks_digest, running.as_ref()));
+        if attempt.plan_id != plan_id {
+            // The decisions about the earlier plan do not count for this one, and nobody may take them for it.
+            attempt.gates = attempt.gates.take().and_then(|gates| gates.since).map(|since| Gates {
+                since: Some(since),
+                closed: Vec::new(),
+                approvals: Vec::new(),
+                overridden_by: None,
+            });
+            attempt.plan_id = plan_id;
+        }
         attempt.generation = facts.generation;
         attempt.step = Step::Pending;
     }
