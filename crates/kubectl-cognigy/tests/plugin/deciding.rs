@@ -271,7 +271,8 @@ async fn a_printed_plan_can_be_approved_before_it_is_applied_with_and_without_gi
     let path = file.to_str().unwrap();
     let next = approved_by(2).version("2.5.0");
     std::fs::write(&file, next.object().to_string()).unwrap();
-    let plan = |user: &'static str| as_user(&namespace, user, &["plan", "-f", path, "-o", "json"]);
+    let to_plan = ["plan", "-f", path, "-o", "json"];
+    let plan = |user: &'static str| as_user(&namespace, user, &to_plan);
     let planned = plan("anna").await.exits(1).json();
     let id = planned["plans"][0]["planId"].as_str().unwrap().to_owned();
     assert!(planned["plans"][0]["next"]["message"].as_str().unwrap().contains(&format!("--plan {id}")), "{planned:#}");
