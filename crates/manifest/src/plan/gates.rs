@@ -230,7 +230,7 @@ impl Gates {
             };
             let plan_id = plan.plan_id.as_ref().map(|id| format!(" --plan {id}")).unwrap_or_default();
             waits.push(format!(
-                "{count}: kubectl cognigy approve {} -n {}{plan_id} --reason '…'",
+                "{count} (`kubectl cognigy approve {} -n {}{plan_id} --reason '…'`)",
                 plan.name, plan.namespace
             ));
         }

@@ -66,7 +66,7 @@ fn the_approvals_of_this_very_plan_are_counted_by_person() {
     let id = plan.plan_id.clone().unwrap();
     assert!(
         plan.next.message.contains(&format!(
-            "After its checks it waits for 2 approvals: kubectl cognigy approve {} -n bots --plan {id} --reason '…'",
+            "After its checks it waits for 2 approvals (`kubectl cognigy approve {} -n bots --plan {id} --reason '…'`)",
             plan.name
         )),
         "{}",
@@ -86,7 +86,7 @@ fn the_approvals_of_this_very_plan_are_counted_by_person() {
     let known = GateObjects { decisions: Some(decisions), windows: None };
     let plan = planned(None, &two_approvals(), &known);
     assert_eq!(plan.gates.as_ref().unwrap().approval.as_ref().unwrap().given_by, ["anna"]);
-    assert!(plan.next.message.contains("waits for 1 approval:") && plan.awaits_approval(), "{}", plan.next.message);
+    assert!(plan.next.message.contains("waits for 1 approval (") && plan.awaits_approval(), "{}", plan.next.message);
     let excluded = sample_with(&json!({"approval": {"required": 1, "notBy": ["anna"]}}));
     assert!(planned(None, &excluded, &known).awaits_approval(), "spec.approval.notBy");
     let one = sample_with(&json!({"approval": {"required": 1}}));

@@ -113,7 +113,7 @@ pub fn act_on(status: &mut CognigyDeploymentStatus, uid: &DecisionUid, made_at: 
         return;
     }
     status.acted_decisions.push(ActedDecision { uid: uid.clone(), made_at });
-    status.acted_decisions.sort_by(|left, right| left.made_at.cmp(&right.made_at));
+    status.acted_decisions.sort_by_key(|acted| acted.made_at);
     while status.acted_decisions.len() > MAX_ACTED {
         let oldest = status.acted_decisions.remove(0);
         let until = status.decisions_ignored_until.map_or(oldest.made_at, |until| until.max(oldest.made_at));
