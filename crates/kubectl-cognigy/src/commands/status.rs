@@ -4,7 +4,7 @@ use super::{act, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, one_line, paragraph, short_duration};
-use crate::view::gates::{Approvals, GateLine, approvals};
+use crate::view::gates::{self, Approvals, GateLine};
 use crate::view::stages::{Stage, stages};
 use crate::view::state::{next, state};
 use crate::waiting::watching;
@@ -67,6 +67,8 @@ struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline_at: Option<Timestamp>,
     stages: Vec<Stage>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gates: Vec<GateLine>,
     next: String,
 }
 
@@ -166,9 +168,10 @@ fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
         digest: attempt.map(|attempt| attempt.digest.to_string()),
         version: attempt.and_then(|attempt| attempt.version.clone()),
         plan_id: attempt.and_then(|attempt| attempt.plan_id.as_ref()).map(ToString::to_string),
-        approvals: approvals(deployment).filter(|_| attempt.is_some()),
+        approvals: gates::approvals(deployment).filter(|_| attempt.is_some()),
         deadline_at: attempt.filter(|attempt| attempt.verdict.is_none()).and_then(|attempt| attempt.deadline_at()),
         stages: stages(deployment, now),
+        gates: gates::lines(deployment, now),
         next: next(deployment),
     }
 }
@@ -205,7 +208,9 @@ fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> 
     lines.extend(waits.and_then(|attempt| attempt.plan_id.as_ref()).map(|plan_id| row("plan", plan_id.as_str())));
     for stage in stages(deployment, now) {
         lines.push(stage_line(&stage, now, terminal));
-        lines.extend(stage.gates.iter().map(|gate| gate_line(gate, terminal)));
+        if stage.name == gates::NAME {
+            lines.extend(gates::lines(deployment, now).iter().map(|gate| gate_line(gate, terminal)));
+        }
     }
     let open = attempt.filter(|attempt| attempt.verdict.is_none());
     if let Some(deadline) = open.and_then(|attempt| attempt.deadline_at()) {

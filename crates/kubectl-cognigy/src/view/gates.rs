@@ -4,13 +4,13 @@ use super::stages::{Progress, Stage};
 use crate::output::{age, clock_time, short_duration};
 use api::condition::{ConditionSet, ConditionType};
 use api::spec::Approval;
-use api::status::{Attempt, ClosedGate, CognigyDeploymentStatus, Gates};
+use api::status::{Attempt, ClosedGate, Gates};
 use api::{CognigyDeployment, Reason};
 use jiff::Timestamp;
 use serde::Serialize;
 
 /// The name of the stage.
-const NAME: &str = "gates";
+pub const NAME: &str = "gates";
 
 /// One gate. docs/by-hand.md documents these fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,63 +62,48 @@ pub fn of_required(required: usize, gates: Option<&Gates>) -> String {
 
 /// The stage. `None` if the attempt met no gate and none is expected.
 #[must_use]
-pub fn stage(
-    deployment: &CognigyDeployment,
-    status: &CognigyDeploymentStatus,
-    attempt: &Attempt,
-    now: Timestamp,
-) -> Option<Stage> {
+pub fn stage(deployment: &CognigyDeployment, now: Timestamp) -> Option<Stage> {
+    let status = deployment.status.as_ref()?;
+    let attempt = status.attempt.as_ref()?;
     let gates = attempt.gates.as_ref();
     let is_expected = deployment.spec.approval.is_some() || !deployment.spec.requires.is_empty();
     if gates.is_none() && !is_expected {
         return None;
     }
     let since = gates.and_then(|gates| gates.since);
-    let lines = lines(deployment.spec.approval.as_ref(), attempt, now);
-    let closed = gates.map_or(0, |gates| gates.closed.len());
-    let stage = |progress, at, detail: String| Some(Stage { name: NAME, progress, at, detail, gates: lines.clone() });
+    let stage = |progress, at, detail: String| Some(Stage { name: NAME, progress, at, detail });
     if let Some(submission) = &attempt.submission {
-        let waited =
-            since.map(|since| format!("after {}", short_duration(submission.intended_at.duration_since(since))));
-        return stage(
-            Progress::Done,
-            Some(submission.intended_at),
-            format!("open {}", waited.unwrap_or_default()).trim().to_owned(),
-        );
+        let waited = since.map(|since| submission.intended_at.duration_since(since));
+        let detail =
+            waited.map_or_else(|| "open".to_owned(), |waited| format!("open after {}", short_duration(waited)));
+        return stage(Progress::Done, Some(submission.intended_at), detail);
     }
     if attempt.verdict.is_some() {
-        let rejected =
-            status.conditions.find(ConditionType::GatesOpen).filter(|found| found.reason == Reason::Rejected);
-        return match rejected {
-            Some(rejected) => Some(Stage {
-                name: NAME,
-                progress: Progress::Failed,
-                at: Some(rejected.last_transition_time),
-                detail: rejected.message.clone(),
-                gates: Vec::new(),
-            }),
-            None => Some(Stage {
-                name: NAME,
-                progress: Progress::Skipped,
-                at: None,
-                detail: "not passed".to_owned(),
-                gates: Vec::new(),
-            }),
+        let found = status.conditions.find(ConditionType::GatesOpen);
+        return match found.filter(|found| found.reason == Reason::Rejected) {
+            Some(rejected) => stage(Progress::Failed, Some(rejected.last_transition_time), rejected.message.clone()),
+            None => stage(Progress::Skipped, None, "not passed".to_owned()),
         };
     }
-    match (attempt.checks.passed_at(), closed) {
+    match (attempt.checks.passed_at(), gates.map(|gates| gates.closed.len())) {
         (None, _) => stage(Progress::Waiting, None, String::new()),
-        (Some(_), 0) if gates.is_some() => stage(Progress::Done, since, "open".to_owned()),
-        (Some(_), 0) => stage(Progress::Active, None, "the operator evaluates them".to_owned()),
-        (Some(_), closed) => {
+        (Some(_), None) => stage(Progress::Active, None, "the operator evaluates them".to_owned()),
+        (Some(_), Some(0)) => stage(Progress::Done, since, "open".to_owned()),
+        (Some(_), Some(closed)) => {
             let waits = since.map(|since| format!(", waits for {}", age(since, now))).unwrap_or_default();
             stage(Progress::Active, since, format!("{closed} closed{waits}"))
         }
     }
 }
 
-/// One line for each gate that is closed, that people had to open, or that is still to come.
-fn lines(approval: Option<&Approval>, attempt: &Attempt, now: Timestamp) -> Vec<GateLine> {
+/// One line for each gate that is closed, that people had to open, or that is still to come. Empty if the attempt ended before its
+/// submit.
+#[must_use]
+pub fn lines(deployment: &CognigyDeployment, now: Timestamp) -> Vec<GateLine> {
+    let attempt = deployment.status.as_ref().and_then(|status| status.attempt.as_ref());
+    let is_shown = |attempt: &&Attempt| attempt.has_intent() || attempt.verdict.is_none();
+    let Some(attempt) = attempt.filter(is_shown) else { return Vec::new() };
+    let approval = deployment.spec.approval.as_ref();
     let gates = attempt.gates.as_ref();
     let closed = gates.map_or(&[][..], |gates| &gates.closed);
     let mut lines: Vec<GateLine> = closed.iter().map(|gate| closed_line(gate, approval, gates, now)).collect();
@@ -199,10 +184,10 @@ mod tests {
         serde_json::from_str(&object.to_string()).unwrap()
     }
 
-    fn of(approval: &Value, attempt: &Value) -> Option<Stage> {
+    fn of(approval: &Value, attempt: &Value) -> Option<(Stage, Vec<GateLine>)> {
         let deployment = deployment(approval, attempt);
-        let status = deployment.status.as_ref().unwrap();
-        stage(&deployment, status, status.attempt.as_ref().unwrap(), NOW.parse().unwrap())
+        let now = NOW.parse().unwrap();
+        Some((stage(&deployment, now)?, lines(&deployment, now)))
     }
 
     fn approval(by: &str) -> Value {
@@ -223,9 +208,9 @@ mod tests {
                 {"reason": "WindowClosed", "message": "the freeze", "opensAt": "2027-01-04T05:00:00Z"},
             ],
         });
-        let stage = of(&two(), &json!({"gates": gates})).unwrap();
+        let (stage, lines) = of(&two(), &json!({"gates": gates})).unwrap();
         assert_eq!((stage.progress, stage.detail.as_str()), (Progress::Active, "3 closed, waits for 59m"));
-        let lines: Vec<(&str, &str)> = stage.gates.iter().map(|gate| (gate.name, gate.detail.as_str())).collect();
+        let lines: Vec<(&str, &str)> = lines.iter().map(|gate| (gate.name, gate.detail.as_str())).collect();
         let expected = [
             ("upstream", "staging has not deployed it"),
             ("approval", "1 of 2: anna; approve it"),
@@ -244,18 +229,19 @@ mod tests {
             "intendedAt": "2026-12-24T11:30:10Z", "deadlineAt": "2026-12-24T11:36:00Z", "apiOrigin": "https://api.cognigy.ai",
             "idempotencyKey": "k", "requestHash": "h", "clientHash": "c",
         });
-        let stage = of(&two(), &json!({"gates": gates, "submission": submission, "step": "RollingOut"})).unwrap();
+        let (stage, lines) =
+            of(&two(), &json!({"gates": gates, "submission": submission, "step": "RollingOut"})).unwrap();
         assert_eq!((stage.progress, stage.detail.as_str()), (Progress::Done, "open after 30m"));
-        assert_eq!(stage.gates[0].detail, "2 of 2: anna, bert");
-        assert_eq!(stage.gates[1].detail, "overridden by carl at 11:30:00 UTC, with the decision approve-carl");
+        assert_eq!(lines[0].detail, "2 of 2: anna, bert");
+        assert_eq!(lines[1].detail, "overridden by carl at 11:30:00 UTC, with the decision approve-carl");
     }
 
     #[test]
     fn before_the_checks_have_passed_the_gates_wait_and_without_gates_there_is_no_stage() {
         let unchecked = json!({"step": "Validating", "checks": {"digest": "v1:cc"}});
-        let stage = of(&two(), &unchecked).unwrap();
-        assert_eq!((stage.progress, stage.gates[0].progress), (Progress::Waiting, Progress::Waiting));
-        assert_eq!(stage.gates[0].detail, "0 of 2");
+        let (stage, lines) = of(&two(), &unchecked).unwrap();
+        assert_eq!((stage.progress, lines[0].progress), (Progress::Waiting, Progress::Waiting));
+        assert_eq!(lines[0].detail, "0 of 2");
         assert_eq!(of(&Value::Null, &unchecked), None);
     }
 
@@ -267,8 +253,9 @@ mod tests {
             "lastTransitionTime": NOW, "message": "rejected by anna: wrong greeting"}]);
         let status = deployment.status.as_mut().unwrap();
         status.conditions = serde_json::from_value(condition).unwrap();
-        let status = deployment.status.as_ref().unwrap();
-        let stage = stage(&deployment, status, status.attempt.as_ref().unwrap(), NOW.parse().unwrap()).unwrap();
+        let now = NOW.parse().unwrap();
+        let stage = stage(&deployment, now).unwrap();
+        assert_eq!(lines(&deployment, now), [], "nobody waits for anything any more");
         assert_eq!((stage.progress, stage.detail.as_str()), (Progress::Failed, "rejected by anna: wrong greeting"));
     }
 }

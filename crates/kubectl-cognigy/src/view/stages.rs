@@ -1,6 +1,6 @@
 //! The stages of an attempt, from the checks to the deliveries.
 
-use super::gates::{self, GateLine};
+use super::gates;
 use super::state::messages;
 use crate::output::{Style, short_duration};
 use api::CognigyDeployment;
@@ -62,14 +62,6 @@ pub struct Stage {
     pub at: Option<Timestamp>,
     /// The details.
     pub detail: String,
-    /// The gates, in the stage that has them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub gates: Vec<GateLine>,
-}
-
-/// A stage without gates.
-fn stage(name: &'static str, progress: Progress, at: Option<Timestamp>, detail: impl Into<String>) -> Stage {
-    Stage { name, progress, at, detail: detail.into(), gates: Vec::new() }
 }
 
 /// The stages of the current attempt. Empty if there is none.
@@ -79,7 +71,7 @@ pub fn stages(deployment: &CognigyDeployment, now: Timestamp) -> Vec<Stage> {
     let Some(attempt) = &status.attempt else { return Vec::new() };
     let view = View { deployment, status, attempt, now };
     let mut stages = vec![view.validate(), view.trace()];
-    stages.extend(gates::stage(deployment, status, attempt, now));
+    stages.extend(gates::stage(deployment, now));
     stages.extend([view.submit(), view.job(), view.health(), view.rollback()]);
     stages.extend(view.restored());
     stages.push(view.deliveries());
@@ -104,7 +96,7 @@ impl View<'_> {
                 count => Some(format!("{count} warnings; the first: {}", validation.warnings[0])),
             };
             let detail: Vec<String> = capacity.into_iter().chain(warnings).collect();
-            return stage(name, Progress::Done, Some(validation.passed_at), detail.join("; "));
+            return Stage { name, progress: Progress::Done, at: Some(validation.passed_at), detail: detail.join("; ") };
         }
         self.check(name, ConditionType::Validated, &[Step::Pending, Step::Validating])
     }
@@ -113,7 +105,7 @@ impl View<'_> {
         let name = "trace";
         if let Some(at) = self.attempt.checks.passed_at() {
             let id = self.attempt.checks.synthetic_trace.as_ref().and_then(|trace| trace.id.clone());
-            return stage(name, Progress::Done, Some(at), id.unwrap_or_default());
+            return Stage { name, progress: Progress::Done, at: Some(at), detail: id.unwrap_or_default() };
         }
         self.check(name, ConditionType::TracePassed, &[Step::Tracing])
     }
@@ -121,7 +113,7 @@ impl View<'_> {
     /// A check that has not passed.
     fn check(&self, name: &'static str, condition_type: ConditionType, steps: &[Step]) -> Stage {
         match self.condition(condition_type, ConditionStatus::False) {
-            Some((at, detail)) => stage(name, Progress::Failed, Some(at), detail),
+            Some((at, detail)) => Stage { name, progress: Progress::Failed, at: Some(at), detail },
             None if steps.contains(&self.attempt.step) => self.active(name, None),
             None => self.not_reached(name),
         }
@@ -131,7 +123,7 @@ impl View<'_> {
         let name = "submit";
         let Some(submission) = &self.attempt.submission else {
             return match self.condition(ConditionType::RolledOut, ConditionStatus::False) {
-                Some((at, detail)) => stage(name, Progress::Failed, Some(at), detail),
+                Some((at, detail)) => Stage { name, progress: Progress::Failed, at: Some(at), detail },
                 None => self.not_reached(name),
             };
         };
@@ -139,13 +131,13 @@ impl View<'_> {
         match &self.attempt.job {
             Some(job) => {
                 let detail = format!("accepted as {} by {}", job.id.as_str(), submission.api_origin.as_str());
-                stage(name, Progress::Done, Some(at), detail)
+                Stage { name, progress: Progress::Done, at: Some(at), detail }
             }
             None if self.attempt.step == Step::Submitting => self.active(name, Some(at)),
             None => {
                 let found = self.condition(ConditionType::RolledOut, ConditionStatus::False);
                 let detail = found.map_or_else(|| "its outcome is unknown".to_owned(), |(_, message)| message);
-                stage(name, Progress::Failed, Some(at), detail)
+                Stage { name, progress: Progress::Failed, at: Some(at), detail }
             }
         }
     }
@@ -156,18 +148,18 @@ impl View<'_> {
         if job.failure.is_some() {
             let found = self.condition(ConditionType::RolledOut, ConditionStatus::False);
             let (at, detail) = found.map_or((None, String::new()), |(at, message)| (Some(at), message));
-            return stage(name, Progress::Failed, at, detail);
+            return Stage { name, progress: Progress::Failed, at, detail };
         }
         match (job.completed_at, self.attempt.step) {
             (Some(at), _) => {
                 let took = self.attempt.deadline_counts_from().map(|from| at.duration_since(from));
                 let detail = took.map(|took| format!("seen completed {} after the submit", short_duration(took)));
-                stage(name, Progress::Done, Some(at), detail.unwrap_or_default())
+                Stage { name, progress: Progress::Done, at: Some(at), detail: detail.unwrap_or_default() }
             }
             (None, Step::RollingOut) => self.active(name, None),
             (None, _) => {
                 let detail = "its end was not seen".to_owned();
-                stage(name, Progress::Failed, None, detail)
+                Stage { name, progress: Progress::Failed, at: None, detail }
             }
         }
     }
@@ -182,7 +174,7 @@ impl View<'_> {
                 0 => format!("polled every {interval} s"),
                 bad => format!("{bad} of {threshold} bad answers in a row"),
             };
-            return stage(name, Progress::Active, self.attempt.health.last_counted_at, detail);
+            return Stage { name, progress: Progress::Active, at: self.attempt.health.last_counted_at, detail };
         }
         // After a rollback the condition Healthy describes what was restored.
         if let Some(rollback) = &self.attempt.rollback {
@@ -190,15 +182,15 @@ impl View<'_> {
             return match (rollback.reason, self.attempt.job_completed_at()) {
                 (RollbackReason::HealthCheckFailure, _) => {
                     let detail = format!("{threshold} bad answers in a row");
-                    stage(name, Progress::Failed, at, detail)
+                    Stage { name, progress: Progress::Failed, at, detail }
                 }
                 (RollbackReason::Timeout, Some(_)) => {
                     let detail = "no good answer before the deadline".to_owned();
-                    stage(name, Progress::Failed, at, detail)
+                    Stage { name, progress: Progress::Failed, at, detail }
                 }
                 _ if self.attempt.outcome() == Some(Outcome::Succeeded) => {
                     let detail = "the environment was healthy before the rollback".to_owned();
-                    stage(name, Progress::Done, at, detail)
+                    Stage { name, progress: Progress::Done, at, detail }
                 }
                 _ => self.not_reached(name),
             };
@@ -210,15 +202,18 @@ impl View<'_> {
     fn restored(&self) -> Option<Stage> {
         let name = "restored";
         let answered = self.attempt.rollback.as_ref()?.accepted_at?;
-        Some(self.healthy(name).unwrap_or_else(|| {
-            stage(name, Progress::Active, Some(answered), "health of the restored state is watched")
+        Some(self.healthy(name).unwrap_or_else(|| Stage {
+            name,
+            progress: Progress::Active,
+            at: Some(answered),
+            detail: "health of the restored state is watched".to_owned(),
         }))
     }
 
     fn healthy(&self, name: &'static str) -> Option<Stage> {
         let found = |status, progress| {
             let (at, detail) = self.condition(ConditionType::Healthy, status)?;
-            Some(stage(name, progress, Some(at), detail))
+            Some(Stage { name, progress, at: Some(at), detail })
         };
         found(ConditionStatus::True, Progress::Done).or_else(|| found(ConditionStatus::False, Progress::Failed))
     }
@@ -233,20 +228,35 @@ impl View<'_> {
                 .as_ref()
                 .map_or_else(|| "the snapshot before this one".to_owned(), |snapshot| format!("snapshot {snapshot}"));
             return match (is_open, policy.auto_trigger) {
-                (true, true) => stage(name, Progress::Waiting, None, format!("to {target}, if the rollout goes bad")),
-                (true, false) => stage(name, Progress::Skipped, None, "autoTrigger is off: a person decides"),
-                (false, _) => stage(name, Progress::Skipped, None, "not needed"),
+                (true, true) => Stage {
+                    name,
+                    progress: Progress::Waiting,
+                    at: None,
+                    detail: format!("to {target}, if the rollout goes bad"),
+                },
+                (true, false) => Stage {
+                    name,
+                    progress: Progress::Skipped,
+                    at: None,
+                    detail: "autoTrigger is off: a person decides".to_owned(),
+                },
+                (false, _) => Stage { name, progress: Progress::Skipped, at: None, detail: "not needed".to_owned() },
             };
         };
         let why = rollback.reason.description();
         match (rollback.accepted_at, rollback.refused_at) {
-            (Some(at), _) => stage(name, Progress::Done, Some(at), format!("accepted: {why}")),
+            (Some(at), _) => Stage { name, progress: Progress::Done, at: Some(at), detail: format!("accepted: {why}") },
             (None, Some(at)) => {
                 let found = self.condition(ConditionType::RolledBack, ConditionStatus::False);
                 let detail = found.map_or_else(|| "refused".to_owned(), |(_, message)| message);
-                stage(name, Progress::Failed, Some(at), detail)
+                Stage { name, progress: Progress::Failed, at: Some(at), detail }
             }
-            (None, None) => stage(name, Progress::Active, Some(rollback.requested_at), format!("requested: {why}")),
+            (None, None) => Stage {
+                name,
+                progress: Progress::Active,
+                at: Some(rollback.requested_at),
+                detail: format!("requested: {why}"),
+            },
         }
     }
 
@@ -261,14 +271,14 @@ impl View<'_> {
                 "{count} not accepted yet (audit log {audit}, webhook {webhook}), the oldest for {}",
                 short_duration(self.now.duration_since(oldest))
             );
-            return stage(name, Progress::Active, Some(oldest), detail);
+            return Stage { name, progress: Progress::Active, at: Some(oldest), detail };
         }
         match (
             self.condition(ConditionType::Delivered, ConditionStatus::True),
             self.condition(ConditionType::Delivered, ConditionStatus::False),
         ) {
-            (Some((at, detail)), _) => stage(name, Progress::Done, Some(at), detail),
-            (None, Some((at, detail))) => stage(name, Progress::Failed, Some(at), detail),
+            (Some((at, detail)), _) => Stage { name, progress: Progress::Done, at: Some(at), detail },
+            (None, Some((at, detail))) => Stage { name, progress: Progress::Failed, at: Some(at), detail },
             (None, None) => self.not_reached(name),
         }
     }
@@ -276,13 +286,13 @@ impl View<'_> {
     /// A stage in progress, with the message of the condition Ready.
     fn active(&self, name: &'static str, at: Option<Timestamp>) -> Stage {
         let detail = self.status.conditions.find(ConditionType::Ready).map(|ready| ready.message.clone());
-        stage(name, Progress::Active, at, detail.unwrap_or_default())
+        Stage { name, progress: Progress::Active, at, detail: detail.unwrap_or_default() }
     }
 
     fn not_reached(&self, name: &'static str) -> Stage {
         let progress = if self.attempt.verdict.is_some() { Progress::Skipped } else { Progress::Waiting };
         let detail = if progress == Progress::Skipped { "not reached".to_owned() } else { String::new() };
-        stage(name, progress, None, detail)
+        Stage { name, progress, at: None, detail }
     }
 
     fn condition(&self, condition_type: ConditionType, status: ConditionStatus) -> Option<(Timestamp, String)> {

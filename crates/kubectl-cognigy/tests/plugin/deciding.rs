@@ -153,7 +153,7 @@ async fn two_people_who_may_not_edit_approve_a_rollout_and_it_starts_by_itself()
     let status = as_user(&namespace, "bert", &["status", "bot", "-o", "json"]).await.exits(0).json();
     assert_eq!(status["approvals"], json!({"required": 2, "by": ["anna"]}), "{status:#}");
     let gates = status["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "gates").unwrap();
-    assert_eq!((&gates["progress"], &gates["gates"][0]["reason"]), (&json!("Active"), &json!("AwaitingApproval")));
+    assert_eq!((&gates["progress"], &status["gates"][0]["reason"]), (&json!("Active"), &json!("AwaitingApproval")));
     let tree = as_user(&namespace, "bert", &["status", "bot"]).await.exits(0).stdout;
     assert!(tree.contains("approval") && tree.contains("1 of 2: anna"), "{tree}");
     let said = as_user(&namespace, "bert", &["wait", "bot", "--for=approval", "--timeout=1s"]).await.exits(3);

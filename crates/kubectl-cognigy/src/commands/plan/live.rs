@@ -9,13 +9,16 @@ use kube::api::Api;
 use manifest::plan::{GateObjects, WindowObject};
 use manifest::validate::{Held, text_of};
 use manifest::{Document, Manifests};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 /// The cluster, as far as the caller may read it.
 pub struct Live<'c> {
     connection: &'c Connection,
     others: Vec<CognigyDeployment>,
     notes: Vec<String>,
+    /// What was read of gates, by namespace.
+    gates: RefCell<HashMap<String, (GateObjects, Vec<String>)>>,
 }
 
 impl<'c> Live<'c> {
@@ -24,7 +27,7 @@ impl<'c> Live<'c> {
     /// # Errors
     /// [`Failure`] if there is no such kind, or the cluster cannot be reached.
     pub async fn read(connection: &'c Connection, manifests: &Manifests) -> Result<Self, Failure> {
-        let mut live = Self { connection, others: Vec::new(), notes: Vec::new() };
+        let mut live = Self { connection, others: Vec::new(), notes: Vec::new(), gates: RefCell::default() };
         match deployments::list(connection, true, None).await {
             Ok(listed) => live.take(listed),
             Err(Failure::Forbidden(_)) => {
@@ -81,7 +84,8 @@ impl<'c> Live<'c> {
         api.get_opt(name).await.map_err(|error| deployments::of_get(&there, name, error))
     }
 
-    /// The decisions and change windows that may be about the deployments of a namespace. A note says what could not be read.
+    /// The decisions and change windows that may be about the deployments of a namespace, and notes on what could not be read. They
+    /// are read once for each namespace.
     ///
     /// # Errors
     /// [`Failure`] if the cluster cannot be reached.
@@ -89,10 +93,23 @@ impl<'c> Live<'c> {
         &self,
         namespace: &str,
         operator_namespace: &str,
-        needs_approval: bool,
-        notes: &mut Vec<String>,
-    ) -> Result<GateObjects, Failure> {
+    ) -> Result<(GateObjects, Vec<String>), Failure> {
+        let known = self.gates.borrow().get(namespace).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read = self.read_gates(namespace, operator_namespace).await?;
+        self.gates.borrow_mut().insert(namespace.to_owned(), read.clone());
+        Ok(read)
+    }
+
+    async fn read_gates(
+        &self,
+        namespace: &str,
+        operator_namespace: &str,
+    ) -> Result<(GateObjects, Vec<String>), Failure> {
         let mut known = GateObjects::default();
+        let mut notes = Vec::new();
         match gate_objects::windows_for(self.connection, namespace, operator_namespace).await {
             Ok((windows, unread)) => {
                 notes.extend(unread);
@@ -105,18 +122,12 @@ impl<'c> Live<'c> {
             Err(Failure::NotFound(_)) => {}
             Err(failure) => return Err(failure),
         }
-        if !needs_approval {
-            return Ok(known);
-        }
         match gate_objects::decisions(self.connection, namespace).await {
             Ok(decisions) => known.decisions = Some(decisions),
-            Err(Failure::Forbidden(_)) => notes.push(format!(
-                "you may not list the CognigyDecisions of namespace {namespace}: who has approved this plan is not known"
-            )),
-            Err(Failure::NotFound(message)) => notes.push(message),
+            Err(Failure::Forbidden(_) | Failure::NotFound(_)) => {}
             Err(failure) => return Err(failure),
         }
-        Ok(known)
+        Ok((known, notes))
     }
 
     /// The text that an object's reference stands for: of the manifests, or else of the cluster. A note says why there is none.

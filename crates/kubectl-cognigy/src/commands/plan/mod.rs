@@ -154,9 +154,12 @@ impl Planner<'_> {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused.to_string())),
         };
-        let needs_approval = desired.spec.approval.is_some();
-        let mut unread = Vec::new();
-        let gates = self.live.gates(namespace, &self.operator_namespace, needs_approval, &mut unread).await?;
+        let (gates, mut unread) = self.live.gates(namespace, &self.operator_namespace).await?;
+        if desired.spec.approval.is_some() && gates.decisions.is_none() {
+            unread.push(format!(
+                "the CognigyDecisions of namespace {namespace} cannot be read: who has approved this plan is not known"
+            ));
+        }
         let mut plan = planned.with_gates(live, &desired, &gates);
         notes.extend(self.live.notes().iter().cloned().chain(unread));
         for note in notes {
