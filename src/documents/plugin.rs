@@ -7,9 +7,11 @@ const BY_HAND: &str = "docs/by-hand.md";
 const PIPELINES: &str = "docs/pipelines.md";
 
 /// Each object that the plugin prints: the page and the heading that document it, and the file and the struct that it is.
-const OBJECTS: [(&str, &str, &str, &str); 8] = [
+const OBJECTS: [(&str, &str, &str, &str); 10] = [
     (BY_HAND, "\n### list\n", "commands/list.rs", "struct Entry"),
     (BY_HAND, "\n### status\n", "commands/status.rs", "struct Summary"),
+    (BY_HAND, "\n### windows: the list windows\n", "commands/windows/rows.rs", "struct WindowRow"),
+    (BY_HAND, "\n### windows: the list waiting\n", "commands/windows/rows.rs", "struct WaitingRow"),
     (BY_HAND, "\n### history\n", "commands/history.rs", "struct Entry"),
     (BY_HAND, "\n### explain\n", "commands/explain.rs", "struct Explanation"),
     (BY_HAND, "\n### events\n", "commands/events.rs", "struct Entry"),
@@ -82,12 +84,14 @@ fn fields(file: &str, object: &str) -> BTreeSet<String> {
     let (_, body) = source.split_once(&format!("{object} {{")).unwrap_or_else(|| panic!("{file} has no {object}"));
     let mut found = BTreeSet::new();
     let mut is_skipped = false;
+    let mut renamed: Option<String> = None;
     for line in body.split("\n}").next().unwrap().lines().map(str::trim) {
         let name = line.trim_start_matches("pub ").split_once(": ").map(|(name, _)| name);
         match name {
             _ if line == "#[serde(skip)]" => is_skipped = true,
+            _ if line.starts_with("#[serde(rename = \"") => renamed = line.split('"').nth(1).map(str::to_owned),
             Some(_) if line.starts_with("//") || std::mem::take(&mut is_skipped) => {}
-            Some(name) => _ = found.insert(camel_case(name)),
+            Some(name) => _ = found.insert(renamed.take().unwrap_or_else(|| camel_case(name))),
             None => {}
         }
     }

@@ -103,6 +103,43 @@ pub struct ChangeWindowSpec {
     pub reason: Option<String>,
 }
 
+impl ChangeWindowSpec {
+    /// Whether the window applies to a deployment with this environment and these labels, as far as its selectors say.
+    #[must_use]
+    pub fn applies_to(&self, environment_id: &str, labels: &BTreeMap<String, String>) -> bool {
+        let is_environment =
+            self.environment_ids.is_empty() || self.environment_ids.iter().any(|id| id == environment_id);
+        is_environment && self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
+impl WindowKind {
+    /// The word in the spec.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        }
+    }
+}
+
+impl ChangeWindowStatus {
+    /// What the operator says about a window now. `None` if it has not evaluated this generation of the window yet.
+    #[must_use]
+    pub fn of(window: &ChangeWindow) -> Option<&Self> {
+        let generation = window.metadata.generation.unwrap_or_default();
+        window.status.as_ref().filter(|status| status.observed_generation >= generation)
+    }
+
+    /// Why the operator cannot read the window, if it cannot.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        let ready = self.conditions.iter().find(|condition| condition.condition_type == "Ready")?;
+        (ready.status == ConditionStatus::False).then_some(ready.message.as_str())
+    }
+}
+
 /// Whether a window allows or denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum WindowKind {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::str::FromStr;
 
 /// How many hexadecimal digits an id has. 64 bits are enough: an id is compared with the one of a single resource.
 const DIGITS: usize = 16;
@@ -37,6 +38,24 @@ impl PlanId {
     }
 }
 
+/// A text is no id of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no id of a plan; it is plan- and 16 hexadecimal digits, for example plan-7a2934b468d32a1c")]
+pub struct NoPlanId(String);
+
+impl FromStr for PlanId {
+    type Err = NoPlanId;
+
+    fn from_str(text: &str) -> Result<Self, NoPlanId> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let digits = text.strip_prefix("plan-");
+        match digits.is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(is_digit)) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(NoPlanId(text.to_owned())),
+        }
+    }
+}
+
 impl fmt::Display for PlanId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -66,6 +85,21 @@ mod tests {
             PlanId::of(&a, &b, None),
         ] {
             assert_ne!(other, id);
+        }
+    }
+
+    #[test]
+    fn only_the_text_of_an_id_is_read_as_one() {
+        assert_eq!("plan-7a2934b468d32a1c".parse::<PlanId>().unwrap().as_str(), "plan-7a2934b468d32a1c");
+        for text in [
+            "",
+            "plan-",
+            "7a2934b468d32a1c",
+            "plan-7A2934b468d32a1c",
+            "plan-7a2934b468d32a1cc",
+            "plan-7a2934b468d32a1g",
+        ] {
+            assert!(text.parse::<PlanId>().is_err(), "{text}");
         }
     }
 }

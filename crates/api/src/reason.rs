@@ -203,6 +203,20 @@ reasons! {
     StatusPutBack,
 }
 
+impl Reason {
+    /// Whether a closed gate with this reason waits for approvals.
+    #[must_use]
+    pub fn is_about_approvals(self) -> bool {
+        matches!(self, Self::AwaitingApproval | Self::ApprovalExpired | Self::ApproverUnverified)
+    }
+
+    /// Whether a closed gate with this reason waits for another deployment.
+    #[must_use]
+    pub fn is_about_upstream(self) -> bool {
+        matches!(self, Self::AwaitingUpstream | Self::UpstreamNotFound | Self::UpstreamForbidden | Self::UpstreamCycle)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())

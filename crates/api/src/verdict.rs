@@ -7,7 +7,7 @@ use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType};
 use crate::digest::Digest;
 use crate::identifier::JobId;
 use crate::reason::Reason;
-use crate::status::{Attempt, CognigyDeploymentStatus, Outcome, PastAttempt, Step, Verdict};
+use crate::status::{Attempt, CognigyDeploymentStatus, CountedDecision, Outcome, PastAttempt, Step, Verdict};
 use jiff::Timestamp;
 
 /// What somebody waits for.
@@ -19,6 +19,9 @@ pub enum Wait {
     Ready,
     /// The platform has accepted the rollout and named its job. How the rollout ends does not matter.
     Submitted,
+    /// The rollout has the approvals that it needs. Other gates may still be closed. The status does not know whether approvals are
+    /// needed at all, so ask the spec first.
+    Approval,
 }
 
 /// What the status says about the configuration.
@@ -94,6 +97,8 @@ pub fn past_finding(past: &PastAttempt, wait: Wait) -> Finding {
     let is_reached = match wait {
         Wait::Verdict => *outcome == Outcome::Succeeded,
         Wait::Submitted => past.job_id.is_some(),
+        // It was submitted, so it was approved before.
+        Wait::Approval => past.job_id.is_some() || *outcome == Outcome::Unknown,
         // Another configuration is Ready now, or will be.
         Wait::Ready => false,
     };
@@ -133,10 +138,37 @@ fn of_attempt(status: &CognigyDeploymentStatus, attempt: &Attempt, wait: Wait) -
         let message = format!("attempt {} was submitted as {}", attempt.number, job.id);
         return Finding::Succeeded { job_id: Some(job.id.clone()), since, message };
     }
+    if let (Wait::Approval, Some(approved)) = (wait, approved(attempt)) {
+        return approved;
+    }
     match &attempt.verdict {
         Some(verdict) => of_verdict(status, attempt, verdict, wait),
         None => blocked(status).unwrap_or_else(|| pending(status)),
     }
+}
+
+/// The attempt has its approvals: it was submitted with them, or its gate is open.
+fn approved(attempt: &Attempt) -> Option<Finding> {
+    let number = attempt.number;
+    let approvals: &[CountedDecision] = attempt.gates.as_ref().map_or(&[], |gates| &gates.approvals);
+    let names: Vec<&str> = approvals.iter().map(|approval| approval.by.as_str()).collect();
+    let by = if names.is_empty() { String::new() } else { format!(", approved by {}", names.join(", ")) };
+    if let Some(submission) = &attempt.submission {
+        return Some(Finding::Succeeded {
+            job_id: attempt.job_id().cloned(),
+            since: submission.intended_at,
+            message: format!("attempt {number} was submitted{by}"),
+        });
+    }
+    let closed = attempt.gates.as_ref().map_or(&[][..], |gates| &gates.closed);
+    // While the checks are repeated, the gates are those of before.
+    let is_open = attempt.verdict.is_none()
+        && attempt.checks.passed_at().is_some()
+        && !closed.iter().any(|gate| gate.reason.is_about_approvals());
+    let since = approvals.iter().map(|approval| approval.at).max().filter(|_| is_open)?;
+    let waits: Vec<&str> = closed.iter().map(|gate| gate.message.as_str()).collect();
+    let rest = if waits.is_empty() { String::new() } else { format!("; it still waits: {}", waits.join("; ")) };
+    Some(Finding::Succeeded { job_id: None, since, message: format!("attempt {number} may start{by}{rest}") })
 }
 
 fn of_verdict(status: &CognigyDeploymentStatus, attempt: &Attempt, verdict: &Verdict, wait: Wait) -> Finding {

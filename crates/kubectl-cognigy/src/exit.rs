@@ -11,9 +11,10 @@ pub enum Exit {
     Failed = 1,
     /// The command line, a file or the connection is wrong. Nothing was done.
     Usage = 2,
-    /// The time-out passed before there was a verdict.
+    /// The time-out passed before there was a verdict. A rollout that waits for an approval or a change window is waited for until then.
     TimedOut = 3,
-    /// A person is needed: the deployment is suspended, stalled, or waits for an approval. For `plan`: it would be refused.
+    /// A person is needed: the deployment is suspended or stalled. For `plan`: it would be refused. For `approve` and the like: the
+    /// operator does not count the decision.
     NeedsPerson = 4,
     /// The operator does not act.
     OperatorNotActing = 5,

@@ -54,10 +54,7 @@ impl KnownWindow {
     /// Whether it applies to a resource. A window that cannot be read applies to all.
     fn applies_to(&self, object: &CognigyDeployment) -> bool {
         let Some(spec) = &self.spec else { return true };
-        let environment = object.spec.environment_id.as_str();
-        let is_environment = spec.environment_ids.is_empty() || spec.environment_ids.iter().any(|id| id == environment);
-        let labels = object.labels();
-        is_environment && spec.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        spec.applies_to(object.spec.environment_id.as_str(), object.labels())
     }
 
     /// The window in a message.

@@ -7,7 +7,7 @@ use crate::status::{CognigyDeploymentStatus, Outcome, Step};
 use crate::verdict::{Finding, Wait, before_the_start, finding, past_finding};
 use serde_json::{Value, json};
 
-const EVERY_WAIT: [Wait; 3] = [Wait::Verdict, Wait::Ready, Wait::Submitted];
+const EVERY_WAIT: [Wait; 4] = [Wait::Verdict, Wait::Ready, Wait::Submitted, Wait::Approval];
 
 /// What a finding is, without its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +210,84 @@ fn a_configuration_that_another_one_has_replaced_is_not_waited_for() {
             assert_eq!(kind(&again, &wanted(), Wait::Verdict), Kind::Pending, "it was applied once more");
         }
     }
+}
+
+/// An attempt whose checks have passed, with these closed gates and these approvals.
+fn at_gates(closed: &[Reason], approved_by: &[&str]) -> CognigyDeploymentStatus {
+    let closed: Vec<Value> =
+        closed.iter().map(|reason| json!({"reason": reason, "message": format!("waits for {reason}")})).collect();
+    let approvals: Vec<Value> = approved_by
+        .iter()
+        .map(|by| json!({"uid": by, "name": format!("approve-{by}"), "by": by, "at": "2026-01-01T12:00:04Z"}))
+        .collect();
+    let more = json!({
+        "checks": {"validation": {"passedAt": "2026-01-01T12:00:02Z"}, "syntheticTrace": {"passedAt": "2026-01-01T12:00:03Z"}},
+        "gates": {"since": "2026-01-01T12:00:03Z", "closed": closed, "approvals": approvals},
+    });
+    status(&wanted(), Step::Tracing, &more)
+}
+
+#[test]
+fn a_wait_for_the_approval_ends_once_the_gate_of_the_approvals_is_open() {
+    for reason in [Reason::AwaitingApproval, Reason::ApprovalExpired, Reason::ApproverUnverified] {
+        let waiting = reconciling(at_gates(&[reason, Reason::WindowClosed], &["anna"]), reason);
+        assert_eq!(kind(&waiting, &wanted(), Wait::Approval), Kind::Pending, "{reason}");
+        assert_eq!(kind(&waiting, &wanted(), Wait::Verdict), Kind::Pending, "{reason}");
+    }
+    let approved = at_gates(&[Reason::WindowClosed], &["anna", "bert"]);
+    let Finding::Succeeded { message, since, .. } = finding(Some(&approved), &wanted(), Wait::Approval) else {
+        panic!("the other gate is not waited for");
+    };
+    assert_eq!(message, "attempt 2 may start, approved by anna, bert; it still waits: waits for WindowClosed");
+    assert_eq!(since.to_string(), "2026-01-01T12:00:04Z");
+    // Without approvals in the record, nobody has approved: the gate may be evaluated only later.
+    assert_eq!(kind(&at_gates(&[], &[]), &wanted(), Wait::Approval), Kind::Pending);
+    assert_eq!(
+        kind(&at_gates(&[], &["anna"]), &digest_of('b'), Wait::Approval),
+        Kind::Pending,
+        "another configuration"
+    );
+}
+
+#[test]
+fn approvals_of_an_attempt_that_repeats_its_checks_do_not_end_the_wait() {
+    let mut again = at_gates(&[], &["anna"]);
+    again.attempt.as_mut().unwrap().checks.synthetic_trace = None;
+    assert_eq!(kind(&again, &wanted(), Wait::Approval), Kind::Pending);
+}
+
+#[test]
+fn a_wait_for_the_approval_fails_if_the_attempt_ends_before_its_submit() {
+    for (outcome, reason) in [
+        (Outcome::Abandoned, Reason::Rejected),
+        (Outcome::Abandoned, Reason::Cancelled),
+        (Outcome::Failed, Reason::ValidationRefused),
+        (Outcome::Superseded, Reason::Superseded),
+    ] {
+        let mut rejected = at_gates(&[], &["anna"]);
+        let verdict = ended(outcome, reason);
+        rejected.attempt.as_mut().unwrap().verdict = serde_json::from_value(verdict["verdict"].clone()).unwrap();
+        assert_eq!(kind(&rejected, &wanted(), Wait::Approval), Kind::Bad(reason), "{reason}");
+    }
+}
+
+#[test]
+fn what_was_submitted_was_approved_however_it_has_ended() {
+    let running = status(&wanted(), Step::RollingOut, &submitted());
+    assert_eq!(kind(&running, &wanted(), Wait::Approval), Kind::Well);
+    let bad =
+        status(&wanted(), Step::Settled, &with(submitted(), &ended(Outcome::RolledBack, Reason::HealthCheckFailed)));
+    assert_eq!(kind(&bad, &wanted(), Wait::Approval), Kind::Well);
+    let past = |job: Value, outcome: Outcome| {
+        serde_json::from_value(json!({
+            "number": 2, "digest": wanted(), "jobId": job, "startedAt": "2026-01-01T12:00:00Z",
+            "verdict": {"outcome": outcome, "reason": "Rejected", "at": "2026-01-01T12:01:00Z"},
+        }))
+        .unwrap()
+    };
+    let reached = |past| matches!(past_finding(&past, Wait::Approval), Finding::Succeeded { .. });
+    assert!(reached(past(json!("job_1"), Outcome::RolledBack)) && reached(past(Value::Null, Outcome::Unknown)));
+    assert!(!reached(past(Value::Null, Outcome::Abandoned)));
 }
 
 #[test]

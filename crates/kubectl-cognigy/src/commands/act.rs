@@ -2,18 +2,18 @@
 //!
 //! Each request is one guarded write: to the object that the person saw, and not to another one of the same name.
 
-use super::deployments;
+use super::confirm::confirm;
+use super::{decide, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
-use crate::output::{Style, Terminal, one_line};
+use crate::output::Terminal;
+use api::decision::Verb;
 use api::{CognigyDeployment, RETRY_ANNOTATION, ROLLBACK_ANNOTATION, SUSPENDED_BY_ANNOTATION};
 use clap::Args;
 use jiff::Timestamp;
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
-use std::io::{BufRead, IsTerminal};
 
 /// The name of the plugin among the managers of an object's fields.
 pub const FIELD_MANAGER: &str = "kubectl-cognigy";
@@ -47,6 +47,10 @@ pub struct RetryArguments {
     /// Why. Everybody who can read the deployment sees it, with your name.
     #[arg(long, value_parser = reason)]
     reason: Option<String>,
+
+    /// Create a CognigyDecision instead of editing the deployment. It needs the right `retry` on the environment.
+    #[arg(long, requires = "reason")]
+    decision: bool,
 }
 
 /// `rollback`.
@@ -58,6 +62,10 @@ pub struct RollbackArguments {
     /// Why. Everybody who can read the deployment sees it, with your name.
     #[arg(long, value_parser = reason)]
     reason: String,
+
+    /// Create a CognigyDecision instead of editing the deployment. It needs the right `rollback` on the environment.
+    #[arg(long)]
+    decision: bool,
 }
 
 /// `suspend`.
@@ -119,7 +127,11 @@ pub async fn retry(arguments: &RetryArguments, connection: &Connection, terminal
         question: format!("try again to deploy {configuration}"),
         done: "the retry is requested".to_owned(),
         follow: true,
+        verb: Some(Verb::Retry),
     };
+    if let Some(reason) = arguments.reason.as_ref().filter(|_| arguments.decision) {
+        return request.decide(Verb::Retry, reason, &arguments.request, &seen, connection, terminal).await;
+    }
     let value = signed(connection, arguments.reason.as_deref()).await?;
     let change = json!({"metadata": {"annotations": {RETRY_ANNOTATION: value}}});
     request.make(&arguments.request, &seen, change, connection, terminal).await
@@ -148,7 +160,13 @@ pub async fn rollback(
         true => format!("roll back attempt {}, {}", attempt.number, attempt.configuration()),
         false => format!("stop attempt {}, {}, before it is submitted", attempt.number, attempt.configuration()),
     };
-    let request = Request { question, done: "the rollback is requested".to_owned(), follow: true };
+    let request =
+        Request { question, done: "the rollback is requested".to_owned(), follow: true, verb: Some(Verb::Rollback) };
+    if arguments.decision {
+        return request
+            .decide(Verb::Rollback, &arguments.reason, &arguments.request, &seen, connection, terminal)
+            .await;
+    }
     let value = signed(connection, Some(&arguments.reason)).await?;
     let change = json!({"metadata": {"annotations": {ROLLBACK_ANNOTATION: value}}});
     request.make(&arguments.request, &seen, change, connection, terminal).await
@@ -170,6 +188,7 @@ pub async fn suspend(
             .to_owned(),
         done: format!("suspended; `kubectl cognigy resume {}` ends it", seen.name_any()),
         follow: false,
+        verb: None,
     };
     let value = signed(connection, Some(&arguments.reason)).await?;
     let change = json!({"metadata": {"annotations": {SUSPENDED_BY_ANNOTATION: value}}, "spec": {"suspend": true}});
@@ -197,6 +216,7 @@ pub async fn resume(
         question: format!("let new configurations start again{suspended}"),
         done: "resumed".to_owned(),
         follow: true,
+        verb: None,
     };
     let change = json!({"metadata": {"annotations": {SUSPENDED_BY_ANNOTATION: null}}, "spec": {"suspend": false}});
     request.make(&arguments.request, &seen, change, connection, terminal).await
@@ -210,6 +230,8 @@ struct Request {
     done: String,
     /// Whether to print the command that shows the progress.
     follow: bool,
+    /// The verb of a decision that requests the same.
+    verb: Option<Verb>,
 }
 
 impl Request {
@@ -222,16 +244,65 @@ impl Request {
         terminal: &Terminal,
     ) -> Result<Exit, Failure> {
         let name = full_name(seen);
-        if !arguments.dry_run && !self.is_confirmed(arguments, &name, terminal)? {
+        if !arguments.dry_run && !confirm(arguments.yes, &name, &self.question, terminal)? {
             terminal.note("nothing was requested");
             return Ok(Exit::Usage);
         }
         self.write(arguments, seen, change, connection).await?;
+        self.tell(arguments, seen, "", connection, terminal)
+    }
+
+    /// Makes the request with a decision: it needs no right to edit the deployment.
+    async fn decide(
+        &self,
+        verb: Verb,
+        reason: &str,
+        arguments: &RequestArguments,
+        seen: &CognigyDeployment,
+        connection: &Connection,
+        terminal: &Terminal,
+    ) -> Result<Exit, Failure> {
+        let name = full_name(seen);
+        let attempt = seen.status.as_ref().and_then(|status| status.attempt.as_ref());
+        let Some(plan_id) = attempt.and_then(|attempt| attempt.plan_id.clone()) else {
+            return Err(Failure::Refused(format!(
+                "no attempt of {name} has a plan id, so there is nothing to decide about; look at it with `kubectl cognigy status {}`",
+                seen.name_any()
+            )));
+        };
+        let draft = decide::Draft {
+            namespace: seen.namespace(),
+            deployment: seen.name_any(),
+            environment_id: seen.spec.environment_id.clone(),
+            plan_id,
+            verb,
+            by: decide::username(connection).await?,
+            reason: reason.to_owned(),
+            expires_at: None,
+        };
+        if !arguments.dry_run && !confirm(arguments.yes, &name, &self.question, terminal)? {
+            terminal.note("nothing was requested");
+            return Ok(Exit::Usage);
+        }
+        let created = decide::create(&draft, arguments.dry_run, connection).await?;
+        self.tell(arguments, seen, &format!(" (decision {})", created.name_any()), connection, terminal)
+    }
+
+    /// Says what was done, or what would have been.
+    fn tell(
+        &self,
+        arguments: &RequestArguments,
+        seen: &CognigyDeployment,
+        how: &str,
+        connection: &Connection,
+        terminal: &Terminal,
+    ) -> Result<Exit, Failure> {
+        let name = full_name(seen);
         if arguments.dry_run {
             terminal.line(&format!("{name}: this would {} (dry run: nothing was written)", self.question))?;
             return Ok(Exit::Succeeded);
         }
-        terminal.line(&format!("{name}: {}", self.done))?;
+        terminal.line(&format!("{name}: {}{how}", self.done))?;
         if self.follow {
             terminal.note(&format!(
                 "follow it: kubectl cognigy status {} -n {} --watch",
@@ -242,21 +313,19 @@ impl Request {
         Ok(Exit::Succeeded)
     }
 
-    fn is_confirmed(&self, arguments: &RequestArguments, name: &str, terminal: &Terminal) -> Result<bool, Failure> {
-        if arguments.yes {
-            return Ok(true);
+    /// Whoever may not edit the deployment may be allowed to decide.
+    fn hint_at_decision(&self, failure: Failure, seen: &CognigyDeployment) -> Failure {
+        match (failure, self.verb) {
+            (Failure::Forbidden(message), Some(verb)) => {
+                let verb = verb.as_str().to_ascii_lowercase();
+                Failure::Forbidden(format!(
+                    "{message}; with the right `{verb}` on the environment {}, use `kubectl cognigy {verb} {} --decision --reason …`",
+                    seen.spec.environment_id,
+                    seen.name_any()
+                ))
+            }
+            (failure, _) => failure,
         }
-        if !std::io::stdin().is_terminal() {
-            return Err(Failure::Usage(format!(
-                "this would {} ({name}); there is no terminal to confirm it on: add --yes",
-                self.question
-            )));
-        }
-        let question = one_line(&self.question);
-        terminal.ask(&format!("{}: this will {question}. Go on? [y/N] ", terminal.paint(Style::Strong, name)))?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Writes the change, guarded by the object's uid and version. If only the status has changed in between, and the attempt
@@ -294,7 +363,8 @@ impl Request {
                     current = now;
                 }
                 Err(error) => {
-                    return Err(Failure::of_request(&format!("patch cognigydeployment {}", full_name(seen)), error));
+                    let failure = Failure::of_request(&format!("patch cognigydeployment {}", full_name(seen)), error);
+                    return Err(self.hint_at_decision(failure, seen));
                 }
             }
         }
@@ -310,14 +380,8 @@ fn identity(deployment: &CognigyDeployment) -> (Option<&str>, Option<i64>, Optio
 
 /// The value of a request: when, who and why. Each is new, and the operator acts on each new value once.
 async fn signed(connection: &Connection, reason: Option<&str>) -> Result<String, Failure> {
-    let reviews: Api<SelfSubjectReview> = Api::all(connection.client.clone());
-    let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await;
-    let user = match review {
-        Ok(review) => review.status.and_then(|status| status.user_info).and_then(|user| user.username),
-        // An old API server or a proxy may not know this request. The API server's audit log has the name in any case.
-        Err(_) => None,
-    };
-    let user = user.unwrap_or_else(|| "somebody".to_owned());
+    // An old API server or a proxy may not know this request. The API server's audit log has the name in any case.
+    let user = decide::username(connection).await.unwrap_or_else(|_| "somebody".to_owned());
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
     Ok(match reason {
         Some(reason) => format!("{now} by {user}: {reason}"),

@@ -3,10 +3,13 @@
 mod act;
 mod apply;
 mod completion;
+mod confirm;
+mod decide;
 mod deployments;
 mod doctor;
 mod events;
 mod explain;
+mod gate_objects;
 mod history;
 mod list;
 mod manifests;
@@ -14,11 +17,13 @@ mod plan;
 mod promote;
 mod status;
 mod wait;
+mod windows;
 
 use crate::arguments::Arguments;
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::Terminal;
+use api::decision::Verb;
 use clap::Subcommand;
 
 /// What to do.
@@ -37,6 +42,18 @@ pub enum Command {
     Events(events::Arguments),
     /// Check whether everything is in place: cluster, operator, rights, Secrets and egress rules.
     Doctor(doctor::Arguments),
+    /// Approve the plan that waits, or one that will.
+    #[command(after_help = decide::APPROVE_EXAMPLES)]
+    Approve(decide::Arguments),
+    /// Reject the plan that waits: its attempt ends, and nothing is submitted.
+    #[command(after_help = decide::REJECT_EXAMPLES)]
+    Reject(decide::Arguments),
+    /// Let the plan that waits start although a change window is closed. For emergencies.
+    #[command(after_help = decide::OVERRIDE_EXAMPLES)]
+    Override(decide::Arguments),
+    /// Show the change windows: which are active, what changes next, and which rollouts wait for them.
+    #[command(after_help = windows::EXAMPLES)]
+    Windows(windows::Arguments),
     /// Request another attempt to deploy the same configuration.
     Retry(act::RetryArguments),
     /// Request a rollback. Before the submit, this stops the attempt.
@@ -76,6 +93,11 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Complete(command) => return completion::complete(command, &arguments.global, terminal).await,
         _ => {}
     }
+    if let Some((verb, command)) = decision(&arguments.command)
+        && let Some(exit) = decide::offline(verb, command, arguments.global.namespace.as_deref(), terminal)?
+    {
+        return Ok(exit);
+    }
     let connection = Connection::open(&arguments.global).await?;
     match &arguments.command {
         Command::List(command) => list::run(command, &connection, terminal).await,
@@ -84,6 +106,10 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Explain(command) => explain::run(command, &connection, terminal).await,
         Command::Events(command) => events::run(command, &connection, terminal).await,
         Command::Doctor(command) => doctor::run(command, &connection, terminal).await,
+        Command::Approve(command) => decide::run(Verb::Approve, command, &connection, terminal).await,
+        Command::Reject(command) => decide::run(Verb::Reject, command, &connection, terminal).await,
+        Command::Override(command) => decide::run(Verb::Override, command, &connection, terminal).await,
+        Command::Windows(command) => windows::run(command, &connection, terminal).await,
         Command::Retry(command) => act::retry(command, &connection, terminal).await,
         Command::Rollback(command) => act::rollback(command, &connection, terminal).await,
         Command::Suspend(command) => act::suspend(command, &connection, terminal).await,
@@ -92,5 +118,15 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Fai
         Command::Apply(command) => apply::run(command, &arguments.global, &connection, terminal).await,
         Command::Wait(command) => wait::run(command, &connection, terminal).await,
         Command::Completion(_) | Command::Man(_) | Command::Complete(_) | Command::Promote(_) => Ok(Exit::Succeeded),
+    }
+}
+
+/// The verb of a command that makes a decision.
+fn decision(command: &Command) -> Option<(Verb, &decide::Arguments)> {
+    match command {
+        Command::Approve(arguments) => Some((Verb::Approve, arguments)),
+        Command::Reject(arguments) => Some((Verb::Reject, arguments)),
+        Command::Override(arguments) => Some((Verb::Override, arguments)),
+        _ => None,
     }
 }

@@ -4,6 +4,7 @@ use super::{act, deployments};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{DataFormat, Screen, Style, Terminal, age, clock_time, fit, one_line, paragraph, short_duration};
+use crate::view::gates::{self, Approvals, GateLine};
 use crate::view::stages::{Stage, stages};
 use crate::view::state::{next, state};
 use crate::waiting::watching;
@@ -60,8 +61,14 @@ struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    plan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvals: Option<Approvals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     deadline_at: Option<Timestamp>,
     stages: Vec<Stage>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gates: Vec<GateLine>,
     next: String,
 }
 
@@ -160,8 +167,11 @@ fn summary(deployment: &CognigyDeployment, now: Timestamp) -> Summary {
         attempt: attempt.map(|attempt| attempt.number),
         digest: attempt.map(|attempt| attempt.digest.to_string()),
         version: attempt.and_then(|attempt| attempt.version.clone()),
+        plan_id: attempt.and_then(|attempt| attempt.plan_id.as_ref()).map(ToString::to_string),
+        approvals: gates::approvals(deployment).filter(|_| attempt.is_some()),
         deadline_at: attempt.filter(|attempt| attempt.verdict.is_none()).and_then(|attempt| attempt.deadline_at()),
         stages: stages(deployment, now),
+        gates: gates::lines(deployment, now),
         next: next(deployment),
     }
 }
@@ -194,8 +204,13 @@ fn tree(deployment: &CognigyDeployment, now: Timestamp, terminal: &Terminal) -> 
         );
         lines.push(row("attempt", &text));
     }
+    let waits = attempt.filter(|attempt| attempt.gates.is_some() && !attempt.has_intent() && attempt.verdict.is_none());
+    lines.extend(waits.and_then(|attempt| attempt.plan_id.as_ref()).map(|plan_id| row("plan", plan_id.as_str())));
     for stage in stages(deployment, now) {
         lines.push(stage_line(&stage, now, terminal));
+        if stage.name == gates::NAME {
+            lines.extend(gates::lines(deployment, now).iter().map(|gate| gate_line(gate, terminal)));
+        }
     }
     let open = attempt.filter(|attempt| attempt.verdict.is_none());
     if let Some(deadline) = open.and_then(|attempt| attempt.deadline_at()) {
@@ -216,4 +231,11 @@ fn stage_line(stage: &Stage, now: Timestamp, terminal: &Terminal) -> String {
     let mark = terminal.paint(stage.progress.style(), terminal.pick(unicode, ascii));
     let at = stage.at.map(|at| clock_time(at, now)).unwrap_or_default();
     fit(&format!("  {mark} {:<NAME$} {at:<9} {}", stage.name, one_line(&stage.detail)), terminal)
+}
+
+/// One gate, below its stage. Its message is also in the last lines, in full.
+fn gate_line(gate: &GateLine, terminal: &Terminal) -> String {
+    let (unicode, ascii) = gate.progress.mark();
+    let mark = terminal.paint(gate.progress.style(), terminal.pick(unicode, ascii));
+    fit(&format!("      {mark} {:<NAME$}  {}", gate.name, one_line(&gate.detail)), terminal)
 }

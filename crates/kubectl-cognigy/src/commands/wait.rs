@@ -19,6 +19,7 @@ Examples:
   kubectl cognigy wait customer-service-prod                         the verdict on the present spec
   kubectl cognigy wait customer-service-prod --file production.yaml  the verdict on what this file contains
   kubectl cognigy wait customer-service-prod --for=submitted         do not wait for the outcome
+  kubectl cognigy wait customer-service-prod --for=approval          until people have approved it, or have rejected it
 
 The command is bound to one configuration. An older one that is Ready, or that failed, does not end it.";
 

@@ -4,6 +4,28 @@ use crate::exit::Failure;
 use clap::ValueEnum;
 use serde::Serialize;
 
+/// A format for objects and lists that are no deployments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ObjectFormat {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+impl ObjectFormat {
+    /// Writes a value in this format.
+    ///
+    /// # Errors
+    /// The value cannot be written in this format.
+    pub fn write<T: Serialize>(self, value: &T) -> Result<String, Failure> {
+        match self {
+            Self::Json => DataFormat::Json.write(value, &[]),
+            Self::Yaml => DataFormat::Yaml.write(value, &[]),
+        }
+    }
+}
+
 /// A format for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DataFormat {

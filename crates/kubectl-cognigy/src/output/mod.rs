@@ -7,7 +7,7 @@ mod table;
 mod terminal;
 mod time;
 
-pub use data::DataFormat;
+pub use data::{DataFormat, ObjectFormat};
 pub use sanitize::{json as safe_json, one_line};
 pub use screen::Screen;
 pub use table::{Cell, Table, fit, paragraph};

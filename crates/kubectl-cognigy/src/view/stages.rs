@@ -1,5 +1,6 @@
 //! The stages of an attempt, from the checks to the deliveries.
 
+use super::gates;
 use super::state::messages;
 use crate::output::{Style, short_duration};
 use api::condition::{ConditionSet, ConditionStatus, ConditionType};
@@ -69,7 +70,9 @@ pub fn stages(deployment: &CognigyDeployment, now: Timestamp) -> Vec<Stage> {
     let Some(status) = &deployment.status else { return Vec::new() };
     let Some(attempt) = &status.attempt else { return Vec::new() };
     let view = View { deployment, status, attempt, now };
-    let mut stages = vec![view.validate(), view.trace(), view.submit(), view.job(), view.health(), view.rollback()];
+    let mut stages = vec![view.validate(), view.trace()];
+    stages.extend(gates::stage(deployment, now));
+    stages.extend([view.submit(), view.job(), view.health(), view.rollback()]);
     stages.extend(view.restored());
     stages.push(view.deliveries());
     stages

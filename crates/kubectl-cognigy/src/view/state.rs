@@ -80,10 +80,13 @@ fn is_waiting(ready: &Condition) -> bool {
     use api::Reason::{
         ApiUnavailable, AwaitingSnapshot, NewerConfigurationWaiting, Queued, RollbackUnreachable, UnexpectedAnswer,
     };
+    let is_at_gate = |reason: api::Reason| {
+        reason == api::Reason::WindowClosed || reason.is_about_approvals() || reason.is_about_upstream()
+    };
     matches!(
         ready.reason,
         ApiUnavailable | AwaitingSnapshot | NewerConfigurationWaiting | Queued | RollbackUnreachable | UnexpectedAnswer
-    )
+    ) || is_at_gate(ready.reason)
 }
 
 /// What happens next without a person.
@@ -111,7 +114,11 @@ pub fn next(deployment: &CognigyDeployment) -> String {
             "nothing while spec.suspend is true".to_owned()
         }
         Step::Pending | Step::Validating => "validation, the synthetic trace, and the submit".to_owned(),
-        Step::Tracing => "the synthetic trace, and the submit".to_owned(),
+        Step::Tracing if attempt.checks.passed_at().is_none() => "the synthetic trace, and the submit".to_owned(),
+        Step::Tracing => match attempt.gates.as_ref().map_or(0, |gates| gates.closed.len()) {
+            0 => "the submit".to_owned(),
+            _ => "the submit, by itself, once all gates are open".to_owned(),
+        },
         Step::Submitting => "Cognigy.AI names the job; the submit is repeated under the same key until then".to_owned(),
         Step::RollingOut => "the job ends; then health is polled".to_owned(),
         Step::Monitoring => format!(

@@ -42,6 +42,8 @@ pub enum WaitFor {
     Ready,
     /// Cognigy.AI has accepted the rollout. How it ends does not matter.
     Submitted,
+    /// The rollout has the approvals that it needs, or needs none. It may still wait for other gates.
+    Approval,
 }
 
 impl From<WaitFor> for Wait {
@@ -50,6 +52,7 @@ impl From<WaitFor> for Wait {
             WaitFor::Verdict => Self::Verdict,
             WaitFor::Ready => Self::Ready,
             WaitFor::Submitted => Self::Submitted,
+            WaitFor::Approval => Self::Approval,
         }
     }
 }
@@ -165,6 +168,11 @@ async fn wait_for(
             && let Some(replaced) = target.is_replaced(&latest, connection).await?
         {
             finding = replaced;
+        }
+        if let (WaitFor::Approval, Finding::Pending { .. } | Finding::NeedsPerson { .. }) = (options.wait_for, &finding)
+            && let Some(unneeded) = target.without_approval(&latest)
+        {
+            finding = unneeded;
         }
         match &trouble {
             Some(problem) => report.trouble(&target, problem),

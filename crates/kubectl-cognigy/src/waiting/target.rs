@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use api::status::CognigyDeploymentStatus;
 use api::verdict::{Finding, Wait, before_the_start, finding, past_finding};
 use api::{CognigyDeployment, Digest, RETRY_ANNOTATION, Reason, Snapshot};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::{Resource, ResourceExt};
@@ -211,6 +212,18 @@ impl Target {
         finding(Some(status), digest, wait)
     }
 
+    /// The end of a wait for an approval that nobody needs to give. A configuration that the resource has not asked for yet may bring
+    /// the need for one along.
+    #[must_use]
+    pub fn without_approval(&self, object: &CognigyDeployment) -> Option<Finding> {
+        let is_asked = self.was_asked && object.meta().generation.unwrap_or_default() >= self.generation;
+        (is_asked && object.spec.approval.is_none()).then(|| Finding::Succeeded {
+            job_id: None,
+            since: Timestamp::now(),
+            message: "no approval is needed: spec.approval is not set".to_owned(),
+        })
+    }
+
     /// Whether the resource has asked for this configuration, and asks for another one now. An attempt to deploy it that has
     /// started is still followed: the operator says how it ends.
     ///
@@ -414,6 +427,19 @@ mod tests {
         assert!(matches!(look(&mut target, &replaced), Finding::Succeeded { .. }));
         // A success of an attempt that this wait has not followed may be an old one.
         assert!(!matches!(look(&mut Target::of_spec(&ours), &replaced), Finding::Succeeded { .. }));
+    }
+
+    #[test]
+    fn no_approval_is_waited_for_if_the_spec_that_asked_needs_none() {
+        let plain = deployment("1", None, Value::Null);
+        let target = Target::of_spec(&plain);
+        assert!(matches!(target.without_approval(&plain), Some(Finding::Succeeded { .. })));
+        let mut guarded = plain.clone();
+        guarded.spec.approval = Some(serde_json::from_value(json!({"required": 2})).unwrap());
+        assert!(target.without_approval(&guarded).is_none());
+        // The configuration of a file that is not applied yet may need one.
+        let digest = Target::of_spec(&deployment("2", None, Value::Null)).digest.unwrap().to_string();
+        assert!(Target::of_digest(&plain, &digest).unwrap().without_approval(&plain).is_none());
     }
 
     #[tokio::test]

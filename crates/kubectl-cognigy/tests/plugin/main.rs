@@ -8,6 +8,7 @@ mod support;
 
 mod acting;
 mod completion;
+mod deciding;
 mod plan;
 mod promote;
 mod reading;

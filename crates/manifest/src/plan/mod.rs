@@ -4,11 +4,16 @@
 //! of the same objects is always the same.
 
 mod change;
+mod gates;
 mod next;
 mod owner;
 mod target;
 
 pub use change::{Action, Change, LONGEST_VALUE, MAX_CHANGES};
+pub use gates::{
+    GateObjects, GateState, Gates, PlannedApproval, PlannedRequires, PlannedWindow, RequiredDeployment, WindowObject,
+    WindowState,
+};
 pub use next::{Event, Next};
 pub use target::{Part, Texts};
 
@@ -60,6 +65,9 @@ pub struct Plan {
     pub more_changes: usize,
     /// What would happen next.
     pub next: Next,
+    /// The gates that the rollout meets after its checks. Missing if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
     /// What the platform says about the configuration, if it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<Remote>,
@@ -238,6 +246,7 @@ pub fn plan(
         changes: changes.listed,
         more_changes: changes.more,
         next,
+        gates: None,
         remote: None,
         notes,
     })

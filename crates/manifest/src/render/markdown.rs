@@ -1,6 +1,6 @@
 //! Markdown for a comment on a pull request.
 
-use super::{Report, line, needs_a_person, remote, summary, versions};
+use super::{Report, gates, line, needs_a_person, remote, summary, versions};
 use crate::plan::Plan;
 use std::fmt::Write;
 
@@ -59,7 +59,7 @@ pub fn markdown(report: &Report) -> String {
 }
 
 fn row(plan: &Plan) -> String {
-    let mark = if needs_a_person(plan.next.event) { "**Needs a person:** " } else { "" };
+    let mark = if needs_a_person(plan.next.event) || plan.awaits_approval() { "**Needs a person:** " } else { "" };
     format!(
         "| `{}/{}` | `{}` | {} | {mark}{} |\n",
         cell(&plan.namespace),
@@ -78,6 +78,9 @@ fn details(plan: &Plan, left: usize) -> Option<String> {
     }
     if let Some(id) = &plan.plan_id {
         let _ = write!(head, "Plan: `{id}`\n\n");
+    }
+    for (heading, gate) in plan.gates.iter().flat_map(gates) {
+        let _ = write!(head, "Gate ({heading}): {}\n\n", cell(&gate));
     }
     if let Some(answer) = &plan.remote {
         let _ = write!(head, "Cognigy.AI: {}\n\n", cell(&remote(answer)));

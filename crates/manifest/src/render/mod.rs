@@ -6,7 +6,7 @@ mod text;
 pub use markdown::{LARGEST_COMMENT, markdown};
 pub use text::{Style, text};
 
-use crate::plan::{Action, Change, Event, Kind, Plan, Remote, RemoteResult};
+use crate::plan::{Action, Change, Event, GateState, Gates, Kind, Plan, Remote, RemoteResult};
 use crate::problem::Problem;
 use serde::Serialize;
 
@@ -98,6 +98,36 @@ fn remote(remote: &Remote) -> String {
         remote.capacity_utilization.map(|part| format!(" ({:.0} % of the capacity)", part * 100.0)).unwrap_or_default();
     let messages = if remote.messages.is_empty() { String::new() } else { format!(": {}", remote.messages.join("; ")) };
     format!("{result}{origin}{capacity}{messages}")
+}
+
+/// Each gate, with its heading.
+fn gates(gates: &Gates) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(approval) = &gates.approval {
+        let given = match approval.given_by.is_empty() {
+            true => String::new(),
+            false => format!(": {}", approval.given_by.join(", ")),
+        };
+        let not_by = match approval.not_by.is_empty() {
+            true => String::new(),
+            false => format!("; not by {}", approval.not_by.join(", ")),
+        };
+        lines.push(("approvals", format!("{} of {}{given}{not_by}", approval.given_by.len(), approval.required)));
+    }
+    if let Some(requires) = &gates.requires {
+        let state = match (requires.state, &requires.message) {
+            (GateState::Open, _) => "given".to_owned(),
+            (GateState::Closed, Some(message)) => message.clone(),
+            (GateState::Closed, None) => "missing".to_owned(),
+            (GateState::NotEvaluated, _) => "not evaluated for this plan yet".to_owned(),
+        };
+        let names: Vec<String> = requires.deployments.iter().map(|deployment| deployment.in_words()).collect();
+        lines.push(("requires", format!("{}: {state}", names.join(" and "))));
+    }
+    lines.extend(
+        gates.windows.iter().map(|window| ("window", format!("{}: {}", window.described(), window.in_words()))),
+    );
+    lines
 }
 
 /// The sign of a change, and the line after it.

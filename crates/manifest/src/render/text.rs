@@ -1,6 +1,6 @@
 //! Text for a terminal or a log.
 
-use super::{Report, line, needs_a_person, remote, summary, versions};
+use super::{Report, gates, line, needs_a_person, remote, summary, versions};
 use crate::plan::Plan;
 use crate::problem::{Problem, Severity};
 use std::fmt::Write;
@@ -81,8 +81,12 @@ fn add_plan(text: &mut String, plan: &Plan, style: Style) {
         let _ = writeln!(text, "  configuration: {}", printable(&versions));
     }
     let next = printable(&plan.next.message);
-    let next = if needs_a_person(plan.next.event) { style.paint(Ink::Changed, &next) } else { next };
+    let needs_a_person = needs_a_person(plan.next.event) || plan.awaits_approval();
+    let next = if needs_a_person { style.paint(Ink::Changed, &next) } else { next };
     let _ = writeln!(text, "  next: {next}");
+    for (heading, gate) in plan.gates.iter().flat_map(gates) {
+        let _ = writeln!(text, "  {heading}: {}", printable(&gate));
+    }
     if let Some(answer) = &plan.remote {
         let _ = writeln!(text, "  Cognigy.AI: {}", printable(&remote(answer)));
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod files;
+mod gates;
 mod objects;
 mod pages;
 mod plans;

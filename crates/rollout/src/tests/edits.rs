@@ -133,3 +133,22 @@ fn history_has_the_configured_length_and_attempt_numbers_continue() {
         assert_eq!(rollout.status.last_successful.as_ref().unwrap().number, 5);
     }
 }
+
+#[test]
+fn other_checks_are_another_plan_so_the_approvals_of_the_earlier_one_are_forgotten_at_once() {
+    let approval = serde_json::from_value(serde_json::json!({"required": 2})).unwrap();
+    let mut rollout = Rollout::of(|spec| spec.approval = Some(approval));
+    rollout.run_for(60);
+    assert_eq!(rollout.condition_text(ConditionType::GatesOpen), "False/AwaitingApproval");
+    let given = serde_json::json!({"uid": "1", "name": "a", "by": "anna", "at": "2026-01-01T00:00:00Z"});
+    let attempt = rollout.status.attempt.as_mut().unwrap();
+    attempt.gates.as_mut().unwrap().approvals = vec![serde_json::from_value(given).unwrap()];
+    let before = (attempt.plan_id.clone(), attempt.gates.as_ref().unwrap().since);
+    rollout.edit_checks("other");
+    assert_eq!(rollout.decision(), Decision::CheckAgain);
+    rollout.step();
+    let attempt = rollout.attempt();
+    let gates = attempt.gates.as_ref().unwrap();
+    assert_ne!(attempt.plan_id, before.0);
+    assert_eq!((gates.approvals.len(), gates.closed.len(), gates.since), (0, 0, before.1));
+}

@@ -1,4 +1,4 @@
-//! The API server, its clock, and the CRD.
+//! The API server, its clock, and the CRDs.
 
 use super::check::Check;
 use crate::connection::Connection;
@@ -7,15 +7,15 @@ use crate::output::short_duration;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::ResourceExt;
 use kube::api::Api;
 use kube::client::Body;
 use serde_json::Value;
 
 /// A clock that is wrong by more than this makes the times in messages misleading.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
-const CRD: &str = "cognigydeployments.deploy.cognigy.ai";
 
-/// Checks the API server, the clock and the CRD.
+/// Checks the API server, the clock and the CRDs.
 ///
 /// # Errors
 /// The API server does not answer.
@@ -27,7 +27,7 @@ pub async fn checks(connection: &Connection) -> Result<Vec<Check>, Failure> {
         .map_err(|error| Failure::of_request("reach the API server", error))?;
     let mut checks = vec![Check::good("API server", format!("answers; Kubernetes {}", version.git_version))];
     checks.push(clock(connection).await);
-    checks.push(crd(connection).await);
+    checks.extend(definitions(connection).await);
     Ok(checks)
 }
 
@@ -67,17 +67,29 @@ async fn clock(connection: &Connection) -> Check {
     }
 }
 
-async fn crd(connection: &Connection) -> Check {
+/// Compares the installed CRDs with those of the plugin.
+async fn definitions(connection: &Connection) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for mine in api::crd::definitions() {
+        checks.push(definition(&mine, connection).await);
+    }
+    // Whoever may not read one may read none.
+    checks.dedup_by(|later, earlier| later.detail == earlier.detail);
+    checks
+}
+
+async fn definition(mine: &CustomResourceDefinition, connection: &Connection) -> Check {
     let name = "CRD";
+    let crd = mine.name_any();
     let definitions: Api<CustomResourceDefinition> = Api::all(connection.client.clone());
-    let installed = match definitions.get(CRD).await {
+    let installed = match definitions.get(&crd).await {
         Ok(installed) => installed,
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            return Check::problem(name, format!("{CRD} is not installed"), "install the operator: docs/install.md")
-                .about_operator();
+            let what_to_do = "apply the CRDs of this version: docs/install.md";
+            return Check::problem(name, format!("{crd} is not installed"), what_to_do).about_operator();
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
-            return Check::unknown(name, "you may not read CustomResourceDefinitions, so its version is not checked");
+            return Check::unknown(name, "you may not read CustomResourceDefinitions, so their version is not checked");
         }
         Err(error) => return Check::unknown(name, format!("not checked: {}", causes(&error))),
     };
@@ -86,12 +98,11 @@ async fn crd(connection: &Connection) -> Check {
         let version = versions.as_array()?.iter().find(|version| version["name"] == "v1alpha1")?.clone();
         Some(version["schema"].clone())
     };
-    let mine = api::crd::definition();
-    match schema(&installed) == schema(&mine) {
-        true => Check::good(name, format!("{CRD} is installed, in the plugin's version")),
+    match schema(&installed) == schema(mine) {
+        true => Check::good(name, format!("{crd} is installed, in the plugin's version")),
         false => Check::warning(
             name,
-            format!("{CRD} is installed, but in another version than the plugin's"),
+            format!("{crd} is installed, but in another version than the plugin's"),
             "use the plugin of the operator's version, or upgrade the CRD: fields that only one of them knows are not shown",
         ),
     }

@@ -3,6 +3,7 @@
 mod check;
 mod cluster;
 mod credentials;
+mod decisions;
 mod operator;
 mod rights;
 
@@ -40,6 +41,7 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
     let operator = operator::Operator::find(connection).await;
     checks.extend(operator.checks());
     checks.extend(rights::checks(connection).await);
+    checks.push(decisions::check(connection).await);
     // Without the CRD or the right to list there is nothing more to look at; the checks above say so.
     if let Ok(listed) = deployments::list(connection, false, None).await {
         let chosen: Vec<_> = listed

@@ -33,27 +33,19 @@ const RIGHTS: &[Right] = &[
     right("events.k8s.io", "events", "list", "events", true),
     right(GROUP, "cognigydeployments", "patch", "retry, rollback, suspend, resume, apply", false),
     right(GROUP, "cognigydeployments", "create", "apply of a new deployment", false),
+    right(GROUP, "cognigydecisions", "create", "approve, reject, override", false),
+    right(GROUP, "changewindows", "list", "windows", true),
 ];
 
 /// Checks the caller's rights in the namespace: one line for what they can do, one for what they cannot.
 pub async fn checks(connection: &Connection) -> Vec<Check> {
     let name = "your rights";
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(connection.client.clone());
     let mut missing: Vec<&Right> = Vec::new();
     for right in RIGHTS {
-        let attributes = ResourceAttributes {
-            group: Some(right.group.to_owned()),
-            resource: Some(right.resource.to_owned()),
-            verb: Some(right.verb.to_owned()),
-            namespace: Some(connection.namespace.clone()),
-            ..Default::default()
-        };
-        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
-        let review = SelfSubjectAccessReview { spec, ..Default::default() };
-        match reviews.create(&PostParams::default(), &review).await {
-            Ok(review) if review.status.as_ref().is_some_and(|status| status.allowed) => {}
-            Ok(_) => missing.push(right),
-            Err(_) => return vec![Check::unknown(name, "the API server does not say what you may do")],
+        match is_allowed_in(right.group, right.verb, right.resource, connection).await {
+            Some(true) => {}
+            Some(false) => missing.push(right),
+            None => return vec![Check::unknown(name, "the API server does not say what you may do")],
         }
     }
     let namespace = &connection.namespace;
@@ -79,4 +71,24 @@ pub async fn checks(connection: &Connection) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// Whether the caller has a right to resources of the operator in the namespace. `None` if the API server does not say it.
+pub async fn is_allowed(verb: &str, resource: &str, connection: &Connection) -> Option<bool> {
+    is_allowed_in(GROUP, verb, resource, connection).await
+}
+
+async fn is_allowed_in(group: &str, verb: &str, resource: &str, connection: &Connection) -> Option<bool> {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(connection.client.clone());
+    let attributes = ResourceAttributes {
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        verb: Some(verb.to_owned()),
+        namespace: Some(connection.namespace.clone()),
+        ..Default::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+    let review = SelfSubjectAccessReview { spec, ..Default::default() };
+    let answer = reviews.create(&PostParams::default(), &review).await.ok()?;
+    answer.status.map(|status| status.allowed)
 }

@@ -1,20 +1,24 @@
 //! What a plan reads of the cluster: the live objects, who owns environments, and ConfigMaps with snapshots.
 
-use crate::commands::deployments;
+use crate::commands::{deployments, gate_objects};
 use crate::connection::Connection;
 use crate::exit::Failure;
 use api::CognigyDeployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
+use manifest::plan::{GateObjects, WindowObject};
 use manifest::validate::{Held, text_of};
 use manifest::{Document, Manifests};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 /// The cluster, as far as the caller may read it.
 pub struct Live<'c> {
     connection: &'c Connection,
     others: Vec<CognigyDeployment>,
     notes: Vec<String>,
+    /// What was read of gates, by namespace.
+    gates: RefCell<HashMap<String, (GateObjects, Vec<String>)>>,
 }
 
 impl<'c> Live<'c> {
@@ -23,7 +27,7 @@ impl<'c> Live<'c> {
     /// # Errors
     /// [`Failure`] if there is no such kind, or the cluster cannot be reached.
     pub async fn read(connection: &'c Connection, manifests: &Manifests) -> Result<Self, Failure> {
-        let mut live = Self { connection, others: Vec::new(), notes: Vec::new() };
+        let mut live = Self { connection, others: Vec::new(), notes: Vec::new(), gates: RefCell::default() };
         match deployments::list(connection, true, None).await {
             Ok(listed) => live.take(listed),
             Err(Failure::Forbidden(_)) => {
@@ -80,6 +84,52 @@ impl<'c> Live<'c> {
         api.get_opt(name).await.map_err(|error| deployments::of_get(&there, name, error))
     }
 
+    /// The decisions and change windows that may be about the deployments of a namespace, and notes on what could not be read. They
+    /// are read once for each namespace.
+    ///
+    /// # Errors
+    /// [`Failure`] if the cluster cannot be reached.
+    pub async fn gates(
+        &self,
+        namespace: &str,
+        operator_namespace: &str,
+    ) -> Result<(GateObjects, Vec<String>), Failure> {
+        let known = self.gates.borrow().get(namespace).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read = self.read_gates(namespace, operator_namespace).await?;
+        self.gates.borrow_mut().insert(namespace.to_owned(), read.clone());
+        Ok(read)
+    }
+
+    async fn read_gates(
+        &self,
+        namespace: &str,
+        operator_namespace: &str,
+    ) -> Result<(GateObjects, Vec<String>), Failure> {
+        let mut known = GateObjects::default();
+        let mut notes = Vec::new();
+        match gate_objects::windows_for(self.connection, namespace, operator_namespace).await {
+            Ok((windows, unread)) => {
+                notes.extend(unread);
+                known.windows = Some(windows.into_iter().map(window_object).collect());
+            }
+            Err(Failure::Forbidden(_)) => notes.push(
+                "you may not list ChangeWindows: whether one of them holds the rollout back is not known".to_owned(),
+            ),
+            // An older installation has no such kind.
+            Err(Failure::NotFound(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        match gate_objects::decisions(self.connection, namespace).await {
+            Ok(decisions) => known.decisions = Some(decisions),
+            Err(Failure::Forbidden(_) | Failure::NotFound(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok((known, notes))
+    }
+
     /// The text that an object's reference stands for: of the manifests, or else of the cluster. A note says why there is none.
     ///
     /// # Errors
@@ -114,4 +164,9 @@ impl<'c> Live<'c> {
             Err(error) => Err(Failure::of_request(&format!("get {place}"), error)),
         }
     }
+}
+
+fn window_object(listed: gate_objects::ListedWindow) -> WindowObject {
+    let gate_objects::ListedWindow { namespace, name, window } = listed;
+    WindowObject { namespace, name, window: window.ok() }
 }

@@ -3,6 +3,7 @@
 mod live;
 mod remote;
 
+use super::gate_objects::OPERATOR_NAMESPACE;
 use super::manifests::{ManifestArguments, no_deployment};
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
@@ -46,6 +47,10 @@ pub struct Arguments {
     #[arg(long, value_name = "RULE", requires = "remote", env = "COGNIGY_EGRESS_ALLOW", value_delimiter = ',')]
     egress_allow: Vec<EgressRule>,
 
+    /// The namespace of the operator. Its change windows apply to all namespaces.
+    #[arg(long, value_name = "NAMESPACE", default_value = OPERATOR_NAMESPACE)]
+    operator_namespace: String,
+
     /// How to write the plan.
     #[arg(long, short, value_name = "FORMAT", value_enum, default_value = "text")]
     output: Format,
@@ -76,7 +81,9 @@ pub async fn run(arguments: &Arguments, connection: &Connection, terminal: &Term
         return Err(no_deployment());
     }
     let checker = if arguments.remote { Some(Checker::new(&arguments.egress_allow)?) } else { None };
-    let planner = Planner { live: Live::read(connection, &manifests).await?, manifests, rules, checker };
+    let operator_namespace = arguments.operator_namespace.clone();
+    let planner =
+        Planner { live: Live::read(connection, &manifests).await?, manifests, rules, checker, operator_namespace };
     let report = planner.report().await?;
     let is_unanswered = report
         .plans
@@ -96,6 +103,7 @@ struct Planner<'c> {
     rules: Rules,
     live: Live<'c>,
     checker: Option<Checker>,
+    operator_namespace: String,
 }
 
 impl Planner<'_> {
@@ -142,11 +150,18 @@ impl Planner<'_> {
             },
             desired: self.live.text(&desired, Some(&self.manifests), &mut notes).await?,
         };
-        let mut plan = match plan(live, &desired, &texts, self.live.others()) {
-            Ok(plan) => plan,
+        let planned = match plan(live, &desired, &texts, self.live.others()) {
+            Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused.to_string())),
         };
-        notes.extend(self.live.notes().iter().cloned());
+        let (gates, mut unread) = self.live.gates(namespace, &self.operator_namespace).await?;
+        if desired.spec.approval.is_some() && gates.decisions.is_none() {
+            unread.push(format!(
+                "the CognigyDecisions of namespace {namespace} cannot be read: who has approved this plan is not known"
+            ));
+        }
+        let mut plan = planned.with_gates(live, &desired, &gates);
+        notes.extend(self.live.notes().iter().cloned().chain(unread));
         for note in notes {
             if !plan.notes.contains(&note) {
                 plan.notes.push(note);
