@@ -179,6 +179,7 @@ impl<'c> ReconcileRun<'c> {
         self.record().await?;
         self.record_claim();
         self.update_queue();
+        self.leave_gates();
         let retry_delivery = self.deliver(rest).await?;
         self.record().await?;
         self.report_decisions().await;

@@ -16,12 +16,16 @@ impl ReconcileRun<'_> {
         self.check_policy().await;
         self.observed.upstream = match self.is_at_gates() && !self.observed.object.spec.requires.is_empty() {
             true => self.closed_upstream().await?,
-            false => {
-                self.context.gates.forget_waiting(&name_of(self.observed.object.as_ref()));
-                None
-            }
+            false => None,
         };
         Ok(())
+    }
+
+    /// Stops waiting for other deployments, unless the attempt is at its gates.
+    pub(in crate::controller) fn leave_gates(&self) {
+        if !self.is_at_gates() || self.observed.object.spec.requires.is_empty() {
+            self.context.gates.forget_waiting(&name_of(self.observed.object.as_ref()));
+        }
     }
 
     /// Checks the admission policy, if there are decisions that it must prove.

@@ -28,8 +28,8 @@ fn is_proved(record: &Record<'_>, intent: &Write, requirement: &Requirement) -> 
     let before = record.writes.iter().filter(|write| {
         write.place < intent.place && write.object.metadata.name.as_deref() == Some(requirement.name.as_str())
     });
-    let attempts = before.filter_map(Write::attempt);
-    let last = attempts.filter(|upstream| upstream.release == attempt.release && upstream.job.is_some()).last();
+    let mut attempts = before.filter_map(Write::attempt);
+    let last = attempts.rfind(|upstream| upstream.release == attempt.release && upstream.job.is_some());
     let verdict = last.filter(|last| last.rollback.is_none()).and_then(|last| last.verdict.as_ref());
     let proved_at = verdict.filter(|verdict| verdict.outcome == Outcome::Succeeded).map(|verdict| {
         verdict

@@ -1,9 +1,10 @@
 //! `web` requires another deployment, `staging`, with the same release in the environment `env2`.
 
-use api::status::Outcome::{RolledBack, Succeeded};
+use api::status::Outcome::{Abandoned, RolledBack, Succeeded};
+use api::status::Step;
 use serde_json::{Value, json};
 
-use crate::scenario::{Scenario, annotate, create, operator_down};
+use crate::scenario::{Cue, Scenario, annotate, create, operator_down};
 
 pub fn all() -> Vec<Scenario> {
     vec![
@@ -29,8 +30,8 @@ pub fn all() -> Vec<Scenario> {
             .ending_of("staging", &[RolledBack], "1", false)
             .waiting("web", "1"),
         production("a person stops a rollout that waits for a deployment that it requires", "", 0)
-            .at(200, annotate("rollback", "1"))
-            .ending(&[api::status::Outcome::Abandoned], "1"),
+            .after(Cue::Written(Step::Tracing), 60, annotate("rollback", "1"))
+            .ending(&[Abandoned], "1"),
     ]
 }
 

@@ -207,7 +207,7 @@ impl Judge<'_> {
                 "{attempted} succeeded, but a rollback of it was requested later; deploy there again"
             ));
         }
-        if !self.status.running.as_ref().is_some_and(|running| running.attempt == attempt.number) {
+        if self.status.running.as_ref().is_none_or(|running| running.attempt != attempt.number) {
             return UpstreamState::waiting(format!(
                 "{attempted} succeeded, but another CognigyDeployment has deployed to the same environment since; deploy there \
                  again"
