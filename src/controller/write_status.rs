@@ -9,6 +9,7 @@ use super::error::Error;
 use super::reconcile::ReconcileRun;
 use super::record;
 use crate::delivery::outbox;
+use api::status::{Attempt, CognigyDeploymentStatus};
 use api::{CognigyDeployment, CognigyDeploymentSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -84,7 +85,8 @@ impl ReconcileRun<'_> {
     /// is kept for the next reconcile.
     async fn follow(&mut self) -> Result<(), Error> {
         let newer = record::read(self.context, self.observed.object.as_ref()).await?;
-        if !has_same_inputs(&self.observed.object, &newer) {
+        let is_same_window = !self.records_intent() || self.is_in_same_window(&newer);
+        if !is_same_window || !has_same_inputs(&self.observed.object, &newer) {
             self.newest = Some(newer);
             return Err(Error::Conflict);
         }
@@ -94,6 +96,12 @@ impl ReconcileRun<'_> {
         self.observed.object = newer;
         self.refresh_status();
         Ok(())
+    }
+
+    /// Whether the status to write has an intent that the recorded one does not have.
+    fn records_intent(&self) -> bool {
+        let has_intent = |status: &CognigyDeploymentStatus| status.attempt.as_ref().is_some_and(Attempt::has_intent);
+        has_intent(&self.status) && !self.observed.object.status.as_ref().is_some_and(has_intent)
     }
 
     /// Adds the finalizer, before the first request to the platform.
@@ -182,8 +190,6 @@ fn has_same_inputs(ours: &CognigyDeployment, newer: &CognigyDeployment) -> bool 
         && ours.status == newer.status
         && ours.metadata.deletion_timestamp == newer.metadata.deletion_timestamp
         && ours.metadata.finalizers == newer.metadata.finalizers
-        // Change windows select by label.
-        && ours.metadata.labels == newer.metadata.labels
         && requests(ours) == requests(newer)
         && ours.spec == CognigyDeploymentSpec { monitoring: ours.spec.monitoring.clone(), ..newer.spec.clone() }
 }

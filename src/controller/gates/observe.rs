@@ -4,6 +4,7 @@ use super::super::error::Error;
 use super::super::reconcile::ReconcileRun;
 use super::super::resources::name_of;
 use super::decisions::KnownDecision;
+use api::CognigyDeployment;
 use api::status::Attempt;
 use rollout::gates::{Decisions, GateFacts, Proof};
 use std::sync::Arc;
@@ -64,6 +65,15 @@ impl ReconcileRun<'_> {
     /// Whether the attempt has passed its checks and is not submitted: only then gates are evaluated.
     fn is_at_gates(&self) -> bool {
         self.status.attempt.as_ref().is_some_and(is_at_gates)
+    }
+
+    /// Whether the change windows say the same about a newer version of the resource. They select by label.
+    pub(in crate::controller) fn is_in_same_window(&self, newer: &CognigyDeployment) -> bool {
+        let ours = &self.observed.object;
+        let gates = &self.context.gates;
+        let (mut windows, now) = (gates.windows.lock(), self.context.now().wall);
+        let mut closed = |object: &CognigyDeployment| windows.closed(object, &gates.operator_namespace, now);
+        ours.metadata.labels == newer.metadata.labels || closed(ours) == closed(newer)
     }
 
     /// What is known about the gates now.

@@ -67,6 +67,8 @@ fn approvals() -> Vec<Scenario> {
             .at(0, policy_missing())
             .after(WAITS, 30, decides("anna", Approve))
             .after(WAITS, 900, policy_installed())
+            // What was decided before that never counts.
+            .after(WAITS, 1200, decides("anna", Approve))
             .ending(&[Succeeded], "2"),
         gated("an approval of checks that are old when it comes", "", 1)
             .after(WAITS, 4000, decides("anna", Approve))
@@ -155,6 +157,7 @@ fn requests() -> Vec<Scenario> {
             .at(0, policy_missing())
             .after(ENDED, 60, decides("anna", Rollback))
             .after(ENDED, 600, policy_installed())
+            .after(ENDED, 900, decides("anna", Rollback))
             .ending(&[Succeeded], "1"),
         story("a retry by decision after a refusal", "    validationErrors: [full]\n")
             .creating(|_| {})
@@ -169,13 +172,7 @@ fn requests() -> Vec<Scenario> {
     ]
 }
 
-/// Whether this version evaluates change windows.
-const EVALUATES_WINDOWS: bool = false;
-
 fn windows() -> Vec<Scenario> {
-    if !EVALUATES_WINDOWS {
-        return Vec::new();
-    }
     let story = |name| Scenario::new(name, "").lasting(Duration::from_secs(3 * 3600)).at(0, freeze("freeze", 1800));
     vec![
         story("a freeze that ends").creating(|_| {}).ending(&[Succeeded], "2"),
