@@ -38,6 +38,10 @@ text_newtype!(
     EnvironmentId
 );
 text_newtype!(
+    /// A hash over the name and the content of a CognigyDecision, in hexadecimal.
+    DecisionHash
+);
+text_newtype!(
     /// The uid of a CognigyDecision.
     DecisionUid
 );

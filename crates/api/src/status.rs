@@ -12,7 +12,7 @@ mod running;
 
 use super::claim::EnvironmentClaim;
 use super::condition::Condition;
-use super::identifier::DecisionUid;
+use super::identifier::{DecisionHash, DecisionUid};
 pub use attempt::{Attempt, Checks, Health, Job, JobFailure, Step, Submission, SyntheticTrace, Validation};
 pub use gates::{ClosedGate, CountedDecision, Gates};
 use jiff::Timestamp;
@@ -158,6 +158,10 @@ pub struct HandledRequests {
 pub struct ActedDecision {
     /// The uid of the CognigyDecision.
     pub uid: DecisionUid,
+    /// Hash of its name and its content. If a GitOps tool creates a deleted decision again, it has another uid and the same hash, and
+    /// does not act again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<DecisionHash>,
     /// When it was made.
     pub made_at: Timestamp,
 }

@@ -171,6 +171,10 @@ pub fn conclude(
 ) -> Effects {
     let success_rate = validation_success_rate(status);
     conditions::remove_unreached(status);
+    if !status.attempt.as_ref().is_some_and(Attempt::has_intent) && reason != Reason::Rejected {
+        // Nothing waits at a gate any more.
+        status.conditions.remove_condition(ConditionType::GatesOpen);
+    }
     let Some(attempt) = &mut status.attempt else { return Effects::none() };
     attempt.step = Step::Settled;
     if attempt.verdict.is_some() {

@@ -27,6 +27,8 @@ pub(super) struct KnownDecision {
     /// This process has reported its state while the names in decisions were proven. Before that, a decision that is ignored may be
     /// ignored only for want of proof.
     is_reported: bool,
+    /// The API server has made its name.
+    pub(super) has_generated_name: bool,
 }
 
 impl KnownDecision {
@@ -49,7 +51,14 @@ impl KnownDecision {
         let about =
             ResourceName { namespace: metadata.namespace.as_deref()?.into(), name: spec.deployment.as_str().into() };
         let verified = object.status.as_ref().and_then(|status| status.verified);
-        Some((about, Self { record: Arc::new(record), status: object.status.clone(), verified, is_reported: false }))
+        let known = Self {
+            record: Arc::new(record),
+            status: object.status.clone(),
+            verified,
+            is_reported: false,
+            has_generated_name: object.metadata.generate_name.is_some(),
+        };
+        Some((about, known))
     }
 
     /// Whether the operator has dealt with it for good.

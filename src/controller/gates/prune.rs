@@ -49,7 +49,9 @@ impl GateRegistry {
             let surplus = known.len().saturating_sub(KEPT);
             for (position, decision) in known.values().enumerate() {
                 let record = &decision.record;
-                let is_old = between(record.made_at, now) > KEPT_FOR
+                // A decision with a name of its own may be in Git, and its tool would create it again.
+                let is_old = decision.has_generated_name
+                    && between(record.made_at, now) > KEPT_FOR
                     && record.expires_at.is_none_or(|expires_at| expires_at <= now);
                 if is_old || position < surplus {
                     prunable.push((resource.clone(), Arc::clone(&decision.record)));

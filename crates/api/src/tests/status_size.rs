@@ -2,7 +2,7 @@
 
 use super::sample_with;
 use crate::condition::{Condition, ConditionSet, ConditionStatus, ConditionType, MESSAGE_LIMIT};
-use crate::identifier::{ApiOrigin, ClientHash, RequestHash};
+use crate::identifier::{ApiOrigin, ClientHash, DecisionHash, RequestHash};
 use crate::reason::Reason;
 use crate::status::{
     ActedDecision, Attempt, Checks, ClosedGate, CognigyDeploymentStatus, CountedDecision, DeliveryKind, Gates,
@@ -127,7 +127,14 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             50
         ],
         handled_requests: Some(HandledRequests { retry: Some("x".repeat(256)), rollback: Some("x".repeat(256)) }),
-        acted_decisions: vec![ActedDecision { uid: DecisionUid::new("f".repeat(36)), made_at: at }; 32],
+        acted_decisions: vec![
+            ActedDecision {
+                uid: DecisionUid::new("f".repeat(36)),
+                hash: Some(DecisionHash::new("f".repeat(16))),
+                made_at: at
+            };
+            32
+        ],
         decisions_ignored_until: Some(at),
         outbox: vec![
             OutboxEntry {

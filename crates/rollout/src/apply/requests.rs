@@ -30,7 +30,7 @@ pub fn handle(
     let decision = pending_decision(facts, status, request.verb()).filter(|_| !is_annotated).cloned();
     let decided = match &decision {
         Some(record) => {
-            gates::act_on(status, &record.uid, record.made_at);
+            gates::act_on(status, record);
             decided(request, record)
         }
         None if is_annotated => {
@@ -66,6 +66,7 @@ fn reject(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, decision: Opt
     let message = format!("rejected by {} with the decision {}: {}", record.by, record.name, record.reason);
     let update = ConditionUpdate::set_false(ConditionType::GatesOpen, Reason::Rejected, message.clone());
     set_condition(status, facts, update);
+    gates::use_up(status, facts, &record.plan_id);
     attempt::conclude(status, facts, Outcome::Abandoned, Reason::Rejected, message)
 }
 
@@ -87,7 +88,7 @@ fn note_retry(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
 fn drop_retries(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     note_retry(status, facts);
     while let Some(retry) = pending_decision(facts, status, Verb::Retry).cloned() {
-        gates::act_on(status, &retry.uid, retry.made_at);
+        gates::act_on(status, &retry);
     }
 }
 

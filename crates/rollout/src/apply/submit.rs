@@ -8,14 +8,15 @@ use crate::claim;
 use crate::conditions::{ConditionUpdate, set_condition};
 use crate::effects::Effects;
 use crate::facts::Facts;
-use crate::gates;
+use crate::gates::{self, DecisionRecord};
 use crate::key;
 use crate::memory::Memory;
 use crate::time::after;
 use api::condition::ConditionType;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::reason::Reason;
-use api::status::{CognigyDeploymentStatus, CountedDecision, Job, Outcome, Step, Submission};
+use api::status::{CognigyDeploymentStatus, Job, Outcome, Step, Submission};
+use std::sync::Arc;
 
 /// What a repeated submit must have in common with the first one, so that the API recognizes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub fn intend(
     let opened = apply_gates::record(status, facts);
     let Some(used) = used_decisions(status, facts) else { return opened };
     for decision in &used {
-        gates::act_on(status, &decision.uid, decision.at);
+        gates::act_on(status, decision);
     }
     let Some(attempt) = &mut status.attempt else { return opened };
     // A recorded key is kept, even if another version of the operator derived it. If somebody set the step in the
@@ -69,9 +70,11 @@ pub fn intend(
 }
 
 /// The decisions that this submit uses up. `None` if a gate is closed.
-fn used_decisions(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Vec<CountedDecision>> {
+fn used_decisions(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Vec<Arc<DecisionRecord>>> {
     let evaluation = gates::evaluate(facts, status, status.attempt.as_ref()?);
-    evaluation.is_open().then(|| evaluation.used().cloned().collect())
+    let is_used = |record: &Arc<DecisionRecord>| evaluation.used().any(|decision| decision.uid == record.uid);
+    let records = facts.gates.decisions.records.iter().filter(|record| is_used(record));
+    evaluation.is_open().then(|| records.cloned().collect())
 }
 
 /// Applies the remembered answer to the submit again, because the status with this answer could not be recorded.

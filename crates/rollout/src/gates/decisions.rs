@@ -3,9 +3,11 @@
 use crate::facts::Facts;
 use crate::time::after;
 use api::decision::{DecisionState, Verb};
+use api::identifier::DecisionHash;
 use api::status::{ActedDecision, CognigyDeploymentStatus, CountedDecision};
 use api::{DecisionUid, EnvironmentId, PlanId};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +71,36 @@ impl DecisionRecord {
         }
     }
 
+    /// The hash of its name and content: the same for a decision that is deleted and created again. 64 bits are enough, because
+    /// it is compared within one resource, and nobody gains by a decision that does not act.
+    #[must_use]
+    pub fn hash(&self) -> DecisionHash {
+        let expires_at = self.expires_at.map(|at| at.to_string()).unwrap_or_default();
+        let parts = [
+            self.name.as_str(),
+            self.verb.as_str(),
+            self.plan_id.as_str(),
+            self.environment_id.as_str(),
+            &self.by,
+            &self.reason,
+            &expires_at,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            // The length keeps "ab","c" apart from "a","bc".
+            hash.update(part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut digits = hex::encode(hash.finalize());
+        digits.truncate(16);
+        DecisionHash::new(digits)
+    }
+
+    fn has_acted(&self, status: &CognigyDeploymentStatus) -> bool {
+        let hash = self.hash();
+        status.acted_decisions.iter().any(|acted| acted.uid == self.uid || acted.hash.as_ref() == Some(&hash))
+    }
+
     /// The decision, as an attempt records it.
     #[must_use]
     pub fn counted(&self) -> CountedDecision {
@@ -91,7 +123,7 @@ pub fn is_usable(
     status: &CognigyDeploymentStatus,
     record: &DecisionRecord,
 ) -> Result<(), &'static str> {
-    if status.acted_decisions.iter().any(|acted| acted.uid == record.uid) {
+    if record.has_acted(status) {
         return Err("has acted already");
     }
     if status.decisions_ignored_until.is_some_and(|until| record.made_at <= until) {
@@ -108,11 +140,12 @@ pub fn is_usable(
 }
 
 /// Records that a decision acts now. It belongs in the same write as what it causes.
-pub fn act_on(status: &mut CognigyDeploymentStatus, uid: &DecisionUid, made_at: Timestamp) {
-    if status.acted_decisions.iter().any(|acted| acted.uid == *uid) {
+pub fn act_on(status: &mut CognigyDeploymentStatus, record: &DecisionRecord) {
+    if record.has_acted(status) {
         return;
     }
-    status.acted_decisions.push(ActedDecision { uid: uid.clone(), made_at });
+    let acted = ActedDecision { uid: record.uid.clone(), hash: Some(record.hash()), made_at: record.made_at };
+    status.acted_decisions.push(acted);
     status.acted_decisions.sort_by_key(|acted| acted.made_at);
     while status.acted_decisions.len() > MAX_ACTED {
         let oldest = status.acted_decisions.remove(0);
@@ -121,12 +154,23 @@ pub fn act_on(status: &mut CognigyDeploymentStatus, uid: &DecisionUid, made_at: 
     }
 }
 
+/// Records that the approvals and overrides of a plan cannot act any more, because the plan was rejected: whoever tries again asks
+/// again.
+pub fn use_up(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, plan_id: &PlanId) {
+    let of_plan = facts.gates.decisions.records.iter().filter(|record| record.plan_id == *plan_id);
+    for record in of_plan.filter(|record| matches!(record.verb, Verb::Approve | Verb::Override)) {
+        if is_usable(facts, status, record).is_ok() {
+            act_on(status, record);
+        }
+    }
+}
+
 /// Records the decisions to roll back and to try again that existed before the operator first saw the resource, without acting
 /// on them: they are about attempts that this status does not know.
 pub fn ignore_existing(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     let existing = facts.gates.decisions.records.iter();
     for record in existing.filter(|record| matches!(record.verb, Verb::Rollback | Verb::Retry | Verb::Reject)) {
-        act_on(status, &record.uid, record.made_at);
+        act_on(status, record);
     }
 }
 
@@ -137,7 +181,7 @@ pub fn state_of(
     status: &CognigyDeploymentStatus,
     record: &DecisionRecord,
 ) -> (DecisionState, String) {
-    if status.acted_decisions.iter().any(|acted| acted.uid == record.uid) {
+    if record.has_acted(status) {
         return (DecisionState::Acted, "has acted".to_owned());
     }
     if facts.now.wall >= record.expiry(life_of(facts, record)) {
@@ -159,13 +203,17 @@ fn obstacle(facts: &Facts<'_>, status: &CognigyDeploymentStatus, record: &Decisi
     }
     let attempt = status.attempt.as_ref()?;
     let (number, plan_id) = (attempt.number, attempt.plan_id.as_ref()?);
-    if *plan_id != record.plan_id {
-        return Some(format!(
-            "is about {}, but attempt {number} is about {plan_id}: create another decision if it is meant",
-            record.plan_id
-        ));
-    }
     let is_open = attempt.submission.is_none() && attempt.verdict.is_none();
+    if *plan_id != record.plan_id {
+        let is_ahead = !is_open && matches!(record.verb, Verb::Approve | Verb::Override | Verb::Reject);
+        // It may be about the next attempt, which has not started yet.
+        return (!is_ahead).then(|| {
+            format!(
+                "is about {}, but attempt {number} is about {plan_id}: create another decision if it is meant",
+                record.plan_id
+            )
+        });
+    }
     match (record.verb, &facts.spec.approval) {
         (Verb::Approve | Verb::Override | Verb::Reject, _) if !is_open => {
             Some(format!("cannot act any more: attempt {number} was submitted or has ended"))

@@ -8,7 +8,9 @@ mod decisions;
 pub mod upstream;
 
 pub use cycle::find_cycle;
-pub use decisions::{DecisionRecord, Decisions, Proof, act_on, default_expiry, ignore_existing, is_usable, state_of};
+pub use decisions::{
+    DecisionRecord, Decisions, Proof, act_on, default_expiry, ignore_existing, is_usable, state_of, use_up,
+};
 
 use super::facts::Facts;
 use super::time::between;

@@ -2,10 +2,10 @@
 
 use crate::gates::{DecisionRecord, Decisions, Proof, act_on, is_usable, state_of};
 use crate::tests::fixture::{Rollout, VALID, bad};
-use api::DecisionUid;
 use api::decision::DecisionState;
 use api::decision::Verb::{self, Approve, Reject, Retry, Rollback};
 use api::status::{CognigyDeploymentStatus, Outcome};
+use api::{DecisionUid, PlanId};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -74,6 +74,33 @@ fn the_state_of_a_decision_says_what_became_of_it() {
     assert_eq!(states(&rollout), [DecisionState::Acted, DecisionState::Expired], "also without proof");
 }
 
+/// A GitOps tool creates an object again that somebody has deleted.
+#[test]
+fn a_decision_that_is_deleted_and_created_again_does_not_act_again() {
+    let mut rollout = Rollout::new();
+    // The second attempt at a configuration that runs already has the same plan as every later one.
+    rollout.run_for(60).decide_by(Retry, "ben").run_for(120);
+    rollout.decide_with(Retry, "anna", |record| record.name = "in-git".to_owned()).run_for(120);
+    assert_eq!(rollout.attempt().number, 3);
+    rollout.withdraw("anna").run_for(60);
+    rollout.decide_with(Retry, "anna", |record| record.name = "in-git".to_owned()).run_for(120);
+    assert_eq!(rollout.attempt().number, 3, "it has another uid, and the same name and content");
+    assert_eq!(states(&rollout), [DecisionState::Acted; 2]);
+    rollout.decide_with(Retry, "anna", |record| record.name = "in-git-2".to_owned()).run_for(120);
+    assert_eq!(rollout.attempt().number, 4);
+}
+
+#[test]
+fn an_approval_of_a_plan_that_has_not_started_waits_and_is_not_ignored() {
+    let mut rollout = Rollout::needing(1);
+    rollout.decide_by(Approve, "anna").run_for(120).assert_succeeded();
+    let next: PlanId = serde_json::from_value(serde_json::json!("plan-0000000000000001")).unwrap();
+    rollout.decide_with(Approve, "anna", |record| record.plan_id = next.clone());
+    assert_eq!(states(&rollout)[1], DecisionState::Waiting, "the next attempt may have this plan");
+    rollout.decide_with(Rollback, "anna", |record| record.plan_id = next);
+    assert_eq!(states(&rollout)[2], DecisionState::Ignored, "nothing of this plan can be undone");
+}
+
 fn states(rollout: &Rollout) -> Vec<DecisionState> {
     let facts = rollout.given.facts(rollout.given.now);
     let records = rollout.given.gates.decisions.records.iter();
@@ -109,7 +136,7 @@ proptest! {
             let record = record(second, number);
             let facts = rollout.given.facts(rollout.given.now);
             if is_usable(&facts, &status, &record).is_ok() {
-                act_on(&mut status, &record.uid, record.made_at);
+                act_on(&mut status, &record);
                 prop_assert!(acted.insert(record.uid.clone()), "{} acts again", record.uid);
                 prop_assert!(is_usable(&facts, &status, &record).is_err());
             }

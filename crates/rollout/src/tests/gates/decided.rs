@@ -3,7 +3,7 @@
 use crate::Decision;
 use crate::requests::Request;
 use crate::tests::fixture::{DAY, Rollout, bad};
-use api::condition::ConditionType;
+use api::condition::{ConditionSet, ConditionType};
 use api::decision::Verb::{Approve, Reject, Retry, Rollback};
 use api::reason::Reason;
 use api::status::{Outcome, Step};
@@ -63,6 +63,23 @@ fn a_rejected_configuration_is_not_tried_again_by_itself() {
     assert_eq!((rollout.attempt().number, rollout.count(&Decision::Submit)), (1, 0));
     rollout.edit_digest("2.5.0").run_for(60).decide_by(Approve, "anna").decide_by(Approve, "ben").run_for(120);
     rollout.assert_succeeded();
+}
+
+#[test]
+fn a_rejection_uses_up_the_approvals_of_its_plan() {
+    let mut rollout = Rollout::needing(2);
+    rollout.decide_by(Approve, "anna").run_for(60).decide_by(Reject, "ben").run_for(60);
+    rollout.decide_by(Retry, "ben").run_for(60).decide_by(Approve, "carol").run_for(60);
+    rollout.assert_waits(Reason::AwaitingApproval);
+    rollout.decide_by(Approve, "anna").run_for(120).assert_succeeded();
+}
+
+#[test]
+fn nothing_says_that_a_gate_is_closed_after_the_attempt_has_ended_for_another_reason() {
+    let mut rollout = Rollout::needing(1);
+    rollout.run_for(60).decide_by(Rollback, "anna").run_for(60);
+    assert_eq!(rollout.outcome().unwrap(), (Outcome::Abandoned, Reason::Cancelled));
+    assert_eq!(rollout.status.conditions.find(ConditionType::GatesOpen), None);
 }
 
 #[test]
