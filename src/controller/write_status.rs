@@ -85,8 +85,8 @@ impl ReconcileRun<'_> {
     /// is kept for the next reconcile.
     async fn follow(&mut self) -> Result<(), Error> {
         let newer = record::read(self.context, self.observed.object.as_ref()).await?;
-        let is_same_window = !self.records_intent() || self.is_in_same_window(&newer);
-        if !is_same_window || !has_same_inputs(&self.observed.object, &newer) {
+        let is_allowed = !self.records_intent() || self.gates_still_allow_intent(&newer);
+        if !is_allowed || !has_same_inputs(&self.observed.object, &newer) {
             self.newest = Some(newer);
             return Err(Error::Conflict);
         }

@@ -75,6 +75,12 @@ fn replaced(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
 /// The results of the checks are discarded, because they are too old, or because the checks or the API have changed.
 pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects {
     let running = gates::running_digest(status).cloned();
+    if is_other_api(status, facts)
+        && let Some(plan_id) = status.attempt.as_ref().and_then(|attempt| attempt.plan_id.clone())
+    {
+        // The plan does not name the API. Nobody has approved to deploy to this one.
+        gates::use_up(status, facts, &plan_id);
+    }
     let mut is_another_plan = false;
     if let (Some(attempt), Ok(target)) = (&mut status.attempt, &facts.target) {
         attempt.checks = Checks::new(target.checks_digest.clone());
@@ -93,6 +99,12 @@ pub fn check_again(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> E
     }
     conditions::reset_stages(status, facts);
     Effects::none()
+}
+
+/// Whether the credentials point to another API than the one that has made the checks.
+fn is_other_api(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> bool {
+    let checked = status.attempt.as_ref().and_then(|attempt| attempt.checks.api_origin.as_ref());
+    checked.zip(facts.credentials_origin.as_ref()).is_some_and(|(checked, now)| checked != now)
 }
 
 /// The environment runs the configuration, and is healthy.

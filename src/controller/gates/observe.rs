@@ -4,9 +4,12 @@ use super::super::error::Error;
 use super::super::reconcile::ReconcileRun;
 use super::super::resources::name_of;
 use super::decisions::KnownDecision;
-use api::CognigyDeployment;
-use api::status::Attempt;
+use api::status::{Attempt, CognigyDeploymentStatus, Step};
+use api::{CognigyDeployment, DecisionUid};
+use rollout::Facts;
+use rollout::apply::submit::used_decisions;
 use rollout::gates::{Decisions, GateFacts, Proof};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,20 +70,33 @@ impl ReconcileRun<'_> {
         self.status.attempt.as_ref().is_some_and(is_at_gates)
     }
 
-    /// Whether the change windows say the same about a newer version of the resource. They select by label.
-    pub(in crate::controller) fn is_in_same_window(&self, newer: &CognigyDeployment) -> bool {
-        let ours = &self.observed.object;
-        let gates = &self.context.gates;
-        let (mut windows, now) = (gates.windows.lock(), self.context.now().wall);
-        let mut closed = |object: &CognigyDeployment| windows.closed(object, &gates.operator_namespace, now);
-        ours.metadata.labels == newer.metadata.labels || closed(ours) == closed(newer)
+    /// Whether the gates still let the intent be recorded on top of a newer version of the resource: they are open, for the same
+    /// decisions, and nobody has stopped the attempt. A conflict may have taken long.
+    pub(in crate::controller) fn gates_still_allow_intent(&self, newer: &CognigyDeployment) -> bool {
+        let facts = Facts { gates: self.gate_facts_of(newer, true), ..self.facts(newer, self.context.now()) };
+        let recorded = self.observed.object.status.clone().unwrap_or_default();
+        let mut before = CognigyDeploymentStatus {
+            acted_decisions: recorded.acted_decisions,
+            decisions_ignored_until: recorded.decisions_ignored_until,
+            ..self.status.clone()
+        };
+        let Some(attempt) = &mut before.attempt else { return false };
+        (attempt.submission, attempt.step) = (None, Step::Tracing);
+        let gates = attempt.gates.as_ref();
+        let counted = gates.into_iter().flat_map(|gates| gates.approvals.iter().chain(&gates.overridden_by));
+        let ours: BTreeSet<DecisionUid> = counted.map(|decision| decision.uid.clone()).collect();
+        used_decisions(&before, &facts)
+            .is_some_and(|used| used.iter().map(|record| record.uid.clone()).collect::<BTreeSet<_>>() == ours)
     }
 
     /// What is known about the gates now.
     pub(in crate::controller) fn gate_facts(&self) -> GateFacts {
+        self.gate_facts_of(&self.observed.object, self.is_at_gates())
+    }
+
+    fn gate_facts_of(&self, object: &CognigyDeployment, is_at_gates: bool) -> GateFacts {
         let gates = &self.context.gates;
-        let object = &self.observed.object;
-        let resource = name_of(object.as_ref());
+        let resource = name_of(object);
         let now = self.context.now().wall;
         // Without a result of the check, decisions are not looked at. The check is made at the beginning of a reconcile, and each
         // new decision triggers one.
@@ -93,8 +109,7 @@ impl ReconcileRun<'_> {
             }
             None => Arc::default(),
         };
-        let window =
-            self.is_at_gates().then(|| gates.windows.lock().closed(object, &gates.operator_namespace, now)).flatten();
+        let window = is_at_gates.then(|| gates.windows.lock().closed(object, &gates.operator_namespace, now)).flatten();
         GateFacts { decisions, window, upstream: self.observed.upstream.clone() }
     }
 }

@@ -96,13 +96,13 @@ fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
     const NOTHING: &str = "a rollback was requested, but this resource has deployed nothing that could be rolled back";
     let Some(current) = &status.attempt else { return Effects::normal(Reason::RollbackNotPossible, NOTHING) };
     match current.step {
-        Step::Pending | Step::Validating | Step::Tracing => attempt::conclude(
-            status,
-            facts,
-            Outcome::Abandoned,
-            Reason::Cancelled,
-            "stopped by request before anything was submitted",
-        ),
+        Step::Pending | Step::Validating | Step::Tracing => {
+            if let Some(plan_id) = current.plan_id.clone() {
+                gates::use_up(status, facts, &plan_id);
+            }
+            let note = "stopped by request before anything was submitted";
+            attempt::conclude(status, facts, Outcome::Abandoned, Reason::Cancelled, note)
+        }
         Step::Submitting => {
             rollback::record_request_before_job(status, facts);
             Effects::normal(Reason::RollbackRequested, "the rollback is requested as soon as the job is known")

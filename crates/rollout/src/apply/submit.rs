@@ -11,8 +11,10 @@ use crate::facts::Facts;
 use crate::gates::{self, DecisionRecord};
 use crate::key;
 use crate::memory::Memory;
+use crate::requests::pending_decision;
 use crate::time::after;
 use api::condition::ConditionType;
+use api::decision::Verb;
 use api::identifier::{ApiOrigin, ClientHash, RequestHash};
 use api::reason::Reason;
 use api::status::{CognigyDeploymentStatus, Job, Outcome, Step, Submission};
@@ -44,8 +46,13 @@ pub fn intend(
     // A gate may have closed since the decision to submit was made.
     let opened = apply_gates::record(status, facts);
     let Some(used) = used_decisions(status, facts) else { return opened };
+    let plan_id = status.attempt.as_ref().and_then(|attempt| attempt.plan_id.clone());
     for decision in &used {
         gates::act_on(status, decision);
+    }
+    // An approval that was not needed must not start another attempt at the same plan after this one has failed.
+    if let Some(plan_id) = plan_id {
+        gates::use_up(status, facts, &plan_id);
     }
     let Some(attempt) = &mut status.attempt else { return opened };
     // A recorded key is kept, even if another version of the operator derived it. If somebody set the step in the
@@ -69,8 +76,14 @@ pub fn intend(
     opened
 }
 
-/// The decisions that this submit uses up. `None` if a gate is closed.
-fn used_decisions(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Vec<Arc<DecisionRecord>>> {
+/// The decisions that this submit uses up. `None` if a gate is closed, or if somebody has stopped the attempt.
+#[must_use]
+pub fn used_decisions(status: &CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Vec<Arc<DecisionRecord>>> {
+    // Somebody may have stopped the attempt since the decision to submit was made.
+    let is_stopped = |verb| pending_decision(facts, status, verb).is_some();
+    if is_stopped(Verb::Reject) || is_stopped(Verb::Rollback) {
+        return None;
+    }
     let evaluation = gates::evaluate(facts, status, status.attempt.as_ref()?);
     let is_used = |record: &Arc<DecisionRecord>| evaluation.used().any(|decision| decision.uid == record.uid);
     let records = facts.gates.decisions.records.iter().filter(|record| is_used(record));

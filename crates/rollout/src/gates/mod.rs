@@ -26,6 +26,9 @@ use std::time::Duration;
 /// A closed gate is evaluated again at least this often, because the wall clock may jump while a timer runs on the other clock.
 pub const EVALUATE_AGAIN: Duration = Duration::from_secs(300);
 
+/// The maximum length of a text of a tenant within a message, in bytes.
+const SHORT_TEXT: usize = 64;
+
 /// The maximum length of a closed gate's message, in bytes.
 const MESSAGE_LIMIT: usize = 512;
 
@@ -58,16 +61,6 @@ impl Evaluation {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.closed.is_empty()
-    }
-
-    /// Whether this is what the attempt has recorded.
-    #[must_use]
-    pub fn is_recorded(&self, attempt: &Attempt) -> bool {
-        attempt.gates.as_ref().is_some_and(|recorded| {
-            recorded.closed == self.closed
-                && recorded.approvals == self.approvals
-                && recorded.overridden_by == self.overridden_by
-        })
     }
 
     /// The time until the gates are evaluated again, if nothing changes before.
@@ -112,7 +105,7 @@ pub fn running_digest(status: &CognigyDeploymentStatus) -> Option<&Digest> {
 pub fn evaluate(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt) -> Evaluation {
     let plan_id = plan_id(attempt, running_digest(status));
     let upstream = facts.gates.upstream.clone();
-    let approval = approvals(facts, status, &plan_id);
+    let approval = approvals(facts, status, attempt, &plan_id);
     let (window, overridden_by) = window(facts, status, &plan_id);
     let again_at = [&upstream, &window].into_iter().flatten().filter_map(|gate| gate.opens_at).chain(approval.until);
     let again_at = again_at.min();
@@ -133,7 +126,7 @@ struct Approvals {
     until: Option<Timestamp>,
 }
 
-fn approvals(facts: &Facts<'_>, status: &CognigyDeploymentStatus, plan_id: &PlanId) -> Approvals {
+fn approvals(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt, plan_id: &PlanId) -> Approvals {
     let Some(approval) = &facts.spec.approval else {
         return Approvals { counted: Vec::new(), closed: None, until: None };
     };
@@ -165,31 +158,48 @@ fn approvals(facts: &Facts<'_>, status: &CognigyDeploymentStatus, plan_id: &Plan
     let counted: Vec<CountedDecision> = valid.iter().map(|record| record.counted()).collect();
     let closed = (counted.len() < people).then(|| {
         let reason = if expired.is_empty() { Reason::AwaitingApproval } else { Reason::ApprovalExpired };
-        closed(reason, awaiting(facts, plan_id, &counted, people, &expired))
+        closed(reason, awaiting(facts, &change(status, attempt, plan_id), &counted, people, &expired))
     });
     Approvals { counted, closed, until }
 }
 
+/// The plan, and what it changes: `plan-7a2934b468d32a1c (2.4.1 → 2.5.0)`.
+fn change(status: &CognigyDeploymentStatus, attempt: &Attempt, plan_id: &PlanId) -> Change {
+    let mut from = status.running_in_short();
+    api::condition::truncate(&mut from, SHORT_TEXT);
+    let to = attempt.version.as_deref().unwrap_or_else(|| attempt.digest.short());
+    Change { plan_id: plan_id.clone(), text: format!("{plan_id} ({from} → {to})") }
+}
+
+struct Change {
+    plan_id: PlanId,
+    text: String,
+}
+
 fn awaiting(
     facts: &Facts<'_>,
-    plan_id: &PlanId,
+    change: &Change,
     counted: &[CountedDecision],
     people: usize,
     expired: &BTreeSet<&str>,
 ) -> String {
-    let mut message = format!("{plan_id} has {} of {people} approvals", counted.len());
+    // The command comes before the names, which may be long: the message has a limit.
+    let mut message = format!(
+        "{} has {} of {people} approvals; approve it with: kubectl cognigy approve {} -n {} --plan {} --reason '…'",
+        change.text,
+        counted.len(),
+        facts.name,
+        facts.namespace,
+        change.plan_id,
+    );
     if !counted.is_empty() {
-        let names: Vec<&str> = counted.iter().map(|decision| decision.by.as_str()).collect();
-        message.push_str(&format!(" ({})", names.join(", ")));
+        let names = counted.iter().map(|decision| decision.by.as_str());
+        message.push_str(&format!("; approved by: {}", names.collect::<Vec<_>>().join(", ")));
     }
     if !expired.is_empty() {
-        let names: Vec<&str> = expired.iter().copied().collect();
-        message.push_str(&format!("; expired: {}", names.join(", ")));
+        let names = expired.iter().copied();
+        message.push_str(&format!("; expired: {}", names.collect::<Vec<_>>().join(", ")));
     }
-    message.push_str(&format!(
-        "; approve it with: kubectl cognigy approve {} -n {} --plan {plan_id} --reason '…'",
-        facts.name, facts.namespace
-    ));
     message
 }
 

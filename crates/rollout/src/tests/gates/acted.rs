@@ -69,9 +69,11 @@ fn the_state_of_a_decision_says_what_became_of_it() {
     rollout.prove(true);
     assert_eq!(states(&rollout), [DecisionState::Waiting; 2]);
     rollout.run_for(120);
-    assert_eq!(states(&rollout), [DecisionState::Acted, DecisionState::Ignored], "one was needed");
+    assert_eq!(states(&rollout), [DecisionState::Acted; 2], "one was needed, and the other is used up as well");
+    rollout.decide_by(Approve, "carol");
+    assert_eq!(states(&rollout)[2], DecisionState::Ignored, "it came too late");
     rollout.prove(false).pass(VALID);
-    assert_eq!(states(&rollout), [DecisionState::Acted, DecisionState::Expired], "also without proof");
+    assert_eq!(states(&rollout)[2], DecisionState::Expired, "also without proof");
 }
 
 /// A GitOps tool creates an object again that somebody has deleted.

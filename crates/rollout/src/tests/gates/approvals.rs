@@ -17,8 +17,9 @@ fn as_many_different_people_as_required_must_approve() {
         for person in 1..required {
             rollout.decide_by(Approve, &format!("person-{person}")).run_for(60);
             rollout.assert_waits(Reason::AwaitingApproval);
-            let progress = format!("has {person} of {required} approvals (person-1");
-            assert!(rollout.condition(ConditionType::Ready).message.contains(&progress));
+            let message = &rollout.condition(ConditionType::Ready).message;
+            assert!(message.contains(&format!("has {person} of {required} approvals")), "{message}");
+            assert!(message.contains("; approved by: person-1"), "{message}");
         }
         rollout.decide_by(Approve, "the last one").run_for(120);
         rollout.assert_succeeded();
@@ -91,7 +92,8 @@ fn an_approval_that_expires_is_named_when_it_expires_without_anybodys_help() {
     let mut rollout = Rollout::needing(2);
     rollout.run_for(60).decide_by(Approve, "anna").run_for(VALID);
     rollout.assert_waits(Reason::ApprovalExpired);
-    assert!(rollout.condition(ConditionType::Ready).message.contains("has 0 of 2 approvals; expired: anna"));
+    let message = &rollout.condition(ConditionType::Ready).message;
+    assert!(message.contains("has 0 of 2 approvals") && message.ends_with("; expired: anna"), "{message}");
     assert_eq!(rollout.warned(Reason::ApprovalExpired), 1);
     rollout.decide_by(Approve, "anna").decide_by(Approve, "ben").run_for(120).assert_succeeded();
 }
@@ -134,7 +136,8 @@ fn an_approval_that_is_withdrawn_before_the_intent_does_not_count() {
     rollout.run_for(60).decide_by(Approve, "anna").run_for(60);
     rollout.withdraw("anna").decide_by(Approve, "ben").run_for(600);
     rollout.assert_waits(Reason::AwaitingApproval);
-    assert!(rollout.condition(ConditionType::Ready).message.contains("has 1 of 2 approvals (ben)"));
+    let message = &rollout.condition(ConditionType::Ready).message;
+    assert!(message.contains("has 1 of 2 approvals") && message.ends_with("; approved by: ben"), "{message}");
 }
 
 #[test]
@@ -190,7 +193,7 @@ fn the_message_names_the_exact_command() {
     rollout.run_for(60);
     let plan = rollout.plan();
     let expected = format!(
-        "{plan} has 0 of 2 approvals; approve it with: kubectl cognigy approve bot -n bots --plan {plan} --reason '…'"
+        "{plan} (nothing yet → 2.4.1) has 0 of 2 approvals; approve it with: kubectl cognigy approve bot -n bots --plan {plan} --reason '…'"
     );
     assert_eq!(rollout.closed_gates()[0].message, expected);
     assert_eq!(rollout.condition(ConditionType::Ready).message, format!("attempt 1 waits: {expected}"));
