@@ -14,7 +14,7 @@ use super::states::{self, Shape, State};
 use crate::kstatus::conditions;
 
 /// Each example with its story, and with the reason of Ready, if Ready is set.
-const EXAMPLES: [(&str, &str, Option<&str>); 15] = [
+const EXAMPLES: [(&str, &str, Option<&str>); 20] = [
     ("progressing_not_seen", "success", None),
     ("progressing_validating", "validation refused", Some("Validating")),
     ("progressing_rolling_out", "success", Some("RollingOut")),
@@ -30,6 +30,15 @@ const EXAMPLES: [(&str, &str, Option<&str>); 15] = [
     ("degraded_waiting_for_a_person", "bad health without autoTrigger", Some("HealthCheckFailed")),
     ("degraded_unauthorized", "a wrong client secret that is corrected", Some("Unauthorized")),
     ("suspended", "suspended from the beginning", Some("Suspended")),
+    ("suspended_awaiting_approval", "two approvals", Some("AwaitingApproval")),
+    ("suspended_window_closed", "a freeze that ends", Some("WindowClosed")),
+    (
+        "progressing_awaiting_upstream",
+        "a deployment that a rollout requires is created later",
+        Some("AwaitingUpstream"),
+    ),
+    ("degraded_rejected", "rejected", Some("Rejected")),
+    ("degraded_unhealthy_after_success", "health is bad for a while after the success", Some("UnhealthyAfterSuccess")),
 ];
 
 /// The form of Argo CD's `health_test.yaml`.
