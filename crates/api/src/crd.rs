@@ -20,7 +20,7 @@ const TIME_ZONE_RULE: &str = "timestamp('2026-01-01T00:00:00Z').getHours(self) >
 /// The definitions.
 #[must_use]
 pub fn definitions() -> [CustomResourceDefinition; 3] {
-    [definition(), CognigyDecision::crd(), change_window()]
+    [definition(), decision(), change_window()]
 }
 
 /// The definition of CognigyDeployment. A new resource gets a status with `observedGeneration: -1`, so that kstatus does not report it
@@ -34,8 +34,20 @@ pub fn definition() -> CustomResourceDefinition {
     definition
 }
 
+/// The definition of CognigyDecision.
+#[must_use]
+pub fn decision() -> CustomResourceDefinition {
+    CognigyDecision::crd()
+}
+
+/// The definition of ChangeWindow without the rule that only the API server can evaluate.
+#[must_use]
+pub fn change_window_offline() -> CustomResourceDefinition {
+    ChangeWindow::crd()
+}
+
 fn change_window() -> CustomResourceDefinition {
-    let mut definition = ChangeWindow::crd();
+    let mut definition = change_window_offline();
     for time_zone in properties(&mut definition, &["spec", "timeZone"]) {
         let rule = ValidationRule {
             rule: TIME_ZONE_RULE.to_owned(),

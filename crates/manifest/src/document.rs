@@ -165,6 +165,8 @@ pub type ConfigMaps = BTreeMap<(Option<String>, String), BTreeMap<String, String
 pub struct Manifests {
     /// The CognigyDeployments, in the order in which they were read. They may have problems.
     pub deployments: Vec<Document>,
+    /// The change windows and decisions, in the order in which they were read, each with its kind. They may have problems.
+    pub others: Vec<(OtherKind, Document)>,
     /// The texts of ConfigMaps.
     pub config_maps: ConfigMaps,
     /// The Secrets, in the order in which they were read.
@@ -179,18 +181,38 @@ pub struct Manifests {
     pub problems: Vec<Problem>,
 }
 
+/// A kind of the group besides [`KIND`]. Such an object is validated, and nothing is planned or deployed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OtherKind {
+    /// `CognigyDecision`.
+    Decision,
+    /// `ChangeWindow`.
+    Window,
+}
+
+impl OtherKind {
+    fn named(kind: &str) -> Option<Self> {
+        match kind {
+            "CognigyDecision" => Some(Self::Decision),
+            "ChangeWindow" => Some(Self::Window),
+            _ => None,
+        }
+    }
+}
+
 impl Manifests {
     pub(crate) fn add(&mut self, document: Document, kind: &str) {
         let api_version = document.root.text("apiVersion").unwrap_or_default();
         let is_ours = api_version.split('/').next() == Some(GROUP);
         match (api_version, kind) {
             (API_VERSION, KIND) => self.deployments.push(document),
-            (_, KIND) => {
+            (API_VERSION, _) if let Some(other) = OtherKind::named(kind) => self.others.push((other, document)),
+            (_, _) if kind == KIND || (is_ours && OtherKind::named(kind).is_some()) => {
                 let message = format!("write apiVersion: {API_VERSION}");
                 self.problems.push(document.problem(Severity::Error, "apiVersion", message));
             }
             _ if is_ours => {
-                let message = format!("{GROUP} has no such kind: write kind: {KIND}");
+                let message = format!("{GROUP} has no such kind: write kind: {KIND}, CognigyDecision or ChangeWindow");
                 self.problems.push(document.problem(Severity::Error, "kind", message));
             }
             ("v1", "ConfigMap") => self.add_config_map(&document),

@@ -16,5 +16,5 @@ pub mod validate;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Document, Manifests, SecretDocument};
+pub use document::{Document, Manifests, OtherKind, SecretDocument};
 pub use problem::{Problem, Severity};

@@ -193,7 +193,7 @@ fn a_kind_or_version_that_is_not_ours_is_named() {
         (
             "deploy.cognigy.ai/v1alpha1",
             "CognigyDeploymnt",
-            "kind: deploy.cognigy.ai has no such kind: write kind: CognigyDeployment",
+            "kind: deploy.cognigy.ai has no such kind: write kind: CognigyDeployment, CognigyDecision or ChangeWindow",
         ),
     ] {
         let mut object = sample();

@@ -8,7 +8,7 @@ mod snapshot;
 
 pub use snapshot::{Held, text_of};
 
-use crate::document::{Document, KIND, Manifests};
+use crate::document::{Document, KIND, Manifests, OtherKind};
 use crate::node::{Content, Node};
 use crate::problem::{Problem, Severity};
 use api::CognigyDeployment;
@@ -16,16 +16,33 @@ use schema::Mismatch;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The rules of the CRD, ready to be applied. To make one takes a few milliseconds.
+/// The rules of the CRDs, ready to be applied. To make them takes a few milliseconds.
 pub struct Rules {
+    deployments: CrdRules,
+    decisions: CrdRules,
+    windows: CrdRules,
+    cel: kube_cel::Validator,
+}
+
+/// The rules of one CRD.
+struct CrdRules {
     spec: Value,
     compiled: kube_cel::CompiledSchema,
-    cel: kube_cel::Validator,
+    /// The fields that a spec needs at least, for a message.
+    least: &'static str,
+}
+
+impl CrdRules {
+    fn of(spec: Value, least: &'static str) -> Self {
+        // Rules of the whole object would see nothing of the metadata. There are none, and a test says so.
+        let root = json!({"type": "object", "properties": {"spec": spec}});
+        Self { compiled: kube_cel::compile_schema(&root), spec, least }
+    }
 }
 
 /// The CRD has no schema for the spec. No input can cause this: it is a defect of the build.
 #[derive(Debug, thiserror::Error)]
-#[error("the CRD of this build has no schema for the spec of a {KIND}")]
+#[error("a CRD of this build has no schema for its spec")]
 pub struct NoSchema;
 
 /// The schema of the spec in the generated CRD.
@@ -33,7 +50,11 @@ pub struct NoSchema;
 /// # Errors
 /// [`NoSchema`] in a build that is broken.
 pub(crate) fn spec_schema() -> Result<Value, NoSchema> {
-    let definition = serde_json::to_value(api::crd::definition()).map_err(|_| NoSchema)?;
+    spec_schema_of(&api::crd::definition())
+}
+
+fn spec_schema_of(definition: &impl serde::Serialize) -> Result<Value, NoSchema> {
+    let definition = serde_json::to_value(definition).map_err(|_| NoSchema)?;
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
     schema.is_object().then(|| schema.clone()).ok_or(NoSchema)
 }
@@ -44,29 +65,46 @@ impl Rules {
     /// # Errors
     /// [`NoSchema`] in a build that is broken.
     pub fn of_the_crd() -> Result<Self, NoSchema> {
-        let spec = spec_schema()?;
-        // Rules of the whole object would see nothing of the metadata. There are none, and a test says so.
-        let root = json!({"type": "object", "properties": {"spec": spec}});
-        let compiled = kube_cel::compile_schema(&root);
-        Ok(Self { spec, compiled, cel: kube_cel::Validator::new() })
+        Ok(Self {
+            deployments: CrdRules::of(spec_schema()?, "environmentId and configurationSnapshot"),
+            decisions: CrdRules::of(spec_schema_of(&api::crd::decision())?, "deployment, planId and verb"),
+            windows: CrdRules::of(
+                spec_schema_of(&api::crd::change_window_offline())?,
+                "type, timeZone and one of recurring and once",
+            ),
+            cel: kube_cel::Validator::new(),
+        })
+    }
+
+    /// Everything that is wrong with one change window or decision.
+    #[must_use]
+    pub fn check_other(&self, kind: OtherKind, document: &Document) -> Vec<Problem> {
+        match kind {
+            OtherKind::Decision => self.check_by(&self.decisions, document, None),
+            OtherKind::Window => self.check_by(&self.windows, document, None),
+        }
     }
 
     /// Everything that is wrong with one deployment. With the live object, rules about changes hold too.
     #[must_use]
     pub fn check(&self, document: &Document, live: Option<&CognigyDeployment>) -> Vec<Problem> {
+        self.check_by(&self.deployments, document, live)
+    }
+
+    fn check_by(&self, rules: &CrdRules, document: &Document, live: Option<&CognigyDeployment>) -> Vec<Problem> {
         let mut found = Vec::new();
         top_level(&document.root, &mut found);
         metadata::check(&document.root, &mut found);
         match document.root.get("spec") {
-            Some(spec) if spec.content != Content::Null => schema::check(spec, &self.spec, "spec", &mut found),
+            Some(spec) if spec.content != Content::Null => schema::check(spec, &rules.spec, "spec", &mut found),
             _ => found.push(Mismatch {
                 path: "spec".to_owned(),
-                message: "it is missing; write at least environmentId and configurationSnapshot".to_owned(),
+                message: format!("it is missing; write at least {}", rules.least),
                 is_blocking: true,
             }),
         }
         if !found.iter().any(|mismatch| mismatch.is_blocking) {
-            self.evaluate(document, live, &mut found);
+            self.evaluate(rules, document, live, &mut found);
         }
         found
             .into_iter()
@@ -75,13 +113,19 @@ impl Rules {
     }
 
     /// Evaluates the CEL rules. A field that the schema refuses already is not reported again.
-    fn evaluate(&self, document: &Document, live: Option<&CognigyDeployment>, found: &mut Vec<Mismatch>) {
+    fn evaluate(
+        &self,
+        rules: &CrdRules,
+        document: &Document,
+        live: Option<&CognigyDeployment>,
+        found: &mut Vec<Mismatch>,
+    ) {
         let Some(spec) = document.root.get("spec") else { return };
         let mut spec = spec.clone();
         spec.remove_nulls();
         let object = json!({"spec": spec.value()});
         let old = live.and_then(|live| serde_json::to_value(&live.spec).ok()).map(|spec| json!({"spec": spec}));
-        let Err(errors) = self.cel.validate_compiled(&self.compiled, &object, old.as_ref()) else { return };
+        let Err(errors) = self.cel.validate_compiled(&rules.compiled, &object, old.as_ref()) else { return };
         for error in errors {
             if found.iter().all(|mismatch| mismatch.path != error.field_path) {
                 found.push(Mismatch { path: error.field_path, message: error.message, is_blocking: false });
@@ -108,6 +152,9 @@ pub fn validate(manifests: &Manifests, rules: &Rules) -> Vec<Problem> {
     let mut problems = manifests.problems.clone();
     for document in &manifests.deployments {
         problems.extend(of_document(document, manifests, rules, None));
+    }
+    for (kind, document) in &manifests.others {
+        problems.extend(rules.check_other(*kind, document));
     }
     problems.extend(twice(manifests));
     problems.sort();
