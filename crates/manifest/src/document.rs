@@ -17,6 +17,9 @@ pub(crate) const API_VERSION: &str = "deploy.cognigy.ai/v1alpha1";
 /// The kind of the resource.
 pub(crate) const KIND: &str = "CognigyDeployment";
 
+/// The other kinds of the group. They are not read: only the API server can check a time zone, and who has made a decision.
+const OTHER_KINDS: [&str; 2] = ["ChangeWindow", "CognigyDecision"];
+
 /// One object of a manifest.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -185,12 +188,14 @@ impl Manifests {
         let is_ours = api_version.split('/').next() == Some(GROUP);
         match (api_version, kind) {
             (API_VERSION, KIND) => self.deployments.push(document),
-            (_, KIND) => {
+            (API_VERSION, kind) if OTHER_KINDS.contains(&kind) => self.ignore(kind),
+            (_, kind) if kind == KIND || (is_ours && OTHER_KINDS.contains(&kind)) => {
                 let message = format!("write apiVersion: {API_VERSION}");
                 self.problems.push(document.problem(Severity::Error, "apiVersion", message));
             }
             _ if is_ours => {
-                let message = format!("{GROUP} has no such kind: write kind: {KIND}");
+                let message =
+                    format!("{GROUP} has no such kind: write kind: {KIND}, {} or {}", OTHER_KINDS[0], OTHER_KINDS[1]);
                 self.problems.push(document.problem(Severity::Error, "kind", message));
             }
             ("v1", "ConfigMap") => self.add_config_map(&document),
@@ -199,12 +204,14 @@ impl Manifests {
                 self.secrets.push(secret);
                 self.problems.extend(problems);
             }
-            _ => {
-                self.ignored += 1;
-                if self.ignored_kinds.len() < MOST_KINDS {
-                    self.ignored_kinds.insert(kind.chars().take(LONGEST_KIND).collect());
-                }
-            }
+            _ => self.ignore(kind),
+        }
+    }
+
+    fn ignore(&mut self, kind: &str) {
+        self.ignored += 1;
+        if self.ignored_kinds.len() < MOST_KINDS {
+            self.ignored_kinds.insert(kind.chars().take(LONGEST_KIND).collect());
         }
     }
 

@@ -62,6 +62,15 @@ fn a_scalar_that_yaml_1_2_reads_in_another_way_is_warned_about() {
 }
 
 #[test]
+fn change_windows_and_decisions_are_counted_and_left_to_the_api_server() {
+    let document =
+        |kind: &str| format!("apiVersion: deploy.cognigy.ai/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\n");
+    let manifests = read_text(&format!("{}---\n{}", document("ChangeWindow"), document("CognigyDecision")));
+    assert_eq!((manifests.ignored, manifests.problems.as_slice()), (2, [].as_slice()));
+    assert_eq!(manifests.ignored_kinds.iter().collect::<Vec<_>>(), ["ChangeWindow", "CognigyDecision"]);
+}
+
+#[test]
 fn documents_are_split_where_kubectl_splits_them() {
     let document = |name: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\n");
     for (text, count) in [

@@ -193,8 +193,9 @@ fn a_kind_or_version_that_is_not_ours_is_named() {
         (
             "deploy.cognigy.ai/v1alpha1",
             "CognigyDeploymnt",
-            "kind: deploy.cognigy.ai has no such kind: write kind: CognigyDeployment",
+            "kind: deploy.cognigy.ai has no such kind: write kind: CognigyDeployment, ChangeWindow or CognigyDecision",
         ),
+        ("deploy.cognigy.ai/v1", "ChangeWindow", "apiVersion: write apiVersion: deploy.cognigy.ai/v1alpha1"),
     ] {
         let mut object = sample();
         (object["apiVersion"], object["kind"]) = (json!(api_version), json!(kind));
