@@ -36,7 +36,7 @@ pub enum Command {
     /// Validates, runs the synthetic trace, submits once, watches the job and the environment's health, rolls back on
     /// failure, and reports to the audit log and the webhook. A journal makes a crash harmless: the same command goes on.
     Deploy(Box<deploy::DeployArguments>),
-    /// Prints the CustomResourceDefinition, ready for `kubectl apply --server-side -f -`.
+    /// Prints the CustomResourceDefinitions, ready for `kubectl apply --server-side -f -`.
     #[command(after_long_help = "\
 Examples:
   cognigy-operator crd | kubectl apply --server-side -f -

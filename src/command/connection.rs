@@ -4,7 +4,7 @@
 use crate::controller::error::CALL_DEADLINE;
 use crate::controller::watch;
 use crate::controller::watch::problem::{Problem, ProblemLog};
-use api::CognigyDeployment;
+use api::{ChangeWindow, CognigyDecision, CognigyDeployment};
 use http::HeaderValue;
 use http::header::USER_AGENT;
 use kube::Resource;
@@ -92,21 +92,34 @@ pub(super) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
 }
 
 impl Connection {
-    /// Waits until the API server answers and serves the operator's resource. Logs the problem as long as it does not.
+    /// Waits until the API server answers and serves all resources of the operator. Logs the problem as long as it does not. A new
+    /// version whose CRDs are missing is not ready before that, so a rolling update keeps the old version.
     pub(super) async fn until_served(&self) {
         let group_version = format!("{}/{}", CognigyDeployment::group(&()), CognigyDeployment::version(&()));
-        let plural = CognigyDeployment::plural(&());
-        let mut log = ProblemLog::new(&self.url, &*plural);
+        let needed = [CognigyDeployment::plural(&()), CognigyDecision::plural(&()), ChangeWindow::plural(&())];
+        let mut logs = needed.each_ref().map(|plural| ProblemLog::new(&self.url, &**plural));
         let mut backoff = watch::backoff();
         loop {
             let listing = self.watches.list_api_group_resources(&group_version);
-            let problem = match tokio::time::timeout(CALL_DEADLINE, listing).await {
-                Ok(Ok(served)) if served.resources.iter().any(|resource| resource.name == plural) => return,
-                Ok(Ok(_)) => Problem::NotServed,
-                Ok(Err(error)) => Problem::of_call(&error),
-                Err(_) => Problem::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())),
+            let served = match tokio::time::timeout(CALL_DEADLINE, listing).await {
+                Ok(Ok(served)) => Ok(served.resources.into_iter().map(|resource| resource.name).collect()),
+                Ok(Err(error)) => match Problem::of_call(&error) {
+                    Problem::NotServed => Ok(Vec::new()),
+                    problem => Err(problem),
+                },
+                Err(_) => Err(Problem::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs()))),
             };
-            log.report(&problem);
+            match served {
+                Ok(served) => {
+                    let is_served = |plural: &str| served.iter().any(|name: &String| name == plural);
+                    if needed.iter().all(|plural| is_served(plural)) {
+                        return;
+                    }
+                    let missing = needed.iter().zip(&mut logs).filter(|(plural, _)| !is_served(plural));
+                    missing.for_each(|(_, log)| log.report(&Problem::NotServed));
+                }
+                Err(problem) => logs[0].report(&problem),
+            }
             tokio::time::sleep(backoff.next().unwrap_or(CALL_DEADLINE)).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-/// Why the CRD could not be printed.
+/// Why the CRDs could not be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdError {
     /// The definition cannot be written as YAML: a bug.
@@ -13,7 +13,7 @@ pub enum CrdError {
     Output(#[from] io::Error),
 }
 
-/// Prints the CustomResourceDefinition.
+/// Prints the CustomResourceDefinitions.
 ///
 /// # Errors
 /// [`CrdError`] if the definition cannot be printed.

@@ -44,6 +44,17 @@ async fn what_validate_refuses_is_refused_with_the_same_lines() {
     assert!(!exists(&stage.journal()));
 }
 
+#[tokio::test]
+async fn a_manifest_with_gates_is_refused_before_anything_is_sent_or_written() {
+    let stage = Stage::new("").await;
+    for spec in [json!({"approval": {"required": 1}}), json!({"requires": [{"name": "staging"}]})] {
+        stage.write(&stage.manifest(GOOD, &spec));
+        stage.run(&[]).await.refused("let the operator in a cluster deploy it");
+    }
+    assert_eq!(stage.calls(Call::Token), 0);
+    assert!(!exists(&stage.journal()));
+}
+
 /// kubectl reads some scalars in another way than they look.
 #[tokio::test]
 async fn a_deployment_has_the_digest_that_a_plan_computes() {

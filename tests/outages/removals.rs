@@ -49,10 +49,10 @@ async fn a_deleted_crd_waits_for_its_rollouts_and_can_be_installed_again() {
     let resource = outage.deploy("env-definition").await;
     resource.until_requests(Call::Job, 1).await;
 
-    let uid = delete_crd(&outage).await;
+    let uid = delete_crd(&outage, CRD_NAME).await;
     resource.until("it is being deleted", |object| object.metadata.deletion_timestamp.is_some()).await;
     outage.clear_faults();
-    until_crd_is_gone(&outage, &uid).await;
+    until_crd_is_gone(&outage, CRD_NAME, &uid).await;
     resource.assert_one_job_and_one_delivery_each(true).await;
 
     outage.cluster().install_crd().await;
@@ -64,16 +64,16 @@ async fn a_deleted_crd_waits_for_its_rollouts_and_can_be_installed_again() {
 }
 
 /// Deletes the CRD, and returns its uid.
-pub(crate) async fn delete_crd(outage: &Outage) -> String {
+pub(crate) async fn delete_crd(outage: &Outage, name: &str) -> String {
     release_resources_of_other_tests(outage).await;
     let definitions = outage.cluster_api::<CustomResourceDefinition>();
-    let deleted = definitions.delete(CRD_NAME, &DeleteParams::default()).await.unwrap();
+    let deleted = definitions.delete(name, &DeleteParams::default()).await.unwrap();
     deleted.left().and_then(|definition| definition.metadata.uid).unwrap()
 }
 
 /// Waits until the CRD with this uid is gone.
-pub(crate) async fn until_crd_is_gone(outage: &Outage, uid: &str) {
-    let gone = await_condition(outage.cluster_api::<CustomResourceDefinition>(), CRD_NAME, is_deleted(uid));
+pub(crate) async fn until_crd_is_gone(outage: &Outage, name: &str, uid: &str) {
+    let gone = await_condition(outage.cluster_api::<CustomResourceDefinition>(), name, is_deleted(uid));
     assert!(timeout(crate::support::DEADLINE, gone).await.is_ok(), "{}", outage.report("the CRD is gone").await);
 }
 

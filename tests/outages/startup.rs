@@ -1,10 +1,11 @@
 //! An operator that cannot use the API server logs the cause, and runs once the cause is removed.
 
 use crate::removals::{delete_crd, until_crd_is_gone};
-use crate::support::{Outage, Outcome, json, object};
+use crate::support::{CRD_NAME, Outage, Outcome, json, object};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 
+const WINDOW_CRD_NAME: &str = "changewindows.deploy.cognigy.ai";
 const RUNNING: &str = "cognigy-operator is running";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,16 +23,22 @@ async fn an_operator_that_starts_before_the_api_server_waits_and_logs_the_cause(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_that_starts_before_its_crd_logs_the_command_that_installs_it() {
+async fn an_operator_that_starts_without_one_of_its_crds_names_it_and_the_command_that_installs_it() {
     let mut outage = Outage::start().await;
     let kubeconfig = outage.cluster().kubeconfig();
-    let uid = delete_crd(&outage).await;
-    until_crd_is_gone(&outage, &uid).await;
-    let operator = outage.spawn_operator("undefined", &kubeconfig, &[]);
-    operator.until_logged_anywhere("does not serve cognigydeployments: install the CRD (kubectl apply").await;
-    assert!(operator.log().count(RUNNING) == 0);
-    outage.cluster().install_crd().await;
-    operator.until_logged_anywhere(RUNNING).await;
+    for name in [CRD_NAME, WINDOW_CRD_NAME] {
+        let uid = delete_crd(&outage, name).await;
+        until_crd_is_gone(&outage, name, &uid).await;
+        let plural = name.split('.').next().unwrap();
+        let operator = outage.spawn_operator(plural, &kubeconfig, &[]);
+        let says = format!(
+            "does not serve {plural}: install the CRD {name}, which the operator needs (kubectl apply --server-side -k crds/)"
+        );
+        operator.until_logged_anywhere(&says).await;
+        assert!(operator.log().count(RUNNING) == 0);
+        outage.cluster().install_crd().await;
+        operator.until_logged_anywhere(RUNNING).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

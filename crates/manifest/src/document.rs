@@ -221,12 +221,14 @@ impl Manifests {
                 self.secrets.push(secret);
                 self.problems.extend(problems);
             }
-            _ => {
-                self.ignored += 1;
-                if self.ignored_kinds.len() < MOST_KINDS {
-                    self.ignored_kinds.insert(kind.chars().take(LONGEST_KIND).collect());
-                }
-            }
+            _ => self.ignore(kind),
+        }
+    }
+
+    fn ignore(&mut self, kind: &str) {
+        self.ignored += 1;
+        if self.ignored_kinds.len() < MOST_KINDS {
+            self.ignored_kinds.insert(kind.chars().take(LONGEST_KIND).collect());
         }
     }
 

@@ -94,7 +94,7 @@ impl Cluster {
         let leftovers = preflight::judge(&found, &access.kubectl()).map_err(Error::Occupied)?;
         if leftovers == Leftovers::OfAnEarlierDemo {
             output.print_timed(&format!(
-                "an earlier demo was killed and left its namespace {NAMESPACE} or its CRD here"
+                "an earlier demo was killed and left its namespace {NAMESPACE} or its CRDs here"
             ))?;
             let done = removal::remove_everything(&kubernetes, &access).await?;
             done.iter().try_for_each(|line| output.print_timed(line))?;

@@ -1,6 +1,6 @@
 //! The operator at work, in one command and under a minute: `cargo run -p cognigy-demo`.
 //!
-//! Everything is real except Cognigy.AI: the Kubernetes API server, the CRD, and the operator, which runs as a process of
+//! Everything is real except Cognigy.AI: the Kubernetes API server, the CRDs, and the operator, which runs as a process of
 //! its own. The simulator takes the place of Cognigy.AI. It speaks HTTP and checks every request against the contract.
 //!
 //! The demo applies four resources (`examples/demo/resources/`): a good release that succeeds, a bad one that is rolled

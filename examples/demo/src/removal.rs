@@ -4,11 +4,10 @@ use crate::access::Access;
 use crate::error::{Error, Trying};
 use crate::preflight::{self, Maker};
 use crate::releases::NAMESPACE;
-use api::CognigyDeployment;
+use api::{CognigyDeployment, crd};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::CustomResourceExt;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -20,8 +19,8 @@ use tokio::time::timeout;
 /// The longest time that a deleted object may take to disappear.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 
-/// Removes the demo's resources, its namespace and its CRD. Returns one line for each step. The CRD stays if somebody else
-/// uses it by now.
+/// Removes the demo's resources, its namespace and its CRDs. Returns one line for each step. All CRDs stay if somebody else has
+/// resources of one of them by now, because an operator needs all of them.
 ///
 /// It prints nothing: a closed output must not stop the removal.
 pub async fn remove_everything(kubernetes: &Client, access: &Access) -> Result<Vec<String>, Error> {
@@ -33,18 +32,27 @@ pub async fn remove_everything(kubernetes: &Client, access: &Access) -> Result<V
         done.push(format!("the namespace {NAMESPACE} is removed, with everything in it"));
     }
 
-    let crd = CognigyDeployment::crd_name();
     let definitions: Api<CustomResourceDefinition> = Api::all(kubernetes.clone());
-    let Some(definition) = made_by_the_demo(&definitions, crd).await? else { return Ok(done) };
+    let mut ours = Vec::new();
+    for definition in crd::definitions() {
+        ours.extend(made_by_the_demo(&definitions, &definition.name_any()).await?);
+    }
+    if ours.is_empty() {
+        return Ok(done);
+    }
     let users = preflight::elsewhere(kubernetes).await?;
-    if users.is_empty() {
-        remove(&definitions, "crd", &definition, access).await?;
-        done.push(format!("the CRD {crd} is removed"));
-    } else {
+    if !users.is_empty() {
+        let names: Vec<String> = ours.iter().map(ResourceExt::name_any).collect();
         done.push(format!(
-            "the CRD {crd} stays, because its removal would also delete these resources: {}",
-            users.join(", ")
+            "these CRDs stay, because somebody else has resources of the operator here ({}): {}",
+            users.join(", "),
+            names.join(", ")
         ));
+        return Ok(done);
+    }
+    for definition in &ours {
+        remove(&definitions, "crd", definition, access).await?;
+        done.push(format!("the CRD {} is removed", definition.name_any()));
     }
     Ok(done)
 }
@@ -58,7 +66,7 @@ where
     Ok(found.filter(|object| preflight::maker(Some(object)) == Maker::Demo))
 }
 
-/// Deletes the resources. Their finalizers are removed first, because the operator has stopped. Nothing is lost, because their
+/// Deletes the deployments; the other resources have no finalizer and go with the namespace. Their finalizers are removed first, because the operator has stopped. Nothing is lost, because their
 /// Cognigy.AI is a simulated one.
 async fn remove_resources(kubernetes: &Client) -> Result<(), Error> {
     let resource = ApiResource::erase::<CognigyDeployment>(&());

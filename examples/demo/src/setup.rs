@@ -1,4 +1,4 @@
-//! Sets up what the operator needs: the CRD, a namespace with Secrets, and a simulated Cognigy.AI.
+//! Sets up what the operator needs: the CRDs, a namespace with Secrets, and a simulated Cognigy.AI.
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Trying};
@@ -34,8 +34,9 @@ impl Setup {
         output.print_timed(&format!("a simulated Cognigy.AI is ready: {}", simulator.url()))?;
 
         let setup = Self { kubernetes: cluster.kubernetes.clone(), simulator };
-        setup.install_definition().await?;
-        output.print_timed("the CRD cognigydeployments.deploy.cognigy.ai is installed")?;
+        for definition in setup.install_definitions().await? {
+            output.print_timed(&format!("the CRD {definition} is installed"))?;
+        }
         setup.create_secrets().await?;
         output.print_timed(&format!("the namespace {NAMESPACE} has the Secrets that the resources name"))?;
         Ok(setup)
@@ -46,7 +47,9 @@ impl Setup {
         self.simulator.shutdown().await;
     }
 
-    async fn install_definition(&self) -> Result<(), Error> {
+    /// Returns their names.
+    async fn install_definitions(&self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
         let definitions: Api<CustomResourceDefinition> = Api::all(self.kubernetes.clone());
         for mut definition in crd::definitions() {
             definition.labels_mut().extend([made_by_the_demo()]);
@@ -54,8 +57,9 @@ impl Setup {
             await_condition(definitions.clone(), &definition.name_any(), conditions::is_crd_established())
                 .await
                 .map_err(|error| Error::Kubernetes { what: "serve the CRDs", problem: error.to_string() })?;
+            names.push(definition.name_any());
         }
-        Ok(())
+        Ok(names)
     }
 
     async fn create_secrets(&self) -> Result<(), Error> {

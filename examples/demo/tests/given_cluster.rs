@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 const NAMESPACE: &str = "cognigy-demo";
 const CRD: &str = "cognigydeployments.deploy.cognigy.ai";
+const WINDOW_CRD: &str = "changewindows.deploy.cognigy.ai";
 const MADE_BY: &str = "app.kubernetes.io/managed-by";
 
 static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -63,17 +64,24 @@ impl Cluster {
     }
 
     async fn assert_is_empty(&self) {
-        assert_eq!(self.definitions().get_opt(CRD).await.unwrap().map(|it| it.name_any()), None, "the CRD is there");
+        for definition in crd::definitions() {
+            let found = self.definitions().get_opt(&definition.name_any()).await.unwrap();
+            assert_eq!(found.map(|it| it.name_any()), None, "the CRD is there");
+        }
         let namespace = self.namespaces().get_opt(NAMESPACE).await.unwrap();
         assert_eq!(namespace.map(|it| it.name_any()), None, "the namespace is there");
     }
 
-    /// Installs the CRD, and waits until it is served.
-    async fn install(&self, made_by: &str) {
-        let mut definition = crd::definition();
-        definition.labels_mut().insert(MADE_BY.to_owned(), made_by.to_owned());
-        self.definitions().create(&PostParams::default(), &definition).await.unwrap();
-        await_condition(self.definitions(), CRD, conditions::is_crd_established()).await.unwrap();
+    /// Installs the CRDs for which this is true, and waits until they are served.
+    async fn install(&self, made_by: &str, is_wanted: impl Fn(&str) -> bool) {
+        for mut definition in crd::definitions() {
+            let name = definition.name_any();
+            if is_wanted(&name) {
+                definition.labels_mut().insert(MADE_BY.to_owned(), made_by.to_owned());
+                self.definitions().create(&PostParams::default(), &definition).await.unwrap();
+                await_condition(self.definitions(), &name, conditions::is_crd_established()).await.unwrap();
+            }
+        }
     }
 
     async fn make_namespace(&self, name: &str, made_by: &str) {
@@ -109,7 +117,9 @@ impl Cluster {
             }
             delete(&self.namespaces(), namespace).await;
         }
-        delete(&self.definitions(), CRD).await;
+        for definition in crd::definitions() {
+            delete(&self.definitions(), &definition.name_any()).await;
+        }
     }
 
     /// Starts the demo in this cluster.
@@ -233,7 +243,11 @@ async fn with_keep_a_killed_operator_is_restarted_and_the_crd_stays_for_resource
     demo.interrupt().await;
     let (status, said, error) = demo.ends().await;
     assert!(status.success(), "{said}{error}");
-    assert!(said.contains(&format!("the CRD {CRD} stays")) && said.contains("bots/somebodys"), "{said}");
+    let stay = said.lines().find(|line| line.contains("these CRDs stay")).unwrap_or_else(|| panic!("{said}"));
+    for part in ["(CognigyDeployment bots/somebodys)", CRD, WINDOW_CRD] {
+        assert!(stay.contains(part), "no {part} in: {stay}");
+    }
+    assert!(cluster.definitions().get_opt(WINDOW_CRD).await.unwrap().is_some(), "an operator needs all CRDs");
     assert!(!said.contains("with --keep"), "{said}");
     assert!(cluster.resources("bots").get("somebodys").await.unwrap().metadata.deletion_timestamp.is_none());
     cluster.clean(&["bots"]).await;
@@ -242,7 +256,7 @@ async fn with_keep_a_killed_operator_is_restarted_and_the_crd_stays_for_resource
 #[tokio::test]
 async fn an_interrupted_demo_removes_its_objects_and_those_of_an_earlier_killed_demo() {
     let cluster = Cluster::take().await;
-    cluster.install("cognigy-demo").await;
+    cluster.install("cognigy-demo", |_| true).await;
     cluster.make_namespace(NAMESPACE, "cognigy-demo").await;
     cluster.make_resource(NAMESPACE).await;
 
@@ -263,15 +277,22 @@ async fn the_demo_refuses_a_cluster_with_objects_of_other_users_and_changes_noth
     let refusal = cluster.demo(&[]).refuses().await;
     assert!(refusal.contains("a namespace cognigy-demo that the demo did not make"), "{refusal}");
 
-    cluster.install("somebody").await;
+    cluster.install("somebody", |name| name == WINDOW_CRD).await;
     let refusal = cluster.demo(&[]).refuses().await;
-    assert!(refusal.contains(&format!("delete crd {CRD}")), "{refusal}");
+    assert!(refusal.contains(&format!("delete crd {WINDOW_CRD}`")), "{refusal}");
+
+    cluster.install("somebody", |name| name != WINDOW_CRD).await;
+    let refusal = cluster.demo(&[]).refuses().await;
+    assert!(refusal.contains(&format!("delete crd {CRD} ")), "{refusal}");
 
     cluster.make_namespace("bots", "somebody").await;
     cluster.make_resource("bots").await;
     let before = cluster.resources("bots").get("somebodys").await.unwrap();
     let refusal = cluster.demo(&[]).refuses().await;
-    assert!(refusal.contains("(bots/somebodys)") && refusal.contains("has changed nothing"), "{refusal}");
+    assert!(
+        refusal.contains("(CognigyDeployment bots/somebodys)") && refusal.contains("has changed nothing"),
+        "{refusal}"
+    );
     let after = cluster.resources("bots").get("somebodys").await.unwrap();
     assert_eq!(before.resource_version(), after.resource_version());
     cluster.clean(&["bots", NAMESPACE]).await;

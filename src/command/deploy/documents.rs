@@ -51,6 +51,20 @@ pub enum DocumentsError {
         /// What is wrong.
         problem: String,
     },
+    /// It asks for a gate that only an operator in a cluster can evaluate.
+    #[error(
+        "{object} sets {gates}, and `cognigy-operator deploy` cannot evaluate that: without a cluster there are no decisions of \
+         people and no other CognigyDeployments; let the operator in a cluster deploy it, or remove {gates} from this manifest \
+         and {instead} in the pipeline"
+    )]
+    Gated {
+        /// The CognigyDeployment.
+        object: String,
+        /// The fields.
+        gates: String,
+        /// What a pipeline can do instead.
+        instead: String,
+    },
 }
 
 /// Reads and validates the manifest, as kubectl and `cognigy-operator validate` do.
@@ -77,14 +91,53 @@ fn of(validated: &Validated) -> Result<Documents, DocumentsError> {
         let problem = document.problem(manifest::Severity::Error, "", format!("it cannot be read: {error}"));
         DocumentsError::Invalid { lines: vec![problem.to_string()], errors: 1 }
     })?;
+    refuse_gates(&deployment)?;
     let namespace = deployment.namespace().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     lines.extend(ignored(manifests));
+    lines.extend(without_effect(&deployment));
     Ok(Documents {
         deployment,
         secrets: secrets(manifests, &namespace)?,
         config_maps: config_maps(manifests, &namespace)?,
         warnings: lines,
     })
+}
+
+/// Refuses gates. If they were ignored, the run would submit what people or other deployments must allow first.
+fn refuse_gates(deployment: &CognigyDeployment) -> Result<(), DocumentsError> {
+    let spec = &deployment.spec;
+    let asked = [
+        (spec.approval.is_some(), "spec.approval", "ask for the approval"),
+        (!spec.requires.is_empty(), "spec.requires", "run the jobs in this order"),
+    ];
+    let asked: Vec<_> = asked.into_iter().filter(|(is_set, ..)| *is_set).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let joined = |part: fn(&(bool, &'static str, &'static str)) -> &'static str| {
+        asked.iter().map(part).collect::<Vec<_>>().join(" and ")
+    };
+    Err(DocumentsError::Gated {
+        object: name_of(deployment),
+        gates: joined(|(_, field, _)| field),
+        instead: joined(|(.., instead)| instead),
+    })
+}
+
+/// The settings that change nothing in a run, a line each.
+fn without_effect(deployment: &CognigyDeployment) -> Option<String> {
+    deployment.spec.monitoring.after_success.map(|_| {
+        format!(
+            "{} sets spec.monitoring.afterSuccess, which has no effect here: the run ends after the verdict, and nobody \
+             watches health afterwards",
+            name_of(deployment)
+        )
+    })
+}
+
+fn name_of(deployment: &CognigyDeployment) -> String {
+    let namespace = deployment.namespace().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    format!("CognigyDeployment {namespace}/{}", deployment.name_any())
 }
 
 /// What is of no use without a cluster, in one line.

@@ -84,6 +84,8 @@ impl Inputs {
             annotations: manifest.metadata.annotations.clone(),
             ..ObjectMeta::default()
         };
+        // A later run that only delivers messages would otherwise poll health, and could roll back a success of days ago.
+        deployment.spec.monitoring.after_success = None;
         match (&manifest.spec.credentials_ref, &own_client) {
             (Some(reference), _) if secrets.contains_key(&reference.name) => {}
             (Some(reference), Some(client)) => {
@@ -156,6 +158,13 @@ mod tests {
             let refused = read(spec, "", false, None).err().unwrap();
             assert!(refused.contains("there are no credentials: set COGNIGY_CLIENT_ID"), "{refused}");
         }
+    }
+
+    #[test]
+    fn the_controller_does_not_see_that_health_is_to_be_watched_after_the_success() {
+        let inputs = read(", monitoring: {afterSuccess: {onUnhealthy: Rollback}}", "", true, None).unwrap();
+        assert!(inputs.manifest.spec.monitoring.after_success.is_some(), "the journal knows the manifest as it is");
+        assert!(inputs.deployment.spec.monitoring.after_success.is_none());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Problems between the operator and the API server. Each message says what to do, and is not repeated all the time.
 
 use crate::controller::cause::{cause, refusal};
+use api::CognigyDeployment;
+use kube::Resource;
 use kube::core::Status;
 use kube::runtime::watcher;
 use std::time::Duration;
@@ -88,7 +90,8 @@ impl Problem {
                 "the API server {api_server} no longer has all changes of {resource} since the last one received; the operator lists them again"
             ),
             Self::NotServed => format!(
-                "the API server {api_server} does not serve {resource}: install the CRD (kubectl apply --server-side -k crds/)"
+                "the API server {api_server} does not serve {resource}: install the CRD {resource}.{}, which the operator needs (kubectl apply --server-side -k crds/)",
+                CognigyDeployment::group(&())
             ),
             Self::Forbidden(cause) => format!(
                 "the operator may not list and watch {resource}: {cause}; grant it (docs/security.md lists the rights)"
@@ -171,7 +174,7 @@ mod tests {
             ),
             (
                 status(404, "404 page not found"),
-                "the API server https://api:6443 does not serve cognigydeployments: install the CRD (kubectl apply --server-side -k crds/)",
+                "the API server https://api:6443 does not serve cognigydeployments: install the CRD cognigydeployments.deploy.cognigy.ai, which the operator needs (kubectl apply --server-side -k crds/)",
             ),
             (
                 status(403, "User \"x\" cannot list"),

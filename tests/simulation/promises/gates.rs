@@ -112,6 +112,14 @@ fn new_intent(write: &Write) -> Option<&Attempt> {
     (!had_intent).then_some(attempt)
 }
 
+/// A moment by the operator's clock, and its place in the record.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Timestamp,
+    place: usize,
+    at: Duration,
+}
+
 /// The decisions that could count for the attempt at this moment of the operator's clock.
 fn valid<'d>(
     record: &'d Record<'_>,
@@ -120,10 +128,9 @@ fn valid<'d>(
     write: &'d Write,
     attempt: &'d Attempt,
     verb: Verb,
-    now: Timestamp,
-    place: usize,
-    at: Duration,
+    moment: Moment,
 ) -> impl Iterator<Item = &'d Stored<CognigyDecision>> {
+    let Moment { now, place, at } = moment;
     let running = write.status().and_then(|status| status.last_successful.as_ref());
     let running = running.filter(|last| last.rolled_back_at.is_none()).map(|last| &last.digest);
     let plan = PlanId::of(&attempt.digest, &attempt.checks.digest, running);
@@ -174,7 +181,15 @@ fn approvals(
 ) {
     let Some(approval) = &write.object.spec.approval else { return };
     let now = attempt.intended_at().unwrap_or(Timestamp::MAX);
-    let valid = valid(record, decisions, acted, write, attempt, Verb::Approve, now, write.place, write.at);
+    let valid = valid(
+        record,
+        decisions,
+        acted,
+        write,
+        attempt,
+        Verb::Approve,
+        Moment { now, place: write.place, at: write.at },
+    );
     let valid: Vec<_> = valid.filter(|decision| !approval.not_by.contains(&decision.object.spec.by)).collect();
     let people: BTreeSet<&str> = valid.iter().map(|decision| decision.object.spec.by.as_str()).collect();
     let required = usize::try_from(approval.required).unwrap_or(usize::MAX);
@@ -223,7 +238,15 @@ fn closed_windows(
         return;
     }
     let used: BTreeSet<DecisionUid> = newly_acted(write).collect();
-    let mut overriding = valid(record, decisions, acted, write, attempt, Verb::Override, now, write.place, write.at);
+    let mut overriding = valid(
+        record,
+        decisions,
+        acted,
+        write,
+        attempt,
+        Verb::Override,
+        Moment { now, place: write.place, at: write.at },
+    );
     if !overriding.any(|decision| used.contains(&uid_of(decision))) {
         broken.push(Broken::new("G2", format!("attempt {} is submitted in a closed change window", attempt.number)));
     }
@@ -282,7 +305,7 @@ fn goes_on(
         let begin = made_at_of(write);
         let now = begin + SignedDuration::try_from(end).unwrap_or_default();
         let place = record.run.story.len();
-        let approvals = valid(record, decisions, acted, write, attempt, Verb::Approve, now, place, end);
+        let approvals = valid(record, decisions, acted, write, attempt, Verb::Approve, Moment { now, place, at: end });
         let people: BTreeSet<&str> = approvals
             .filter(|decision| decision.at < soon && decision.gone_at.is_none())
             .map(|decision| decision.object.spec.by.as_str())

@@ -17,7 +17,7 @@ pub use gates::{
 pub use next::{Event, Next};
 pub use target::{Part, Texts};
 
-use api::spec::CognigyDeploymentSpec;
+use api::spec::{AfterSuccess, CognigyDeploymentSpec};
 use api::status::Running;
 use api::{CognigyDeployment, Digest, PlanId};
 use change::Changes;
@@ -68,6 +68,9 @@ pub struct Plan {
     /// The gates that the rollout meets after its checks. Missing if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
+    /// How health is watched after the success. Missing if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_success: Option<AfterSuccess>,
     /// What the platform says about the configuration, if it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<Remote>,
@@ -247,6 +250,7 @@ pub fn plan(
         more_changes: changes.more,
         next,
         gates: None,
+        after_success: desired.spec.monitoring.after_success,
         remote: None,
         notes,
     })

@@ -1,6 +1,6 @@
 //! Markdown for a comment on a pull request.
 
-use super::{Report, gates, line, needs_a_person, remote, summary, versions};
+use super::{Report, gates, line, needs_a_person, remote, summary, versions, watching};
 use crate::plan::Plan;
 use std::fmt::Write;
 
@@ -81,6 +81,9 @@ fn details(plan: &Plan, left: usize) -> Option<String> {
     }
     for (heading, gate) in plan.gates.iter().flat_map(gates) {
         let _ = write!(head, "Gate ({heading}): {}\n\n", cell(&gate));
+    }
+    if let Some(after_success) = &plan.after_success {
+        let _ = write!(head, "After success: {}\n\n", watching(after_success));
     }
     if let Some(answer) = &plan.remote {
         let _ = write!(head, "Cognigy.AI: {}\n\n", cell(&remote(answer)));

@@ -8,6 +8,7 @@ pub use text::{Style, text};
 
 use crate::plan::{Action, Change, Event, GateState, Gates, Kind, Plan, Remote, RemoteResult};
 use crate::problem::Problem;
+use api::spec::{AfterSuccess, OnUnhealthy};
 use serde::Serialize;
 
 /// Everything that is said about some manifests. Its fields are the JSON form that docs/plan.md describes.
@@ -128,6 +129,19 @@ fn gates(gates: &Gates) -> Vec<(&'static str, String)> {
         gates.windows.iter().map(|window| ("window", format!("{}: {}", window.described(), window.in_words()))),
     );
     lines
+}
+
+/// How health is watched after the success, in a sentence.
+fn watching(after_success: &AfterSuccess) -> String {
+    let bad_answers = match after_success.health_threshold {
+        1 => "1 bad answer".to_owned(),
+        count => format!("{count} bad answers in a row"),
+    };
+    let reaction = match after_success.on_unhealthy {
+        OnUnhealthy::Report => "Ready becomes False, and nothing is rolled back",
+        OnUnhealthy::Rollback => "the operator rolls back, once",
+    };
+    format!("health is watched every {} s; after {bad_answers}, {reaction}", after_success.interval_seconds)
 }
 
 /// The sign of a change, and the line after it.

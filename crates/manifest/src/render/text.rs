@@ -1,6 +1,6 @@
 //! Text for a terminal or a log.
 
-use super::{Report, gates, line, needs_a_person, remote, summary, versions};
+use super::{Report, gates, line, needs_a_person, remote, summary, versions, watching};
 use crate::plan::Plan;
 use crate::problem::{Problem, Severity};
 use std::fmt::Write;
@@ -86,6 +86,9 @@ fn add_plan(text: &mut String, plan: &Plan, style: Style) {
     let _ = writeln!(text, "  next: {next}");
     for (heading, gate) in plan.gates.iter().flat_map(gates) {
         let _ = writeln!(text, "  {heading}: {}", printable(&gate));
+    }
+    if let Some(after_success) = &plan.after_success {
+        let _ = writeln!(text, "  after success: {}", watching(after_success));
     }
     if let Some(answer) = &plan.remote {
         let _ = writeln!(text, "  Cognigy.AI: {}", printable(&remote(answer)));

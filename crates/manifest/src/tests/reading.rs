@@ -1,6 +1,7 @@
 //! A manifest is read as kubectl reads it.
 
 use super::{problems_of, read_text, sample};
+use crate::validate::{Rules, validate};
 use api::Digest;
 use serde_json::{Value, json};
 
@@ -59,6 +60,23 @@ fn a_scalar_that_yaml_1_2_reads_in_another_way_is_warned_about() {
         let manifests = read_text(&format!("{HEAD}spec:\n  v: {scalar}\n"));
         assert!(manifests.deployments[0].doubts.is_empty(), "{scalar}: {:?}", manifests.deployments[0].doubts);
     }
+}
+
+#[test]
+fn change_windows_and_decisions_are_validated_by_their_crds() {
+    let document =
+        |kind: &str| format!("apiVersion: deploy.cognigy.ai/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\n");
+    let manifests = read_text(&format!("{}---\n{}", document("ChangeWindow"), document("CognigyDecision")));
+    assert_eq!((manifests.others.len(), manifests.problems.as_slice()), (2, [].as_slice()));
+    let problems = validate(&manifests, &Rules::of_the_crd().unwrap());
+    let problems: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
+    assert_eq!(
+        problems,
+        [
+            "it is missing; write at least type, timeZone and one of recurring and once",
+            "it is missing; write at least deployment, planId and verb",
+        ]
+    );
 }
 
 #[test]

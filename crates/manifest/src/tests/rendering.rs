@@ -88,3 +88,32 @@ fn json_and_yaml_say_the_same() {
         json!({"path": "configurationSnapshot.botVersion", "action": "Changed", "old": "\"2.4.1\"", "new": "\"2.4.2\""})
     );
 }
+
+#[test]
+fn a_plan_says_how_health_is_watched_after_the_success_if_it_is() {
+    let of = |after_success: &Value| report(vec![planned(&json!({"monitoring": {"afterSuccess": after_success}}))]);
+    for (after_success, says) in [
+        (
+            json!({}),
+            "health is watched every 300 s; after 3 bad answers in a row, Ready becomes False, and nothing is rolled back",
+        ),
+        (
+            json!({"intervalSeconds": 60, "healthThreshold": 1, "onUnhealthy": "Rollback"}),
+            "health is watched every 60 s; after 1 bad answer, the operator rolls back, once",
+        ),
+    ] {
+        let report = of(&after_success);
+        let plain = text(&report, Style::Plain);
+        assert!(plain.contains(&format!("\n  after success: {says}\n")), "{plain}");
+        let comment = markdown(&report);
+        assert!(comment.contains(&format!("\nAfter success: {says}\n")), "{comment}");
+    }
+    let json: Value = serde_json::from_str(&of(&json!({"intervalSeconds": 60})).json().unwrap()).unwrap();
+    let expected = json!({"intervalSeconds": 60, "healthThreshold": 3, "onUnhealthy": "Report"});
+    assert_eq!(json["plans"][0]["afterSuccess"], expected);
+    let without: Value = serde_json::from_str(&of(&Value::Null).json().unwrap()).unwrap();
+    assert!(
+        without["plans"][0].get("afterSuccess").is_none()
+            && !text(&of(&Value::Null), Style::Plain).contains("after success")
+    );
+}

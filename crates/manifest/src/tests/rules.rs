@@ -195,6 +195,7 @@ fn a_kind_or_version_that_is_not_ours_is_named() {
             "CognigyDeploymnt",
             "kind: deploy.cognigy.ai has no such kind: write kind: CognigyDeployment, CognigyDecision or ChangeWindow",
         ),
+        ("deploy.cognigy.ai/v1", "ChangeWindow", "apiVersion: write apiVersion: deploy.cognigy.ai/v1alpha1"),
     ] {
         let mut object = sample();
         (object["apiVersion"], object["kind"]) = (json!(api_version), json!(kind));

@@ -108,3 +108,38 @@ fn a_warning_of_the_validation_is_shown_as_validate_prints_it() {
         "{line}"
     );
 }
+
+#[test]
+fn a_manifest_with_gates_is_refused_with_the_reason_and_what_to_do_instead() {
+    let approval = "  approval: {required: 2}\n";
+    let requires = "  requires: [{name: staging}]\n";
+    for (gates, fields, instead) in [
+        (approval.to_owned(), "spec.approval", "ask for the approval"),
+        (requires.to_owned(), "spec.requires", "run the jobs in this order"),
+        (
+            format!("{approval}{requires}"),
+            "spec.approval and spec.requires",
+            "ask for the approval and run the jobs in this order",
+        ),
+    ] {
+        let refused = read(&[&format!("{DEPLOYMENT}{gates}")]).err().unwrap();
+        for part in [
+            format!("CognigyDeployment bots/bot sets {fields}, and `cognigy-operator deploy` cannot evaluate that"),
+            "no decisions of people and no other CognigyDeployments".to_owned(),
+            "let the operator in a cluster deploy it".to_owned(),
+            format!("remove {fields} from this manifest and {instead} in the pipeline"),
+        ] {
+            assert!(refused.contains(&part), "{part}: {refused}");
+        }
+    }
+    let none_required = read(&[&format!("{DEPLOYMENT}  requires: []\n  allowedDownstreamNamespaces: [prod]\n")]);
+    assert!(none_required.unwrap().warnings.is_empty(), "nothing is asked of anybody");
+}
+
+#[test]
+fn watching_after_the_success_has_no_effect_and_one_line_says_so() {
+    let found = read(&[&format!("{DEPLOYMENT}  monitoring: {{afterSuccess: {{onUnhealthy: Rollback}}}}\n")]).unwrap();
+    let [line] = found.warnings.as_slice() else { panic!("{:?}", found.warnings) };
+    let said = "CognigyDeployment bots/bot sets spec.monitoring.afterSuccess, which has no effect here: the run ends";
+    assert!(line.starts_with(said), "{line}");
+}
