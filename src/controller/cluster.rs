@@ -70,7 +70,14 @@ impl Cluster {
         for store in self.stores.get().ok_or(Error::NotReady)? {
             store.wait_until_ready().await.map_err(|_| Error::NotReady)?;
         }
-        // A deployment in which nothing is watched has no gates either.
+        Ok(())
+    }
+
+    /// Waits until the first lists of decisions and change windows are complete. Before that, no gate is open.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] if a watch ended before its first list was complete.
+    pub async fn gates_ready(&self) -> Result<(), Error> {
         let Some(gates) = self.gates.get() else { return Ok(()) };
         for store in &gates.decisions {
             store.wait_until_ready().await.map_err(|_| Error::NotReady)?;

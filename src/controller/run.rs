@@ -6,7 +6,7 @@ use super::reconcile::reconcile;
 use super::resources::LONGEST_PAUSE;
 use super::runner::Runner;
 use super::watch::Watches;
-use super::watch_scope::{watch_gates, watch_scope};
+use super::watch_scope::{waiting_at_gates, watch_gates, watch_scope};
 use super::watched::Watched;
 use futures::{FutureExt, future, stream};
 use kube::{Resource, ResourceExt};
@@ -53,6 +53,7 @@ pub async fn run(
         scopes.iter().map(|namespace| watch_scope(&context, &watches, namespace.as_deref())).unzip();
     let namespaces: Vec<Option<&str>> = scopes.iter().map(Option::as_deref).collect();
     let (gate_stores, at_gates) = watch_gates(&context, &watches, &namespaces);
+    context.gates.begin_listing();
     context.cluster.watch_gates(gate_stores);
     context.cluster.watch(stores);
     let triggers = stream::select(stream::select_all(triggers), at_gates);
@@ -61,6 +62,13 @@ pub async fn run(
         if context.cluster.ready().await.is_ok() {
             on_ready();
         }
+    };
+    let list_gates = async {
+        if context.cluster.gates_ready().await.is_ok() {
+            context.gates.listed();
+            context.resources.requeue(waiting_at_gates(&context));
+        }
+        future::pending::<()>().await;
     };
     let forget_gone = async {
         // If a first list was started twice, it may have shown resources that no longer exist.
@@ -75,6 +83,7 @@ pub async fn run(
         _ = future::join(declare_ready, runner) => {}
         () = forget_gone => {}
         () = context.keep_window_statuses() => {}
+        () = list_gates => {}
     }
 }
 

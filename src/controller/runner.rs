@@ -13,8 +13,11 @@ use rollout::admission::ResourceName;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// How long the first reconciles wait for the first lists of decisions and change windows.
+const PATIENCE_FOR_GATES: Duration = Duration::from_secs(5);
 
 /// A reconcile that has ended.
 struct Finished {
@@ -44,7 +47,13 @@ impl Runner {
     pub async fn run(mut self, triggers: impl Stream<Item = ResourceName>, stop: CancellationToken) {
         let mut triggers = Box::pin(triggers);
         let context = Arc::clone(&self.context);
-        let mut ready = Box::pin(async { context.cluster.ready().await }.fuse());
+        let ready = async {
+            context.cluster.ready().await?;
+            // Usually they are complete as well. If not, rollouts in flight must not wait for them.
+            let _ = timeout(PATIENCE_FOR_GATES, context.cluster.gates_ready()).await;
+            Ok::<(), Error>(())
+        };
+        let mut ready = Box::pin(ready.fuse());
         let (mut is_ready, mut is_stopping) = (false, false);
         loop {
             if is_ready && !is_stopping {

@@ -27,6 +27,7 @@ use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use upstream::Upstreams;
 use windows::WindowIndex;
@@ -40,6 +41,8 @@ pub struct GateRegistry {
     windows_changed: Notify,
     policy: PolicyChecks,
     upstreams: Upstreams,
+    /// The first lists of decisions and change windows are not complete yet.
+    is_listing: AtomicBool,
     /// The namespace whose change windows apply to all resources.
     operator_namespace: String,
 }
@@ -55,6 +58,16 @@ impl GateRegistry {
     #[must_use]
     pub fn operator_namespace(&self) -> &str {
         &self.operator_namespace
+    }
+
+    /// Keeps all gates closed until [`listed`](Self::listed): a decision or a change window may not be known yet.
+    pub fn begin_listing(&self) {
+        self.is_listing.store(true, Ordering::Relaxed);
+    }
+
+    /// The first lists of decisions and change windows are complete.
+    pub fn listed(&self) {
+        self.is_listing.store(false, Ordering::Relaxed);
     }
 
     /// Handles a change of a decision. Returns the resource that it is about.

@@ -4,13 +4,14 @@ use super::super::error::Error;
 use super::super::reconcile::ReconcileRun;
 use super::super::resources::name_of;
 use super::decisions::KnownDecision;
-use api::status::{Attempt, CognigyDeploymentStatus, Step};
-use api::{CognigyDeployment, DecisionUid};
+use api::status::{Attempt, ClosedGate, CognigyDeploymentStatus, Step};
+use api::{CognigyDeployment, DecisionUid, Reason};
 use rollout::Facts;
 use rollout::apply::submit::used_decisions;
 use rollout::gates::{Decisions, GateFacts, Proof};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl ReconcileRun<'_> {
@@ -96,6 +97,9 @@ impl ReconcileRun<'_> {
 
     fn gate_facts_of(&self, object: &CognigyDeployment, is_at_gates: bool) -> GateFacts {
         let gates = &self.context.gates;
+        if gates.is_listing.load(Ordering::Relaxed) {
+            return GateFacts { window: is_at_gates.then(not_listed), ..GateFacts::default() };
+        }
         let resource = name_of(object);
         let now = self.context.now().wall;
         // Without a result of the check, decisions are not looked at. The check is made at the beginning of a reconcile, and each
@@ -112,6 +116,12 @@ impl ReconcileRun<'_> {
         let window = is_at_gates.then(|| gates.windows.lock().closed(object, &gates.operator_namespace, now)).flatten();
         GateFacts { decisions, window, upstream: self.observed.upstream.clone() }
     }
+}
+
+/// The gate until the first lists are complete.
+fn not_listed() -> ClosedGate {
+    let message = "the operator has not read the change windows and decisions yet; if this lasts, its log says why: it may lack the                    right to list them, or their CRDs are not installed";
+    ClosedGate { reason: Reason::WindowClosed, message: message.to_owned(), opens_at: None }
 }
 
 /// Whether an attempt has passed its checks and is not submitted.

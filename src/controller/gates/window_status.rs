@@ -24,7 +24,7 @@ const MAX_WRITES: usize = 50;
 impl Context {
     /// Keeps the statuses of all change windows up to date. Never returns.
     pub async fn keep_window_statuses(&self) {
-        let _ = self.cluster.ready().await;
+        let _ = self.cluster.gates_ready().await;
         let mut last_written: Option<(String, String)> = None;
         loop {
             let pause = self.write_window_statuses(&mut last_written).await;
