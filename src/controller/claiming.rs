@@ -113,7 +113,9 @@ impl ReconcileRun<'_> {
     /// the other resource exists. It may be only in an outdated list, and then a new attempt because of it would deploy
     /// the same configuration twice.
     pub(super) async fn find_other_owner(&mut self) -> Result<(), Error> {
-        let Some(attempt) = self.status.attempt.as_ref().filter(|attempt| attempt.has_intent()) else { return Ok(()) };
+        let stands = self.status.standing_attempt.is_some();
+        let attempt = self.status.attempt.as_ref().filter(|attempt| attempt.has_intent() || stands);
+        let Some(attempt) = attempt else { return Ok(()) };
         let find = match attempt.is_in_flight() {
             true => ResourceRegistry::other_owner_once_settled,
             false => ResourceRegistry::other_owner,

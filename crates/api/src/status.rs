@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The maximum size of a status as JSON, in bytes. A larger status would slow down every watch and could exceed etcd's limit.
-pub const MAX_STATUS_BYTES: usize = 80 * 1024;
+pub const MAX_STATUS_BYTES: usize = 96 * 1024;
 
 /// What the operator knows about this deployment.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,11 @@ pub struct CognigyDeploymentStatus {
     /// The current attempt to deploy a configuration, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
+
+    /// The attempt whose configuration the environment runs, while a newer attempt is not submitted: it may wait at a gate for weeks. A
+    /// rollback that is requested meanwhile undoes it. Missing otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing_attempt: Option<Box<Attempt>>,
 
     /// The claim of this resource on its environment. It is written once Cognigy.AI has accepted a validation. No other resource
     /// deploys to the environment while this resource has a rollout in flight there, or was the last to deploy there.
@@ -177,6 +182,7 @@ impl Default for CognigyDeploymentStatus {
             phase: None,
             conditions: Vec::new(),
             attempt: None,
+            standing_attempt: None,
             claim: None,
             running: None,
             last_successful: None,

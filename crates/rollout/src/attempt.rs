@@ -24,6 +24,7 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
     let Ok(target) = &facts.target else { return Effects::none() };
     claim::keep(status);
     let replaced = replaced(status, facts);
+    let standing = standing(status, facts);
     let superseded = archive(status, facts);
     let number = status.history.first().map_or(0, |past| past.number).max(superseded.number) + 1;
     let running = gates::running_digest(status);
@@ -44,8 +45,10 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         job: None,
         health: Health::default(),
         rollback: None,
+        declined: None,
         verdict: None,
     });
+    status.standing_attempt = standing;
     conditions::reset_stages(status, facts);
     status.conditions.remove_condition(ConditionType::GatesOpen);
     let started = Effects::normal(
@@ -53,6 +56,40 @@ pub fn start(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Effects
         format!("attempt {number} has started, to deploy {}", target.digest.named(target.version.as_deref())),
     );
     superseded.effects.and(replaced).and(started)
+}
+
+/// The attempt whose configuration the environment runs when another attempt starts.
+fn standing(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Option<Box<Attempt>> {
+    let earlier = status.standing_attempt.take();
+    let attempt = status.attempt.as_ref().filter(|_| facts.other_owner.is_none())?;
+    match attempt.has_intent() {
+        true => (claim::claims_to_run(attempt) && attempt.job.is_some()).then(|| Box::new(attempt.clone())),
+        false => earlier,
+    }
+}
+
+/// Makes the standing attempt the current one again, so that it can be rolled back. The attempt that was not submitted goes into
+/// the history.
+pub fn resume_standing(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
+    if status.attempt.as_ref().is_some_and(Attempt::has_intent) {
+        return;
+    }
+    let Some(standing) = status.standing_attempt.take() else { return };
+    let declined = status.attempt.as_ref().map(|attempt| attempt.digest.clone());
+    let _ = archive(status, facts);
+    status.history.retain(|past| past.number != standing.number);
+    status.conditions.remove_condition(ConditionType::GatesOpen);
+    status.attempt = Some(Attempt { declined, ..*standing });
+}
+
+/// The standing attempt is replaced now, because its successor is submitted. Its time in health counts until now.
+pub fn replace_standing(status: &mut CognigyDeploymentStatus, now: Timestamp) {
+    let Some(standing) = status.standing_attempt.take() else { return };
+    let Some(attempt) = &status.attempt else { return };
+    let waited = i64::try_from(between(attempt.started_at, now).as_secs()).unwrap_or(0);
+    if let Some(past) = status.history.iter_mut().find(|past| past.number == standing.number) {
+        past.healthy_for_seconds = past.healthy_for_seconds.map(|seconds| seconds.saturating_add(waited));
+    }
 }
 
 /// The event if another resource has deployed to the environment after the success of this resource. This resource
@@ -140,19 +177,19 @@ fn archive(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) -> Archived 
     let healthy_for = healthy_for(status, &attempt, facts.now.wall).filter(|_| facts.other_owner.is_none());
     let healthy_for_seconds = healthy_for.and_then(|healthy| i64::try_from(healthy.as_secs()).ok());
     let superseded = || Verdict { outcome: Outcome::Superseded, reason: Reason::Superseded, at: facts.now.wall };
-    status.history.insert(
-        0,
-        PastAttempt {
-            number,
-            digest: attempt.digest,
-            version: attempt.version,
-            release: attempt.release,
-            healthy_for_seconds,
-            job_id: attempt.job.map(|job| job.id),
-            started_at: attempt.started_at,
-            verdict: attempt.verdict.unwrap_or_else(superseded),
-        },
-    );
+    let past = PastAttempt {
+        number,
+        digest: attempt.digest,
+        version: attempt.version,
+        release: attempt.release,
+        healthy_for_seconds,
+        job_id: attempt.job.map(|job| job.id),
+        started_at: attempt.started_at,
+        verdict: attempt.verdict.unwrap_or_else(superseded),
+    };
+    // An attempt that was rolled back in favour of a newer one has the lower number.
+    let place = status.history.partition_point(|newer| newer.number > past.number);
+    status.history.insert(place, past);
     status.history.truncate(usize::try_from(facts.spec.history_limit).unwrap_or(0));
     Archived { number, effects }
 }

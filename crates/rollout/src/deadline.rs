@@ -29,7 +29,8 @@ pub fn timeout_verdict_age(facts: &Facts<'_>, since: Option<ObservedTime>) -> Du
 #[must_use]
 pub fn is_outdated(attempt: &Attempt, target: &Target) -> bool {
     let was_refused = !attempt.has_intent() && attempt.outcome() == Some(Outcome::Failed);
-    target.digest != attempt.digest || (was_refused && target.checks_digest != attempt.checks.digest)
+    let is_other = target.digest != attempt.digest && attempt.declined.as_ref() != Some(&target.digest);
+    is_other || (was_refused && target.checks_digest != attempt.checks.digest)
 }
 
 /// Whether the environment no longer runs what this attempt deployed, because another resource owns it now.

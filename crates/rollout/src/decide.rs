@@ -268,7 +268,9 @@ fn poll_when_due(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory, poll: De
 }
 
 fn verifying(facts: &Facts<'_>, attempt: &Attempt, memory: &Memory) -> Decision {
-    if facts.wants_other_than(&attempt.digest) && !facts.spec.suspend {
+    let is_declined = attempt.declined.is_some()
+        && attempt.declined.as_ref() == facts.target.as_ref().ok().map(|target| &target.digest);
+    if facts.wants_other_than(&attempt.digest) && !is_declined && !facts.spec.suspend {
         return Decision::Start;
     }
     // Here, too, a missing answer is no verdict.
@@ -331,7 +333,7 @@ fn finish_deleted(
         }
         Step::Submitting | Step::RollingOut | Step::Monitoring | Step::RollingBack => in_flight(facts, attempt, memory),
         // If the resource must also be released now, the next decision gives up this rollback, with a Warning.
-        Step::VerifyingRollback | Step::Settled if must_be_undone(facts, attempt) => {
+        Step::VerifyingRollback | Step::Settled if must_be_undone(facts, status, attempt) => {
             Decision::BeginRollback(RollbackReason::ResourceDeleted)
         }
         Step::VerifyingRollback | Step::Settled if must_go => Decision::Release,
@@ -345,10 +347,12 @@ fn finish_deleted(
     }
 }
 
-fn must_be_undone(facts: &Facts<'_>, attempt: &Attempt) -> bool {
+fn must_be_undone(facts: &Facts<'_>, status: &CognigyDeploymentStatus, attempt: &Attempt) -> bool {
+    // An attempt that was not submitted has left the one before it in place.
+    let stands = !attempt.has_intent() && status.standing_attempt.is_some();
     // This resource must not undo what another resource has deployed since.
     facts.spec.deletion_policy == DeletionPolicy::Rollback
-        && claim::claims_to_run(attempt)
+        && (claim::claims_to_run(attempt) || stands)
         && facts.other_owner.is_none()
 }
 

@@ -85,6 +85,9 @@ pub fn pending_decision<'f>(
 /// Whether a decision is about the current attempt, in a step in which it can act.
 #[must_use]
 pub fn is_about_attempt(status: &CognigyDeploymentStatus, record: &DecisionRecord) -> bool {
+    if is_about_standing(status, record) {
+        return true;
+    }
     let Some(attempt) = &status.attempt else { return false };
     let is_open = attempt.submission.is_none() && attempt.verdict.is_none();
     attempt.plan_id.as_ref() == Some(&record.plan_id)
@@ -92,6 +95,13 @@ pub fn is_about_attempt(status: &CognigyDeploymentStatus, record: &DecisionRecor
             Verb::Approve | Verb::Override | Verb::Reject => is_open,
             Verb::Rollback | Verb::Retry => true,
         }
+}
+
+/// Whether a decision is to roll back the attempt whose configuration the environment runs while a newer one is not submitted.
+#[must_use]
+pub fn is_about_standing(status: &CognigyDeploymentStatus, record: &DecisionRecord) -> bool {
+    let standing = status.standing_attempt.as_ref();
+    record.verb == Verb::Rollback && standing.is_some_and(|standing| standing.plan_id.as_ref() == Some(&record.plan_id))
 }
 
 /// Whether a request annotation has a value that was not handled yet.

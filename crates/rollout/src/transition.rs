@@ -67,10 +67,18 @@ fn ended(
     let past = after.history.iter().rev().filter(|past| past.number >= first_open && !known.contains(past));
     // If no history is kept, an attempt can be gone although its end was never recorded. It was superseded.
     let is_forgotten = |number: i64| after.history.iter().all(|past| past.number != number);
-    let forgotten = (first_open..attempt.number).next().filter(|number| recorded.is_some() && is_forgotten(*number));
+    // The ends of the attempts that are newer than a resumed one were recorded before it was resumed, or with it.
+    let is_resumed = |attempt: &Attempt| attempt.declined.is_some();
+    let forgotten = (first_open..attempt.number)
+        .next()
+        .filter(|number| recorded.is_some_and(|recorded| !is_resumed(recorded)) && is_forgotten(*number));
+    let stopped = recorded.filter(|recorded| {
+        recorded.verdict.is_none() && attempt.number < recorded.number && is_forgotten(recorded.number)
+    });
     let present = attempt.outcome().filter(|_| first_open <= attempt.number);
     let forgotten = forgotten.map(|_| Outcome::Superseded);
-    forgotten.into_iter().chain(past.map(|past| past.verdict.outcome)).chain(present).collect()
+    let stopped = stopped.map(|_| Outcome::Abandoned);
+    forgotten.into_iter().chain(stopped).chain(past.map(|past| past.verdict.outcome)).chain(present).collect()
 }
 
 fn rollback_accepted(same: Option<&Attempt>, attempt: &Attempt) -> Option<Transition> {

@@ -24,7 +24,7 @@ const KIND: &str = "CognigyDeploymentJournal";
 /// The version of the format. A later version of the operator must be able to read every earlier one.
 const VERSION: u64 = 1;
 
-/// The largest file that is read. A status has at most 80 KiB.
+/// The largest file that is read. A status has at most 96 KiB.
 const LARGEST: u64 = 1024 * 1024;
 
 /// A journal cannot be used. The message says what to do.

@@ -74,6 +74,11 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
 
+    /// Hash of a newer configuration that was stopped before its submit, so that this attempt could be rolled back. It is not tried
+    /// again by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<Digest>,
+
     /// How this attempt ended. It is never changed once it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,

@@ -13,7 +13,7 @@ use crate::{DecisionUid, Digest, EnvironmentClaim, IdempotencyKey, JobId, PlanId
 use jiff::Timestamp;
 use serde_json::json;
 
-const BOUND: usize = 80 * 1024;
+const BOUND: usize = 96 * 1024;
 
 fn largest_gates(at: Timestamp) -> Gates {
     let decision =
@@ -51,53 +51,56 @@ fn largest(job_id: &JobId) -> CognigyDeploymentStatus {
             message: "x".repeat(2 * MESSAGE_LIMIT),
         });
     }
+    let attempt = Attempt {
+        number: i64::MAX,
+        digest: digest.clone(),
+        version: Some("x".repeat(64)),
+        release: Some(digest.clone()),
+        plan_id: Some(PlanId::of(&digest, &digest, None)),
+        generation: i64::MAX,
+        step: Step::VerifyingRollback,
+        started_at: at,
+        queued_at: Some(at),
+        checks: Checks {
+            digest: digest.clone(),
+            api_origin: Some(ApiOrigin::new("x".repeat(256))),
+            validation: Some(Validation {
+                passed_at: at,
+                warnings: vec!["x".repeat(256); 10],
+                capacity_utilization: Some(0.123_456_789),
+            }),
+            synthetic_trace: Some(SyntheticTrace { id: Some("x".repeat(256)), passed_at: Some(at) }),
+        },
+        gates: Some(largest_gates(at)),
+        submission: Some(Submission {
+            intended_at: at,
+            deadline_at: at,
+            accepted_at: Some(at),
+            api_origin: ApiOrigin::new("x".repeat(256)),
+            revert_snapshot_id: Some("x".repeat(253)),
+            idempotency_key: key.clone(),
+            request_hash: RequestHash::new("f".repeat(64)),
+            client_hash: ClientHash::new("f".repeat(64)),
+        }),
+        job: Some(Job { id: job_id.clone(), completed_at: Some(at), failure: Some(JobFailure::EndedBadly) }),
+        health: Health { bad_streak: 100, good_streak: 100, last_counted_at: Some(at) },
+        rollback: Some(Rollback {
+            key: key.clone(),
+            reason: RollbackReason::HealthCheckFailure,
+            requested_at: at,
+            accepted_at: Some(at),
+            refused_at: Some(at),
+            verify_until: Some(at),
+        }),
+        declined: Some(digest.clone()),
+        verdict: Some(verdict.clone()),
+    };
     CognigyDeploymentStatus {
         observed_generation: i64::MAX,
         phase: Some(Phase::VerifyingRollback),
         conditions,
-        attempt: Some(Attempt {
-            number: i64::MAX,
-            digest: digest.clone(),
-            version: Some("x".repeat(64)),
-            release: Some(digest.clone()),
-            plan_id: Some(PlanId::of(&digest, &digest, None)),
-            generation: i64::MAX,
-            step: Step::VerifyingRollback,
-            started_at: at,
-            queued_at: Some(at),
-            checks: Checks {
-                digest: digest.clone(),
-                api_origin: Some(ApiOrigin::new("x".repeat(256))),
-                validation: Some(Validation {
-                    passed_at: at,
-                    warnings: vec!["x".repeat(256); 10],
-                    capacity_utilization: Some(0.123_456_789),
-                }),
-                synthetic_trace: Some(SyntheticTrace { id: Some("x".repeat(256)), passed_at: Some(at) }),
-            },
-            gates: Some(largest_gates(at)),
-            submission: Some(Submission {
-                intended_at: at,
-                deadline_at: at,
-                accepted_at: Some(at),
-                api_origin: ApiOrigin::new("x".repeat(256)),
-                revert_snapshot_id: Some("x".repeat(253)),
-                idempotency_key: key.clone(),
-                request_hash: RequestHash::new("f".repeat(64)),
-                client_hash: ClientHash::new("f".repeat(64)),
-            }),
-            job: Some(Job { id: job_id.clone(), completed_at: Some(at), failure: Some(JobFailure::EndedBadly) }),
-            health: Health { bad_streak: 100, good_streak: 100, last_counted_at: Some(at) },
-            rollback: Some(Rollback {
-                key: key.clone(),
-                reason: RollbackReason::HealthCheckFailure,
-                requested_at: at,
-                accepted_at: Some(at),
-                refused_at: Some(at),
-                verify_until: Some(at),
-            }),
-            verdict: Some(verdict.clone()),
-        }),
+        attempt: Some(attempt.clone()),
+        standing_attempt: Some(Box::new(attempt)),
         claim: Some(EnvironmentClaim { api_origin: ApiOrigin::new("x".repeat(256)), deployed_at: Some(at) }),
         running: Some(Running {
             configuration: "x".repeat(338),

@@ -7,7 +7,7 @@ use crate::effects::Effects;
 use crate::facts::Facts;
 use crate::gates::{self, DecisionRecord};
 use crate::memory::Memory;
-use crate::requests::{Request, is_new, pending_decision};
+use crate::requests::{Request, is_about_standing, is_new, pending_decision};
 use api::condition::ConditionType;
 use api::decision::Verb;
 use api::reason::Reason;
@@ -44,7 +44,7 @@ pub fn handle(
         drop_retries(status, facts);
     }
     decided.and(match request {
-        Request::Rollback => roll_back(status, facts, memory),
+        Request::Rollback => roll_back(status, facts, memory, decision.as_deref()),
         Request::Retry => retry(status, facts, memory),
         Request::Reject => reject(status, facts, decision.as_deref()),
     })
@@ -92,7 +92,15 @@ fn drop_retries(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>) {
     }
 }
 
-fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &mut Memory) -> Effects {
+/// Rolls back. While an attempt is not submitted, an annotation ends that attempt, and the next one undoes what runs. A decision names
+/// the plan that it is about.
+fn roll_back(
+    status: &mut CognigyDeploymentStatus,
+    facts: &Facts<'_>,
+    memory: &mut Memory,
+    decision: Option<&DecisionRecord>,
+) -> Effects {
+    let is_about_standing = decision.is_some_and(|record| is_about_standing(status, record));
     const NOTHING: &str = "a rollback was requested, but this resource has deployed nothing that could be rolled back";
     let Some(current) = &status.attempt else { return Effects::normal(Reason::RollbackNotPossible, NOTHING) };
     match current.step {
@@ -100,8 +108,21 @@ fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
             if let Some(plan_id) = current.plan_id.clone() {
                 gates::use_up(status, facts, &plan_id);
             }
+            if is_about_standing {
+                // So that the end of this attempt does not remove it, and its transition time stays.
+                let update = ConditionUpdate::set_unknown(
+                    ConditionType::RolledBack,
+                    Reason::RollingBack,
+                    "rolling back what runs",
+                );
+                set_condition(status, facts, update);
+            }
             let note = "stopped by request before anything was submitted";
-            attempt::conclude(status, facts, Outcome::Abandoned, Reason::Cancelled, note)
+            let stopped = attempt::conclude(status, facts, Outcome::Abandoned, Reason::Cancelled, note);
+            match is_about_standing {
+                true => stopped.and(rollback::begin(status, facts, memory, RollbackReason::Manual)),
+                false => stopped,
+            }
         }
         Step::Submitting => {
             rollback::record_request_before_job(status, facts);
@@ -112,12 +133,17 @@ fn roll_back(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, memory: &m
             let owner = facts.other_owner.as_deref().unwrap_or_default();
             Effects::normal(Reason::RollbackNotPossible, format!("a rollback was requested, but {owner}"))
         }
-        Step::Settled | Step::VerifyingRollback if can_be_rolled_back(current) => {
+        Step::Settled | Step::VerifyingRollback if can_be_rolled_back(current) || has_standing(status) => {
             rollback::begin(status, facts, memory, RollbackReason::Manual)
         }
         Step::RollingBack => Effects::normal(Reason::RollbackRequested, "the rollback is under way already"),
         Step::Settled | Step::VerifyingRollback => Effects::normal(Reason::RollbackNotPossible, NOTHING),
     }
+}
+
+/// Whether the environment runs what an earlier attempt deployed, because the current one was not submitted.
+fn has_standing(status: &CognigyDeploymentStatus) -> bool {
+    status.standing_attempt.is_some() && !status.attempt.as_ref().is_some_and(Attempt::has_intent)
 }
 
 /// Whether the environment may still run what this attempt deployed.

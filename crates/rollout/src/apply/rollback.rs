@@ -47,7 +47,8 @@ pub fn declare_timeout(status: &mut CognigyDeploymentStatus, facts: &Facts<'_>, 
     react_to_failure(status, facts, memory, Reason::DeadlineExceeded, RollbackReason::Timeout, message)
 }
 
-/// Writes the intent to roll back. The rollback is requested once the intent is recorded.
+/// Writes the intent to roll back. The rollback is requested once the intent is recorded. If the current attempt was not submitted,
+/// the attempt before it is rolled back, whose configuration the environment runs.
 pub fn begin(
     status: &mut CognigyDeploymentStatus,
     facts: &Facts<'_>,
@@ -55,6 +56,7 @@ pub fn begin(
     reason: RollbackReason,
 ) -> Effects {
     memory.clear_failures();
+    attempt::resume_standing(status, facts);
     record_intent(status, facts, reason);
     if let Some(attempt) = &mut status.attempt {
         attempt.step = Step::RollingBack;

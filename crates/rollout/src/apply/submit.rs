@@ -73,6 +73,7 @@ pub fn intend(
         client_hash: identity.client_hash,
     });
     memory.attempt.submission.intend(is_new.then_some(key), facts.now);
+    attempt::replace_standing(status, facts.now.wall);
     opened
 }
 

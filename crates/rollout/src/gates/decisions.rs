@@ -1,6 +1,7 @@
 //! Decisions of people, as the API server holds them. Each acts at most once.
 
 use crate::facts::Facts;
+use crate::requests::is_about_standing;
 use crate::time::after;
 use api::decision::{DecisionState, Verb};
 use api::identifier::DecisionHash;
@@ -204,7 +205,7 @@ fn obstacle(facts: &Facts<'_>, status: &CognigyDeploymentStatus, record: &Decisi
     let attempt = status.attempt.as_ref()?;
     let (number, plan_id) = (attempt.number, attempt.plan_id.as_ref()?);
     let is_open = attempt.submission.is_none() && attempt.verdict.is_none();
-    if *plan_id != record.plan_id {
+    if *plan_id != record.plan_id && !is_about_standing(status, record) {
         let is_ahead = !is_open && matches!(record.verb, Verb::Approve | Verb::Override | Verb::Reject);
         // It may be about the next attempt, which has not started yet.
         return (!is_ahead).then(|| {

@@ -6,12 +6,13 @@
 
 use crate::attempt::healthy_since;
 use crate::claim;
-use crate::time::after;
+use crate::time::{after, between};
 use api::Digest;
 use api::reason::Reason;
 use api::spec::Requirement;
 use api::status::{Attempt, ClosedGate, CognigyDeploymentStatus, Outcome, PastAttempt};
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// A rollout that requires other deployments.
 #[derive(Clone, Copy, Debug)]
@@ -238,8 +239,9 @@ impl Judge<'_> {
             return self.failed(past.number, past.verdict.outcome);
         }
         let required = self.requirement.healthy_for_seconds;
-        match past.healthy_for_seconds {
+        match self.healthy_seconds(past) {
             Some(seconds) if seconds >= i64::from(required) => UpstreamState::Satisfied,
+            Some(_) if let Some(next) = self.next_of(past) => self.still_healthy(past, next),
             Some(seconds) => UpstreamState::waiting(format!(
                 "{attempted} was healthy for {seconds} s until the next attempt replaced it, and {required} s are required; deploy \
                  it there again"
@@ -249,6 +251,31 @@ impl Judge<'_> {
                  there again"
             )),
         }
+    }
+
+    fn still_healthy(&self, past: &PastAttempt, next: &Attempt) -> UpstreamState {
+        let had = past.healthy_for_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
+        let missing = self.requirement.healthy_for().saturating_sub(Duration::from_secs(had));
+        let opens_at = after(next.started_at, missing);
+        let message = format!(
+            "{} has been healthy for less than {} s; the gate opens at {} if it stays healthy",
+            self.attempted(past.number),
+            self.requirement.healthy_for_seconds,
+            opens_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+        );
+        UpstreamState::Waiting { message, opens_at: Some(opens_at) }
+    }
+
+    /// The attempt that will replace this one, and is not submitted yet: until then, the environment runs this one.
+    fn next_of(&self, past: &PastAttempt) -> Option<&Attempt> {
+        let stands = self.status.standing_attempt.as_ref().is_some_and(|standing| standing.number == past.number);
+        self.status.attempt.as_ref().filter(|_| stands)
+    }
+
+    /// For how long the environment was healthy. While the next attempt is not submitted, the time goes on.
+    fn healthy_seconds(&self, past: &PastAttempt) -> Option<i64> {
+        let since = self.next_of(past).map_or(0, |next| between(next.started_at, self.now).as_secs());
+        past.healthy_for_seconds.map(|seconds| seconds.saturating_add(i64::try_from(since).unwrap_or(0)))
     }
 
     fn failed(&self, number: i64, outcome: Outcome) -> UpstreamState {

@@ -3,6 +3,7 @@
 mod acted;
 mod approvals;
 mod decided;
+mod standing;
 mod waiting;
 mod windows;
 
