@@ -14,7 +14,6 @@
 //! * [`Window::once`] is active from an instant until another one. The first instant belongs to it, the last does not.
 //! * [`Window::recurring`] becomes active whenever its schedule fires, and stays active for its duration. Occurrences that
 //!   overlap or touch are one occurrence.
-//! * [`Window::unreadable`] fails closed: a Deny is always active, an Allow never.
 //!
 //! # Schedules
 //!
@@ -41,7 +40,7 @@
 //!
 //! A tenant may write windows, so every loop has a limit: texts are short, a duration is 60 seconds to 31 days, a single window
 //! lasts at most 366 days, searches stop after [`HORIZON`], and [`evaluate()`] stops after [`MAX_INTERVALS`] intervals. A search
-//! that stops says until when it knows the answer, so a caller that asks again then misses no opening.
+//! that stops says until when it knows the answer, so a caller that asks again then misses no opening and no closing.
 
 #![forbid(unsafe_code)]
 

@@ -68,10 +68,6 @@ impl Zone {
         TimeZoneDatabase::bundled().get(name).map(Zone).map_err(|_| InvalidWindow::ZoneUnknown(quote(name)))
     }
 
-    pub(crate) fn name(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
-    }
-
     /// An instant as people in this zone write it. Seconds are shown only if there are any.
     pub(crate) fn display(&self, at: Timestamp) -> String {
         let zoned = at.to_zoned(self.0.clone());

@@ -131,8 +131,8 @@ impl Evaluations {
 
 fn holds_until(from: Timestamp, evaluation: &Evaluation) -> Timestamp {
     match evaluation {
-        // Without an end in sight, a day is short enough.
-        Evaluation::Open { closes_at } => closes_at.unwrap_or(after(from, Duration::from_secs(24 * 3600))),
+        // The search may have stopped before the next closing, so only its own promise counts.
+        Evaluation::Open { open_until, .. } => after(from, Duration::from_secs(24 * 3600)).min(*open_until),
         Evaluation::Closed { closed_until, .. } => *closed_until,
     }
 }
@@ -355,6 +355,21 @@ mod tests {
         let gate = index.closed(&bot("shop", "prod", "a"), "ops", at("2026-12-24T12:00:00Z")).unwrap();
         assert!(gate.message.contains("has 65 change windows"), "{}", gate.message);
         assert_eq!(index.closed(&bot("bank", "prod", "a"), "ops", at("2026-12-24T12:00:00Z")), None);
+    }
+
+    #[test]
+    fn windows_that_use_up_the_search_of_a_tenant_do_not_hide_a_deny_of_the_platform() {
+        let often = |schedule: &str| json!({"type": "Allow", "timeZone": "UTC", "recurring": {"schedule": schedule, "durationSeconds": 60}});
+        let names: Vec<String> = (0..MAX_WINDOWS).map(|number| format!("w{number}")).collect();
+        let spec = |number| often(if number % 2 == 0 { "*/2 * * * *" } else { "1-59/2 * * * *" });
+        let mut windows: Vec<_> =
+            names.iter().enumerate().map(|(number, name)| ("shop", name.as_str(), spec(number))).collect();
+        windows.push(("ops", "christmas", freeze()));
+        let mut index = index(&windows);
+        let mut closed = |when: &str| index.closed(&bot("shop", "prod", "a"), "ops", at(when)).is_some();
+        assert!(!closed("2026-12-19T11:00:00Z"));
+        assert!(!closed("2026-12-19T16:59:59Z"));
+        assert!(closed("2026-12-19T17:00:00Z"), "the freeze began 6 hours after the first evaluation");
     }
 
     #[test]

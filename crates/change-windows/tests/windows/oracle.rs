@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use cognigy_operator_change_windows::{Closer, Evaluation, InvalidWindow, Kind, Window, evaluate};
+use cognigy_operator_change_windows::{Closer, Evaluation, Kind, Window, evaluate};
 use jiff::civil::Date;
 use jiff::tz::TimeZoneDatabase;
 use jiff::{SignedDuration, Timestamp};
@@ -91,7 +91,6 @@ fn accepts(field: &Field, min: u32, value: u32, date: Date) -> bool {
 enum Spec {
     Recurring { kind: Kind, fields: [Field; 5], zone: &'static str, minutes: i64 },
     Once { kind: Kind, from: i64, minutes: i64 },
-    Unreadable(Kind),
 }
 
 impl Spec {
@@ -104,13 +103,12 @@ impl Spec {
             Spec::Once { kind, from, minutes } => {
                 Window::once(*kind, instant(*from), instant(from + minutes), "UTC").unwrap()
             }
-            Spec::Unreadable(kind) => Window::unreadable(*kind, InvalidWindow::ZoneMissing),
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
-            Spec::Recurring { kind, .. } | Spec::Once { kind, .. } | Spec::Unreadable(kind) => *kind,
+            Spec::Recurring { kind, .. } | Spec::Once { kind, .. } => *kind,
         }
     }
 
@@ -118,7 +116,6 @@ impl Spec {
     fn activity(&self) -> Vec<bool> {
         let minutes = START..START + DAYS * DAY;
         match self {
-            Spec::Unreadable(kind) => minutes.map(|_| *kind == Kind::Deny).collect(),
             Spec::Once { from, minutes: length, .. } => {
                 minutes.map(|minute| (*from..from + length).contains(&minute)).collect()
             }
@@ -206,7 +203,6 @@ fn any_window() -> impl Strategy<Value = Spec> {
     prop_oneof![
         12 => recurring(),
         3 => (kind(), from, 1..=366 * DAY).prop_map(|(kind, from, minutes)| Spec::Once { kind, from, minutes }),
-        1 => kind().prop_map(Spec::Unreadable),
     ]
 }
 
@@ -270,9 +266,16 @@ proptest! {
             let now = instant(START + minute) + SignedDuration::from_secs(second);
             let expected = next_change(&open, minute);
             match evaluate(&windows, now) {
-                Evaluation::Open { closes_at } => {
+                Evaluation::Open { closes_at, open_until } => {
                     prop_assert!(open[minute as usize], "at {now}");
-                    prop_assert!(agree(closes_at, expected), "{now} {closes_at:?} {expected:?}");
+                    prop_assert!(open_until > now);
+                    match closes_at {
+                        Some(closes_at) => {
+                            prop_assert_eq!(closes_at, open_until);
+                            prop_assert!(agree(Some(closes_at), expected), "{now} {closes_at} {expected:?}");
+                        }
+                        None => prop_assert!(expected.is_none_or(|expected| expected >= open_until), "{now} {expected:?}"),
+                    }
                 }
                 Evaluation::Closed { by, opens_at, closed_until } => {
                     prop_assert!(!open[minute as usize], "at {now}");
