@@ -18,13 +18,16 @@
 //! # Schedules
 //!
 //! A schedule has five fields: minute (0-59), hour (0-23), day of month (1-31), month (1-12 or JAN-DEC), day of week (0-7 or
-//! SUN-SAT; 0 and 7 are Sunday). A field is `*`, a value, a range `a-b`, either of them with a step `/n`, or a list of these.
-//! `a/n` means from `a` to the largest value; for a weekday, this is Saturday. The day of month also takes `L`, the last day of the month. The day of week also
-//! takes `TUE#2`, the second Tuesday of the month, and `FRIL`, the last Friday of the month.
+//! SUN-SAT; 0 and 7 are Sunday). A field is `*`, a value, a range `a-b`, each of them with or without a step `/n`, or a list of
+//! these. `a/n` means from `a` to the largest value; for a weekday, this is Saturday. A range ascends, and has two numbers or two
+//! names. A step is at most the largest value of its field. Names are written in capital letters.
 //!
-//! A schedule that restricts both the day of month and the day of week is refused. Cron fires if either matches, many people
-//! expect that both must match, and the implementations do not agree about steps. Seconds, years, `@daily`, `?`, `W` and `H` are
-//! refused too.
+//! A schedule in which neither the day of month nor the day of week is `*` is refused. Cron fires if either matches, many people
+//! expect that both must match, and the implementations do not agree about steps. Seconds, years, `@daily`, `?`, `L`, `#`, `W` and
+//! `H` are refused too.
+//!
+//! The CEL rules of the ChangeWindow resource accept the same schedules, so that the API server refuses what cannot be read. A test
+//! of the crate with the resource compares the two.
 //!
 //! # Daylight saving time
 //!
