@@ -58,8 +58,9 @@ async fn a_rollout_waits_for_the_end_of_a_freeze_and_then_starts_by_itself() {
     let bot = namespace.apply(sample()).await;
     let waiting = bot.until_ready_reason(Reason::WindowClosed).await;
     let message = &waiting.condition(ConditionType::Ready).message;
-    let name = format!("{}/christmas (Christmas freeze)", namespace.name);
+    let name = format!("the change window {}/christmas allows no rollout now", namespace.name);
     assert!(message.contains(&name) && message.contains("the rollout can start at"), "{message}");
+    assert!(message.ends_with("the window's reason: Christmas freeze"), "{message}");
     assert_eq!(waiting.condition(ConditionType::GatesOpen).status, False);
     assert!(waiting.is_true(ConditionType::Reconciling) && waiting.is_true(ConditionType::TracePassed));
     let status = waiting.recorded();

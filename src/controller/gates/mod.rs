@@ -3,6 +3,7 @@
 //! This folder only observes. [`rollout::gates`] evaluates.
 
 mod decisions;
+mod evaluations;
 mod observe;
 mod policy;
 mod prune;
@@ -13,6 +14,7 @@ mod tests;
 mod upstream;
 mod upstream_index;
 mod watched_object;
+mod window_gate;
 mod window_status;
 mod windows;
 
@@ -27,15 +29,16 @@ use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
+use std::sync::Arc;
 use tokio::sync::Notify;
 use upstream::Upstreams;
-use windows::WindowIndex;
+use windows::Windows;
 
 /// What this process knows about the gates of all resources. A restart reads it again.
 #[derive(Default)]
 pub struct GateRegistry {
     decisions: Mutex<DecisionIndex>,
-    windows: Mutex<WindowIndex>,
+    windows: Windows,
     /// Notified if a change window has changed.
     windows_changed: Notify,
     policy: PolicyChecks,
@@ -62,13 +65,13 @@ impl GateRegistry {
         self.decisions.lock().observe(event)
     }
 
-    /// Handles a change of a change window. Returns whether it may open or close a gate.
-    pub fn observe_window(&self, event: &Event<WatchedWindow>) -> bool {
-        let is_changed = self.windows.lock().observe(event);
-        if is_changed {
+    /// Handles a change of a change window. Returns its namespace if it may open or close a gate.
+    pub fn observe_window(&self, event: &Event<WatchedWindow>) -> Option<Arc<str>> {
+        let namespace = self.windows.lock().observe(event);
+        if namespace.is_some() {
             self.windows_changed.notify_one();
         }
-        is_changed
+        namespace
     }
 
     /// Whether there is a decision about the resource that may still act. It can be about a resource at rest.

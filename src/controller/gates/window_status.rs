@@ -84,7 +84,7 @@ fn name_of(window: &KnownWindow) -> (String, String) {
 
 fn status_of(window: &KnownWindow, now: Timestamp) -> ChangeWindowStatus {
     let generation = window.metadata.generation.unwrap_or_default();
-    let (active, next_change_at, next_change, accepted) = match &window.times {
+    let (active, next_change_at, next_change, accepted) = match window.times.as_ref() {
         Ok(times) => {
             let activity = times.activity(now);
             let display = activity.next_change.map(|at| times.display(at));
