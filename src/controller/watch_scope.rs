@@ -121,13 +121,12 @@ fn watch_windows(
     (store, changed.boxed())
 }
 
-/// The resources that a change window of this namespace may concern: those that wait between their checks and their submit. The
-/// windows of the operator's namespace concern all namespaces.
+/// The resources that a change window of this namespace may concern: those that wait between their checks and their submit.
 #[must_use]
 pub fn waiting_at_gates(context: &Context, namespace: &str) -> Vec<ResourceName> {
-    let concerns_all = namespace == context.gates.operator_namespace();
     let is_concerned = |watched: &Watched| {
-        (concerns_all || watched.meta().namespace.as_deref() == Some(namespace)) && watched.is_at_gates()
+        context.gates.window_applies_in(namespace, watched.meta().namespace.as_deref().unwrap_or_default())
+            && watched.is_at_gates()
     };
     let watched = context.cluster.resources();
     watched.iter().filter(|watched| is_concerned(watched)).map(|watched| name_of(watched.as_ref())).collect()

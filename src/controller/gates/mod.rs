@@ -74,6 +74,12 @@ impl GateRegistry {
         namespace
     }
 
+    /// Whether a change window of the first namespace may apply to resources of the second one.
+    #[must_use]
+    pub fn window_applies_in(&self, window_namespace: &str, namespace: &str) -> bool {
+        window_namespace == self.operator_namespace || window_namespace == namespace
+    }
+
     /// Whether there is a decision about the resource that may still act. It can be about a resource at rest.
     #[must_use]
     pub fn has_open_decision(&self, resource: &ResourceName) -> bool {
