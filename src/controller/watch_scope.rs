@@ -114,18 +114,22 @@ fn watch_windows(
     let changed =
         watches.changes(windows, watcher::Config::default(), store.clone(), || {}).map(Ok).reflect(writer).flat_map(
             move |event: watcher::Result<watcher::Event<WatchedWindow>>| {
-                let is_changed = event.is_ok_and(|event| context.gates.observe_window(&event));
-                stream::iter(if is_changed { waiting_at_gates(&context) } else { Vec::new() })
+                let changed = event.ok().and_then(|event| context.gates.observe_window(&event));
+                stream::iter(changed.map(|namespace| waiting_at_gates(&context, &namespace)).unwrap_or_default())
             },
         );
     (store, changed.boxed())
 }
 
-/// The resources that a change window may concern: those that wait between their checks and their submit.
+/// The resources that a change window of this namespace may concern: those that wait between their checks and their submit.
 #[must_use]
-pub fn waiting_at_gates(context: &Context) -> Vec<ResourceName> {
+pub fn waiting_at_gates(context: &Context, namespace: &str) -> Vec<ResourceName> {
+    let is_concerned = |watched: &Watched| {
+        context.gates.window_applies_in(namespace, watched.meta().namespace.as_deref().unwrap_or_default())
+            && watched.is_at_gates()
+    };
     let watched = context.cluster.resources();
-    watched.iter().filter(|watched| watched.is_at_gates()).map(|watched| name_of(watched.as_ref())).collect()
+    watched.iter().filter(|watched| is_concerned(watched)).map(|watched| name_of(watched.as_ref())).collect()
 }
 
 /// The labelled ConfigMaps that have changed or were deleted.

@@ -58,8 +58,9 @@ async fn a_rollout_waits_for_the_end_of_a_freeze_and_then_starts_by_itself() {
     let bot = namespace.apply(sample()).await;
     let waiting = bot.until_ready_reason(Reason::WindowClosed).await;
     let message = &waiting.condition(ConditionType::Ready).message;
-    let name = format!("{}/christmas (Christmas freeze)", namespace.name);
+    let name = format!("the change window {}/christmas allows no rollout now", namespace.name);
     assert!(message.contains(&name) && message.contains("the rollout can start at"), "{message}");
+    assert!(message.ends_with("the window's reason: Christmas freeze"), "{message}");
     assert_eq!(waiting.condition(ConditionType::GatesOpen).status, False);
     assert!(waiting.is_true(ConditionType::Reconciling) && waiting.is_true(ConditionType::TracePassed));
     let status = waiting.recorded();
@@ -146,4 +147,24 @@ async fn a_resource_at_rest_and_its_status_are_not_touched_by_a_window() {
     until_window(&windows, "christmas", is_active(true)).await;
     let after = bot.get().await;
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
+}
+
+#[tokio::test]
+async fn a_window_that_is_over_shows_no_next_change_and_is_not_written_again() {
+    let namespace = new_namespace().await;
+    let windows: Api<ChangeWindow> = namespace.api();
+    let (freeze, _) = denied_for("christmas", 6);
+    create(&windows, &freeze).await;
+    let active = until_window(&windows, "christmas", is_active(true)).await.status.unwrap();
+    assert!(active.next_change_at.is_some() && active.next_change.is_some(), "{active:?}");
+    let over = until_window(&windows, "christmas", is_active(false)).await;
+    let status = over.status.unwrap();
+    assert_eq!((status.next_change_at, status.next_change), (None, None));
+    // Each of these windows causes a pass over all. One more pass has ended when the second one is written.
+    for name in ["easter", "pentecost"] {
+        create(&windows, &denied_for(name, 3600).0).await;
+        until_window(&windows, name, is_active(true)).await;
+    }
+    let later = windows.get("christmas").await.unwrap();
+    assert_eq!(later.metadata.resource_version, over.metadata.resource_version);
 }

@@ -198,8 +198,8 @@ impl Process {
     }
 
     fn window_changed(&mut self, change: Event<WatchedWindow>) {
-        if self.context.gates.observe_window(&change) {
-            waiting_at_gates(&self.context).into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
+        if let Some(namespace) = self.context.gates.observe_window(&change) {
+            waiting_at_gates(&self.context, &namespace).into_iter().for_each(|who| self.schedule(who, Duration::ZERO));
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 use crate::condition::ConditionStatus;
+use crate::schedule_rules;
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -73,8 +74,8 @@ pub struct ChangeWindowSpec {
     /// The time zone of the schedule, by its name in the time zone database: Europe/Berlin, America/New_York, UTC. There is no default.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(
-        validation = Rule::new("self == 'UTC' || self.matches('^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){1,2}$')")
-            .message("timeZone must be a name of the time zone database such as Europe/Berlin, or UTC")
+        validation = Rule::new("self in ['UTC', 'Etc/UTC'] || (self.matches('^[A-Z][A-Za-z0-9_-]*(/[A-Z][A-Za-z0-9_-]*){1,2}$') && !self.startsWith('Etc/'))")
+            .message("timeZone must be a name of the time zone database such as Europe/Berlin, or UTC; an offset such as Etc/GMT+1 ignores daylight saving time")
     )]
     pub time_zone: String,
 
@@ -94,7 +95,7 @@ pub struct ChangeWindowSpec {
     /// The window applies to CognigyDeployments with all of these labels. Empty: to all. If environmentIds is set as well, both must
     /// match. Whoever may edit a CognigyDeployment can also change its labels, so select by environment what must not be avoided.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(extend("maxProperties" = 16))]
     pub match_labels: BTreeMap<String, String>,
 
     /// Why the window exists, for people: Christmas freeze. It is part of the messages to those who wait. At most 256 characters.
@@ -158,8 +159,14 @@ pub struct Recurring {
     /// begins once. Day of month and day of week cannot both be restricted.
     #[schemars(length(min = 9, max = 128))]
     #[x_kube(
-        validation = Rule::new(SCHEDULE_RULE).message("schedule must have five fields: minute, hour, day of month, month, day of week, for example '0 9 * * 1-5' for 9:00 from Monday to Friday"),
-        validation = Rule::new(r"self.matches('^\\S+ +\\S+ +\\* ') || self.matches(' \\*$')").message("schedule must not restrict both the day of month and the day of week, because it is ambiguous whether both must match: write '*' for one of them, and use two windows if needed")
+        validation = Rule::new(schedule_rules::FIVE_FIELDS).message("schedule must have five fields with spaces between them: minute, hour, day of month, month, day of week, for example '0 9 * * 1-5' for 9:00 from Monday to Friday"),
+        validation = Rule::new(schedule_rules::minute()).message("the minute of the schedule must be '*', 0-59, a range such as 0-30, or a list of these, each with or without a step from /1 to /59"),
+        validation = Rule::new(schedule_rules::hour()).message("the hour of the schedule must be '*', 0-23, a range such as 9-17, or a list of these, each with or without a step from /1 to /23"),
+        validation = Rule::new(schedule_rules::day_of_month()).message("the day of month of the schedule must be '*', 1-31, a range such as 1-7, or a list of these, each with or without a step from /1 to /31"),
+        validation = Rule::new(schedule_rules::month()).message("the month of the schedule must be '*', 1-12, JAN-DEC in capital letters, a range of two numbers or two names, or a list of these, each with or without a step from /1 to /12"),
+        validation = Rule::new(schedule_rules::day_of_week()).message("the day of week of the schedule must be '*', 0-7, SUN-SAT in capital letters, a range of two numbers or two names, or a list of these, each with or without a step from /1 to /7"),
+        validation = Rule::new(schedule_rules::ranges_ascend()).message("a range of the schedule must ascend: write two, such as 22-23,0-6 instead of 22-6, and FRI-SUN,MON instead of FRI-MON"),
+        validation = Rule::new(schedule_rules::ONE_DAY_FIELD).message("schedule must not restrict both the day of month and the day of week, because it is ambiguous whether both must match: write '*' for one of them, and use two windows if needed")
     )]
     pub schedule: String,
 
@@ -226,19 +233,3 @@ pub struct WindowCondition {
     #[serde(default)]
     pub message: String,
 }
-
-/// A cron schedule of five fields, as a CEL rule. It accepts exactly what the operator can read, except for days that do not exist,
-/// such as 30 February.
-const SCHEDULE_RULE: &str = concat!(
-    "self.matches('^",
-    r"(\\*|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]?)?(,(\\*|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]?)?)*",
-    " +",
-    r"(\\*|([01]?[0-9]|2[0-3])(-([01]?[0-9]|2[0-3]))?)(/[1-9][0-9]?)?(,(\\*|([01]?[0-9]|2[0-3])(-([01]?[0-9]|2[0-3]))?)(/[1-9][0-9]?)?)*",
-    " +",
-    r"(\\*|(0?[1-9]|[12][0-9]|3[01])(-(0?[1-9]|[12][0-9]|3[01]))?)(/[1-9][0-9]?)?(,(\\*|(0?[1-9]|[12][0-9]|3[01])(-(0?[1-9]|[12][0-9]|3[01]))?)(/[1-9][0-9]?)?)*",
-    " +",
-    r"(\\*|(0?[1-9]|1[0-2]|[A-Za-z]{3})(-(0?[1-9]|1[0-2]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?(,(\\*|(0?[1-9]|1[0-2]|[A-Za-z]{3})(-(0?[1-9]|1[0-2]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?)*",
-    " +",
-    r"(\\*|([0-7]|[A-Za-z]{3})(-([0-7]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?(,(\\*|([0-7]|[A-Za-z]{3})(-([0-7]|[A-Za-z]{3}))?)(/[1-9][0-9]?)?)*",
-    "$')"
-);

@@ -34,6 +34,7 @@ pub mod digest;
 pub mod identifier;
 pub mod plan_id;
 pub mod reason;
+mod schedule_rules;
 pub mod snapshot;
 pub mod spec;
 pub mod status;

@@ -9,7 +9,7 @@ pub enum Field {
     Minute,
     /// 0-23.
     Hour,
-    /// 1-31 or `L`.
+    /// 1-31.
     DayOfMonth,
     /// 1-12 or JAN-DEC.
     Month,
@@ -43,7 +43,7 @@ pub enum InvalidWindow {
         "time zone {0} is an offset, which ignores daylight saving time; write a name such as Europe/Berlin, or UTC"
     )]
     ZoneIsOffset(String),
-    /// An abbreviation or an old alias, such as EST, CET or Japan.
+    /// An abbreviation, an old alias, or in small letters: EST, CET, Japan, europe/berlin.
     #[error("time zone {0} is not of the form Area/City; write a name such as Europe/Berlin, or UTC")]
     ZoneIsAbbreviation(String),
     /// Not in the database of time zones.
@@ -57,9 +57,12 @@ pub enum InvalidWindow {
         /// How long it may be.
         allowed: usize,
     },
+    /// The schedule begins or ends with a space.
+    #[error("the schedule begins or ends with a space; remove it")]
+    OuterSpace,
     /// The schedule does not have five fields.
     #[error(
-        "the schedule has {0} fields; write five: minute, hour, day of month, month, day of week (example: \"0 6 * * MON-FRI\")"
+        "the schedule has {0} fields; write five, with spaces between them: minute, hour, day of month, month, day of week (example: \"0 6 * * MON-FRI\")"
     )]
     FieldCount(usize),
     /// A field cannot be read.

@@ -17,6 +17,9 @@ pub enum Evaluation {
     Open {
         /// When that ends. None if the search found no end.
         closes_at: Option<Timestamp>,
+        /// A rollout may start at every instant before this one. It is `closes_at`, or how far the search came. A caller that
+        /// evaluates again then misses no closing.
+        open_until: Timestamp,
     },
     /// No rollout may start.
     Closed {
@@ -85,9 +88,17 @@ impl Closer {
 /// Each scope is evaluated alone, and all must be open. A scope is open if no Deny is active, and if it has no Allow or an
 /// active one. Without any window everything is open.
 pub fn evaluate(scopes: &[&[Window]], now: Timestamp) -> Evaluation {
-    let mut search = Search::new(scopes, horizon(now));
+    evaluate_within(scopes, now, MAX_INTERVALS)
+}
+
+/// Evaluates, and stops the search after this many intervals.
+fn evaluate_within(scopes: &[&[Window]], now: Timestamp, max_intervals: usize) -> Evaluation {
+    let mut search = Search::new(scopes, horizon(now), max_intervals);
     match search.state(now) {
-        State::Open { until } => Evaluation::Open { closes_at: until.and_then(|until| search.first_close(until)) },
+        State::Open { until } => {
+            let (closes_at, open_until) = search.first_close(until);
+            Evaluation::Open { closes_at, open_until }
+        }
         State::Closed { by } => {
             let (opens_at, closed_until) = search.first_opening(by);
             Evaluation::Closed { by, opens_at, closed_until }
@@ -97,7 +108,7 @@ pub fn evaluate(scopes: &[&[Window]], now: Timestamp) -> Evaluation {
 
 /// The state at one instant.
 enum State {
-    /// Open at least until then.
+    /// Open at least until then. None: until the horizon.
     Open { until: Option<Timestamp> },
     /// Closed at least until `by` ends.
     Closed { by: Closer },
@@ -118,21 +129,24 @@ struct Cursor<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(scopes: &[&'a [Window]], horizon: Timestamp) -> Self {
+    fn new(scopes: &[&'a [Window]], horizon: Timestamp, max_intervals: usize) -> Self {
         let cursor = |window| Cursor { window, next: None, has_looked: false };
         let scopes = scopes.iter().map(|scope| scope.iter().map(cursor).collect()).collect();
-        Search { scopes, horizon, intervals_left: MAX_INTERVALS }
+        Search { scopes, horizon, intervals_left: max_intervals }
     }
 
-    /// Follows an opening until something closes.
-    fn first_close(&mut self, mut at: Timestamp) -> Option<Timestamp> {
-        while self.intervals_left > 0 && at <= self.horizon {
+    /// The first closing, and until when it is certain that nothing closes before.
+    fn first_close(&mut self, mut until: Option<Timestamp>) -> (Option<Timestamp>, Timestamp) {
+        while let Some(at) = until.filter(|at| *at <= self.horizon) {
+            if self.intervals_left == 0 {
+                return (None, at);
+            }
             match self.state(at) {
-                State::Open { until } => at = until?,
-                State::Closed { .. } => return Some(at),
+                State::Open { until: next } => until = next,
+                State::Closed { .. } => return (Some(at), at),
             }
         }
-        None
+        (None, self.horizon)
     }
 
     /// The first opening, and until when it is certain that nothing opens before.
@@ -227,3 +241,6 @@ impl Cursor<'_> {
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
+
+#[cfg(test)]
+mod tests;

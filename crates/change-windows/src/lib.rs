@@ -14,18 +14,20 @@
 //! * [`Window::once`] is active from an instant until another one. The first instant belongs to it, the last does not.
 //! * [`Window::recurring`] becomes active whenever its schedule fires, and stays active for its duration. Occurrences that
 //!   overlap or touch are one occurrence.
-//! * [`Window::unreadable`] fails closed: a Deny is always active, an Allow never.
 //!
 //! # Schedules
 //!
 //! A schedule has five fields: minute (0-59), hour (0-23), day of month (1-31), month (1-12 or JAN-DEC), day of week (0-7 or
-//! SUN-SAT; 0 and 7 are Sunday). A field is `*`, a value, a range `a-b`, either of them with a step `/n`, or a list of these.
-//! `a/n` means from `a` to the largest value; for a weekday, this is Saturday. The day of month also takes `L`, the last day of the month. The day of week also
-//! takes `TUE#2`, the second Tuesday of the month, and `FRIL`, the last Friday of the month.
+//! SUN-SAT; 0 and 7 are Sunday). A field is `*`, a value, a range `a-b`, each of them with or without a step `/n`, or a list of
+//! these. `a/n` means from `a` to the largest value; for a weekday, this is Saturday. A range ascends, and has two numbers or two
+//! names. A step is at most the largest value of its field. Names are written in capital letters.
 //!
-//! A schedule that restricts both the day of month and the day of week is refused. Cron fires if either matches, many people
-//! expect that both must match, and the implementations do not agree about steps. Seconds, years, `@daily`, `?`, `W` and `H` are
-//! refused too.
+//! A schedule in which neither the day of month nor the day of week is `*` is refused. Cron fires if either matches, many people
+//! expect that both must match, and the implementations do not agree about steps. Seconds, years, `@daily`, `?`, `L`, `#`, `W` and
+//! `H` are refused too.
+//!
+//! The CEL rules of the ChangeWindow resource accept the same schedules, so that the API server refuses what cannot be read. A test
+//! of the crate with the resource compares the two.
 //!
 //! # Daylight saving time
 //!
@@ -41,7 +43,7 @@
 //!
 //! A tenant may write windows, so every loop has a limit: texts are short, a duration is 60 seconds to 31 days, a single window
 //! lasts at most 366 days, searches stop after [`HORIZON`], and [`evaluate()`] stops after [`MAX_INTERVALS`] intervals. A search
-//! that stops says until when it knows the answer, so a caller that asks again then misses no opening.
+//! that stops says until when it knows the answer, so a caller that asks again then misses no opening and no closing.
 
 #![forbid(unsafe_code)]
 

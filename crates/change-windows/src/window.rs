@@ -42,7 +42,6 @@ pub struct Window {
 enum Times {
     Recurring(Recurrence),
     Once { from: Timestamp, to: Timestamp },
-    Unreadable(InvalidWindow),
 }
 
 /// Whether a window is active, and until when that stays so.
@@ -88,29 +87,9 @@ impl Window {
         Ok(Window { kind, zone, times: Times::Once { from, to } })
     }
 
-    /// A window that cannot be read. It fails closed: a Deny is always active, an Allow never.
-    ///
-    /// If not even its kind can be read, pass [`Kind::Deny`].
-    pub fn unreadable(kind: Kind, why: InvalidWindow) -> Self {
-        Window { kind, zone: Zone::utc(), times: Times::Unreadable(why) }
-    }
-
     /// Whether it allows or denies.
     pub fn kind(&self) -> Kind {
         self.kind
-    }
-
-    /// Its time zone, as the database of time zones writes it. UTC if the window cannot be read.
-    pub fn time_zone(&self) -> &str {
-        self.zone.name()
-    }
-
-    /// Why it cannot be read. None if it can.
-    pub fn unreadable_because(&self) -> Option<&InvalidWindow> {
-        match &self.times {
-            Times::Unreadable(why) => Some(why),
-            Times::Recurring(_) | Times::Once { .. } => None,
-        }
     }
 
     /// Whether it is active at this instant, and when that changes.
@@ -135,10 +114,6 @@ impl Window {
                 (from_second(next.start), from_second(next.end))
             }
             Times::Once { from, to } => (*from, *to),
-            Times::Unreadable(_) => {
-                let always = Interval { start: Timestamp::MIN, end: None };
-                return (self.kind == Kind::Deny).then_some(always);
-            }
         };
         let end_in_sight = (end <= horizon).then_some(end);
         (end > now && start <= horizon).then_some(Interval { start, end: end_in_sight })

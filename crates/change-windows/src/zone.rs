@@ -36,10 +36,6 @@ impl Period {
 pub(crate) const SECONDS_OF_DAY: i64 = 86_400;
 
 impl Zone {
-    pub(crate) fn utc() -> Self {
-        Zone(TimeZone::UTC)
-    }
-
     pub(crate) fn read(name: &str) -> Result<Self, InvalidWindow> {
         if name.trim().is_empty() {
             return Err(InvalidWindow::ZoneMissing);
@@ -48,28 +44,27 @@ impl Zone {
         {
             return Err(InvalidWindow::ZoneOfMachine(quote(name)));
         }
-        if name.eq_ignore_ascii_case("UTC") || name.eq_ignore_ascii_case("Etc/UTC") {
-            return Ok(Zone::utc());
+        if name == "UTC" || name == "Etc/UTC" {
+            return Ok(Zone(TimeZone::UTC));
         }
         // Etc/GMT+1 is an offset too, and an hour behind UTC, not ahead. UTC+1 and GMT+1 are offsets with a prefix.
-        let after_prefix = ["UTC", "GMT", "Etc/"]
+        let has_prefix = ["UTC", "GMT", "Etc/"]
             .iter()
-            .find_map(|prefix| name.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)));
+            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
         let first = name.as_bytes().first().copied().unwrap_or_default();
-        if matches!(first, b'+' | b'-' | b'0'..=b'9') || name.contains(':') || after_prefix.is_some() {
+        if matches!(first, b'+' | b'-' | b'0'..=b'9') || name.contains(':') || has_prefix {
             return Err(InvalidWindow::ZoneIsOffset(quote(name)));
         }
         if name.len() > LONGEST_ZONE {
             return Err(InvalidWindow::ZoneUnknown(quote(name)));
         }
-        if !name.contains('/') {
+        if !is_area_and_city(name) {
             return Err(InvalidWindow::ZoneIsAbbreviation(quote(name)));
         }
-        TimeZoneDatabase::bundled().get(name).map(Zone).map_err(|_| InvalidWindow::ZoneUnknown(quote(name)))
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
+        let zone = TimeZoneDatabase::bundled().get(name).ok();
+        // The database ignores case, the API server does not.
+        let exact = zone.filter(|zone| zone.iana_name() == Some(name));
+        exact.map(Zone).ok_or_else(|| InvalidWindow::ZoneUnknown(quote(name)))
     }
 
     /// An instant as people in this zone write it. Seconds are shown only if there are any.
@@ -123,4 +118,13 @@ fn add(at: Timestamp, seconds: i64) -> Timestamp {
     } else {
         Timestamp::MAX
     })
+}
+
+/// Whether the name has the form of Europe/Berlin or America/Argentina/Buenos_Aires.
+fn is_area_and_city(name: &str) -> bool {
+    let is_part = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_uppercase())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    (2..=3).contains(&name.split('/').count()) && name.split('/').all(is_part)
 }

@@ -3,6 +3,7 @@
 //! This folder only observes. [`rollout::gates`] evaluates.
 
 mod decisions;
+mod evaluations;
 mod observe;
 mod policy;
 mod prune;
@@ -13,6 +14,7 @@ mod tests;
 mod upstream;
 mod upstream_index;
 mod watched_object;
+mod window_gate;
 mod window_status;
 mod windows;
 
@@ -28,15 +30,16 @@ use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use tokio::sync::Notify;
 use upstream::Upstreams;
-use windows::WindowIndex;
+use windows::Windows;
 
 /// What this process knows about the gates of all resources. A restart reads it again.
 #[derive(Default)]
 pub struct GateRegistry {
     decisions: Mutex<DecisionIndex>,
-    windows: Mutex<WindowIndex>,
+    windows: Windows,
     /// Notified if a change window has changed.
     windows_changed: Notify,
     policy: PolicyChecks,
@@ -75,13 +78,19 @@ impl GateRegistry {
         self.decisions.lock().observe(event)
     }
 
-    /// Handles a change of a change window. Returns whether it may open or close a gate.
-    pub fn observe_window(&self, event: &Event<WatchedWindow>) -> bool {
-        let is_changed = self.windows.lock().observe(event);
-        if is_changed {
+    /// Handles a change of a change window. Returns its namespace if it may open or close a gate.
+    pub fn observe_window(&self, event: &Event<WatchedWindow>) -> Option<Arc<str>> {
+        let namespace = self.windows.lock().observe(event);
+        if namespace.is_some() {
             self.windows_changed.notify_one();
         }
-        is_changed
+        namespace
+    }
+
+    /// Whether a change window of the first namespace may apply to resources of the second one.
+    #[must_use]
+    pub fn window_applies_in(&self, window_namespace: &str, namespace: &str) -> bool {
+        window_namespace == self.operator_namespace || window_namespace == namespace
     }
 
     /// Whether there is a decision about the resource that may still act. It can be about a resource at rest.

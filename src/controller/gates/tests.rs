@@ -73,3 +73,13 @@ fn only_a_decision_to_roll_back_that_is_not_dealt_with_is_urgent() {
         assert!(!gates.has_urgent_decision(&web()) && !gates.has_open_decision(&web()));
     }
 }
+
+#[test]
+fn a_window_of_the_operators_namespace_applies_everywhere_and_another_one_in_its_own_namespace() {
+    let gates = GateRegistry::new("operator");
+    let rows =
+        [("operator", "bots", true), ("operator", "operator", true), ("bots", "bots", true), ("bots", "shop", false)];
+    for (window, resource, applies) in rows {
+        assert_eq!(gates.window_applies_in(window, resource), applies, "{window} {resource}");
+    }
+}

@@ -10,7 +10,7 @@ use api::condition::ConditionStatus;
 use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use rollout::time::between;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Context {
     async fn write_window_status(&self, window: &KnownWindow, status: ChangeWindowStatus) {
         let (namespace, name) = name_of(window);
         let windows: Api<ChangeWindow> = Api::namespaced(self.cluster.client.clone(), &namespace);
-        let patch = Patch::Merge(json!({"metadata": {"uid": window.metadata.uid}, "status": status}));
+        let patch = Patch::Merge(patch_of(window.metadata.uid.as_deref(), &status));
         let parameters = PatchParams::default();
         let write = windows.patch_status(&name, &parameters, &patch);
         let written = call("write the state of a change window", write).await;
@@ -84,7 +84,7 @@ fn name_of(window: &KnownWindow) -> (String, String) {
 
 fn status_of(window: &KnownWindow, now: Timestamp) -> ChangeWindowStatus {
     let generation = window.metadata.generation.unwrap_or_default();
-    let (active, next_change_at, next_change, accepted) = match &window.times {
+    let (active, next_change_at, next_change, accepted) = match window.times.as_ref() {
         Ok(times) => {
             let activity = times.activity(now);
             let display = activity.next_change.map(|at| times.display(at));
@@ -118,6 +118,73 @@ fn status_of(window: &KnownWindow, now: Timestamp) -> ChangeWindowStatus {
     }
 }
 
+/// The merge patch that writes a status. A merge patch removes a field only if it says null.
+fn patch_of(uid: Option<&str>, status: &ChangeWindowStatus) -> Value {
+    let mut patch = json!({"metadata": {"uid": uid}, "status": status});
+    patch["status"]["nextChangeAt"] = json!(status.next_change_at);
+    patch["status"]["nextChange"] = json!(status.next_change);
+    patch
+}
+
 fn is_same(known: Option<&ChangeWindowStatus>, wanted: &ChangeWindowStatus) -> bool {
     known == Some(wanted)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::controller::gates::GateRegistry;
+    use kube::runtime::watcher::Event;
+
+    /// Applies a merge patch, as the API server does.
+    fn merge(target: &mut Value, patch: &Value) {
+        let Some(fields) = patch.as_object() else {
+            *target = patch.clone();
+            return;
+        };
+        if !target.is_object() {
+            *target = json!({});
+        }
+        for (name, value) in fields {
+            match value {
+                Value::Null => drop(target.as_object_mut().unwrap().remove(name)),
+                value => merge(&mut target[name], value),
+            }
+        }
+    }
+
+    #[test]
+    fn each_state_of_a_window_is_written_once_also_the_last_one() {
+        let mut object = json!({
+            "apiVersion": "deploy.cognigy.ai/v1alpha1", "kind": "ChangeWindow",
+            "metadata": {"namespace": "shop", "name": "christmas", "uid": "u1", "generation": 1},
+            "spec": {
+                "type": "Deny", "timeZone": "Europe/Berlin",
+                "once": {"from": "2026-12-19T18:00:00+01:00", "to": "2027-01-04T06:00:00+01:00"},
+            },
+        });
+        let gates = GateRegistry::new("ops");
+        let mut written = Vec::new();
+        for now in ["2026-12-01T00:00:00Z", "2026-12-24T12:00:00Z", "2027-02-01T00:00:00Z"] {
+            for pass in 0..3 {
+                gates.observe_window(&Event::Apply(serde_json::from_str(&object.to_string()).unwrap()));
+                let window = gates.windows.lock().all().next().map(Arc::clone).unwrap();
+                let status = status_of(&window, now.parse().unwrap());
+                if !is_same(window.status.as_ref(), &status) {
+                    written.push((pass, status.active, status.next_change.clone()));
+                    merge(&mut object, &patch_of(Some("u1"), &status));
+                }
+            }
+        }
+        let change = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            written,
+            [
+                (0, false, change("Sat 2026-12-19 18:00 CET")),
+                (0, true, change("Mon 2027-01-04 06:00 CET")),
+                (0, false, None)
+            ]
+        );
+    }
 }

@@ -65,6 +65,7 @@ fn the_samples_and_each_bound_are_accepted() {
     for patch in [
         json!({}),
         json!({"timeZone": "UTC"}),
+        json!({"timeZone": "Etc/UTC"}),
         json!({"timeZone": "America/Argentina/Buenos_Aires"}),
         json!({"recurring": {"durationSeconds": 60}}),
         json!({"recurring": {"durationSeconds": 2_678_400}}),
@@ -72,6 +73,8 @@ fn the_samples_and_each_bound_are_accepted() {
         json!({"recurring": {"schedule": "0,30 0 1,15 JAN-MAR/2 *"}}),
         json!({"recurring": {"schedule": "59 23 31 12 *"}}),
         json!({"recurring": {"schedule": "0 9 * * 7"}}),
+        json!({"recurring": {"schedule": "0 9 * * SAT-SUN"}}),
+        json!({"recurring": {"schedule": "0 9  *   * *"}}),
         json!({"recurring": null, "once": {"from": "2026-01-01T00:00:00Z", "to": "2027-01-02T00:00:00Z"}}),
     ] {
         check("ChangeWindow", &patch).unwrap_or_else(|error| panic!("{patch}: {error}"));

@@ -9,6 +9,7 @@ mod gate_rules;
 mod oracle;
 mod rules;
 mod running;
+mod schedules;
 mod snapshot;
 mod status_size;
 mod verdict;

@@ -1,14 +1,13 @@
-//! How windows combine: Deny wins, scopes only tighten, what cannot be read closes.
+//! How windows combine: Deny wins, and scopes only tighten.
 
-use cognigy_operator_change_windows::{Closer, Evaluation, InvalidWindow, Kind, NextAllow, Window, evaluate};
-use jiff::Timestamp;
+use cognigy_operator_change_windows::{Closer, Evaluation, HORIZON, Kind, NextAllow, Window, evaluate};
 
 use crate::{DAY, HOUR, MINUTE, at, once, recurring};
 
 const NOW: &str = "2026-12-01T10:30:00Z";
 
 fn open_until(closes_at: &str) -> Evaluation {
-    Evaluation::Open { closes_at: Some(at(closes_at)) }
+    Evaluation::Open { closes_at: Some(at(closes_at)), open_until: at(closes_at) }
 }
 
 fn closed(by: Closer, opens_at: &str) -> Evaluation {
@@ -30,8 +29,9 @@ fn on_that_day(kind: Kind, from: u8, to: u8) -> Window {
 
 #[test]
 fn without_windows_everything_is_open() {
-    assert_eq!(evaluate(&[], at(NOW)), Evaluation::Open { closes_at: None });
-    assert_eq!(evaluate(&[&[], &[]], at(NOW)), Evaluation::Open { closes_at: None });
+    let open = Evaluation::Open { closes_at: None, open_until: at(NOW) + HORIZON };
+    assert_eq!(evaluate(&[], at(NOW)), open);
+    assert_eq!(evaluate(&[&[], &[]], at(NOW)), open);
 }
 
 #[test]
@@ -97,23 +97,24 @@ fn a_scope_can_only_tighten() {
 }
 
 #[test]
-fn what_cannot_be_read_closes() {
-    let never = |kind| Window::unreadable(kind, InvalidWindow::NeverFires);
+fn a_deny_without_an_end_closes_longest_and_an_allow_that_is_over_opens_nothing() {
+    let denied_always = || recurring(Kind::Deny, "* * * * *", "UTC", MINUTE);
+    let over = || once(Kind::Allow, "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
     let allowed = on_that_day(Kind::Allow, 9, 18);
     let denied_for_ever = Evaluation::Closed {
         by: Closer::Deny { scope: 0, window: 1, ends_at: None },
         opens_at: None,
         closed_until: at("2028-12-01T10:30:00Z"),
     };
-    assert_eq!(evaluate(&[&[allowed.clone(), never(Kind::Deny)]], at(NOW)), denied_for_ever);
-    // Of two that deny, the one that cannot be read closes longer. Of two that deny equally long, the first one is named.
+    assert_eq!(evaluate(&[&[allowed.clone(), denied_always()]], at(NOW)), denied_for_ever);
+    // Of two that deny, the one without an end closes longer. Of two that deny equally long, the first one is named.
     let denied = || on_that_day(Kind::Deny, 9, 18);
-    assert_eq!(evaluate(&[&[denied(), never(Kind::Deny), never(Kind::Deny)]], at(NOW)), denied_for_ever);
-    assert_eq!(evaluate(&[&[denied(), never(Kind::Deny), denied()], &[denied()]], at(NOW)), denied_for_ever);
+    assert_eq!(evaluate(&[&[denied(), denied_always(), denied_always()]], at(NOW)), denied_for_ever);
+    assert_eq!(evaluate(&[&[denied(), denied_always(), denied()], &[denied()]], at(NOW)), denied_for_ever);
     let first = closed(deny(0, 0, "2026-12-01T18:00:00Z"), "2026-12-01T18:00:00Z");
     assert_eq!(evaluate(&[&[denied(), denied()], &[denied()]], at(NOW)), first);
     assert_eq!(
-        evaluate(&[&[never(Kind::Allow)], std::slice::from_ref(&allowed)], at(NOW)),
+        evaluate(&[&[over()], std::slice::from_ref(&allowed)], at(NOW)),
         Evaluation::Closed {
             by: Closer::OutsideAllow { scope: 0, next: None },
             opens_at: None,
@@ -121,15 +122,10 @@ fn what_cannot_be_read_closes() {
         }
     );
     assert_eq!(
-        evaluate(&[&[never(Kind::Allow), allowed]], at(NOW)),
+        evaluate(&[&[over(), allowed]], at(NOW)),
         open_until("2026-12-01T18:00:00Z"),
         "another Allow still opens"
     );
-    for now in [Timestamp::MIN, at(NOW), Timestamp::MAX] {
-        assert!(never(Kind::Deny).activity(now).active);
-        assert!(!never(Kind::Allow).activity(now).active);
-    }
-    assert_eq!(never(Kind::Deny).unreadable_because(), Some(&InvalidWindow::NeverFires));
 }
 
 #[test]
@@ -166,4 +162,18 @@ fn a_search_that_stops_says_until_when_it_is_closed() {
     };
     assert_eq!(opens_at, at("2027-03-01T00:00:00Z"));
     assert!(evaluations > 1);
+}
+
+#[test]
+fn a_search_that_stops_says_until_when_it_is_open() {
+    // 64 windows keep it open minute after minute, and use the intervals up before the Deny begins.
+    let half = |schedule: &'static str| (0..32).map(move |_| recurring(Kind::Allow, schedule, "UTC", MINUTE));
+    let alternating: Vec<Window> = half("*/2 * * * *").chain(half("1-59/2 * * * *")).collect();
+    let freeze = [once(Kind::Deny, "2026-12-01T16:30:00Z", "2026-12-02T00:00:00Z")];
+    let Evaluation::Open { closes_at: None, open_until } = evaluate(&[&freeze, &alternating], at(NOW)) else {
+        panic!("the end is found, or it is closed")
+    };
+    assert!(open_until > at("2026-12-01T14:30:00Z"), "{open_until}");
+    assert!(open_until < at("2026-12-01T16:30:00Z"), "{open_until} is in the freeze");
+    assert_eq!(evaluate(&[&freeze, &alternating], open_until), crate::combining::open_until("2026-12-01T16:30:00Z"));
 }

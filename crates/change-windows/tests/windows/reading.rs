@@ -13,15 +13,10 @@ fn read(schedule: &str, zone: &str, seconds: u64) -> Result<Window, InvalidWindo
 
 #[test]
 fn zones_with_a_name_are_read() {
-    for (written, name) in [
-        ("Europe/Berlin", "Europe/Berlin"),
-        ("europe/berlin", "Europe/Berlin"),
-        ("America/Argentina/ComodRivadavia", "America/Argentina/ComodRivadavia"),
-        ("UTC", "UTC"),
-        ("utc", "UTC"),
-        ("Etc/UTC", "UTC"),
-    ] {
-        assert_eq!(read("0 6 * * *", written, HOUR).expect(written).time_zone(), name);
+    for name in
+        ["Europe/Berlin", "America/Argentina/ComodRivadavia", "America/North_Dakota/New_Salem", "UTC", "Etc/UTC"]
+    {
+        read("0 6 * * *", name, HOUR).expect(name);
     }
 }
 
@@ -54,15 +49,20 @@ fn other_zones_are_refused_with_a_hint() {
         ("GMT", "is an offset"),
         ("Etc/GMT-1", "is an offset"),
         ("CET-1CEST", "is not of the form"),
-        ("CET-1CEST,M3.5.0,M10.5.0/3", "does not exist"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "is not of the form"),
+        ("utc", "is an offset"),
+        ("etc/utc", "is an offset"),
+        ("europe/berlin", "is not of the form"),
+        ("Europe/BERLIN", "does not exist"),
         ("CET", "is not of the form"),
         ("EST5EDT", "is not of the form"),
         ("Berlin", "is not of the form"),
         ("Europe/Cologne", "does not exist"),
-        (" Europe/Berlin", "does not exist"),
-        ("Europe/Berlin\0", "does not exist"),
-        ("../../etc/passwd/x", "does not exist"),
-        ("/etc/localtime", "does not exist"),
+        (" Europe/Berlin", "is not of the form"),
+        ("Europe/Berlin\0", "is not of the form"),
+        ("../../etc/passwd/x", "is not of the form"),
+        ("/etc/localtime", "is not of the form"),
+        ("America/Indiana/Knox/Centre", "is not of the form"),
         (long.as_str(), "does not exist"),
     ] {
         let message = read("0 6 * * *", zone, HOUR).expect_err(zone).to_string();
@@ -74,25 +74,21 @@ fn other_zones_are_refused_with_a_hint() {
 
 #[test]
 fn schedules_of_five_fields_are_read() {
-    let all_minutes: String = (0..60).map(|minute| minute.to_string()).collect::<Vec<_>>().join(",");
-    let all_minutes = format!("{all_minutes} * * * *");
+    let minutes: String = (0..43).map(|minute| minute.to_string()).collect::<Vec<_>>().join(",");
+    let longest = format!("{minutes} * * * *");
+    assert!((120..=128).contains(&longest.len()), "{}", longest.len());
     for schedule in [
         "* * * * *",
-        "  0\t6  * * MON-FRI ",
+        "0 6  *   * MON-FRI",
         "00 06 01 01 *",
-        "*/15 8-17/2 * JAN,mar-May *",
+        "*/15 8-17/2 * JAN,MAR-MAY *",
         "5/20 * * * 7",
-        "0 0 * * sat-sun",
-        "0 0 L * *",
-        "0 0 L 2 *",
-        "0 0 15,L * 0-6",
+        "0 0 * * SAT-SUN",
+        "0 0 15,31 * *",
         "0 0 29 2 *",
         "0 0 31 1-2 *",
-        "0 0 1-31 * MON",
-        "0 0 */1 * TUE#2,FRI#5",
-        "0 0 * 2 5L",
         "0 0 * * */2",
-        &all_minutes,
+        &longest,
     ] {
         read(schedule, "UTC", HOUR).expect(schedule);
     }
@@ -116,31 +112,35 @@ fn other_schedules_are_refused_with_a_hint() {
         ("1.5 * * * *", "write 0-59"),
         ("٣ * * * *", "write 0-59"),
         ("0 24 * * *", "write 0-23"),
-        ("0 22-6 * * *", "the range is empty; write it as two, such as 22-23,0-6"),
+        ("0 22-6 * * *", "a range must ascend; write it as two, such as 22-23,0-6"),
         ("0 6, * * *", "the field hour of the schedule is \"\""),
         ("0 6 0 * *", "write 1-31"),
         ("0 6 32 * *", "write 1-31"),
         ("0 6 ? * MON", "write 1-31"),
         ("0 6 15W * *", "write 1-31"),
-        ("0 6 LW * *", "write 1-31"),
+        ("0 6 L * *", "write 1-31"),
         ("0 6 * 13 *", "write 1-12"),
         ("0 6 * JANUARY *", "write 1-12"),
         ("0 6 * * 8", "write 0-7"),
         ("0 6 * * L", "write 0-7"),
-        ("0 6 * * FRI-MON", "the range is empty"),
-        ("0 6 * * MON#0", "write 1 to 5 after #"),
-        ("0 6 * * MON#6", "write 1 to 5 after #"),
-        ("0 6 * * #1", "write 0-7"),
+        ("0 6 * * FRI-MON", "a range must ascend"),
+        ("0 6 * * MON#1", "write 0-7"),
+        ("0 6 * * FRIL", "write 0-7"),
+        ("0 6 * * mon", "write 0-7, SUN-SAT in capital letters, or *"),
+        ("0 6 * FOO *", "write 1-12, JAN-DEC in capital letters, or *"),
+        ("0 6 * * 1-FRI", "write both ends of a range as numbers, or both as names"),
+        (" 0 6 * * *", "begins or ends with a space"),
+        ("0 6 * * * ", "begins or ends with a space"),
+        ("0\t6 * * * *", "the field minute"),
         ("*/0 * * * *", "write a step of 1 to 59"),
         ("*/60 * * * *", "write a step of 1 to 59"),
         ("*/5/5 * * * *", "write a step of 1 to 59"),
         ("0 6 1 * MON", "ambiguous"),
         ("0 6 */2 * MON", "ambiguous"),
-        ("0 6 L * FRIL", "ambiguous"),
-        ("0 6 1-30 * TUE#1", "ambiguous"),
+        ("0 6 1-31 * 0-6", "ambiguous"),
         ("0 0 30 2 *", "never fires"),
         ("0 0 31 2,4,6,9,11 *", "never fires"),
-        (long.as_str(), "200000 bytes; at most 256"),
+        (long.as_str(), "200000 bytes; at most 128"),
     ] {
         let message = read(schedule, "UTC", HOUR).expect_err(schedule).to_string();
         assert!(message.contains(hint), "{schedule:?}: {message}");
