@@ -1,4 +1,7 @@
 //! Deletes old decisions. docs/security.md tells people the rule.
+//!
+//! A decision with a name of its own is never deleted, and neither is a new one that has no state yet. So pruning does not limit how
+//! many decisions there are: a ResourceQuota for `count/cognigydecisions.deploy.cognigy.ai` in the namespace does.
 
 use super::super::context::Context;
 use super::super::error::call;
@@ -14,13 +17,14 @@ use std::time::Duration;
 
 /// A decision is kept for this long, or until its spec.expiresAt if that is later. No decision without one counts longer.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How many decisions about one resource are kept.
+/// How many decisions about one resource and environment are kept.
 const KEPT: usize = 100;
 /// How many decisions are deleted in one pass.
 const MAX_DELETED: usize = 200;
 
 impl Context {
-    /// Deletes decisions that are older than 90 days and expired, and the oldest ones of a resource that has more than 100.
+    /// Deletes decisions that are older than 90 days and expired. If a resource has more than 100 about one environment, the oldest
+    /// ones that cannot act any more are deleted as well.
     pub async fn prune_decisions(&self) {
         for (resource, record) in self.gates.prunable(self.now().wall) {
             if self.cluster.must_lead().is_err() {
@@ -42,18 +46,18 @@ impl Context {
 }
 
 impl GateRegistry {
-    fn prunable(&self, now: Timestamp) -> Vec<(ResourceName, Arc<DecisionRecord>)> {
+    pub(super) fn prunable(&self, now: Timestamp) -> Vec<(ResourceName, Arc<DecisionRecord>)> {
         let decisions = self.decisions.lock();
         let mut prunable = Vec::new();
         for (resource, known) in decisions.all() {
             let surplus = known.len().saturating_sub(KEPT);
             for (position, decision) in known.values().enumerate() {
                 let record = &decision.record;
-                // A decision with a name of its own may be in Git, and its tool would create it again.
-                let is_old = decision.has_generated_name
-                    && between(record.made_at, now) > KEPT_FOR
+                let is_old = between(record.made_at, now) > KEPT_FOR
                     && record.expires_at.is_none_or(|expires_at| expires_at <= now);
-                if is_old || position < surplus {
+                let is_surplus = position < surplus && decision.is_dealt_with();
+                // A decision with a name of its own may be in Git, and its tool would create it again.
+                if decision.has_generated_name && (is_old || is_surplus) {
                     prunable.push((resource.clone(), Arc::clone(&decision.record)));
                 }
             }
