@@ -20,6 +20,9 @@ const MAX_ELSEWHERE: usize = 8;
 /// How many environments are looked at for an urgent decision about a resource at rest.
 const MAX_ENVIRONMENTS: usize = 32;
 
+/// How many decisions that cannot be read are kept, to write their status.
+const MAX_UNREADABLE: usize = 256;
+
 /// A decision as the watch shows it.
 pub type WatchedDecision = WatchedObject<CognigyDecision>;
 
@@ -142,6 +145,17 @@ pub(super) struct DecisionIndex {
     about: HashMap<ResourceName, BTreeMap<EnvironmentId, Known>>,
     /// The resource, the environment and the key of each decision, by its name.
     by_name: HashMap<ResourceName, (ResourceName, EnvironmentId, Key)>,
+    /// The decisions that cannot be read, by their name.
+    unreadable: HashMap<ResourceName, UnreadableDecision>,
+}
+
+/// A decision that cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct UnreadableDecision {
+    pub(super) uid: String,
+    pub(super) problem: Arc<str>,
+    /// Its status says so.
+    is_reported: bool,
 }
 
 impl DecisionIndex {
@@ -151,9 +165,9 @@ impl DecisionIndex {
             Event::Apply(watched) | Event::InitApply(watched) => {
                 let name = name_of(watched);
                 let before = self.remove(&name);
-                if let Err(problem) = &watched.content {
-                    let ResourceName { namespace, name } = &name;
-                    tracing::error!(%namespace, decision = %name, %problem, "a decision cannot be read and does not count");
+                let unreadable = self.unreadable.remove(&name);
+                if let (Err(problem), Some(uid)) = (&watched.content, &watched.metadata.uid) {
+                    self.note_unreadable(&name, uid, problem, unreadable);
                 }
                 let (about, mut known) = KnownDecision::of(watched)?;
                 // The result of the check may not be written yet.
@@ -169,8 +183,43 @@ impl DecisionIndex {
                 environments.entry(environment).or_default().insert(key, known);
                 Some(about)
             }
-            Event::Delete(watched) => self.remove(&name_of(watched)).map(|(about, _)| about),
+            Event::Delete(watched) => {
+                let name = name_of(watched);
+                self.unreadable.remove(&name);
+                self.remove(&name).map(|(about, _)| about)
+            }
             Event::Init | Event::InitDone => None,
+        }
+    }
+
+    fn note_unreadable(
+        &mut self,
+        decision: &ResourceName,
+        uid: &str,
+        problem: &Arc<str>,
+        before: Option<UnreadableDecision>,
+    ) {
+        let is_reported = before.is_some_and(|before| before.is_reported && before.uid == uid);
+        if !is_reported {
+            let ResourceName { namespace, name } = decision;
+            tracing::error!(%namespace, decision = %name, %problem, "a decision cannot be read and does not count; create another one");
+        }
+        if self.unreadable.len() < MAX_UNREADABLE {
+            let unreadable = UnreadableDecision { uid: uid.to_owned(), problem: Arc::clone(problem), is_reported };
+            self.unreadable.insert(decision.clone(), unreadable);
+        }
+    }
+
+    /// The decisions that cannot be read and whose status does not say so yet.
+    pub(super) fn unreadable(&self) -> Vec<(ResourceName, UnreadableDecision)> {
+        let unreported = self.unreadable.iter().filter(|(_, unreadable)| !unreadable.is_reported);
+        unreported.map(|(name, unreadable)| (name.clone(), unreadable.clone())).collect()
+    }
+
+    /// Notes that the status of a decision that cannot be read says so.
+    pub(super) fn reported_unreadable(&mut self, decision: &ResourceName) {
+        if let Some(unreadable) = self.unreadable.get_mut(decision) {
+            unreadable.is_reported = true;
         }
     }
 

@@ -226,3 +226,21 @@ fn a_decision_whose_author_is_not_proven_is_not_urgent() {
     let known = &gates.decisions.lock().about(&web(), &env())[0];
     assert!(known.is_unproven_unwritten(), "its status must say so before anything acts");
 }
+
+#[test]
+fn a_decision_that_cannot_be_read_is_reported_once() {
+    let gates = GateRegistry::new("operator");
+    let unreadable = || applied("one", json!({"verb": "Dance"}), Value::Null);
+    assert_eq!(gates.observe_decision(&unreadable()), None);
+    let noted = gates.decisions.lock().unreadable();
+    let (name, decision) = &noted[0];
+    assert_eq!((&*name.name, decision.uid.as_str()), ("one", "one"));
+    assert!(decision.problem.contains("Dance"), "{}", decision.problem);
+    gates.decisions.lock().reported_unreadable(name);
+    // The watch shows the written status.
+    gates.observe_decision(&unreadable());
+    assert!(gates.decisions.lock().unreadable().is_empty());
+    gates.observe_decision(&applied("two", json!({"verb": "Dance"}), Value::Null));
+    gates.observe_decision(&applied("two", json!({}), Value::Null));
+    assert!(gates.decisions.lock().unreadable().is_empty());
+}
