@@ -29,17 +29,12 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Checks the admission policy before anything is decided, if a decision can matter now. What is in flight does not wait for
-    /// the check of a decision that is not about it.
+    /// Checks the admission policy before anything is decided, if a decision can matter now.
     async fn check_policy(&mut self) {
-        let is_in_flight = self.status.attempt.as_ref().is_some_and(Attempt::is_in_flight);
         let object = &self.observed.object;
-        let concerns = || {
-            let decisions = self.context.gates.decisions.lock();
-            let known = decisions.about(&name_of(object.as_ref()), &object.spec.environment_id);
-            known.iter().any(KnownDecision::concerns_in_flight)
-        };
-        if !is_in_flight || concerns() {
+        let environment = &object.spec.environment_id;
+        let known = self.context.gates.decisions.lock().about(&name_of(object.as_ref()), environment);
+        if can_matter(self.status.attempt.as_ref(), &known) {
             self.check_decisions().await;
         }
     }
@@ -132,4 +127,10 @@ impl ReconcileRun<'_> {
 #[must_use]
 pub(in crate::controller) fn is_at_gates(attempt: &Attempt) -> bool {
     attempt.submission.is_none() && attempt.verdict.is_none() && attempt.checks.passed_at().is_some()
+}
+
+/// Whether one of the decisions can matter to the attempt now. What is in flight does not wait for the check of a decision that is
+/// about the next attempt.
+pub(super) fn can_matter(attempt: Option<&Attempt>, known: &[KnownDecision]) -> bool {
+    !attempt.is_some_and(Attempt::is_in_flight) || known.iter().any(KnownDecision::concerns_in_flight)
 }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use super::observe::can_matter;
 use super::*;
 use api::decision::{CognigyDecisionStatus, DecisionState, Verb};
 use api::{CognigyDeployment, EnvironmentId};
@@ -243,4 +244,20 @@ fn a_decision_that_cannot_be_read_is_reported_once() {
     gates.observe_decision(&applied("two", json!({"verb": "Dance"}), Value::Null));
     gates.observe_decision(&applied("two", json!({}), Value::Null));
     assert!(gates.decisions.lock().unreadable().is_empty());
+}
+
+#[test]
+fn what_is_in_flight_waits_only_for_the_check_of_a_decision_that_ends_or_undoes_it_or_tries_again() {
+    let attempt = object("env", Some("plan-0123456789abcdef")).status.unwrap().attempt.unwrap();
+    for (verb, expected) in
+        [("Approve", false), ("Override", false), ("Rollback", true), ("Reject", true), ("Retry", true)]
+    {
+        let gates = GateRegistry::new("operator");
+        gates.observe_decision(&applied("one", json!({"verb": verb}), Value::Null));
+        let known = gates.decisions.lock().about(&web(), &env());
+        assert_eq!(can_matter(Some(&attempt), &known), expected, "{verb}");
+        assert!(can_matter(None, &known), "{verb}: nothing is in flight");
+        gates.observe_decision(&applied("one", json!({"verb": verb}), status("Acted")));
+        assert!(!can_matter(Some(&attempt), &gates.decisions.lock().about(&web(), &env())), "{verb} has acted");
+    }
 }
