@@ -13,21 +13,18 @@ use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use platform::sanitize::single_line;
 use rollout::admission::ResourceName;
-use rollout::gates::DecisionRecord;
+use rollout::gates::{DecisionRecord, LONGEST_LIFE};
 use rollout::time::between;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// A decision is kept for this long, or until its spec.expiresAt if that is later. No decision without one counts longer.
-const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How many decisions about one resource and environment are kept.
 const KEPT: usize = 100;
 /// How many decisions are deleted in one pass.
 const MAX_DELETED: usize = 200;
 
 impl Context {
-    /// Deletes decisions that are older than 90 days and expired. If a resource has more than 100 about one environment, the oldest
+    /// Deletes decisions that are older than 90 days: none counts longer. If a resource has more than 100 about one environment, the oldest
     /// ones that cannot act any more are deleted as well.
     pub async fn prune_decisions(&self) {
         if self.report_unreadable_decisions().await.is_err() {
@@ -88,8 +85,7 @@ impl GateRegistry {
             let surplus = known.len().saturating_sub(KEPT);
             for (position, decision) in known.values().enumerate() {
                 let record = &decision.record;
-                let is_old = between(record.made_at, now) > KEPT_FOR
-                    && record.expires_at.is_none_or(|expires_at| expires_at <= now);
+                let is_old = between(record.made_at, now) > LONGEST_LIFE;
                 let is_surplus = position < surplus && decision.is_dealt_with();
                 // A decision with a name of its own may be in Git, and its tool would create it again.
                 if decision.has_generated_name && (is_old || is_surplus) {

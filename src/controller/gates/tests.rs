@@ -4,7 +4,6 @@ use super::observe::can_matter;
 use super::*;
 use api::decision::{CognigyDecisionStatus, DecisionState, Verb};
 use api::{CognigyDeployment, EnvironmentId};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 fn web() -> ResourceName {
@@ -108,8 +107,11 @@ fn status(state: &str) -> Value {
 }
 
 fn prunable(gates: &GateRegistry) -> Vec<String> {
-    let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
-    gates.prunable(now).into_iter().map(|(_, record)| record.name.clone()).collect()
+    prunable_at(gates, "2026-01-02T12:00:00Z")
+}
+
+fn prunable_at(gates: &GateRegistry, now: &str) -> Vec<String> {
+    gates.prunable(now.parse().unwrap()).into_iter().map(|(_, record)| record.name.clone()).collect()
 }
 
 #[test]
@@ -260,4 +262,15 @@ fn what_is_in_flight_waits_only_for_the_check_of_a_decision_that_ends_or_undoes_
         gates.observe_decision(&applied("one", json!({"verb": verb}), status("Acted")));
         assert!(!can_matter(Some(&attempt), &gates.decisions.lock().about(&web(), &env())), "{verb} has acted");
     }
+}
+
+#[test]
+fn no_decision_counts_or_is_kept_for_longer_than_90_days_whatever_end_it_names() {
+    let gates = GateRegistry::new("operator");
+    let never = json!({"verb": "Rollback", "expiresAt": "9999-01-01T00:00:00Z"});
+    gates.observe_decision(&applied("one", never, Value::Null));
+    let record = gates.decisions.lock().about(&web(), &env())[0].record.clone();
+    assert_eq!(record.expiry(None).to_string(), "2026-04-01T12:00:00Z");
+    assert!(prunable_at(&gates, "2026-04-01T12:00:00Z").is_empty());
+    assert_eq!(prunable_at(&gates, "2026-04-01T12:00:01Z"), ["one"]);
 }
