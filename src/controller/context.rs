@@ -75,7 +75,9 @@ impl Context {
     /// How urgent a resource's reconcile is.
     #[must_use]
     pub fn urgency_of(&self, resource: &ResourceName) -> Urgency {
-        match self.gates.has_urgent_decision(resource) {
+        let watched = self.cluster.find(resource);
+        let object = watched.as_ref().and_then(|watched| watched.whole());
+        match self.gates.has_urgent_decision(resource, object.map(AsRef::as_ref)) {
             true => Urgency::InFlight,
             false => self.cluster.urgency_of(resource),
         }

@@ -66,7 +66,7 @@ pub async fn run(
     let list_gates = async {
         if context.cluster.gates_ready().await.is_ok() {
             context.gates.listed();
-            context.resources.requeue(waiting_at_gates(&context));
+            context.resources.requeue(waiting_at_gates(&context, context.gates.operator_namespace()));
         }
         future::pending::<()>().await;
     };

@@ -95,8 +95,11 @@ fn watch_decisions(
 /// for a request that the resource's reconcile waits to send.
 fn observe_decision(event: &watcher::Event<WatchedDecision>, context: &Context) -> Option<ResourceName> {
     let resource = context.gates.observe_decision(event)?;
-    if context.gates.has_urgent_decision(&resource)
-        && let Some(uid) = context.cluster.find(&resource).and_then(|watched| watched.uid())
+    // Nothing is in flight for a resource at rest.
+    if let Some(watched) = context.cluster.find(&resource)
+        && let Some(object) = watched.whole()
+        && context.gates.interrupts(event, object)
+        && let Some(uid) = watched.uid()
     {
         context.resources.interrupt(&uid);
     }

@@ -108,6 +108,7 @@ pub struct CognigyDecisionSpec {
 
     /// When the decision stops to count, if it has not acted by then. Without it, an approval expires after
     /// spec.approval.expiresAfterSeconds of the CognigyDeployment, and every other decision a day after its creation.
+    /// No decision counts for longer than 90 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }

@@ -24,13 +24,15 @@ pub(super) use relations::Relations;
 pub use watched_object::WatchedObject;
 pub use windows::WatchedWindow;
 
+use super::resources::name_of;
+use api::CognigyDeployment;
 use decisions::DecisionIndex;
 use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use policy::PolicyChecks;
 use rollout::admission::ResourceName;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use upstream::Upstreams;
 use windows::Windows;
@@ -99,9 +101,22 @@ impl GateRegistry {
         self.decisions.lock().has_open(resource)
     }
 
-    /// Whether there is a new decision that ends or undoes a rollout of the resource.
+    /// Whether there is a new decision that ends or undoes a rollout of the resource. `object` is the resource, if it is known: then
+    /// only decisions about its environment and its plan are urgent.
     #[must_use]
-    pub fn has_urgent_decision(&self, resource: &ResourceName) -> bool {
-        self.decisions.lock().has_urgent(resource)
+    pub fn has_urgent_decision(&self, resource: &ResourceName, object: Option<&CognigyDeployment>) -> bool {
+        self.decisions.lock().has_urgent(resource, object)
+    }
+
+    /// Whether this change is a new decision that ends or undoes a rollout of the resource, so that its running reconcile must not
+    /// go on waiting. Each decision does this once.
+    #[must_use]
+    pub fn interrupts(&self, event: &Event<WatchedDecision>, object: &CognigyDeployment) -> bool {
+        match event {
+            Event::Apply(watched) | Event::InitApply(watched) => {
+                self.decisions.lock().interrupts(&name_of(watched), object)
+            }
+            Event::Delete(_) | Event::Init | Event::InitDone => false,
+        }
     }
 }

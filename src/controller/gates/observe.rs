@@ -33,33 +33,57 @@ impl ReconcileRun<'_> {
         }
     }
 
-    /// Checks the admission policy, if there are decisions that it must prove.
-    async fn check_policy(&self) {
+    /// Checks the admission policy before anything is decided, if a decision can matter now.
+    async fn check_policy(&mut self) {
+        let object = &self.observed.object;
+        let environment = &object.spec.environment_id;
+        let known = self.context.gates.decisions.lock().about(&name_of(object.as_ref()), environment);
+        if can_matter(self.status.attempt.as_ref(), &known) {
+            self.check_decisions().await;
+        }
+    }
+
+    /// Checks the decisions that did not matter at the beginning of the reconcile: a decision that was created without the policy must
+    /// not become proven later.
+    pub(super) async fn check_late_decisions(&mut self) {
+        let has_proven = self.check_decisions().await;
+        if has_proven && self.is_at_gates() {
+            let resource = name_of(self.observed.object.as_ref());
+            self.context.resources.requeue(vec![resource]);
+        }
+    }
+
+    /// Checks the admission policy, if there are decisions that it must prove. Returns whether it has proven a new one.
+    async fn check_decisions(&mut self) -> bool {
         let gates = &self.context.gates;
         let object = &self.observed.object;
         let resource = name_of(object.as_ref());
-        let mut known = gates.decisions.lock().about(&resource);
+        let mut known = self.known_decisions(&resource);
         known.retain(KnownDecision::needs_proof);
         if known.is_empty() {
-            return;
+            return false;
         }
         let new = known.into_iter().filter(KnownDecision::is_unchecked).map(|known| known.record).collect::<Vec<_>>();
         let uptime = self.context.now().uptime;
-        if !gates.policy.is_due(&resource.namespace, !new.is_empty(), uptime) {
-            return;
+        let mut has_proven = false;
+        if gates.policy.is_due(&resource.namespace, !new.is_empty(), uptime) {
+            let client = &self.context.cluster.client;
+            let state = gates.policy.check(client, &resource.namespace, &object.spec, uptime).await;
+            if let Some(verified) = state.is_verified() {
+                gates.decisions.lock().checked(&resource, &new, verified);
+                has_proven = verified && !new.is_empty();
+            }
         }
-        let client = &self.context.cluster.client;
-        let state = gates.policy.check(client, &resource.namespace, &object.spec, uptime).await;
-        if let Some(verified) = state.is_verified() {
-            gates.decisions.lock().checked(&resource, &new, verified);
-        }
+        self.record_unproven().await;
+        has_proven
     }
 
     /// When to check the admission policy again, if the last check of a decision failed, or if the attempt waits for the policy.
     pub(in crate::controller) fn policy_checked_again(&self) -> Option<Duration> {
-        let resource = name_of(self.observed.object.as_ref());
+        let object = &self.observed.object;
+        let resource = name_of(object.as_ref());
         let gates = &self.context.gates;
-        let known = gates.decisions.lock().about(&resource);
+        let known = gates.decisions.lock().about(&resource, &object.spec.environment_id);
         let is_missing = || matches!(gates.policy.last(&resource.namespace), Some(Proof::Missing(_)));
         let waits = || self.is_at_gates() && known.iter().any(KnownDecision::needs_proof) && is_missing();
         (known.iter().any(KnownDecision::is_unchecked) || waits())
@@ -106,7 +130,7 @@ impl ReconcileRun<'_> {
         // new decision triggers one.
         let decisions = match gates.policy.last(&resource.namespace) {
             Some(proof) => {
-                let mut known = gates.decisions.lock().about(&resource);
+                let mut known = gates.decisions.lock().about(&resource, &object.spec.environment_id);
                 // A decision that came before the policy, or after the last check, is not proven.
                 known.retain(|known| proof != Proof::Given || known.verified == Some(true));
                 Arc::new(Decisions { records: known.into_iter().map(|known| known.record).collect(), proof })
@@ -128,4 +152,10 @@ fn not_listed() -> ClosedGate {
 #[must_use]
 pub(in crate::controller) fn is_at_gates(attempt: &Attempt) -> bool {
     attempt.submission.is_none() && attempt.verdict.is_none() && attempt.checks.passed_at().is_some()
+}
+
+/// Whether one of the decisions can matter to the attempt now. What is in flight does not wait for the check of a decision that is
+/// about the next attempt.
+pub(super) fn can_matter(attempt: Option<&Attempt>, known: &[KnownDecision]) -> bool {
+    !attempt.is_some_and(Attempt::is_in_flight) || known.iter().any(KnownDecision::concerns_in_flight)
 }

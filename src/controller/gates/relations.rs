@@ -37,7 +37,7 @@ impl Relations {
 
 impl Context {
     /// The shortest cycle from a deployment over one of `first` back to it. It contains only references to which the other
-    /// namespace has consented, so that nobody learns of others.
+    /// namespace has consented. Its message names fewer of them.
     pub(super) fn requirement_cycle(&self, start: &ResourceName, first: &[ResourceName]) -> Option<Vec<ResourceName>> {
         let relations = |resource: &ResourceName| self.cluster.find(resource)?.relations();
         let is_allowed = |from: &ResourceName, to: &ResourceName| {

@@ -7,8 +7,9 @@ use super::decisions::KnownDecision;
 use api::decision::{CognigyDecisionStatus, DecisionState};
 use api::{CognigyDecision, Reason};
 use kube::api::{Api, Patch, PatchParams};
-use rollout::gates::{self, DecisionRecord, Proof};
-use rollout::{Effects, Facts};
+use rollout::admission::ResourceName;
+use rollout::gates::{self, Proof};
+use rollout::{Effects, Facts, TimedEvent};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -20,49 +21,89 @@ impl ReconcileRun<'_> {
     /// Writes the state of each decision about the resource that has changed. When a decision becomes one that cannot act, a Warning
     /// is published as well.
     pub(in crate::controller) async fn report_decisions(&mut self) {
+        self.check_late_decisions().await;
         let resource = name_of(self.observed.object.as_ref());
-        let known = self.context.gates.decisions.lock().about(&resource);
+        let open: Vec<KnownDecision> =
+            self.known_decisions(&resource).into_iter().filter(|known| !known.is_over()).collect();
         let object = Arc::clone(&self.observed.object);
         let facts = self.facts(&object, self.context.now());
-        let open: Vec<KnownDecision> = known.into_iter().filter(|known| !known.is_over()).collect();
-        let changed: Vec<(&KnownDecision, CognigyDecisionStatus)> = open
-            .iter()
-            .filter_map(|known| changed(&facts, &self.status, known).map(|status| (known, status)))
-            .collect();
-        let mut effects = Effects::none();
-        for (known, status) in changed {
-            let was_ignored = known.status.as_ref().is_some_and(|written| written.state == DecisionState::Ignored);
-            if status.state == DecisionState::Ignored && !was_ignored {
-                let note = format!("the decision {} by {} {}", known.record.name, known.record.by, status.message);
-                effects = effects.and(Effects::warning(Reason::DecisionIgnored, note));
-            }
-            self.write_decision(&known.record, status).await;
-        }
+        let states: Vec<_> = open.iter().map(|known| (known, changed(&facts, &self.status, known))).collect();
         // Without a check of the admission policy, no decision is among the facts.
-        if facts.gates.decisions.proof == Proof::Given {
-            self.context.gates.decisions.lock().reported(&resource, &facts.gates.decisions.records);
+        let is_proven = facts.gates.decisions.proof == Proof::Given;
+        let mut reported = Vec::new();
+        for (known, changed) in states {
+            if let Some(status) = changed
+                && self.write_decision(&resource, known, status).await.is_err()
+            {
+                break;
+            }
+            if is_proven && known.verified == Some(true) {
+                reported.push(Arc::clone(&known.record));
+            }
         }
-        self.apply_effects(effects);
-        self.mark_recorded();
+        self.context.gates.decisions.lock().reported(&resource, &reported);
     }
 
-    async fn write_decision(&self, record: &DecisionRecord, status: CognigyDecisionStatus) {
+    /// Writes into their status that decisions are not proven, before anything acts. If the process restarted without this, the next
+    /// check would take them for proven as soon as the policy is installed.
+    pub(super) async fn record_unproven(&mut self) {
         let resource = name_of(self.observed.object.as_ref());
+        let known = self.known_decisions(&resource);
+        for known in known.iter().filter(|known| known.is_unproven_unwritten()) {
+            let at = self.context.now().wall;
+            let message = UNVERIFIED.to_owned();
+            let status = CognigyDecisionStatus { state: DecisionState::Ignored, verified: Some(false), message, at };
+            if self.write_decision(&resource, known, status).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The decisions about the resource that count, and some that name another environment.
+    pub(super) fn known_decisions(&self, resource: &ResourceName) -> Vec<KnownDecision> {
+        let environment = &self.observed.object.spec.environment_id;
+        let decisions = self.context.gates.decisions.lock();
+        let mut known = decisions.about(resource, environment);
+        known.extend(decisions.elsewhere(resource, environment));
+        known
+    }
+
+    /// Writes the state of a decision. An error means that the next reconcile must try again: each try may take long, and the
+    /// resource's own work waits for it.
+    async fn write_decision(
+        &mut self,
+        resource: &ResourceName,
+        known: &KnownDecision,
+        status: CognigyDecisionStatus,
+    ) -> Result<(), Error> {
+        self.context.cluster.must_lead()?;
+        let record = &known.record;
         let decisions: Api<CognigyDecision> = Api::namespaced(self.context.cluster.client.clone(), &resource.namespace);
         let patch = Patch::Merge(json!({"metadata": {"uid": record.uid}, "status": status}));
         let parameters = PatchParams::default();
         let write = decisions.patch_status(&record.name, &parameters, &patch);
         let written = call("write the state of a decision", write).await;
         self.context.metrics.wrote("decision", written.as_ref().err().map(Error::kind));
-        match written {
-            Ok(_) => {
-                self.context.metrics.decided(record.verb, status.state);
-                self.context.gates.decisions.lock().wrote(&resource, record, status);
-            }
-            Err(error) => {
-                tracing::debug!(decision = record.name, %error, "the state of a decision could not be written; the next reconcile tries again");
-            }
+        if let Err(error) = written {
+            tracing::debug!(decision = record.name, %error, "the state of a decision could not be written; the next reconcile tries again");
+            return Err(error);
         }
+        self.context.metrics.decided(record.verb, status.state);
+        self.warn_if_ignored(known, &status);
+        self.context.gates.decisions.lock().wrote(resource, record, status);
+        Ok(())
+    }
+
+    fn warn_if_ignored(&mut self, known: &KnownDecision, status: &CognigyDecisionStatus) {
+        let was_ignored = known.status.as_ref().is_some_and(|written| written.state == DecisionState::Ignored);
+        if status.state != DecisionState::Ignored || was_ignored {
+            return;
+        }
+        let at = self.context.now().wall;
+        let note = format!("the decision {} by {} {}", known.record.name, known.record.by, status.message);
+        let events = Effects::warning(Reason::DecisionIgnored, note).events;
+        // Nothing that is not recorded yet caused it.
+        self.execution.publisher.add(events.into_iter().map(|event| TimedEvent { at, event }));
     }
 }
 

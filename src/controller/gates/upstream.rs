@@ -163,12 +163,8 @@ impl Context {
             return;
         }
         let Some(cycle) = self.requirement_cycle(resource, &first) else { return };
-        let names: Vec<String> =
-            cycle.iter().map(|ResourceName { namespace, name }| format!("{namespace}/{name}")).collect();
-        let message = format!(
-            "CognigyDeployments require each other, so none of them can start: {}; remove one of these entries from spec.requires",
-            names.join(" → ")
-        );
+        let direct: Vec<&ResourceName> = requirements.iter().map(|(upstream, _)| upstream).collect();
+        let message = cycle_message(&cycle, resource, &direct);
         let in_cycle = requirements.iter().position(|(upstream, _)| Some(upstream) == cycle.get(1));
         if let Some(state) = in_cycle.and_then(|position| states.get_mut(position)) {
             *state = UpstreamState::Cycle(message);
@@ -218,8 +214,53 @@ impl GateRegistry {
     }
 }
 
+/// Describes a cycle for the readers of `resource`. They may not read other namespaces, so it names only deployments in their own
+/// namespace and those that `resource` requires itself.
+fn cycle_message(cycle: &[ResourceName], resource: &ResourceName, direct: &[&ResourceName]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for member in cycle {
+        let is_visible = member.namespace == resource.namespace || direct.contains(&member);
+        let ResourceName { namespace, name } = member;
+        names.push(match is_visible {
+            true => format!("{namespace}/{name}"),
+            false => "a CognigyDeployment in another namespace".to_owned(),
+        });
+    }
+    format!(
+        "CognigyDeployments require each other, so none of them can start: {}; remove one of these entries from spec.requires",
+        names.join(" → ")
+    )
+}
+
 /// Without its configuration, a rollout is not submitted. The gate stays closed as well.
 fn unknown_release() -> ClosedGate {
     let message = "the release of this attempt is not known, because its configuration cannot be read".to_owned();
     ClosedGate { reason: Reason::AwaitingUpstream, message, opens_at: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(namespace: &str, name: &str) -> ResourceName {
+        ResourceName { namespace: namespace.into(), name: name.into() }
+    }
+
+    #[test]
+    fn a_cycle_names_only_deployments_in_the_own_namespace_and_those_that_are_required_directly() {
+        let (own, direct) = (named("bots", "production"), named("shared", "staging"));
+        let cycle = [
+            own.clone(),
+            direct.clone(),
+            named("secret", "bank"),
+            named("shared", "hidden"),
+            named("bots", "test"),
+            own.clone(),
+        ];
+        let message = cycle_message(&cycle, &own, &[&direct]);
+        let other = "a CognigyDeployment in another namespace";
+        let names = format!("bots/production → shared/staging → {other} → {other} → bots/test → bots/production; ");
+        assert!(message.contains(&names), "{message}");
+        assert!(!message.contains("secret") && !message.contains("hidden"), "{message}");
+    }
 }

@@ -95,6 +95,40 @@ async fn a_decision_about_another_plan_or_environment_is_ignored_with_a_warning_
 }
 
 #[tokio::test]
+async fn many_decisions_about_another_environment_do_not_push_out_an_approval() {
+    start!(namespace, people, bot, approved_by(2));
+    let plan = plan_of(&bot.until_ready_reason(Reason::AwaitingApproval).await);
+    people.decide("ada", "approve", &plan).await;
+    let administrator = user_of(&namespace.client).await;
+    let elsewhere = changed(decision("approve", &plan, &administrator), "environmentId", json!("env_other"));
+    let elsewhere: CognigyDecision = serde_json::from_value(elsewhere).unwrap();
+    // One more than count.
+    for _ in 0..33 {
+        namespace.api::<CognigyDecision>().create(&PostParams::default(), &elsewhere).await.unwrap();
+    }
+    people.decide("grace", "approve", &plan).await;
+    let done = bot.until_settled(1, Outcome::Succeeded).await;
+    assert_eq!(approvers(&done), ["ada", "grace"]);
+}
+
+#[tokio::test]
+async fn a_decision_that_is_too_large_to_read_says_so() {
+    let mut namespace = new_namespace().await;
+    let bot = namespace.apply(approved_by(1)).await;
+    let plan = plan_of(&bot.until_ready_reason(Reason::AwaitingApproval).await);
+    let mut large = decision("approve", &plan, &user_of(&namespace.client).await);
+    large["metadata"]["annotations"] = json!({"notes": "x".repeat(130 * 1024)});
+    let large: CognigyDecision = serde_json::from_value(large).unwrap();
+    let large = namespace.api::<CognigyDecision>().create(&PostParams::default(), &large).await.unwrap();
+    // It is reported with the next pruning, and the first one is at the start.
+    namespace.restart_operator().await;
+    let people = People::of(&shared().await.cluster, &namespace).await;
+    let status = people.until_state(&large.name_any(), DecisionState::Ignored).await;
+    assert!(status.message.contains("cannot be read and does not count"), "{}", status.message);
+    assert!(namespace.resource("bot").get().await.attempt().submission.is_none());
+}
+
+#[tokio::test]
 async fn an_approval_that_expires_before_the_submit_does_not_count() {
     start!(namespace, people, bot, approved_by(2));
     let plan = plan_of(&bot.until_ready_reason(Reason::AwaitingApproval).await);

@@ -18,6 +18,9 @@ const MAX_ACTED: usize = 32;
 /// How long a decision counts that names no end, unless it is an approval.
 const DEFAULT_LIFE: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest time that a decision counts, also if it names a later end. After it, the decision is deleted.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// The decisions about one resource, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decisions {
@@ -67,7 +70,7 @@ impl DecisionRecord {
         let by_age = default_expiry(self.made_at, life);
         match (self.expires_at, life) {
             (Some(named), Some(_)) => named.min(by_age),
-            (Some(named), None) => named,
+            (Some(named), None) => named.min(after(self.made_at, LONGEST_LIFE)),
             (None, _) => by_age,
         }
     }

@@ -9,7 +9,8 @@ pub mod upstream;
 
 pub use cycle::find_cycle;
 pub use decisions::{
-    DecisionRecord, Decisions, Proof, act_on, default_expiry, ignore_existing, is_usable, state_of, use_up,
+    DecisionRecord, Decisions, LONGEST_LIFE, Proof, act_on, default_expiry, ignore_existing, is_usable, state_of,
+    use_up,
 };
 
 use super::facts::Facts;
