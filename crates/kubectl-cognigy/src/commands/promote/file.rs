@@ -3,8 +3,7 @@
 use manifest::read::LARGEST_FILE;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::Path;
-use tempfile::Builder;
+use std::path::{Path, PathBuf};
 
 /// The text of a file.
 ///
@@ -54,16 +53,27 @@ pub fn replace(path: &Path, before: &str, after: &str) -> Result<(), String> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // In the same folder, because a rename between file systems is not atomic.
-    let mut file = Builder::new().prefix(".promote-").tempfile_in(folder).map_err(unwritable)?;
+    let copy = Copy(folder.join(format!(".promote-{}", std::process::id())));
+    let mut file = File::create_new(&copy.0).map_err(unwritable)?;
     file.write_all(after.as_bytes()).map_err(unwritable)?;
-    file.as_file().set_permissions(metadata.permissions()).map_err(unwritable)?;
-    file.as_file().sync_all().map_err(unwritable)?;
+    file.set_permissions(metadata.permissions()).map_err(unwritable)?;
+    file.sync_all().map_err(unwritable)?;
     if read_target(path)? != before {
         return Err(
             "another program has changed it in the meantime, and nothing was written: run the command again".to_owned()
         );
     }
-    file.persist(path).map(drop).map_err(|error| unwritable(error.error))
+    fs::rename(&copy.0, path).map_err(unwritable)
+}
+
+/// The new text in a file of its own. It is removed if it does not become the target.
+struct Copy(PathBuf);
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // After a success it has another name. Otherwise the error is reported already.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[cfg(test)]
