@@ -31,6 +31,7 @@ impl ReconcileRun<'_> {
             since: attempt.started_at,
             is_retry: self.state.memory.is_requested(attempt),
             interval: PollInterval::of(&self.observed.object.spec),
+            is_checked: attempt.checks.passed_at().is_some(),
             waited_before_restart: self.state.memory.attempt.slot == AdmissionSlot::NotRequested
                 && attempt.queued_at.is_some(),
         };

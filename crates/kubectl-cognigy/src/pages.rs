@@ -69,6 +69,10 @@ script:
   - kubectl cognigy wait \"$NAME\" --ci=github
 ```
 
+```
+it waits; in an emergency: kubectl cognigy override a --reason '…'; the window's reason: a freeze
+```
+
 A word such as `kubectl cognigy` is no command line.
 ";
     let expected = [
@@ -76,6 +80,7 @@ A word such as `kubectl cognigy` is no command line.
         "kubectl cognigy list -A",
         "kubectl cognigy retry a --reason 'a b'",
         "kubectl cognigy wait \"$NAME\" --ci=github",
+        "kubectl cognigy override a --reason '…'",
     ];
     assert_eq!(command_lines(page), expected);
     assert_eq!(words("kubectl cognigy retry a --reason 'a b'").unwrap()[5], "a b");
@@ -118,8 +123,14 @@ fn command_lines(page: &str) -> Vec<String> {
 /// The command line in a line of a shell, up to its end. `kubectl cognigy` alone is none.
 fn command_line(line: &str) -> Option<String> {
     let start = line.find("kubectl cognigy ")?;
-    let pieces = line[start..].split_whitespace();
-    let pieces: Vec<&str> = pieces.take_while(|piece| !ENDS.contains(piece)).collect();
+    let mut pieces = Vec::new();
+    for piece in line[start..].split_whitespace().take_while(|piece| !ENDS.contains(piece)) {
+        let last = piece.strip_suffix(';');
+        pieces.push(last.unwrap_or(piece));
+        if last.is_some() {
+            break;
+        }
+    }
     (pieces.len() > 2).then(|| pieces.join(" "))
 }
 

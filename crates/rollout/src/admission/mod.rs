@@ -25,6 +25,10 @@ use std::time::Duration;
 
 /// The percentage of the budget that polling may use before intervals are stretched.
 const POLLING_PERCENT: f64 = 50.0;
+/// A rollout whose checks were made before it waited at a gate starts without a validation. The budget does not slow it
+/// down, so it starts only while intervals are stretched by at most this factor: 1,000 rollouts behind one window would
+/// otherwise be watched so slowly that bad ones are rolled back by their deadline.
+const MAX_STRETCH_OF_CHECKED: f64 = 1.5;
 /// The percentage of the budget that polling may use at the longest intervals. The rest is kept for rollbacks.
 const MAX_POLLING_PERCENT: f64 = 95.0;
 /// How many retries that people requested may start in a row while others wait.
@@ -55,6 +59,8 @@ pub struct SlotRequest {
     pub is_retry: bool,
     /// How often it will be polled.
     pub interval: PollInterval,
+    /// Whether its checks were made before, so that it sends no validation.
+    pub is_checked: bool,
     /// Whether it waited before, in another process of the operator.
     pub waited_before_restart: bool,
 }
@@ -128,6 +134,7 @@ pub struct Admission {
 struct Waiting {
     since: Timestamp,
     is_retry: bool,
+    is_checked: bool,
     interval: PollInterval,
 }
 
@@ -189,7 +196,12 @@ impl Admission {
         if request.waited_before_restart && self.pauses_until.is_none() && self.is_new() {
             self.pauses_until = Some(now + RESTART_PAUSE);
         }
-        let waiting = Waiting { since: request.since, is_retry: request.is_retry, interval: request.interval };
+        let waiting = Waiting {
+            since: request.since,
+            is_retry: request.is_retry,
+            is_checked: request.is_checked,
+            interval: request.interval,
+        };
         if let Some(before) = self.waiting.insert(request.resource.clone(), waiting) {
             if before.since == request.since && before.is_retry == request.is_retry {
                 return;
@@ -233,9 +245,25 @@ impl Admission {
     /// The next rollout that may start, if any.
     fn next(&self) -> Option<(ResourceName, PollInterval)> {
         let resource = if self.is_retry_next() { self.retries.first() } else { self.others.first() }?;
-        let interval = self.waiting.get(&resource)?.interval;
+        let waiting = self.waiting.get(&resource)?;
+        let interval = waiting.interval;
         let has_room = self.starting.len() < self.max_starting();
-        (has_room && self.can_be_polled(interval)).then_some((resource, interval))
+        let is_watched_closely = !waiting.is_checked || self.stretch_with(interval) <= MAX_STRETCH_OF_CHECKED;
+        (has_room && is_watched_closely && self.can_be_polled(interval)).then_some((resource, interval))
+    }
+
+    /// The stretch with one more rollout. The first one is never stretched.
+    fn stretch_with(&self, interval: PollInterval) -> f64 {
+        if self.intervals.is_empty() {
+            return 1.0;
+        }
+        let others = self.intervals.iter().map(|(interval, count)| (*interval, *count));
+        polling::stretch(others.chain([(interval, 1)]), self.polling_share())
+    }
+
+    /// How many polls a minute are sent before intervals are stretched.
+    fn polling_share(&self) -> f64 {
+        f64::from(self.limit()) * POLLING_PERCENT / 100.0
     }
 
     fn is_retry_next(&self) -> bool {
@@ -325,8 +353,8 @@ impl Admission {
     }
 
     fn update_stretch(&mut self) {
-        let share = f64::from(self.limit()) * POLLING_PERCENT / 100.0;
-        self.stretch = polling::stretch(self.intervals.iter().map(|(interval, count)| (*interval, *count)), share);
+        let in_flight = self.intervals.iter().map(|(interval, count)| (*interval, *count));
+        self.stretch = polling::stretch(in_flight, self.polling_share());
     }
 
     /// The position in the queue, from 1.

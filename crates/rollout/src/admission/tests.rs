@@ -28,6 +28,7 @@ fn request(namespace: &str, name: &str, since: i64) -> SlotRequest {
         since: Timestamp::from_second(since).unwrap(),
         is_retry: false,
         interval: interval(15, 120),
+        is_checked: false,
         waited_before_restart: false,
     }
 }
@@ -399,4 +400,25 @@ proptest! {
         }
         prop_assert!(served.iter().max().unwrap() - served.iter().min().unwrap() <= 1, "{served:?}");
     }
+}
+
+#[test]
+fn rollouts_that_were_checked_before_start_only_while_all_are_watched_closely() {
+    let started = |is_checked| {
+        let mut admission = Admission::new(rates(100));
+        for number in 0..1000 {
+            let request = request("bots", &format!("{number:04}"), number);
+            admission.request_slot(&SlotRequest { is_checked, ..request }, NOW);
+        }
+        loop {
+            let granted = admission.grant_slots(NOW);
+            if granted.is_empty() {
+                return (admission.counts().in_flight, admission.stretch());
+            }
+            granted.iter().for_each(|resource| admission.note_started(resource, NOW));
+        }
+    };
+    let ((checked, stretch), (unchecked, _)) = (started(true), started(false));
+    assert!(stretch <= MAX_STRETCH_OF_CHECKED, "{stretch}");
+    assert_eq!((checked, unchecked), (18, 190));
 }

@@ -36,7 +36,14 @@ fn interval() -> PollInterval {
 
 fn request(resource: &str) -> SlotRequest {
     let since = "2026-01-01T12:00:00Z".parse().unwrap();
-    SlotRequest { resource: name(resource), since, is_retry: false, interval: interval(), waited_before_restart: false }
+    SlotRequest {
+        resource: name(resource),
+        since,
+        is_retry: false,
+        interval: interval(),
+        is_checked: false,
+        waited_before_restart: false,
+    }
 }
 
 fn pace(clients: &mut Clients, resource: &str) -> PollTuning {
