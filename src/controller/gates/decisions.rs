@@ -17,6 +17,8 @@ use std::sync::Arc;
 const MAX_COUNTED: usize = 32;
 /// How many decisions about other environments get a state in one reconcile.
 const MAX_ELSEWHERE: usize = 8;
+/// How many decisions that newer ones have crowded out get a state in one reconcile.
+const MAX_CROWDED_OUT: usize = 8;
 /// How many environments are looked at for an urgent decision about a resource at rest.
 const MAX_ENVIRONMENTS: usize = 32;
 
@@ -252,9 +254,16 @@ impl DecisionIndex {
         open.take(MAX_ELSEWHERE).cloned().collect()
     }
 
-    /// Whether one of the decisions may still act. The environment of a resource at rest is not known.
+    /// Some decisions about the resource that do not count, because there are too many newer ones, and whose state does not say so
+    /// yet. Without a state they would never be deleted.
+    pub(super) fn crowded_out(&self, resource: &ResourceName) -> Vec<KnownDecision> {
+        self.environments(resource).flat_map(|(_, known)| crowded_out(known)).take(MAX_CROWDED_OUT).cloned().collect()
+    }
+
+    /// Whether one of the decisions may still act, or lacks its state. The environment of a resource at rest is not known.
     pub(super) fn has_open(&self, resource: &ResourceName) -> bool {
-        self.environments(resource).flat_map(|(_, known)| newest(known)).any(KnownDecision::is_open)
+        self.environments(resource)
+            .any(|(_, known)| newest(known).any(KnownDecision::is_open) || crowded_out(known).next().is_some())
     }
 
     /// Whether there is a new decision that ends or undoes a rollout. `object` is the resource, if it is known.
@@ -325,6 +334,11 @@ fn newest(known: &Known) -> impl Iterator<Item = &KnownDecision> {
     known.values().rev().take(MAX_COUNTED)
 }
 
+/// The decisions that do not count and have no final state, the oldest first.
+fn crowded_out(known: &Known) -> impl Iterator<Item = &KnownDecision> {
+    known.values().take(known.len().saturating_sub(MAX_COUNTED)).filter(|known| !known.is_dealt_with())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -383,6 +397,24 @@ mod tests {
             assert_eq!((only(&index).is_over(), index.has_open(&bot())), (is_over, is_open), "{verified:?}");
             assert!(only(&index).needs_proof());
         }
+    }
+
+    #[test]
+    fn a_decision_that_newer_ones_crowd_out_is_to_get_a_state_and_does_not_count() {
+        let mut index = DecisionIndex::default();
+        let expired = json!({"state": "Expired", "verified": true, "at": "2026-01-01T00:00:00Z"});
+        for number in 0..=MAX_COUNTED {
+            let status = if number == 0 { json!(null) } else { expired.clone() };
+            let (name, uid) = (format!("decision-{number:02}"), format!("{number:02}"));
+            index.observe(&Event::Apply(decision(&name, &uid, "Approve", &status)));
+        }
+        assert!(index.about(&bot(), &env()).iter().all(|known| known.record.name != "decision-00"));
+        let crowded_out = index.crowded_out(&bot());
+        assert_eq!(crowded_out.iter().map(|known| known.record.name.as_str()).collect::<Vec<_>>(), ["decision-00"]);
+        assert!(index.has_open(&bot()), "a reconcile must write the state");
+        let ignored = json!({"state": "Ignored", "at": "2026-01-01T00:00:00Z"});
+        index.observe(&Event::Apply(decision("decision-00", "00", "Approve", &ignored)));
+        assert!(index.crowded_out(&bot()).is_empty() && !index.has_open(&bot()));
     }
 
     #[test]

@@ -13,6 +13,10 @@ use rollout::{Effects, Facts, TimedEvent};
 use serde_json::json;
 use std::sync::Arc;
 
+/// What became of a decision that newer ones have crowded out, as the end of a sentence that begins with the decision.
+const CROWDED_OUT: &str =
+    "does not count: only the 32 newest decisions about a resource do; if it is still needed, create it again";
+
 /// What became of a decision that the admission policy did not check, as the end of a sentence that begins with the decision.
 const UNVERIFIED: &str = "never counts: the admission policy decisions.deploy.cognigy.ai was not in force when it was created, so \
                           anybody could have written it; install the policy (docs/security.md), then create another decision";
@@ -42,6 +46,20 @@ impl ReconcileRun<'_> {
             }
         }
         self.context.gates.decisions.lock().reported(&resource, &reported);
+        self.report_crowded_out(&resource).await;
+    }
+
+    /// Writes into their status that decisions do not count because of newer ones.
+    async fn report_crowded_out(&mut self, resource: &ResourceName) {
+        let crowded_out = self.context.gates.decisions.lock().crowded_out(resource);
+        for known in &crowded_out {
+            let (at, message) = (self.context.now().wall, CROWDED_OUT.to_owned());
+            let status =
+                CognigyDecisionStatus { state: DecisionState::Ignored, verified: known.verified, message, at };
+            if self.write_decision(resource, known, status).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Writes into their status that decisions are not proven, before anything acts. If the process restarted without this, the next

@@ -17,7 +17,7 @@ async fn two_different_people_must_approve_and_one_person_counts_once() {
     let waiting = bot.until_ready_reason(Reason::AwaitingApproval).await;
     let plan = plan_of(&waiting);
     let message = &waiting.condition(ConditionType::Ready).message;
-    assert!(message.contains(&format!("{plan} has 0 of 2 approvals")), "{message}");
+    assert!(message.contains(&format!("{plan} (nothing yet → 2.4.1) has 0 of 2 approvals")), "{message}");
     let first = people.decide("ada", "approve", &plan).await;
     let again = people.decide("ada", "approve", &plan).await;
     people.until_state(&first, DecisionState::Waiting).await;
