@@ -22,6 +22,8 @@ use tracing::Instrument;
 const LONGEST_PAUSE_WHILE_AWAY: Duration = Duration::from_secs(10);
 /// How often the process forgets resources that disappeared without an event.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
+/// How long decisions to delete are gathered.
+const PRUNE_AFTER: Duration = Duration::from_secs(1);
 
 /// The span around all work for a resource. Each attempt has its own span inside it.
 pub const RESOURCE_SPAN: &str = "resource";
@@ -75,8 +77,14 @@ pub async fn run(
         let _ = context.cluster.ready().await;
         loop {
             context.forget_gone().await;
-            context.prune_decisions().await;
-            tokio::time::sleep(FORGET_EVERY).await;
+            let pruning = async {
+                loop {
+                    context.prune_decisions().await;
+                    context.gates.until_crowded().await;
+                    tokio::time::sleep(PRUNE_AFTER).await;
+                }
+            };
+            let _ = tokio::time::timeout(FORGET_EVERY, pruning).await;
         }
     };
     tokio::select! {

@@ -41,6 +41,8 @@ use windows::Windows;
 #[derive(Default)]
 pub struct GateRegistry {
     decisions: Mutex<DecisionIndex>,
+    /// Notified if there may be decisions to delete.
+    decisions_crowded_out: Notify,
     windows: Windows,
     /// Notified if a change window has changed.
     windows_changed: Notify,
@@ -87,6 +89,11 @@ impl GateRegistry {
             self.windows_changed.notify_one();
         }
         namespace
+    }
+
+    /// Waits until there may be decisions to delete.
+    pub async fn until_crowded(&self) {
+        self.decisions_crowded_out.notified().await;
     }
 
     /// Whether a change window of the first namespace may apply to resources of the second one.

@@ -59,6 +59,7 @@ impl ReconcileRun<'_> {
             if self.write_decision(resource, known, status).await.is_err() {
                 return;
             }
+            self.context.gates.decisions_crowded_out.notify_one();
         }
     }
 

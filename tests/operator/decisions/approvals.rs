@@ -27,7 +27,7 @@ async fn two_different_people_must_approve_and_one_person_counts_once() {
     let last = people.decide("grace", "approve", &plan).await;
     let done = bot.until_settled(1, Outcome::Succeeded).await;
     assert_eq!(approvers(&done), ["ada", "grace"]);
-    assert_eq!(done.recorded().acted_decisions.len(), 2);
+    assert_eq!(done.recorded().acted_decisions.len(), 3, "the second one by ada is used up as well");
     assert_eq!(bot.request_count(Call::Submit), 1);
     // Which of two decisions in the same second is the older one is not known.
     let used: Vec<String> =
@@ -38,8 +38,7 @@ async fn two_different_people_must_approve_and_one_person_counts_once() {
         assert_eq!(status.verified, Some(true));
     }
     let unused = if used.contains(&first) { again } else { first };
-    let status = people.until_state(&unused, DecisionState::Ignored).await;
-    assert!(status.message.contains("cannot act any more"), "{}", status.message);
+    people.until_state(&unused, DecisionState::Acted).await;
 }
 
 #[tokio::test]
