@@ -54,8 +54,7 @@ impl ReconcileRun<'_> {
         let crowded_out = self.context.gates.decisions.lock().crowded_out(resource);
         for known in &crowded_out {
             let (at, message) = (self.context.now().wall, CROWDED_OUT.to_owned());
-            let status =
-                CognigyDecisionStatus { state: DecisionState::Ignored, verified: known.verified, message, at };
+            let status = CognigyDecisionStatus { state: DecisionState::Ignored, verified: known.verified, message, at };
             if self.write_decision(resource, known, status).await.is_err() {
                 return;
             }
