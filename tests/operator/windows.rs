@@ -52,7 +52,7 @@ fn is_active(active: bool) -> impl Condition<ChangeWindow> {
 async fn a_rollout_waits_for_the_end_of_a_freeze_and_then_starts_by_itself() {
     let namespace = new_namespace().await;
     let windows: Api<ChangeWindow> = namespace.api();
-    let (freeze, ends_at) = denied_for("christmas", 10);
+    let (freeze, ends_at) = denied_for("christmas", 25);
     create(&windows, &freeze).await;
     until_window(&windows, "christmas", is_active(true)).await;
     let bot = namespace.apply(sample()).await;
@@ -80,7 +80,7 @@ async fn a_rollout_waits_for_the_end_of_a_freeze_and_then_starts_by_itself() {
 async fn a_freeze_that_ends_while_no_operator_runs_delays_nothing_after_the_restart() {
     let mut namespace = new_namespace().await;
     let windows: Api<ChangeWindow> = namespace.api();
-    let (freeze, ends_at) = denied_for("christmas", 6);
+    let (freeze, ends_at) = denied_for("christmas", 25);
     create(&windows, &freeze).await;
     let bot = namespace.apply(sample()).await;
     bot.until_ready_reason(Reason::WindowClosed).await;
@@ -153,7 +153,7 @@ async fn a_resource_at_rest_and_its_status_are_not_touched_by_a_window() {
 async fn a_window_that_is_over_shows_no_next_change_and_is_not_written_again() {
     let namespace = new_namespace().await;
     let windows: Api<ChangeWindow> = namespace.api();
-    let (freeze, _) = denied_for("christmas", 6);
+    let (freeze, _) = denied_for("christmas", 25);
     create(&windows, &freeze).await;
     let active = until_window(&windows, "christmas", is_active(true)).await.status.unwrap();
     assert!(active.next_change_at.is_some() && active.next_change.is_some(), "{active:?}");
