@@ -31,7 +31,8 @@ impl ReconcileRun<'_> {
             since: attempt.started_at,
             is_retry: self.state.memory.is_requested(attempt),
             interval: PollInterval::of(&self.observed.object.spec),
-            is_checked: attempt.checks.passed_at().is_some(),
+            // One that was submitted, and whose step a person has set back, is in flight. It must be watched, not wait.
+            is_checked: attempt.checks.passed_at().is_some() && attempt.submission.is_none(),
             waited_before_restart: self.state.memory.attempt.slot == AdmissionSlot::NotRequested
                 && attempt.queued_at.is_some(),
         };

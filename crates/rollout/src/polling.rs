@@ -58,6 +58,12 @@ impl PollInterval {
         Self { shortest, longest: wanted.min(allowed).max(shortest) }
     }
 
+    /// The same interval, but not shorter than this.
+    #[must_use]
+    pub fn at_least(self, shortest: Duration) -> Self {
+        Self { shortest: self.shortest.max(shortest), longest: self.longest.max(shortest) }
+    }
+
     fn stretched(self, stretch: f64) -> Duration {
         self.shortest.mul_f64(stretch.clamp(1.0, 1e6)).min(self.longest)
     }

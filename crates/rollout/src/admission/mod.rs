@@ -29,6 +29,8 @@ const POLLING_PERCENT: f64 = 50.0;
 /// down, so it starts only while intervals are stretched by at most this factor: 1,000 rollouts behind one window would
 /// otherwise be watched so slowly that bad ones are rolled back by their deadline.
 const MAX_STRETCH_OF_CHECKED: f64 = 1.5;
+/// The default of `spec.monitoring.intervalSeconds`.
+const COMMON_INTERVAL: Duration = Duration::from_secs(15);
 /// The percentage of the budget that polling may use at the longest intervals. The rest is kept for rollbacks.
 const MAX_POLLING_PERCENT: f64 = 95.0;
 /// How many retries that people requested may start in a row while others wait.
@@ -248,17 +250,19 @@ impl Admission {
         let waiting = self.waiting.get(&resource)?;
         let interval = waiting.interval;
         let has_room = self.starting.len() < self.max_starting();
-        let is_watched_closely = !waiting.is_checked || self.stretch_with(interval) <= MAX_STRETCH_OF_CHECKED;
+        let is_watched_closely = !waiting.is_checked || self.common_stretch_with(interval) <= MAX_STRETCH_OF_CHECKED;
         (has_room && is_watched_closely && self.can_be_polled(interval)).then_some((resource, interval))
     }
 
-    /// The stretch with one more rollout. The first one is never stretched.
-    fn stretch_with(&self, interval: PollInterval) -> f64 {
+    /// The stretch with one more rollout, if nobody polled more often than is common: a few rollouts that want to be
+    /// polled every second must not hold up those of others. The first one is never stretched.
+    fn common_stretch_with(&self, interval: PollInterval) -> f64 {
         if self.intervals.is_empty() {
             return 1.0;
         }
         let others = self.intervals.iter().map(|(interval, count)| (*interval, *count));
-        polling::stretch(others.chain([(interval, 1)]), self.polling_share())
+        let common = others.chain([(interval, 1)]).map(|(interval, count)| (interval.at_least(COMMON_INTERVAL), count));
+        polling::stretch(common, self.polling_share())
     }
 
     /// How many polls a minute are sent before intervals are stretched.

@@ -422,3 +422,14 @@ fn rollouts_that_were_checked_before_start_only_while_all_are_watched_closely() 
     assert!(stretch <= MAX_STRETCH_OF_CHECKED, "{stretch}");
     assert_eq!((checked, unchecked), (18, 190));
 }
+
+#[test]
+fn rollouts_that_are_polled_every_second_hold_up_none_that_was_checked_before() {
+    let mut admission = Admission::new(rates(100));
+    for number in 0..5 {
+        admission.note_in_flight(&resource("impatient", &number.to_string()), interval(1, 8));
+    }
+    assert!(admission.stretch() > MAX_STRETCH_OF_CHECKED, "{}", admission.stretch());
+    admission.request_slot(&SlotRequest { is_checked: true, ..request("bots", "patient", 1) }, NOW);
+    assert_eq!(admission.grant_slots(NOW), [resource("bots", "patient")]);
+}
