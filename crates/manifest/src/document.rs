@@ -181,7 +181,7 @@ pub struct Manifests {
     pub problems: Vec<Problem>,
 }
 
-/// A kind of the group besides [`KIND`]. Such an object is validated, and nothing is planned or deployed by it.
+/// A kind of the group besides `CognigyDeployment`. Such an object is validated, and nothing is planned or deployed by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OtherKind {
     /// `CognigyDecision`.
