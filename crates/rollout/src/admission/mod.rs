@@ -17,6 +17,7 @@ use slot::NOTICEABLE;
 pub use slot::{AdmissionSlot, QueuePosition};
 
 use super::polling::{self, PollInterval};
+use api::spec::Monitoring;
 use fair_queue::FairQueue;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -29,8 +30,6 @@ const POLLING_PERCENT: f64 = 50.0;
 /// down, so it starts only while intervals are stretched by at most this factor: 1,000 rollouts behind one window would
 /// otherwise be watched so slowly that bad ones are rolled back by their deadline.
 const MAX_STRETCH_OF_CHECKED: f64 = 1.5;
-/// The default of `spec.monitoring.intervalSeconds`.
-const COMMON_INTERVAL: Duration = Duration::from_secs(15);
 /// The percentage of the budget that polling may use at the longest intervals. The rest is kept for rollbacks.
 const MAX_POLLING_PERCENT: f64 = 95.0;
 /// How many retries that people requested may start in a row while others wait.
@@ -254,15 +253,20 @@ impl Admission {
         (has_room && is_watched_closely && self.can_be_polled(interval)).then_some((resource, interval))
     }
 
-    /// The stretch with one more rollout, if nobody polled more often than is common: a few rollouts that want to be
+    /// The stretch with one more rollout, if nobody polled more often than by default: a few rollouts that want to be
     /// polled every second must not hold up those of others. The first one is never stretched.
     fn common_stretch_with(&self, interval: PollInterval) -> f64 {
         if self.intervals.is_empty() {
             return 1.0;
         }
-        let others = self.intervals.iter().map(|(interval, count)| (*interval, *count));
-        let common = others.chain([(interval, 1)]).map(|(interval, count)| (interval.at_least(COMMON_INTERVAL), count));
-        polling::stretch(common, self.polling_share())
+        let shortest = Monitoring::default().interval();
+        let all = self.in_flight_by_interval().chain([(interval, 1)]);
+        polling::stretch(all.map(|(interval, count)| (interval.at_least(shortest), count)), self.polling_share())
+    }
+
+    /// How many rollouts in flight have each poll interval.
+    fn in_flight_by_interval(&self) -> impl Iterator<Item = (PollInterval, usize)> {
+        self.intervals.iter().map(|(interval, count)| (*interval, *count))
     }
 
     /// How many polls a minute are sent before intervals are stretched.
@@ -357,8 +361,7 @@ impl Admission {
     }
 
     fn update_stretch(&mut self) {
-        let in_flight = self.intervals.iter().map(|(interval, count)| (*interval, *count));
-        self.stretch = polling::stretch(in_flight, self.polling_share());
+        self.stretch = polling::stretch(self.in_flight_by_interval(), self.polling_share());
     }
 
     /// The position in the queue, from 1.
